@@ -1,0 +1,65 @@
+# certiseg: `make demo` and `make test` start from a bare clone with Python 3.11+ and make.
+# Everything is installed into .venv; delete that folder to start over.
+
+PYTHON ?= python3
+PYTEST_ARGS ?=
+DEMO_ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO := $(VENV)/.installed-demo
+DEV := $(VENV)/.installed-dev
+# -c: without the constraints an unpinned torch brings several gigabytes of CUDA libraries.
+INSTALL := $(BIN)/python -m pip install -q --disable-pip-version-check --no-input -c constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-all check format install install-dev
+
+help: ## list the targets
+	@echo "usage: make TARGET [PYTHON=python3.12]"
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | \
+	  while IFS='|' read -r name text; do printf '%-14s %s\n' "$$name" "$$text"; done
+
+demo: $(DEMO) ## set up, then certify held-out brain slices: pictures and certificates in demo-out/
+	@$(BIN)/certiseg demo -o demo-out $(DEMO_ARGS)
+
+test: $(DEV) ## set up, then run the tests (without the slow ones)
+	@$(BIN)/python -m pytest -n 2 -m "not slow" $(PYTEST_ARGS)
+
+test-all: $(DEV) ## all tests, the slow calibration ones too
+	@$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
+
+check: $(DEV) ## formatting, linting, types and the import contract
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+
+format: $(DEV) ## rewrite the sources in the project's format
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+install: $(DEMO) ## set up what the demo needs
+install-dev: $(DEV) ## set up what development and the tests need
+
+# pip, not python: it is there only once the environment is complete.
+$(BIN)/pip:
+	@command -v $(PYTHON) >/dev/null || { \
+	  echo "error: expected Python 3.11 or newer, got no command '$(PYTHON)';" \
+	       "install it or name one: make PYTHON=python3.12" >&2; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "error: expected Python 3.11 or newer, got $$($(PYTHON) --version 2>&1);" \
+	       "name another: make PYTHON=python3.12" >&2; exit 2; }
+	@$(PYTHON) -m venv $(VENV) || { \
+	  echo "error: $(PYTHON) cannot make a virtual environment;" \
+	       "on Debian and Ubuntu: apt install python3-venv" >&2; exit 2; }
+
+$(DEMO): pyproject.toml constraints.txt | $(BIN)/pip
+	@if [ $(DEV) -nt pyproject.toml ] && [ $(DEV) -nt constraints.txt ]; then :; else \
+	  echo "setting up $(VENV) (a few minutes the first time)"; $(INSTALL) -e '.[demo]'; fi
+	@touch $@
+
+$(DEV): pyproject.toml constraints.txt | $(BIN)/pip
+	@echo "setting up $(VENV) for development (a few minutes the first time)"
+	@$(INSTALL) -e '.[dev]'
+	@touch $@ $(DEMO)

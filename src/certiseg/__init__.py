@@ -1,0 +1,78 @@
+"""certiseg: segmentation with certificates.
+
+Names are loaded when first used, so that ``import certiseg`` is quick and does not load PyTorch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import certiseg.certify as _room
+from certiseg._version import __version__
+
+# The room certify/ and the function certify share a name. Python binds a package to its parent
+# once, when it is first imported: done here, then unbound, so that the name means the function.
+del certify  # noqa: F821
+del _room
+
+if TYPE_CHECKING:
+    from certiseg.certify.certificate import Certificate
+    from certiseg.certify.classify import classify
+    from certiseg.certify.individual import individual
+    from certiseg.certify.joint import joint
+    from certiseg.certify.predict import predict
+    from certiseg.certify.segcertify import certify
+    from certiseg.certify.verify import verify
+    from certiseg.errors import ClaimError, InputError
+    from certiseg.metrics.confusion import Confusion
+    from certiseg.noise import Gaussian
+    from certiseg.sampling.sampler import Smoothed
+    from certiseg.votes import ABSTAIN, VoteCounts
+
+_HOME = {
+    "ABSTAIN": "certiseg.votes",
+    "Certificate": "certiseg.certify.certificate",
+    "ClaimError": "certiseg.errors",
+    "Confusion": "certiseg.metrics.confusion",
+    "Gaussian": "certiseg.noise",
+    "InputError": "certiseg.errors",
+    "Smoothed": "certiseg.sampling.sampler",
+    "VoteCounts": "certiseg.votes",
+    "certify": "certiseg.certify.segcertify",
+    "classify": "certiseg.certify.classify",
+    "individual": "certiseg.certify.individual",
+    "joint": "certiseg.certify.joint",
+    "predict": "certiseg.certify.predict",
+    "verify": "certiseg.certify.verify",
+}
+
+__all__ = [
+    "ABSTAIN",
+    "Certificate",
+    "ClaimError",
+    "Confusion",
+    "Gaussian",
+    "InputError",
+    "Smoothed",
+    "VoteCounts",
+    "__version__",
+    "certify",
+    "classify",
+    "individual",
+    "joint",
+    "predict",
+    "verify",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'certiseg' has no attribute {name!r}")
+    value = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
