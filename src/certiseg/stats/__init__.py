@@ -1,0 +1,20 @@
+"""Binomial tails and bounds rounded outward, and multiple testing. NumPy and SciPy only."""
+
+from certiseg.stats.binomial import lower_bound, upper_tail
+from certiseg.stats.multiple_testing import (
+    bonferroni,
+    bonferroni_cutoff,
+    holm,
+    holm_cutoff,
+)
+from certiseg.stats.normal import quantile_down
+
+__all__ = [
+    "bonferroni",
+    "bonferroni_cutoff",
+    "holm",
+    "holm_cutoff",
+    "lower_bound",
+    "quantile_down",
+    "upper_tail",
+]

@@ -1,0 +1,69 @@
+"""p-values of "some label has probability > tau", as tables over the count of hits.
+
+All components of one input share the number of draws n, so a p-value is a function of the count
+alone: one table of n + 1 entries serves every component.
+"""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from certiseg.errors import InputError
+from certiseg.stats.binomial import upper_tail
+
+
+def check_level(tau: float, alpha: float) -> None:
+    """Raise InputError unless tau is in [1/2, 1) and alpha in (0, 1)."""
+    if not 0.5 <= tau < 1.0:
+        raise InputError(f"expected tau in [1/2, 1), got {tau}; the usual choice is 0.75")
+    if not 0.0 < alpha < 1.0:
+        raise InputError(
+            f"expected alpha in (0, 1), got {alpha}; alpha is the error probability, such as 0.001"
+        )
+
+
+def dominant_tail(trials: int, tau: float) -> NDArray[np.float64]:
+    """Table over k = 0..n of ``h(k, n, tau)``: the p-value of theory T2 (split selection)."""
+    return upper_tail(np.arange(trials + 1), trials, tau)
+
+
+def stray_tail(trials: int, tau: float) -> NDArray[np.float64]:
+    """Table over k = 0..n of ``h(k, n, 1 - tau)``, and 1 where T3 does not apply.
+
+    It bounds the chance that a label *other* than the dominating one reaches k votes, or, beside
+    ``dominant_tail``, that the rest of the labels do. T3 asks for ``k >= tau (n - 1) + 1``;
+    the comparison is made in exact rationals.
+    """
+    first = math.ceil(Fraction(tau) * (trials - 1) + 1)
+    # 1 - tau is exact in floating point for tau in [1/2, 1] (Sterbenz).
+    tail = upper_tail(np.arange(trials + 1), trials, 1.0 - tau)
+    tail[: min(first, trials + 1)] = 1.0
+    return tail
+
+
+def pooled_pvalues(trials: int, tau: float) -> NDArray[np.float64]:
+    """Table over k = 0..n of the single-stage p-value of theory T3.
+
+    ``h(k, n, tau) + h(k, n, 1 - tau)`` where ``k >= tau (n - 1) + 1``, else 1.
+    """
+    return np.minimum(dominant_tail(trials, tau) + stray_tail(trials, tau), 1.0)
+
+
+def min_trials(components: int, tau: float, alpha: float, *, selection: str = "pooled") -> int:
+    """Smallest n at which a unanimous component can be certified at all (theory T7).
+
+    ``tau^n + (1 - tau)^n <= alpha / N`` pooled, ``tau^n <= alpha / N`` split; Bonferroni and Holm
+    have the same n_min, since Holm's first step is Bonferroni's.
+    """
+    check_level(tau, alpha)
+    estimate = math.log(alpha / components) / math.log(tau)
+    trials = max(1, math.floor(estimate) - 1)
+    while True:
+        table = pooled_pvalues if selection == "pooled" else dominant_tail
+        if components * table(trials, tau)[-1] <= alpha:
+            return trials
+        trials += 1

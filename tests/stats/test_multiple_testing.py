@@ -1,0 +1,58 @@
+"""Bonferroni and Holm on p-values and on a histogram of counts."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from certiseg.stats import bonferroni, bonferroni_cutoff, holm, holm_cutoff
+
+
+def test_holm_by_hand():
+    """Holm 1979, worked by hand: 0.01 <= 0.05/4, 0.015 <= 0.05/3, 0.03 > 0.05/2: two rejected."""
+    p = np.array([0.03, 0.01, 0.2, 0.015])
+    assert holm(p, 0.05).tolist() == [False, True, False, True]
+    assert bonferroni(p, 0.05).tolist() == [False, True, False, False]
+
+
+def test_holm_stops_at_the_first_failure():
+    """A later p-value under its own threshold must not be rejected."""
+    assert holm(np.array([0.02, 0.024]), 0.03).tolist() == [False, False]
+
+
+def test_shapes_are_kept():
+    p = np.full((3, 4), 1e-9)
+    assert holm(p, 0.05).shape == bonferroni(p, 0.05).shape == (3, 4)
+
+
+@st.composite
+def _counts(draw):
+    trials = draw(st.integers(1, 12))
+    hits = draw(st.lists(st.integers(0, trials), min_size=1, max_size=40))
+    steps = draw(st.lists(st.floats(0, 1), min_size=trials + 1, max_size=trials + 1))
+    return np.array(hits), np.sort(np.array(steps) ** 4)[::-1]
+
+
+@given(_counts(), st.floats(0.001, 0.5))
+def test_histogram_equals_pvalues(case, alpha):
+    """The cutoff rejects what sorting all p-values rejects, ties included."""
+    hits, table = case
+    histogram = np.bincount(hits, minlength=len(table))
+    assert np.array_equal(hits >= holm_cutoff(histogram, table, alpha), holm(table[hits], alpha))
+    assert np.array_equal(
+        hits >= bonferroni_cutoff(histogram, table, alpha), bonferroni(table[hits], alpha)
+    )
+
+
+@given(_counts(), st.floats(0.001, 0.5))
+def test_holm_rejects_a_superset(case, alpha):
+    hits, table = case
+    p = table[hits]
+    assert np.all(holm(p, alpha) >= bonferroni(p, alpha))
+
+
+@pytest.mark.parametrize("cutoff", [bonferroni_cutoff, holm_cutoff])
+def test_nothing_rejected(cutoff):
+    assert cutoff([5, 0, 0], [1.0, 1.0, 0.9], 0.05) == 3
