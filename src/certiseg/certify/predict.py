@@ -1,0 +1,32 @@
+"""Cohen's PREDICT: the smoothed model's label at the input itself."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from certiseg.certify.certificate import labels_dtype
+from certiseg.stats.binomial import upper_tail
+from certiseg.stats.pvalues import check_level
+from certiseg.votes import ABSTAIN, VoteCounts
+
+
+def predict(votes: VoteCounts, *, alpha: float = 1e-3) -> NDArray[np.signedinteger]:
+    """PREDICT: the majority label of the ideal smoothed model, or ABSTAIN. No radius.
+
+    Guarantee: with probability >= 1 - alpha over the draws, every label returned is the most
+    probable label of its component under the noise; alpha / N is spent on each of N components.
+    It bounds the error of a deployed majority vote (theory T15), not robustness.
+    votes: counts (*components, C). Returns int16 or wider of shape components.
+    Source: Cohen, Rosenfeld, Kolter 2019, Algorithm PREDICT (two-sided test of the two most
+    frequent labels); Hung & Fithian 2019.
+    """
+    check_level(0.5, alpha)
+    top = votes.mode()
+    first = votes.hits(top)
+    rest = votes.counts.astype(np.int64)
+    np.put_along_axis(rest, top[..., None], -1, axis=-1)
+    second = np.maximum(rest.max(axis=-1), 0)
+    pvalues = np.minimum(2.0 * upper_tail(first, first + second, 0.5), 1.0)
+    labels = np.where(pvalues * votes.num_components <= alpha, top, ABSTAIN)
+    return np.asarray(labels).astype(labels_dtype(votes.num_classes))

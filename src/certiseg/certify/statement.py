@@ -1,0 +1,91 @@
+"""The claim in one English sentence: what holds, how sure, and under which assumptions."""
+
+from __future__ import annotations
+
+from certiseg.certify.certificate import Certificate
+from certiseg.votes import Source
+
+
+def statement(certificate: Certificate) -> str:
+    """One sentence a reader can hold the certificate to (theory T1 to T4, T12, T15)."""
+    return (
+        f"With confidence {_percent(1.0 - certificate.alpha)} over the sampling noise "
+        f"(alpha = {certificate.alpha:g} for this whole input), {_claim(certificate)}; "
+        f"the smoothed model is {_smoothed_model(certificate)}, tested with "
+        f"{_test(certificate)}; {_assumptions(certificate.votes.source)} "
+        f"[certiseg {certificate.version}]."
+    )
+
+
+def _percent(share: float) -> str:
+    return f"{100.0 * share:.6g}%"
+
+
+def _claim(certificate: Certificate) -> str:
+    held, total = int(certificate.certified.sum()), certificate.labels.size
+    if held == 0:
+        return f"nothing is claimed: all {total} components abstain"
+    where = (
+        f"under every perturbation of the input of {certificate.noise.norm} norm below "
+        f"{_floor(certificate.radius)}"
+        if certificate.radius > 0
+        else "at the input itself (radius 0)"
+    )
+    rest = f"; the certificate abstains on the other {total - held}" if held < total else ""
+    if certificate.method == "joint":
+        return f"the whole label map of {total} components is the smoothed model's {where}"
+    return (
+        f"each of the {held} labels given ({_percent(held / total)} of {total} components) is the "
+        f"majority label of the smoothed model {where}, all of them at once{rest}"
+    )
+
+
+def _floor(radius: float) -> str:
+    """Six decimals, cut off rather than rounded, so that the sentence never overstates."""
+    return f"{int(radius * 1e6) / 1e6:.6f}"
+
+
+def _smoothed_model(certificate: Certificate) -> str:
+    noise = certificate.noise.describe()
+    source = certificate.votes.source
+    if source is None:
+        return f"the majority vote of a base model that was not recorded, under {noise}"
+    shape = " x ".join(str(side) for side in source.input_shape)
+    values = (
+        "of any value"
+        if source.value_range is None
+        else f"with values in [{source.value_range[0]:g}, {source.value_range[1]:g}]"
+    )
+    return (
+        f"the majority vote of {source.model_name} (fingerprint {source.model[:12]}) under {noise} "
+        f"added, without clipping, to the input (fingerprint {source.input[:12]}) "
+        f"of shape {shape} {values}"
+    )
+
+
+def _test(certificate: Certificate) -> str:
+    draws = f"{certificate.votes.trials} draws"
+    if certificate.method == "segcertify":
+        stages = (
+            "candidates and test from the same draws (pooled, T3)"
+            if certificate.selection_votes is None
+            else f"candidates from {certificate.selection_votes.trials} separate draws (split, T2)"
+        )
+        names = {"holm": "Holm", "bonferroni": "Bonferroni"}
+        correction = names[certificate.correction or ""]
+        return f"{draws}, tau = {certificate.tau:g}, {correction} correction, {stages}"
+    names = {"classify": "CERTIFY", "individual": "IndivClass", "joint": "JointClass"}
+    return f"{draws} by {names[certificate.method]}, candidates from separate draws"
+
+
+def _assumptions(source: Source | None) -> str:
+    if source is None:
+        return "the votes came from the caller, who answers for their independence"
+    if source.seed_origin == "entropy":
+        seed = f"seed {source.seed} came from the operating system's entropy"
+    else:
+        seed = (
+            f"seed {source.seed} was given by the caller, so the confidence assumes that the input "
+            "was not chosen with knowledge of it"
+        )
+    return f"{seed}; noise was drawn in floating point, which the theory treats as exactly Gaussian"

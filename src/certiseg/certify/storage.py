@@ -1,0 +1,147 @@
+"""Certificates as npz files: arrays and one JSON text, no pickle."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from certiseg.certify.certificate import Certificate
+from certiseg.errors import ClaimError, InputError
+from certiseg.files import atomic_write
+from certiseg.noise import noise_from_record, noise_record
+from certiseg.votes import Source, VoteCounts
+
+FORMAT = "certiseg-certificate-1"
+_PARAMETERS = ("method", "radius", "alpha", "tau", "correction", "selection", "cutoff", "version")
+_ARRAYS = ("labels", "counts", "selection_counts", "candidates")
+
+
+def save(certificate: Certificate, path: str | Path) -> None:
+    """Write the certificate atomically. Raises OSError where the folder cannot be written."""
+    arrays: dict[str, NDArray[Any]] = {
+        "labels": certificate.labels,
+        "counts": certificate.votes.counts,
+    }
+    if certificate.selection_votes is not None:
+        arrays["selection_counts"] = certificate.selection_votes.counts
+    if certificate.candidates is not None:
+        arrays["candidates"] = certificate.candidates
+    meta: dict[str, Any] = {
+        "format": FORMAT,
+        "statement": certificate.statement(),
+        "noise": noise_record(certificate.noise),
+        "votes": _votes_record(certificate.votes),
+        "selection_votes": _votes_record(certificate.selection_votes),
+        **{name: getattr(certificate, name) for name in _PARAMETERS},
+    }
+    text = json.dumps(meta, sort_keys=True)
+    digest = _digest(text, arrays)
+    buffer = io.BytesIO()
+    np.savez_compressed(
+        buffer,
+        allow_pickle=False,
+        meta=np.frombuffer(text.encode(), dtype=np.uint8),
+        digest=np.frombuffer(digest.encode(), dtype=np.uint8),
+        **arrays,
+    )
+    atomic_write(path, buffer.getvalue())
+
+
+def load(path: str | Path) -> Certificate:
+    """Read a certificate.
+
+    Raises InputError for a missing, cut or foreign file, ClaimError when the contents do not
+    match the digest written with them. The digest finds accidents and careless edits; it is no
+    signature, whoever rewrites it too is found only by ``verify``, or not at all.
+    """
+    content, meta, text, digest = _read(path)
+    try:
+        certificate = _build(content, meta)
+    except (KeyError, TypeError, ValueError) as error:
+        # InputError is a ValueError: a count that does not add up, say, is an altered claim.
+        raise ClaimError(f"the certificate contradicts itself: {path} ({error})") from None
+    if digest != _digest(text, content):
+        raise ClaimError(
+            f"the certificate was altered after it was written: {path} (digest does not match)"
+        )
+    return certificate
+
+
+def _read(path: str | Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any], str, str]:
+    remedy = "pass a file written by Certificate.save or certiseg certify"
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            if not isinstance(file, np.lib.npyio.NpzFile):
+                raise ValueError("a bare array")
+            members = {name: file[name] for name in file.files}
+        text = members.pop("meta").tobytes().decode()
+        digest = members.pop("digest").tobytes().decode()
+        meta = json.loads(text)
+        if meta["format"] != FORMAT:
+            raise ValueError(f"format {meta['format']!r}")
+    except FileNotFoundError:
+        raise InputError(f"expected a certificate file, got no file at {path}; {remedy}") from None
+    except (
+        OSError,
+        EOFError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(
+            f"expected a whole {FORMAT} file, got {path} ({reason}); {remedy}"
+        ) from None
+    return members, meta, text, digest
+
+
+def _build(arrays: dict[str, NDArray[Any]], meta: dict[str, Any]) -> Certificate:
+    unknown = set(arrays) - set(_ARRAYS)
+    if unknown:
+        raise ValueError(f"unknown arrays {sorted(unknown)}")
+    votes = _votes(arrays["counts"], meta["votes"])
+    assert votes is not None
+    if not np.issubdtype(arrays["labels"].dtype, np.signedinteger):
+        raise ValueError(f"labels of type {arrays['labels'].dtype}")
+    return Certificate(
+        labels=arrays["labels"],
+        votes=votes,
+        noise=noise_from_record(meta["noise"]),
+        selection_votes=_votes(arrays.get("selection_counts"), meta["selection_votes"]),
+        candidates=arrays.get("candidates"),
+        **{name: meta[name] for name in _PARAMETERS},
+    )
+
+
+def _votes_record(votes: VoteCounts | None) -> dict[str, Any] | None:
+    if votes is None:
+        return None
+    source = None if votes.source is None else votes.source.record()
+    return {"trials": votes.trials, "source": source}
+
+
+def _votes(counts: NDArray[Any] | None, record: dict[str, Any] | None) -> VoteCounts | None:
+    if counts is None or record is None:
+        return None
+    source = None if record["source"] is None else Source.from_record(record["source"])
+    return VoteCounts(counts, record["trials"], source)
+
+
+def _digest(text: str, arrays: dict[str, NDArray[Any]]) -> str:
+    sha = hashlib.sha256(text.encode())
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        sha.update(f"{name} {array.dtype.str} {array.shape}".encode())
+        sha.update(array.tobytes())
+    return sha.hexdigest()

@@ -1,0 +1,184 @@
+"""VoteCounts: how often each component got each label, and where the draws came from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from certiseg.errors import InputError
+from certiseg.noise import Gaussian, noise_from_record, noise_record
+
+ABSTAIN = -1
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where votes came from: enough to replay them, and to tell draws apart.
+
+    draws: half-open ranges of draw numbers, sorted and disjoint. seed_origin: "entropy" or
+    "caller" (theory T15). model, input: fingerprints. input_shape without a batch axis.
+    value_range: the input domain, None where any value is allowed. engine: generator, device,
+    precision and library versions that made the draws.
+    """
+
+    noise: Gaussian
+    seed: int
+    seed_origin: str
+    key: str
+    draws: tuple[tuple[int, int], ...]
+    model: str
+    model_name: str
+    input: str
+    input_shape: tuple[int, ...]
+    value_range: tuple[float, float] | None
+    engine: dict[str, str] = field(default_factory=dict)
+
+    def same_process(self, other: Source) -> bool:
+        """Whether both describe draws from one smoothed model at one input."""
+        return replace(self, draws=()) == replace(other, draws=())
+
+    def joined(self, other: Source) -> Source:
+        """Both ranges of draws together. Raises InputError if they are not poolable."""
+        if not self.same_process(other):
+            changed = [
+                f.name
+                for f in fields(self)
+                if f.name != "draws" and getattr(self, f.name) != getattr(other, f.name)
+            ]
+            raise InputError(
+                "expected votes of the same model, input, noise and seed, got different "
+                f"{', '.join(changed)}; add only votes of one smoothed model at one input"
+            )
+        ranges = sorted(self.draws + other.draws)
+        merged: list[tuple[int, int]] = []
+        for start, stop in ranges:
+            if merged and start < merged[-1][1]:
+                raise InputError(
+                    f"expected disjoint draws, got draw {start} twice; give each part its own "
+                    "first_draw, a draw counts once"
+                )
+            if merged and start == merged[-1][1]:
+                merged[-1] = (merged[-1][0], stop)
+            else:
+                merged.append((start, stop))
+        return replace(self, draws=tuple(merged))
+
+    def record(self) -> dict[str, Any]:
+        """The source as plain JSON values."""
+        return {**asdict(self), "noise": noise_record(self.noise)}
+
+    @staticmethod
+    def from_record(record: Mapping[str, Any]) -> Source:
+        """Inverse of record. Raises InputError for missing or unknown fields."""
+        names = {f.name for f in fields(Source)}
+        if set(record) != names:
+            raise InputError(
+                f"expected a source with {sorted(names)}, got {sorted(record)}; "
+                "the file is damaged or of another version"
+            )
+        values = dict(record)
+        values["noise"] = noise_from_record(values["noise"])
+        values["draws"] = tuple((int(a), int(b)) for a, b in values["draws"])
+        values["input_shape"] = tuple(int(side) for side in values["input_shape"])
+        if values["value_range"] is not None:
+            low, high = values["value_range"]
+            values["value_range"] = (float(low), float(high))
+        return Source(**values)
+
+
+@dataclass(frozen=True, eq=False)
+class VoteCounts:
+    """Votes of ``trials`` independent draws.
+
+    counts: ints (*components, C); counts[i, c] = draws in which component i got label c; each
+    component's counts add up to trials (checked). trials >= 1. source: provenance, or None where
+    the caller counted. Parts of one experiment add up: ``a + b``; with sources known, adding one
+    draw twice or votes of different experiments raises InputError.
+    """
+
+    counts: NDArray[np.integer]
+    trials: int
+    source: Source | None = None
+
+    def __post_init__(self) -> None:
+        counts = np.asarray(self.counts)
+        if not np.issubdtype(counts.dtype, np.integer):
+            raise InputError(f"expected integer counts, got {counts.dtype}; pass votes, not shares")
+        if counts.ndim < 1 or counts.size == 0:
+            raise InputError(
+                f"expected counts of shape (*components, C), got {counts.shape}; "
+                "the last axis holds the classes"
+            )
+        if int(self.trials) != self.trials or self.trials < 1:
+            raise InputError(f"expected trials >= 1, got {self.trials}; pass the number of draws")
+        sums = counts.sum(axis=-1, dtype=np.int64)
+        if counts.min() < 0 or not np.all(sums == self.trials):
+            raise InputError(
+                f"expected every component's counts to add up to {self.trials} trials, got sums in "
+                f"[{sums.min()}, {sums.max()}]; each draw gives each component exactly one label"
+            )
+        if self.source is not None:
+            drawn = sum(stop - start for start, stop in self.source.draws)
+            if drawn != self.trials:
+                raise InputError(
+                    f"expected {self.trials} draws in the source, got {drawn}; "
+                    "the record is damaged"
+                )
+        object.__setattr__(self, "counts", counts)
+        object.__setattr__(self, "trials", int(self.trials))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the components, without the class axis."""
+        return self.counts.shape[:-1]
+
+    @property
+    def num_classes(self) -> int:
+        return self.counts.shape[-1]
+
+    @property
+    def num_components(self) -> int:
+        """N, the number of hypotheses tested at once."""
+        return int(np.prod(self.shape, dtype=np.int64))
+
+    def mode(self) -> NDArray[np.intp]:
+        """Most frequent label per component (the smallest label on a tie)."""
+        return np.asarray(self.counts.argmax(axis=-1))
+
+    def hits(self, labels: ArrayLike) -> NDArray[np.int64]:
+        """Votes for the given label of each component."""
+        chosen = np.asarray(labels)
+        if chosen.shape != self.shape:
+            raise InputError(
+                f"expected labels of shape {self.shape}, got {chosen.shape}; "
+                "both sets of votes must be of the same components"
+            )
+        picked = np.take_along_axis(self.counts, chosen[..., None].astype(np.intp), axis=-1)
+        return picked[..., 0].astype(np.int64)
+
+    def __add__(self, other: VoteCounts) -> VoteCounts:
+        if not isinstance(other, VoteCounts):
+            return NotImplemented
+        if self.counts.shape != other.counts.shape:
+            raise InputError(
+                f"expected votes of shape {self.counts.shape}, got {other.counts.shape}; "
+                "add only votes of the same components and classes"
+            )
+        source = None
+        if self.source is not None and other.source is not None:
+            source = self.source.joined(other.source)
+        trials = self.trials + other.trials
+        dtype = counts_dtype(trials)
+        return VoteCounts(self.counts.astype(dtype) + other.counts.astype(dtype), trials, source)
+
+
+def counts_dtype(trials: int) -> np.dtype[Any]:
+    """Narrowest integer type, of those PyTorch also has, that holds ``trials``."""
+    for dtype in (np.uint8, np.int16, np.int32):
+        if trials <= np.iinfo(dtype).max:
+            return np.dtype(dtype)
+    return np.dtype(np.int64)

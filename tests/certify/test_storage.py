@@ -1,0 +1,207 @@
+"""Certificates on disk: whole, cut, edited."""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle
+import zipfile
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import certiseg as cs
+from certiseg.votes import Source
+
+NOISE = cs.Gaussian(0.25)
+SOURCE = Source(
+    noise=NOISE,
+    seed=2**100 + 1,
+    seed_origin="entropy",
+    key="street",
+    draws=((10, 110),),
+    model="ab" * 32,
+    model_name="Net",
+    input="cd" * 32,
+    input_shape=(3, 2, 3),
+    value_range=(0.0, 1.0),
+    engine={"device": "cpu"},
+)
+
+
+def _votes(draws=((10, 110),), hits=99) -> cs.VoteCounts:
+    trials = draws[0][1] - draws[0][0]
+    counts = np.zeros((2, 3, 4), dtype=np.int16)
+    counts[..., 1] = min(hits, trials)
+    counts[..., 0] = trials - counts[..., 1]
+    return cs.VoteCounts(counts, trials, replace(SOURCE, draws=draws))
+
+
+def _certificates() -> dict[str, cs.Certificate]:
+    votes, first = _votes(), _votes(((0, 10),))
+    one = cs.VoteCounts(np.array([97, 3]), 100)
+    return {
+        "pooled": cs.certify(votes, noise=NOISE),
+        "split": cs.certify(votes, noise=NOISE, selection_votes=first, correction="bonferroni"),
+        "classify": cs.classify(one, noise=NOISE, selection_votes=one),
+        "individual": cs.individual(votes, noise=NOISE, selection_votes=first),
+        "joint": cs.joint(one, candidates=np.array([[1, 2]]), noise=NOISE),
+        "nothing": cs.joint(
+            cs.VoteCounts(np.array([1, 99]), 100), candidates=np.array([1]), noise=NOISE
+        ),
+    }
+
+
+@pytest.fixture(params=list(_certificates()))
+def certificate(request) -> cs.Certificate:
+    return _certificates()[request.param]
+
+
+def test_round_trip(certificate, tmp_path):
+    path = tmp_path / "a.cert.npz"
+    certificate.save(path)
+    again = cs.Certificate.load(path)
+    cs.verify(again)
+    assert np.array_equal(again.labels, certificate.labels)
+    assert again.statement() == certificate.statement()
+    assert again.votes.source == certificate.votes.source
+    assert again.votes.counts.dtype == certificate.votes.counts.dtype
+    for name in ("method", "radius", "alpha", "tau", "correction", "selection", "cutoff", "noise"):
+        assert getattr(again, name) == getattr(certificate, name)
+    assert [file.name for file in tmp_path.iterdir()] == ["a.cert.npz"]
+
+
+def test_statement_is_one_sentence(certificate):
+    text = certificate.statement()
+    assert "\n" not in text
+    assert text.endswith(f"[certiseg {cs.__version__}].")
+    assert text.startswith("With confidence 99.9%")
+    assert "l2 norm below" in text or "nothing is claimed" in text
+
+
+def test_statement_names_every_assumption():
+    text = _certificates()["split"].statement()
+    for part in (
+        "alpha = 0.001", "0.168622", "N(0, 0.25^2 I)", "without clipping", "3 x 2 x 3", "[0, 1]",
+        "100 draws", "tau = 0.75", "Bonferroni", "10 separate draws", str(2**100 + 1), "entropy",
+        "abababababab", "cdcdcdcdcdcd", "floating point",
+    ):  # fmt: skip
+        assert part in text, part
+
+
+def test_statement_says_when_the_caller_chose_the_seed():
+    votes = _votes()
+    votes = cs.VoteCounts(votes.counts, 100, replace(SOURCE, seed_origin="caller", seed=0))
+    text = cs.certify(votes, noise=NOISE).statement()
+    assert "given by the caller" in text
+    assert "not chosen with knowledge" in text
+
+
+@pytest.mark.parametrize("keep", [0, 1, 100, -1])
+def test_cut_short(tmp_path, keep):
+    path = tmp_path / "a.cert.npz"
+    _certificates()["pooled"].save(path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:keep])
+    with pytest.raises(cs.InputError, match="expected a whole certiseg-certificate-1 file") as info:
+        cs.Certificate.load(path)
+    assert "\n" not in str(info.value)
+
+
+def test_missing_and_foreign_files(tmp_path):
+    with pytest.raises(cs.InputError, match="no file"):
+        cs.Certificate.load(tmp_path / "none.npz")
+    np.savez(tmp_path / "other.npz", a=np.zeros(3))
+    np.save(tmp_path / "bare.npy", np.zeros(3))
+    (tmp_path / "text.npz").write_text("hello")
+    for name in ("other.npz", "bare.npy", "text.npz"):
+        with pytest.raises(cs.InputError, match="expected a whole"):
+            cs.Certificate.load(tmp_path / name)
+
+
+def test_pickle_is_never_loaded(tmp_path):
+    class Bomb:
+        def __reduce__(self):
+            return (pytest.fail, ("a pickle was executed",))
+
+    (tmp_path / "bomb.npz").write_bytes(pickle.dumps(Bomb()))
+    np.savez(tmp_path / "inside.npz", meta=np.array([Bomb()], dtype=object), digest=np.zeros(1))
+    for name in ("bomb.npz", "inside.npz"):
+        with pytest.raises(cs.InputError, match="expected a whole"):
+            cs.Certificate.load(tmp_path / name)
+
+
+def _edit(path, change) -> None:
+    """Rewrite a certificate with its arrays changed, the digest left as it was."""
+    with np.load(path) as file:
+        members = {name: file[name] for name in file.files}
+    change(members)
+    np.savez_compressed(path, **members)
+
+
+def _meta(members, **changes) -> None:
+    meta = json.loads(members["meta"].tobytes())
+    meta.update(changes)
+    members["meta"] = np.frombuffer(json.dumps(meta, sort_keys=True).encode(), dtype=np.uint8)
+
+
+EDITS = {
+    "labels": lambda m: m["labels"].__setitem__((0, 0), 3),
+    "counts": lambda m: m["counts"].__setitem__((0, 0), [0, 100, 0, 0]),
+    "counts that do not add up": lambda m: m["counts"].__setitem__((0, 0), [0, 99, 0, 0]),
+    "radius": lambda m: _meta(m, radius=0.5),
+    "alpha": lambda m: _meta(m, alpha=0.01),
+    "method": lambda m: _meta(m, method="magic"),
+    "noise": lambda m: _meta(m, noise={"kind": "laplace", "sigma": 1.0}),
+    "extra array": lambda m: m.update(more=np.zeros(3)),
+}
+
+
+@pytest.mark.parametrize("edit", list(EDITS))
+def test_edited(tmp_path, edit):
+    path = tmp_path / "a.cert.npz"
+    _certificates()["pooled"].save(path)
+    _edit(path, EDITS[edit])
+    with pytest.raises(cs.ClaimError, match=r"altered|contradicts") as info:
+        cs.Certificate.load(path)
+    assert "\n" not in str(info.value)
+
+
+def test_unchanged_rewrite_still_loads(tmp_path):
+    """Negative control of the edits: the same rewriting without a change is accepted."""
+    path = tmp_path / "a.cert.npz"
+    _certificates()["pooled"].save(path)
+    _edit(path, lambda members: None)
+    cs.verify(cs.Certificate.load(path))
+
+
+CHANGES = {
+    "radius": {"radius": 0.2},
+    "labels": {"labels": np.full((2, 3), 2, dtype=np.int16)},
+    "shape": {"labels": np.full((2, 2), 1, dtype=np.int16)},
+    "alpha": {"alpha": 1e-12},
+    "tau": {"tau": 0.99},
+    "correction": {"correction": "none"},
+    "noise": {"noise": cs.Gaussian(0.5)},
+    "cutoff": {"cutoff": 50},
+    "method": {"method": "magic"},
+}
+
+
+@pytest.mark.parametrize("name", list(CHANGES))
+def test_verify_finds_claims_the_counts_do_not_carry(tmp_path, name):
+    """Saved anew, so the digest fits: only recomputation can tell."""
+    wrong = replace(_certificates()["pooled"], **CHANGES[name])
+    with pytest.raises(cs.ClaimError):
+        cs.verify(wrong)
+
+
+def test_files_hold_no_surprises(tmp_path):
+    path = tmp_path / "a.cert.npz"
+    _certificates()["split"].save(path)
+    with zipfile.ZipFile(io.BytesIO(path.read_bytes())) as file:
+        names = sorted(file.namelist())
+    assert names == [
+        "counts.npy", "digest.npy", "labels.npy", "meta.npy", "selection_counts.npy"
+    ]  # fmt: skip

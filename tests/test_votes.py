@@ -1,0 +1,91 @@
+"""VoteCounts: what it accepts, and what may be added."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import certiseg as cs
+from certiseg.votes import Source, counts_dtype
+
+SOURCE = Source(
+    noise=cs.Gaussian(0.25), seed=1, seed_origin="caller", key="k", draws=((0, 10),), model="m",
+    model_name="Net", input="i", input_shape=(3, 2, 2), value_range=(0.0, 1.0), engine={},
+)  # fmt: skip
+
+
+def _part(start: int, stop: int, **changes) -> cs.VoteCounts:
+    source = replace(SOURCE, draws=((start, stop),), **changes)
+    return cs.VoteCounts(np.array([[stop - start, 0]]), stop - start, source)
+
+
+def test_parts_add_up_in_any_order():
+    parts = [_part(0, 10), _part(10, 30), _part(40, 50)]
+    forward = parts[0] + parts[1] + parts[2]
+    backward = parts[2] + parts[1] + parts[0]
+    assert forward.trials == 40
+    assert forward.source == backward.source
+    assert forward.source.draws == ((0, 30), (40, 50))
+    assert np.array_equal(forward.counts, backward.counts)
+
+
+def test_sums_do_not_overflow():
+    total = cs.VoteCounts(np.full((2, 1), 200, dtype=np.uint8), 200)
+    assert (total + total).counts.tolist() == [[400], [400]]
+
+
+def test_no_draw_counts_twice():
+    with pytest.raises(cs.InputError, match="draw 5 twice"):
+        _part(0, 10) + _part(5, 15)
+
+
+def test_selection_and_test_draws_must_differ():
+    """Theory T2 asks for fresh draws."""
+    with pytest.raises(cs.InputError, match="draw 0 twice"):
+        cs.certify(_part(0, 100), noise=cs.Gaussian(0.25), selection_votes=_part(0, 10))
+    cs.certify(_part(10, 110), noise=cs.Gaussian(0.25), selection_votes=_part(0, 10))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"seed": 2}, {"key": "other"}, {"model": "x"}, {"input": "y"}, {"noise": cs.Gaussian(0.5)}],
+)
+def test_different_experiments_do_not_add(changes):
+    with pytest.raises(cs.InputError, match=f"different {next(iter(changes))}"):
+        _part(0, 10) + _part(10, 20, **changes)
+
+
+def test_noise_must_be_the_one_drawn():
+    with pytest.raises(cs.InputError, match="the noise that was drawn"):
+        cs.certify(_part(0, 100), noise=cs.Gaussian(0.5))
+
+
+@pytest.mark.parametrize(
+    ("counts", "trials", "part"),
+    [
+        (np.array([[5, 4]]), 10, "add up to 10"),
+        (np.array([[11, -1]]), 10, "add up to 10"),
+        (np.array([[0.5, 0.5]]), 1, "integer counts"),
+        (np.zeros((0, 2), int), 1, "shape"),
+        (np.array([[1, 0]]), 0, "trials >= 1"),
+    ],
+)
+def test_bad_counts(counts, trials, part):
+    with pytest.raises(cs.InputError, match=part):
+        cs.VoteCounts(counts, trials)
+
+
+def test_shapes_must_match():
+    a, b = cs.VoteCounts(np.array([[1, 0]]), 1), cs.VoteCounts(np.array([[1, 0, 0]]), 1)
+    with pytest.raises(cs.InputError, match=r"shape \(1, 2\), got \(1, 3\)"):
+        a + b
+
+
+@pytest.mark.parametrize(
+    ("trials", "name"),
+    [(1, "uint8"), (255, "uint8"), (256, "int16"), (40_000, "int32"), (2**31, "int64")],
+)
+def test_counts_are_narrow_but_never_overflow(trials, name):
+    assert counts_dtype(trials).name == name
