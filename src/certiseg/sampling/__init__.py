@@ -1,0 +1,5 @@
+"""Draws to votes: the first room with torch."""
+
+from certiseg.sampling.sampler import Smoothed
+
+__all__ = ["Smoothed"]

@@ -1,0 +1,91 @@
+"""What is checked before a draw is made: the input, and that the model is in evaluation mode."""
+
+from __future__ import annotations
+
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _NormBase
+from torch.nn.modules.dropout import _DropoutNd
+from torch.nn.modules.instancenorm import _InstanceNorm
+
+from certiseg.errors import InputError
+
+# Stochastic layers of other libraries that subclass nn.Module directly.
+_STOCHASTIC_NAMES = ("DropPath", "StochasticDepth", "DropBlock2d")
+_LAST_CHANNELS, _FIRST_CHANNELS = (1, 3, 4), (1, 3)
+
+
+def check_input(x: Tensor | ArrayLike, value_range: tuple[float, float] | None) -> Tensor:
+    """One input as a float32 tensor (float64 stays), checked against its domain.
+
+    Raises InputError for batches, channels-last images, integers, NaN, empty inputs, and values
+    outside value_range.
+    """
+    tensor = x.detach() if isinstance(x, Tensor) else torch.as_tensor(x)
+    shape = tuple(tensor.shape)
+    if tensor.numel() == 0 or tensor.ndim == 0:
+        raise InputError(f"expected an input with values, got shape {shape}; is the image empty?")
+    if not tensor.is_floating_point():
+        raise InputError(
+            f"expected a float input, got {tensor.dtype} of shape {shape}; "
+            "pass 8-bit images as x.float() / 255"
+        )
+    if tensor.ndim == 3 and shape[-1] in _LAST_CHANNELS and shape[0] not in _FIRST_CHANNELS:
+        raise InputError(
+            f"expected an image of shape (C, H, W), got {shape} with the channels last"
+            f"{_maximum(tensor, value_range)}; pass x.permute(2, 0, 1)"
+        )
+    if tensor.ndim == 4 and shape[1] == 3:
+        raise InputError(
+            f"expected one input such as (3, H, W), got a batch of shape {shape}; "
+            "certify the images one by one"
+        )
+    if not bool(torch.isfinite(tensor).all()):
+        raise InputError(
+            f"expected finite values, got NaN or infinity in an input of shape {shape}; "
+            "clean the input first"
+        )
+    if value_range is not None:
+        low, high = float(tensor.min()), float(tensor.max())
+        if low < value_range[0] or high > value_range[1]:
+            raise InputError(
+                f"expected values in [{value_range[0]:g}, {value_range[1]:g}], got "
+                f"[{low:g}, {high:g}]; divide 8-bit images by 255 and put normalisation into the "
+                "model, or give the domain as value_range"
+            )
+    return tensor if tensor.dtype == torch.float64 else tensor.float()
+
+
+def _maximum(tensor: Tensor, value_range: tuple[float, float] | None) -> str:
+    high = float(tensor.max())
+    return f" and maximum {high:g}" if value_range is not None and high > value_range[1] else ""
+
+
+def check_evaluation_mode(model: object) -> None:
+    """Raise InputError when a layer would mix the draws of a batch or add noise of its own.
+
+    BatchNorm in training mode makes the label of one draw depend on the others in its batch, so
+    draws are no longer independent; dropout adds randomness that has no address.
+    """
+    if not isinstance(model, nn.Module):
+        return
+    for name, module in model.named_modules():
+        drops = module.training and (
+            isinstance(module, (_DropoutNd, nn.RReLU)) or type(module).__name__ in _STOCHASTIC_NAMES
+        )
+        if drops or _mixes_draws(module):
+            raise InputError(
+                f"expected a model in evaluation mode, got {type(module).__name__} "
+                f"{name or '(the model)'!r} in training mode; call model.eval() first"
+            )
+
+
+def _mixes_draws(module: nn.Module) -> bool:
+    """Normalisation by the batch's own statistics, or running statistics still being updated."""
+    if not isinstance(module, _NormBase):
+        return False
+    if isinstance(module, _InstanceNorm):
+        return module.training and module.track_running_stats
+    # BatchNorm without running statistics uses the batch's own even in evaluation mode.
+    return module.training or module.running_mean is None

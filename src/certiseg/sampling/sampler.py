@@ -1,0 +1,320 @@
+"""Smoothed: a base model under noise, its votes and its certificates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor, nn
+
+from certiseg.certify.certificate import Certificate
+from certiseg.certify.segcertify import certify, check_plan
+from certiseg.errors import InputError
+from certiseg.noise import Gaussian
+from certiseg.sampling.checks import check_evaluation_mode, check_input
+from certiseg.sampling.draw import GENERATOR, NoiseStream
+from certiseg.sampling.fingerprint import input_fingerprint, model_fingerprint
+from certiseg.sampling.forward import forward, label_batches
+from certiseg.sampling.keys import resolve_seed
+from certiseg.sampling.progress import Progress, draws_bar
+from certiseg.votes import Source, VoteCounts, counts_dtype
+
+
+class Smoothed:
+    """A base model under noise: votes and certificates for one input at a time.
+
+    model: takes (B, *shape) and returns logits (B, C, *out), a mapping with "out", an object with
+    ``.logits``, or integer labels (B, *out). An nn.Module must be in evaluation mode (checked at
+    each call). Normalisation and resizing belong inside the model: noise is added to the input as
+    it is given. num_classes: found from logits; needed where the model returns labels.
+    device: where to run; default: that of the model's parameters, else of the input.
+    value_range: domain of the input, (0, 1) for images; None for any values.
+    Noise is added in float32 (to float64 inputs in float64) and cast to the model's precision.
+    """
+
+    def __init__(
+        self,
+        model: Callable[[Tensor], Any],
+        noise: Gaussian,
+        num_classes: int | None = None,
+        *,
+        device: str | torch.device | None = None,
+        value_range: tuple[float, float] | None = (0.0, 1.0),
+    ) -> None:
+        if not callable(model):
+            raise InputError(
+                f"expected a callable model, got {type(model).__name__}; "
+                "pass an nn.Module or a function of a batch"
+            )
+        if num_classes is not None and num_classes < 1:
+            raise InputError(f"expected num_classes >= 1, got {num_classes}; count the classes")
+        check_evaluation_mode(model)
+        self.model, self.noise, self.value_range = model, noise, value_range
+        self.num_classes = num_classes if num_classes is not None else _known_classes(model)
+        self._device = None if device is None else torch.device(device)
+        self._fingerprint: tuple[object, tuple[str, str]] | None = None
+
+    def vote(
+        self,
+        x: Tensor | ArrayLike,
+        num_samples: int,
+        *,
+        batch_size: int | None = None,
+        seed: int | None = None,
+        key: str | None = None,
+        first_draw: int = 0,
+        progress: Progress = False,
+    ) -> VoteCounts:
+        """Votes of draws ``first_draw .. first_draw + num_samples - 1`` at one input.
+
+        The noise of a draw depends on (seed, key, draw number) alone, so any split of the draws
+        over calls, batch sizes and machines adds up to the same votes (up to the last bits of the
+        model's own arithmetic, which may depend on the batch size).
+        x: (*shape), such as (3, H, W) in [0, 1]. batch_size: default fits the memory; halved
+        where memory runs out. seed: None takes fresh entropy (theory T15). key: tells inputs
+        apart under one seed; default: the input's fingerprint. progress: True for a bar, or a
+        function called with the number of draws just done.
+        Returns counts of shape (*out, C). Raises InputError for bad input or a model that does
+        not fit it.
+        """
+        tensor, source = self._prepare(x, num_samples, seed, key, first_draw)
+        return self._count(tensor, source, batch_size, progress)
+
+    def vote_joint(
+        self,
+        x: Tensor | ArrayLike,
+        candidates: ArrayLike,
+        num_samples: int,
+        *,
+        batch_size: int | None = None,
+        seed: int | None = None,
+        key: str | None = None,
+        first_draw: int = 0,
+        progress: Progress = False,
+    ) -> VoteCounts:
+        """Votes (2,) for ``certiseg.joint``: draws whose whole output equals candidates, others.
+
+        candidates: labels (*out) chosen from other draws. The rest is as in ``vote``.
+        """
+        tensor, source = self._prepare(x, num_samples, seed, key, first_draw)
+        wanted = torch.as_tensor(np.asarray(candidates).astype(np.int64), device=tensor.device)
+        equal = 0
+        with draws_bar(progress, num_samples) as advance:
+            for labels, _ in self._batches(tensor, source, batch_size):
+                if labels.shape[1:] != wanted.shape:
+                    raise InputError(
+                        f"expected candidates of shape {tuple(labels.shape[1:])}, got "
+                        f"{tuple(wanted.shape)}; they must be labels of this model and input"
+                    )
+                equal += int((labels == wanted).flatten(1).all(dim=1).sum())
+                advance(len(labels))
+        return VoteCounts(np.array([equal, num_samples - equal]), num_samples, source)
+
+    def certify(
+        self,
+        x: Tensor | ArrayLike,
+        num_samples: int = 100,
+        tau: float = 0.75,
+        alpha: float = 1e-3,
+        *,
+        correction: str = "holm",
+        selection: str = "pooled",
+        selection_samples: int = 10,
+        batch_size: int | None = None,
+        seed: int | None = None,
+        key: str | None = None,
+        progress: Progress = False,
+    ) -> Certificate:
+        """Certify one input with num_samples test draws; ``certiseg.certify`` states the claim.
+
+        selection="pooled": all draws choose and test (theory T3). "split": the paper's two
+        stages, draws 0 .. selection_samples - 1 choose and the next num_samples test (T2).
+        Parameters are checked before anything is drawn, and against the number of components as
+        soon as the first draw shows it. The rest is as in ``vote``.
+        """
+
+        def check(components: int) -> None:
+            check_plan(
+                components,
+                num_samples,
+                tau=tau,
+                alpha=alpha,
+                correction=correction,
+                selection=selection,
+            )
+
+        check(1)
+        extra = _checked_count(selection_samples) if selection == "split" else 0
+        tensor, source = self._prepare(x, extra + num_samples, seed, key, 0)
+        chosen = None
+        if extra:
+            stage = replace(source, draws=((0, extra),))
+            chosen = self._count(tensor, stage, batch_size, progress, check)
+        stage = replace(source, draws=((extra, extra + num_samples),))
+        return certify(
+            self._count(tensor, stage, batch_size, progress, check),
+            noise=self.noise,
+            tau=tau,
+            alpha=alpha,
+            correction=correction,
+            selection_votes=chosen,
+        )
+
+    def predict_clean(self, x: Tensor | ArrayLike) -> NDArray[np.int64]:
+        """The base model's labels (*out) on the input itself, without noise. No guarantee."""
+        check_evaluation_mode(self.model)
+        tensor = self._on_device(x)
+        labels, self.num_classes = forward(
+            self.model, tensor, None, self._dtype(tensor), self.num_classes
+        )
+        return labels[0].cpu().numpy()
+
+    def predict_once(
+        self,
+        x: Tensor | ArrayLike,
+        *,
+        seed: int | None = None,
+        key: str | None = None,
+        draw: int = 0,
+    ) -> NDArray[np.int64]:
+        """The base model's labels (*out) under one draw of noise. No guarantee."""
+        check_evaluation_mode(self.model)
+        tensor, source = self._prepare(x, 1, seed, key, draw)
+        with NoiseStream(self.noise, tuple(tensor.shape), source.seed, source.key) as stream:
+            noise = stream.get(range(draw, draw + 1))
+        labels, self.num_classes = forward(
+            self.model, tensor, noise, self._dtype(tensor), self.num_classes
+        )
+        return labels[0].cpu().numpy()
+
+    def _count(
+        self,
+        x: Tensor,
+        source: Source,
+        batch_size: int | None,
+        progress: Progress,
+        check: Callable[[int], None] | None = None,
+    ) -> VoteCounts:
+        """Count on the device; memory does not depend on the number of draws."""
+        ((start, stop),) = source.draws
+        counts: Tensor | None = None
+        dtype = getattr(torch, counts_dtype(stop - start).name)
+        with draws_bar(progress, stop - start) as advance:
+            for labels, classes in self._batches(x, source, batch_size):
+                if counts is None:
+                    size = labels.shape[1:]
+                    if check is not None:
+                        check(size.numel())
+                    counts = torch.zeros((size.numel(), classes), dtype=dtype, device=x.device)
+                    one = counts.new_ones(1, 1).expand(size.numel(), 1)
+                for row in labels:
+                    # No index repeats inside a draw, so this is exact and needs no atomics.
+                    counts.scatter_add_(1, row.reshape(-1, 1), one)
+                advance(len(labels))
+        assert counts is not None
+        return VoteCounts(counts.cpu().numpy().reshape(*size, -1), stop - start, source)
+
+    def _batches(
+        self, x: Tensor, source: Source, batch_size: int | None
+    ) -> Iterator[tuple[Tensor, int]]:
+        check_evaluation_mode(self.model)
+        batches = label_batches(
+            self.model,
+            x,
+            source,
+            dtype=self._dtype(x),
+            num_classes=self.num_classes,
+            batch_size=None if batch_size is None else _checked_count(batch_size),
+        )
+        for labels, classes in batches:
+            self.num_classes = classes
+            yield labels, classes
+
+    def _prepare(
+        self,
+        x: Tensor | ArrayLike,
+        num_samples: int,
+        seed: int | None,
+        key: str | None,
+        first_draw: int,
+    ) -> tuple[Tensor, Source]:
+        """The checked input on its device, and the record of what will be drawn for it."""
+        _checked_count(num_samples)
+        if first_draw < 0:
+            raise InputError(f"expected first_draw >= 0, got {first_draw}; draws count from 0")
+        number, origin = resolve_seed(seed)
+        tensor = self._on_device(x)
+        print_of_input = input_fingerprint(tensor)
+        model, name = self._model_fingerprint()
+        source = Source(
+            noise=self.noise,
+            seed=number,
+            seed_origin=origin,
+            key=print_of_input if key is None else key,
+            draws=((first_draw, first_draw + num_samples),),
+            model=model,
+            model_name=name,
+            input=print_of_input,
+            input_shape=tuple(tensor.shape),
+            value_range=self.value_range,
+            engine={
+                "generator": GENERATOR,
+                "torch": torch.__version__,
+                "device": tensor.device.type,
+                "precision": _precision(self._dtype(tensor), tensor.device),
+            },
+        )
+        return tensor, source
+
+    def _on_device(self, x: Tensor | ArrayLike) -> Tensor:
+        tensor = check_input(x, self.value_range)
+        parameter = _first_parameter(self.model)
+        home = parameter.device if parameter is not None else tensor.device
+        return tensor.to(self._device or home)
+
+    def _dtype(self, x: Tensor) -> torch.dtype:
+        parameter = _first_parameter(self.model)
+        return x.dtype if parameter is None else parameter.dtype
+
+    def _model_fingerprint(self) -> tuple[str, str]:
+        """Hashing large weights takes time, so it is repeated only when they were touched."""
+        state: object = None
+        if isinstance(self.model, nn.Module):
+            tensors = self.model.state_dict(keep_vars=True).values()
+            state = [(t.data_ptr(), t._version, t.dtype) for t in tensors if isinstance(t, Tensor)]
+        if self._fingerprint is None or self._fingerprint[0] != state:
+            self._fingerprint = (state, model_fingerprint(self.model))
+        return self._fingerprint[1]
+
+
+def _checked_count(value: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+        raise InputError(f"expected a whole number of at least 1, got {value!r}; check the counts")
+    return int(value)
+
+
+def _known_classes(model: object) -> int | None:
+    """The number of classes a model states itself: num_classes, or Hugging Face's config."""
+    for holder, name in ((model, "num_classes"), (getattr(model, "config", None), "num_labels")):
+        value = getattr(holder, name, None)
+        if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+            return value
+    return None
+
+
+def _first_parameter(model: object) -> nn.Parameter | None:
+    if not isinstance(model, nn.Module):
+        return None
+    return next((p for p in model.parameters() if p.is_floating_point()), None)
+
+
+def _precision(dtype: torch.dtype, device: torch.device) -> str:
+    name = str(dtype).removeprefix("torch.")
+    if torch.is_autocast_enabled(device.type):
+        lower = str(torch.get_autocast_dtype(device.type)).removeprefix("torch.")
+        return f"{name}, autocast {lower}"
+    return name

@@ -1,0 +1,158 @@
+"""Bad input to Smoothed: one line that says expected, got and the remedy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import certiseg as cs
+
+NOISE = cs.Gaussian(0.25)
+GOOD = torch.full((3, 4, 5), 0.5)
+
+
+def _model(batch):
+    return batch
+
+
+def _with(value: float) -> torch.Tensor:
+    x = GOOD.clone()
+    x[0, 0, 0] = value
+    return x
+
+
+@pytest.mark.parametrize(
+    ("x", "parts"),
+    [
+        (GOOD.permute(1, 2, 0) * 255, ["(C, H, W)", "(4, 5, 3)", "maximum 127.5", "permute"]),
+        (GOOD.permute(1, 2, 0), ["(C, H, W)", "(4, 5, 3)", "permute(2, 0, 1)"]),
+        (GOOD[None], ["one input", "(1, 3, 4, 5)", "one by one"]),
+        (_with(1.5), ["[0, 1]", "[0.5, 1.5]", "255"]),
+        (_with(-0.01), ["[0, 1]", "[-0.01, 0.5]"]),
+        (_with(float("nan")), ["finite", "NaN"]),
+        (_with(float("inf")), ["finite"]),
+        ((GOOD * 255).to(torch.uint8), ["float", "uint8", "/ 255"]),
+        (torch.zeros(3, 0, 5), ["(3, 0, 5)", "empty"]),
+        (np.zeros((3, 4, 5), dtype=np.int64), ["float", "int64"]),
+    ],
+)
+def test_bad_input(x, parts):
+    with pytest.raises(cs.InputError) as info:
+        cs.Smoothed(_model, NOISE).vote(x, 10)
+    assert "\n" not in str(info.value)
+    for part in parts:
+        assert part in str(info.value)
+
+
+def test_other_domains_can_be_allowed():
+    votes = cs.Smoothed(_model, NOISE, value_range=None).vote(_with(-3.0), 10)
+    assert votes.source.value_range is None
+
+
+def test_numpy_images_are_welcome():
+    votes = cs.Smoothed(_model, NOISE).vote(GOOD.numpy(), 10)
+    assert votes.shape == (4, 5)
+
+
+@pytest.mark.parametrize(
+    ("model", "classes", "part"),
+    [
+        (
+            lambda x: x[:, :, ::2],
+            None,
+            "one label per pixel of (4, 5), got an output of size (2, 5)",
+        ),
+        (lambda x: x, 7, "logits of 7 classes on axis 1, got shape"),
+        (lambda x: x.argmax(1), None, "num_classes"),
+        (lambda x: x.argmax(1), 2, "labels in [0, 1]"),
+        (lambda x: x.argmax(1) - 1, 3, "labels in [0, 2]"),
+        (lambda x: x[:1], 3, "one output for each of"),
+        (lambda x: x * float("nan"), 3, "NaN"),
+        (lambda x: "labels", 3, "got str"),
+        (lambda x: {"aux": x}, 3, "got dict"),
+        (lambda x: x > 0, 3, "logits (B, C, *out) or integer labels"),
+    ],
+)
+def test_models_that_do_not_fit(model, classes, part):
+    x = torch.rand(3, 4, 5, generator=torch.Generator().manual_seed(0))
+    with pytest.raises(cs.InputError) as info:
+        cs.Smoothed(model, NOISE, classes).vote(x, 10, batch_size=5)
+    assert part in str(info.value)
+    assert "\n" not in str(info.value)
+
+
+class DropPath(nn.Module):
+    """Named like the layer of model libraries."""
+
+    def forward(self, x):
+        return x
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [nn.BatchNorm2d(3), nn.SyncBatchNorm(3), nn.Dropout(0.1), nn.Dropout2d(0.1),
+     nn.InstanceNorm2d(3, track_running_stats=True), nn.RReLU(), DropPath()],
+    ids=lambda layer: type(layer).__name__,
+)  # fmt: skip
+def test_training_mode_is_an_error(layer):
+    model = nn.Sequential(nn.Conv2d(3, 3, 1), layer)
+    with pytest.raises(cs.InputError, match=r"evaluation mode, got \w+ '1'.*model.eval\(\)"):
+        cs.Smoothed(model, NOISE)
+    smooth = cs.Smoothed(model.eval(), NOISE)
+    model.train()
+    with pytest.raises(cs.InputError, match="evaluation mode"):
+        smooth.vote(GOOD, 10)
+
+
+def test_batch_statistics_in_evaluation_mode_are_an_error():
+    model = nn.Sequential(nn.BatchNorm2d(3, track_running_stats=False)).eval()
+    with pytest.raises(cs.InputError, match="evaluation mode"):
+        cs.Smoothed(model, NOISE)
+
+
+def test_layers_that_do_not_care_may_be_in_training_mode():
+    cs.Smoothed(nn.Sequential(nn.Conv2d(3, 3, 1), nn.InstanceNorm2d(3), nn.LayerNorm(5)), NOISE)
+
+
+def test_batchnorm_in_training_mode_would_mix_draws():
+    """Negative control: why it is an error. The label of a draw depends on its neighbours."""
+    torch.manual_seed(0)
+    layer = nn.BatchNorm2d(3).train()
+    batch = torch.rand(4, 3, 4, 5)
+    alone = layer(batch[:1]).argmax(1)
+    together = layer(batch * torch.tensor([1.0, 9, 9, 9])[:, None, None, None])[:1].argmax(1)
+    assert not torch.equal(alone, together)
+
+
+@pytest.mark.parametrize(
+    ("call", "part"),
+    [
+        (lambda s: s.vote(GOOD, 0), "at least 1"),
+        (lambda s: s.vote(GOOD, 2.5), "whole number"),
+        (lambda s: s.vote(GOOD, 10, batch_size=0), "at least 1"),
+        (lambda s: s.vote(GOOD, 10, first_draw=-1), "first_draw"),
+        (lambda s: s.vote(GOOD, 10, seed=-3), "seed"),
+        (lambda s: s.certify(GOOD, tau=0.3), "tau"),
+        (lambda s: s.certify(GOOD, alpha=2.0), "alpha"),
+        (lambda s: s.certify(GOOD, correction="x"), "correction"),
+        (lambda s: s.certify(GOOD, selection="split", selection_samples=0), "at least 1"),
+        (lambda s: s.vote_joint(GOOD, np.zeros(3, int), 10), "candidates of shape"),
+    ],
+)
+def test_bad_arguments(call, part):
+    with pytest.raises(cs.InputError, match=part):
+        call(cs.Smoothed(_model, NOISE))
+
+
+@pytest.mark.parametrize(
+    ("make", "part"),
+    [
+        (lambda: cs.Smoothed("net", NOISE), "callable model, got str"),
+        (lambda: cs.Smoothed(_model, NOISE, 0), "num_classes >= 1"),
+    ],
+)
+def test_bad_construction(make, part):
+    with pytest.raises(cs.InputError, match=part):
+        make()

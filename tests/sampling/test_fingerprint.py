@@ -1,0 +1,54 @@
+"""Fingerprints change with what they stand for, and with nothing else."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+import certiseg as cs
+from certiseg.sampling.fingerprint import input_fingerprint, model_fingerprint
+
+
+def _net(seed: int = 0) -> nn.Module:
+    torch.manual_seed(seed)
+    return nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4)).eval()
+
+
+def test_models():
+    assert model_fingerprint(_net()) == model_fingerprint(_net())
+    assert model_fingerprint(_net()) != model_fingerprint(_net(1))
+    assert model_fingerprint(_net()) != model_fingerprint(_net().half())
+    moved = _net()
+    moved[1].running_mean += 1
+    assert model_fingerprint(moved) != model_fingerprint(_net())
+    wider = nn.Sequential(*_net(), nn.ReLU()).eval()
+    assert model_fingerprint(wider)[0] != model_fingerprint(_net())[0]
+
+
+def test_functions():
+    def one(x):
+        return x
+
+    def two(x):
+        return x + 1
+
+    assert model_fingerprint(one) != model_fingerprint(two)
+    assert "function" in model_fingerprint(one)[1]
+
+
+def test_inputs():
+    x = torch.rand(3, 4, 5)
+    assert input_fingerprint(x) == input_fingerprint(x.clone())
+    assert input_fingerprint(x) != input_fingerprint(x.reshape(3, 5, 4))
+    assert input_fingerprint(x) != input_fingerprint(x.double())
+    assert input_fingerprint(x) == input_fingerprint(x.transpose(1, 2).contiguous().transpose(1, 2))
+
+
+def test_a_changed_model_is_noticed_between_calls():
+    model = _net()
+    smooth = cs.Smoothed(model, cs.Gaussian(0.25))
+    x = torch.rand(3, 4, 5)
+    first = smooth.vote(x, 5)
+    with torch.no_grad():
+        model[0].weight.mul_(-1)
+    assert smooth.vote(x, 5).source.model != first.source.model
