@@ -26,7 +26,7 @@ def labels_of(
     NaN anywhere among the logits shows.
     Raises InputError for anything else, and for a shape or class count that does not fit.
     """
-    tensor, upsample = _tensor(output)
+    tensor, upsample = tensor_of(output)
     if tensor.ndim < 1 or tensor.shape[0] != len(batch):
         raise InputError(
             f"expected one output for each of {len(batch)} inputs, got shape "
@@ -55,8 +55,11 @@ def labels_of(
     return labels, tensor.shape[1], top
 
 
-def _tensor(output: object) -> tuple[Tensor, bool]:
-    """The tensor of scores or labels, and whether a coarser one may be upsampled."""
+def tensor_of(output: object) -> tuple[Tensor, bool]:
+    """The tensor of scores or labels, and whether a coarser one may be upsampled unasked.
+
+    Raises InputError where there is none.
+    """
     if isinstance(output, Tensor):
         return output, False
     logits = getattr(output, "logits", None)

@@ -26,14 +26,18 @@ def model_fingerprint(model: object) -> tuple[str, str]:
     """
     if isinstance(model, nn.Module):
         sha = hashlib.sha256(repr(model).encode())
-        for name, tensor in sorted(model.state_dict().items()):
-            if isinstance(tensor, Tensor):
-                value = tensor.detach().cpu().contiguous()
-                sha.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-                sha.update(value.flatten().view(torch.uint8).numpy().tobytes())
+        for name, tensor in sorted(model_tensors(model).items()):
+            value = tensor.detach().cpu().contiguous()
+            sha.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+            sha.update(value.flatten().view(torch.uint8).numpy().tobytes())
         return sha.hexdigest(), getattr(model, "model_name", type(model).__name__)
     name = f"{getattr(model, '__module__', '?')}.{_qualified(model)}"
     return hashlib.sha256(f"{name}\0{_code(model)}".encode()).hexdigest(), f"function {name}"
+
+
+def model_tensors(model: nn.Module) -> dict[str, Tensor]:
+    """All parameters and buffers by name, those that are not saved (means, say) too."""
+    return {**dict(model.named_parameters()), **dict(model.named_buffers())}
 
 
 def _qualified(model: object) -> str:

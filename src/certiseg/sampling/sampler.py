@@ -17,7 +17,8 @@ from certiseg.errors import InputError
 from certiseg.noise import Gaussian
 from certiseg.sampling.checks import check_evaluation_mode, check_input
 from certiseg.sampling.draw import GENERATOR, NoiseStream
-from certiseg.sampling.fingerprint import input_fingerprint, model_fingerprint
+from certiseg.sampling.facts import first_parameter, known_classes, precision
+from certiseg.sampling.fingerprint import input_fingerprint, model_fingerprint, model_tensors
 from certiseg.sampling.forward import forward, label_batches
 from certiseg.sampling.keys import resolve_seed
 from certiseg.sampling.progress import Progress, draws_bar
@@ -54,7 +55,7 @@ class Smoothed:
             raise InputError(f"expected num_classes >= 1, got {num_classes}; count the classes")
         check_evaluation_mode(model)
         self.model, self.noise, self.value_range = model, noise, value_range
-        self.num_classes = num_classes if num_classes is not None else _known_classes(model)
+        self.num_classes = num_classes if num_classes is not None else known_classes(model)
         self._device = None if device is None else torch.device(device)
         self._fingerprint: tuple[object, tuple[str, str]] | None = None
 
@@ -265,27 +266,27 @@ class Smoothed:
                 "generator": GENERATOR,
                 "torch": torch.__version__,
                 "device": tensor.device.type,
-                "precision": _precision(self._dtype(tensor), tensor.device),
+                "precision": precision(self._dtype(tensor), tensor.device),
             },
         )
         return tensor, source
 
     def _on_device(self, x: Tensor | ArrayLike) -> Tensor:
         tensor = check_input(x, self.value_range)
-        parameter = _first_parameter(self.model)
+        parameter = first_parameter(self.model)
         home = parameter.device if parameter is not None else tensor.device
         return tensor.to(self._device or home)
 
     def _dtype(self, x: Tensor) -> torch.dtype:
-        parameter = _first_parameter(self.model)
+        parameter = first_parameter(self.model)
         return x.dtype if parameter is None else parameter.dtype
 
     def _model_fingerprint(self) -> tuple[str, str]:
         """Hashing large weights takes time, so it is repeated only when they were touched."""
         state: object = None
         if isinstance(self.model, nn.Module):
-            tensors = self.model.state_dict(keep_vars=True).values()
-            state = [(t.data_ptr(), t._version, t.dtype) for t in tensors if isinstance(t, Tensor)]
+            tensors = model_tensors(self.model).values()
+            state = [(t.data_ptr(), t._version, t.dtype) for t in tensors]
         if self._fingerprint is None or self._fingerprint[0] != state:
             self._fingerprint = (state, model_fingerprint(self.model))
         return self._fingerprint[1]
@@ -295,26 +296,3 @@ def _checked_count(value: int) -> int:
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
         raise InputError(f"expected a whole number of at least 1, got {value!r}; check the counts")
     return int(value)
-
-
-def _known_classes(model: object) -> int | None:
-    """The number of classes a model states itself: num_classes, or Hugging Face's config."""
-    for holder, name in ((model, "num_classes"), (getattr(model, "config", None), "num_labels")):
-        value = getattr(holder, name, None)
-        if isinstance(value, int) and not isinstance(value, bool) and value > 0:
-            return value
-    return None
-
-
-def _first_parameter(model: object) -> nn.Parameter | None:
-    if not isinstance(model, nn.Module):
-        return None
-    return next((p for p in model.parameters() if p.is_floating_point()), None)
-
-
-def _precision(dtype: torch.dtype, device: torch.device) -> str:
-    name = str(dtype).removeprefix("torch.")
-    if torch.is_autocast_enabled(device.type):
-        lower = str(torch.get_autocast_dtype(device.type)).removeprefix("torch.")
-        return f"{name}, autocast {lower}"
-    return name
