@@ -57,6 +57,11 @@ def test_different_experiments_do_not_add(changes):
         _part(0, 10) + _part(10, 20, **changes)
 
 
+def test_a_run_can_be_continued_under_its_recorded_seed():
+    total = _part(0, 10, seed_origin="entropy") + _part(10, 20, seed_origin="caller")
+    assert total.source.seed_origin == "caller"
+
+
 def test_noise_must_be_the_one_drawn():
     with pytest.raises(cs.InputError, match="the noise that was drawn"):
         cs.certify(_part(0, 100), noise=cs.Gaussian(0.5))

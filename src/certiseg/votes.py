@@ -37,18 +37,18 @@ class Source:
     value_range: tuple[float, float] | None
     engine: dict[str, str] = field(default_factory=dict)
 
-    def same_process(self, other: Source) -> bool:
-        """Whether both describe draws from one smoothed model at one input."""
-        return replace(self, draws=()) == replace(other, draws=())
-
     def joined(self, other: Source) -> Source:
-        """Both ranges of draws together. Raises InputError if they are not poolable."""
-        if not self.same_process(other):
-            changed = [
-                f.name
-                for f in fields(self)
-                if f.name != "draws" and getattr(self, f.name) != getattr(other, f.name)
-            ]
+        """Both sets of draws together. Raises InputError if they are not poolable.
+
+        A seed that came from entropy and is given again to continue counts as the caller's.
+        """
+        changed = [
+            f.name
+            for f in fields(self)
+            if f.name not in ("draws", "seed_origin")
+            and getattr(self, f.name) != getattr(other, f.name)
+        ]
+        if changed:
             raise InputError(
                 "expected votes of the same model, input, noise and seed, got different "
                 f"{', '.join(changed)}; add only votes of one smoothed model at one input"
@@ -65,7 +65,8 @@ class Source:
                 merged[-1] = (merged[-1][0], stop)
             else:
                 merged.append((start, stop))
-        return replace(self, draws=tuple(merged))
+        origin = self.seed_origin if self.seed_origin == other.seed_origin else "caller"
+        return replace(self, draws=tuple(merged), seed_origin=origin)
 
     def record(self) -> dict[str, Any]:
         """The source as plain JSON values."""

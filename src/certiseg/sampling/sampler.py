@@ -203,7 +203,9 @@ class Smoothed:
         """Count on the device; memory does not depend on the number of draws."""
         ((start, stop),) = source.draws
         counts: Tensor | None = None
-        dtype = getattr(torch, counts_dtype(stop - start).name)
+        # GPUs add atomically in 32 bits; narrow types save memory where that costs nothing.
+        narrow = getattr(torch, counts_dtype(stop - start).name)
+        dtype = narrow if x.device.type == "cpu" else torch.int32
         with draws_bar(progress, stop - start) as advance:
             for labels, classes in self._batches(x, source, batch_size):
                 if counts is None:
@@ -217,7 +219,8 @@ class Smoothed:
                     counts.scatter_add_(1, row.reshape(-1, 1), one)
                 advance(len(labels))
         assert counts is not None
-        return VoteCounts(counts.cpu().numpy().reshape(*size, -1), stop - start, source)
+        votes = counts.cpu().numpy().astype(counts_dtype(stop - start), copy=False)
+        return VoteCounts(votes.reshape(*size, -1), stop - start, source)
 
     def _batches(
         self, x: Tensor, source: Source, batch_size: int | None
