@@ -1,8 +1,9 @@
-"""Labels from whatever a segmentation model returns."""
+"""What a model decides, from whatever it returns."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -13,18 +14,72 @@ from certiseg.errors import InputError
 _INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 
 
-def labels_of(
-    output: object, batch: Tensor, num_classes: int | None
-) -> tuple[Tensor, int | None, Tensor | None]:
-    """Labels of one batch of outputs.
+@dataclass(frozen=True)
+class Decision:
+    """Exactly one label per component for each draw of a batch.
+
+    won: bool (B, C, *out), True at the label that won, for models that return logits; or
+    given: int64 labels (B, *out), for models that return labels. One of them is None.
+    Counting from ``won`` is several times quicker on CPU than from an argmax.
+    """
+
+    num_classes: int
+    won: Tensor | None = None
+    given: Tensor | None = None
+
+    @property
+    def size(self) -> torch.Size:
+        """Shape of the components."""
+        if self.won is not None:
+            return self.won.shape[2:]
+        assert self.given is not None
+        return self.given.shape[1:]
+
+    @property
+    def draws(self) -> int:
+        """B, the number of draws in the batch."""
+        won = self.won if self.won is not None else self.given
+        assert won is not None
+        return len(won)
+
+    def labels(self) -> Tensor:
+        """Labels int64 (B, *out)."""
+        if self.given is not None:
+            return self.given
+        assert self.won is not None
+        return self.won.to(torch.uint8).argmax(dim=1)
+
+    def equal(self, labels: Tensor) -> Tensor:
+        """Whether each draw's whole output equals labels int64 (*out). Returns bool (B,)."""
+        if self.given is not None:
+            return torch.eq(self.given, labels).flatten(1).all(dim=1)
+        assert self.won is not None
+        wanted = labels.expand(len(self.won), 1, *labels.shape)
+        return self.won.gather(1, wanted).flatten(1).all(dim=1)
+
+    def add_to(self, counts: Tensor) -> None:
+        """Add every draw to counts, ints (C, *out), in place."""
+        if self.won is not None:
+            for draw in self.won:
+                counts.add_(draw)
+            return
+        assert self.given is not None
+        flat = counts.view(self.num_classes, -1)
+        one = flat.new_ones(1, 1).expand(1, flat.shape[1])
+        for labels in self.given:
+            # No cell repeats inside a draw, so the sum is exact on any device.
+            flat.scatter_add_(0, labels.reshape(1, -1), one)
+
+
+def decide(output: object, batch: Tensor, num_classes: int | None) -> Decision:
+    """The labels of one batch of outputs.
 
     output: logits (B, C, *out), a mapping with "out" (torchvision), an object with ``.logits``
     (Hugging Face; logits coarser than the image are upsampled bilinearly to it, as those
-    libraries do themselves), or integer labels (B, *out).
-    batch: the input (B, *shape). Returns the labels int64 (B, *out), the number of classes where
-    the output tells it, and the highest logit per component (None for label outputs), in which a
-    NaN anywhere among the logits shows.
-    Raises InputError for anything else, and for a shape or class count that does not fit.
+    libraries do themselves), or integer labels (B, *out). On equal logits the first label wins.
+    batch: the input (B, *shape). num_classes: found from logits where None.
+    Raises InputError for anything else, for a shape or class count that does not fit, for NaN
+    logits and for labels outside the classes.
     """
     tensor, upsample = tensor_of(output)
     if tensor.ndim < 1 or tensor.shape[0] != len(batch):
@@ -34,7 +89,7 @@ def labels_of(
         )
     if tensor.dtype in _INTEGERS:
         _check_size(tensor.shape[1:], batch)
-        return tensor.long(), None, None
+        return Decision(_checked_classes(tensor, num_classes), given=tensor.long())
     if not tensor.is_floating_point() or tensor.ndim < 2:
         raise InputError(
             "expected logits (B, C, *out) or integer labels (B, *out), got "
@@ -50,9 +105,36 @@ def labels_of(
             tensor, size=batch.shape[2:], mode="bilinear", align_corners=False
         )
     _check_size(tensor.shape[2:], batch)
-    # max gives what argmax gives, several times faster on CPU, and carries NaN to the caller.
-    top, labels = tensor.max(dim=1)
-    return labels, tensor.shape[1], top
+    return Decision(tensor.shape[1], won=_winners(tensor))
+
+
+def _winners(logits: Tensor) -> Tensor:
+    """Bool (B, C, *out), True at the first of the highest logits."""
+    top = logits.amax(dim=1, keepdim=True)
+    if bool(top.isnan().any()):
+        raise InputError(
+            "expected finite logits, got NaN; check the model's weights and its precision"
+        )
+    won = logits == top
+    if int(won.count_nonzero()) != top.numel():
+        narrow = torch.uint8 if logits.shape[1] < 256 else torch.int32
+        won &= won.cumsum(dim=1, dtype=narrow) == 1
+    return won
+
+
+def _checked_classes(labels: Tensor, num_classes: int | None) -> int:
+    if num_classes is None:
+        raise InputError(
+            "expected num_classes for a model that returns labels, got None; "
+            "pass Smoothed(model, noise, num_classes=...)"
+        )
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high >= num_classes:
+        raise InputError(
+            f"expected labels in [0, {num_classes - 1}], got [{low}, {high}]; "
+            "pass the model's own num_classes"
+        )
+    return num_classes
 
 
 def tensor_of(output: object) -> tuple[Tensor, bool]:

@@ -1,4 +1,4 @@
-"""Labels of a range of draws: noise in, batches sized, the model called, its output checked."""
+"""Decisions of a range of draws: noise in, batches sized, the model called, its output checked."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from certiseg.errors import InputError
-from certiseg.models.outputs import labels_of
+from certiseg.models.outputs import Decision, decide
 from certiseg.sampling.batching import fitting_batch, is_out_of_memory, measured_activations
 from certiseg.sampling.draw import NoiseStream
 from certiseg.votes import Source
 
 
-def label_batches(
+def decisions(
     model: Callable[[Tensor], Any],
     x: Tensor,
     source: Source,
@@ -25,8 +25,8 @@ def label_batches(
     dtype: torch.dtype,
     num_classes: int | None,
     batch_size: int | None,
-) -> Iterator[tuple[Tensor, int]]:
-    """Yield (labels (B, *out) int64, number of classes) until all draws of source are done.
+) -> Iterator[Decision]:
+    """Yield what the model decides, batch by batch, until all draws of source are done.
 
     x: one checked input on the device to run on. batch_size None: the first draw goes alone and
     tells how many fit. Where memory runs out the batch is halved and its draws are repeated;
@@ -43,10 +43,11 @@ def label_batches(
             failed = False
             try:
                 with measured_activations(model if measure else None) as activations:
-                    labels, classes = forward(model, x, noise, dtype, num_classes)
+                    decision = forward(model, x, noise, dtype, num_classes)
                 if measure:
-                    # Noise, sum and labels count beside the activations.
-                    held = activations() + 8 * noise.nbytes + 16 * labels.nbytes
+                    # Noise, sum and decision count beside the activations.
+                    size_of_decision = decision.num_classes * decision.size.numel()
+                    held = activations() + 8 * noise.nbytes + 16 * size_of_decision
                     size, measure = fitting_batch(held, x.device), False
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
@@ -62,8 +63,8 @@ def label_batches(
                 if x.device.type == "cuda":
                     torch.cuda.empty_cache()
                 continue
-            num_classes, position = classes, draws.stop
-            yield labels, classes
+            num_classes, position = decision.num_classes, draws.stop
+            yield decision
 
 
 def forward(
@@ -72,10 +73,10 @@ def forward(
     noise: NDArray[np.float32] | None,
     dtype: torch.dtype,
     num_classes: int | None,
-) -> tuple[Tensor, int]:
-    """Labels of the model on x plus each row of noise; on x itself where noise is None.
+) -> Decision:
+    """What the model decides on x plus each row of noise; on x itself where noise is None.
 
-    Raises InputError for NaN logits, labels outside the classes, an unknown number of classes.
+    Raises InputError for outputs that do not fit (see ``models.outputs.decide``).
     """
     with torch.inference_mode():
         if noise is None:
@@ -85,21 +86,4 @@ def forward(
             # In place where types agree: the noise has served its turn.
             batch = batch.add_(x) if batch.dtype == x.dtype else batch.to(x.dtype).add_(x)
             batch = batch.to(dtype)
-        labels, found, top = labels_of(model(batch), batch, num_classes)
-        if top is not None and bool(top.isnan().any()):
-            raise InputError(
-                f"expected finite logits, got NaN from {type(model).__name__}; "
-                "check the weights and the precision"
-            )
-    classes = num_classes if num_classes is not None else found
-    if classes is None:
-        raise InputError(
-            "expected num_classes for a model that returns labels, got None; "
-            "pass Smoothed(model, noise, num_classes=...)"
-        )
-    if top is None and (int(labels.min()) < 0 or int(labels.max()) >= classes):
-        raise InputError(
-            f"expected labels in [0, {classes - 1}], got [{int(labels.min())}, "
-            f"{int(labels.max())}]; pass the model's own num_classes"
-        )
-    return labels, classes
+        return decide(model(batch), batch, num_classes)

@@ -14,12 +14,13 @@ from torch import Tensor, nn
 from certiseg.certify.certificate import Certificate
 from certiseg.certify.segcertify import certify, check_plan
 from certiseg.errors import InputError
+from certiseg.models.outputs import Decision
 from certiseg.noise import Gaussian
 from certiseg.sampling.checks import check_evaluation_mode, check_input
 from certiseg.sampling.draw import GENERATOR, NoiseStream
 from certiseg.sampling.facts import first_parameter, known_classes, precision
 from certiseg.sampling.fingerprint import input_fingerprint, model_fingerprint, model_tensors
-from certiseg.sampling.forward import forward, label_batches
+from certiseg.sampling.forward import decisions, forward
 from certiseg.sampling.keys import resolve_seed
 from certiseg.sampling.progress import Progress, draws_bar
 from certiseg.votes import Source, VoteCounts, counts_dtype
@@ -105,14 +106,15 @@ class Smoothed:
         wanted = torch.as_tensor(np.asarray(candidates).astype(np.int64), device=tensor.device)
         equal = 0
         with draws_bar(progress, num_samples) as advance:
-            for labels, _ in self._batches(tensor, source, batch_size):
-                if labels.shape[1:] != wanted.shape:
+            for decision in self._batches(tensor, source, batch_size):
+                if decision.size != wanted.shape:
                     raise InputError(
-                        f"expected candidates of shape {tuple(labels.shape[1:])}, got "
+                        f"expected candidates of shape {tuple(decision.size)}, got "
                         f"{tuple(wanted.shape)}; they must be labels of this model and input"
                     )
-                equal += int((labels == wanted).flatten(1).all(dim=1).sum())
-                advance(len(labels))
+                agree = decision.equal(wanted)
+                equal += int(agree.sum())
+                advance(len(agree))
         return VoteCounts(np.array([equal, num_samples - equal]), num_samples, source)
 
     def certify(
@@ -169,10 +171,7 @@ class Smoothed:
         """The base model's labels (*out) on the input itself, without noise. No guarantee."""
         check_evaluation_mode(self.model)
         tensor = self._on_device(x)
-        labels, self.num_classes = forward(
-            self.model, tensor, None, self._dtype(tensor), self.num_classes
-        )
-        return labels[0].cpu().numpy()
+        return self._predict(tensor, None)
 
     def predict_once(
         self,
@@ -187,10 +186,12 @@ class Smoothed:
         tensor, source = self._prepare(x, 1, seed, key, draw)
         with NoiseStream(self.noise, tuple(tensor.shape), source.seed, source.key) as stream:
             noise = stream.get(range(draw, draw + 1))
-        labels, self.num_classes = forward(
-            self.model, tensor, noise, self._dtype(tensor), self.num_classes
-        )
-        return labels[0].cpu().numpy()
+        return self._predict(tensor, noise)
+
+    def _predict(self, x: Tensor, noise: NDArray[np.float32] | None) -> NDArray[np.int64]:
+        decision = forward(self.model, x, noise, self._dtype(x), self.num_classes)
+        self.num_classes = decision.num_classes
+        return decision.labels()[0].cpu().numpy()
 
     def _count(
         self,
@@ -207,26 +208,23 @@ class Smoothed:
         narrow = getattr(torch, counts_dtype(stop - start).name)
         dtype = narrow if x.device.type == "cpu" else torch.int32
         with draws_bar(progress, stop - start) as advance:
-            for labels, classes in self._batches(x, source, batch_size):
+            for decision in self._batches(x, source, batch_size):
                 if counts is None:
-                    size = labels.shape[1:]
                     if check is not None:
-                        check(size.numel())
-                    counts = torch.zeros((size.numel(), classes), dtype=dtype, device=x.device)
-                    one = counts.new_ones(1, 1).expand(size.numel(), 1)
-                for row in labels:
-                    # No index repeats inside a draw, so this is exact and needs no atomics.
-                    counts.scatter_add_(1, row.reshape(-1, 1), one)
-                advance(len(labels))
+                        check(decision.size.numel())
+                    shape = (decision.num_classes, *decision.size)
+                    counts = torch.zeros(shape, dtype=dtype, device=x.device)
+                decision.add_to(counts)
+                advance(decision.draws)
         assert counts is not None
-        votes = counts.cpu().numpy().astype(counts_dtype(stop - start), copy=False)
-        return VoteCounts(votes.reshape(*size, -1), stop - start, source)
+        votes = counts.movedim(0, -1).contiguous().cpu().numpy()
+        return VoteCounts(
+            votes.astype(counts_dtype(stop - start), copy=False), stop - start, source
+        )
 
-    def _batches(
-        self, x: Tensor, source: Source, batch_size: int | None
-    ) -> Iterator[tuple[Tensor, int]]:
+    def _batches(self, x: Tensor, source: Source, batch_size: int | None) -> Iterator[Decision]:
         check_evaluation_mode(self.model)
-        batches = label_batches(
+        batches = decisions(
             self.model,
             x,
             source,
@@ -234,9 +232,9 @@ class Smoothed:
             num_classes=self.num_classes,
             batch_size=None if batch_size is None else _checked_count(batch_size),
         )
-        for labels, classes in batches:
-            self.num_classes = classes
-            yield labels, classes
+        for decision in batches:
+            self.num_classes = decision.num_classes
+            yield decision
 
     def _prepare(
         self,
