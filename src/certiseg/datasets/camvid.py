@@ -1,0 +1,62 @@
+"""CamVid driving scenes, 11 classes, in the customary 480 x 360 layout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from certiseg.datasets.card import Card
+from certiseg.datasets.folder import Folder
+from certiseg.errors import InputError
+
+CARD = Card(
+    name="CamVid",
+    classes=(
+        "sky",
+        "building",
+        "pole",
+        "road",
+        "pavement",
+        "tree",
+        "sign",
+        "fence",
+        "car",
+        "pedestrian",
+        "bicyclist",
+    ),
+    palette=(
+        (128, 128, 128),
+        (128, 0, 0),
+        (192, 192, 128),
+        (128, 64, 128),
+        (60, 40, 222),
+        (128, 128, 0),
+        (192, 128, 128),
+        (64, 64, 128),
+        (64, 0, 128),
+        (64, 64, 0),
+        (0, 128, 192),
+    ),
+    channels=3,
+    source=(
+        "Brostow, Fauqueur, Cipolla: Semantic object classes in video, Pattern Recognition "
+        "Letters 2009; 11-class labels and 480 x 360 frames as in SegNet (Badrinarayanan et al.)"
+    ),
+    licence="research use; the images are not redistributed with certiseg",
+)
+
+_VOID = 11
+
+
+def camvid(root: str | Path, split: str) -> Folder:
+    """CamVid frames of `split` ("train", "val" or "test") under `root`.
+
+    Layout: root/SPLIT/NAME.png (RGB) and root/SPLITannot/NAME.png (ids 0-10, 11 = void -> 255).
+    Raises InputError when the layout is another one.
+    """
+    root = Path(root)
+    if not (root / split).is_dir() or not (root / f"{split}annot").is_dir():
+        raise InputError(
+            f"{root}: expected the folders {split}/ and {split}annot/ of CamVid, got at most one "
+            "of them; pass the folder that holds both"
+        )
+    return Folder(root / split, root / f"{split}annot", CARD, ignore=(_VOID,))

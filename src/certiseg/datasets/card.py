@@ -1,0 +1,70 @@
+"""What a data set is (Card), what one item holds (Sample), and the seam all data sets share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+IGNORE = 255
+"""Label of pixels that count for nothing: void, unlabelled, outside the classes."""
+
+Colour = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Card:
+    """Names a data set and its classes; class `c` has name `classes[c]` and colour `palette[c]`."""
+
+    name: str
+    classes: tuple[str, ...]
+    palette: tuple[Colour, ...]
+    channels: int
+    source: str
+    licence: str
+
+    def __post_init__(self) -> None:
+        assert len(self.classes) == len(self.palette), "one colour a class"
+        assert 0 < len(self.classes) < IGNORE, "label 255 is taken by ignore"
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.classes)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One picture and its truth. image: float32 (C, H, W) in [0, 1]; labels: uint8 (H, W)."""
+
+    name: str
+    image: NDArray[np.float32]
+    labels: NDArray[np.uint8]
+
+
+class Samples(Protocol):
+    """An indexed set of samples, read on demand."""
+
+    @property
+    def card(self) -> Card: ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> Sample: ...
+
+
+def customary_palette(num_classes: int) -> tuple[Colour, ...]:
+    """The Pascal VOC colours (bit-interleaved class index), for data without its own palette.
+
+    Entry 0 is black; all entries up to 255 differ. Source: VOC development kit, VOClabelcolormap.
+    """
+    colours = []
+    for index in range(num_classes):
+        rgb, bits = [0, 0, 0], index
+        for shift in range(7, -1, -1):
+            for channel in range(3):
+                rgb[channel] |= (bits >> channel & 1) << shift
+            bits >>= 3
+        colours.append((rgb[0], rgb[1], rgb[2]))
+    return tuple(colours)

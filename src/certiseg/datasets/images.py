@@ -1,0 +1,119 @@
+"""Strict readers of pictures and label maps: what is not exactly as expected is an error."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from certiseg.errors import InputError
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
+_PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
+_BIT_DEPTH = 24  # offset of the depth byte in a PNG's first chunk
+_MODES = {1: "L", 3: "RGB"}
+_WORDS = {
+    "1": "1-bit",
+    "L": "grey",
+    "LA": "grey with alpha",
+    "P": "palette",
+    "RGB": "RGB",
+    "RGBA": "RGBA",
+    "CMYK": "CMYK",
+    "I;16": "16-bit grey",
+    "I": "32-bit grey",
+    "F": "floating-point grey",
+}
+
+
+def read_image(path: str | Path, channels: int = 3) -> NDArray[np.float32]:
+    """Read an 8-bit PNG or JPEG as float32 (channels, H, W) in [0, 1].
+
+    Nothing is converted: a grey file for a 3-channel model, RGBA, palette, CMYK or 16-bit files
+    are refused, because each silent conversion would change the input that is certified.
+    EXIF orientation is not applied (labels are drawn on the stored pixels).
+    Raises InputError: missing, empty, truncated or other kind of file.
+    """
+    assert channels in _MODES
+    path = Path(path)
+    picture, depth = _open(path)
+    mode = _MODES[channels]
+    if picture.mode != mode or depth != 8:
+        got = _kind(picture.mode, depth)
+        raise InputError(
+            f"{path}: expected an 8-bit {_WORDS[mode]} PNG or JPEG ({channels} channel"
+            f"{'s' if channels > 1 else ''}), got {got}; "
+            f"convert it with Image.open(path).convert({mode!r}).save(...)"
+        )
+    pixels = np.asarray(picture, dtype=np.float32) / np.float32(255)
+    if channels == 1:
+        return pixels[None]
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def read_labels(path: str | Path) -> NDArray[np.uint8]:
+    """Read a label map as uint8 (H, W): a single-channel 8-bit PNG, grey or palette indices.
+
+    Raises InputError: missing, empty, truncated, or a picture that is no label map.
+    """
+    path = Path(path)
+    picture, depth = _open(path)
+    # A palette file holds indices at any depth; grey below 8 bits would be rescaled by the decoder.
+    if picture.format != "PNG" or not (picture.mode == "P" or (picture.mode == "L" and depth == 8)):
+        raise InputError(
+            f"{path}: expected a single-channel 8-bit PNG of label ids, got "
+            f"{_kind(picture.mode, depth)} {picture.format}; write the ids with "
+            "Image.fromarray(labels.astype('uint8')).save(...)"
+        )
+    return np.array(picture, dtype=np.uint8)
+
+
+def _open(path: Path) -> tuple[Image.Image, int]:
+    """Decode the whole file. Returns the picture and its bits a channel."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(
+            f"{path}: expected a readable PNG or JPEG file, got "
+            f"{error.strerror or type(error).__name__}; check the path"
+        ) from None
+    if not data:
+        raise InputError(
+            f"{path}: expected a PNG or JPEG file, got an empty file (0 bytes); "
+            "write or download it again"
+        )
+    try:
+        picture = Image.open(io.BytesIO(data), formats=("PNG", "JPEG"))
+    except Image.DecompressionBombError:
+        raise InputError(
+            f"{path}: expected at most {Image.MAX_IMAGE_PIXELS} pixels, got many more; "
+            "cut the picture into tiles"
+        ) from None
+    except (OSError, SyntaxError, ValueError):
+        got = "a damaged PNG or JPEG" if data[:3] in (b"\x89PN", b"\xff\xd8\xff") else "neither"
+        raise InputError(
+            f"{path}: expected a PNG or JPEG file, got {got} ({len(data)} bytes); "
+            "convert it or write it again"
+        ) from None
+    is_png = data.startswith(_PNG_MAGIC)
+    try:
+        picture.load()
+        # The decoder stops caring once the pixels are there; a file without its end is cut short.
+        if is_png and b"IEND" not in data:
+            raise OSError("no end marker")
+    except (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error):
+        raise InputError(
+            f"{path}: expected a whole {picture.format} file, got a truncated or damaged one "
+            f"({len(data)} bytes); write or download it again"
+        ) from None
+    return picture, data[_BIT_DEPTH] if is_png else 8
+
+
+def _kind(mode: str, depth: int) -> str:
+    word = _WORDS.get(mode, mode)
+    return word if depth == 8 or "-bit" in word else f"{depth}-bit {word}"
