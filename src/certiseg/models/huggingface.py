@@ -1,0 +1,127 @@
+"""Semantic segmentation models of Hugging Face transformers, from a local folder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from certiseg.errors import InputError
+from certiseg.models.preprocess import Preprocess
+
+_CONFIG = "config.json"
+_PROCESSOR = "preprocessor_config.json"
+
+
+class HuggingFaceModel(nn.Module):
+    """Logits (B, classes, H, W) from (B, channels, H, W) in [0, 1], at the input's size.
+
+    The model's own mean, std and resizing are part of it, so noise is added to the [0, 1] input.
+    num_classes, classes: from the folder's config (id2label).
+    """
+
+    def __init__(self, base: Preprocess, classes: tuple[str, ...], channels: int) -> None:
+        super().__init__()
+        self.base = base
+        self.classes = classes
+        self.num_classes = len(classes)
+        self.channels = channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.base(x)
+
+
+def is_hf_folder(path: Path) -> bool:
+    """Whether the folder holds a transformers config (as save_pretrained writes it)."""
+    return "model_type" in _read_json(path / _CONFIG)
+
+
+def load_hf(folder: str | Path, resize: bool = False) -> HuggingFaceModel:
+    """Load a folder written by save_pretrained, in eval mode, on the CPU; never the network.
+
+    resize: also resize every input to the processor's fixed height and width, as its pipeline
+    would; by default pictures keep their size. Without a processor file inputs go in as they are.
+    Weights must be safetensors (a pickled .bin is refused). Raises InputError otherwise.
+    """
+    path = Path(folder)
+    if not is_hf_folder(path):
+        raise InputError(
+            f"{path}: expected a folder with a Hugging Face {_CONFIG}, got none; "
+            "pass the local folder that save_pretrained wrote"
+        )
+    try:
+        from transformers import AutoModelForSemanticSegmentation
+    except (ImportError, RuntimeError):
+        raise InputError(
+            "expected the package transformers for a Hugging Face model, got none that imports; "
+            "pip install 'certiseg[hf]'"
+        ) from None
+    try:
+        model, loading = AutoModelForSemanticSegmentation.from_pretrained(
+            str(path),
+            local_files_only=True,
+            use_safetensors=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+        )
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else "an unknown failure"
+        raise InputError(
+            f"{path}: expected a semantic segmentation model with safetensors weights, "
+            f"got {reason.rstrip('.')}; save it again with save_pretrained"
+        ) from None
+    if loading["missing_keys"]:
+        # transformers fills these with random numbers and a warning, as for fine-tuning.
+        raise InputError(
+            f"{path}: expected weights for every layer, got none for "
+            f"{sorted(loading['missing_keys'])[0]}; the folder holds another kind of model"
+        )
+    config: Any = model.config
+    names = tuple(str(config.id2label[i]) for i in range(config.num_labels))
+    mean, std, size = _processor(path)
+    base = Preprocess(model, mean=mean, std=std, size=size if resize else None)
+    channels = int(getattr(config, "num_channels", None) or (len(mean) if mean else 3))
+    return HuggingFaceModel(base, names, channels).eval()
+
+
+def _processor(
+    path: Path,
+) -> tuple[list[float] | None, list[float] | None, tuple[int, int] | None]:
+    """Mean, std and fixed size from the processor file, read as JSON.
+
+    The processor classes import torchvision or convert to PIL; their three numbers are enough.
+    """
+    if not (path / _PROCESSOR).is_file():
+        return None, None, None
+    settings = _read_json(path / _PROCESSOR)
+    mean = std = None
+    if settings.get("do_normalize", True):
+        mean, std = settings.get("image_mean"), settings.get("image_std")
+    # [0, 1] input is what the processor makes of 8-bit pixels; other factors move the statistics.
+    factor = float(settings.get("rescale_factor", 1 / 255)) * 255
+    if not settings.get("do_rescale", True) or abs(factor - 1) > 1e-6:
+        raise InputError(
+            f"{path / _PROCESSOR}: expected a processor that rescales 8-bit pixels to [0, 1], got "
+            f"do_rescale={settings.get('do_rescale')}, factor {settings.get('rescale_factor')}; "
+            "wrap the model with certiseg.models.preprocess.Preprocess instead"
+        )
+    size = settings.get("size")
+    fixed = None
+    if (
+        settings.get("do_resize", True)
+        and isinstance(size, dict)
+        and {"height", "width"} <= set(size)
+    ):
+        fixed = (int(size["height"]), int(size["width"]))
+    return mean, std, fixed
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file; empty where there is none."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}

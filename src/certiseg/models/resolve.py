@@ -1,0 +1,112 @@
+"""From the word after --model to a model in eval mode, with what is known about its classes."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from certiseg.datasets.card import Colour
+from certiseg.errors import InputError
+from certiseg.models.huggingface import is_hf_folder, load_hf
+from certiseg.models.shipped import load_shipped, shipped
+from certiseg.models.stored import CARD_FILE, TrainedModel, load_folder
+
+FORMS = (
+    "certiseg:NAME (shipped), python:MODULE:FUNCTION, a local Hugging Face folder, or a folder "
+    "that certiseg train wrote"
+)
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A base model: callable (B, channels, H, W) in [0, 1] -> logits, or labels (B, H, W).
+
+    num_classes, classes, palette, channels: None where the source does not tell.
+    """
+
+    name: str
+    model: nn.Module | Callable[..., Any]
+    num_classes: int | None = None
+    classes: tuple[str, ...] | None = None
+    palette: tuple[Colour, ...] | None = None
+    channels: int | None = None
+
+
+def resolve_model(spec: str) -> LoadedModel:
+    """Load the model that `spec` names; modules come back in eval mode.
+
+    python:MODULE:FUNCTION runs code of the user's: FUNCTION() returns the model, and the current
+    folder is importable. Raises InputError that lists the four forms.
+    """
+    if spec.startswith("certiseg:"):
+        return _trained(spec, load_shipped(spec.removeprefix("certiseg:")))
+    if spec.startswith("python:"):
+        return _python(spec)
+    path = Path(spec)
+    if path.is_file() and path.suffix == ".safetensors":
+        return _trained(spec, load_folder(path))
+    if path.is_dir():
+        # Both kinds of folder are told apart by their own card, never by their weights' name.
+        if (path / CARD_FILE).is_file():
+            return _trained(spec, load_folder(path))
+        if is_hf_folder(path):
+            found = load_hf(path)
+            return LoadedModel(
+                spec, found, found.num_classes, found.classes, channels=found.channels
+            )
+    names = ", ".join(f"certiseg:{name}" for name in shipped())
+    raise InputError(f"expected a model as {FORMS}, got {spec!r}; shipped are {names or 'none'}")
+
+
+def _trained(spec: str, model: TrainedModel) -> LoadedModel:
+    card = model.card
+    return LoadedModel(
+        name=spec,
+        model=model,
+        num_classes=model.num_classes,
+        classes=tuple(card["classes"]),
+        palette=tuple((r, g, b) for r, g, b in card["palette"]),
+        channels=card["channels"],
+    )
+
+
+def _python(spec: str) -> LoadedModel:
+    parts = spec.split(":")
+    if len(parts) != 3 or not all(parts):
+        raise InputError(
+            f"expected python:MODULE:FUNCTION, got {spec!r}; for example python:mymodels:build"
+        )
+    _, module_name, function_name = parts
+    here = str(Path.cwd())
+    # An installed command, unlike `python script.py`, does not see the current folder.
+    if here not in sys.path and "" not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        module = importlib.import_module(module_name)
+    except ImportError as error:
+        raise InputError(
+            f"expected an importable module {module_name!r}, got {error}; "
+            "run in its folder or install it"
+        ) from None
+    build = getattr(module, function_name, None)
+    if not callable(build):
+        raise InputError(
+            f"expected a function {function_name!r} in module {module_name!r}, got "
+            f"{type(build).__name__}; it takes nothing and returns the model"
+        )
+    model = build()
+    if not callable(model):
+        raise InputError(
+            f"expected {spec} to return a callable model, got {type(model).__name__}; "
+            "return an nn.Module or a function of a batch"
+        )
+    if isinstance(model, nn.Module):
+        model.eval()
+    known = getattr(model, "num_classes", None)
+    return LoadedModel(spec, model, known if isinstance(known, int) else None)

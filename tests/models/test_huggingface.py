@@ -1,0 +1,116 @@
+"""A Hugging Face folder as a base model: a tiny random Segformer, saved and loaded locally."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from certiseg.errors import InputError
+from certiseg.models.huggingface import load_hf
+from certiseg.models.resolve import resolve_model
+
+transformers = pytest.importorskip("transformers", reason="transformers is not installed")
+
+MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(0)
+    config = transformers.SegformerConfig(
+        num_encoder_blocks=4,
+        depths=[1, 1, 1, 1],
+        hidden_sizes=[8, 8, 16, 16],
+        num_attention_heads=[1, 1, 2, 2],
+        decoder_hidden_size=16,
+        id2label={0: "road", 1: "car", 2: "sky", 3: "tree"},
+        label2id={"road": 0, "car": 1, "sky": 2, "tree": 3},
+    )
+    path = tmp_path_factory.mktemp("segformer")
+    transformers.SegformerForSemanticSegmentation(config).save_pretrained(path)
+    (path / "preprocessor_config.json").write_text(
+        json.dumps(
+            {
+                "image_processor_type": "SegformerImageProcessor",
+                "do_resize": True,
+                "size": {"height": 32, "width": 32},
+                "do_rescale": True,
+                "rescale_factor": 1 / 255,
+                "do_normalize": True,
+                "image_mean": MEAN,
+                "image_std": STD,
+            }
+        )
+    )
+    return path
+
+
+def test_same_logits_as_by_hand(folder: Path) -> None:
+    x = torch.rand(2, 3, 48, 64)
+    model = load_hf(folder)
+    direct = transformers.SegformerForSemanticSegmentation.from_pretrained(folder).eval()
+    mean, std = (torch.tensor(v)[:, None, None] for v in (MEAN, STD))
+    with torch.inference_mode():
+        quarter = direct(pixel_values=(x - mean) / std).logits
+        assert quarter.shape == (2, 4, 12, 16)
+        expected = F.interpolate(quarter, size=(48, 64), mode="bilinear", align_corners=False)
+        torch.testing.assert_close(model(x), expected, atol=1e-5, rtol=1e-4)
+    assert model.classes == ("road", "car", "sky", "tree")
+    assert not model.training
+
+
+def test_resize_on_request(folder: Path) -> None:
+    assert load_hf(folder).base.size is None
+    model = load_hf(folder, resize=True)
+    assert model.base.size == (32, 32)
+    with torch.inference_mode():
+        assert model(torch.rand(1, 3, 48, 64)).shape == (1, 4, 48, 64)
+
+
+def test_resolves(folder: Path) -> None:
+    loaded = resolve_model(str(folder))
+    assert loaded.num_classes == 4
+    assert loaded.classes == ("road", "car", "sky", "tree")
+    assert loaded.channels == 3
+
+
+def test_other_model_kind_is_refused(tmp_path: Path) -> None:
+    config = transformers.BertConfig(
+        hidden_size=8, num_hidden_layers=1, num_attention_heads=1, intermediate_size=8
+    )
+    transformers.BertModel(config).save_pretrained(tmp_path)
+    with pytest.raises(InputError, match="expected a semantic segmentation model") as error:
+        load_hf(tmp_path)
+    assert "\n" not in str(error.value)
+
+
+def test_headless_weights_are_refused(folder: Path, tmp_path: Path) -> None:
+    direct = transformers.SegformerForSemanticSegmentation.from_pretrained(folder)
+    direct.segformer.save_pretrained(tmp_path)
+    with pytest.raises(InputError, match="expected weights for every layer"):
+        load_hf(tmp_path)
+
+
+def test_pickled_weights_are_refused(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_bytes((folder / "config.json").read_bytes())
+    direct = transformers.SegformerForSemanticSegmentation.from_pretrained(folder)
+    torch.save(direct.state_dict(), tmp_path / "pytorch_model.bin")
+    with pytest.raises(InputError, match="safetensors"):
+        load_hf(tmp_path)
+
+
+def test_other_rescaling_is_refused(folder: Path, tmp_path: Path) -> None:
+    for path in folder.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "preprocessor_config.json").write_text('{"rescale_factor": 0.0078125}')
+    with pytest.raises(InputError, match="rescales 8-bit pixels"):
+        load_hf(tmp_path)
+
+
+def test_folder_without_config(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"config\.json, got none"):
+        load_hf(tmp_path)

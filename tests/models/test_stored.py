@@ -1,0 +1,105 @@
+"""Weights and card on disk: the round trip, and files that do not belong together."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from certiseg.errors import InputError
+from certiseg.models.stored import KIND, TrainedModel, load_folder, load_trained, to_bytes
+
+CARD: dict[str, Any] = {
+    "kind": KIND,
+    "architecture": {
+        "in_channels": 1,
+        "num_classes": 3,
+        "widths": [4, 6],
+        "blocks": [0, 1],
+        "mean": [0.5],
+        "std": [0.25],
+    },
+    "classes": ["a", "b", "c"],
+    "palette": [[0, 0, 0], [1, 1, 1], [2, 2, 2]],
+    "channels": 1,
+}
+
+
+def _written(folder: Path) -> TrainedModel:
+    model = TrainedModel(CARD).eval()
+    data = to_bytes(model.network)
+    card = {**CARD, "weights": {"sha256": hashlib.sha256(data).hexdigest()}}
+    (folder / "model.safetensors").write_bytes(data)
+    (folder / "card.json").write_text(json.dumps(card))
+    return model
+
+
+def test_round_trip_through_half_precision(tmp_path: Path) -> None:
+    model = _written(tmp_path)
+    loaded = load_folder(tmp_path)
+    assert not loaded.training
+    assert loaded.num_classes == 3
+    for name, value in model.network.state_dict().items():
+        again = loaded.network.state_dict()[name]
+        assert again.dtype == value.dtype
+        expected = value.half().float() if value.is_floating_point() else value
+        torch.testing.assert_close(again, expected, rtol=0, atol=0)
+    x = torch.rand(1, 1, 9, 11)
+    torch.testing.assert_close(load_folder(tmp_path / "model.safetensors")(x), loaded(x))
+
+
+def test_edited_weights_are_noticed(tmp_path: Path) -> None:
+    _written(tmp_path)
+    path = tmp_path / "model.safetensors"
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(InputError, match="not of one training"):
+        load_folder(tmp_path)
+
+
+def test_weights_of_another_architecture(tmp_path: Path) -> None:
+    _written(tmp_path)
+    card = json.loads((tmp_path / "card.json").read_text())
+    card["architecture"]["widths"] = [4, 8]
+    with pytest.raises(InputError, match="fit the card's architecture") as error:
+        load_trained(card, (tmp_path / "model.safetensors").read_bytes(), "x")
+    assert "\n" not in str(error.value)
+
+
+def test_a_pickle_is_never_opened(tmp_path: Path) -> None:
+    _written(tmp_path)
+    path = tmp_path / "model.safetensors"
+    torch.save({"a": torch.zeros(1)}, path)
+    card = json.loads((tmp_path / "card.json").read_text())
+    card["weights"]["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    (tmp_path / "card.json").write_text(json.dumps(card))
+    with pytest.raises(InputError, match="expected weights"):
+        load_folder(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["{}", "[1]", "not json"])
+def test_other_cards(tmp_path: Path, text: str) -> None:
+    _written(tmp_path)
+    (tmp_path / "card.json").write_text(text)
+    with pytest.raises(InputError, match="expected"):
+        load_folder(tmp_path)
+
+
+def test_missing_weights(tmp_path: Path) -> None:
+    _written(tmp_path)
+    (tmp_path / "model.safetensors").unlink()
+    with pytest.raises(InputError, match="side by side"):
+        load_folder(tmp_path)
+
+
+def test_overflow_of_half_precision_is_refused() -> None:
+    model = TrainedModel(CARD)
+    with torch.no_grad():
+        next(model.network.parameters()).fill_(1e6)
+    with pytest.raises(InputError, match="overflow"):
+        to_bytes(model.network)
