@@ -1,0 +1,156 @@
+"""`certiseg train`: a small segmentation network, trained under the noise it will be used with."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from certiseg.errors import InputError
+
+if TYPE_CHECKING:
+    from certiseg.training.loop import Report
+    from certiseg.training.validate import Figures
+
+
+class Data(StrEnum):
+    """The data sets that train knows."""
+
+    camvid = "camvid"
+    mni152 = "mni152"
+    folder = "folder"
+
+
+def train(
+    data: Annotated[Data, typer.Option(help="Data set; folder = your own image/label folders.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for weights and card.")],
+    sigma: Annotated[float, typer.Option(help="Noise in [0, 1] input units; 0 = none.")],
+    epochs: Annotated[int, typer.Option(help="Passes over the training pictures.")] = 60,
+    root: Annotated[Path | None, typer.Option(help="camvid: folder with train/, val/.")] = None,
+    images: Annotated[Path | None, typer.Option(help="folder: training pictures.")] = None,
+    labels: Annotated[Path | None, typer.Option(help="folder: their label maps (PNG).")] = None,
+    val_images: Annotated[Path | None, typer.Option(help="folder: validation pictures.")] = None,
+    val_labels: Annotated[Path | None, typer.Option(help="folder: their label maps.")] = None,
+    classes: Annotated[
+        str | None, typer.Option(help="folder: number of classes, or a file, one name a line.")
+    ] = None,
+    ignore: Annotated[str, typer.Option(help="folder: label ids to ignore, as 11,12.")] = "",
+    channels: Annotated[int, typer.Option(help="folder: 3 for RGB, 1 for grey.")] = 3,
+    crop: Annotated[str | None, typer.Option(help="Training crop HxW; default whole.")] = None,
+    batch_size: Annotated[int, typer.Option(help="Pictures a step.")] = 8,
+    lr: Annotated[float, typer.Option(help="Highest learning rate.")] = 3e-3,
+    widths: Annotated[str, typer.Option(help="Channels at 1/2, 1/4, ...")] = "24,32,64,96,120",
+    blocks: Annotated[str, typer.Option(help="Residual blocks at 1/2, 1/4, ...")] = "0,2,2,2,1",
+    seed: Annotated[int, typer.Option(help="Seed of weights, order, views and noise.")] = 0,
+    device: Annotated[str, typer.Option(help="Torch device.")] = "cpu",
+) -> None:
+    """Train a small U-Net and write model.safetensors, card.json and CARD.md."""
+    from certiseg.runs.malloc import keep_freed_memory
+    from certiseg.runs.train import run_training, spell_command
+    from certiseg.runs.train_data import training_data
+    from certiseg.training.settings import TrainSettings
+
+    keep_freed_memory()
+    settings = TrainSettings(
+        sigma=sigma,
+        epochs=epochs,
+        batch_size=batch_size,
+        crop=_size(crop),
+        lr=lr,
+        seed=seed,
+        device=device,
+        widths=_numbers("--widths", widths),
+        blocks=_numbers("--blocks", blocks),
+    )
+    pairs = {
+        "--images": images,
+        "--labels": labels,
+        "--val-images": val_images,
+        "--val-labels": val_labels,
+    }
+    ignored = _numbers("--ignore", ignore) if ignore else ()
+    train_set, val_set = training_data(data.value, root, pairs, classes, ignored, channels)
+    own: dict[str, object] = {}
+    if data is Data.folder:
+        is_file = classes is not None and not classes.isdecimal()
+        own = {**pairs, "--classes": Path(str(classes)) if is_file else classes}
+        own |= {"--ignore": ignore or None, "--channels": channels}
+    command = spell_command(
+        {
+            "--data": data.value,
+            "--root": root,
+            **own,
+            "--sigma": f"{sigma:g}",
+            "--epochs": epochs,
+            "--crop": crop,
+            "--batch-size": batch_size,
+            "--lr": f"{lr:g}",
+            "--widths": widths,
+            "--blocks": blocks,
+            "--seed": seed,
+            "--device": device,
+            "-o": out.resolve().name,
+        }
+    )
+    with _progress() as progress:
+        card = run_training(
+            train_set, val_set, settings, out, command, lambda steps: _report(progress, steps)
+        )
+    figures = card["figures"]
+    for words, values in (("clean", figures["clean"]), ("one draw of noise", figures["one_draw"])):
+        if values is not None:
+            progress.console.print(
+                f"val, {words}: accuracy {values['accuracy']:.4f}, mIoU {values['miou']:.4f}"
+            )
+    progress.console.print(f"written: {out} ({card['weights']['bytes']} bytes of weights)")
+
+
+def _size(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    parts = text.lower().split("x")
+    if len(parts) != 2 or not all(part.isdecimal() for part in parts):
+        raise InputError(f"expected --crop as HxW, got {text!r}; for example 288x384")
+    return int(parts[0]), int(parts[1])
+
+
+def _numbers(option: str, text: str) -> tuple[int, ...]:
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() for part in parts):
+        raise InputError(f"expected {option} as whole numbers, got {text!r}; write them as 1,2,3")
+    return tuple(int(part) for part in parts)
+
+
+def _progress() -> Progress:
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("step"),
+        MofNCompleteColumn(),
+        BarColumn(),
+        TextColumn("{task.description}"),
+        TimeRemainingColumn(),
+    )
+
+
+def _report(progress: Progress, steps: int) -> Report:
+    task = progress.add_task("loss -", total=steps)
+
+    def report(done: int, epoch: float, loss: float, figures: Figures | None) -> None:
+        progress.update(task, completed=done, description=f"loss {loss:.3f}")
+        if figures is not None:
+            progress.console.print(
+                f"epoch {epoch:.0f}: loss {loss:.3f}, val accuracy {figures.accuracy:.4f}, "
+                f"mIoU {figures.miou:.4f}"
+            )
+
+    return report

@@ -1,0 +1,110 @@
+"""One training from data sets to files: model.safetensors, card.json, CARD.md."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from certiseg.datasets.card import Samples
+from certiseg.errors import InputError
+from certiseg.files import atomic_write, output_folder
+from certiseg.models.stored import (
+    CARD_FILE,
+    KIND,
+    WEIGHTS_FILE,
+    TrainedModel,
+    load_trained,
+    to_bytes,
+)
+from certiseg.training.card import (
+    architecture,
+    card_page,
+    describe_data,
+    describe_figures,
+    describe_training,
+    describe_weights,
+)
+from certiseg.training.loop import Report, fit
+from certiseg.training.memory import hold
+from certiseg.training.settings import TrainSettings
+from certiseg.training.validate import validate
+
+
+def run_training(
+    train: Samples,
+    val: Samples,
+    settings: TrainSettings,
+    out: str | Path,
+    command: str,
+    make_report: Callable[[int], Report],
+) -> dict[str, Any]:
+    """Train, measure the rounded weights on val, write three files into `out`. Returns the card.
+
+    command: the line that repeats the run, for the card. make_report: total steps -> Report.
+    Nothing is written before the training is over, and each file appears whole.
+    """
+    folder = output_folder(out)
+    device = _device(settings.device)
+    started = time.monotonic()
+    held, checked = hold(train), hold(val)
+    torch.manual_seed(settings.seed)
+    mean, std = held.statistics()
+    plan = architecture(train.card, settings, mean, std)
+    card: dict[str, Any] = {
+        "kind": KIND,
+        "name": folder.resolve().name,
+        "architecture": plan,
+        "classes": list(train.card.classes),
+        "palette": [list(colour) for colour in train.card.palette],
+        "channels": train.card.channels,
+    }
+    model = TrainedModel(card).to(device)
+    per_epoch = -(-len(held) // settings.batch_size)
+    chosen = fit(model, held, checked, settings, make_report(per_epoch * settings.epochs))
+    seconds = time.monotonic() - started
+    model.load_state_dict(chosen.weights)
+    data = to_bytes(model.network)
+    parameters = sum(p.numel() for p in model.network.parameters())
+    card["weights"] = describe_weights(WEIGHTS_FILE, data, parameters)
+    stored = load_trained(card, data, card["name"]).to(device)
+    clean = validate(stored, checked, 0.0, settings.seed)
+    noisy = validate(stored, checked, settings.sigma, settings.seed) if settings.sigma > 0 else None
+    card["figures"] = describe_figures(clean, noisy, settings.seed)
+    card["data"] = describe_data(train.card, len(train), len(val))
+    card["training"] = describe_training(settings, command, chosen.epoch, seconds)
+    atomic_write(folder / WEIGHTS_FILE, data)
+    atomic_write(folder / CARD_FILE, (json.dumps(card, indent=1) + "\n").encode())
+    atomic_write(folder / "CARD.md", card_page(card).encode())
+    return card
+
+
+def spell_command(options: Mapping[str, object]) -> str:
+    """The command line of these options; a path is written as PATH/TO/its last part.
+
+    So a card tells how to repeat a run and nothing about the folders of the machine it ran on.
+    """
+    words = ["certiseg", "train"]
+    for name, value in options.items():
+        if value is None:
+            continue
+        text = f"PATH/TO/{value.resolve().name}" if isinstance(value, Path) else str(value)
+        words += [name, shlex.quote(text)]
+    return " ".join(words)
+
+
+def _device(name: str) -> torch.device:
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise InputError(
+            f"expected a usable torch device, got {name!r} ({reason}); cpu always works"
+        ) from None
+    return device

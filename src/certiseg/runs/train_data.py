@@ -1,0 +1,46 @@
+"""The training and validation pictures that the options of `certiseg train` name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from certiseg.datasets.camvid import camvid
+from certiseg.datasets.card import Samples
+from certiseg.datasets.folder import Folder
+from certiseg.datasets.generic import generic_card
+from certiseg.datasets.mni152 import mni152
+from certiseg.errors import InputError
+
+
+def training_data(
+    data: str,
+    root: Path | None,
+    pairs: Mapping[str, Path | None],
+    classes: str | None,
+    ignore: Sequence[int],
+    channels: int,
+) -> tuple[Samples, Samples]:
+    """(train, val) of "camvid" (under root), "mni152", or "folder" (pairs, classes, ...).
+
+    pairs: option name -> folder, in the order images, labels, val images, val labels.
+    Raises InputError for options that the data set needs and that are missing.
+    """
+    if data == "mni152":
+        return mni152("train"), mni152("val")
+    if data == "camvid":
+        if root is None:
+            raise InputError("expected --root with --data camvid, got none; pass its folder")
+        return camvid(root, "train"), camvid(root, "val")
+    images, labels, val_images, val_labels = pairs.values()
+    if not (images and labels and val_images and val_labels and classes):
+        missing = [name for name, path in pairs.items() if path is None]
+        missing += [] if classes else ["--classes"]
+        raise InputError(f"expected {', '.join(missing)} with --data folder, got none; add them")
+    if channels not in (1, 3):
+        raise InputError(f"expected --channels 1 or 3, got {channels}; 3 is RGB")
+    card = generic_card(images.resolve().name, classes, channels)
+    return (
+        Folder(images, labels, card, ignore=ignore),
+        Folder(val_images, val_labels, card, ignore=ignore),
+    )

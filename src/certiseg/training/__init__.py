@@ -1,0 +1,1 @@
+"""Training of base models under the noise they will be smoothed with."""

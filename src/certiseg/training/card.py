@@ -1,0 +1,122 @@
+"""The card of a trained model: everything a reader needs to judge or repeat the training."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from certiseg._version import __version__
+from certiseg.datasets.card import Card
+from certiseg.training.settings import TrainSettings
+from certiseg.training.validate import Figures
+
+
+def architecture(card: Card, settings: TrainSettings, mean: list[float], std: list[float]) -> dict:
+    """Constructor arguments of the network and its preprocessing, as JSON values."""
+    return {
+        "class": "certiseg.models.unet.SmallUNet",
+        "in_channels": card.channels,
+        "num_classes": card.num_classes,
+        "widths": list(settings.widths),
+        "blocks": list(settings.blocks),
+        "mean": mean,
+        "std": std,
+    }
+
+
+def describe_data(card: Card, train: int, val: int) -> dict[str, Any]:
+    return {
+        "name": card.name,
+        "source": card.source,
+        "licence": card.licence,
+        "train": f"train split, {train} pictures",
+        "choice": f"val split, {val} pictures: highest mIoU under one fixed draw of noise each",
+    }
+
+
+def describe_training(settings: TrainSettings, command: str, epoch: int, seconds: float) -> dict:
+    return {
+        "command": command,
+        **{k: v for k, v in asdict(settings).items() if k not in ("widths", "blocks")},
+        "chosen_epoch": epoch,
+        "seconds": round(seconds),
+        "certiseg": __version__,
+        "torch": torch.__version__,
+        "machine": {
+            "cpu": _cpu_name(),
+            "cores": os.cpu_count(),
+            "threads": torch.get_num_threads(),
+            "python": platform.python_version(),
+        },
+    }
+
+
+def describe_figures(clean: Figures, noisy: Figures | None, seed: int) -> dict[str, Any]:
+    """Measured on the val split with the weights as stored. noisy: None for sigma = 0."""
+    return {
+        "split": "val",
+        "weights": "as stored (half precision)",
+        "clean": asdict(clean),
+        "one_draw": None if noisy is None else {**asdict(noisy), "noise_seed": seed},
+    }
+
+
+def describe_weights(file: str, data: bytes, parameters: int) -> dict[str, Any]:
+    return {
+        "file": file,
+        "dtype": "float16",
+        "parameters": parameters,
+        "bytes": len(data),
+        "sha256": hashlib.sha256(data).hexdigest(),
+    }
+
+
+def card_page(card: dict[str, Any]) -> str:
+    """CARD.md: the same facts for a reader."""
+    data, run, figures = card["data"], card["training"], card["figures"]
+    plan, weights = card["architecture"], card["weights"]
+    rows = [("clean", figures["clean"])]
+    if figures["one_draw"] is not None:
+        rows.append((f"one draw of noise, sigma = {run['sigma']}", figures["one_draw"]))
+    table = "\n".join(f"| {k} | {v['accuracy']:.4f} | {v['miou']:.4f} |" for k, v in rows)
+    machine = run["machine"]
+    return f"""# {card["name"]}
+
+SmallUNet, {weights["parameters"]} parameters in half precision ({weights["bytes"]} bytes), \
+trained with Gaussian noise of sigma = {run["sigma"]} in [0, 1] input units.
+
+| on the val split | accuracy | mIoU |
+|---|---|---|
+{table}
+
+The checkpoint was chosen on this val split, so these figures lean to the bright side.
+
+- Data: {data["name"]}. {data["train"]}; {data["choice"]}.
+- Source: {data["source"]}.
+- Licence of the data: {data["licence"]}.
+- Classes: {", ".join(card["classes"])}. Channels: {card["channels"]}.
+- Architecture: widths {plan["widths"]}, blocks {plan["blocks"]}, mean {plan["mean"]}, \
+std {plan["std"]}.
+- Training: {run["epochs"]} epochs (epoch {run["chosen_epoch"]} kept), {run["seconds"]} s on \
+{machine["cpu"]}, {machine["cores"]} cores, torch {run["torch"]}, seed {run["seed"]}.
+
+```
+{run["command"]}
+```
+"""
+
+
+def _cpu_name() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()

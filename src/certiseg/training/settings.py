@@ -1,0 +1,52 @@
+"""What a training run is told: one frozen record, checked before anything is read."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from certiseg.errors import InputError
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """sigma: noise in [0, 1] input units, 0 for none. crop: (H, W), None = whole pictures.
+
+    class_weight_power: weight of a class ~ (1 / its share of pixels) ** power; 0 = plain.
+    label_smoothing: share of the target spread over all classes.
+    """
+
+    sigma: float
+    epochs: int
+    batch_size: int = 8
+    crop: tuple[int, int] | None = None
+    lr: float = 3e-3
+    seed: int = 0
+    device: str = "cpu"
+    widths: tuple[int, ...] = (24, 32, 64, 96, 120)
+    blocks: tuple[int, ...] = (0, 2, 2, 2, 1)
+    weight_decay: float = 0.01
+    class_weight_power: float = 0.25
+    label_smoothing: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.sigma) and self.sigma >= 0):
+            raise InputError(f"expected sigma >= 0, got {self.sigma}; 0 trains without noise")
+        if self.epochs < 1 or self.batch_size < 1:
+            raise InputError(
+                f"expected at least 1 epoch and a batch of at least 1, got {self.epochs} and "
+                f"{self.batch_size}; raise them"
+            )
+        if not (math.isfinite(self.lr) and self.lr > 0):
+            raise InputError(f"expected a learning rate > 0, got {self.lr}; 3e-3 is the default")
+        if self.crop is not None and min(self.crop) < 16:
+            raise InputError(
+                f"expected a crop of at least 16 x 16, got {self.crop[0]} x {self.crop[1]}; "
+                "enlarge it or leave it out"
+            )
+        levels = len(self.widths)
+        if levels < 2 or levels != len(self.blocks) or min(self.widths) < 1 or min(self.blocks) < 0:
+            raise InputError(
+                f"expected as many blocks as widths, two or more, got widths {self.widths} and "
+                f"blocks {self.blocks}; for example 24,32,64 and 0,2,1"
+            )

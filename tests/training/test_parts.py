@@ -1,0 +1,98 @@
+"""The parts of the loop: views, class weights, learning rate, fixed validation noise."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from certiseg.datasets.card import IGNORE
+from certiseg.datasets.generic import generic_card
+from certiseg.errors import InputError
+from certiseg.training.augment import random_view
+from certiseg.training.loop import _class_weights, _share_of_lr
+from certiseg.training.memory import Held
+from certiseg.training.validate import validate
+
+CARD = generic_card("toy", "3", channels=1)
+
+
+def _held(labels: torch.Tensor) -> Held:
+    return Held(CARD, [(labels * 80).clamp(max=255).to(torch.uint8)[None]], [labels])
+
+
+@pytest.mark.parametrize("size", [(40, 50), (20, 70)])
+def test_views_keep_picture_and_truth_together(size: tuple[int, int]) -> None:
+    rng = np.random.default_rng(0)
+    labels = torch.zeros(size, dtype=torch.uint8)
+    labels[:, : size[1] // 2] = 2
+    image = torch.where(labels == 2, 255, 0).to(torch.uint8)[None].expand(3, -1, -1)
+    for _ in range(20):
+        view, target = random_view(image, labels, (24, 32), rng)
+        assert view.shape == (3, 24, 32)
+        assert target.shape == (24, 32)
+        assert 0 <= view.min() <= view.max() <= 1
+        # Bright where the truth says 2, but for the blended border column or two.
+        agree = ((view[0] > 0.5) == (target == 2)).float().mean()
+        assert agree > 0.9
+
+
+def test_views_invent_no_labels() -> None:
+    rng = np.random.default_rng(0)
+    labels = torch.from_numpy(rng.choice([0, 4, IGNORE], (30, 30)).astype(np.uint8))
+    image = torch.zeros(1, 30, 30, dtype=torch.uint8)
+    for _ in range(10):
+        _, target = random_view(image, labels, (16, 48), rng)
+        assert set(target.unique().tolist()) <= {0, 4, IGNORE}
+
+
+def test_class_weights_have_mean_one_over_pixels() -> None:
+    labels = torch.tensor([[0, 0, 0, 0, 0, 0, 1, IGNORE]], dtype=torch.uint8)
+    held = _held(labels)
+    weights = _class_weights(held, 0.5)
+    assert weights[2] == 0
+    assert float(weights[1] / weights[0]) == pytest.approx(6**0.5)
+    assert float((6 * weights[0] + weights[1]) / 7) == pytest.approx(1)
+    assert _class_weights(held, 0.0)[:2].tolist() == pytest.approx([1, 1])
+
+
+def test_unlabelled_data_is_refused() -> None:
+    with pytest.raises(InputError, match="ignored ones only"):
+        _held(torch.full((2, 2), IGNORE, dtype=torch.uint8)).class_shares()
+
+
+@pytest.mark.parametrize("steps", [1, 2, 10, 100])
+def test_learning_rate_rises_and_falls(steps: int) -> None:
+    shares = [_share_of_lr(s, steps) for s in range(steps + 1)]
+    assert all(0 <= share <= 1 for share in shares)
+    if steps >= 10:
+        assert shares[-1] == pytest.approx(0)
+        peak = int(np.argmax(shares))
+        assert shares[peak] == pytest.approx(1)
+        assert np.all(np.diff(shares[: peak + 1]) > 0)
+        assert np.all(np.diff(shares[peak:]) < 0)
+
+
+class _Threshold(nn.Module):
+    """Class 1 where the pixel is above 0.5."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.border = nn.Parameter(torch.tensor(0.5))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.cat([self.border - x, x - self.border, torch.full_like(x, -9)], 1)
+
+
+def test_validation_noise_is_fixed_and_has_the_stated_size() -> None:
+    labels = torch.zeros(100, 100, dtype=torch.uint8)
+    data = Held(CARD, [torch.zeros(1, 100, 100, dtype=torch.uint8)], [labels])
+    model = _Threshold()
+    assert validate(model, data, 0.0, 0).accuracy == 1
+    first = validate(model, data, 0.25, 0)
+    assert first == validate(model, data, 0.25, 0)
+    assert first != validate(model, data, 0.25, 1)
+    # P(0.25 z <= 0.5) = Phi(2) = 0.97725; 10 000 pixels, fixed seed, 6 standard errors.
+    assert first.accuracy == pytest.approx(0.97725, abs=0.009)
+    assert not model.training
