@@ -1,0 +1,7 @@
+"""Pictures and tables made from finished results. Loads no torch."""
+
+from certiseg.report.overlay import overlay
+from certiseg.report.panel import Tile, legend, panel
+from certiseg.report.tables import Row
+
+__all__ = ["Row", "Tile", "legend", "overlay", "panel"]

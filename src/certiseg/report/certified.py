@@ -1,0 +1,40 @@
+"""Certified pictures, one line each, for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from certiseg.report.tables import radius_text
+
+_NAMED = 3
+"""Classes named in a line; the rest is in the records."""
+
+
+def certified_table(records: Sequence[Mapping[str, Any]]) -> Table:
+    """Records of certificates (see results.jsonl): size, abstention, radius, main classes."""
+    table = Table(box=SIMPLE_HEAD)
+    table.add_column("picture")
+    for heading in ("size", "abstains", "radius", "s"):
+        table.add_column(heading, justify="right")
+    table.add_column("largest certified")
+    for record in records:
+        height, width = record["size"]
+        table.add_row(
+            str(record["name"]),
+            f"{width} x {height}",
+            f"{record['abstention']:.1%}",
+            radius_text(record["radius"]),
+            f"{record['seconds']:.1f}",
+            _largest(record["labels"], height * width),
+        )
+    return table
+
+
+def _largest(histogram: Mapping[str, int], pixels: int) -> str:
+    ranked = sorted(histogram.items(), key=lambda entry: -entry[1])
+    named = [f"{name} {count / pixels:.0%}" for name, count in ranked[:_NAMED] if count]
+    return ", ".join(named) or "none"

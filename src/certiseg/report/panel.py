@@ -1,0 +1,124 @@
+"""One figure: pictures side by side with captions, a legend strip below."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from PIL import Image, ImageDraw, ImageFont
+
+from certiseg.datasets.card import Colour
+from certiseg.report.overlay import WHITE
+
+INK: Colour = (25, 25, 30)
+FAINT: Colour = (105, 105, 112)
+PAPER: Colour = (246, 246, 248)
+RULE: Colour = (150, 150, 158)
+
+_TILE_WIDTH = 440
+"""Width a picture is brought near to, by whole factors only: colours stay exactly those drawn."""
+
+Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A picture with its title and a second, fainter line."""
+
+    picture: Image.Image
+    title: str
+    note: str = ""
+
+
+def panel(
+    tiles: Sequence[Tile],
+    classes: Sequence[str],
+    palette: Sequence[Colour],
+    heading: str = "",
+) -> Image.Image:
+    """The tiles in one row, equal sizes expected, with a legend of all classes and abstention.
+
+    Small pictures are enlarged by an integer factor (nearest neighbour), large ones thinned by
+    one. heading: one line across the top.
+    """
+    assert tiles, "a panel shows at least one picture"
+    pictures = [_fit(tile.picture.convert("RGB")) for tile in tiles]
+    width, height = pictures[0].size
+    size = max(16, min(24, width // 21))
+    gap, line = size, round(size * 1.35)
+    inner = len(tiles) * width + (len(tiles) - 1) * gap
+    strip = legend(classes, palette, width=inner, size=size)
+    top = gap + (round(1.5 * line) if heading else 0)
+    noted = any(tile.note for tile in tiles)
+    captions = round(line * (2.25 if noted else 1.25))
+    figure = Image.new(
+        "RGB", (inner + 2 * gap, top + captions + height + gap + strip.height + gap), PAPER
+    )
+    draw = ImageDraw.Draw(figure)
+    if heading:
+        draw.text((gap, gap), heading, INK, _fitting(heading, inner, round(size * 1.15)))
+    for index, (tile, picture) in enumerate(zip(tiles, pictures, strict=True)):
+        left = gap + index * (width + gap)
+        draw.text((left, top), tile.title, INK, _fitting(tile.title, width, size))
+        if tile.note:
+            draw.text((left, top + line), tile.note, FAINT, _fitting(tile.note, width, size - 2))
+        # A frame, since white abstentions at the border would run into the paper.
+        corner = (left - 1, top + captions - 1, left + width, top + captions + height)
+        draw.rectangle(corner, outline=RULE)
+        figure.paste(picture, (left, top + captions))
+    figure.paste(strip, (gap, top + captions + height + gap))
+    return figure
+
+
+def legend(
+    classes: Sequence[str],
+    palette: Sequence[Colour],
+    width: int | None = None,
+    size: int = 18,
+    abstain: bool = True,
+) -> Image.Image:
+    """A strip of swatches with names, wrapped at width; abstention is white with a border."""
+    entries = list(zip(classes, palette, strict=True))
+    if abstain:
+        entries.append(("abstains", WHITE))
+    font = _font(size)
+    swatch, space, line = round(size * 1.1), round(size * 0.45), round(size * 1.7)
+    placed: list[tuple[int, int, str, Colour]] = []
+    x = y = widest = 0
+    for name, colour in entries:
+        needed = swatch + space + round(font.getlength(name))
+        if width is not None and x and x + needed > width:
+            x, y = 0, y + line
+        placed.append((x, y, name, colour))
+        widest = max(widest, x + needed)
+        x += needed + round(size * 1.4)
+    strip = Image.new("RGB", (max(width or 0, widest) + 1, y + line), PAPER)
+    draw = ImageDraw.Draw(strip)
+    for x, y, name, colour in placed:
+        middle = y + line // 2
+        box = (x, middle - swatch // 2, x + swatch, middle + swatch // 2)
+        draw.rectangle(box, fill=colour, outline=RULE)
+        draw.text((x + swatch + space, middle), name, INK, font, anchor="lm")
+    return strip
+
+
+def _fit(picture: Image.Image) -> Image.Image:
+    width, height = picture.size
+    factor = _TILE_WIDTH // width
+    if factor >= 2:
+        return picture.resize((width * factor, height * factor), Image.Resampling.NEAREST)
+    step = max(1, round(width / _TILE_WIDTH))
+    if step == 1:
+        return picture
+    return picture.resize((width // step, height // step), Image.Resampling.NEAREST)
+
+
+def _font(size: int) -> Font:
+    return ImageFont.load_default(size=size)
+
+
+def _fitting(text: str, width: int, size: int) -> Font:
+    """The largest font up to size, and not below 10, in which text is no wider than width."""
+    while size > 10 and _font(size).getlength(text) > width:
+        size -= 1
+    return _font(size)

@@ -1,0 +1,122 @@
+"""The comparison non-robust / base / certified, for the screen and for files."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+
+@dataclass(frozen=True)
+class Row:
+    """One model's figures over a data set. Shares in [0, 1]; None where it has no meaning.
+
+    accuracy: correct / labelled pixels, an abstention counting as wrong. miou: the paper's, with
+    abstention as an extra label. certified_accuracy: (certified and correct) / labelled.
+    correct_where_certified: correct / (certified and labelled). radius: l2, in units of the input.
+    """
+
+    model: str
+    accuracy: float
+    miou: float
+    certified_accuracy: float | None = None
+    correct_where_certified: float | None = None
+    abstention: float | None = None
+    abstention_all: float | None = None
+    radius: float | None = None
+    seconds: float | None = None
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None or math.isnan(value) else f"{value:.4f}"
+
+
+def radius_text(value: float | None) -> str:
+    """Four decimals, cut off: a printed radius is a claim and never overstates."""
+    return "-" if value is None else f"{math.floor(value * 1e4) / 1e4:.4f}"
+
+
+def _seconds(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
+
+
+_COLUMNS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
+    ("model", "model", str),
+    ("accuracy", "accuracy", _share),
+    ("mIoU", "miou", _share),
+    ("certified accuracy", "certified_accuracy", _share),
+    ("correct where certified", "correct_where_certified", _share),
+    ("abstention (labelled)", "abstention", _share),
+    ("abstention (all)", "abstention_all", _share),
+    ("radius", "radius", radius_text),
+    ("s / image", "seconds", _seconds),
+)
+
+FOOTNOTE = (
+    "Accuracy is over labelled pixels and counts an abstention as wrong; mIoU pools all images and "
+    "treats abstention as an extra label. Only the certified row holds under perturbation, with "
+    "confidence 1 - alpha for each image separately."
+)
+
+
+def _cells(row: Row) -> list[str]:
+    return [show(getattr(row, field)) for _, field, show in _COLUMNS]
+
+
+def rich_table(rows: Sequence[Row], title: str = "") -> Table:
+    """The rows as a table for the terminal, turned by a quarter: models side by side fit 80
+    columns, figures side by side do not. Figures that no row has are left out."""
+    table = Table(
+        title=title or None,
+        caption=FOOTNOTE,
+        title_justify="left",
+        caption_justify="left",
+        box=SIMPLE_HEAD,
+    )
+    table.add_column("", no_wrap=True)
+    for row in rows:
+        table.add_column(row.model, justify="right")
+    for heading, field, show in _COLUMNS[1:]:
+        values = [getattr(row, field) for row in rows]
+        if any(value is not None for value in values):
+            table.add_row(heading, *map(show, values))
+    return table
+
+
+def markdown(rows: Sequence[Row]) -> str:
+    """The rows as a Markdown table, with the footnote."""
+    lines = [[heading for heading, _, _ in _COLUMNS], ["---"] + ["---:"] * (len(_COLUMNS) - 1)]
+    lines += [_cells(row) for row in rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + f"\n\n{FOOTNOTE}\n"
+
+
+def csv_text(rows: Sequence[Row]) -> str:
+    """The rows as CSV: field names as headings, full precision, empty where there is no value."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, [field for _, field, _ in _COLUMNS], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(records(rows))
+    return text.getvalue()
+
+
+def json_text(rows: Sequence[Row]) -> str:
+    """The rows as a JSON list."""
+    return json.dumps(records(rows), indent=2, allow_nan=False) + "\n"
+
+
+def records(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """The rows as plain JSON values; NaN (no labelled pixel) becomes None."""
+    return [
+        {
+            name: None if isinstance(value, float) and math.isnan(value) else value
+            for name, value in asdict(row).items()
+        }
+        for row in rows
+    ]

@@ -1,0 +1,89 @@
+"""The comparison table in its four forms."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+from rich.console import Console
+
+from certiseg.report.certified import certified_table
+from certiseg.report.tables import Row, csv_text, json_text, markdown, radius_text, rich_table
+
+ROWS = [
+    Row("base, one draw of noise", accuracy=0.875, miou=float("nan"), seconds=0.5),
+    Row(
+        "certified, n = 100",
+        accuracy=0.75,
+        miou=0.5,
+        certified_accuracy=0.75,
+        correct_where_certified=0.9375,
+        abstention=0.2,
+        abstention_all=0.25,
+        radius=0.16869,
+        seconds=12.0,
+    ),
+]
+
+
+def screen(table: object, width: int = 240) -> str:
+    console = Console(width=width, file=io.StringIO())
+    console.print(table)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_markdown() -> None:
+    lines = markdown(ROWS).splitlines()
+    assert lines[2] == "| base, one draw of noise | 0.8750 | - | - | - | - | - | - | 0.50 |"
+    assert lines[3] == (
+        "| certified, n = 100 | 0.7500 | 0.5000 | 0.7500 | 0.9375 | 0.2000 | 0.2500 | 0.1686 "
+        "| 12.00 |"
+    )
+    assert {line.count("|") for line in lines[:4]} == {10}
+
+
+def test_csv_keeps_full_precision_and_leaves_gaps_empty() -> None:
+    first, second = csv.DictReader(io.StringIO(csv_text(ROWS)))
+    assert (first["miou"], first["radius"]) == ("", "")
+    assert float(second["radius"]) == 0.16869
+
+
+def test_json_holds_no_nan() -> None:
+    first, second = json.loads(json_text(ROWS))
+    assert first["miou"] is None
+    assert second["certified_accuracy"] == 0.75
+
+
+def test_a_printed_radius_is_rounded_down() -> None:
+    assert radius_text(0.16869) == "0.1686"
+    assert radius_text(None) == "-"
+
+
+def test_screen() -> None:
+    """Models side by side, and nothing cut off at the width of an ordinary terminal."""
+    lines = screen(rich_table(ROWS, "camvid"), width=80).splitlines()
+    words = [line.split() for line in lines]
+    assert ["accuracy", "0.8750", "0.7500"] in words
+    assert ["radius", "-", "0.1686"] in words
+    assert not any("…" in line for line in lines)
+
+
+def test_screen_leaves_out_figures_no_row_has() -> None:
+    assert "radius" not in screen(rich_table(ROWS[:1]))
+
+
+def test_certified_table_names_the_largest_classes() -> None:
+    record = {
+        "name": "street",
+        "size": [4, 10],
+        "labels": {"road": 20, "sky": 8, "car": 2, "bush": 1, "sign": 0},
+        "abstention": 0.225,
+        "radius": 0.16869,
+        "seconds": 3.25,
+    }
+    text = screen(certified_table([record]))
+    for part in ("10 x 4", "22.5%", "0.1686", "road 50%, sky 20%, car 5%"):
+        assert part in text
+    assert "bush" not in text
