@@ -1,0 +1,93 @@
+"""The entry point: commands, and how a call ends (0 well, 1 a claim failed, 2 bad input)."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated, NoReturn
+
+import typer
+
+from certiseg._version import __version__
+from certiseg.cli.certify import certify
+from certiseg.cli.demo import demo
+from certiseg.cli.evaluate import evaluate
+from certiseg.cli.train import train
+from certiseg.cli.verify import verify
+from certiseg.errors import ClaimError, InputError
+
+FAILED_CLAIM, BAD_INPUT, INTERRUPTED = 1, 2, 130
+
+app = typer.Typer(
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (demo, certify, evaluate, train, verify):
+    app.command()(command)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"certiseg {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _certiseg(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print and exit.")
+    ] = False,
+) -> None:
+    """Certified segmentation: which pixels keep their label under every perturbation up to a
+    stated size, and where to abstain."""
+
+
+# typer publishes the subclass alone, and where its base lives depends on typer's version.
+_UsageError: type[Exception] = next(
+    base
+    for base in typer.BadParameter.__mro__
+    if base.__name__ == "UsageError" and issubclass(base, Exception)
+)
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; errors become one line on standard error."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    try:
+        code = app(args=given or ["--help"], prog_name="certiseg", standalone_mode=False)
+        sys.stdout.flush()
+    except InputError as error:
+        return _fail(str(error), BAD_INPUT)
+    except ClaimError as error:
+        return _fail(str(error), FAILED_CLAIM)
+    except _UsageError as error:
+        message = error.format_message()  # type: ignore[attr-defined]
+        return _fail(f"{message} (certiseg --help lists what there is)", BAD_INPUT)
+    except (KeyboardInterrupt, typer.Abort):
+        return _fail("interrupted", INTERRUPTED)
+    except BrokenPipeError:
+        # The reader of a pipe left (| head); Python would complain again while closing.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED_CLAIM
+    except OSError as error:
+        where = f" at {error.filename}" if error.filename else ""
+        reason = error.strerror or type(error).__name__
+        return _fail(f"expected to read and write files, got {reason}{where}", BAD_INPUT)
+    return code if isinstance(code, int) else 0
+
+
+def main() -> NoReturn:
+    """Console script."""
+    sys.exit(run())
+
+
+def _fail(message: str, code: int) -> int:
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    main()

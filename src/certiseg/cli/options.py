@@ -1,0 +1,55 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Correction(StrEnum):
+    """How the error is kept down over all pixels at once."""
+
+    holm = "holm"
+    bonferroni = "bonferroni"
+
+
+class Selection(StrEnum):
+    """Where the candidate labels come from."""
+
+    pooled = "pooled"
+    two_stages = "split"  # the name split belongs to str
+
+
+Model = Annotated[
+    str,
+    typer.Option(
+        "--model",
+        "-m",
+        help="certiseg:NAME (shipped), python:module:function, a local Hugging Face folder, or "
+        "what certiseg train wrote.",
+    ),
+]
+Sigma = Annotated[float, typer.Option(help="Noise, in units of the input ([0, 1]).")]
+Tau = Annotated[float, typer.Option(help="Probability a label must exceed, in [1/2, 1).")]
+Alpha = Annotated[float, typer.Option(help="Error probability for one image.")]
+NumSamples = Annotated[int, typer.Option("--num-samples", "-n", help="Draws of noise an image.")]
+CorrectionOption = Annotated[Correction, typer.Option(help="Multiple testing over the pixels.")]
+SelectionOption = Annotated[
+    Selection, typer.Option(help="pooled: all draws choose and test; split: the paper's stages.")
+]
+SelectionSamples = Annotated[int, typer.Option("--n0", help="Draws that choose, with split.")]
+BatchSize = Annotated[int | None, typer.Option(help="Draws a pass; default fits the memory.")]
+Seed = Annotated[int | None, typer.Option(help="Replays a run; default: fresh entropy.")]
+Device = Annotated[str | None, typer.Option(help="Such as cpu, cuda; default: the model's own.")]
+NumClasses = Annotated[
+    int | None, typer.Option(help="For a python: model that returns labels, not logits.")
+]
+Channels = Annotated[
+    int | None, typer.Option(help="For a python: model: 3 for RGB (default), 1 for grey.")
+]
+Output = Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace earlier results.")]
+Json = Annotated[bool, typer.Option("--json", help="Only JSON on standard output.")]

@@ -1,0 +1,1 @@
+"""Where model, data, sampler and certifier meet; one file a command."""

@@ -1,0 +1,29 @@
+"""Names and colours for a model's classes, made up where the model brings none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from certiseg.datasets.card import Card, Colour, customary_palette
+from certiseg.models.resolve import LoadedModel
+
+
+@dataclass(frozen=True)
+class Appearance:
+    """classes[c] and palette[c] are the name and the colour of class c."""
+
+    classes: tuple[str, ...]
+    palette: tuple[Colour, ...]
+
+
+def appearance(loaded: LoadedModel, num_classes: int, card: Card | None = None) -> Appearance:
+    """The data set's names and colours, else the model's, else numbers and the VOC colours."""
+    if card is not None and card.num_classes == num_classes:
+        return Appearance(card.classes, card.palette)
+    classes = loaded.classes
+    if classes is None or len(classes) != num_classes:
+        classes = tuple(f"class {c}" for c in range(num_classes))
+    palette = loaded.palette
+    if palette is None or len(palette) != num_classes:
+        palette = customary_palette(num_classes)
+    return Appearance(tuple(classes), tuple(palette))

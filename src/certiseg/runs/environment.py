@@ -1,0 +1,46 @@
+"""What a result was made with: versions, machine, command."""
+
+from __future__ import annotations
+
+import os
+import platform
+from datetime import UTC, datetime
+from importlib import metadata
+from typing import Any
+
+import torch
+
+from certiseg._version import __version__
+
+_PACKAGES = ("torch", "numpy", "scipy", "pillow", "safetensors")
+
+
+def environment(command: str, device: str | None) -> dict[str, Any]:
+    """Versions, machine and time as plain JSON values. command: as the user typed it."""
+    machine: dict[str, Any] = {
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": _processor(),
+        "cpus": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+    }
+    if device is not None and device.startswith("cuda"):
+        machine["gpu"] = torch.cuda.get_device_name(torch.device(device))
+    return {
+        "certiseg": __version__,
+        "python": platform.python_version(),
+        **{name: metadata.version(name) for name in _PACKAGES},
+        "machine": machine,
+        "command": command,
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo") as lines:
+            for line in lines:
+                if line.startswith("model name"):
+                    return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or "unknown"

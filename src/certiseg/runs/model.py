@@ -1,0 +1,74 @@
+"""The model a command names, completed by what the user states about it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from certiseg.errors import InputError
+from certiseg.models.resolve import LoadedModel, resolve_model
+from certiseg.sampling.sampler import Smoothed
+
+_CHANNELS = (1, 3)
+
+
+def open_model(
+    spec: str, *, num_classes: int | None = None, channels: int | None = None
+) -> LoadedModel:
+    """Load the model; num_classes and channels fill in what its source does not tell.
+
+    Raises InputError where they contradict the source or make no sense.
+    """
+    if num_classes is not None and num_classes < 2:
+        raise InputError(f"expected at least 2 classes, got --num-classes {num_classes}; raise it")
+    if channels is not None and channels not in _CHANNELS:
+        raise InputError(f"expected --channels 1 (grey) or 3 (RGB), got {channels}; choose one")
+    loaded = resolve_model(spec)
+    for option, stated, own in (
+        ("--num-classes", num_classes, loaded.num_classes),
+        ("--channels", channels, loaded.channels),
+    ):
+        if stated is not None and own is not None and stated != own:
+            raise InputError(
+                f"expected {option} {own}, which {spec} has, got {stated}; leave the option out"
+            )
+    if isinstance(loaded.model, nn.Module):
+        # Certificates then name the model as the user did, not by its Python class.
+        loaded.model.model_name = spec  # type: ignore[assignment]
+    return replace(
+        loaded,
+        num_classes=loaded.num_classes if num_classes is None else num_classes,
+        channels=loaded.channels if channels is None else channels,
+    )
+
+
+def try_model(smoothed: Smoothed, image: NDArray[np.float32]) -> None:
+    """One pass without noise: raise InputError unless the model gives one label per pixel.
+
+    A model that does not fit is found before anything is drawn or written.
+    """
+    try:
+        labels = smoothed.predict_clean(image)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            f"expected a model that takes a batch of shape (1, {_sides(image)}), got an error from "
+            f"it ({reason}); check --channels and the picture's size"
+        ) from None
+    if labels.shape != image.shape[1:]:
+        raise InputError(
+            f"expected one label for each of ({_sides(image[0])}) pixels, got an output of shape "
+            f"{labels.shape}; pass a segmentation model"
+        )
+
+
+def _sides(array: NDArray[np.float32]) -> str:
+    return ", ".join(str(side) for side in array.shape)
+
+
+def channels_of(loaded: LoadedModel) -> int:
+    """Channels of the pictures to read: RGB where nobody said otherwise."""
+    return 3 if loaded.channels is None else loaded.channels

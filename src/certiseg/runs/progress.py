@@ -1,0 +1,58 @@
+"""Progress of a run, images above draws, on standard error."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+
+class RunBar:
+    """Two bars, images and draws of the current image; silent unless shown on a terminal.
+
+    Use as a context manager: ``start`` before each image, ``draws`` as the sampler's progress.
+    """
+
+    def __init__(self, show: bool, images: int, draws: int) -> None:
+        console = Console(stderr=True)
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            disable=not (show and console.is_terminal),
+        )
+        self._images = self._progress.add_task("images", total=images)
+        self._draws = self._progress.add_task("draws", total=draws)
+
+    def start(self, index: int) -> None:
+        """The image of this index begins."""
+        self._progress.update(self._images, completed=index)
+        self._progress.reset(self._draws)
+
+    def draws(self, done: int) -> None:
+        """So many more draws are done."""
+        self._progress.advance(self._draws, done)
+
+    def __enter__(self) -> RunBar:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._progress.stop()

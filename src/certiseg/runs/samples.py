@@ -1,0 +1,88 @@
+"""The data an evaluation is asked for: a folder pair, or a data set by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from certiseg.datasets.camvid import camvid
+from certiseg.datasets.card import Card, Samples
+from certiseg.datasets.folder import Folder
+from certiseg.datasets.mni152 import mni152
+from certiseg.errors import InputError
+from certiseg.models.resolve import LoadedModel
+from certiseg.runs.appearance import appearance
+from certiseg.runs.model import channels_of
+
+DATA = ("camvid", "mni152")
+
+
+def open_samples(
+    loaded: LoadedModel,
+    *,
+    images: Path | None = None,
+    labels: Path | None = None,
+    ignore: Sequence[int] = (),
+    data: str | None = None,
+    root: Path | None = None,
+    split: str | None = None,
+) -> Samples:
+    """Either images and labels, or data (with root for camvid). split: default "val".
+
+    A folder pair has the model's classes. Raises InputError for any other combination, and for
+    data whose channels or classes are not the model's.
+    """
+    if (images is None) != (labels is None) or (images is None) == (data is None):
+        raise InputError(
+            "expected either --images with --labels or --data, got "
+            f"{_given(images=images, labels=labels, data=data)}; pass one of the two"
+        )
+    samples: Samples
+    if images is not None and labels is not None:
+        samples = Folder(images, labels, _folder_card(loaded, images), ignore)
+    elif data == "mni152":
+        samples = mni152(split or "val")
+    elif data == "camvid":
+        if root is None:
+            raise InputError("expected --root with --data camvid, got none; name its folder")
+        samples = camvid(root, split or "val")
+    else:
+        raise InputError(f"expected --data {' or '.join(DATA)}, got {data!r}; or pass --images")
+    _check_fit(samples.card, loaded)
+    return samples
+
+
+def _given(**options: object) -> str:
+    return ", ".join(f"--{name}" for name, value in options.items() if value is not None) or "none"
+
+
+def _folder_card(loaded: LoadedModel, images: Path) -> Card:
+    num_classes = loaded.num_classes
+    if num_classes is None:
+        raise InputError(
+            "expected a model that says how many classes it has, got one that does not; "
+            "pass --num-classes"
+        )
+    look = appearance(loaded, num_classes)
+    return Card(
+        name=images.name,
+        classes=look.classes,
+        palette=look.palette,
+        channels=channels_of(loaded),
+        source="a folder pair",
+        licence="not stated",
+    )
+
+
+def _check_fit(card: Card, loaded: LoadedModel) -> None:
+    num_classes = loaded.num_classes
+    if loaded.channels is not None and card.channels != loaded.channels:
+        raise InputError(
+            f"expected a model for the {card.channels} channels of {card.name}, got one for "
+            f"{loaded.channels}; choose another model or other data"
+        )
+    if num_classes is not None and card.num_classes != num_classes:
+        raise InputError(
+            f"expected a model of the {card.num_classes} classes of {card.name}, got {num_classes} "
+            "classes; choose another model or other data"
+        )

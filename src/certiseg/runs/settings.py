@@ -1,0 +1,93 @@
+"""What is fixed before the first draw: noise, test and randomness, checked as a whole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from certiseg.certify.segcertify import check_plan
+from certiseg.errors import InputError
+from certiseg.models.resolve import LoadedModel
+from certiseg.noise import Gaussian
+from certiseg.sampling.sampler import Smoothed
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Parameters of certification, fixed before sampling.
+
+    sigma in the units of the input ([0, 1]); alpha is per image. selection_samples: draws that
+    choose the candidates, used by selection="split" alone. batch_size None: sized to memory.
+    seed None: fresh entropy for each image (theory T15).
+    """
+
+    sigma: float = 0.25
+    tau: float = 0.75
+    alpha: float = 1e-3
+    num_samples: int = 100
+    correction: str = "holm"
+    selection: str = "pooled"
+    selection_samples: int = 10
+    batch_size: int | None = None
+    seed: int | None = None
+    device: str | None = None
+
+    @property
+    def noise(self) -> Gaussian:
+        return Gaussian(self.sigma)
+
+    def check(self, components: int) -> None:
+        """Raise InputError unless these settings can certify an image of so many pixels."""
+        _ = self.noise  # refuses a bad sigma
+        check_plan(
+            components,
+            self.num_samples,
+            tau=self.tau,
+            alpha=self.alpha,
+            correction=self.correction,
+            selection=self.selection,
+        )
+        for option, value, lowest in (
+            ("selection samples", self.selection_samples, 1),
+            ("a batch size", self.batch_size, 1),
+            ("a seed", self.seed, 0),
+        ):
+            if value is not None and value < lowest:
+                raise InputError(f"expected {option} of at least {lowest}, got {value}; raise it")
+        if self.device is not None:
+            _check_device(self.device)
+
+    @property
+    def draws(self) -> int:
+        """Draws an image takes in all."""
+        return self.num_samples + (self.selection_samples if self.selection == "split" else 0)
+
+    def smoothed(self, loaded: LoadedModel) -> Smoothed:
+        """The loaded model under this noise, on this device."""
+        return Smoothed(loaded.model, self.noise, loaded.num_classes, device=self.device)
+
+    def sampling(self) -> dict[str, Any]:
+        """Keyword arguments for ``Smoothed.certify``."""
+        return {
+            "num_samples": self.num_samples,
+            "tau": self.tau,
+            "alpha": self.alpha,
+            "correction": self.correction,
+            "selection": self.selection,
+            "selection_samples": self.selection_samples,
+            "batch_size": self.batch_size,
+            "seed": self.seed,
+        }
+
+
+def _check_device(name: str) -> None:
+    try:
+        torch.empty(1, device=torch.device(name))
+    # A CPU build answers with AssertionError, a missing driver with RuntimeError.
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            f"expected a device of this machine, got {name!r} ({reason}); leave it out or use 'cpu'"
+        ) from None

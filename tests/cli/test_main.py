@@ -1,0 +1,98 @@
+"""How a call of the command line ends."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from certiseg import __version__
+from certiseg.cli import main
+from certiseg.errors import ClaimError, InputError
+
+Call = Callable[..., Any]
+
+
+@pytest.mark.parametrize(
+    "command", [(), ("demo",), ("certify",), ("evaluate",), ("train",), ("verify",)]
+)
+def test_help(call: Call, command: tuple[str, ...]) -> None:
+    done = call(*command, "--help")
+    assert (done.code, done.err) == (0, "")
+    assert done.out.startswith(" ".join(("Usage: certiseg", *command)))
+
+
+def test_help_loads_no_torch() -> None:
+    code = (
+        "import sys; from certiseg.cli.main import run; code = run(['certify', '--help']);"
+        "sys.exit(code or 'torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
+
+
+def test_version_and_bare_call(call: Call) -> None:
+    assert call("--version").out == f"certiseg {__version__}\n"
+    bare = call()
+    assert bare.code == 0
+    assert "verify" in bare.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (("polish",), "polish"),
+        (("certify",), "images"),
+        (("certify", "a.png"), "--model"),
+        (("certify", "a.png", "--model", "m"), "--out"),
+        (("certify", "a.png", "--nonsense"), "--nonsense"),
+        (("verify",), "files"),
+    ],
+)
+def test_usage_error_is_one_line(call: Call, arguments: tuple[str, ...], word: str) -> None:
+    assert call(*arguments).is_one_line_error(word)
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (InputError("expected a,\n got b"), 2, "error: expected a, got b"),
+        (ClaimError("no"), 1, "error: no"),
+        (KeyboardInterrupt(), 130, "error: interrupted"),
+        (
+            OSError(28, "No space left on device", "x.png"),
+            2,
+            "error: expected to read and write files, got No space left on device at x.png",
+        ),
+    ],
+)
+def test_errors_end_in_one_line(
+    call: Call, monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int, line: str
+) -> None:
+    def fail(**_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(main, "app", fail)
+    done = call("demo")
+    assert (done.code, done.out, done.err.strip()) == (code, "", line)
+
+
+def test_other_errors_are_faults_and_keep_their_traceback(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Negative control: what nobody foresaw must not look like the user's mistake."""
+
+    def fail(**_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(main, "app", fail)
+    with pytest.raises(ZeroDivisionError):
+        call("demo")
+
+
+def test_the_console_script_returns_the_code(tmp_path: Path) -> None:
+    script = [sys.executable, "-m", "certiseg.cli.main", "verify", tmp_path / "none.npz"]
+    assert subprocess.run(script, capture_output=True).returncode == 2

@@ -1,0 +1,100 @@
+"""certify_images: randomness, interruption, and nothing done before everything is checked."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from certiseg.certify.certificate import Certificate
+from certiseg.errors import InputError
+from certiseg.models.resolve import LoadedModel
+from certiseg.runs.certify import certify_images
+from certiseg.runs.settings import Settings
+
+SETTINGS = Settings(num_samples=60)
+
+
+class Counting:
+    """Labels by brightness; counts the inputs it saw and can fail after some of them."""
+
+    def __init__(self, fail_after: int | None = None) -> None:
+        self.seen, self.fail_after = 0, fail_after
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        self.seen += len(x)
+        if self.fail_after is not None and self.seen > self.fail_after:
+            raise KeyboardInterrupt
+        return (x.mean(1) > 0.5).long()
+
+
+def loaded(model: Any) -> LoadedModel:
+    return LoadedModel("python:test", model, num_classes=2, channels=1)
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> list[Path]:
+    paths = [tmp_path / f"{name}.png" for name in ("first", "second")]
+    for value, path in zip((0, 255), paths, strict=True):
+        Image.fromarray(np.full((6, 7), value, dtype=np.uint8)).save(path)
+    return paths
+
+
+def test_checks_come_before_the_first_draw(pictures: list[Path], tmp_path: Path) -> None:
+    """The call itself refuses, without a result being asked for; the model passes once at most."""
+    model = Counting()
+    pictures[1].write_bytes(b"")
+    with pytest.raises(InputError, match=r"second\.png"):
+        certify_images(pictures, loaded(model), SETTINGS, tmp_path / "out")
+    assert model.seen == 1
+    with pytest.raises(InputError, match="at least"):
+        certify_images(pictures[:1], loaded(model), Settings(num_samples=9), tmp_path / "out")
+    assert model.seen == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_one_trial_pass_for_each_size(pictures: list[Path], tmp_path: Path) -> None:
+    model = Counting()
+    list(certify_images(pictures, loaded(model), SETTINGS, tmp_path / "out"))
+    assert model.seen == 1 + 2 * 60
+
+
+def test_an_interrupted_run_leaves_whole_files(pictures: list[Path], tmp_path: Path) -> None:
+    model = Counting(fail_after=1 + 60 + 30)
+    with pytest.raises(KeyboardInterrupt):
+        list(certify_images(pictures, loaded(model), SETTINGS, tmp_path / "out"))
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {"first.cert.npz", "first.overlay.png", "results.jsonl"}
+    (line,) = (tmp_path / "out" / "results.jsonl").read_text().splitlines()
+    assert json.loads(line)["name"] == "first"
+
+
+def test_seeds_are_fresh_unless_given_and_noise_differs_by_input(
+    pictures: list[Path], tmp_path: Path
+) -> None:
+    fresh = list(certify_images(pictures, loaded(Counting()), SETTINGS, tmp_path / "fresh"))
+    assert fresh[0]["seed"] != fresh[1]["seed"]
+    assert {record["seed_origin"] for record in fresh} == {"entropy"}
+    given = Settings(num_samples=60, seed=7)
+    records = list(certify_images(pictures, loaded(Counting()), given, tmp_path / "given"))
+    assert [record["seed"] for record in records] == [7, 7]
+    keys = {
+        Certificate.load(tmp_path / "given" / f"{name}.cert.npz").votes.source.key  # type: ignore[union-attr]
+        for name in ("first", "second")
+    }
+    assert len(keys) == 2
+
+
+def test_a_dark_and_a_bright_picture_are_certified_in_full(
+    pictures: list[Path], tmp_path: Path
+) -> None:
+    """Brightness 0 and 1 lie two sigmas from the threshold: probability .977 against tau .75."""
+    settings = Settings(num_samples=300, seed=1)
+    first, second = certify_images(pictures, loaded(Counting()), settings, tmp_path / "out")
+    assert first["labels"] == {"class 0": 42, "class 1": 0}
+    assert second["labels"] == {"class 0": 0, "class 1": 42}

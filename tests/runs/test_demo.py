@@ -1,0 +1,55 @@
+"""The demonstration end to end on one slice: what it writes, and what it says is missing."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from certiseg.certify.certificate import Certificate
+from certiseg.certify.verify import verify
+from certiseg.cli.main import run
+from certiseg.datasets import mni152
+
+
+@pytest.mark.skipif(importlib.util.find_spec("nilearn") is None, reason="needs certiseg[demo]")
+def test_demo_on_one_slice(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["demo", "--images", "1", "-n", "80", "--seed", "4", "-o", str(tmp_path)]) == 0
+    printed = capsys.readouterr().out
+    (record,) = (json.loads(line) for line in (tmp_path / "results.jsonl").open())
+    name = record["name"]
+    assert {path.name for path in tmp_path.iterdir()} == {
+        f"{name}.cert.npz",
+        f"{name}.png",
+        "results.jsonl",
+    }
+    certificate = Certificate.load(tmp_path / f"{name}.cert.npz")
+    verify(certificate)
+    truth = mni152.mni152("demo")[6].labels
+    assert name == "mni152-z086"
+    certified = certificate.certified
+    # Far from any chance: a third each is what guessing gives, 1 - abstention what is possible.
+    assert certified.mean() > 0.6
+    assert (certificate.labels == truth)[certified].mean() > 0.95
+    assert record["abstention"] == certificate.abstention
+    for words in ("0.1686", "abstention", name, "one averaged brain", "certiseg verify"):
+        assert words in printed
+    figure = np.asarray(Image.open(tmp_path / f"{name}.png"))
+    assert figure.ndim == 3
+    assert figure.shape[1] > 3 * figure.shape[0] // 2
+
+
+def test_demo_without_nilearn_names_the_remedy(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mni152._volumes.cache_clear()
+    monkeypatch.setattr(mni152.importlib.util, "find_spec", lambda _: None)
+    assert run(["demo", "-o", str(tmp_path / "out")]) == 2
+    error = capsys.readouterr().err
+    assert len(error.splitlines()) == 1
+    assert "pip install 'certiseg[demo]'" in error
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,126 @@
+"""The house rules: imports point down, the torch-free rooms load no torch, import is light."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+TORCH_FREE = (
+    "certiseg",
+    "certiseg.errors",
+    "certiseg.files",
+    "certiseg.stats",
+    "certiseg.noise",
+    "certiseg.votes",
+    "certiseg.certify",
+    "certiseg.metrics",
+    "certiseg.datasets",
+    "certiseg.report",
+    "certiseg.cli.main",
+)
+
+# Imports the module and every module below it, except rooms that may load torch.
+_LOOK = """
+import importlib, pkgutil, sys
+module = importlib.import_module(sys.argv[1])
+if sys.argv[2] == "deep":
+    for found in pkgutil.walk_packages(module.__path__, module.__name__ + "."):
+        importlib.import_module(found.name)
+print("torch" in sys.modules, len(sys.modules))
+"""
+
+
+def loads_torch(module: str, path: Path | None = None) -> tuple[bool, int]:
+    """Whether a fresh interpreter has torch after importing the module and all below it, and
+    how many modules it has then. The root and the command line are imported alone."""
+    deep = path is not None or ("." in module and _is_package(module))
+    environment = {**os.environ, "PYTHONPATH": str(path or ROOT / "src")}
+    done = subprocess.run(
+        [sys.executable, "-c", _LOOK, module, "deep" if deep else "shallow"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=environment,
+    )
+    torch, modules = done.stdout.split()
+    return torch == "True", int(modules)
+
+
+def _is_package(module: str) -> bool:
+    return (ROOT / "src" / Path(*module.split("."))).is_dir()
+
+
+@pytest.mark.parametrize("module", TORCH_FREE)
+def test_room_loads_no_torch(module: str) -> None:
+    assert not loads_torch(module)[0]
+
+
+def test_a_room_that_loads_torch_is_noticed(tmp_path: Path) -> None:
+    """Negative control: the same look at a package whose inner module imports torch."""
+    room = tmp_path / "planted" / "inner"
+    room.mkdir(parents=True)
+    (room.parent / "__init__.py").write_text("")
+    (room / "__init__.py").write_text("")
+    (room / "deep.py").write_text("import torch\n")
+    assert loads_torch("planted", tmp_path)[0]
+
+
+def test_import_certiseg_is_light() -> None:
+    """`import certiseg` brings little beyond what the interpreter itself loads: no NumPy, SciPy,
+    Pillow or rich. Counted rather than timed, since times depend on the machine."""
+    assert loads_torch("certiseg")[1] < 150
+
+
+def imports_point_down(source: Path, config: Path) -> subprocess.CompletedProcess[str]:
+    """Run the import contract of `config` on the package below `source`."""
+    return subprocess.run(
+        [
+            Path(sys.executable).with_name("lint-imports"),
+            "--config",
+            config,
+            "--no-cache",
+            "--no-logo",
+        ],
+        capture_output=True,
+        text=True,
+        cwd=source,
+        env={**os.environ, "PYTHONPATH": str(source)},
+    )
+
+
+@pytest.fixture
+def copied_source(tmp_path: Path) -> Path:
+    ignore = shutil.ignore_patterns("__pycache__", "weights", "*.egg-info")
+    shutil.copytree(ROOT / "src", tmp_path / "src", ignore=ignore)
+    return tmp_path / "src"
+
+
+def test_imports_point_down() -> None:
+    done = imports_point_down(ROOT / "src", ROOT / "pyproject.toml")
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "word"),
+    [
+        ("votes.py", "from certiseg.runs import record", "Imports point down"),
+        ("report/tables.py", "import torch", "load no torch"),
+        ("metrics/confusion.py", "import certiseg.sampling.sampler", "load no torch"),
+        ("attic.py", "", "certiseg.attic"),
+    ],
+    ids=["upward", "torch", "torch by a detour", "a room not in the plan"],
+)
+def test_a_wrong_import_is_noticed(copied_source: Path, file: str, line: str, word: str) -> None:
+    """Negative controls on a copy of the tree."""
+    target = copied_source / "certiseg" / file
+    text = target.read_text() if target.exists() else ""
+    target.write_text(f"{text}\n{line}\n")
+    done = imports_point_down(copied_source, ROOT / "pyproject.toml")
+    assert done.returncode != 0
+    assert word in done.stdout, done.stdout
