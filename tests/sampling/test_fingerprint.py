@@ -21,6 +21,11 @@ def test_models():
     moved = _net()
     moved[1].running_mean += 1
     assert model_fingerprint(moved) != model_fingerprint(_net())
+    unsaved = _net()
+    unsaved.register_buffer("mean", torch.zeros(3), persistent=False)
+    other = _net()
+    other.register_buffer("mean", torch.ones(3), persistent=False)
+    assert model_fingerprint(unsaved) != model_fingerprint(other)
     wider = nn.Sequential(*_net(), nn.ReLU()).eval()
     assert model_fingerprint(wider)[0] != model_fingerprint(_net())[0]
 

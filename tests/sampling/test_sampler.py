@@ -260,6 +260,13 @@ def test_predictions():
     assert np.array_equal(votes.mode(), noisy)
 
 
+def test_noisy_input_is_what_the_model_sees():
+    model = Recorder()
+    smooth = cs.Smoothed(model, NOISE, 3)
+    smooth.vote(X, 5, seed=3)
+    assert torch.equal(smooth.noisy(X, seed=3, draw=4), model.seen[4])
+
+
 def test_memory_for_counts_does_not_grow_with_draws():
     smooth = cs.Smoothed(_logits, NOISE)
     few, many = smooth.vote(X, 10), smooth.vote(X, 250)

@@ -26,6 +26,7 @@ from certiseg.runs.progress import RunBar
 from certiseg.runs.record import certificate_record
 from certiseg.runs.rows import BASE_CLEAN, BASE_NOISE, CERTIFIED, certified_row, model_row
 from certiseg.runs.settings import Settings
+from certiseg.sampling.keys import resolve_seed
 
 MODEL = "certiseg:mni152"
 ROWS = (BASE_CLEAN, BASE_NOISE, CERTIFIED)
@@ -45,7 +46,7 @@ class Demo:
 def demo(out: Path, settings: Settings, images: int = 4, progress: bool = False) -> Demo:
     """Certify held-out MNI152 slices with the shipped model and verify what was written.
 
-    Writes OUT/NAME.cert.npz, OUT/NAME.png (input, truth, base model under one draw of noise,
+    Writes OUT/NAME.cert.npz, OUT/NAME.png (input, truth, one draw of noise, the base model on it,
     certified) and OUT/results.jsonl; files of an earlier demonstration are replaced. Each
     certificate is read back and verified. Raises InputError when nilearn, which carries the
     images, is missing; ClaimError when a written certificate does not verify.
@@ -67,7 +68,9 @@ def demo(out: Path, settings: Settings, images: int = 4, progress: bool = False)
             started = [time.perf_counter()]
             clean = smoothed.predict_clean(sample.image)
             started.append(time.perf_counter())
-            noisy = smoothed.predict_once(sample.image, seed=settings.seed)
+            # One draw, looked at twice: as a picture and through the base model.
+            shown = resolve_seed(settings.seed)[0]
+            noisy = smoothed.predict_once(sample.image, seed=shown)
             started.append(time.perf_counter())
             certificate = smoothed.certify(sample.image, **settings.sampling(), progress=bar.draws)
             started.append(time.perf_counter())
@@ -80,7 +83,8 @@ def demo(out: Path, settings: Settings, images: int = 4, progress: bool = False)
             certificate.save(file)
             verify(Certificate.load(file))
             figures.append(out / f"{sample.name}.png")
-            write_picture(figures[-1], figure(sample, noisy, certificate, look))
+            draw = smoothed.noisy(sample.image, seed=shown).cpu().numpy()
+            write_picture(figures[-1], figure(sample, draw, noisy, certificate, look))
             taken = started[-1] - started[-2]
             records.append(certificate_record(sample.name, certificate, look.classes, taken, MODEL))
             statement = statement or certificate.statement()
@@ -90,8 +94,13 @@ def demo(out: Path, settings: Settings, images: int = 4, progress: bool = False)
     return Demo(rows, records, figures, statement, time.perf_counter() - began)
 
 
-def figure(sample: Sample, noisy: Any, certificate: Certificate, look: Appearance) -> Any:
-    """Input, truth, base model under one draw of noise and certified mask, side by side."""
+def figure(
+    sample: Sample, draw: Any, noisy: Any, certificate: Certificate, look: Appearance
+) -> Any:
+    """Input, truth, one draw of noise, the base model's labels under it, and the certified mask.
+
+    draw: (C, H, W), the noisy input; noisy: the labels (H, W) that the base model gives it.
+    """
     untouched = np.full(sample.labels.shape, IGNORE)
     base, held = _count(sample, noisy, look), _count(sample, certificate.labels, look)
     wrong = 1.0 - held.accuracy - held.abstention
@@ -99,8 +108,13 @@ def figure(sample: Sample, noisy: Any, certificate: Certificate, look: Appearanc
         Tile(overlay(sample.image, untouched, look.palette), "input", sample.name),
         Tile(overlay(sample.image, sample.labels, look.palette), "truth"),
         Tile(
+            overlay(draw, untouched, look.palette),
+            "one draw of noise",
+            f"sigma = {certificate.noise.sigma:g}",
+        ),
+        Tile(
             overlay(sample.image, noisy, look.palette),
-            "base model, one draw of noise",
+            "base model on that draw",
             f"{base.accuracy:.1%} correct",
         ),
         Tile(

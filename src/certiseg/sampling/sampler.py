@@ -183,10 +183,27 @@ class Smoothed:
     ) -> NDArray[np.int64]:
         """The base model's labels (*out) under one draw of noise. No guarantee."""
         check_evaluation_mode(self.model)
+        tensor, noise = self._one_draw(x, seed, key, draw)
+        return self._predict(tensor, noise)
+
+    def noisy(
+        self,
+        x: Tensor | ArrayLike,
+        *,
+        seed: int | None = None,
+        key: str | None = None,
+        draw: int = 0,
+    ) -> Tensor:
+        """The input (*shape) under one draw of noise: what the base model sees. Not clipped."""
+        tensor, noise = self._one_draw(x, seed, key, draw)
+        return tensor + torch.from_numpy(noise[0]).to(tensor.device)
+
+    def _one_draw(
+        self, x: Tensor | ArrayLike, seed: int | None, key: str | None, draw: int
+    ) -> tuple[Tensor, NDArray[np.float32]]:
         tensor, source = self._prepare(x, 1, seed, key, draw)
         with NoiseStream(self.noise, tuple(tensor.shape), source.seed, source.key) as stream:
-            noise = stream.get(range(draw, draw + 1))
-        return self._predict(tensor, noise)
+            return tensor, stream.get(range(draw, draw + 1))
 
     def _predict(self, x: Tensor, noise: NDArray[np.float32] | None) -> NDArray[np.int64]:
         decision = forward(self.model, x, noise, self._dtype(x), self.num_classes)
