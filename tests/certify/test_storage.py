@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import certiseg as cs
+from certiseg.certify import storage
 from certiseg.votes import Source
 
 NOISE = cs.Gaussian(0.25)
@@ -166,6 +167,62 @@ def test_edited(tmp_path, edit):
     with pytest.raises(cs.ClaimError, match=r"altered|contradicts") as info:
         cs.Certificate.load(path)
     assert "\n" not in str(info.value)
+
+
+def _forge(path, **changes) -> None:
+    """Rewrite parameters and the digest with them, as a careful forger would."""
+    with np.load(path) as file:
+        members = {name: file[name] for name in file.files}
+    _meta(members, **changes)
+    arrays = {k: v for k, v in members.items() if k not in ("meta", "digest")}
+    digest = storage._digest(members["meta"].tobytes().decode(), arrays)
+    members["digest"] = np.frombuffer(digest.encode(), dtype=np.uint8)
+    np.savez_compressed(path, **members)
+
+
+FORGERIES = {
+    "tau as text": {"tau": "0.75"},
+    "alpha as text": {"alpha": "0.001"},
+    "alpha missing": {"alpha": None},
+    "alpha true": {"alpha": True},
+    "radius not a number": {"radius": float("nan")},
+    "radius infinite": {"radius": float("inf")},
+    "cutoff as share": {"cutoff": 0.5},
+    "statement": {"statement": "All pixels are certified."},
+    "trials as text": {"votes": {"trials": "100", "source": None}},
+    "no votes": {"votes": None},
+    "method as list": {"method": ["segcertify"]},
+    "larger radius": {"radius": 0.5},
+    "smaller alpha": {"alpha": 1e-12},
+    "tau of nothing": {"tau": 1.5},
+    "unknown correction": {"correction": "none"},
+}
+
+
+@pytest.mark.parametrize("name", list(FORGERIES))
+def test_forged_with_a_fitting_digest(tmp_path, name):
+    """Types and the sentence are checked on reading, what the counts carry by verify."""
+    path = tmp_path / "a.cert.npz"
+    _certificates()["pooled"].save(path)
+    _forge(path, **FORGERIES[name])
+    with pytest.raises(cs.ClaimError) as info:
+        cs.verify(cs.Certificate.load(path))
+    assert "\n" not in str(info.value)
+
+
+def test_a_forgery_that_changes_nothing_is_accepted(tmp_path):
+    """Negative control of the forgeries."""
+    path = tmp_path / "a.cert.npz"
+    _certificates()["pooled"].save(path)
+    _forge(path, tau=0.75)
+    cs.verify(cs.Certificate.load(path))
+
+
+def test_other_versions_may_word_the_claim_differently(tmp_path):
+    path = tmp_path / "a.cert.npz"
+    replace(_certificates()["pooled"], version="0.0.9").save(path)
+    _forge(path, statement="An older wording.")
+    cs.verify(cs.Certificate.load(path))
 
 
 def test_unchanged_rewrite_still_loads(tmp_path):

@@ -39,7 +39,7 @@ def test_small_and_described(name: str) -> None:
     for key in ("source", "licence", "train", "choice"):
         assert card["data"][key]
     for figures in (card["figures"]["clean"], card["figures"]["one_draw"]):
-        assert 0.5 < figures["miou"] < figures["accuracy"] < 1
+        assert 0.4 < figures["miou"] < figures["accuracy"] < 1
     text = (FOLDER / f"{name}.json").read_text()
     assert "/work" not in text
     assert "/home" not in text

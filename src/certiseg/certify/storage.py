@@ -5,14 +5,17 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
 import zipfile
 import zlib
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from certiseg._version import __version__
 from certiseg.certify.certificate import Certificate
 from certiseg.errors import ClaimError, InputError
 from certiseg.files import atomic_write
@@ -20,7 +23,16 @@ from certiseg.noise import noise_from_record, noise_record
 from certiseg.votes import Source, VoteCounts
 
 FORMAT = "certiseg-certificate-1"
-_PARAMETERS = ("method", "radius", "alpha", "tau", "correction", "selection", "cutoff", "version")
+_PARAMETERS: dict[str, tuple[type, ...]] = {
+    "method": (str,),
+    "radius": (float, int),
+    "alpha": (float, int),
+    "tau": (float, int, NoneType),
+    "correction": (str, NoneType),
+    "selection": (str,),
+    "cutoff": (int, NoneType),
+    "version": (str,),
+}
 _ARRAYS = ("labels", "counts", "selection_counts", "candidates")
 
 
@@ -65,7 +77,7 @@ def load(path: str | Path) -> Certificate:
     content, meta, text, digest = _read(path)
     try:
         certificate = _build(content, meta)
-    except (KeyError, TypeError, ValueError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         # InputError is a ValueError: a count that does not add up, say, is an altered claim.
         raise ClaimError(f"the certificate contradicts itself: {path} ({error})") from None
     if digest != _digest(text, content):
@@ -111,17 +123,31 @@ def _build(arrays: dict[str, NDArray[Any]], meta: dict[str, Any]) -> Certificate
     if unknown:
         raise ValueError(f"unknown arrays {sorted(unknown)}")
     votes = _votes(arrays["counts"], meta["votes"])
-    assert votes is not None
+    if votes is None:
+        raise ValueError("no votes")
     if not np.issubdtype(arrays["labels"].dtype, np.signedinteger):
         raise ValueError(f"labels of type {arrays['labels'].dtype}")
-    return Certificate(
+    certificate = Certificate(
         labels=arrays["labels"],
         votes=votes,
         noise=noise_from_record(meta["noise"]),
         selection_votes=_votes(arrays.get("selection_counts"), meta["selection_votes"]),
         candidates=arrays.get("candidates"),
-        **{name: meta[name] for name in _PARAMETERS},
+        **{name: _typed(name, meta[name]) for name in _PARAMETERS},
     )
+    # Another version may word the same claim in another way.
+    if certificate.version == __version__ and certificate.statement() != meta["statement"]:
+        raise ValueError("its statement is not what its numbers say")
+    return certificate
+
+
+def _typed(name: str, value: Any) -> Any:
+    """The value if it has the type that the parameter has; JSON knows no records."""
+    allowed = _PARAMETERS[name]
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not isinstance(value, allowed) or (number and not math.isfinite(value)):
+        raise ValueError(f"{name} = {value!r}")
+    return float(value) if allowed[0] is float and number else value
 
 
 def _votes_record(votes: VoteCounts | None) -> dict[str, Any] | None:

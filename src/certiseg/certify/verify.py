@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from certiseg.certify.certificate import Certificate
@@ -33,7 +35,8 @@ def verify(certificate: Certificate) -> None:
             f"labels of {wrong} of {again.labels.size} components do not follow "
             "from the stored counts"
         )
-    if again.radius != certificate.radius:
+    # Another SciPy may differ in the last digits of a quantile; no claim hangs on them.
+    if not math.isclose(again.radius, certificate.radius, rel_tol=1e-12):
         raise ClaimError(
             f"expected radius {again.radius!r} from the stored counts, got {certificate.radius!r}"
         )

@@ -126,7 +126,7 @@ def _checked_classes(labels: Tensor, num_classes: int | None) -> int:
     if num_classes is None:
         raise InputError(
             "expected num_classes for a model that returns labels, got None; "
-            "pass Smoothed(model, noise, num_classes=...)"
+            "pass num_classes=... to Smoothed, or --num-classes on the command line"
         )
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high >= num_classes:

@@ -56,7 +56,7 @@ def holm_cutoff(
     With ``everywhere`` = 0 this is Holm's test. A component whose null hypothesis is *false* can
     still be given a wrong label when the label is chosen by the same draws; ``everywhere[k]``
     bounds the chance of that, and its multiplicity N never shrinks (theory T4, proof there).
-    histogram: ints (n + 1,). pvalues, everywhere: float64 (n + 1,), not increasing in k.
+    histogram: ints (n + 1,). pvalues, everywhere: float64 (n + 1,), by count.
     """
     hist = np.asarray(histogram)
     p = np.asarray(pvalues, dtype=np.float64)
