@@ -75,6 +75,11 @@ def test_noise_must_be_the_one_drawn():
         (np.array([[0.5, 0.5]]), 1, "integer counts"),
         (np.zeros((0, 2), int), 1, "shape"),
         (np.array([[1, 0]]), 0, "trials >= 1"),
+        (np.array([[1, 0]]), "1", "trials >= 1"),
+        (np.array([[1, 0]]), 10**12, "at most"),
+        (np.array([[2**62] * 4 + [100]]), 100, "add up to 100"),
+        (np.array([[2**64 - 1, 101]], dtype=np.uint64), 100, "add up to 100"),
+        (np.array([[1, 0]], dtype="timedelta64[s]"), 1, "integer counts"),
     ],
 )
 def test_bad_counts(counts, trials, part):

@@ -9,6 +9,9 @@ from typing import Any, ClassVar
 
 from certiseg.errors import InputError
 from certiseg.stats.normal import quantile_down
+from certiseg.stats.pvalues import checked_tau
+
+SMALLEST_SIGMA, LARGEST_SIGMA = 1e-5, 1e5
 
 
 @dataclass(frozen=True)
@@ -16,7 +19,8 @@ class Gaussian:
     """Isotropic Gaussian noise ``N(0, sigma^2 I)`` added to the input.
 
     sigma: standard deviation in the units of the input (images in [0, 1]: 0.25 is a quarter of
-    the range), > 0. Raises InputError otherwise. Source: Cohen et al. 2019; theory T1.
+    the range), in [1e-5, 1e5]: noise is added in float32, where less would be lost in rounding.
+    Raises InputError otherwise. Source: Cohen et al. 2019; theory T1.
     """
 
     sigma: float
@@ -24,11 +28,17 @@ class Gaussian:
     norm: ClassVar[str] = "l2"
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.sigma) and self.sigma > 0):
+        sigma = float(self.sigma)
+        if not sigma > 0:
             raise InputError(
                 f"expected sigma > 0, got {self.sigma}; in images in [0, 1] the usual is 0.25"
             )
-        object.__setattr__(self, "sigma", float(self.sigma))
+        if not SMALLEST_SIGMA <= sigma <= LARGEST_SIGMA:
+            raise InputError(
+                f"expected sigma > 0 in [{SMALLEST_SIGMA:g}, {LARGEST_SIGMA:g}], got {self.sigma}; "
+                "other noise is lost in float32, rescale the input"
+            )
+        object.__setattr__(self, "sigma", sigma)
 
     def radius(self, tau: float) -> float:
         """Certified l2 radius ``R = sigma * PhiInv(tau)`` (theory T1), rounded down.
@@ -36,9 +46,7 @@ class Gaussian:
         A label whose probability under the noise exceeds tau stays the majority label under every
         perturbation of l2 norm < R. tau in [1/2, 1); raises InputError otherwise.
         """
-        if not 0.5 <= tau < 1.0:
-            raise InputError(f"expected tau in [1/2, 1), got {tau}; the usual choice is 0.75")
-        product = self.sigma * quantile_down(tau)
+        product = self.sigma * quantile_down(checked_tau(tau))
         return math.nextafter(product, 0.0) if product > 0 else 0.0
 
     def describe(self) -> str:

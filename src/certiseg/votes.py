@@ -13,6 +13,9 @@ from certiseg.errors import InputError
 from certiseg.noise import Gaussian, noise_from_record, noise_record
 
 ABSTAIN = -1
+ORIGINS = ("entropy", "caller")
+MOST_TRIALS = 10_000_000
+"""Tables over the count of hits have one entry a draw; more draws than this serve no one."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,14 @@ class Source:
                 "the file is damaged or of another version"
             )
         values = dict(record)
+        for name in ("seed_origin", "key", "model", "model_name", "input"):
+            if not isinstance(values[name], str):
+                raise InputError(f"expected text as {name} of a source, got {values[name]!r}")
+        if not isinstance(values["seed"], int) or values["seed_origin"] not in ORIGINS:
+            raise InputError(
+                f"expected a whole seed from {' or '.join(ORIGINS)}, got {values['seed']!r} from "
+                f"{values['seed_origin']!r}"
+            )
         values["noise"] = noise_from_record(values["noise"])
         values["draws"] = tuple((int(a), int(b)) for a, b in values["draws"])
         values["input_shape"] = tuple(int(side) for side in values["input_shape"])
@@ -107,30 +118,29 @@ class VoteCounts:
 
     def __post_init__(self) -> None:
         counts = np.asarray(self.counts)
-        if not np.issubdtype(counts.dtype, np.integer):
+        if counts.dtype.kind not in "iu":
             raise InputError(f"expected integer counts, got {counts.dtype}; pass votes, not shares")
         if counts.ndim < 1 or counts.size == 0:
             raise InputError(
                 f"expected counts of shape (*components, C), got {counts.shape}; "
                 "the last axis holds the classes"
             )
-        if int(self.trials) != self.trials or self.trials < 1:
-            raise InputError(f"expected trials >= 1, got {self.trials}; pass the number of draws")
-        sums = counts.sum(axis=-1, dtype=np.int64)
-        if counts.min() < 0 or not np.all(sums == self.trials):
+        trials = _checked_trials(self.trials)
+        # Compared before summing: a sum could wrap around.
+        within = int(counts.min()) >= 0 and int(counts.max()) <= trials
+        if not within or not np.all(counts.sum(axis=-1, dtype=np.int64) == trials):
             raise InputError(
-                f"expected every component's counts to add up to {self.trials} trials, got sums in "
-                f"[{sums.min()}, {sums.max()}]; each draw gives each component exactly one label"
+                f"expected every component's counts to add up to {trials} trials, got others; "
+                "each draw gives each component exactly one label"
             )
         if self.source is not None:
             drawn = sum(stop - start for start, stop in self.source.draws)
-            if drawn != self.trials:
+            if drawn != trials:
                 raise InputError(
-                    f"expected {self.trials} draws in the source, got {drawn}; "
-                    "the record is damaged"
+                    f"expected {trials} draws in the source, got {drawn}; the record is damaged"
                 )
         object.__setattr__(self, "counts", counts)
-        object.__setattr__(self, "trials", int(self.trials))
+        object.__setattr__(self, "trials", trials)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -175,6 +185,16 @@ class VoteCounts:
         trials = self.trials + other.trials
         dtype = counts_dtype(trials)
         return VoteCounts(self.counts.astype(dtype) + other.counts.astype(dtype), trials, source)
+
+
+def _checked_trials(trials: object) -> int:
+    whole = isinstance(trials, (int, np.integer)) and not isinstance(trials, bool)
+    if not whole or not 1 <= int(trials) <= MOST_TRIALS:  # type: ignore[call-overload]
+        raise InputError(
+            f"expected trials >= 1 and at most {MOST_TRIALS}, got {trials!r}; "
+            "pass the number of draws"
+        )
+    return int(trials)  # type: ignore[call-overload]
 
 
 def counts_dtype(trials: int) -> np.dtype[Any]:

@@ -42,10 +42,11 @@ def _votes(draws=((10, 110),), hits=99) -> cs.VoteCounts:
 def _certificates() -> dict[str, cs.Certificate]:
     votes, first = _votes(), _votes(((0, 10),))
     one = cs.VoteCounts(np.array([97, 3]), 100)
+    ten = cs.VoteCounts(np.array([10, 0]), 10)
     return {
         "pooled": cs.certify(votes, noise=NOISE),
         "split": cs.certify(votes, noise=NOISE, selection_votes=first, correction="bonferroni"),
-        "classify": cs.classify(one, noise=NOISE, selection_votes=one),
+        "classify": cs.classify(one, noise=NOISE, selection_votes=ten),
         "individual": cs.individual(votes, noise=NOISE, selection_votes=first),
         "joint": cs.joint(one, candidates=np.array([[1, 2]]), noise=NOISE),
         "nothing": cs.joint(
@@ -225,6 +226,76 @@ def test_other_versions_may_word_the_claim_differently(tmp_path):
     cs.verify(cs.Certificate.load(path))
 
 
+@pytest.mark.parametrize("byte", range(0, 1200, 7))
+def test_any_damaged_byte_gives_one_line(tmp_path, byte):
+    """Damage may do nothing (in padding); it may not crash, and no other claim may pass."""
+    path = tmp_path / "a.cert.npz"
+    whole = _certificates()["pooled"]
+    whole.save(path)
+    data = bytearray(path.read_bytes())
+    data[byte % len(data)] ^= 0x55
+    path.write_bytes(bytes(data))
+    complaint = ""
+    try:
+        read = cs.Certificate.load(path)
+        cs.verify(read)
+    except (cs.InputError, cs.ClaimError) as error:
+        complaint = str(error)
+    assert "\n" not in complaint
+    assert complaint or read.statement() == whole.statement()
+
+
+def test_an_archive_that_would_unpack_to_too_much_is_refused(tmp_path, monkeypatch):
+    path = tmp_path / "a.cert.npz"
+    _certificates()["pooled"].save(path)
+    monkeypatch.setattr(storage, "_LARGEST", 100)
+    with pytest.raises(cs.InputError, match="unpack to"):
+        cs.Certificate.load(path)
+
+
+def test_sources_from_files_are_typed(tmp_path):
+    path = tmp_path / "a.cert.npz"
+    votes = _votes()
+    for changes in ({"model": None}, {"seed": "7"}, {"seed_origin": "dice"}, {"key": 7}):
+        cs.certify(votes, noise=NOISE).save(path)
+        _forge(path, votes={"trials": 100, "source": {**SOURCE.record(), **changes}})
+        with pytest.raises(cs.ClaimError, match="contradicts"):
+            cs.Certificate.load(path)
+
+
+def test_names_from_files_cannot_break_the_line(tmp_path):
+    path = tmp_path / "a.cert.npz"
+    source = replace(SOURCE, model_name="Net\nother.npz: ok: \x1b[31m")
+    cs.certify(cs.VoteCounts(_votes().counts, 100, source), noise=NOISE).save(path)
+    text = cs.Certificate.load(path).statement()
+    assert "\n" not in text
+    assert "\x1b" not in text
+
+
+@pytest.mark.parametrize(
+    ("alpha", "text"), [(1e-3, "99.9%"), (1e-9, "99.9999999%"), (0.05, "95%"), (0.3, "70%")]
+)
+def test_confidence_is_not_rounded_up(alpha, text):
+    counts = np.full((1, 1), 200, dtype=np.uint8)
+    cert = cs.certify(cs.VoteCounts(counts, 200), noise=NOISE, alpha=alpha)
+    assert cert.statement().startswith(f"With confidence {text} over")
+
+
+def test_shares_are_cut_off():
+    """One component of a million abstains: that is not 100%."""
+    counts = np.full((10**6, 2), 0, dtype=np.uint8)
+    counts[:, 0] = 200
+    counts[0] = 100
+    cert = cs.certify(cs.VoteCounts(counts, 200), noise=NOISE)
+    assert "(99.9999% of 1000000 components)" in cert.statement()
+
+
+def test_statement_says_where_the_stages_are_not_known_to_be_apart():
+    first = cs.VoteCounts(_votes(((0, 10),)).counts, 10)
+    text = cs.certify(_votes(), noise=NOISE, selection_votes=first).statement()
+    assert "the caller answers for the draws that chose the candidates" in text
+
+
 def test_unchanged_rewrite_still_loads(tmp_path):
     """Negative control of the edits: the same rewriting without a change is accepted."""
     path = tmp_path / "a.cert.npz"
@@ -242,6 +313,9 @@ CHANGES = {
     "correction": {"correction": "none"},
     "noise": {"noise": cs.Gaussian(0.5)},
     "cutoff": {"cutoff": 50},
+    "selection": {"selection": "split"},
+    "larger radius by a hair": {"radius": NOISE.radius(0.75) * (1 + 1e-12)},
+    "candidates of no use": {"candidates": np.zeros((2, 3), dtype=np.int32)},
     "method": {"method": "magic"},
 }
 

@@ -80,15 +80,19 @@ def test_errors_end_in_one_line(
     assert (done.code, done.out, done.err.strip()) == (code, "", line)
 
 
-def test_other_errors_are_faults_and_keep_their_traceback(
+def test_other_errors_are_one_line_and_the_traceback_is_one_variable_away(
     call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Negative control: what nobody foresaw must not look like the user's mistake."""
+    """What nobody foresaw must not look like a failed claim (exit 1), as Python's own exit would."""
 
     def fail(**_: object) -> None:
-        raise ZeroDivisionError
+        raise ZeroDivisionError("by zero")
 
     monkeypatch.setattr(main, "app", fail)
+    result = call("demo")
+    assert result.code == 2
+    assert "unexpected ZeroDivisionError: by zero" in result.err
+    monkeypatch.setenv(main.TRACEBACK, "1")
     with pytest.raises(ZeroDivisionError):
         call("demo")
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
 import certiseg as cs
+from certiseg.models.preprocess import Preprocess
 
 NOISE = cs.Gaussian(0.25)
 GOOD = torch.full((3, 4, 5), 0.5)
@@ -73,6 +76,7 @@ def test_numpy_images_are_welcome():
         (lambda x: "labels", 3, "got str"),
         (lambda x: {"aux": x}, 3, "got dict"),
         (lambda x: x > 0, 3, "logits (B, C, *out) or integer labels"),
+        (lambda x: x.argmax(1).float(), None, "return labels as integers"),
     ],
 )
 def test_models_that_do_not_fit(model, classes, part):
@@ -106,6 +110,83 @@ def test_training_mode_is_an_error(layer):
         smooth.vote(GOOD, 10)
 
 
+def _hidden(net: nn.Module) -> dict[str, object]:
+    class Holder:
+        def __init__(self):
+            self.parts = [net]
+
+        def __call__(self, x):
+            return self.parts[0](x)
+
+    class Wrapper(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = lambda x: net(x)
+
+        def forward(self, x):
+            return self.inner(x)
+
+    def inner(x):
+        return net(x)
+
+    return {
+        "closure": lambda x: net(x),
+        "closure in a closure": lambda x: inner(x),
+        "method": net.forward,
+        "partial": functools.partial(lambda model, x: model(x), net),
+        "default": lambda x, model=net: model(x),
+        "callable object": Holder(),
+        "function in a module": Wrapper().eval(),
+        "script": torch.jit.script(net),
+        "trace": torch.jit.trace(net, torch.rand(2, 3, 4, 5)),
+        "Preprocess": Preprocess(lambda x: net(x)).eval(),
+    }
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+@pytest.mark.parametrize("name", list(_hidden(nn.Sequential(nn.BatchNorm2d(3)))))
+def test_training_mode_is_found_inside_wrappers(name):
+    net = nn.Sequential(nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3)).train()
+    with pytest.raises(cs.InputError, match="evaluation mode"):
+        cs.Smoothed(_hidden(net)[name], NOISE)
+    cs.Smoothed(_hidden(net.eval())[name], NOISE).vote(GOOD, 3)
+
+
+GLOBAL_NET = nn.Sequential(nn.BatchNorm2d(3)).train()
+
+
+def test_training_mode_is_found_behind_a_global():
+    with pytest.raises(cs.InputError, match="evaluation mode"):
+        cs.Smoothed(lambda x: GLOBAL_NET(x), NOISE)
+
+
+def test_attention_dropout_is_found():
+    with pytest.raises(cs.InputError, match="MultiheadAttention"):
+        cs.Smoothed(nn.Sequential(nn.MultiheadAttention(4, 2, dropout=0.1)), NOISE)
+
+
+def test_models_elsewhere_are_named(monkeypatch):
+    model = nn.Conv2d(3, 3, 1)
+    with pytest.raises(cs.InputError, match=r"weights on cpu; move it first with model.to"):
+        cs.Smoothed(model, NOISE, device="meta").vote(GOOD, 3)
+
+
+@pytest.mark.parametrize(
+    "x",
+    [
+        GOOD.numpy()[:, ::-1],
+        GOOD.numpy().astype(">f4"),
+        GOOD.numpy().astype(np.longdouble),
+        GOOD.numpy().astype(np.float16),
+        GOOD.transpose(1, 2),
+        GOOD.clone().requires_grad_(),
+    ],
+    ids=["negative strides", "big endian", "long double", "half", "transposed", "gradient"],
+)
+def test_unusual_memory_is_welcome(x):
+    assert cs.Smoothed(_model, NOISE).vote(x, 3).trials == 3
+
+
 def test_batch_statistics_in_evaluation_mode_are_an_error():
     model = nn.Sequential(nn.BatchNorm2d(3, track_running_stats=False)).eval()
     with pytest.raises(cs.InputError, match="evaluation mode"):
@@ -133,6 +214,8 @@ def test_batchnorm_in_training_mode_would_mix_draws():
         (lambda s: s.vote(GOOD, 2.5), "whole number"),
         (lambda s: s.vote(GOOD, 10, batch_size=0), "at least 1"),
         (lambda s: s.vote(GOOD, 10, first_draw=-1), "first_draw"),
+        (lambda s: s.vote(GOOD, 10, first_draw=0.5), "first_draw"),
+        (lambda s: s.vote(GOOD, 10, first_draw=2**64), "first_draw"),
         (lambda s: s.vote(GOOD, 10, seed=-3), "seed"),
         (lambda s: s.certify(GOOD, tau=0.3), "tau"),
         (lambda s: s.certify(GOOD, alpha=2.0), "alpha"),
@@ -151,6 +234,7 @@ def test_bad_arguments(call, part):
     [
         (lambda: cs.Smoothed("net", NOISE), "callable model, got str"),
         (lambda: cs.Smoothed(_model, NOISE, 0), "num_classes >= 1"),
+        (lambda: cs.Smoothed(_model, 0.25), "a noise such as"),
     ],
 )
 def test_bad_construction(make, part):

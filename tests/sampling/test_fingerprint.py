@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import torch
 from torch import nn
 
@@ -41,6 +43,37 @@ def test_functions():
     assert "function" in model_fingerprint(one)[1]
 
 
+def test_functions_over_different_models_differ():
+    a, b = _net(), _net(1)
+    one, two = (lambda x: a(x)), (lambda x: b(x))
+    assert model_fingerprint(one) == model_fingerprint(one)
+    assert model_fingerprint(one) != model_fingerprint(two)
+    assert model_fingerprint(a.forward)[0] == model_fingerprint(a.forward)[0]
+    assert model_fingerprint(a.forward)[0] != model_fingerprint(b.forward)[0]
+
+
+def test_functions_that_hold_other_things_differ():
+    def scaled(by):
+        return lambda x: x * by
+
+    one, two = scaled(1), scaled(2)
+    assert model_fingerprint(one)[0] != model_fingerprint(two)[0]
+    name = model_fingerprint(functools.partial(torch.mul, other=2))[1]
+    assert "mul" in name
+
+
+def test_a_function_that_keeps_a_record_stays_itself():
+    seen = []
+
+    def model(x):
+        seen.append(x)
+        return x
+
+    smooth, x = cs.Smoothed(model, cs.Gaussian(0.25), 3), torch.rand(3, 4, 5)
+    total = smooth.vote(x, 5, seed=1) + smooth.vote(x, 5, seed=1, first_draw=5)
+    assert total.trials == 10
+
+
 def test_inputs():
     x = torch.rand(3, 4, 5)
     assert input_fingerprint(x) == input_fingerprint(x.clone())
@@ -54,6 +87,5 @@ def test_a_changed_model_is_noticed_between_calls():
     smooth = cs.Smoothed(model, cs.Gaussian(0.25))
     x = torch.rand(3, 4, 5)
     first = smooth.vote(x, 5)
-    with torch.no_grad():
-        model[0].weight.mul_(-1)
+    model[0].weight.data.mul_(-1)  # unseen by PyTorch's version counter
     assert smooth.vote(x, 5).source.model != first.source.model

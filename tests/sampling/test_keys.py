@@ -56,6 +56,17 @@ def test_stream_is_the_one_certificates_were_made_with():
     assert digest == "74bd5c07ae83524a4dac22ee6a2fbd93cbc2caffa5aff3287ad9766455f35063"
 
 
+def test_sigma_that_float32_rounds_is_drawn_as_stated():
+    """float32(0.7) is 1.7e-8 too small: all noise would be, and the radius too large for it."""
+    unit, drawn = (np.empty(10**6, dtype=np.float32) for _ in range(2))
+    fill(unit, cs.Gaussian(1.0), 1, "k", 0)
+    fill(drawn, cs.Gaussian(0.7), 1, "k", 0)
+    a, b = drawn.astype(np.float64), unit.astype(np.float64)
+    ratio = np.sum(a * b) / np.sum(b * b)
+    assert abs(ratio - 0.7) < 1e-9
+    assert abs(np.float64(np.float32(0.7)) - 0.7) > 1e-8  # what the check can see
+
+
 def test_noise_is_normal():
     """Kolmogorov-Smirnov on 300 000 values of 3000 draws; false alarm 1e-6 (fixed seed)."""
     values = np.concatenate([_noise(draw=j).ravel()[:100] for j in range(3000)]) / 0.25

@@ -246,6 +246,25 @@ def test_no_gradients_and_the_input_is_untouched():
     assert not torch.is_inference_mode_enabled()
 
 
+def test_models_that_write_into_their_input_do_not_reach_the_callers():
+    def greedy(batch):
+        return batch.mul_(0.5)
+
+    smooth, before = cs.Smoothed(greedy, NOISE), X.clone()
+    smooth.predict_clean(X)
+    smooth.predict_clean(X.numpy())
+    smooth.vote(X, 5)
+    assert torch.equal(X, before)
+
+
+def test_numpy_scalars_are_numbers(tmp_path):
+    cert = cs.Smoothed(_logits, NOISE).certify(
+        X, np.int64(100), np.float32(0.75), np.float32(1e-3), seed=np.int64(3)
+    )
+    cert.save(tmp_path / "a.npz")
+    cs.verify(cs.Certificate.load(tmp_path / "a.npz"))
+
+
 def test_half_precision_models():
     votes = cs.Smoothed(Net().to(torch.bfloat16).eval(), NOISE).vote(X, 4)
     assert votes.source.engine["precision"] == "bfloat16"

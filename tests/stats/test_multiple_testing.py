@@ -53,6 +53,26 @@ def test_holm_rejects_a_superset(case, alpha):
     assert np.all(holm(p, alpha) >= bonferroni(p, alpha))
 
 
+@given(_counts(), st.floats(0.001, 0.5), st.integers(0, 10**6))
+def test_cutoff_with_wrong_labels_everywhere(case, alpha, seed):
+    """Theory T4: (N - r) p(k) + N e(k) <= alpha, from the highest count down, by plain loops."""
+    hits, table = case
+    everywhere = table * np.random.default_rng(seed).uniform(0, 0.3)
+    certified, total = np.zeros(len(hits), dtype=bool), len(hits)
+    for k in sorted(set(hits.tolist()), reverse=True):
+        higher = int((hits > k).sum())
+        if (total - higher) * table[k] + total * everywhere[k] > alpha:
+            break
+        certified |= hits == k
+    histogram = np.bincount(hits, minlength=len(table))
+    cutoff = holm_cutoff(histogram, table, alpha, everywhere=everywhere)
+    assert np.array_equal(hits >= cutoff, certified)
+
+
+def test_nan_certifies_nothing():
+    assert holm_cutoff([0, 0, 5], [np.nan, np.nan, np.nan], 0.05) == 3
+
+
 @pytest.mark.parametrize("cutoff", [bonferroni_cutoff, holm_cutoff])
 def test_nothing_rejected(cutoff):
     assert cutoff([5, 0, 0], [1.0, 1.0, 0.9], 0.05) == 3

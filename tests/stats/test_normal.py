@@ -36,13 +36,24 @@ def test_radius_of_the_paper():
     assert cs.Gaussian(0.5).radius(0.5) == 0.0
 
 
+def test_float32_is_not_computed_in_float32():
+    tau = np.float32(0.608)
+    assert cs.Gaussian(1.0).radius(tau) <= _exact(float(tau))
+
+
+@pytest.mark.parametrize("sigma", [1e-6, 1e6])
+def test_sigma_that_float32_would_lose(sigma):
+    with pytest.raises(cs.InputError, match="lost in float32"):
+        cs.Gaussian(sigma)
+
+
 @pytest.mark.parametrize("sigma", [0.0, -1.0, float("nan"), float("inf")])
 def test_bad_sigma(sigma):
     with pytest.raises(cs.InputError, match="sigma > 0"):
         cs.Gaussian(sigma)
 
 
-@pytest.mark.parametrize("tau", [0.49, 1.0, float("nan")])
+@pytest.mark.parametrize("tau", [0.49, 1.0, float("nan"), None, "0.75"])
 def test_bad_tau(tau):
     with pytest.raises(cs.InputError, match=r"tau in \[1/2, 1\)"):
         cs.Gaussian(0.25).radius(tau)

@@ -66,6 +66,13 @@ def test_n_min_is_the_first_that_passes(components, tau, selection):
     assert n == 1 or components * table(n - 1, tau)[-1] > 1e-3
 
 
+def test_n_min_of_extreme_levels():
+    """tau close to 1 asks for many draws, at once and without large tables."""
+    assert min_trials(2_000_000, 0.999999, 1e-3) == pytest.approx(21.4e6, rel=0.01)
+    with pytest.raises(InputError, match="alpha / components"):
+        min_trials(10, 0.75, 1e-300)
+
+
 def test_n_min_checks_its_level():
     with pytest.raises(InputError, match="tau"):
         min_trials(10, 0.4, 1e-3)

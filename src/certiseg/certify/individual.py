@@ -8,7 +8,7 @@ from certiseg.certify.certificate import Certificate, labels_dtype
 from certiseg.certify.checks import check_noise, check_stages
 from certiseg.noise import Gaussian
 from certiseg.stats.binomial import lower_bound
-from certiseg.stats.pvalues import check_level
+from certiseg.stats.pvalues import checked_alpha
 from certiseg.votes import ABSTAIN, VoteCounts
 
 
@@ -23,7 +23,7 @@ def individual(
     votes: counts (*components, C) of the testing draws; selection_votes: of other draws.
     Source: Fischer, Baader, Vechev 2021, section 4 (baseline IndivClass); theory T1, T2.
     """
-    check_level(0.5, alpha)
+    alpha = checked_alpha(alpha)
     check_noise(votes, noise)
     check_stages(votes, selection_votes)
     candidates = selection_votes.mode()

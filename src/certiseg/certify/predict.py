@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from certiseg.certify.certificate import labels_dtype
 from certiseg.stats.binomial import upper_tail
-from certiseg.stats.pvalues import check_level
+from certiseg.stats.pvalues import checked_alpha
 from certiseg.votes import ABSTAIN, VoteCounts
 
 
@@ -21,7 +21,7 @@ def predict(votes: VoteCounts, *, alpha: float = 1e-3) -> NDArray[np.signedinteg
     Source: Cohen, Rosenfeld, Kolter 2019, Algorithm PREDICT (two-sided test of the two most
     frequent labels); Hung & Fithian 2019.
     """
-    check_level(0.5, alpha)
+    alpha = checked_alpha(alpha)
     top = votes.mode()
     first = votes.hits(top)
     rest = votes.counts.astype(np.int64)

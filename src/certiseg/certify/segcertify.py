@@ -10,7 +10,13 @@ from certiseg.certify.checks import check_noise, check_stages
 from certiseg.errors import InputError
 from certiseg.noise import Gaussian
 from certiseg.stats.multiple_testing import bonferroni_cutoff, holm_cutoff
-from certiseg.stats.pvalues import check_level, dominant_tail, min_trials, stray_tail
+from certiseg.stats.pvalues import (
+    checked_alpha,
+    checked_tau,
+    dominant_tail,
+    min_trials,
+    stray_tail,
+)
 from certiseg.votes import ABSTAIN, VoteCounts
 
 CORRECTIONS = ("holm", "bonferroni")
@@ -31,7 +37,7 @@ def check_plan(
     In particular for fewer than n_min draws (theory T7): then not even a unanimous component
     could be certified, and the message names the number that would do.
     """
-    check_level(tau, alpha)
+    tau, alpha = checked_tau(tau), checked_alpha(alpha)
     if correction not in CORRECTIONS:
         raise InputError(f"expected correction {' or '.join(CORRECTIONS)}, got {correction!r}")
     if selection not in SELECTIONS:
@@ -83,6 +89,7 @@ def certify(
         correction=correction,
         selection=selection,
     )
+    tau, alpha = checked_tau(tau), checked_alpha(alpha)
     check_noise(votes, noise)
     chooser = votes
     if selection_votes is not None:

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+from decimal import ROUND_DOWN, Decimal
+
 from certiseg.certify.certificate import Certificate
 from certiseg.votes import Source
 
 
 def statement(certificate: Certificate) -> str:
     """One sentence a reader can hold the certificate to (theory T1 to T4, T12, T15)."""
-    return (
-        f"With confidence {_percent(1.0 - certificate.alpha)} over the sampling noise "
+    confidence = 100 * (1 - Decimal(repr(certificate.alpha)))
+    text = (
+        f"With confidence {confidence.normalize():f}% over the sampling noise "
         f"(alpha = {certificate.alpha:g} for this whole input), {_claim(certificate)}; "
         f"the smoothed model is {_smoothed_model(certificate)}, tested with "
-        f"{_test(certificate)}; {_assumptions(certificate.votes.source)} "
+        f"{_test(certificate)}; {_assumptions(certificate)} "
         f"[certiseg {certificate.version}]."
     )
+    # Names come from files too: one line, nothing a terminal would obey.
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
-def _percent(share: float) -> str:
-    return f"{100.0 * share:.6g}%"
+def _percent(part: int, whole: int) -> str:
+    """Cut off after four decimals, so that 100% means all."""
+    return f"{Decimal(part * 1_000_000 // whole).scaleb(-4).normalize():f}%"
 
 
 def _claim(certificate: Certificate) -> str:
@@ -35,14 +41,14 @@ def _claim(certificate: Certificate) -> str:
     if certificate.method == "joint":
         return f"the whole label map of {total} components is the smoothed model's {where}"
     return (
-        f"each of the {held} labels given ({_percent(held / total)} of {total} components) is the "
+        f"each of the {held} labels given ({_percent(held, total)} of {total} components) is the "
         f"majority label of the smoothed model {where}, all of them at once{rest}"
     )
 
 
 def _floor(radius: float) -> str:
     """Six decimals, cut off rather than rounded, so that the sentence never overstates."""
-    return f"{int(radius * 1e6) / 1e6:.6f}"
+    return f"{Decimal(radius).quantize(Decimal('1e-6'), rounding=ROUND_DOWN):f}"
 
 
 def _smoothed_model(certificate: Certificate) -> str:
@@ -73,14 +79,21 @@ def _test(certificate: Certificate) -> str:
         )
         names = {"holm": "Holm", "bonferroni": "Bonferroni"}
         correction = names[certificate.correction or ""]
-        return f"{draws}, tau = {certificate.tau:g}, {correction} correction, {stages}"
+        return f"{draws}, tau = {certificate.tau!r}, {correction} correction, {stages}"
     names = {"classify": "CERTIFY", "individual": "IndivClass", "joint": "JointClass"}
     return f"{draws} by {names[certificate.method]}, candidates from separate draws"
 
 
-def _assumptions(source: Source | None) -> str:
+def _assumptions(certificate: Certificate) -> str:
+    source, first = certificate.votes.source, certificate.selection_votes
     if source is None:
         return "the votes came from the caller, who answers for their independence"
+    if certificate.method == "joint" or (first is not None and first.source is None):
+        return f"the caller answers for the draws that chose the candidates; {_drawing(source)}"
+    return _drawing(source)
+
+
+def _drawing(source: Source) -> str:
     if source.seed_origin == "entropy":
         seed = f"seed {source.seed} came from the operating system's entropy"
     else:

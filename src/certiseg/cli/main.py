@@ -18,6 +18,8 @@ from certiseg.cli.verify import verify
 from certiseg.errors import ClaimError, InputError
 
 FAILED_CLAIM, BAD_INPUT, INTERRUPTED = 1, 2, 130
+TRACEBACK = "CERTISEG_TRACEBACK"
+"""Environment variable: set, an unforeseen error comes with its traceback."""
 
 app = typer.Typer(
     add_completion=False,
@@ -76,6 +78,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
         where = f" at {error.filename}" if error.filename else ""
         reason = error.strerror or type(error).__name__
         return _fail(f"expected to read and write files, got {reason}{where}", BAD_INPUT)
+    except Exception as error:
+        if os.environ.get(TRACEBACK):
+            raise
+        message = f"{type(error).__name__}: {error}"
+        return _fail(f"unexpected {message} ({TRACEBACK}=1 shows where)", BAD_INPUT)
     return code if isinstance(code, int) else 0
 
 

@@ -95,6 +95,11 @@ def decide(output: object, batch: Tensor, num_classes: int | None) -> Decision:
             "expected logits (B, C, *out) or integer labels (B, *out), got "
             f"{tensor.dtype} of shape {tuple(tensor.shape)}; wrap the model in a function"
         )
+    if batch.ndim == 4 and tensor.ndim == 3:
+        raise InputError(
+            "expected logits (B, C, H, W) or integer labels (B, H, W), got "
+            f"{tensor.dtype} of shape {tuple(tensor.shape)}; return labels as integers"
+        )
     if num_classes is not None and tensor.shape[1] != num_classes:
         raise InputError(
             f"expected logits of {num_classes} classes on axis 1, got shape "

@@ -64,6 +64,12 @@ def resolve_model(spec: str) -> LoadedModel:
     raise InputError(f"expected a model as {FORMS}, got {spec!r}; shipped are {names or 'none'}")
 
 
+def reason(error: BaseException) -> str:
+    """What went wrong in somebody else's code, in one line."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
 def _trained(spec: str, model: TrainedModel) -> LoadedModel:
     card = model.card
     return LoadedModel(
@@ -89,10 +95,11 @@ def _python(spec: str) -> LoadedModel:
         sys.path.insert(0, here)
     try:
         module = importlib.import_module(module_name)
-    except ImportError as error:
+    # The user's own code may fail in any way; one line says which.
+    except Exception as error:
         raise InputError(
-            f"expected an importable module {module_name!r}, got {error}; "
-            "run in its folder or install it"
+            f"expected an importable module {module_name!r}, got {reason(error)}; "
+            "run in its folder, install or correct it"
         ) from None
     build = getattr(module, function_name, None)
     if not callable(build):
@@ -100,7 +107,12 @@ def _python(spec: str) -> LoadedModel:
             f"expected a function {function_name!r} in module {module_name!r}, got "
             f"{type(build).__name__}; it takes nothing and returns the model"
         )
-    model = build()
+    try:
+        model = build()
+    except Exception as error:
+        raise InputError(
+            f"expected {spec} to return a model, got {reason(error)}; correct the function"
+        ) from None
     if not callable(model):
         raise InputError(
             f"expected {spec} to return a callable model, got {type(model).__name__}; "

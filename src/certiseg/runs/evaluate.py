@@ -64,18 +64,21 @@ def check_evaluation(
     save_certificates: bool = False,
     overwrite: bool = False,
 ) -> None:
-    """Raise InputError for whatever would stop the run later: reads every sample, passes one
-    through each model, looks for earlier results, then makes the folder."""
+    """Raise InputError for whatever would stop the run later: reads every sample, passes one of
+    each size through each model, looks for earlier results, then makes the folder."""
     if not len(samples):
         raise InputError("expected at least one sample, got none; check the folders")
     models = [settings.smoothed(model) for model in (loaded, non_robust) if model is not None]
+    tried: set[tuple[int, ...]] = set()
     for index in range(len(samples)):
         sample = samples[index]
         settings.check(sample.labels.size)
-        if index == 0:
-            for model in models:
-                try_model(model, sample.image)
-                _check_classes(model, samples)
+        if sample.image.shape in tried:
+            continue
+        tried.add(sample.image.shape)
+        for model in models:
+            try_model(model, sample.image)
+            _check_classes(model, samples)
     files = [out / name for name in _FILES]
     if save_certificates:
         files.append(out / "certificates")

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from certiseg.errors import InputError
-from certiseg.models.resolve import LoadedModel, resolve_model
+from certiseg.models.resolve import LoadedModel, reason, resolve_model
 from certiseg.sampling.sampler import Smoothed
 
 _CHANNELS = (1, 3)
@@ -52,11 +52,13 @@ def try_model(smoothed: Smoothed, image: NDArray[np.float32]) -> None:
     """
     try:
         labels = smoothed.predict_clean(image)
-    except RuntimeError as error:
-        reason = str(error).splitlines()[0]
+    except InputError:
+        raise
+    # The model is somebody else's code and may fail in any way.
+    except Exception as error:
         raise InputError(
             f"expected a model that takes a batch of shape (1, {_sides(image)}), got an error from "
-            f"it ({reason}); check --channels and the picture's size"
+            f"it ({reason(error)}); check --channels and the picture's size"
         ) from None
     if labels.shape != image.shape[1:]:
         raise InputError(

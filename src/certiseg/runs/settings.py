@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import nn
 
 from certiseg.certify.segcertify import check_plan
 from certiseg.errors import InputError
@@ -65,7 +66,9 @@ class Settings:
         return self.num_samples + (self.selection_samples if self.selection == "split" else 0)
 
     def smoothed(self, loaded: LoadedModel) -> Smoothed:
-        """The loaded model under this noise, on this device."""
+        """The loaded model under this noise, moved to this device."""
+        if self.device is not None and isinstance(loaded.model, nn.Module):
+            loaded.model.to(self.device)
         return Smoothed(loaded.model, self.noise, loaded.num_classes, device=self.device)
 
     def sampling(self) -> dict[str, Any]:

@@ -47,7 +47,8 @@ def measured_activations(model: object) -> Iterator[Callable[[], int]]:
             total += output.numel() * output.element_size()
 
     hooks = []
-    if isinstance(model, nn.Module):
+    # Scripted modules take no hooks.
+    if isinstance(model, nn.Module) and not isinstance(model, torch.jit.ScriptModule):
         leaves = (module for module in model.modules() if not any(module.children()))
         hooks = [module.register_forward_hook(count) for module in leaves]
     try:

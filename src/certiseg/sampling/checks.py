@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
@@ -10,6 +11,7 @@ from torch.nn.modules.dropout import _DropoutNd
 from torch.nn.modules.instancenorm import _InstanceNorm
 
 from certiseg.errors import InputError
+from certiseg.sampling.inside import modules_inside
 
 # Stochastic layers of other libraries that subclass nn.Module directly.
 _STOCHASTIC_NAMES = ("DropPath", "StochasticDepth", "DropBlock2d")
@@ -22,7 +24,7 @@ def check_input(x: Tensor | ArrayLike, value_range: tuple[float, float] | None) 
     Raises InputError for batches, channels-last images, integers, NaN, empty inputs, and values
     outside value_range.
     """
-    tensor = x.detach() if isinstance(x, Tensor) else torch.as_tensor(x)
+    tensor = x.detach() if isinstance(x, Tensor) else _from_array(x)
     shape = tuple(tensor.shape)
     if tensor.numel() == 0 or tensor.ndim == 0:
         raise InputError(f"expected an input with values, got shape {shape}; is the image empty?")
@@ -57,6 +59,19 @@ def check_input(x: Tensor | ArrayLike, value_range: tuple[float, float] | None) 
     return tensor if tensor.dtype == torch.float64 else tensor.float()
 
 
+def _from_array(x: ArrayLike) -> Tensor:
+    array = np.asarray(x)
+    if array.dtype.kind == "f":
+        # Byte order, strides and long doubles that PyTorch does not know.
+        array = np.array(array, dtype=np.float64 if array.dtype.itemsize >= 8 else np.float32)
+    try:
+        return torch.as_tensor(array)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"expected a float array, got {array.dtype} ({error}); pass numbers"
+        ) from None
+
+
 def _maximum(tensor: Tensor, value_range: tuple[float, float] | None) -> str:
     high = float(tensor.max())
     return f" and maximum {high:g}" if value_range is not None and high > value_range[1] else ""
@@ -66,26 +81,43 @@ def check_evaluation_mode(model: object) -> None:
     """Raise InputError when a layer would mix the draws of a batch or add noise of its own.
 
     BatchNorm in training mode makes the label of one draw depend on the others in its batch, so
-    draws are no longer independent; dropout adds randomness that has no address.
+    draws are no longer independent; dropout adds randomness that has no address. Modules inside
+    functions, methods, partials and closures are found too; what is reached in other ways (a
+    registry, a remote server) is the caller's to answer for.
     """
-    if not isinstance(model, nn.Module):
-        return
-    for name, module in model.named_modules():
-        drops = module.training and (
-            isinstance(module, (_DropoutNd, nn.RReLU)) or type(module).__name__ in _STOCHASTIC_NAMES
-        )
-        if drops or _mixes_draws(module):
-            raise InputError(
-                f"expected a model in evaluation mode, got {type(module).__name__} "
-                f"{name or '(the model)'!r} in training mode; call model.eval() first"
-            )
+    for root in modules_inside(model):
+        for name, module in root.named_modules():
+            if _drops(module) or _mixes_draws(module):
+                raise InputError(
+                    f"expected a model in evaluation mode, got {_kind(module)} "
+                    f"{name or '(the model)'!r} in training mode; call model.eval() first"
+                )
+
+
+def _kind(module: nn.Module) -> str:
+    """The class, also of a scripted or traced module, whose Python class says nothing."""
+    return str(getattr(module, "original_name", type(module).__name__))
+
+
+def _drops(module: nn.Module) -> bool:
+    if not module.training:
+        return False
+    kind = _kind(module)
+    attention = isinstance(module, nn.MultiheadAttention) and module.dropout > 0
+    return (
+        attention
+        or isinstance(module, (_DropoutNd, nn.RReLU))
+        or kind in _STOCHASTIC_NAMES
+        or kind.endswith(("Dropout", "Dropout1d", "Dropout2d", "Dropout3d"))
+    )
 
 
 def _mixes_draws(module: nn.Module) -> bool:
     """Normalisation by the batch's own statistics, or running statistics still being updated."""
-    if not isinstance(module, _NormBase):
-        return False
     if isinstance(module, _InstanceNorm):
         return module.training and module.track_running_stats
-    # BatchNorm without running statistics uses the batch's own even in evaluation mode.
-    return module.training or module.running_mean is None
+    if isinstance(module, _NormBase):
+        # BatchNorm without running statistics uses the batch's own even in evaluation mode.
+        return module.training or module.running_mean is None
+    scripted = isinstance(module, torch.jit.ScriptModule)
+    return scripted and module.training and "BatchNorm" in _kind(module)

@@ -19,7 +19,12 @@ GENERATOR = f"numpy {np.__version__} Philox, standard_normal in float32"
 def fill(out: NDArray[np.float32], noise: Gaussian, seed: int, key: str, draw: int) -> None:
     """Write the noise of one draw into out, a contiguous float32 array of the input's shape."""
     generator(seed, key, draw).standard_normal(dtype=np.float32, out=out)
-    out *= np.float32(noise.sigma)
+    single = np.float32(noise.sigma)
+    if float(single) == noise.sigma:
+        out *= single
+    else:
+        # In float64, rounded once: a rounded sigma would make all noise smaller than stated.
+        np.multiply(out, np.float64(noise.sigma), out=out, casting="same_kind")
 
 
 class NoiseStream:

@@ -39,9 +39,9 @@ def decisions(
         while position < stop:
             draws = range(position, min(position + size, stop))
             after = range(draws.stop, min(draws.stop + size, stop))
-            noise = stream.get(draws, None if measure else after)
             failed = False
             try:
+                noise = stream.get(draws, None if measure else after)
                 with measured_activations(model if measure else None) as activations:
                     decision = forward(model, x, noise, dtype, num_classes)
                 if measure:
@@ -80,7 +80,8 @@ def forward(
     """
     with torch.inference_mode():
         if noise is None:
-            batch = x[None].to(dtype)
+            # A copy: a model may write into what it is given.
+            batch = x[None].to(dtype, copy=True)
         else:
             batch = torch.from_numpy(noise).to(x.device)
             # In place where types agree: the noise has served its turn.

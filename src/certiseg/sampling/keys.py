@@ -36,7 +36,9 @@ def resolve_seed(seed: int | None) -> tuple[int, str]:
 
 def generator(seed: int, key: str, draw: int) -> np.random.Generator:
     """The generator of one draw. 2^128 blocks lie between the starts of neighbouring draws."""
-    address = hashlib.blake2b(f"{seed}\0{key}".encode(), digest_size=16).digest()
+    address = hashlib.blake2b(
+        f"{seed}\0{key}".encode("utf-8", "surrogatepass"), digest_size=16
+    ).digest()
     philox = np.random.Philox(
         key=np.frombuffer(address, dtype=np.uint64),
         counter=np.array([0, 0, draw, 0], dtype=np.uint64),

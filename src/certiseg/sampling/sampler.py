@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from certiseg.certify.certificate import Certificate
+from certiseg.certify.joint import checked_labels
 from certiseg.certify.segcertify import certify, check_plan
 from certiseg.errors import InputError
 from certiseg.models.outputs import Decision
@@ -19,7 +20,7 @@ from certiseg.noise import Gaussian
 from certiseg.sampling.checks import check_evaluation_mode, check_input
 from certiseg.sampling.draw import GENERATOR, NoiseStream
 from certiseg.sampling.facts import first_parameter, known_classes, precision
-from certiseg.sampling.fingerprint import input_fingerprint, model_fingerprint, model_tensors
+from certiseg.sampling.fingerprint import input_fingerprint, model_fingerprint
 from certiseg.sampling.forward import decisions, forward
 from certiseg.sampling.keys import resolve_seed
 from certiseg.sampling.progress import Progress, draws_bar
@@ -54,11 +55,17 @@ class Smoothed:
             )
         if num_classes is not None and num_classes < 1:
             raise InputError(f"expected num_classes >= 1, got {num_classes}; count the classes")
+        if not isinstance(noise, Gaussian):
+            raise InputError(
+                f"expected a noise such as certiseg.Gaussian(0.25), got {noise!r}; wrap sigma in it"
+            )
         check_evaluation_mode(model)
-        self.model, self.noise, self.value_range = model, noise, value_range
+        self.model, self.noise = model, noise
+        self.value_range = (
+            None if value_range is None else (float(value_range[0]), float(value_range[1]))
+        )
         self.num_classes = num_classes if num_classes is not None else known_classes(model)
         self._device = None if device is None else torch.device(device)
-        self._fingerprint: tuple[object, tuple[str, str]] | None = None
 
     def vote(
         self,
@@ -103,7 +110,8 @@ class Smoothed:
         candidates: labels (*out) chosen from other draws. The rest is as in ``vote``.
         """
         tensor, source = self._prepare(x, num_samples, seed, key, first_draw)
-        wanted = torch.as_tensor(np.asarray(candidates).astype(np.int64), device=tensor.device)
+        labels = checked_labels(candidates).astype(np.int64)
+        wanted = torch.as_tensor(labels, device=tensor.device)
         equal = 0
         with draws_bar(progress, num_samples) as advance:
             for decision in self._batches(tensor, source, batch_size):
@@ -115,7 +123,8 @@ class Smoothed:
                 agree = decision.equal(wanted)
                 equal += int(agree.sum())
                 advance(len(agree))
-        return VoteCounts(np.array([equal, num_samples - equal]), num_samples, source)
+        draws = int(num_samples)
+        return VoteCounts(np.array([equal, draws - equal]), draws, source)
 
     def certify(
         self,
@@ -151,6 +160,7 @@ class Smoothed:
             )
 
         check(1)
+        num_samples = _checked_count(num_samples)
         extra = _checked_count(selection_samples) if selection == "split" else 0
         tensor, source = self._prepare(x, extra + num_samples, seed, key, 0)
         chosen = None
@@ -262,19 +272,21 @@ class Smoothed:
         first_draw: int,
     ) -> tuple[Tensor, Source]:
         """The checked input on its device, and the record of what will be drawn for it."""
-        _checked_count(num_samples)
-        if first_draw < 0:
+        if isinstance(first_draw, bool) or not isinstance(first_draw, (int, np.integer)):
+            raise InputError(f"expected a whole first_draw, got {first_draw!r}; draws count from 0")
+        first, last = int(first_draw), int(first_draw) + _checked_count(num_samples)
+        if first < 0 or last > 2**63:
             raise InputError(f"expected first_draw >= 0, got {first_draw}; draws count from 0")
         number, origin = resolve_seed(seed)
         tensor = self._on_device(x)
         print_of_input = input_fingerprint(tensor)
-        model, name = self._model_fingerprint()
+        model, name = model_fingerprint(self.model)
         source = Source(
             noise=self.noise,
             seed=number,
             seed_origin=origin,
             key=print_of_input if key is None else key,
-            draws=((first_draw, first_draw + num_samples),),
+            draws=((first, last),),
             model=model,
             model_name=name,
             input=print_of_input,
@@ -293,21 +305,17 @@ class Smoothed:
         tensor = check_input(x, self.value_range)
         parameter = first_parameter(self.model)
         home = parameter.device if parameter is not None else tensor.device
-        return tensor.to(self._device or home)
+        target = self._device or home
+        if parameter is not None and parameter.device.type != target.type:
+            raise InputError(
+                f"expected a model on {target}, got its weights on {parameter.device}; "
+                "move it first with model.to(device)"
+            )
+        return tensor.to(target)
 
     def _dtype(self, x: Tensor) -> torch.dtype:
         parameter = first_parameter(self.model)
         return x.dtype if parameter is None else parameter.dtype
-
-    def _model_fingerprint(self) -> tuple[str, str]:
-        """Hashing large weights takes time, so it is repeated only when they were touched."""
-        state: object = None
-        if isinstance(self.model, nn.Module):
-            tensors = model_tensors(self.model).values()
-            state = [(t.data_ptr(), t._version, t.dtype) for t in tensors]
-        if self._fingerprint is None or self._fingerprint[0] != state:
-            self._fingerprint = (state, model_fingerprint(self.model))
-        return self._fingerprint[1]
 
 
 def _checked_count(value: int) -> int:

@@ -71,6 +71,7 @@ def lower_bound(hits: ArrayLike, trials: ArrayLike, alpha: float) -> NDArray[np.
     Source: Clopper & Pearson 1934; theory T6.
     """
     k, n = np.broadcast_arrays(*_checked(hits, trials))
+    alpha = float(alpha)
     if not 0.0 < alpha < 1.0:
         raise InputError(f"expected alpha in (0, 1), got {alpha}; alpha is the error probability")
     positive = k > 0

@@ -63,7 +63,8 @@ def holm_cutoff(
     extra = np.zeros_like(p) if everywhere is None else np.asarray(everywhere, dtype=np.float64)
     total, rejected, cutoff = int(hist.sum()), 0, len(p)
     for count in range(len(p) - 1, -1, -1):
-        if rejected == total or (total - rejected) * p[count] + total * extra[count] > alpha:
+        # Written so that a NaN stops it too.
+        if rejected == total or not ((total - rejected) * p[count] + total * extra[count] <= alpha):
             break
         rejected += int(hist[count])
         cutoff = count

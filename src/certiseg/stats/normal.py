@@ -15,6 +15,7 @@ def quantile_down(probability: float) -> float:
 
     Source: theory T1 ("R is rounded down").
     """
+    probability = float(probability)  # SciPy would compute a float32 in float32
     if not 0.5 <= probability < 1.0:
         raise ValueError(f"expected a probability in [1/2, 1), got {probability}")
     if probability == 0.5:

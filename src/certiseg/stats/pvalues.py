@@ -15,15 +15,34 @@ from numpy.typing import NDArray
 from certiseg.errors import InputError
 from certiseg.stats.binomial import upper_tail
 
+# Tails below 1e-250 are bounds rather than values (stats/binomial.py).
+_SMALLEST_LEVEL = 1e-240
 
-def check_level(tau: float, alpha: float) -> None:
-    """Raise InputError unless tau is in [1/2, 1) and alpha in (0, 1)."""
-    if not 0.5 <= tau < 1.0:
-        raise InputError(f"expected tau in [1/2, 1), got {tau}; the usual choice is 0.75")
-    if not 0.0 < alpha < 1.0:
+
+def checked_tau(tau: float) -> float:
+    """tau as a Python float, so that nothing is done in float32; InputError outside [1/2, 1)."""
+    value = _as_float(tau)
+    if not 0.5 <= value < 1.0:
+        raise InputError(f"expected tau in [1/2, 1), got {tau!r}; the usual choice is 0.75")
+    return value
+
+
+def checked_alpha(alpha: float) -> float:
+    """alpha as a Python float; InputError outside (0, 1)."""
+    value = _as_float(alpha)
+    if not 0.0 < value < 1.0:
         raise InputError(
-            f"expected alpha in (0, 1), got {alpha}; alpha is the error probability, such as 0.001"
+            f"expected alpha in (0, 1), got {alpha!r}; "
+            "alpha is the error probability, such as 0.001"
         )
+    return value
+
+
+def _as_float(value: float) -> float:
+    try:
+        return math.nan if isinstance(value, (str, bool)) else float(value)
+    except (TypeError, ValueError):
+        return math.nan
 
 
 def dominant_tail(trials: int, tau: float) -> NDArray[np.float64]:
@@ -59,11 +78,21 @@ def min_trials(components: int, tau: float, alpha: float, *, selection: str = "p
     ``tau^n + (1 - tau)^n <= alpha / N`` pooled, ``tau^n <= alpha / N`` split; Bonferroni and Holm
     have the same n_min, since Holm's first step is Bonferroni's.
     """
-    check_level(tau, alpha)
+    tau, alpha = checked_tau(tau), checked_alpha(alpha)
+    if alpha / components < _SMALLEST_LEVEL:
+        raise InputError(
+            f"expected alpha / components of at least {_SMALLEST_LEVEL:g}, got alpha = {alpha:g} "
+            f"for {components} components; tails that small are not resolved, raise alpha"
+        )
+
+    def passes(trials: int) -> bool:
+        unanimous = float(upper_tail(trials, trials, tau))
+        if selection == "pooled":
+            unanimous += float(upper_tail(trials, trials, 1.0 - tau))
+        return components * unanimous <= alpha
+
     estimate = math.log(alpha / components) / math.log(tau)
-    trials = max(1, math.floor(estimate) - 1)
-    while True:
-        table = pooled_pvalues if selection == "pooled" else dominant_tail
-        if components * table(trials, tau)[-1] <= alpha:
-            return trials
+    trials = max(1, math.floor(estimate * (1.0 - 1e-12)) - 1)
+    while not passes(trials):
         trials += 1
+    return trials

@@ -39,6 +39,8 @@ class TrainSettings:
             )
         if not (math.isfinite(self.lr) and self.lr > 0):
             raise InputError(f"expected a learning rate > 0, got {self.lr}; 3e-3 is the default")
+        if not 0 <= self.seed < 2**63:
+            raise InputError(f"expected a seed in [0, 2^63), got {self.seed}; 0 is the default")
         if self.crop is not None and min(self.crop) < 16:
             raise InputError(
                 f"expected a crop of at least 16 x 16, got {self.crop[0]} x {self.crop[1]}; "
