@@ -128,6 +128,10 @@ def test_calibration_at_the_least_favourable_null(correction):
     )
     assert wrong > 0
     assert binomtest(wrong, images, alpha, alternative="greater").pvalue > 1e-6
+    # Negative control: the first step's cutoff, one count lower, is seen to exceed alpha.
+    lenient = int(np.argmax(20 * table <= alpha)) - 1
+    too_many = int((hits.max(axis=1) >= lenient).sum())
+    assert binomtest(too_many, images, alpha, alternative="greater").pvalue < 1e-6
 
 
 def test_below_n_min_is_refused_with_the_number_that_would_do():

@@ -83,7 +83,7 @@ def test_errors_end_in_one_line(
 def test_other_errors_are_one_line_and_the_traceback_is_one_variable_away(
     call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What nobody foresaw must not look like a failed claim (exit 1), as Python's own exit would."""
+    """What nobody foresaw must not look like a failed claim (exit 1), as a traceback would."""
 
     def fail(**_: object) -> None:
         raise ZeroDivisionError("by zero")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import mpmath
 import numpy as np
 import pytest
+from scipy.special import ndtri
 
 import certiseg as cs
 from certiseg.stats import quantile_down
@@ -29,6 +30,12 @@ def test_radius_is_rounded_down(sigma):
     for tau in LEVELS:
         exact = mpmath.mpf(sigma) * _exact(tau)
         assert exact - mpmath.mpf(10) ** -12 <= cs.Gaussian(sigma).radius(tau) <= exact
+
+
+def test_unrounded_quantile_is_caught():
+    """Negative control: SciPy's own quantile lies above the exact one somewhere."""
+    levels = np.random.default_rng(0).uniform(0.5, 1.0, 200).tolist()
+    assert any(float(ndtri(p)) > _exact(p) for p in levels)
 
 
 def test_radius_of_the_paper():
