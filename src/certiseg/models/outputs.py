@@ -42,6 +42,17 @@ class Decision:
         assert won is not None
         return len(won)
 
+    def new_counts(self, dtype: torch.dtype) -> Tensor:
+        """Zeros (C, *out) on the decision's device, in the memory layout of ``won``.
+
+        With equal layouts (channels-last networks return channels-last logits) adding a draw is
+        one pass over memory.
+        """
+        if self.won is not None:
+            return torch.zeros_like(self.won[0], dtype=dtype)
+        assert self.given is not None
+        return self.given.new_zeros((self.num_classes, *self.size), dtype=dtype)
+
     def labels(self) -> Tensor:
         """Labels int64 (B, *out)."""
         if self.given is not None:

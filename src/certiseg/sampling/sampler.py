@@ -239,8 +239,7 @@ class Smoothed:
                 if counts is None:
                     if check is not None:
                         check(decision.size.numel())
-                    shape = (decision.num_classes, *decision.size)
-                    counts = torch.zeros(shape, dtype=dtype, device=x.device)
+                    counts = decision.new_counts(dtype)
                 decision.add_to(counts)
                 advance(decision.draws)
         assert counts is not None

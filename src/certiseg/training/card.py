@@ -86,10 +86,15 @@ def card_page(card: dict[str, Any]) -> str:
         rows.append((f"one draw of noise, sigma = {run['sigma']}", figures["one_draw"]))
     table = "\n".join(f"| {k} | {v['accuracy']:.4f} | {v['miou']:.4f} |" for k, v in rows)
     machine = run["machine"]
+    noise = (
+        f"with Gaussian noise of sigma = {run['sigma']} in [0, 1] input units"
+        if run["sigma"] > 0
+        else "without noise"
+    )
     return f"""# {card["name"]}
 
 SmallUNet, {weights["parameters"]} parameters in half precision ({weights["bytes"]} bytes), \
-trained with Gaussian noise of sigma = {run["sigma"]} in [0, 1] input units.
+trained {noise}.
 
 | on the val split | accuracy | mIoU |
 |---|---|---|
