@@ -41,8 +41,7 @@ def test_small_and_described(name: str) -> None:
     for figures in (card["figures"]["clean"], card["figures"]["one_draw"]):
         assert 0.4 < figures["miou"] < figures["accuracy"] < 1
     text = (FOLDER / f"{name}.json").read_text()
-    assert "/work" not in text
-    assert "/home" not in text
+    assert '"/' not in text  # no absolute path of the machine it was trained on
 
 
 @pytest.mark.parametrize("name", shipped())
