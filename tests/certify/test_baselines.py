@@ -9,7 +9,7 @@ import pytest
 
 import certiseg as cs
 from certiseg.stats import lower_bound
-from exact import binomial, tail
+from exact import binomial, multinomial, tail
 
 NOISE = cs.Gaussian(0.5)
 
@@ -55,6 +55,41 @@ def test_certify_error_is_at_most_alpha():
             assert error <= Fraction(alpha)
             worst = max(worst, error)
     assert worst > Fraction(alpha) / 10
+
+
+GRID = [
+    (Fraction(a, 12), Fraction(b, 12), Fraction(12 - a - b, 12))
+    for a in range(13)
+    for b in range(min(a, 12 - a) + 1)
+    if 12 - a - b <= b
+]
+
+
+def _pooled_error(n: int, alpha: float) -> Fraction:
+    """Largest P(the radius claimed exceeds the true one) over a grid of three probabilities."""
+    claims = {k: float(lower_bound(k, n, alpha)) for k in range(n // 2 + 1, n + 1)}
+    worst = Fraction(0)
+    for p in GRID:
+        error = Fraction(0)
+        for counts, weight in multinomial(n, list(p)):
+            top = max(range(3), key=lambda c: counts[c])
+            bound = claims.get(counts[top], 0.0)
+            if bound > 0.5 and bound > p[top]:
+                error += weight
+        worst = max(worst, error)
+    return worst
+
+
+def test_one_stage_needs_half_the_level():
+    """Theory T6 by exact enumeration: alpha / 2 is enough; alpha itself is not (control)."""
+    n, alpha = 11, 0.05
+    assert 0 < _pooled_error(n, alpha / 2) <= Fraction(alpha)
+    assert _pooled_error(n, alpha) > Fraction(alpha)
+    cert = cs.classify(_two(11, 11), noise=NOISE, alpha=alpha)
+    assert cert.selection == "pooled"
+    assert cert.radius == NOISE.radius(float(lower_bound(11, 11, alpha / 2)))
+    assert "pooled, T6" in cert.statement()
+    cs.verify(cert)
 
 
 def test_the_same_votes_twice_are_refused():

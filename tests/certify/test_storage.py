@@ -47,6 +47,7 @@ def _certificates() -> dict[str, cs.Certificate]:
         "pooled": cs.certify(votes, noise=NOISE),
         "split": cs.certify(votes, noise=NOISE, selection_votes=first, correction="bonferroni"),
         "classify": cs.classify(one, noise=NOISE, selection_votes=ten),
+        "one stage": cs.classify(one, noise=NOISE),
         "individual": cs.individual(votes, noise=NOISE, selection_votes=first),
         "joint": cs.joint(one, candidates=np.array([[1, 2]]), noise=NOISE),
         "nothing": cs.joint(

@@ -13,23 +13,33 @@ from certiseg.votes import ABSTAIN, VoteCounts
 
 
 def individual(
-    votes: VoteCounts, *, noise: Gaussian, alpha: float = 1e-3, selection_votes: VoteCounts
+    votes: VoteCounts,
+    *,
+    noise: Gaussian,
+    alpha: float = 1e-3,
+    selection_votes: VoteCounts | None = None,
 ) -> Certificate:
     """IndivClass: CERTIFY at alpha / N for each component; the worst one sets the radius.
 
     Guarantee: with probability >= 1 - alpha over the draws, all labels stay under every
     perturbation of norm < radius. One component at or below 1/2 makes it abstain everywhere,
     which is why the paper replaced it by SegCertify.
-    votes: counts (*components, C) of the testing draws; selection_votes: of other draws.
-    Source: Fischer, Baader, Vechev 2021, section 4 (baseline IndivClass); theory T1, T2.
+    votes: counts (*components, C) of the testing draws. selection_votes: counts of other draws,
+    which choose the candidates (the paper's two stages, T2); without them the mode of the testing
+    draws is the candidate, at half the level (T6).
+    Source: Fischer, Baader, Vechev 2021, section 4 (baseline IndivClass); theory T1, T2, T6.
     """
     alpha = checked_alpha(alpha)
     check_noise(votes, noise)
-    check_stages(votes, selection_votes)
-    candidates = selection_votes.mode()
+    level = alpha / votes.num_components
+    if selection_votes is None:
+        candidates, level = votes.mode(), level / 2
+    else:
+        check_stages(votes, selection_votes)
+        candidates = selection_votes.mode()
     worst = votes.hits(candidates).min()
     # The bound grows with the hits, so the smallest count has the smallest bound.
-    bound = float(lower_bound(worst, votes.trials, alpha / votes.num_components))
+    bound = float(lower_bound(worst, votes.trials, level))
     held = bound > 0.5
     labels = candidates if held else np.full(votes.shape, ABSTAIN)
     return Certificate(
@@ -39,6 +49,6 @@ def individual(
         votes=votes,
         noise=noise,
         alpha=alpha,
-        selection="split",
+        selection="pooled" if selection_votes is None else "split",
         selection_votes=selection_votes,
     )

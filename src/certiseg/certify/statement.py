@@ -71,17 +71,21 @@ def _smoothed_model(certificate: Certificate) -> str:
 
 def _test(certificate: Certificate) -> str:
     draws = f"{certificate.votes.trials} draws"
+    first = certificate.selection_votes
+    theorem = "T3" if certificate.method == "segcertify" else "T6"
+    stages = (
+        f"candidates and test from the same draws (pooled, {theorem})"
+        if first is None
+        else f"candidates from {first.trials} separate draws (split, T2)"
+    )
+    if certificate.method == "joint":
+        return f"{draws} by JointClass, candidates from separate draws (split, T2)"
     if certificate.method == "segcertify":
-        stages = (
-            "candidates and test from the same draws (pooled, T3)"
-            if certificate.selection_votes is None
-            else f"candidates from {certificate.selection_votes.trials} separate draws (split, T2)"
-        )
         names = {"holm": "Holm", "bonferroni": "Bonferroni"}
         correction = names[certificate.correction or ""]
         return f"{draws}, tau = {certificate.tau!r}, {correction} correction, {stages}"
-    names = {"classify": "CERTIFY", "individual": "IndivClass", "joint": "JointClass"}
-    return f"{draws} by {names[certificate.method]}, candidates from separate draws"
+    names = {"classify": "CERTIFY", "individual": "IndivClass"}
+    return f"{draws} by {names[certificate.method]}, {stages}"
 
 
 def _assumptions(certificate: Certificate) -> str:

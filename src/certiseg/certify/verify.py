@@ -65,7 +65,7 @@ def _recompute(stored: Certificate) -> Certificate:
         )
     if stored.method == "joint" and stored.candidates is not None:
         return joint(stored.votes, candidates=stored.candidates, noise=noise, alpha=alpha)
-    if stored.selection_votes is not None and stored.method in ("classify", "individual"):
+    if stored.method in ("classify", "individual"):
         method = classify if stored.method == "classify" else individual
         return method(
             stored.votes, noise=noise, alpha=alpha, selection_votes=stored.selection_votes
