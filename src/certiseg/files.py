@@ -25,8 +25,18 @@ def output_folder(path: str | Path) -> Path:
 
 
 def atomic_write(path: str | Path, data: bytes) -> None:
-    """Write data to path so that readers see the old file or the new one, never a part."""
+    """Write data to path so that readers see the old file or the new one, never a part.
+
+    Raises OSError that names path, not the temporary file.
+    """
     target = Path(path)
+    try:
+        _replace(target, data)
+    except OSError as error:
+        raise type(error)(error.errno, error.strerror, str(target)) from None
+
+
+def _replace(target: Path, data: bytes) -> None:
     handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:
         with os.fdopen(handle, "wb") as file:

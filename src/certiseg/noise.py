@@ -28,10 +28,10 @@ class Gaussian:
     norm: ClassVar[str] = "l2"
 
     def __post_init__(self) -> None:
-        sigma = float(self.sigma)
+        sigma = math.nan if isinstance(self.sigma, (str, bool)) else float(self.sigma)
         if not sigma > 0:
             raise InputError(
-                f"expected sigma > 0, got {self.sigma}; in images in [0, 1] the usual is 0.25"
+                f"expected sigma > 0, got {self.sigma!r}; in images in [0, 1] the usual is 0.25"
             )
         if not SMALLEST_SIGMA <= sigma <= LARGEST_SIGMA:
             raise InputError(

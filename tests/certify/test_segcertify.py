@@ -133,3 +133,12 @@ def test_bad_arguments(options, part):
     with pytest.raises(cs.InputError, match=part) as caught:
         cs.certify(GOOD, noise=NOISE, **options)
     assert "\n" not in str(caught.value)
+
+
+def test_the_number_that_would_do_is_for_this_many_components():
+    """Ranges are checked first; n only against the components that are there."""
+    few = cs.VoteCounts(np.full((1000, 1), 20), 20)
+    with pytest.raises(cs.InputError, match="at least 49 draws for 1000 components"):
+        cs.certify(few, noise=NOISE)
+    enough = cs.certify(cs.VoteCounts(np.full((1000, 1), 49), 49), noise=NOISE)
+    assert enough.abstention == 0.0

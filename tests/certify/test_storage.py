@@ -337,3 +337,12 @@ def test_files_hold_no_surprises(tmp_path):
     assert names == [
         "counts.npy", "digest.npy", "labels.npy", "meta.npy", "selection_counts.npy"
     ]  # fmt: skip
+
+
+def test_saving_nowhere_names_the_place(tmp_path):
+    (tmp_path / "file").write_text("")
+    for place in (tmp_path / "none" / "a.npz", tmp_path / "file" / "a.npz", tmp_path):
+        with pytest.raises(OSError, match=r".") as caught:
+            _certificates()["pooled"].save(place)
+        assert caught.value.filename == str(place)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

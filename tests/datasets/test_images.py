@@ -69,6 +69,7 @@ def test_refuses_16_bit(tmp_path: Path) -> None:
         with pytest.raises(InputError) as error:
             read_image(path, channels)
         assert "16-bit" in _one_line(error, path)
+        assert "convert(" not in _one_line(error, path)  # it would clip, not scale
 
 
 def test_refuses_16_bit_colour_which_the_decoder_would_narrow_silently(tmp_path: Path) -> None:

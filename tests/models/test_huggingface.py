@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -114,3 +115,13 @@ def test_other_rescaling_is_refused(folder: Path, tmp_path: Path) -> None:
 def test_folder_without_config(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"config\.json, got none"):
         load_hf(tmp_path)
+
+
+def test_truncated_weights(folder: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(folder, broken)
+    weights = broken / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:5000])
+    with pytest.raises(InputError, match="expected a semantic segmentation model") as caught:
+        load_hf(broken)
+    assert "\n" not in str(caught.value)

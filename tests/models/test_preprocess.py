@@ -72,3 +72,12 @@ def test_reads_dict_and_logits() -> None:
 def test_bad_options(options: dict) -> None:
     with pytest.raises(InputError, match="expected"):
         Preprocess(nn.Identity(), **options)
+
+
+def test_channels_are_not_broadcast() -> None:
+    """Three means would make three channels of a grey picture."""
+    model = Preprocess(nn.Conv2d(3, 2, 1), mean=(0.5, 0.5, 0.5), std=(0.2, 0.2, 0.2))
+    for channels in (1, 2):
+        with pytest.raises(InputError, match="expected 3 channels"):
+            model(torch.rand(1, channels, 4, 4))
+    Preprocess(nn.Conv2d(3, 2, 1), mean=(0.5,))(torch.rand(1, 3, 4, 4))

@@ -131,3 +131,21 @@ def test_diverging_training_stops(pair: list[str], tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"finite loss|half precision"):
         _run([*pair, "--sigma", "0.1", *options, "-o", str(tmp_path / "m")])
     assert not (tmp_path / "m" / "model.safetensors").exists()
+
+
+def test_an_earlier_model_is_not_overwritten(pair: list[str], tmp_path: Path) -> None:
+    options = [*pair, "--sigma", "0.1", *SMALL, "-o", str(tmp_path / "model")]
+    _run(options)
+    before = (tmp_path / "model" / "model.safetensors").read_bytes()
+    with pytest.raises(InputError, match="no earlier results"):
+        _run([*options, "--seed", "5"])
+    assert (tmp_path / "model" / "model.safetensors").read_bytes() == before
+    _run([*options, "--seed", "5", "--overwrite"])
+    assert (tmp_path / "model" / "model.safetensors").read_bytes() != before
+
+
+def test_bad_labels_leave_no_folder(pair: list[str], tmp_path: Path) -> None:
+    wrong = [*pair[: pair.index("--classes") + 1], "2", "--ignore", "9"]
+    with pytest.raises(InputError, match="label ids"):
+        _run([*wrong, "--sigma", "0.1", *SMALL, "-o", str(tmp_path / "model")])
+    assert not (tmp_path / "model").exists()

@@ -25,7 +25,8 @@ def classify(
     votes: counts (C,) of the testing draws; selection_votes: counts (C,) of other draws, which
     choose the candidate, as Cohen's does; without them the mode of the testing draws is the
     candidate, at half the level (T6). radius = sigma * PhiInv(p) with p the one-sided
-    Clopper-Pearson bound; ABSTAIN and radius 0.0 when p <= 1/2. It is IndivClass on a single component.
+    Clopper-Pearson bound; ABSTAIN and radius 0.0 when p <= 1/2. It is IndivClass on a single
+    component.
     Raises InputError for votes of more than one component, or stages that share a draw.
     Source: Cohen, Rosenfeld, Kolter 2019, Algorithm CERTIFY; theory T1, T2, T6.
     """

@@ -23,6 +23,19 @@ CORRECTIONS = ("holm", "bonferroni")
 SELECTIONS = ("pooled", "split")
 
 
+def check_options(tau: float, alpha: float, correction: str, selection: str) -> None:
+    """Raise InputError for parameters that no number of draws could make good."""
+    checked_tau(tau), checked_alpha(alpha)
+    if correction not in CORRECTIONS:
+        raise InputError(
+            f"expected correction {' or '.join(CORRECTIONS)}, got {correction!r}; choose one"
+        )
+    if selection not in SELECTIONS:
+        raise InputError(
+            f"expected selection {' or '.join(SELECTIONS)}, got {selection!r}; choose one"
+        )
+
+
 def check_plan(
     components: int,
     trials: int,
@@ -37,17 +50,13 @@ def check_plan(
     In particular for fewer than n_min draws (theory T7): then not even a unanimous component
     could be certified, and the message names the number that would do.
     """
-    tau, alpha = checked_tau(tau), checked_alpha(alpha)
-    if correction not in CORRECTIONS:
-        raise InputError(f"expected correction {' or '.join(CORRECTIONS)}, got {correction!r}")
-    if selection not in SELECTIONS:
-        raise InputError(f"expected selection {' or '.join(SELECTIONS)}, got {selection!r}")
+    check_options(tau, alpha, correction, selection)
     needed = min_trials(components, tau, alpha, selection=selection)
     if trials < needed:
         raise InputError(
             f"expected at least {needed} draws for {components} components at tau = {tau:g}, "
             f"alpha = {alpha:g}, got {trials}; with fewer nothing can be certified, "
-            f"set num_samples to {needed} or more"
+            f"set num_samples (-n) to {needed} or more"
         )
 
 

@@ -131,6 +131,9 @@ def _build(arrays: dict[str, NDArray[Any]], meta: dict[str, Any]) -> Certificate
     unknown = set(arrays) - set(_ARRAYS)
     if unknown:
         raise ValueError(f"unknown arrays {sorted(unknown)}")
+    missing = {"labels", "counts"} - set(arrays)
+    if missing:
+        raise ValueError(f"arrays {sorted(missing)} are missing")
     votes = _votes(arrays["counts"], meta["votes"])
     if votes is None:
         raise ValueError("no votes")

@@ -51,7 +51,7 @@ def certify(
         seed=seed,
         device=device,
     )
-    settings.check(components=1)
+    settings.check_options()
     loaded = open_model(model, num_classes=num_classes, channels=channels)
     results = certify_images(
         images, loaded, settings, out, overwrite=overwrite, progress=not json_lines

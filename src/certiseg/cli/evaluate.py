@@ -70,7 +70,7 @@ def evaluate(
         seed=seed,
         device=device,
     )
-    settings.check(components=1)
+    settings.check_options()
     loaded = open_model(model, num_classes=num_classes, channels=channels)
     plain = None
     if non_robust is not None:

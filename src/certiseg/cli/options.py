@@ -45,7 +45,8 @@ BatchSize = Annotated[int | None, typer.Option(help="Draws a pass; default fits 
 Seed = Annotated[int | None, typer.Option(help="Replays a run; default: fresh entropy.")]
 Device = Annotated[str | None, typer.Option(help="Such as cpu, cuda; default: the model's own.")]
 NumClasses = Annotated[
-    int | None, typer.Option(help="For a python: model that returns labels, not logits.")
+    int | None,
+    typer.Option(help="For a python: model that returns labels; evaluate needs it for all."),
 ]
 Channels = Annotated[
     int | None, typer.Option(help="For a python: model: 3 for RGB (default), 1 for grey.")

@@ -16,6 +16,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from certiseg.cli import options
 from certiseg.errors import InputError
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def train(
     blocks: Annotated[str, typer.Option(help="Residual blocks at 1/2, 1/4, ...")] = "0,2,2,2,1",
     seed: Annotated[int, typer.Option(help="Seed of weights, order, views and noise.")] = 0,
     device: Annotated[str, typer.Option(help="Torch device.")] = "cpu",
+    overwrite: options.Overwrite = False,
 ) -> None:
     """Train a small U-Net and write model.safetensors, card.json and CARD.md."""
     from certiseg.runs.malloc import keep_freed_memory
@@ -104,7 +106,13 @@ def train(
     )
     with _progress() as progress:
         card = run_training(
-            train_set, val_set, settings, out, command, lambda steps: _report(progress, steps)
+            train_set,
+            val_set,
+            settings,
+            out,
+            command,
+            lambda steps: _report(progress, steps),
+            overwrite=overwrite,
         )
     figures = card["figures"]
     for words, values in (("clean", figures["clean"]), ("one draw of noise", figures["one_draw"])):

@@ -48,7 +48,7 @@ def read_image(path: str | Path, channels: int = 3) -> NDArray[np.float32]:
         raise InputError(
             f"{path}: expected an 8-bit {_WORDS[mode]} PNG or JPEG ({channels} channel"
             f"{'s' if channels > 1 else ''}), got {got}; "
-            f"convert it with Image.open(path).convert({mode!r}).save(...)"
+            f"{_remedy(mode, depth)}"
         )
     pixels = np.asarray(picture, dtype=np.float32) / np.float32(255)
     if channels == 1:
@@ -112,6 +112,13 @@ def _open(path: Path) -> tuple[Image.Image, int]:
             f"({len(data)} bytes); write or download it again"
         ) from None
     return picture, data[_BIT_DEPTH] if is_png else 8
+
+
+def _remedy(mode: str, depth: int) -> str:
+    if depth == 16:
+        # Pillow's convert would clip: everything above 255 becomes white.
+        return "scale it to 8 bits yourself (values / 257), or pass a float array in Python"
+    return f"convert it with Image.open(path).convert({mode!r}).save(...)"
 
 
 def _kind(mode: str, depth: int) -> str:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from certiseg.errors import InputError
@@ -66,7 +67,7 @@ def load_hf(folder: str | Path, resize: bool = False) -> HuggingFaceModel:
             trust_remote_code=False,
             output_loading_info=True,
         )
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else "an unknown failure"
         raise InputError(
             f"{path}: expected a semantic segmentation model with safetensors weights, "

@@ -58,6 +58,13 @@ class Preprocess(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         size = x.shape[-2:]
+        for statistic in (self.mean, self.std):
+            # Broadcasting would turn a grey picture into three channels without a word.
+            if statistic is not None and len(statistic) not in (1, x.shape[1]):
+                raise InputError(
+                    f"expected {len(statistic)} channels, as many as means and stds, got input of "
+                    f"shape {tuple(x.shape)}; pass a picture with these channels"
+                )
         if self.size is not None:
             x = F.interpolate(x, size=self.size, mode="bilinear", align_corners=False)
         elif self.scale is not None:

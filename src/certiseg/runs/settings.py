@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from certiseg.certify.segcertify import check_plan
+from certiseg.certify.segcertify import check_options, check_plan
 from certiseg.errors import InputError
 from certiseg.models.resolve import LoadedModel
 from certiseg.noise import Gaussian
@@ -41,7 +41,7 @@ class Settings:
 
     def check(self, components: int) -> None:
         """Raise InputError unless these settings can certify an image of so many pixels."""
-        _ = self.noise  # refuses a bad sigma
+        self.check_options()
         check_plan(
             components,
             self.num_samples,
@@ -50,7 +50,13 @@ class Settings:
             correction=self.correction,
             selection=self.selection,
         )
+
+    def check_options(self) -> None:
+        """Raise InputError for settings that are wrong whatever the image."""
+        _ = self.noise  # refuses a bad sigma
+        check_options(self.tau, self.alpha, self.correction, self.selection)
         for option, value, lowest in (
+            ("a number of samples", self.num_samples, 1),
             ("selection samples", self.selection_samples, 1),
             ("a batch size", self.batch_size, 1),
             ("a seed", self.seed, 0),

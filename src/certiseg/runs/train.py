@@ -22,6 +22,7 @@ from certiseg.models.stored import (
     load_trained,
     to_bytes,
 )
+from certiseg.runs.output import refuse_existing
 from certiseg.training.card import (
     architecture,
     card_page,
@@ -35,6 +36,8 @@ from certiseg.training.memory import hold
 from certiseg.training.settings import TrainSettings
 from certiseg.training.validate import validate
 
+PAGE_FILE = "CARD.md"
+
 
 def run_training(
     train: Samples,
@@ -43,16 +46,21 @@ def run_training(
     out: str | Path,
     command: str,
     make_report: Callable[[int], Report],
+    *,
+    overwrite: bool = False,
 ) -> dict[str, Any]:
     """Train, measure the rounded weights on val, write three files into `out`. Returns the card.
 
     command: the line that repeats the run, for the card. make_report: total steps -> Report.
-    Nothing is written before the training is over, and each file appears whole.
+    Nothing is written before the training is over, and each file appears whole. An earlier model
+    in `out` is refused unless overwrite is set.
     """
-    folder = output_folder(out)
+    folder = Path(out)
+    refuse_existing([folder / name for name in (WEIGHTS_FILE, CARD_FILE, PAGE_FILE)], overwrite)
     device = _device(settings.device)
     started = time.monotonic()
     held, checked = hold(train), hold(val)
+    output_folder(folder)
     torch.manual_seed(settings.seed)
     mean, std = held.statistics()
     plan = architecture(train.card, settings, mean, std)
@@ -80,7 +88,7 @@ def run_training(
     card["training"] = describe_training(settings, command, chosen.epoch, seconds)
     atomic_write(folder / WEIGHTS_FILE, data)
     atomic_write(folder / CARD_FILE, (json.dumps(card, indent=1) + "\n").encode())
-    atomic_write(folder / "CARD.md", card_page(card).encode())
+    atomic_write(folder / PAGE_FILE, card_page(card).encode())
     return card
 
 

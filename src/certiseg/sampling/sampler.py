@@ -13,7 +13,7 @@ from torch import Tensor
 
 from certiseg.certify.certificate import Certificate
 from certiseg.certify.joint import checked_labels
-from certiseg.certify.segcertify import certify, check_plan
+from certiseg.certify.segcertify import certify, check_options, check_plan
 from certiseg.errors import InputError
 from certiseg.models.outputs import Decision
 from certiseg.noise import Gaussian
@@ -159,7 +159,7 @@ class Smoothed:
                 selection=selection,
             )
 
-        check(1)
+        check_options(tau, alpha, correction, selection)
         num_samples = _checked_count(num_samples)
         extra = _checked_count(selection_samples) if selection == "split" else 0
         tensor, source = self._prepare(x, extra + num_samples, seed, key, 0)
