@@ -57,6 +57,9 @@ _UsageError: type[Exception] = next(
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; errors become one line on standard error."""
+    # Read when torch loads. Waiting threads otherwise spin so long that on a busy machine
+    # everything takes five times as long (measured: docs/measured.md).
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     given = sys.argv[1:] if arguments is None else list(arguments)
     try:
         code = app(args=given or ["--help"], prog_name="certiseg", standalone_mode=False)
