@@ -15,6 +15,7 @@ from certiseg.stats.pvalues import (
     checked_tau,
     dominant_tail,
     min_trials,
+    pooled_pvalues,
     stray_tail,
 )
 from certiseg.votes import ABSTAIN, VoteCounts
@@ -128,8 +129,9 @@ def _cutoff(
 ) -> int:
     """Smallest count that certifies: ``trials + 1`` when none does."""
     histogram = np.bincount(hits.ravel(), minlength=trials + 1)
-    dominant = dominant_tail(trials, tau)
-    stray = stray_tail(trials, tau) if selection == "pooled" else np.zeros_like(dominant)
+    pooled = selection == "pooled"
     if correction == "bonferroni":
-        return bonferroni_cutoff(histogram, dominant + stray, alpha)
-    return holm_cutoff(histogram, dominant, alpha, everywhere=stray)
+        table = pooled_pvalues(trials, tau) if pooled else dominant_tail(trials, tau)
+        return bonferroni_cutoff(histogram, table, alpha)
+    stray = stray_tail(trials, tau) if pooled else None
+    return holm_cutoff(histogram, dominant_tail(trials, tau), alpha, everywhere=stray)

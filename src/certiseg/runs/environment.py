@@ -19,7 +19,7 @@ def environment(command: str, device: str | None) -> dict[str, Any]:
     """Versions, machine and time as plain JSON values. command: as the user typed it."""
     machine: dict[str, Any] = {
         "system": f"{platform.system()} {platform.machine()}",
-        "processor": _processor(),
+        "processor": processor(),
         "cpus": os.cpu_count(),
         "threads": torch.get_num_threads(),
     }
@@ -35,7 +35,8 @@ def environment(command: str, device: str | None) -> dict[str, Any]:
     }
 
 
-def _processor() -> str:
+def processor() -> str:
+    """The processor's name, as far as the system tells."""
     try:
         with open("/proc/cpuinfo") as lines:
             for line in lines:

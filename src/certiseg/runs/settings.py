@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import nn
 
 from certiseg.certify.segcertify import check_options, check_plan
 from certiseg.errors import InputError
 from certiseg.models.resolve import LoadedModel
 from certiseg.noise import Gaussian
+from certiseg.runs.device import usable_device
 from certiseg.sampling.sampler import Smoothed
 
 
@@ -64,7 +64,7 @@ class Settings:
             if value is not None and value < lowest:
                 raise InputError(f"expected {option} of at least {lowest}, got {value}; raise it")
         if self.device is not None:
-            _check_device(self.device)
+            usable_device(self.device)
 
     @property
     def draws(self) -> int:
@@ -89,14 +89,3 @@ class Settings:
             "batch_size": self.batch_size,
             "seed": self.seed,
         }
-
-
-def _check_device(name: str) -> None:
-    try:
-        torch.empty(1, device=torch.device(name))
-    # A CPU build answers with AssertionError, a missing driver with RuntimeError.
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(
-            f"expected a device of this machine, got {name!r} ({reason}); leave it out or use 'cpu'"
-        ) from None

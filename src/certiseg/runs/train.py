@@ -12,7 +12,6 @@ from typing import Any
 import torch
 
 from certiseg.datasets.card import Samples
-from certiseg.errors import InputError
 from certiseg.files import atomic_write, output_folder
 from certiseg.models.stored import (
     CARD_FILE,
@@ -22,6 +21,8 @@ from certiseg.models.stored import (
     load_trained,
     to_bytes,
 )
+from certiseg.runs.device import usable_device
+from certiseg.runs.environment import processor
 from certiseg.runs.output import refuse_existing
 from certiseg.training.card import (
     architecture,
@@ -57,7 +58,7 @@ def run_training(
     """
     folder = Path(out)
     refuse_existing([folder / name for name in (WEIGHTS_FILE, CARD_FILE, PAGE_FILE)], overwrite)
-    device = _device(settings.device)
+    device = usable_device(settings.device)
     started = time.monotonic()
     held, checked = hold(train), hold(val)
     output_folder(folder)
@@ -85,7 +86,7 @@ def run_training(
     noisy = validate(stored, checked, settings.sigma, settings.seed) if settings.sigma > 0 else None
     card["figures"] = describe_figures(clean, noisy, settings.seed)
     card["data"] = describe_data(train.card, len(train), len(val))
-    card["training"] = describe_training(settings, command, chosen.epoch, seconds)
+    card["training"] = describe_training(settings, command, chosen.epoch, seconds, processor())
     atomic_write(folder / WEIGHTS_FILE, data)
     atomic_write(folder / CARD_FILE, (json.dumps(card, indent=1) + "\n").encode())
     atomic_write(folder / PAGE_FILE, card_page(card).encode())
@@ -104,15 +105,3 @@ def spell_command(options: Mapping[str, object]) -> str:
         text = f"PATH/TO/{value.resolve().name}" if isinstance(value, Path) else str(value)
         words += [name, shlex.quote(text)]
     return " ".join(words)
-
-
-def _device(name: str) -> torch.device:
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device).item()
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0].rstrip(".")
-        raise InputError(
-            f"expected a usable torch device, got {name!r} ({reason}); cpu always works"
-        ) from None
-    return device

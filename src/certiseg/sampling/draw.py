@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 
@@ -75,9 +74,3 @@ class NoiseStream:
             for future in self._ahead[2]:
                 future.cancel() or future.result()
             self._ahead = None
-
-
-def consecutive(start: int, stop: int, size: int) -> Iterator[range]:
-    """Ranges of at most ``size`` from start to stop."""
-    for first in range(start, stop, size):
-        yield range(first, min(first + size, stop))

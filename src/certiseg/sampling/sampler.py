@@ -18,7 +18,7 @@ from certiseg.errors import InputError
 from certiseg.models.outputs import Decision
 from certiseg.noise import Gaussian
 from certiseg.sampling.checks import check_evaluation_mode, check_input
-from certiseg.sampling.draw import GENERATOR, NoiseStream
+from certiseg.sampling.draw import GENERATOR, fill
 from certiseg.sampling.facts import first_parameter, known_classes, precision
 from certiseg.sampling.fingerprint import input_fingerprint, model_fingerprint
 from certiseg.sampling.forward import decisions, forward
@@ -211,9 +211,14 @@ class Smoothed:
     def _one_draw(
         self, x: Tensor | ArrayLike, seed: int | None, key: str | None, draw: int
     ) -> tuple[Tensor, NDArray[np.float32]]:
-        tensor, source = self._prepare(x, 1, seed, key, draw)
-        with NoiseStream(self.noise, tuple(tensor.shape), source.seed, source.key) as stream:
-            return tensor, stream.get(range(draw, draw + 1))
+        """The checked input on its device, and the noise (1, *shape) of one draw."""
+        ((number, _),) = _checked_draws(draw, 1)
+        address, _ = resolve_seed(seed)
+        tensor = self._on_device(x)
+        noise = np.empty((1, *tensor.shape), dtype=np.float32)
+        own = input_fingerprint(tensor) if key is None else key
+        fill(noise[0], self.noise, address, own, number)
+        return tensor, noise
 
     def _predict(self, x: Tensor, noise: NDArray[np.float32] | None) -> NDArray[np.int64]:
         decision = forward(self.model, x, noise, self._dtype(x), self.num_classes)
@@ -271,11 +276,7 @@ class Smoothed:
         first_draw: int,
     ) -> tuple[Tensor, Source]:
         """The checked input on its device, and the record of what will be drawn for it."""
-        if isinstance(first_draw, bool) or not isinstance(first_draw, (int, np.integer)):
-            raise InputError(f"expected a whole first_draw, got {first_draw!r}; draws count from 0")
-        first, last = int(first_draw), int(first_draw) + _checked_count(num_samples)
-        if first < 0 or last > 2**63:
-            raise InputError(f"expected first_draw >= 0, got {first_draw}; draws count from 0")
+        draws = _checked_draws(first_draw, num_samples)
         number, origin = resolve_seed(seed)
         tensor = self._on_device(x)
         print_of_input = input_fingerprint(tensor)
@@ -285,7 +286,7 @@ class Smoothed:
             seed=number,
             seed_origin=origin,
             key=print_of_input if key is None else key,
-            draws=((first, last),),
+            draws=draws,
             model=model,
             model_name=name,
             input=print_of_input,
@@ -315,6 +316,16 @@ class Smoothed:
     def _dtype(self, x: Tensor) -> torch.dtype:
         parameter = first_parameter(self.model)
         return x.dtype if parameter is None else parameter.dtype
+
+
+def _checked_draws(first_draw: int, num_samples: int) -> tuple[tuple[int, int]]:
+    """The half-open range of draws, as a source records it."""
+    if isinstance(first_draw, bool) or not isinstance(first_draw, (int, np.integer)):
+        raise InputError(f"expected a whole first_draw, got {first_draw!r}; draws count from 0")
+    first, last = int(first_draw), int(first_draw) + _checked_count(num_samples)
+    if first < 0 or last > 2**63:
+        raise InputError(f"expected first_draw >= 0, got {first_draw}; draws count from 0")
+    return ((first, last),)
 
 
 def _checked_count(value: int) -> int:

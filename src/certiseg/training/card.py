@@ -6,7 +6,6 @@ import hashlib
 import os
 import platform
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -40,7 +39,9 @@ def describe_data(card: Card, train: int, val: int) -> dict[str, Any]:
     }
 
 
-def describe_training(settings: TrainSettings, command: str, epoch: int, seconds: float) -> dict:
+def describe_training(
+    settings: TrainSettings, command: str, epoch: int, seconds: float, processor: str
+) -> dict:
     return {
         "command": command,
         **{k: v for k, v in asdict(settings).items() if k not in ("widths", "blocks")},
@@ -49,7 +50,7 @@ def describe_training(settings: TrainSettings, command: str, epoch: int, seconds
         "certiseg": __version__,
         "torch": torch.__version__,
         "machine": {
-            "cpu": _cpu_name(),
+            "cpu": processor,
             "cores": os.cpu_count(),
             "threads": torch.get_num_threads(),
             "python": platform.python_version(),
@@ -115,13 +116,3 @@ std {plan["std"]}.
 {run["command"]}
 ```
 """
-
-
-def _cpu_name() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
