@@ -11,11 +11,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from certiseg.errors import InputError
 from certiseg.noise import Gaussian, noise_from_record, noise_record
+from certiseg.stats.pvalues import MOST_TRIALS
 
 ABSTAIN = -1
 ORIGINS = ("entropy", "caller")
-MOST_TRIALS = 10_000_000
-"""Tables over the count of hits have one entry a draw; more draws than this serve no one."""
 
 
 @dataclass(frozen=True)
@@ -182,9 +181,15 @@ class VoteCounts:
         source = None
         if self.source is not None and other.source is not None:
             source = self.source.joined(other.source)
-        trials = self.trials + other.trials
+        trials = _checked_trials(self.trials + other.trials)
+        # Any type will do on the way in: the sums fit into the type chosen for them.
         dtype = counts_dtype(trials)
-        return VoteCounts(self.counts.astype(dtype) + other.counts.astype(dtype), trials, source)
+        counts = np.add(self.counts, other.counts, dtype=dtype, casting="unsafe")
+        # Sums of valid votes are valid; checking them again would cost more than making them.
+        total = object.__new__(VoteCounts)
+        for name, value in (("counts", counts), ("trials", trials), ("source", source)):
+            object.__setattr__(total, name, value)
+        return total
 
 
 def _checked_trials(trials: object) -> int:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from certiseg.stats import bonferroni, bonferroni_cutoff, holm, holm_cutoff
+from certiseg.stats import bonferroni, bonferroni_cutoff, holm, step_down_cutoff
 
 
 def test_holm_by_hand():
@@ -40,7 +40,9 @@ def test_histogram_equals_pvalues(case, alpha):
     """The cutoff rejects what sorting all p-values rejects, ties included."""
     hits, table = case
     histogram = np.bincount(hits, minlength=len(table))
-    assert np.array_equal(hits >= holm_cutoff(histogram, table, alpha), holm(table[hits], alpha))
+    assert np.array_equal(
+        hits >= step_down_cutoff(histogram, table, alpha), holm(table[hits], alpha)
+    )
     assert np.array_equal(
         hits >= bonferroni_cutoff(histogram, table, alpha), bonferroni(table[hits], alpha)
     )
@@ -65,14 +67,14 @@ def test_cutoff_with_wrong_labels_everywhere(case, alpha, seed):
             break
         certified |= hits == k
     histogram = np.bincount(hits, minlength=len(table))
-    cutoff = holm_cutoff(histogram, table, alpha, everywhere=everywhere)
+    cutoff = step_down_cutoff(histogram, table, alpha, everywhere=everywhere)
     assert np.array_equal(hits >= cutoff, certified)
 
 
 def test_nan_certifies_nothing():
-    assert holm_cutoff([0, 0, 5], [np.nan, np.nan, np.nan], 0.05) == 3
+    assert step_down_cutoff([0, 0, 5], [np.nan, np.nan, np.nan], 0.05) == 3
 
 
-@pytest.mark.parametrize("cutoff", [bonferroni_cutoff, holm_cutoff])
+@pytest.mark.parametrize("cutoff", [bonferroni_cutoff, step_down_cutoff])
 def test_nothing_rejected(cutoff):
     assert cutoff([5, 0, 0], [1.0, 1.0, 0.9], 0.05) == 3

@@ -71,6 +71,8 @@ def test_n_min_of_extreme_levels():
     assert min_trials(2_000_000, 0.999999, 1e-3) == pytest.approx(21.4e6, rel=0.01)
     with pytest.raises(InputError, match="alpha / components"):
         min_trials(10, 0.75, 1e-300)
+    with pytest.raises(InputError, match=r"1e\+10 draws"):
+        min_trials(10, 1 - 1e-12, 1e-3)
 
 
 def test_n_min_checks_its_level():

@@ -5,7 +5,7 @@ from certiseg.stats.multiple_testing import (
     bonferroni,
     bonferroni_cutoff,
     holm,
-    holm_cutoff,
+    step_down_cutoff,
 )
 from certiseg.stats.normal import quantile_down
 
@@ -13,8 +13,8 @@ __all__ = [
     "bonferroni",
     "bonferroni_cutoff",
     "holm",
-    "holm_cutoff",
     "lower_bound",
     "quantile_down",
+    "step_down_cutoff",
     "upper_tail",
 ]

@@ -44,27 +44,39 @@ def bonferroni_cutoff(histogram: ArrayLike, pvalues: ArrayLike, alpha: float) ->
     return len(p) - int(passed.sum())
 
 
-def holm_cutoff(
-    histogram: ArrayLike, pvalues: ArrayLike, alpha: float, *, everywhere: ArrayLike | None = None
+def step_down_cutoff(
+    histogram: ArrayLike,
+    pvalues: ArrayLike,
+    alpha: float,
+    *,
+    everywhere: ArrayLike | None = None,
+    budget: int = 1,
+    certified: int = 0,
 ) -> int:
-    """Holm's cutoff from a histogram of counts; n + 1 when nothing is rejected.
+    """Step-down cutoff from a histogram of counts; n + 1 when nothing is rejected.
 
-    Counts are visited from n down. With r components rejected so far, count k joins them when
+    Guarantee: P(at least ``budget`` false rejections) <= alpha under any dependence; budget = 1 is
+    Holm's test, a larger one that of Lehmann and Romano. Counts are visited from n down. With r
+    components rejected so far, count k joins them when
 
-        (N - r) * pvalues[k] + N * everywhere[k] <= alpha.
+        (N - m) * pvalues[k] + N * everywhere[k] <= budget * alpha,   m = max(r - budget + 1, 0).
 
-    With ``everywhere`` = 0 this is Holm's test. A component whose null hypothesis is *false* can
-    still be given a wrong label when the label is chosen by the same draws; ``everywhere[k]``
-    bounds the chance of that, and its multiplicity N never shrinks (theory T4, proof there).
-    histogram: ints (n + 1,). pvalues, everywhere: float64 (n + 1,), by count.
+    A component whose null hypothesis is *false* can still be given a wrong label when the label is
+    chosen by the same draws; ``everywhere[k]`` bounds the chance of that (default 0, for
+    candidates fixed beforehand), and its multiplicity N never shrinks (theory T4, T5).
+    histogram: ints (n + 1,), components that are still open. pvalues, everywhere: float64
+    (n + 1,), by count. certified: components rejected at earlier looks (theory T7); N counts them.
+    Source: Holm 1979; Lehmann & Romano 2005; theory T4, T5, T7.
     """
     hist = np.asarray(histogram)
     p = np.asarray(pvalues, dtype=np.float64)
     extra = np.zeros_like(p) if everywhere is None else np.asarray(everywhere, dtype=np.float64)
-    total, rejected, cutoff = int(hist.sum()), 0, len(p)
+    rejected, cutoff = certified, len(p)
+    total = int(hist.sum()) + certified
     for count in range(len(p) - 1, -1, -1):
+        shrunk = total - max(rejected - budget + 1, 0)
         # Written so that a NaN stops it too.
-        if rejected == total or not ((total - rejected) * p[count] + total * extra[count] <= alpha):
+        if rejected == total or not (shrunk * p[count] + total * extra[count] <= budget * alpha):
             break
         rejected += int(hist[count])
         cutoff = count

@@ -15,6 +15,11 @@ from numpy.typing import NDArray
 from certiseg.errors import InputError
 from certiseg.stats.binomial import upper_tail
 
+MOST_TRIALS = 10_000_000
+"""Tables over the count of hits have one entry a draw; more draws than this serve no one."""
+
+# Beyond this the outward margin of the tails makes the search below long.
+_LARGEST_N_MIN = 10**10
 # Tails below 1e-250 are bounds rather than values (stats/binomial.py).
 _SMALLEST_LEVEL = 1e-240
 
@@ -72,11 +77,13 @@ def pooled_pvalues(trials: int, tau: float) -> NDArray[np.float64]:
     return np.minimum(dominant_tail(trials, tau) + stray_tail(trials, tau), 1.0)
 
 
-def min_trials(components: int, tau: float, alpha: float, *, selection: str = "pooled") -> int:
+def min_trials(
+    components: int, tau: float, alpha: float, *, selection: str = "pooled", budget: int = 1
+) -> int:
     """Smallest n at which a unanimous component can be certified at all (theory T7).
 
-    ``tau^n + (1 - tau)^n <= alpha / N`` pooled, ``tau^n <= alpha / N`` split; Bonferroni and Holm
-    have the same n_min, since Holm's first step is Bonferroni's.
+    ``tau^n + (1 - tau)^n <= k alpha / N`` pooled, ``tau^n <= k alpha / N`` split, k the budget;
+    single-step and step-down tests have the same n_min, since their first step is the same.
     """
     tau, alpha = checked_tau(tau), checked_alpha(alpha)
     if alpha / components < _SMALLEST_LEVEL:
@@ -89,9 +96,14 @@ def min_trials(components: int, tau: float, alpha: float, *, selection: str = "p
         unanimous = float(upper_tail(trials, trials, tau))
         if selection == "pooled":
             unanimous += float(upper_tail(trials, trials, 1.0 - tau))
-        return components * unanimous <= alpha
+        return components * unanimous <= budget * alpha
 
-    estimate = math.log(alpha / components) / math.log(tau)
+    estimate = math.log(budget * alpha / components) / math.log(tau)
+    if estimate > _LARGEST_N_MIN:
+        raise InputError(
+            f"expected a tau that {_LARGEST_N_MIN:.0e} draws could reach, got {tau!r} for "
+            f"{components} components at alpha = {alpha:g}; choose a smaller one"
+        )
     trials = max(1, math.floor(estimate * (1.0 - 1e-12)) - 1)
     while not passes(trials):
         trials += 1
