@@ -1,0 +1,6 @@
+"""Classes in a tree, and the files that hold such trees. No torch."""
+
+from certiseg.hierarchies.files import load_hierarchy, shipped_hierarchies
+from certiseg.hierarchies.hierarchy import ROOT, Hierarchy
+
+__all__ = ["ROOT", "Hierarchy", "load_hierarchy", "shipped_hierarchies"]

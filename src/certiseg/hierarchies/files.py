@@ -1,0 +1,176 @@
+"""Hierarchies as small JSON or YAML files: the shipped ones by name, others by path.
+
+A file holds a name, the classes in label order, and the tree without its root:
+
+    name: street
+    classes: [road, sidewalk, sky, car, bus]
+    tree:
+      - sky
+      - flat: [road, sidewalk]
+      - vehicle: [car, bus]
+
+Below a node stands a list of class names and further nodes, or a mapping of nodes alone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from certiseg.errors import InputError
+from certiseg.hierarchies.hierarchy import ROOT, Hierarchy
+
+SUFFIXES = (".json", ".yaml", ".yml")
+_FOLDER = Path(__file__).parent
+_LARGEST = 256 * 1024
+_KEYS = {"name", "classes", "tree"}
+
+
+def shipped_hierarchies() -> list[str]:
+    """Names of the hierarchies in this installation, sorted."""
+    return sorted(path.stem for path in _FOLDER.glob("*.json"))
+
+
+def load_hierarchy(spec: str | Path) -> Hierarchy:
+    """A shipped hierarchy by its name, or the one in a .json, .yaml or .yml file.
+
+    Raises InputError, one line that starts with the file, for a file that cannot be read, is no
+    JSON or YAML of the form above, or holds no tree whose leaves are exactly its classes.
+    """
+    path = Path(spec)
+    if path.suffix.lower() not in SUFFIXES:
+        if str(spec) not in shipped_hierarchies():
+            raise InputError(
+                f"expected a hierarchy among {', '.join(shipped_hierarchies())}, or a file "
+                f"{', '.join(SUFFIXES)}, got {str(spec)!r}; write one of these names, or a path"
+            )
+        path = _FOLDER / f"{spec}.json"
+    try:
+        return _build(_parsed(path))
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def _parsed(path: Path) -> object:
+    """The plain values in a file."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(_LARGEST + 1)
+        if len(content) > _LARGEST:
+            raise ValueError(f"more than {_LARGEST // 1024} KiB")
+        text = content.decode("utf-8")
+        if path.suffix.lower() == ".json":
+            return json.loads(text, object_pairs_hook=_mapping)
+        return yaml.load(text, Loader=_PlainLoader)
+    except OSError as error:
+        reason = error.strerror or "an unreadable file"
+    except RecursionError:
+        reason = "nodes nested too deeply"
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        reason = f"{error.problem}" + (f" in line {mark.line + 1}" if mark else "")
+    except (ValueError, yaml.YAMLError) as error:
+        reason = str(error).splitlines()[0]
+    raise InputError(
+        f"expected a small JSON or YAML file with {', '.join(sorted(_KEYS))}, got {reason}; "
+        "see the files shipped in certiseg/hierarchies"
+    )
+
+
+def _mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    _check_keys([key for key, _ in pairs])
+    return dict(pairs)
+
+
+def _check_keys(keys: list[str]) -> None:
+    """Of two equal keys a parser keeps the last, and the nodes below the first would vanish."""
+    twice = [key for key, times in Counter(keys).items() if times > 1]
+    if twice:
+        raise ValueError(f"the key {twice[0]!r} twice in one mapping")
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """Safe YAML without aliases, with which a few lines could unfold to gigabytes."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise ValueError("an alias (*); write the names out")
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        _check_keys([key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)])
+        return super().construct_mapping(node, deep)
+
+
+def _build(content: object) -> Hierarchy:
+    if not isinstance(content, dict) or set(content) != _KEYS:
+        got = sorted(map(str, content)) if isinstance(content, dict) else type(content).__name__
+        raise InputError(
+            f"expected a mapping with {', '.join(sorted(_KEYS))}, got {got}; "
+            "see the files shipped in certiseg/hierarchies"
+        )
+    classes = content["classes"]
+    if not isinstance(classes, list) or not all(isinstance(label, str) for label in classes):
+        raise InputError(
+            f"expected classes as a list of names in label order, got {classes!r:.80}; "
+            "put a name that is a number or a yes in quotation marks"
+        )
+    labels = {label: number for number, label in enumerate(classes)}
+    above: dict[str, int] = {}
+    nodes: list[str] = []
+    parents: list[int] = []
+    # Grows while it is read: coarse nodes come first, and no depth of nesting is too much.
+    queue = [("the top of the tree", ROOT, content["tree"])]
+    for where, parent, children in queue:
+        for name, inside in _children(where, children):
+            if inside is not None:
+                nodes.append(name)
+                parents.append(parent)
+                queue.append((repr(name), len(classes) + len(nodes) - 1, inside))
+            elif name not in labels:
+                raise InputError(
+                    f"expected the names of classes in {where}, got {name!r}; "
+                    "add it to the classes, or give it children"
+                )
+            elif name in above:
+                raise InputError(
+                    f"expected every class once in the tree, got {name!r} twice, "
+                    f"now in {where}; keep it in one place"
+                )
+            else:
+                above[name] = parent
+    missing = [label for label in classes if label not in above]
+    if missing:
+        raise InputError(
+            f"expected every class in the tree, got none of {', '.join(map(repr, missing[:3]))}"
+            f"{', ...' if len(missing) > 3 else ''}; a class under no node stands at the top"
+        )
+    below_top = (*(above[label] for label in classes), *parents)
+    return Hierarchy(content["name"], tuple(classes), tuple(nodes), below_top)
+
+
+def _children(where: str, children: object) -> Iterator[tuple[str, object | None]]:
+    """(name, what stands below it) of each child; nothing stands below a class."""
+    items = children if isinstance(children, list) else [children]
+    if not children or isinstance(children, str):
+        raise InputError(
+            f"expected classes or nodes in {where}, got {children!r}; "
+            "write [name, ...] below a node, and a class without anything below it in a list"
+        )
+    for item in items:
+        if isinstance(item, str):
+            yield item, None
+            continue
+        if not isinstance(item, dict) or not all(isinstance(key, str) for key in item):
+            raise InputError(
+                f"expected class names or nodes with names of text in {where}, got {item!r:.80}; "
+                "put a name that is a number or a yes in quotation marks"
+            )
+        for name, inside in item.items():
+            # None here is a node without children, not a class.
+            yield name, [] if inside is None else inside

@@ -1,0 +1,183 @@
+"""Hierarchy: classes in a tree, whose nodes may be certified where no class can be (theory T8)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from certiseg.errors import InputError
+
+ROOT = -1
+"""Id of the root. As a label it says nothing about a component, like an abstention (also -1)."""
+
+MOST_NODES = 10_000
+"""More classes and nodes than this serve no one, and a file could ask for any number."""
+
+
+@dataclass(frozen=True)
+class Hierarchy:
+    """A tree over the classes. Ids: classes 0..C-1 in label order, then inner nodes from C on.
+
+    name: of the hierarchy. classes: names of the leaves in label order. nodes: names of the inner
+    nodes without the root. parents: parent id of each of the C + len(nodes) ids; ROOT at the top.
+    Raises InputError unless this is a tree whose leaves are exactly the classes, every name is
+    there once, and every inner node and the root have at least two children: a node with one
+    child, or over all classes, would say nothing that another node does not say.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    nodes: tuple[str, ...]
+    parents: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        for field in ("classes", "nodes", "parents"):
+            object.__setattr__(self, field, tuple(getattr(self, field)))
+        _check_names(self.name, self.names)
+        self._check_parents()
+        self._check_children()
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.classes)
+
+    @property
+    def num_nodes(self) -> int:
+        """Classes and inner nodes, without the root."""
+        return len(self.classes) + len(self.nodes)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names by id."""
+        return self.classes + self.nodes
+
+    @property
+    def depth(self) -> int:
+        """Steps from the root to the class farthest from it; 1 for a flat list of classes."""
+        return int(self._heights[ROOT])
+
+    def leaves(self) -> NDArray[np.bool_]:
+        """bool (num_nodes, C): whether a node contains a class; a class contains itself."""
+        table = np.zeros((self.num_nodes, self.num_classes), dtype=bool)
+        for label in range(self.num_classes):
+            node = label
+            while node != ROOT:
+                table[node, label] = True
+                node = self.parents[node]
+        return table
+
+    def levels(self) -> NDArray[np.int32]:
+        """Node ids (depth + 1, C): what each class is called at each level of AdaptiveCertify.
+
+        Level 0 holds the classes, level ``depth`` the root. The height of a node is its distance
+        from the farthest class below it. At level l a class is called by its highest ancestor of
+        height at most l (or by itself): each level partitions the classes, coarser and coarser.
+        Source: Anani et al. 2024, who give each node its level by hand. Where such a node is
+        missing above a class they go back to the class, here the node below it stays.
+        """
+        table = np.empty((self.depth + 1, self.num_classes), dtype=np.int32)
+        for label in range(self.num_classes):
+            node = label
+            for level in range(self.depth + 1):
+                while node != ROOT and self._heights[self.parents[node]] <= level:
+                    node = self.parents[node]
+                table[level, label] = node
+        return table
+
+    def record(self) -> dict[str, Any]:
+        """The hierarchy as plain JSON values."""
+        return {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(self).items()}
+
+    @staticmethod
+    def from_record(record: Mapping[str, Any]) -> Hierarchy:
+        """Inverse of record. Raises InputError for missing or unknown fields, and as Hierarchy."""
+        names = {f.name for f in fields(Hierarchy)}
+        if not isinstance(record, Mapping) or set(record) != names:
+            raise InputError(
+                f"expected a hierarchy with {sorted(names)}, got {sorted(map(str, record))}; "
+                "the file is damaged or of another version"
+            )
+        for name in names - {"name"}:
+            if not isinstance(record[name], list):
+                raise InputError(f"expected a list as {name} of a hierarchy, got {record[name]!r}")
+        return Hierarchy(**record)
+
+    @cached_property
+    def _heights(self) -> NDArray[np.int64]:
+        """Distance of each id from the farthest class below it. ROOT = -1 is the last entry."""
+        heights = np.zeros(self.num_nodes + 1, dtype=np.int64)
+        for label in range(self.num_classes):
+            node, height = label, 0
+            while node != ROOT:
+                node, height = self.parents[node], height + 1
+                heights[node] = max(heights[node], height)
+        return heights
+
+    def _check_parents(self) -> None:
+        """Every parent is the root or an inner node, and no path runs in a circle."""
+        if len(self.parents) != self.num_nodes:
+            raise InputError(
+                f"expected a parent for each of {self.num_nodes} classes and nodes, got "
+                f"{len(self.parents)}; the root's id is {ROOT}"
+            )
+        for name, parent in zip(self.names, self.parents, strict=True):
+            whole = isinstance(parent, int) and not isinstance(parent, bool)
+            if not whole or not (parent == ROOT or self.num_classes <= parent < self.num_nodes):
+                raise InputError(
+                    f"expected the root ({ROOT}) or an inner node as the parent of {name!r}, got "
+                    f"{parent!r}; inner nodes have the ids {self.num_classes} to "
+                    f"{self.num_nodes - 1}"
+                )
+        rooted = {ROOT}
+        for node in range(self.num_nodes):
+            path: list[int] = []
+            while node not in rooted and len(path) <= self.num_nodes:
+                path.append(node)
+                node = self.parents[node]
+            if node not in rooted:
+                raise InputError(
+                    f"expected a tree, got a circle through {self.names[node]!r}; "
+                    "every node must lead up to the root"
+                )
+            rooted.update(path)
+
+    def _check_children(self) -> None:
+        children = Counter(self.parents)
+        for node in range(self.num_classes, self.num_nodes):
+            if children[node] < 2:
+                raise InputError(
+                    f"expected at least two children of every node, got {children[node]} of "
+                    f"{self.names[node]!r}; leave it out, or join it with its child"
+                )
+        if children[ROOT] < 2 and self.nodes:
+            raise InputError(
+                f"expected at least two nodes at the top, got {self.nodes[0]!r} over all classes; "
+                "the root is there without being named, leave that node out"
+            )
+
+
+def _check_names(name: object, names: tuple[object, ...]) -> None:
+    if len(names) > MOST_NODES:
+        raise InputError(
+            f"expected at most {MOST_NODES} classes and nodes, got {len(names)}; "
+            "a hierarchy is a few dozen names"
+        )
+    if not names:
+        raise InputError("expected at least one class, got none; list the classes in label order")
+    for text in (name, *names):
+        if not isinstance(text, str) or not text.strip() or not text.isprintable():
+            raise InputError(
+                f"expected names of one line of text, got {text!r}; put it in quotation marks"
+            )
+    twice = [text for text, times in Counter(names).items() if times > 1]
+    if twice:
+        raise InputError(
+            f"expected every name of a class or node once, got {twice[0]!r} more than once; "
+            "rename one of them"
+        )
