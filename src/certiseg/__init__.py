@@ -17,15 +17,24 @@ del certify  # noqa: F821
 del _room
 
 if TYPE_CHECKING:
+    from certiseg.certify.adaptive import adaptive
     from certiseg.certify.certificate import Certificate
     from certiseg.certify.classify import classify
+    from certiseg.certify.hierarchical import hierarchical
     from certiseg.certify.individual import individual
     from certiseg.certify.joint import joint
+    from certiseg.certify.percentile import percentile
     from certiseg.certify.predict import predict
+    from certiseg.certify.radius_map import radius_map
     from certiseg.certify.segcertify import certify
+    from certiseg.certify.sequential import sequential
     from certiseg.certify.verify import verify
     from certiseg.errors import ClaimError, InputError
+    from certiseg.hierarchies.files import load_hierarchy
+    from certiseg.hierarchies.hierarchy import Hierarchy
     from certiseg.metrics.confusion import Confusion
+    from certiseg.metrics.curve import RadiusCurve
+    from certiseg.metrics.information_gain import InformationGain
     from certiseg.noise import Gaussian
     from certiseg.sampling.sampler import Smoothed
     from certiseg.votes import ABSTAIN, VoteCounts
@@ -36,14 +45,23 @@ _HOME = {
     "ClaimError": "certiseg.errors",
     "Confusion": "certiseg.metrics.confusion",
     "Gaussian": "certiseg.noise",
+    "Hierarchy": "certiseg.hierarchies.hierarchy",
+    "InformationGain": "certiseg.metrics.information_gain",
     "InputError": "certiseg.errors",
+    "RadiusCurve": "certiseg.metrics.curve",
     "Smoothed": "certiseg.sampling.sampler",
     "VoteCounts": "certiseg.votes",
+    "adaptive": "certiseg.certify.adaptive",
     "certify": "certiseg.certify.segcertify",
     "classify": "certiseg.certify.classify",
+    "hierarchical": "certiseg.certify.hierarchical",
     "individual": "certiseg.certify.individual",
     "joint": "certiseg.certify.joint",
+    "load_hierarchy": "certiseg.hierarchies.files",
+    "percentile": "certiseg.certify.percentile",
     "predict": "certiseg.certify.predict",
+    "radius_map": "certiseg.certify.radius_map",
+    "sequential": "certiseg.certify.sequential",
     "verify": "certiseg.certify.verify",
 }
 
@@ -53,15 +71,24 @@ __all__ = [
     "ClaimError",
     "Confusion",
     "Gaussian",
+    "Hierarchy",
+    "InformationGain",
     "InputError",
+    "RadiusCurve",
     "Smoothed",
     "VoteCounts",
     "__version__",
+    "adaptive",
     "certify",
     "classify",
+    "hierarchical",
     "individual",
     "joint",
+    "load_hierarchy",
+    "percentile",
     "predict",
+    "radius_map",
+    "sequential",
     "verify",
 ]
 

@@ -9,17 +9,9 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 import certiseg as cs
+from some_votes import random_votes, some_votes
 
 NOISE = cs.Gaussian(0.25)
-
-
-def _votes(rng: np.random.Generator, shape: tuple[int, ...], classes: int, trials: int):
-    """Votes of components from clear to hopeless."""
-    sharpness = rng.uniform(0.3, 1.0, size=shape)
-    rest = rng.dirichlet(np.ones(classes - 1), size=shape) * (1 - sharpness)[..., None]
-    p = np.concatenate([sharpness[..., None], rest], axis=-1)
-    p = rng.permuted(p, axis=-1)
-    return cs.VoteCounts(rng.multinomial(trials, p / p.sum(-1, keepdims=True)), trials)
 
 
 def _plain_segcertify(selection, votes, tau, alpha, correction):
@@ -44,7 +36,7 @@ def _plain_segcertify(selection, votes, tau, alpha, correction):
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_split_equals_the_plain_implementation(seed, tau, correction):
     rng = np.random.default_rng(seed)
-    selection, votes = (_votes(rng, (12, 15), 4, n) for n in (10, 300))
+    selection, votes = (some_votes(rng, (12, 15), 4, n) for n in (10, 300))
     # Both stages of one experiment: the same components, the candidates may differ.
     rng = np.random.default_rng(seed)
     cert = cs.certify(
@@ -58,14 +50,7 @@ def test_split_equals_the_plain_implementation(seed, tau, correction):
     assert np.array_equal(cert.labels, _plain_segcertify(selection, votes, tau, 0.05, correction))
 
 
-@st.composite
-def _random_votes(draw):
-    rng = np.random.default_rng(draw(st.integers(0, 10**6)))
-    trials = draw(st.integers(40, 120))
-    return _votes(rng, (draw(st.integers(1, 60)),), draw(st.integers(2, 6)), trials)
-
-
-@given(_random_votes(), st.sampled_from([0.5, 0.6, 0.75, 0.85]))
+@given(random_votes(), st.sampled_from([0.5, 0.6, 0.75, 0.85]))
 def test_holm_certifies_a_superset_of_bonferroni(votes, tau):
     options = {"noise": NOISE, "tau": tau, "alpha": 0.01}
     holm = cs.certify(votes, correction="holm", **options)
@@ -74,7 +59,7 @@ def test_holm_certifies_a_superset_of_bonferroni(votes, tau):
     assert np.array_equal(holm.labels[bonferroni.certified], votes.mode()[bonferroni.certified])
 
 
-@given(_random_votes())
+@given(random_votes())
 def test_labels_permuted_in_labels_permuted_out(votes):
     order = np.random.default_rng(0).permutation(votes.num_classes)
     moved = cs.VoteCounts(votes.counts[..., order], votes.trials)
@@ -83,7 +68,7 @@ def test_labels_permuted_in_labels_permuted_out(votes):
     assert np.array_equal(a, np.where(b < 0, b, order[b]))
 
 
-@given(_random_votes())
+@given(random_votes())
 def test_components_permuted_in_components_permuted_out(votes):
     order = np.random.default_rng(0).permutation(votes.num_components)
     moved = cs.VoteCounts(votes.counts[order], votes.trials)
@@ -91,7 +76,7 @@ def test_components_permuted_in_components_permuted_out(votes):
     assert np.array_equal(a[order], cs.certify(moved, noise=NOISE, alpha=0.01).labels)
 
 
-@given(_random_votes())
+@given(random_votes())
 def test_certified_means_hits_at_the_cutoff(votes):
     cert = cs.certify(votes, noise=NOISE, alpha=0.01)
     hits = votes.counts.max(-1)
@@ -119,7 +104,10 @@ GOOD = cs.VoteCounts(np.full((3, 1), 100), 100)
         ({"tau": 1.0}, r"tau in \[1/2, 1\), got 1"),
         ({"alpha": 0.0}, r"alpha in \(0, 1\), got 0"),
         ({"alpha": 1.0}, r"alpha in \(0, 1\), got 1"),
-        ({"correction": "none"}, "correction holm or bonferroni, got 'none'"),
+        (
+            {"correction": "none"},
+            "correction holm, bonferroni, k-fwer or k-fwer-single, got 'none'",
+        ),
         ({"selection": "split"}, "selection_votes"),
         ({"selection": "pooled", "selection_votes": GOOD}, "selection_votes"),
         ({"selection": "best"}, "selection"),

@@ -5,42 +5,57 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from certiseg._version import __version__
+from certiseg.certify.grid import upsample_nearest
+from certiseg.errors import InputError
 from certiseg.noise import Gaussian
 from certiseg.votes import ABSTAIN, VoteCounts
+
+if TYPE_CHECKING:
+    from certiseg.certify.looks import Looks
+    from certiseg.hierarchies.hierarchy import Hierarchy
 
 
 @dataclass(frozen=True, eq=False)
 class Certificate:
     """What is certified about one input, with the evidence.
 
-    labels: int16 or wider, shape of the components, ABSTAIN (-1) where nothing is certified.
+    labels: int16 or wider, shape of the components, ABSTAIN (-1) where nothing is certified; with
+    a hierarchy, ids of its nodes (classes first).
     radius: the l2 radius at which every certified label holds, 0.0 when nothing is certified by a
-    method that then has no radius.
+    method that then has no radius; of a radius map, float64 of the shape of labels, 0.0 where it
+    abstains.
     votes: the draws that were tested. selection_votes: the draws that chose the candidates, for
     two-stage methods (theory T2), else None. candidates: labels chosen from outside the votes
     (JointClass), else None.
-    noise, alpha (per input), tau (None for methods that fix no threshold), correction, selection:
-    the parameters, all fixed before sampling. cutoff: smallest count that certifies, where the
-    method has one. method: the function that made it. version: of certiseg.
+    noise, alpha (per input), tau (None for methods that fix no threshold), correction, budget (k
+    of T5, None for none), selection: the parameters, all fixed before sampling. cutoff: smallest
+    count that certifies, where the method has one. looks: of a sequential method (T7), when it
+    looked, at which shares of alpha, and what it saw. hierarchy: of T8. levels: of AdaptiveCertify,
+    the level chosen for each component. method: the function that made it. version: of certiseg.
     """
 
     method: str
     labels: NDArray[np.signedinteger]
-    radius: float
+    radius: float | NDArray[np.float64]
     votes: VoteCounts
     noise: Gaussian
     alpha: float
     tau: float | None = None
     correction: str | None = None
+    budget: int | None = None
     selection: str = "pooled"
     selection_votes: VoteCounts | None = None
     candidates: NDArray[np.signedinteger] | None = None
     cutoff: int | None = None
+    looks: Looks | None = None
+    hierarchy: Hierarchy | None = None
+    levels: NDArray[np.integer] | None = None
     version: str = __version__
 
     @cached_property
@@ -52,6 +67,32 @@ class Certificate:
     def abstention(self) -> float:
         """Share of all components without a certified label."""
         return 1.0 - float(self.certified.mean())
+
+    def at(self, radius: float) -> NDArray[np.signedinteger]:
+        """The labels that hold under every perturbation of norm < radius; ABSTAIN elsewhere.
+
+        On a radius map the radius may be chosen after looking at the map (theory T6).
+        """
+        if not radius >= 0:
+            raise InputError(f"expected a radius >= 0, got {radius!r}; it is in units of the input")
+        held = self.certified & (np.asarray(self.radius) >= radius)
+        return np.where(held, self.labels, np.asarray(ABSTAIN, dtype=self.labels.dtype))
+
+    def full_size(self) -> NDArray[np.signedinteger]:
+        """Labels (H, W) at the input's size, by nearest neighbour (theory T14).
+
+        They are the labels themselves where the model decides pixel by pixel, or where the
+        votes do not record the input's shape.
+        """
+        source = self.votes.source
+        if source is None or self.labels.ndim != 2 or len(source.input_shape) != 3:
+            return self.labels
+        return upsample_nearest(self.labels, source.input_shape[1:])
+
+    @property
+    def allowed_errors(self) -> int:
+        """k - 1: how many certified labels may be wrong although the claim holds (theory T5)."""
+        return 0 if self.budget is None else self.budget - 1
 
     def statement(self) -> str:
         """The claim in one English sentence, with every assumption it rests on."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from decimal import ROUND_DOWN, Decimal
 
+import numpy as np
+
 from certiseg.certify.certificate import Certificate
+from certiseg.certify.looks import Looks
 from certiseg.votes import Source
 
 
 def statement(certificate: Certificate) -> str:
-    """One sentence a reader can hold the certificate to (theory T1 to T4, T12, T15)."""
+    """One sentence a reader can hold the certificate to (theory T1 to T8, T12, T14, T15)."""
     confidence = 100 * (1 - Decimal(repr(certificate.alpha)))
     text = (
         f"With confidence {confidence.normalize():f}% over the sampling noise "
@@ -30,19 +33,49 @@ def _percent(part: int, whole: int) -> str:
 def _claim(certificate: Certificate) -> str:
     held, total = int(certificate.certified.sum()), certificate.labels.size
     if held == 0:
-        return f"nothing is claimed: all {total} components abstain"
-    where = (
-        f"under every perturbation of the input of {certificate.noise.norm} norm below "
-        f"{_floor(certificate.radius)}"
-        if certificate.radius > 0
-        else "at the input itself (radius 0)"
-    )
+        return f"nothing is claimed: all {total} {_components(certificate)} abstain"
+    where = _where(certificate)
     rest = f"; the certificate abstains on the other {total - held}" if held < total else ""
     if certificate.method == "joint":
         return f"the whole label map of {total} components is the smoothed model's {where}"
+    share = f"({_percent(held, total)} of {total} {_components(certificate)})"
+    spared = min(certificate.allowed_errors, held)
+    if spared:
+        each, them = f"all but at most {spared} of", "all of the others at once"
+    else:
+        each, them = "each of", "all of them at once"
+    hierarchy = certificate.hierarchy
+    if hierarchy is None:
+        what = f"the {held} labels given {share} {'are' if spared else 'is'} the majority label"
+        return f"{each} {what} of the smoothed model {where}, {them}{rest}"
+    classes = int((certificate.labels[certificate.certified] < hierarchy.num_classes).sum())
     return (
-        f"each of the {held} labels given ({_percent(held, total)} of {total} components) is the "
-        f"majority label of the smoothed model {where}, all of them at once{rest}"
+        f"{each} the {held} nodes given {share}, {classes} classes and {held - classes} groups of "
+        f"the hierarchy {hierarchy.name}, {'contain' if spared else 'contains'} the base model's "
+        f"label with probability above 1/2 under the noise {where}, {them}{rest}"
+    )
+
+
+def _where(certificate: Certificate) -> str:
+    """The perturbations under which the labels hold."""
+    radius = certificate.radius
+    every = f"under every perturbation of the input of {certificate.noise.norm} norm below"
+    if isinstance(radius, np.ndarray):
+        radii = radius[certificate.certified]
+        low, high = _floor(float(radii.min())), _floor(float(radii.max()))
+        return f"{every} its own radius ({low} to {high}, and all radii hold together)"
+    return f"{every} {_floor(radius)}" if radius > 0 else "at the input itself (radius 0)"
+
+
+def _components(certificate: Certificate) -> str:
+    """What a label is given to: on a coarser grid than the input's (theory T14), a cell."""
+    source, shape = certificate.votes.source, certificate.labels.shape
+    size = () if source is None else source.input_shape[1:]
+    if len(shape) != 2 or len(size) != 2 or shape == size or certificate.method == "joint":
+        return "components"
+    return (
+        f"cells of the model's {shape[0]} x {shape[1]} grid over {size[0]} x {size[1]} pixels; all "
+        "pixels of a cell have its label"
     )
 
 
@@ -69,23 +102,56 @@ def _smoothed_model(certificate: Certificate) -> str:
     )
 
 
+_CORRECTIONS = {
+    "holm": "Holm correction",
+    "bonferroni": "Bonferroni correction",
+    "k-fwer": "step-down error budget",
+    "k-fwer-single": "single-step error budget",
+}
+_METHODS = {
+    "classify": "CERTIFY",
+    "individual": "IndivClass",
+    "joint": "JointClass",
+    "radius_map": "a radius map",
+}
+
+
 def _test(certificate: Certificate) -> str:
     draws = f"{certificate.votes.trials} draws"
+    if certificate.method in _METHODS:
+        return f"{draws} by {_METHODS[certificate.method]}, {_stages(certificate)}"
+    correction = _CORRECTIONS[certificate.correction or ""]
+    if certificate.budget is not None:
+        correction += f" k = {certificate.budget} (T5)"
+    if certificate.looks is not None:
+        correction += f", {_looks(certificate.looks)}"
+    if certificate.hierarchy is not None:
+        level = "at levels chosen beforehand" if certificate.levels is not None else "T8"
+        correction += f", along the hierarchy {certificate.hierarchy.name} ({level})"
+    return f"{draws}, tau = {certificate.tau!r}, {correction}, {_stages(certificate)}"
+
+
+def _stages(certificate: Certificate) -> str:
     first = certificate.selection_votes
-    theorem = "T3" if certificate.method == "segcertify" else "T6"
-    stages = (
-        f"candidates and test from the same draws (pooled, {theorem})"
-        if first is None
-        else f"candidates from {first.trials} separate draws (split, T2)"
-    )
     if certificate.method == "joint":
-        return f"{draws} by JointClass, candidates from separate draws (split, T2)"
-    if certificate.method == "segcertify":
-        names = {"holm": "Holm", "bonferroni": "Bonferroni"}
-        correction = names[certificate.correction or ""]
-        return f"{draws}, tau = {certificate.tau!r}, {correction} correction, {stages}"
-    names = {"classify": "CERTIFY", "individual": "IndivClass"}
-    return f"{draws} by {names[certificate.method]}, {stages}"
+        return "candidates from separate draws (split, T2)"
+    if first is not None:
+        return f"candidates from {first.trials} separate draws (split, T2)"
+    looks = certificate.looks
+    anytime = looks is not None and looks.anytime
+    theorem = "T6" if certificate.tau is None else "T7" if anytime else "T3"
+    return f"candidates and test from the same draws (pooled, {theorem})"
+
+
+def _looks(looks: Looks) -> str:
+    """When it looked, what each look may spend, why it stopped (theory T7)."""
+    seen = ", ".join(str(look.trials) for look in looks.looks)
+    if looks.anytime:
+        rule = "by an e-process, valid at any time"
+    else:
+        plan = ", ".join(f"{share:.4g} at {trials}" for trials, share in looks.shares)
+        rule = f"spending alpha as {plan}"
+    return f"looked at after {seen} draws {rule} (T7, stopped: {looks.stopped})"
 
 
 def _assumptions(certificate: Certificate) -> str:

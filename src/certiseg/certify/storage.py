@@ -16,42 +16,61 @@ from numpy.typing import NDArray
 
 from certiseg._version import __version__
 from certiseg.certify.certificate import Certificate
+from certiseg.certify.looks import Looks
 from certiseg.errors import ClaimError, InputError
 from certiseg.files import atomic_write
+from certiseg.hierarchies.hierarchy import Hierarchy
 from certiseg.noise import noise_from_record, noise_record
 from certiseg.votes import Source, VoteCounts
 
 FORMAT = "certiseg-certificate-1"
 _PARAMETERS: dict[str, tuple[type, ...]] = {
     "method": (str,),
-    "radius": (float, int),
     "alpha": (float, int),
     "tau": (float, int, NoneType),
     "correction": (str, NoneType),
+    "budget": (int, NoneType),
     "selection": (str,),
     "cutoff": (int, NoneType),
     "version": (str,),
 }
 _LARGEST = 4 * 1024**3
-_ARRAYS = ("labels", "counts", "selection_counts", "candidates")
+_ARRAYS = (
+    "labels",
+    "counts",
+    "selection_counts",
+    "candidates",
+    "radius",
+    "look_modes",
+    "look_hits",
+    "levels",
+)
 
 
 def save(certificate: Certificate, path: str | Path) -> None:
     """Write the certificate atomically. Raises OSError where the folder cannot be written."""
-    arrays: dict[str, NDArray[Any]] = {
+    looks, hierarchy, stage = certificate.looks, certificate.hierarchy, certificate.selection_votes
+    radius = certificate.radius
+    known: dict[str, NDArray[Any] | None] = {
         "labels": certificate.labels,
         "counts": certificate.votes.counts,
+        "selection_counts": None if stage is None else stage.counts,
+        "candidates": certificate.candidates,
+        "radius": radius if isinstance(radius, np.ndarray) else None,
+        "look_modes": None if looks is None else looks.modes,
+        "look_hits": None if looks is None else looks.hits,
+        "levels": certificate.levels,
     }
-    if certificate.selection_votes is not None:
-        arrays["selection_counts"] = certificate.selection_votes.counts
-    if certificate.candidates is not None:
-        arrays["candidates"] = certificate.candidates
+    arrays = {name: array for name, array in known.items() if array is not None}
     meta: dict[str, Any] = {
         "format": FORMAT,
         "statement": certificate.statement(),
         "noise": noise_record(certificate.noise),
+        "radius": None if isinstance(radius, np.ndarray) else radius,
         "votes": _votes_record(certificate.votes),
-        "selection_votes": _votes_record(certificate.selection_votes),
+        "selection_votes": _votes_record(stage),
+        "looks": None if looks is None else looks.record(),
+        "hierarchy": None if hierarchy is None else hierarchy.record(),
         **{name: getattr(certificate, name) for name in _PARAMETERS},
     }
     text = json.dumps(meta, sort_keys=True)
@@ -139,12 +158,19 @@ def _build(arrays: dict[str, NDArray[Any]], meta: dict[str, Any]) -> Certificate
         raise ValueError("no votes")
     if not np.issubdtype(arrays["labels"].dtype, np.signedinteger):
         raise ValueError(f"labels of type {arrays['labels'].dtype}")
+    looks, hierarchy = meta["looks"], meta["hierarchy"]
     certificate = Certificate(
         labels=arrays["labels"],
+        radius=_radius(meta["radius"], arrays),
         votes=votes,
         noise=noise_from_record(meta["noise"]),
         selection_votes=_votes(arrays.get("selection_counts"), meta["selection_votes"]),
         candidates=arrays.get("candidates"),
+        looks=None
+        if looks is None
+        else Looks.from_record(looks, arrays["look_modes"], arrays["look_hits"]),
+        hierarchy=None if hierarchy is None else Hierarchy.from_record(hierarchy),
+        levels=arrays.get("levels"),
         **{name: _typed(name, meta[name]) for name in _PARAMETERS},
     )
     # Another version may word the same claim in another way.
@@ -153,9 +179,26 @@ def _build(arrays: dict[str, NDArray[Any]], meta: dict[str, Any]) -> Certificate
     return certificate
 
 
+def _radius(value: Any, arrays: dict[str, NDArray[Any]]) -> float | NDArray[np.float64]:
+    """One number, or the array of a radius map, never both."""
+    if (value is None) != ("radius" in arrays):
+        raise ValueError("expected one radius or a map of them")
+    if value is not None:
+        return float(_checked("radius", value, (float, int)))
+    radius = arrays["radius"]
+    if radius.dtype != np.float64 or radius.shape != arrays["labels"].shape:
+        raise ValueError(f"a radius map of {radius.dtype} and shape {radius.shape}")
+    if not np.all(np.isfinite(radius)):
+        raise ValueError("radii that are not finite")
+    return radius
+
+
 def _typed(name: str, value: Any) -> Any:
+    return _checked(name, value, _PARAMETERS[name])
+
+
+def _checked(name: str, value: Any, allowed: tuple[type, ...]) -> Any:
     """The value if it has the type that the parameter has; JSON knows no records."""
-    allowed = _PARAMETERS[name]
     if isinstance(value, bool) or not isinstance(value, allowed):
         raise ValueError(f"{name} = {value!r}")
     if isinstance(value, (int, float)):

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
+from certiseg.certify.adaptive import adaptive
 from certiseg.certify.certificate import Certificate
 from certiseg.certify.classify import classify
+from certiseg.certify.hierarchical import hierarchical
 from certiseg.certify.individual import individual
 from certiseg.certify.joint import joint
+from certiseg.certify.radius_map import radius_map
+from certiseg.certify.replay import verify_looks
 from certiseg.certify.segcertify import certify
 from certiseg.errors import ClaimError, InputError
+
+T = TypeVar("T")
 
 
 def verify(certificate: Certificate) -> None:
@@ -37,40 +45,112 @@ def verify(certificate: Certificate) -> None:
             f"labels of {wrong} of {again.labels.size} components do not follow "
             "from the stored counts"
         )
-    # Another SciPy may differ in the last bit of a quantile; the margin below it is wider.
-    if not math.isclose(again.radius, certificate.radius, rel_tol=1e-15):
-        raise ClaimError(
-            f"expected radius {again.radius!r} from the stored counts, got {certificate.radius!r}"
-        )
-    for name in ("cutoff", "tau", "correction", "selection"):
+    _compare_radius(again.radius, certificate.radius)
+    for name in ("cutoff", "tau", "correction", "selection", "budget"):
         expected, stored = getattr(again, name), getattr(certificate, name)
         if expected != stored:
             raise ClaimError(f"expected {name} {expected!r} from the stored counts, got {stored!r}")
-    for name in ("selection_votes", "candidates"):
+    for name in ("selection_votes", "candidates", "looks", "hierarchy", "levels"):
         if (getattr(again, name) is None) != (getattr(certificate, name) is None):
             raise ClaimError(f"expected {name} with the methods that use them, and only there")
 
 
+def _compare_radius(
+    expected: float | NDArray[np.float64], stored: float | NDArray[np.float64]
+) -> None:
+    if np.shape(expected) != np.shape(stored):
+        raise ClaimError(
+            f"expected radii of shape {np.shape(expected)} from the stored counts, "
+            f"got {np.shape(stored)}"
+        )
+    # Another SciPy may differ in the last bit of a quantile; the margin below it is wider.
+    wrong = ~np.isclose(stored, expected, rtol=1e-15, atol=0.0)
+    if np.any(wrong):
+        first = float(np.asarray(expected)[wrong][0]), float(np.asarray(stored)[wrong][0])
+        raise ClaimError(f"expected radius {first[0]!r} from the stored counts, got {first[1]!r}")
+
+
 def _recompute(stored: Certificate) -> Certificate:
-    noise, alpha = stored.noise, stored.alpha
-    if stored.method == "segcertify" and stored.tau is not None and stored.correction is not None:
-        return certify(
-            stored.votes,
-            noise=noise,
-            tau=stored.tau,
-            alpha=alpha,
-            correction=stored.correction,
-            selection=stored.selection,
-            selection_votes=stored.selection_votes,
+    method = _METHODS.get(stored.method)
+    if method is None:
+        raise InputError(
+            f"expected a known method, got {stored.method!r}; a newer certiseg may know it"
         )
-    if stored.method == "joint" and stored.candidates is not None:
-        return joint(stored.votes, candidates=stored.candidates, noise=noise, alpha=alpha)
-    if stored.method in ("classify", "individual"):
-        method = classify if stored.method == "classify" else individual
-        return method(
-            stored.votes, noise=noise, alpha=alpha, selection_votes=stored.selection_votes
-        )
-    raise InputError(
-        f"expected a known method with all its parameters, got {stored.method!r}; "
-        "a newer certiseg may know it"
+    return method(stored)
+
+
+def _certify(stored: Certificate) -> Certificate:
+    return certify(
+        stored.votes,
+        noise=stored.noise,
+        tau=_given(stored.tau),
+        alpha=stored.alpha,
+        correction=_given(stored.correction),
+        budget=stored.budget,
+        selection=stored.selection,
+        selection_votes=stored.selection_votes,
     )
+
+
+def _joint(stored: Certificate) -> Certificate:
+    return joint(
+        stored.votes, candidates=_given(stored.candidates), noise=stored.noise, alpha=stored.alpha
+    )
+
+
+def _classify(stored: Certificate) -> Certificate:
+    method = classify if stored.method == "classify" else individual
+    return method(
+        stored.votes,
+        noise=stored.noise,
+        alpha=stored.alpha,
+        selection_votes=stored.selection_votes,
+    )
+
+
+def _radius_map(stored: Certificate) -> Certificate:
+    return radius_map(stored.votes, noise=stored.noise, alpha=stored.alpha)
+
+
+def _hierarchical(stored: Certificate) -> Certificate:
+    return hierarchical(
+        stored.votes,
+        noise=stored.noise,
+        tau=_given(stored.tau),
+        alpha=stored.alpha,
+        hierarchy=_given(stored.hierarchy),
+        correction=_given(stored.correction),
+        budget=stored.budget,
+    )
+
+
+def _adaptive(stored: Certificate) -> Certificate:
+    return adaptive(
+        stored.votes,
+        noise=stored.noise,
+        tau=_given(stored.tau),
+        alpha=stored.alpha,
+        hierarchy=_given(stored.hierarchy),
+        selection_votes=_given(stored.selection_votes),
+        levels=_given(stored.levels),
+        correction=_given(stored.correction),
+    )
+
+
+_METHODS: dict[str, Callable[[Certificate], Certificate]] = {
+    "segcertify": _certify,
+    "joint": _joint,
+    "classify": _classify,
+    "individual": _classify,
+    "radius_map": _radius_map,
+    "sequential": verify_looks,
+    "hierarchical": _hierarchical,
+    "adaptive": _adaptive,
+}
+
+
+def _given(value: T | None) -> T:
+    """A parameter that the method cannot do without."""
+    if value is None:
+        raise InputError("expected all parameters of the method, got one missing")
+    return value

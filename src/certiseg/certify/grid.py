@@ -1,0 +1,51 @@
+"""From a model's own output grid to the input's pixels, by nearest neighbour (theory T14)."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from certiseg.errors import InputError
+
+_Value = TypeVar("_Value", bound=np.generic)
+
+
+def upsample_nearest(values: NDArray[_Value], size: tuple[int, int]) -> NDArray[_Value]:
+    """Values of grid cells (..., h, w), labels or radii, as values of pixels (..., H, W).
+
+    Pixel (i, j) has the value of cell ``(i * h // H, j * w // W)``, in whole numbers: all pixels of
+    a cell share its label, so a claim about the cell is one about each of them, and every cell has
+    pixels. (PyTorch finds the cell in float32 and is one pixel off for some sizes, as from 26 rows
+    to 44.)
+    size: (H, W). Raises InputError unless it is at least (h, w).
+    """
+    cells = np.asarray(values)
+    (height, width), (rows, columns) = _checked(cells.shape[-2:], size)
+    row = np.arange(height, dtype=np.int64) * rows // height
+    column = np.arange(width, dtype=np.int64) * columns // width
+    return cells.take(row, axis=-2).take(column, axis=-1)
+
+
+def cell_pixels(grid: tuple[int, ...], size: tuple[int, int]) -> int:
+    """The most pixels that one cell of ``upsample_nearest`` has: ceil(H / h) * ceil(W / w).
+
+    Raises InputError as upsample_nearest does.
+    """
+    (height, width), (rows, columns) = _checked(grid, size)
+    return -(-height // rows) * -(-width // columns)
+
+
+def _checked(
+    grid: tuple[int, ...], size: tuple[int, ...]
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    """((H, W), (h, w)), where a grid of cells fits the size."""
+    full = tuple(size)
+    images = len(grid) == len(full) == 2
+    if not images or not all(1 <= g <= s for g, s in zip(grid, full, strict=True)):
+        raise InputError(
+            f"expected a grid (h, w) of at least (1, 1) and at most the size {full}, got "
+            f"{tuple(grid)}; pass the labels of the grid and the input's height and width"
+        )
+    return (full[0], full[1]), (grid[0], grid[1])

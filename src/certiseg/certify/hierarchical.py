@@ -1,0 +1,113 @@
+"""Hierarchical certification: where no class can be certified, the finest node that can (T8)."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from certiseg.certify.certificate import Certificate, labels_dtype
+from certiseg.certify.checks import check_noise
+from certiseg.certify.segcertify import Budget, check_plan, checked_budget, flat_cutoff
+from certiseg.errors import InputError
+from certiseg.hierarchies.hierarchy import Hierarchy
+from certiseg.noise import Gaussian
+from certiseg.stats.pvalues import checked_alpha, checked_tau
+from certiseg.votes import ABSTAIN, VoteCounts
+
+CHUNK = 2**17
+"""Components whose votes for nodes are counted at once, so that memory does not grow with both."""
+
+
+def hierarchical(
+    votes: VoteCounts,
+    *,
+    noise: Gaussian,
+    tau: float = 0.75,
+    alpha: float = 1e-3,
+    hierarchy: Hierarchy,
+    correction: str = "holm",
+    budget: Budget = None,
+) -> Certificate:
+    """Certify for every component the finest node of a class hierarchy that holds.
+
+    Guarantee: with probability >= 1 - alpha over the draws, every certified node has probability
+    > tau under the noise, so under every perturbation of norm < ``noise.radius(tau)`` the base
+    model's label under noise lies in that node with probability > 1/2, for all certified
+    components at once (theory T1, T8). With an error budget k: all but at most k - 1 of them (T5).
+    For an inner node this does not say that its most frequent class stays the same, or in it.
+    votes: counts (*components, C); all draws choose and test (T3). hierarchy: over these classes;
+    tau in [1/2, 1), alpha in (0, 1), hierarchy, correction and budget (as of ``certify``) must be
+    fixed before sampling.
+    labels: ids of nodes, classes first; ABSTAIN where only the root would hold. The classes among
+    them are exactly those that ``certify`` gives with the same parameters.
+    Raises InputError for what ``certify`` refuses, and for a hierarchy over other classes.
+    Source: theory T3, T4, T5, T8.
+    """
+    check_plan(
+        votes.num_components,
+        votes.trials,
+        tau=tau,
+        alpha=alpha,
+        correction=correction,
+        budget=budget,
+    )
+    tau, alpha = checked_tau(tau), checked_alpha(alpha)
+    allowed = checked_budget(budget, votes.num_components)
+    check_noise(votes, noise)
+    check_classes(votes, hierarchy)
+    candidates = votes.mode()
+    hits = votes.hits(candidates)
+    # The flat test's own hits decide the cutoff: a component whose inner node is certified still
+    # runs the whole risk of a wrong finer node, and must not count as done (T8).
+    cutoff = flat_cutoff(
+        hits, votes.trials, tau=tau, alpha=alpha, correction=correction, budget=allowed
+    )
+    labels = np.where(hits >= cutoff, candidates, ABSTAIN).reshape(-1)
+    if cutoff <= votes.trials and hierarchy.nodes:
+        counts = votes.counts.reshape(-1, votes.num_classes)
+        rest = np.flatnonzero(labels == ABSTAIN)
+        for start in range(0, len(rest), CHUNK):
+            part = rest[start : start + CHUNK]
+            labels[part] = finest(counts[part], cutoff, hierarchy)
+    return Certificate(
+        method="hierarchical",
+        labels=labels.reshape(votes.shape).astype(labels_dtype(hierarchy.num_nodes)),
+        radius=noise.radius(tau),
+        votes=votes,
+        noise=noise,
+        alpha=alpha,
+        tau=tau,
+        correction=correction,
+        budget=None if budget is None else allowed,
+        cutoff=cutoff,
+        hierarchy=hierarchy,
+    )
+
+
+def finest(counts: NDArray[np.integer], cutoff: int, hierarchy: Hierarchy) -> NDArray[np.intp]:
+    """The inner node with the fewest classes among those with at least ``cutoff`` votes.
+
+    counts: ints (m, C), cutoff more than half of the draws, so that the nodes that reach it lie
+    on one path to the root. Returns ids (m,), ABSTAIN where only the root reaches it.
+    """
+    inside = hierarchy.leaves()[hierarchy.num_classes :]
+    order = np.argsort(inside.sum(axis=1), kind="stable")
+    # Whole numbers up to 2^24 are exact in float32, and trials are fewer (votes.py).
+    reached = counts.astype(np.float32) @ inside[order].T.astype(np.float32) >= cutoff
+    return np.where(
+        reached.any(axis=1), hierarchy.num_classes + order[reached.argmax(axis=1)], ABSTAIN
+    )
+
+
+def check_classes(votes: VoteCounts, hierarchy: Hierarchy) -> None:
+    """Raise InputError unless the hierarchy is one, over as many classes as the votes have."""
+    if not isinstance(hierarchy, Hierarchy):
+        raise InputError(
+            f"expected a Hierarchy, got {hierarchy!r:.80}; "
+            "read one with certiseg.hierarchies.load_hierarchy"
+        )
+    if hierarchy.num_classes != votes.num_classes:
+        raise InputError(
+            f"expected a hierarchy over {votes.num_classes} classes, got {hierarchy.name} over "
+            f"{hierarchy.num_classes}; it must list the model's classes in label order"
+        )

@@ -1,0 +1,148 @@
+"""The looks of a sequential certificate: what was planned, what was seen, why it ended."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from certiseg.errors import InputError
+from certiseg.stats.spending import ANYTIME, MOST_LOOKS, SPENDINGS
+
+SHARES = "shares"
+"""Spending by a table of the caller's."""
+_FIELDS = ("spending", "shares", "looks", "stopped")
+
+
+@dataclass(frozen=True)
+class Look:
+    """One look at the votes.
+
+    trials: draws so far. alpha: what this look may spend; for the e-process, the whole alpha.
+    cutoff: smallest count that certified a component still open, trials + 1 for none. certified:
+    components certified at this look or before, those that became abstentions included.
+    """
+
+    trials: int
+    alpha: float
+    cutoff: int
+    certified: int
+
+
+@dataclass(frozen=True, eq=False)
+class Looks:
+    """All looks at one input, with the evidence from which the labels can be recomputed.
+
+    spending: "late", "equal", "shares" or "e-process". shares: the table fixed before sampling,
+    ((n_1, alpha_1), ...); for the e-process each alpha is the whole one, since it spends nothing.
+    looks: the looks taken, the first ones of the table. modes, hits: ints (L, *components), the
+    most frequent label at each look and its votes. stopped: why it ended, in words.
+    Raises InputError where the parts contradict each other.
+    """
+
+    spending: str
+    shares: tuple[tuple[int, float], ...]
+    looks: tuple[Look, ...]
+    modes: NDArray[np.integer]
+    hits: NDArray[np.integer]
+    stopped: str
+
+    def __post_init__(self) -> None:
+        if self.spending not in (*SPENDINGS, SHARES):
+            raise _contradiction(f"spending {self.spending!r}")
+        if not isinstance(self.stopped, str):
+            raise _contradiction(f"{self.stopped!r} as the reason to stop")
+        _check_plan(self.shares, self.looks)
+        _check_evidence(self.looks, self.modes, self.hits)
+
+    @property
+    def anytime(self) -> bool:
+        """Whether e-values were compared, valid at any look, rather than shares spent."""
+        return self.spending == ANYTIME
+
+    def record(self) -> dict[str, Any]:
+        """The looks as plain JSON values, without the arrays."""
+        return {
+            "spending": self.spending,
+            "shares": [list(share) for share in self.shares],
+            "looks": [asdict(look) for look in self.looks],
+            "stopped": self.stopped,
+        }
+
+    @staticmethod
+    def from_record(
+        record: Mapping[str, Any], modes: NDArray[np.integer], hits: NDArray[np.integer]
+    ) -> Looks:
+        """Inverse of record. Raises InputError for anything that no sequential run can write."""
+        if not isinstance(record, Mapping) or set(record) != set(_FIELDS):
+            raise _contradiction(f"a record other than {', '.join(_FIELDS)}")
+        shares, looks = record["shares"], record["looks"]
+        if not isinstance(shares, list) or not isinstance(looks, list):
+            raise _contradiction("shares and looks that are no lists")
+        if any(not isinstance(share, list) or len(share) != 2 for share in shares):
+            raise _contradiction("shares that are no pairs")
+        names = set(Look.__dataclass_fields__)
+        if any(not isinstance(look, dict) or set(look) != names for look in looks):
+            raise _contradiction(f"a look other than {', '.join(sorted(names))}")
+        return Looks(
+            spending=record["spending"],
+            shares=tuple((trials, alpha) for trials, alpha in shares),
+            looks=tuple(Look(**look) for look in looks),
+            modes=modes,
+            hits=hits,
+            stopped=record["stopped"],
+        )
+
+
+def _check_plan(shares: tuple[tuple[int, float], ...], looks: tuple[Look, ...]) -> None:
+    """Whole, growing numbers of draws; the looks taken are the first ones planned."""
+    if not 1 <= len(looks) <= len(shares) <= MOST_LOOKS:
+        raise _contradiction(f"{len(looks)} looks of {len(shares)} planned")
+    for trials, alpha in shares:
+        if not _whole(trials) or trials < 1 or not isinstance(alpha, float):
+            raise _contradiction(f"a share of {alpha!r} at {trials!r} draws")
+        if not (math.isfinite(alpha) and 0.0 < alpha < 1.0):
+            raise _contradiction(f"a share of {alpha!r}")
+    if any(later <= earlier for (earlier, _), (later, _) in pairwise(shares)):
+        raise _contradiction("looks out of order")
+    for look, planned in zip(looks, shares, strict=False):
+        if (look.trials, look.alpha) != planned or isinstance(look.trials, bool):
+            raise _contradiction(f"a look at {look.trials!r} draws that was not planned")
+        if not _whole(look.cutoff) or not 1 <= look.cutoff <= look.trials + 1:
+            raise _contradiction(f"a cutoff of {look.cutoff!r} at {look.trials} draws")
+        if not _whole(look.certified) or look.certified < 0:
+            raise _contradiction(f"{look.certified!r} certified components")
+
+
+def _check_evidence(
+    looks: tuple[Look, ...], modes: NDArray[np.integer], hits: NDArray[np.integer]
+) -> None:
+    """A most frequent label gains between 0 and all of the new draws, whether it changes or not."""
+    if modes.dtype.kind not in "iu" or hits.dtype.kind not in "iu":
+        raise _contradiction(f"evidence of {modes.dtype} and {hits.dtype}")
+    if modes.shape != hits.shape or modes.shape[:1] != (len(looks),) or modes.size == 0:
+        raise _contradiction(f"evidence of shapes {modes.shape} and {hits.shape}")
+    if int(modes.min()) < 0 or int(hits[0].min()) < 1:
+        raise _contradiction("a most frequent label without votes")
+    if int(hits[0].max()) > looks[0].trials:
+        raise _contradiction("more votes than draws")
+    for index, (earlier, later) in enumerate(pairwise(looks)):
+        gained = hits[index + 1].astype(np.int64) - hits[index]
+        if gained.min() < 0 or gained.max() > later.trials - earlier.trials:
+            raise _contradiction(f"votes that do not lead from {earlier.trials} draws to the next")
+
+
+def _whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _contradiction(found: str) -> InputError:
+    return InputError(
+        f"expected looks that agree with each other, got {found}; "
+        "the file is damaged or of another version"
+    )

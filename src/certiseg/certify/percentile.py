@@ -1,0 +1,192 @@
+"""Percentile smoothing: a bound on one number of the noisy base model under perturbation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import ndtr
+
+from certiseg.errors import InputError
+from certiseg.noise import Gaussian, noise_from_record, noise_record
+from certiseg.stats.binomial import upper_tail
+from certiseg.stats.pvalues import MOST_TRIALS, checked_alpha
+
+SIDES = ("lower", "upper", "both")
+# SciPy's ndtr stays within 2 ulp of mpmath on [0, inf) (tests/certify/test_percentile.py).
+_RELATIVE_MARGIN = 16 * 2.0**-53
+
+
+@dataclass(frozen=True)
+class PercentileBound:
+    """What percentile smoothing proves about one number, such as the accuracy of one noisy pass.
+
+    lower, upper: bounds on its median under every perturbation of l2 norm <= radius; the side that
+    was not asked for is the end of its natural range. median: of the draws, without a claim.
+    rank: the bound is the rank-th smallest value (largest, for the upper side). trials: draws.
+    alpha: error probability of all that is stated here. side: as in ``percentile``.
+    """
+
+    lower: float
+    upper: float
+    median: float
+    radius: float
+    alpha: float
+    side: str
+    rank: int
+    trials: int
+    noise: Gaussian
+
+    def statement(self, quantity: str = "the value") -> str:
+        """The claim in one English sentence. quantity: what was measured, such as "accuracy"."""
+        confidence = 100 * (1 - Decimal(repr(self.alpha)))
+        least = f"at least {_rounded(self.lower, ROUND_FLOOR)}"
+        most = f"at most {_rounded(self.upper, ROUND_CEILING)}"
+        bound = {"lower": least, "upper": most, "both": f"{least} and {most}"}[self.side]
+        where = (
+            f"under every perturbation of the input of {self.noise.norm} norm of at most "
+            f"{_rounded(self.radius, ROUND_FLOOR)}"
+            if self.radius > 0
+            else "at the input itself (radius 0)"
+        )
+        text = (
+            f"With confidence {confidence.normalize():f}% over the sampling noise "
+            f"(alpha = {self.alpha:g}), the median of {quantity} of a single pass of the base "
+            f"model under {self.noise.describe()} is {bound} {where} (theory T10, rank {self.rank} "
+            f"of {self.trials} draws, the radius fixed before sampling); it speaks of the noisy "
+            "single-pass predictor, not of the mask that is voted from many passes."
+        )
+        return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+    def record(self) -> dict[str, Any]:
+        """The bound as plain JSON values."""
+        return {**asdict(self), "noise": noise_record(self.noise)}
+
+    @staticmethod
+    def from_record(record: Mapping[str, Any]) -> PercentileBound:
+        """Inverse of record. Raises InputError for missing or unknown fields."""
+        names = {field.name for field in fields(PercentileBound)}
+        if set(record) != names or record["side"] not in SIDES:
+            raise InputError(
+                f"expected a percentile bound with {sorted(names)}, got {sorted(record)}; "
+                "the file is damaged or of another version"
+            )
+        return PercentileBound(**{**record, "noise": noise_from_record(record["noise"])})
+
+
+def percentile(
+    values: ArrayLike,
+    *,
+    noise: Gaussian,
+    radius: float,
+    alpha: float = 1e-3,
+    side: str = "lower",
+    bounds: tuple[float, float] = (0.0, 1.0),
+) -> PercentileBound:
+    """Bound the median of a number of one noisy pass under every perturbation within radius.
+
+    Guarantee: with probability >= 1 - alpha over the draws, for every d with norm <= radius at
+    once, P(m(f(x + d + Z)) >= lower) >= 1/2, and P(m(f(x + d + Z)) <= upper) >= 1/2, for the sides
+    asked for; "both" spends alpha / 2 on each. m is any function of the base model's output
+    (``metrics.scalars``): no multiplicity over pixels enters.
+    values: floats (n,), m of n independent draws at x itself. radius, alpha and side must be fixed
+    before sampling; each further number or radius needs its own alpha. bounds: the natural range
+    of m, reported for the side not asked for.
+    Raises InputError for too few draws, with the number that would do, and for bad parameters.
+    Source: Chiang et al. 2020 (median smoothing); theory T10.
+    """
+    alpha, radius = checked_alpha(alpha), _checked_radius(radius)
+    if side not in SIDES:
+        raise InputError(f"expected side {', '.join(SIDES)}, got {side!r}; choose one")
+    drawn = np.sort(_checked_values(values, bounds))
+    rank = _rank(len(drawn), probability_up(radius / noise.sigma), _level(alpha, side), radius)
+    return PercentileBound(
+        lower=float(drawn[rank - 1]) if side != "upper" else float(bounds[0]),
+        upper=float(drawn[-rank]) if side != "lower" else float(bounds[1]),
+        median=float(np.median(drawn)),
+        radius=radius,
+        alpha=alpha,
+        side=side,
+        rank=rank,
+        trials=len(drawn),
+        noise=noise,
+    )
+
+
+def probability_up(ratio: float) -> float:
+    """``Phi(radius / sigma)`` for ratio >= 0, rounded up: 1 - q of theory T10 with q rounded down.
+
+    The quotient's own rounding is made good too. At most 1.
+    """
+    rounded = float(ndtr(math.nextafter(ratio, math.inf))) * (1.0 + _RELATIVE_MARGIN)
+    return min(math.nextafter(rounded, math.inf), 1.0)
+
+
+def _level(alpha: float, side: str) -> float:
+    return alpha / 2 if side == "both" else alpha
+
+
+def _rank(trials: int, probability: float, level: float, radius: float) -> int:
+    """The largest j with ``P(Bin(n, q) <= j - 1) <= level``, q = 1 - probability.
+
+    Counted from the other end, P(Bin(n, probability) >= n - j + 1), which ``upper_tail`` rounds up.
+    """
+    passed = upper_tail(np.arange(trials + 1), trials, probability) <= level
+    if not passed[-1]:
+        needed = _needed(probability, level)
+        if needed > MOST_TRIALS:
+            raise InputError(
+                f"expected a radius that {MOST_TRIALS} draws could reach, got {radius:g}; "
+                "choose a smaller one"
+            )
+        raise InputError(
+            f"expected at least {needed} draws for a bound at radius {radius:g}, level {level:g}, "
+            f"got {trials}; draw more, or choose a smaller radius"
+        )
+    return trials - int(np.argmax(passed)) + 1
+
+
+def _needed(probability: float, level: float) -> float:
+    """Smallest n with a rank at all, ``probability ** n <= level``; infinite beyond MOST_TRIALS."""
+    if probability >= 1.0:
+        return math.inf
+    estimate = math.log(level) / math.log(probability)
+    if estimate > MOST_TRIALS:
+        return math.inf
+    trials = max(1, math.floor(estimate * (1.0 - 1e-12)) - 1)
+    while not upper_tail(trials, trials, probability) <= level:
+        trials += 1
+    return trials
+
+
+def _checked_radius(radius: float) -> float:
+    value = math.nan if isinstance(radius, (str, bool)) else float(radius)
+    if not 0.0 <= value < math.inf:
+        raise InputError(f"expected a radius >= 0, got {radius!r}; pass an l2 norm")
+    return value
+
+
+def _checked_values(values: ArrayLike, bounds: tuple[float, float]) -> NDArray[np.float64]:
+    drawn = np.asarray(values, dtype=np.float64)
+    if drawn.ndim != 1 or drawn.size == 0:
+        raise InputError(f"expected one value a draw (n,), got shape {drawn.shape}; join the draws")
+    low, high = float(drawn.min()), float(drawn.max())
+    # Written so that a NaN is refused too.
+    if not (bounds[0] <= low and high <= bounds[1]):
+        raise InputError(
+            f"expected values in [{bounds[0]:g}, {bounds[1]:g}], got [{low:g}, {high:g}]; "
+            "give their natural range as bounds"
+        )
+    return drawn
+
+
+def _rounded(value: float, rounding: str) -> str:
+    """Six decimals, away from the claim."""
+    if not math.isfinite(value):
+        return f"{value}"
+    return f"{Decimal(value).quantize(Decimal('1e-6'), rounding=rounding):f}"

@@ -1,0 +1,25 @@
+"""Made-up votes for property tests: components from clear to hopeless."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import strategies as st
+
+import certiseg as cs
+
+
+def some_votes(rng: np.random.Generator, shape: tuple[int, ...], classes: int, trials: int):
+    """Votes of independent components whose favoured label has a probability of 0.3 to 1."""
+    sharpness = rng.uniform(0.3, 1.0, size=shape)
+    rest = rng.dirichlet(np.ones(classes - 1), size=shape) * (1 - sharpness)[..., None]
+    p = np.concatenate([sharpness[..., None], rest], axis=-1)
+    p = rng.permuted(p, axis=-1)
+    return cs.VoteCounts(rng.multinomial(trials, p / p.sum(-1, keepdims=True)), trials)
+
+
+@st.composite
+def random_votes(draw):
+    """Votes of 1 to 60 components, 2 to 6 classes, 40 to 120 draws."""
+    rng = np.random.default_rng(draw(st.integers(0, 10**6)))
+    trials = draw(st.integers(40, 120))
+    return some_votes(rng, (draw(st.integers(1, 60)),), draw(st.integers(2, 6)), trials)
