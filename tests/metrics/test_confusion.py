@@ -1,9 +1,13 @@
-"""Confusion counts with abstentions: by hand, and pooled by addition."""
+"""Confusion counts with abstentions: by hand, pooled by addition, and their bounds attacked."""
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import certiseg as cs
 
@@ -64,3 +68,101 @@ def test_nothing_labelled():
 def test_bad_labels(truth, given, part):
     with pytest.raises(cs.InputError, match=part):
         cs.Confusion.count(truth, given, 3)
+
+
+def _attacked(truth, labels, allowed, classes):
+    """Every mask that keeps the certified labels but for at most ``allowed`` of them."""
+    labels = np.asarray(labels)
+    certified = labels != cs.ABSTAIN
+    for mask in product(range(classes), repeat=len(truth)):
+        if np.count_nonzero((np.asarray(mask) != labels) & certified) <= allowed:
+            yield cs.Confusion.count(truth, mask, classes)
+
+
+def _images(classes: int, count: int):
+    """Small images: truth with unlabelled components, certified masks right and wrong."""
+    rng = np.random.default_rng(7)
+    for _ in range(count):
+        truth = rng.choice([*range(classes), 255], 5)
+        labels = np.where(rng.random(5) < 0.5, truth, rng.integers(-1, classes, 5))
+        yield truth, np.where(labels == 255, cs.ABSTAIN, labels)
+
+
+@pytest.mark.parametrize("allowed", [0, 1, 2])
+def test_no_attack_falls_below_the_bounds_and_some_meets_them(allowed):
+    """Theory T9, brute force over all masks that an attack can reach. The bounds of accuracy and of
+    each class's IoU are met; that of the mean need not be: an attack chooses one class a component.
+    """
+    for truth, mask in _images(3, 25):
+        bound = cs.Confusion.count(truth, mask, 3, allowed=allowed)
+        if not bound.labelled:
+            continue
+        worst = list(_attacked(truth, mask, allowed, 3))
+        assert min(c.accuracy for c in worst) == bound.certified_accuracy
+        # A class that is nowhere in an attacked mask has no IoU there: no less than 0.
+        ious = np.nan_to_num([c.iou for c in worst], nan=0.0)
+        of_truth = np.isin(range(3), truth)
+        lowest = ious.min(axis=0)
+        assert lowest[of_truth].tolist() == bound.certified_iou[of_truth].tolist()
+        present = ~np.isnan(bound.certified_iou)
+        assert np.array_equal(present, ~np.isnan(bound.iou))
+        assert bound.certified_miou <= ious[:, present].mean(axis=1).min() + 1e-12
+        assert bound.certified_miou <= ious[:, of_truth].mean(axis=1).min() + 1e-12
+
+
+def test_leaving_abstentions_out_of_the_union_is_caught():
+    """Negative control (Fault 6): the paper's IoU is beaten by an attack, and so are bounds that
+    forget the budget."""
+    truth, mask = np.array([0, 0, 1, 1, 1]), np.array([0, 0, 1, -1, -1])
+    without = cs.Confusion.count(truth, mask, 2)
+    worst = min(c.iou[0] for c in _attacked(truth, mask, 0, 2))
+    assert without.iou[0] == 1.0 > worst == without.certified_iou[0] == 1 / 2
+    one_false = list(_attacked(truth, mask, 1, 2))
+    assert min(c.accuracy for c in one_false) < without.certified_accuracy
+    assert min(c.iou[0] for c in one_false) < without.certified_iou[0]
+
+
+def test_budget_by_hand():
+    """Accuracy (3 - 1) / 6; class 0: (1 - 1) / 4; class 1: (1 - 1) / 3; class 2: (1 - 1) / 3."""
+    c = cs.Confusion.count(TRUTH, GIVEN, 3, allowed=1)
+    assert c.certified_accuracy == pytest.approx(2 / 6)
+    assert c.certified_iou.tolist() == [0.0, 0.0, 0.0]
+    plain = cs.Confusion.count(TRUTH, GIVEN, 3)
+    assert plain.certified_accuracy == plain.accuracy == c.accuracy
+    assert plain.certified_iou.tolist() == pytest.approx([1 / 4, 1 / 4, 1 / 3])
+    assert cs.Confusion.count(TRUTH, GIVEN, 3, allowed=9).certified_accuracy == 0.0
+
+
+def test_budgets_add_up():
+    one = cs.Confusion.count(TRUTH[:1], GIVEN[:1], 3, allowed=1)
+    both = one + cs.Confusion.count(TRUTH[1:], GIVEN[1:], 3, allowed=2)
+    assert both.allowed == 3
+    assert both.certified_accuracy == 0.0
+
+
+def test_certified_mean_is_over_the_classes_of_miou():
+    """Class 1 is predicted only: 0 in both means. Class 2 is nowhere: in neither."""
+    c = cs.Confusion.count([0, 0, 0, 0], [0, 0, 1, -1], 3)
+    assert c.certified_iou.tolist()[:2] == [1 / 2, 0.0]
+    assert np.isnan(c.certified_iou[2])
+    assert c.certified_miou == c.miou == 1 / 4
+    nothing = cs.Confusion.count([255], [0], 2)
+    assert np.isnan(nothing.certified_miou)
+    assert np.isnan(nothing.certified_accuracy)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(0, 5))
+def test_certified_figures_never_exceed_the_papers(seed, allowed):
+    rng = np.random.default_rng(seed)
+    c = cs.Confusion.count(
+        rng.choice([0, 1, 2, 3, 255], 30), rng.integers(-1, 4, 30), 4, allowed=allowed
+    )
+    assert c.certified_accuracy <= c.accuracy
+    assert c.certified_miou <= c.miou
+    assert (np.nan_to_num(c.certified_iou) <= np.nan_to_num(c.iou)).all()
+
+
+@pytest.mark.parametrize("allowed", [-1, 0.5, True, None])
+def test_bad_budget(allowed):
+    with pytest.raises(cs.InputError, match="false certificates >= 0"):
+        cs.Confusion.count(TRUTH, GIVEN, 3, allowed=allowed)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from certiseg.errors import InputError
+from certiseg.metrics.pairs import checked_allowed, labelled_pairs
 from certiseg.votes import ABSTAIN
 
 
@@ -18,42 +19,45 @@ class Confusion:
     counts: int64 (C, C + 1); row = true class, column = predicted class, last column = abstained.
     unlabelled, unlabelled_abstained: components without a true label, and those of them that
     abstain; they enter ``abstention_all`` only.
+    allowed: components that may carry a false certificate by their certificates' own statements
+    (k - 1 an image under a budget k, theory T5), summed over the images.
+
+    Of certified masks, ``certified_accuracy``, ``certified_iou`` and ``certified_miou`` are bounds:
+    on the event that the statements of all pooled certificates hold, no perturbation within the
+    radii brings the smoothed model below them (theory T9). With n images at alpha each that event
+    has probability >= 1 - n alpha. ``accuracy``, ``iou`` and ``miou`` are figures without a claim.
     """
 
     counts: NDArray[np.int64]
     unlabelled: int = 0
     unlabelled_abstained: int = 0
+    allowed: int = 0
 
     @staticmethod
     def count(
-        truth: ArrayLike, prediction: ArrayLike, num_classes: int, ignore_index: int = 255
+        truth: ArrayLike,
+        prediction: ArrayLike,
+        num_classes: int,
+        ignore_index: int = 255,
+        *,
+        allowed: int = 0,
     ) -> Confusion:
         """Count one image. truth, prediction: ints of one shape; prediction may hold ABSTAIN.
 
-        Raises InputError for different shapes or labels outside the classes.
+        allowed: k - 1 of the certificate's budget k; on an output grid times the pixels of a cell
+        (``certify.grid.cell_pixels``), since a false cell is false in all of them.
+        Raises InputError for different shapes, labels outside the classes or allowed < 0.
         """
-        true, given = np.asarray(truth), np.asarray(prediction)
-        if true.shape != given.shape:
-            raise InputError(
-                f"expected a prediction of shape {true.shape}, got {given.shape}; "
-                "truth and prediction must be of the same image"
-            )
-        labelled = true != ignore_index
-        rows, columns = true[labelled].astype(np.int64), given[labelled].astype(np.int64)
-        for name, values, lowest in (("truth", rows, 0), ("prediction", columns, ABSTAIN)):
-            if values.size and (values.min() < lowest or values.max() >= num_classes):
-                raise InputError(
-                    f"expected labels of the {name} in [{lowest}, {num_classes - 1}], got "
-                    f"[{values.min()}, {values.max()}]; map the label ids to the classes first"
-                )
+        rows, columns, rest = labelled_pairs(truth, prediction, num_classes, ignore_index)
         columns = np.where(columns == ABSTAIN, num_classes, columns)
         cells = np.bincount(
             rows * (num_classes + 1) + columns, minlength=num_classes * (num_classes + 1)
         )
         return Confusion(
             cells.reshape(num_classes, num_classes + 1).astype(np.int64),
-            int(np.count_nonzero(~labelled)),
-            int(np.count_nonzero(given[~labelled] == ABSTAIN)),
+            rest.size,
+            int(np.count_nonzero(rest == ABSTAIN)),
+            checked_allowed(allowed),
         )
 
     def __add__(self, other: Confusion) -> Confusion:
@@ -68,6 +72,7 @@ class Confusion:
             self.counts + other.counts,
             self.unlabelled + other.unlabelled,
             self.unlabelled_abstained + other.unlabelled_abstained,
+            self.allowed + other.allowed,
         )
 
     @property
@@ -82,8 +87,7 @@ class Confusion:
     def accuracy(self) -> float:
         """Correct / labelled; an abstention is not correct. NaN without labelled components.
 
-        On a certified mask this is the certified accuracy: a lower bound on the smoothed model's
-        accuracy under every perturbation inside the radius (theory T9).
+        On a certified mask without false certificates allowed it equals ``certified_accuracy``.
         """
         return float(self._correct.sum()) / self.labelled if self.labelled else float("nan")
 
@@ -104,6 +108,48 @@ class Confusion:
         return float(np.nanmean(self.iou)) if self.labelled else float("nan")
 
     @property
+    def certified_accuracy(self) -> float:
+        """Lower bound on the accuracy under attack; NaN without labelled components (theory T9).
+
+        (correct - allowed)+ / labelled: an abstained component may get any label, and so may as
+        many certified ones as the statements allow. For one image no larger number is a bound.
+        """
+        kept = max(int(self._correct.sum()) - self.allowed, 0)
+        return kept / self.labelled if self.labelled else float("nan")
+
+    @property
+    def certified_iou(self) -> NDArray[np.float64]:
+        """Lower bound on each class's IoU under attack, float64 (C,) (theory T9).
+
+            (TP_c - allowed)+ / (GT_c + false certificates of c + abstained, truth not c)
+
+        An abstained component stays in the union of its true class and may join that of any other;
+        left out of it, the figure would be no bound. A false certificate leaves TP_c or joins the
+        union, never both, and leaving costs more. For one image no larger number is a bound.
+        NaN just where ``iou`` is: for classes in neither truth nor prediction; 0 for those in the
+        prediction only.
+        """
+        of_truth = self.counts.sum(axis=1)
+        return iou_bound(
+            self._correct,
+            of_truth,
+            self.counts[:, :-1].sum(axis=0) - self._correct,
+            self.counts[:, -1],
+            self.allowed,
+        )
+
+    @property
+    def certified_miou(self) -> float:
+        """Lower bound on the mean IoU under attack: the mean of ``certified_iou`` (theory T9).
+
+        The mean is over the classes of ``miou``, those present in truth or prediction, so it is
+        never above ``miou``. They are fixed before the attack, which may bring in others. It also
+        bounds the mean over the classes of the truth, from further below. NaN without labelled
+        components.
+        """
+        return float(np.nanmean(self.certified_iou)) if self.labelled else float("nan")
+
+    @property
     def abstention(self) -> float:
         """Share of the labelled components that abstain."""
         abstained = float(self.counts[:, -1].sum())
@@ -115,3 +161,20 @@ class Confusion:
         total = self.labelled + self.unlabelled
         abstained = int(self.counts[:, -1].sum()) + self.unlabelled_abstained
         return abstained / total if total else float("nan")
+
+
+def iou_bound(
+    correct: NDArray[np.int64],
+    of_truth: NDArray[np.int64],
+    false: NDArray[np.int64],
+    abstained: NDArray[np.int64],
+    allowed: int,
+) -> NDArray[np.float64]:
+    """The bound of ``Confusion.certified_iou`` from counts per class, ints (..., C).
+
+    correct, of_truth: TP_c and GT_c; false: certified as c, truth another; abstained: by truth.
+    Returns float64 (..., C), NaN for classes with neither truth nor certificate.
+    """
+    others = abstained.sum(axis=-1, keepdims=True) - abstained
+    union = np.maximum(of_truth + false + others, 1)
+    return np.where(of_truth + false > 0, np.maximum(correct - allowed, 0) / union, np.nan)

@@ -1,0 +1,186 @@
+"""What holds at which radius, over a whole data set, from one radius map an image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from certiseg.errors import InputError
+from certiseg.metrics.confusion import iou_bound
+from certiseg.metrics.pairs import checked_allowed, labelled_pairs
+from certiseg.votes import ABSTAIN
+
+
+@dataclass(frozen=True, eq=False)
+class RadiusCurve:
+    """Counts of certified components at each radius of a grid, pooled by addition.
+
+    radii: float64 (G,), rising; a component counts at a radius when it is certified and its own
+    radius is no smaller. Labelled components only: labelled int64 (C,) by true class; certified
+    int64 (G, C) by true class; correct, claimed int64 (G, C) by certified class, correct those
+    whose truth it is. allowed: as in Confusion.
+
+    A radius map holds at all its radii at once (theory T6), so every point of the curve is a bound
+    on the same event, that of ``Confusion`` (theory T9): under perturbations of norm < r.
+    """
+
+    radii: NDArray[np.float64]
+    labelled: NDArray[np.int64]
+    certified: NDArray[np.int64]
+    claimed: NDArray[np.int64]
+    correct: NDArray[np.int64]
+    allowed: int = 0
+
+    @staticmethod
+    def count(
+        truth: ArrayLike,
+        labels: ArrayLike,
+        num_classes: int,
+        *,
+        radius: ArrayLike,
+        grid: ArrayLike,
+        ignore_index: int = 255,
+        allowed: int = 0,
+    ) -> RadiusCurve:
+        """Count one image. truth, labels: ints of one shape; labels may hold ABSTAIN.
+
+        radius: floats of that shape, or one for all (a certificate at one radius); where labels
+        abstain it is not looked at. grid: radii (G,), from 0 or above, rising.
+        Raises InputError for shapes, labels, radii or a grid that do not fit.
+        """
+        radii = _checked_grid(grid)
+        rows, columns, _ = labelled_pairs(truth, labels, num_classes, ignore_index)
+        marked = np.asarray(truth) != ignore_index
+        held = _checked_radius(radius, marked.shape)[marked]
+        held = np.where(columns != ABSTAIN, held, 0.0)
+        if not np.all(held >= 0):
+            raise InputError(
+                f"expected radii >= 0 where a label is certified, got {held.min()}; "
+                "pass the radius of the certificate"
+            )
+        # How many grid radii each component reaches; 0 for those that no figure counts.
+        reached = np.where(columns != ABSTAIN, np.searchsorted(radii, held, side="right"), 0)
+        return RadiusCurve(
+            radii,
+            np.bincount(rows, minlength=num_classes).astype(np.int64),
+            _by_radius(reached, rows, len(radii), num_classes),
+            _by_radius(reached, np.maximum(columns, 0), len(radii), num_classes),
+            _by_radius(np.where(rows == columns, reached, 0), rows, len(radii), num_classes),
+            checked_allowed(allowed),
+        )
+
+    def __add__(self, other: RadiusCurve) -> RadiusCurve:
+        if not isinstance(other, RadiusCurve):
+            return NotImplemented
+        if not np.array_equal(self.radii, other.radii):
+            raise InputError(
+                f"expected a curve on the same radii, {_described(self.radii)}, got "
+                f"{_described(other.radii)}; count all images on one grid"
+            )
+        if self.labelled.shape != other.labelled.shape:
+            raise InputError(
+                f"expected a curve of {len(self.labelled)} classes, got {len(other.labelled)}; "
+                "add only figures of the same classes"
+            )
+        return RadiusCurve(
+            self.radii,
+            self.labelled + other.labelled,
+            self.certified + other.certified,
+            self.claimed + other.claimed,
+            self.correct + other.correct,
+            self.allowed + other.allowed,
+        )
+
+    @property
+    def certified_share(self) -> NDArray[np.float64]:
+        """Certified / labelled at each radius, (G,); NaN without labelled components."""
+        return self._of_labelled(self.certified.sum(axis=1))
+
+    @property
+    def certified_accuracy(self) -> NDArray[np.float64]:
+        """(correct - allowed)+ / labelled at each radius, (G,): ``Confusion.certified_accuracy``
+        of the labels that hold there."""
+        return self._of_labelled(np.maximum(self.correct.sum(axis=1) - self.allowed, 0))
+
+    @property
+    def certified_iou(self) -> NDArray[np.float64]:
+        """``Confusion.certified_iou`` of the labels that hold at each radius, (G, C).
+
+        NaN for classes in neither the truth nor the labels that hold at the smallest radius: the
+        classes do not change along the curve, so it never rises.
+        """
+        bound = iou_bound(
+            self.correct,
+            self.labelled,
+            self.claimed - self.correct,
+            self.labelled - self.certified,
+            self.allowed,
+        )
+        present = self.labelled + self.claimed[0] > 0
+        return np.where(present, np.nan_to_num(bound, nan=0.0), np.nan)
+
+    @property
+    def certified_miou(self) -> NDArray[np.float64]:
+        """Mean of ``certified_iou`` over its classes at each radius, (G,)."""
+        if not self.labelled.any():
+            return np.full(len(self.radii), np.nan)
+        return np.asarray(np.nanmean(self.certified_iou, axis=1))
+
+    def _of_labelled(self, part: NDArray[np.int64]) -> NDArray[np.float64]:
+        total = int(self.labelled.sum())
+        return part / total if total else np.full(len(part), np.nan)
+
+    def record(self) -> dict[str, Any]:
+        """The counts as plain JSON values."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in values.items()}
+
+
+def radius_grid(largest: float, points: int = 51) -> NDArray[np.float64]:
+    """Radii from 0 to largest, both included, evenly spaced. Fixed before any image is counted.
+
+    Raises InputError unless largest > 0 is finite and points >= 2.
+    """
+    if not 0 < largest < np.inf or points < 2:
+        raise InputError(
+            f"expected a largest radius > 0 and at least 2 points, got {largest!r} and {points!r}; "
+            "pass for instance 3 * sigma"
+        )
+    return np.linspace(0.0, largest, points)
+
+
+def _by_radius(
+    reached: NDArray[np.intp], classes: NDArray[np.int64], points: int, num_classes: int
+) -> NDArray[np.int64]:
+    """Components of each class that reach each grid radius, int64 (G, C)."""
+    cells = np.bincount(reached * num_classes + classes, minlength=(points + 1) * num_classes)
+    by_reach = cells.reshape(points + 1, num_classes).astype(np.int64)
+    return np.cumsum(by_reach[:0:-1], axis=0)[::-1]
+
+
+def _checked_grid(grid: ArrayLike) -> NDArray[np.float64]:
+    radii = np.asarray(grid, dtype=np.float64)
+    rising = radii.ndim == 1 and radii.size > 0 and bool(np.all(np.diff(radii) > 0))
+    if not rising or not (radii[0] >= 0 and np.isfinite(radii).all()):
+        raise InputError(
+            f"expected a grid of radii (G,), rising from 0 or above, got {grid!r}; "
+            "make one with radius_grid(largest)"
+        )
+    return radii
+
+
+def _checked_radius(radius: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    held = np.asarray(radius, dtype=np.float64)
+    if held.shape not in ((), shape):
+        raise InputError(
+            f"expected one radius, or radii of shape {shape}, got shape {held.shape}; "
+            "pass the radius map of the same image"
+        )
+    return np.broadcast_to(held, shape)
+
+
+def _described(radii: NDArray[np.float64]) -> str:
+    return f"{len(radii)} from {radii[0]:g} to {radii[-1]:g}"

@@ -1,0 +1,89 @@
+"""One number for each draw: what percentile smoothing bounds (theory T10).
+
+Each takes the base model's label maps of some draws, ints (B, *out), and returns float64 (B,) in
+[0, 1].
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from certiseg.errors import InputError
+
+
+def accuracy(labels: ArrayLike, truth: ArrayLike, ignore_index: int = 255) -> NDArray[np.float64]:
+    """Share of the labelled components that each label map gets right.
+
+    truth: ints (*out). Raises InputError for other shapes, or a truth without labels.
+    """
+    given, true, labelled = _checked(labels, truth, ignore_index)
+    right = np.count_nonzero(given[:, labelled] == true[labelled], axis=1)
+    return right / np.count_nonzero(labelled)
+
+
+def mean_iou(labels: ArrayLike, truth: ArrayLike, ignore_index: int = 255) -> NDArray[np.float64]:
+    """Mean IoU of each label map on its own, over the classes present in the truth.
+
+    The classes are the truth's, so that they are the same for every draw; components labelled as
+    any other class are missing from their true one. It is the figure of one image: means of it
+    over images are not the pooled mIoU of ``Confusion``.
+    truth: ints (*out). Raises InputError for other shapes, or a truth without labels.
+    """
+    given, true, labelled = _checked(labels, truth, ignore_index)
+    of_truth = np.bincount(true[labelled])
+    present = np.flatnonzero(of_truth)
+    values = np.empty(len(given))
+    for draw, row in enumerate(given):
+        # Classes beyond the truth's share one bin, which no class of the truth uses.
+        chosen = np.minimum(row[labelled], len(of_truth))
+        predicted = np.bincount(chosen, minlength=len(of_truth) + 1)[present]
+        hit = true[labelled][chosen == true[labelled]]
+        correct = np.bincount(hit, minlength=len(of_truth))[present]
+        values[draw] = np.mean(correct / (of_truth[present] + predicted - correct))
+    return values
+
+
+def class_area(labels: ArrayLike, label: int) -> NDArray[np.float64]:
+    """Share of all components that each label map gives the class.
+
+    Raises InputError for labels that are no label maps (B, *out).
+    """
+    given = _label_maps(labels)
+    return np.count_nonzero(given == label, axis=1) / given.shape[1]
+
+
+def _label_maps(labels: ArrayLike) -> NDArray[np.integer]:
+    """Labels (B, components)."""
+    given = np.asarray(labels)
+    if given.dtype.kind not in "iu" or given.ndim < 2 or given.size == 0 or given.min() < 0:
+        raise InputError(
+            f"expected label maps (B, *out) with labels >= 0, got {given.dtype} of shape "
+            f"{given.shape}; a single draw abstains nowhere"
+        )
+    return given.reshape(len(given), -1)
+
+
+def _checked(
+    labels: ArrayLike, truth: ArrayLike, ignore_index: int
+) -> tuple[NDArray[np.integer], NDArray[np.integer], NDArray[np.bool_]]:
+    """Label maps (B, components), the truth and where it is labelled, both (components,)."""
+    given, true = _label_maps(labels), np.asarray(truth)
+    if np.shape(labels)[1:] != true.shape:
+        raise InputError(
+            f"expected label maps of shape (B, {', '.join(map(str, true.shape))}), got "
+            f"{np.shape(labels)}; truth and draws must be of the same image"
+        )
+    labelled = (true != ignore_index).ravel()
+    if not labelled.any():
+        raise InputError(
+            f"expected a truth with labelled components, got {ignore_index} everywhere; "
+            "leave this image out"
+        )
+    lowest = true.ravel()[labelled].min()
+    if lowest < 0:
+        raise InputError(
+            f"expected labels of the truth >= 0, got {lowest}; name the label of unlabelled "
+            "components as ignore_index"
+        )
+    return given, true.ravel(), labelled
