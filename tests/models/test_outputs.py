@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 
+from certiseg.errors import InputError
 from certiseg.models.outputs import decide
 
 RNG = np.random.default_rng(0)
@@ -64,3 +67,47 @@ def test_classification_outputs():
     decision = decide(torch.tensor([1, 1]), torch.zeros(2, 3, 4, 4), 2)
     decision.add_to(counts)
     assert counts.tolist() == [1, 3]
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 2), (5, 6)])
+def test_own_grid_is_kept(size):
+    """Logits, Hugging Face's logits and labels, coarser than the picture: nothing is resized."""
+    logits = torch.from_numpy(RNG.normal(size=(4, 7, *size)))
+    expected = logits.numpy().argmax(1)
+    for output in (logits, SimpleNamespace(logits=logits), {"logits": logits}, logits.argmax(1)):
+        decision = decide(output, BATCH, 7, own_grid=True)
+        assert (decision.size, decision.num_classes) == (size, 7)
+        assert np.array_equal(decision.labels().numpy(), expected)
+
+
+def test_logits_of_hugging_face_are_upsampled_without_it():
+    logits = torch.from_numpy(RNG.normal(size=(4, 7, 3, 2)))
+    full = torch.nn.functional.interpolate(logits, size=(5, 6), mode="bilinear")
+    decision = decide(SimpleNamespace(logits=logits), BATCH, 7)
+    assert torch.equal(decision.labels(), full.argmax(1))
+
+
+@pytest.mark.parametrize(
+    ("size", "own_grid", "parts"),
+    [
+        ((3, 2), False, ["one label per pixel of (5, 6)", "(3, 2)", "output_grid=True"]),
+        ((6, 6), True, ["at most (5, 6)", "got an output of size (6, 6)"]),
+        ((5, 7), True, ["(5, 7)"]),
+        ((0, 6), True, ["at least (1, 1)", "(0, 6)"]),
+        ((1, 3, 2), True, ["(1, 3, 2)"]),
+    ],
+)
+def test_grids_that_do_not_fit(size, own_grid, parts):
+    logits = torch.zeros(4, 7, *size)
+    outputs = (logits,) if 0 in size else (logits, logits[:, 0].long())
+    for output in outputs:
+        with pytest.raises(InputError) as info:
+            decide(output, BATCH, 7, own_grid=own_grid)
+        assert "\n" not in str(info.value)
+        for part in parts:
+            assert part in str(info.value)
+
+
+def test_other_tasks_do_not_ask_for_a_grid():
+    decision = decide(torch.zeros(4, 2), BATCH, None, own_grid=True)
+    assert decision.size == ()

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import functools
 
+import pytest
 import torch
 from torch import nn
 
 import certiseg as cs
+from certiseg.models.grid import OnGrid
+from certiseg.models.preprocess import Preprocess
 from certiseg.sampling.fingerprint import input_fingerprint, model_fingerprint
 
 
@@ -89,3 +92,19 @@ def test_a_changed_model_is_noticed_between_calls():
     first = smooth.vote(x, 5)
     model[0].weight.data.mul_(-1)  # unseen by PyTorch's version counter
     assert smooth.vote(x, 5).source.model != first.source.model
+
+
+def _halved(x):
+    return x[:, :2] / 2
+
+
+def _doubled(x):
+    return x[:, :2] * 2
+
+
+@pytest.mark.parametrize("wrap", [Preprocess, lambda f: OnGrid(f, 1)])
+def test_functions_inside_a_wrapper_count(wrap):
+    """A module without weights of its own is what the function inside makes of it."""
+    halved, doubled = (model_fingerprint(wrap(f))[0] for f in (_halved, _doubled))
+    assert halved != doubled
+    assert halved == model_fingerprint(wrap(_halved))[0]

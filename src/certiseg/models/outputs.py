@@ -82,16 +82,63 @@ class Decision:
             flat.scatter_add_(0, labels.reshape(1, -1), one)
 
 
-def decide(output: object, batch: Tensor, num_classes: int | None) -> Decision:
+def decide(
+    output: object, batch: Tensor, num_classes: int | None, own_grid: bool = False
+) -> Decision:
     """The labels of one batch of outputs.
 
     output: logits (B, C, *out), a mapping with "out" (torchvision), an object with ``.logits``
     (Hugging Face; logits coarser than the image are upsampled bilinearly to it, as those
     libraries do themselves), or integer labels (B, *out). On equal logits the first label wins.
     batch: the input (B, *shape). num_classes: found from logits where None.
+    own_grid: an image's labels may lie on a grid (h, w) of the model's own, 1 <= h <= H and
+    1 <= w <= W, and nothing is upsampled (theory T14).
     Raises InputError for anything else, for a shape or class count that does not fit, for NaN
     logits and for labels outside the classes.
     """
+    tensor = _checked_output(output, batch, num_classes, own_grid)
+    if tensor.dtype in _INTEGERS:
+        return Decision(_checked_classes(tensor, num_classes), given=tensor.long())
+    return Decision(tensor.shape[1], won=_winners(tensor))
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """Softmax probabilities float32 (B, C, *out) of each draw of a batch."""
+
+    values: Tensor
+
+    @property
+    def num_classes(self) -> int:
+        return self.values.shape[1]
+
+    @property
+    def size(self) -> torch.Size:
+        """Shape of the components."""
+        return self.values.shape[2:]
+
+    @property
+    def draws(self) -> int:
+        return len(self.values)
+
+
+def posterior(
+    output: object, batch: Tensor, num_classes: int | None, own_grid: bool = False
+) -> Posterior:
+    """The softmax of one batch of logits. Arguments and errors as ``decide``; labels have none."""
+    tensor = _checked_output(output, batch, num_classes, own_grid)
+    if tensor.dtype in _INTEGERS:
+        raise InputError(
+            "expected a model that returns logits, got integer labels; labels have no softmax, "
+            "return the logits"
+        )
+    return Posterior(tensor.float().softmax(dim=1))
+
+
+def _checked_output(
+    output: object, batch: Tensor, num_classes: int | None, own_grid: bool
+) -> Tensor:
+    """Logits (B, C, *out) or integer labels (B, *out) of the right size."""
     tensor, upsample = tensor_of(output)
     if tensor.ndim < 1 or tensor.shape[0] != len(batch):
         raise InputError(
@@ -99,8 +146,8 @@ def decide(output: object, batch: Tensor, num_classes: int | None) -> Decision:
             f"{tuple(tensor.shape)}; the model must keep the batch axis first"
         )
     if tensor.dtype in _INTEGERS:
-        _check_size(tensor.shape[1:], batch)
-        return Decision(_checked_classes(tensor, num_classes), given=tensor.long())
+        _check_size(tensor.shape[1:], batch, own_grid)
+        return tensor
     if not tensor.is_floating_point() or tensor.ndim < 2:
         raise InputError(
             "expected logits (B, C, *out) or integer labels (B, *out), got "
@@ -116,12 +163,13 @@ def decide(output: object, batch: Tensor, num_classes: int | None) -> Decision:
             f"expected logits of {num_classes} classes on axis 1, got shape "
             f"{tuple(tensor.shape)}; pass num_classes={tensor.shape[1]} or another model"
         )
-    if upsample and batch.ndim == 4 and tensor.ndim == 4 and tensor.shape[2:] != batch.shape[2:]:
+    images = batch.ndim == 4 and tensor.ndim == 4
+    if upsample and images and not own_grid and tensor.shape[2:] != batch.shape[2:]:
         tensor = functional.interpolate(
             tensor, size=batch.shape[2:], mode="bilinear", align_corners=False
         )
-    _check_size(tensor.shape[2:], batch)
-    return Decision(tensor.shape[1], won=_winners(tensor))
+    _check_size(tensor.shape[2:], batch, own_grid)
+    return tensor
 
 
 def _winners(logits: Tensor) -> Tensor:
@@ -173,11 +221,21 @@ def tensor_of(output: object) -> tuple[Tensor, bool]:
     )
 
 
-def _check_size(size: torch.Size, batch: Tensor) -> None:
-    """An image's mask has the image's size; outputs of no or one axis are other tasks."""
-    if batch.ndim == 4 and len(size) >= 2 and size != batch.shape[2:]:
+def _check_size(size: torch.Size, batch: Tensor, own_grid: bool) -> None:
+    """An image's mask has the image's size, or with own_grid a grid's that is no finer; outputs of
+    no or one axis are other tasks."""
+    if batch.ndim != 4 or len(size) < 2:
+        return
+    image = batch.shape[2:]
+    if not own_grid and size != image:
         raise InputError(
-            f"expected one label per pixel of {tuple(batch.shape[2:])}, got an output of size "
-            f"{tuple(size)}; resize the logits inside the model, "
-            "for instance with certiseg.models.Preprocess"
+            f"expected one label per pixel of {tuple(image)}, got an output of size "
+            f"{tuple(size)}; resize the logits inside the model, for instance with "
+            "certiseg.models.Preprocess, or vote on its own grid with "
+            "Smoothed(..., output_grid=True)"
+        )
+    if own_grid and not (len(size) == 2 and 1 <= size[0] <= image[0] and 1 <= size[1] <= image[1]):
+        raise InputError(
+            f"expected an output grid of at least (1, 1) and at most {tuple(image)}, the image's "
+            f"size, got an output of size {tuple(size)}; the model must decide on cells of pixels"
         )

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from certiseg.sampling.inside import modules_inside
+from certiseg.sampling.inside import functions_held, modules_inside
 
 _PROCESS = secrets.token_hex(16)
 
@@ -26,25 +26,38 @@ def input_fingerprint(x: Tensor) -> str:
 def model_fingerprint(model: Callable[..., Any]) -> tuple[str, str]:
     """(SHA-256, readable name) of a base model.
 
-    An nn.Module: its layers as printed, and name, type, shape and bytes of all parameters and
-    buffers, saved or not. A function: its source and all modules it refers to. A closure, partial,
-    method or callable object may hold more than that, so its identity in this process enters too:
-    votes of two such models are never taken for votes of one.
+    An nn.Module: its layers as printed, name, type, shape and bytes of all parameters and
+    buffers, saved or not, and the functions its layers hold. A function: its source and all
+    modules it refers to. A closure, partial, method or callable object may hold more than that, so
+    its identity in this process enters too: votes of two such models are never taken for votes of
+    one.
     Computed anew at each call, since weights can change unseen by any counter.
     """
     sha = hashlib.sha256()
     for module in modules_inside(model):
         _add_module(sha, module)
     if isinstance(model, nn.Module):
+        for function in functions_held(model):
+            _add_function(sha, function)
         return sha.hexdigest(), str(getattr(model, "model_name", type(model).__name__))
-    function = model.func if isinstance(model, functools.partial) else model
-    name = getattr(function, "__qualname__", type(function).__qualname__)
+    name = _add_function(sha, model)
+    return sha.hexdigest(), f"function {getattr(_bare(model), '__module__', '?')}.{name}"
+
+
+def _add_function(sha: Any, given: Callable[..., Any]) -> str:
+    """Add the function's source, and its identity unless that is all there is; returns its name."""
+    function = _bare(given)
+    name: str = getattr(function, "__qualname__", type(function).__qualname__)
     sha.update(f"{name}\0{_source(function)}".encode())
-    plain = isinstance(model, FunctionType) and not model.__closure__ and not model.__defaults__
+    plain = isinstance(given, FunctionType) and not given.__closure__ and not given.__defaults__
     if not plain:
-        owner = model.__self__ if isinstance(model, MethodType) else model
+        owner = given.__self__ if isinstance(given, MethodType) else given
         sha.update(f"{_PROCESS} {id(owner)}".encode())
-    return sha.hexdigest(), f"function {getattr(function, '__module__', '?')}.{name}"
+    return name
+
+
+def _bare(given: Callable[..., Any]) -> Callable[..., Any]:
+    return given.func if isinstance(given, functools.partial) else given
 
 
 def _add_module(sha: Any, module: nn.Module) -> None:

@@ -1,9 +1,10 @@
-"""Decisions of a range of draws: noise in, batches sized, the model called, its output checked."""
+"""A range of draws: noise in, batches sized, the model called, its output read."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -11,22 +12,38 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from certiseg.errors import InputError
-from certiseg.models.outputs import Decision, decide
+from certiseg.models.outputs import Decision, Posterior
 from certiseg.sampling.batching import fitting_batch, is_out_of_memory, measured_activations
 from certiseg.sampling.draw import NoiseStream
+from certiseg.sampling.facts import first_parameter
 from certiseg.votes import Source
 
+Read = TypeVar("Read", Decision, Posterior)
+Reader = Callable[[object, Tensor, int | None, bool], Read]
+"""``models.outputs.decide`` or ``posterior``."""
 
-def decisions(
-    model: Callable[[Tensor], Any],
-    x: Tensor,
-    source: Source,
-    *,
-    dtype: torch.dtype,
-    num_classes: int | None,
-    batch_size: int | None,
-) -> Iterator[Decision]:
-    """Yield what the model decides, batch by batch, until all draws of source are done.
+
+@dataclass
+class BaseModel:
+    """A model and how to call it. num_classes: filled in by the first output where unknown.
+
+    own_grid: its outputs may lie on a grid coarser than the image (theory T14).
+    """
+
+    call: Callable[[Tensor], Any]
+    num_classes: int | None = None
+    own_grid: bool = False
+
+    def dtype(self, x: Tensor) -> torch.dtype:
+        """The precision x is given in: the parameters' own, else that of x."""
+        parameter = first_parameter(self.call)
+        return x.dtype if parameter is None else parameter.dtype
+
+
+def batches(
+    model: BaseModel, x: Tensor, source: Source, read: Reader[Read], batch_size: int | None
+) -> Iterator[Read]:
+    """Yield what the model says, batch by batch, until all draws of source are done.
 
     x: one checked input on the device to run on. batch_size None: the first draw goes alone and
     tells how many fit. Where memory runs out the batch is halved and its draws are repeated;
@@ -42,12 +59,12 @@ def decisions(
             failed = False
             try:
                 noise = stream.get(draws, None if measure else after)
-                with measured_activations(model if measure else None) as activations:
-                    decision = forward(model, x, noise, dtype, num_classes)
+                with measured_activations(model.call if measure else None) as activations:
+                    output = forward(model, x, noise, read)
                 if measure:
-                    # Noise, sum and decision count beside the activations.
-                    size_of_decision = decision.num_classes * decision.size.numel()
-                    held = activations() + 8 * noise.nbytes + 16 * size_of_decision
+                    # Noise, sum and output count beside the activations.
+                    size_of_output = output.num_classes * output.size.numel()
+                    held = activations() + 8 * noise.nbytes + 16 * size_of_output
                     size, measure = fitting_batch(held, x.device), False
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
@@ -63,28 +80,26 @@ def decisions(
                 if x.device.type == "cuda":
                     torch.cuda.empty_cache()
                 continue
-            num_classes, position = decision.num_classes, draws.stop
-            yield decision
+            position = draws.stop
+            yield output
 
 
 def forward(
-    model: Callable[[Tensor], Any],
-    x: Tensor,
-    noise: NDArray[np.float32] | None,
-    dtype: torch.dtype,
-    num_classes: int | None,
-) -> Decision:
-    """What the model decides on x plus each row of noise; on x itself where noise is None.
+    model: BaseModel, x: Tensor, noise: NDArray[np.float32] | None, read: Reader[Read]
+) -> Read:
+    """What the model says to x plus each row of noise; to x itself where noise is None.
 
-    Raises InputError for outputs that do not fit (see ``models.outputs.decide``).
+    Raises InputError for outputs that do not fit (see ``models.outputs``).
     """
     with torch.inference_mode():
         if noise is None:
             # A copy: a model may write into what it is given.
-            batch = x[None].to(dtype, copy=True)
+            batch = x[None].to(model.dtype(x), copy=True)
         else:
             batch = torch.from_numpy(noise).to(x.device)
             # In place where types agree: the noise has served its turn.
             batch = batch.add_(x) if batch.dtype == x.dtype else batch.to(x.dtype).add_(x)
-            batch = batch.to(dtype)
-        return decide(model(batch), batch, num_classes)
+            batch = batch.to(model.dtype(x))
+        output = read(model.call(batch), batch, model.num_classes, model.own_grid)
+        model.num_classes = output.num_classes
+        return output

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FunctionType, MethodType
+from typing import Any
 
 from torch import nn
 
@@ -20,13 +21,19 @@ def modules_inside(model: object, depth: int = _DEPTH) -> Iterator[nn.Module]:
     """
     if isinstance(model, nn.Module):
         yield model
-        held = [value for module in model.modules() for value in vars(module).values()]
-        held = [v for v in held if isinstance(v, (FunctionType, MethodType, functools.partial))]
+        held: list[object] = list(functions_held(model))
     else:
         held = _references(model)
     if depth > 0:
         for value in held:
             yield from modules_inside(value, depth - 1)
+
+
+def functions_held(model: nn.Module) -> list[Callable[..., Any]]:
+    """Functions, bound methods and partials that a module or its layers keep as attributes."""
+    kinds = (FunctionType, MethodType, functools.partial)
+    attributes = (value for module in model.modules() for value in vars(module).values())
+    return [value for value in attributes if isinstance(value, kinds)]
 
 
 def _references(model: object) -> list[object]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,18 +12,22 @@ from torch import Tensor
 
 from certiseg.certify.certificate import Certificate
 from certiseg.certify.joint import checked_labels
-from certiseg.certify.segcertify import certify, check_options, check_plan
+from certiseg.certify.segcertify import Budget, certify, check_options, check_plan
+from certiseg.certify.sequential import check_stopping, sequential
 from certiseg.errors import InputError
-from certiseg.models.outputs import Decision
+from certiseg.models.outputs import decide
 from certiseg.noise import Gaussian
 from certiseg.sampling.checks import check_evaluation_mode, check_input
 from certiseg.sampling.draw import GENERATOR, fill
+from certiseg.sampling.experiment import Experiment, Watch
 from certiseg.sampling.facts import first_parameter, known_classes, precision
 from certiseg.sampling.fingerprint import input_fingerprint, model_fingerprint
-from certiseg.sampling.forward import decisions, forward
+from certiseg.sampling.forward import BaseModel, forward
 from certiseg.sampling.keys import resolve_seed
 from certiseg.sampling.progress import Progress, draws_bar
-from certiseg.votes import Source, VoteCounts, counts_dtype
+from certiseg.sampling.source import DrawSource
+from certiseg.stats.spending import Spending
+from certiseg.votes import Source, VoteCounts
 
 
 class Smoothed:
@@ -36,6 +39,9 @@ class Smoothed:
     it is given. num_classes: found from logits; needed where the model returns labels.
     device: where to run; default: that of the model's parameters, else of the input.
     value_range: domain of the input, (0, 1) for images; None for any values.
+    output_grid: the model may decide on a grid (h, w) coarser than the image; votes, tests and
+    certificates then live on that grid, and pixel (i, j) of (H, W) has the label of cell
+    (i * h // H, j * w // W) (theory T14; ``certiseg.models.OnGrid`` makes such a model).
     Noise is added in float32 (to float64 inputs in float64) and cast to the model's precision.
     """
 
@@ -47,6 +53,7 @@ class Smoothed:
         *,
         device: str | torch.device | None = None,
         value_range: tuple[float, float] | None = (0.0, 1.0),
+        output_grid: bool = False,
     ) -> None:
         if not callable(model):
             raise InputError(
@@ -64,8 +71,20 @@ class Smoothed:
         self.value_range = (
             None if value_range is None else (float(value_range[0]), float(value_range[1]))
         )
-        self.num_classes = num_classes if num_classes is not None else known_classes(model)
+        self._base = BaseModel(
+            model, known_classes(model) if num_classes is None else num_classes, output_grid
+        )
         self._device = None if device is None else torch.device(device)
+
+    @property
+    def num_classes(self) -> int | None:
+        """As given, or as the model states or has shown it; None before its first output."""
+        return self._base.num_classes
+
+    @property
+    def output_grid(self) -> bool:
+        """Whether labels may lie on a grid coarser than the image."""
+        return self._base.own_grid
 
     def vote(
         self,
@@ -77,6 +96,7 @@ class Smoothed:
         key: str | None = None,
         first_draw: int = 0,
         progress: Progress = False,
+        watch: Watch | None = None,
     ) -> VoteCounts:
         """Votes of draws ``first_draw .. first_draw + num_samples - 1`` at one input.
 
@@ -86,12 +106,15 @@ class Smoothed:
         x: (*shape), such as (3, H, W) in [0, 1]. batch_size: default fits the memory; halved
         where memory runs out. seed: None takes fresh entropy (theory T15). key: tells inputs
         apart under one seed; default: the input's fingerprint. progress: True for a bar, or a
-        function called with the number of draws just done.
+        function called with the number of draws just done. watch: called with the labels, int64
+        (B, *out), of each batch, in the order of the draws.
         Returns counts of shape (*out, C). Raises InputError for bad input or a model that does
         not fit it.
         """
-        tensor, source = self._prepare(x, num_samples, seed, key, first_draw)
-        return self._count(tensor, source, batch_size, progress)
+        ((start, stop),) = _checked_draws(first_draw, num_samples)
+        with draws_bar(progress, stop - start) as advance:
+            experiment = self._experiment(x, seed, key, batch_size, advance)
+            return experiment.votes(start, stop, watch=watch)
 
     def vote_joint(
         self,
@@ -109,22 +132,27 @@ class Smoothed:
 
         candidates: labels (*out) chosen from other draws. The rest is as in ``vote``.
         """
-        tensor, source = self._prepare(x, num_samples, seed, key, first_draw)
         labels = checked_labels(candidates).astype(np.int64)
-        wanted = torch.as_tensor(labels, device=tensor.device)
-        equal = 0
-        with draws_bar(progress, num_samples) as advance:
-            for decision in self._batches(tensor, source, batch_size):
-                if decision.size != wanted.shape:
-                    raise InputError(
-                        f"expected candidates of shape {tuple(decision.size)}, got "
-                        f"{tuple(wanted.shape)}; they must be labels of this model and input"
-                    )
-                agree = decision.equal(wanted)
-                equal += int(agree.sum())
-                advance(len(agree))
-        draws = int(num_samples)
-        return VoteCounts(np.array([equal, draws - equal]), draws, source)
+        ((start, stop),) = _checked_draws(first_draw, num_samples)
+        with draws_bar(progress, stop - start) as advance:
+            experiment = self._experiment(x, seed, key, batch_size, advance)
+            return experiment.equal(labels, start, stop)
+
+    def source(
+        self,
+        x: Tensor | ArrayLike,
+        *,
+        batch_size: int | None = None,
+        seed: int | None = None,
+        key: str | None = None,
+        progress: Callable[[int], None] = lambda done: None,
+        watch: Watch | None = None,
+    ) -> DrawSource:
+        """The draws of one input, asked for as they are needed (``certiseg.sequential``).
+
+        progress: called with the number of draws just done. The rest is as in ``vote``.
+        """
+        return DrawSource(self._experiment(x, seed, key, batch_size, progress), watch)
 
     def certify(
         self,
@@ -134,19 +162,22 @@ class Smoothed:
         alpha: float = 1e-3,
         *,
         correction: str = "holm",
+        budget: Budget = None,
         selection: str = "pooled",
         selection_samples: int = 10,
         batch_size: int | None = None,
         seed: int | None = None,
         key: str | None = None,
         progress: Progress = False,
+        watch: Watch | None = None,
     ) -> Certificate:
         """Certify one input with num_samples test draws; ``certiseg.certify`` states the claim.
 
         selection="pooled": all draws choose and test (theory T3). "split": the paper's two
         stages, draws 0 .. selection_samples - 1 choose and the next num_samples test (T2).
         Parameters are checked before anything is drawn, and against the number of components as
-        soon as the first draw shows it. The rest is as in ``vote``.
+        soon as the first draw shows it. watch sees the test draws alone. The rest is as in
+        ``vote``.
         """
 
         def check(components: int) -> None:
@@ -157,25 +188,67 @@ class Smoothed:
                 alpha=alpha,
                 correction=correction,
                 selection=selection,
+                budget=budget,
             )
 
-        check_options(tau, alpha, correction, selection)
+        check_options(tau, alpha, correction, selection, budget)
         num_samples = _checked_count(num_samples)
         extra = _checked_count(selection_samples) if selection == "split" else 0
-        tensor, source = self._prepare(x, extra + num_samples, seed, key, 0)
-        chosen = None
-        if extra:
-            stage = replace(source, draws=((0, extra),))
-            chosen = self._count(tensor, stage, batch_size, progress, check)
-        stage = replace(source, draws=((extra, extra + num_samples),))
+        with draws_bar(progress, extra + num_samples) as advance:
+            experiment = self._experiment(x, seed, key, batch_size, advance)
+            chosen = experiment.votes(0, extra, check=check) if extra else None
+            votes = experiment.votes(extra, extra + num_samples, check=check, watch=watch)
         return certify(
-            self._count(tensor, stage, batch_size, progress, check),
+            votes,
             noise=self.noise,
             tau=tau,
             alpha=alpha,
             correction=correction,
+            budget=budget,
             selection_votes=chosen,
         )
+
+    def certify_sequentially(
+        self,
+        x: Tensor | ArrayLike,
+        num_samples: int = 1000,
+        tau: float = 0.75,
+        alpha: float = 1e-3,
+        *,
+        budget: Budget = None,
+        looks: int = 5,
+        spending: Spending = "late",
+        until: float | None = 0.001,
+        wanted: float | None = None,
+        batch_size: int | None = None,
+        seed: int | None = None,
+        key: str | None = None,
+        progress: Progress = False,
+        watch: Watch | None = None,
+    ) -> Certificate:
+        """Certify one input with at most num_samples draws, stopping early (theory T7).
+
+        until: stop when the next look is expected to certify less than this share of the
+        components anew. ``certiseg.sequential`` states the claim and the other parameters; the
+        rest is as in ``vote``.
+        """
+        check_options(tau, alpha, "holm" if budget is None else "k-fwer", "pooled", budget)
+        check_stopping(num_samples, looks, spending, until, wanted)
+        with draws_bar(progress, int(num_samples)) as advance:
+            return sequential(
+                self.source(
+                    x, batch_size=batch_size, seed=seed, key=key, progress=advance, watch=watch
+                ),
+                noise=self.noise,
+                num_samples=num_samples,
+                tau=tau,
+                alpha=alpha,
+                budget=budget,
+                looks=looks,
+                spending=spending,
+                until=until,
+                wanted=wanted,
+            )
 
     def predict_clean(self, x: Tensor | ArrayLike) -> NDArray[np.int64]:
         """The base model's labels (*out) on the input itself, without noise. No guarantee."""
@@ -221,73 +294,28 @@ class Smoothed:
         return tensor, noise
 
     def _predict(self, x: Tensor, noise: NDArray[np.float32] | None) -> NDArray[np.int64]:
-        decision = forward(self.model, x, noise, self._dtype(x), self.num_classes)
-        self.num_classes = decision.num_classes
-        return decision.labels()[0].cpu().numpy()
+        return forward(self._base, x, noise, decide).labels()[0].cpu().numpy()
 
-    def _count(
-        self,
-        x: Tensor,
-        source: Source,
-        batch_size: int | None,
-        progress: Progress,
-        check: Callable[[int], None] | None = None,
-    ) -> VoteCounts:
-        """Count on the device; memory does not depend on the number of draws."""
-        ((start, stop),) = source.draws
-        counts: Tensor | None = None
-        # GPUs add atomically in 32 bits; narrow types save memory where that costs nothing.
-        narrow = getattr(torch, counts_dtype(stop - start).name)
-        dtype = narrow if x.device.type == "cpu" else torch.int32
-        with draws_bar(progress, stop - start) as advance:
-            for decision in self._batches(x, source, batch_size):
-                if counts is None:
-                    if check is not None:
-                        check(decision.size.numel())
-                    counts = decision.new_counts(dtype)
-                decision.add_to(counts)
-                advance(decision.draws)
-        assert counts is not None
-        votes = counts.movedim(0, -1).contiguous().cpu().numpy()
-        return VoteCounts(
-            votes.astype(counts_dtype(stop - start), copy=False), stop - start, source
-        )
-
-    def _batches(self, x: Tensor, source: Source, batch_size: int | None) -> Iterator[Decision]:
-        check_evaluation_mode(self.model)
-        batches = decisions(
-            self.model,
-            x,
-            source,
-            dtype=self._dtype(x),
-            num_classes=self.num_classes,
-            batch_size=None if batch_size is None else _checked_count(batch_size),
-        )
-        for decision in batches:
-            self.num_classes = decision.num_classes
-            yield decision
-
-    def _prepare(
+    def _experiment(
         self,
         x: Tensor | ArrayLike,
-        num_samples: int,
         seed: int | None,
         key: str | None,
-        first_draw: int,
-    ) -> tuple[Tensor, Source]:
+        batch_size: int | None,
+        advance: Callable[[int], None],
+    ) -> Experiment:
         """The checked input on its device, and the record of what will be drawn for it."""
-        draws = _checked_draws(first_draw, num_samples)
         number, origin = resolve_seed(seed)
         tensor = self._on_device(x)
         print_of_input = input_fingerprint(tensor)
-        model, name = model_fingerprint(self.model)
+        fingerprint, name = model_fingerprint(self.model)
         source = Source(
             noise=self.noise,
             seed=number,
             seed_origin=origin,
             key=print_of_input if key is None else key,
-            draws=draws,
-            model=model,
+            draws=(),
+            model=fingerprint,
             model_name=name,
             input=print_of_input,
             input_shape=tuple(tensor.shape),
@@ -296,10 +324,11 @@ class Smoothed:
                 "generator": GENERATOR,
                 "torch": torch.__version__,
                 "device": tensor.device.type,
-                "precision": precision(self._dtype(tensor), tensor.device),
+                "precision": precision(self._base.dtype(tensor), tensor.device),
             },
         )
-        return tensor, source
+        size = None if batch_size is None else _checked_count(batch_size)
+        return Experiment(self._base, tensor, source, size, advance)
 
     def _on_device(self, x: Tensor | ArrayLike) -> Tensor:
         tensor = check_input(x, self.value_range)
@@ -312,10 +341,6 @@ class Smoothed:
                 "move it first with model.to(device)"
             )
         return tensor.to(target)
-
-    def _dtype(self, x: Tensor) -> torch.dtype:
-        parameter = first_parameter(self.model)
-        return x.dtype if parameter is None else parameter.dtype
 
 
 def _checked_draws(first_draw: int, num_samples: int) -> tuple[tuple[int, int]]:

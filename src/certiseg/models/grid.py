@@ -1,0 +1,73 @@
+"""A base model that decides on cells of pixels rather than on pixels (theory T14)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from certiseg.errors import InputError
+from certiseg.models.outputs import tensor_of
+
+
+class OnGrid(nn.Module):
+    """`model`, deciding once for each cell of stride x stride pixels (fewer where they do not fit).
+
+    Takes (B, C, H, W) and returns logits (B, classes, ceil(H / stride), ceil(W / stride)). Logits
+    that the model gives on just that grid are taken as they are (so are integer labels); logits at
+    full size are averaged over each cell, whose pixels overlap with the next cell's by one where
+    the stride does not divide the size. It is another base model than `model`, with blockier
+    borders and fewer components to test: use it with ``Smoothed(..., output_grid=True)``.
+    Raises InputError for a stride that is no whole number >= 1, for outputs of any other size, and
+    for integer labels at full size, which have no average.
+    """
+
+    def __init__(self, model: nn.Module | Callable[[Tensor], Any], stride: int) -> None:
+        super().__init__()
+        if isinstance(stride, bool) or not isinstance(stride, int) or stride < 1:
+            raise InputError(
+                f"expected a whole stride of at least 1, got {stride!r}; the usual is 4"
+            )
+        self.model = model
+        self.stride = stride
+        # In the mode of the model it wraps, so that one that still trains is noticed.
+        self.training = bool(getattr(model, "training", False))
+        inner = getattr(model, "model_name", None) or getattr(
+            model, "__qualname__", type(model).__qualname__
+        )
+        self.model_name = f"{inner} on cells of {stride} x {stride}"
+        # Where the model states its classes itself, this one states them too.
+        for name in ("num_classes", "config"):
+            if hasattr(model, name):
+                setattr(self, name, getattr(model, name))
+
+    def extra_repr(self) -> str:
+        """The stride has no tensor of its own; printed, it is part of the model's fingerprint."""
+        return f"stride={self.stride}"
+
+    def forward(self, x: Tensor) -> Tensor:
+        output = tensor_of(self.model(x))[0]
+        if x.ndim != 4:
+            raise InputError(
+                f"expected images (B, C, H, W), got a batch of shape {tuple(x.shape)}; "
+                "only images have cells of pixels"
+            )
+        full = height, width = (x.shape[2], x.shape[3])
+        grid = (-(-height // self.stride), -(-width // self.stride))
+        labels = output.ndim == 3 and not output.is_floating_point()
+        given = tuple(output.shape[1:] if labels else output.shape[2:])
+        if given == grid:
+            return output
+        if given != full:
+            raise InputError(
+                f"expected logits at full size {full} or on the grid {grid} of stride "
+                f"{self.stride}, got an output of size {given}; choose the model's own stride"
+            )
+        if labels:
+            raise InputError(
+                f"expected logits at full size {full}, got integer labels; labels have no "
+                "average, return the logits"
+            )
+        return F.adaptive_avg_pool2d(output, grid)

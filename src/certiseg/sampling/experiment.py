@@ -1,0 +1,103 @@
+"""One input under one stream of noise: any range of its draws, counted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from certiseg.errors import InputError
+from certiseg.models.outputs import decide, posterior
+from certiseg.sampling.checks import check_evaluation_mode
+from certiseg.sampling.forward import BaseModel, batches
+from certiseg.votes import Source, VoteCounts, counts_dtype
+
+Watch = Callable[[NDArray[np.int64]], None]
+"""Called with the labels (B, *out) of each batch, in the order of the draws."""
+
+
+class Experiment:
+    """A base model at one input: votes of any range of draws, each with its own address.
+
+    x: the checked input on the device to run on. source: the record of the experiment; its draws
+    are replaced by those that were made. advance: called with the number of draws just done.
+    """
+
+    def __init__(
+        self,
+        model: BaseModel,
+        x: Tensor,
+        source: Source,
+        batch_size: int | None = None,
+        advance: Callable[[int], None] = lambda done: None,
+    ) -> None:
+        self.model, self.x, self.record = model, x, source
+        self._batch_size, self._advance = batch_size, advance
+
+    def votes(
+        self,
+        start: int,
+        stop: int,
+        *,
+        check: Callable[[int], None] | None = None,
+        watch: Watch | None = None,
+    ) -> VoteCounts:
+        """Votes (*out, C) of draws start .. stop - 1; memory does not depend on their number.
+
+        check: called with the number of components as soon as the first batch shows it.
+        """
+        counts: Tensor | None = None
+        source = self._source(start, stop)
+        # GPUs add atomically in 32 bits; narrow types save memory where that costs nothing.
+        narrow = getattr(torch, counts_dtype(stop - start).name)
+        dtype = narrow if self.x.device.type == "cpu" else torch.int32
+        for decision in batches(self.model, self.x, source, decide, self._batch_size):
+            if counts is None:
+                if check is not None:
+                    check(decision.size.numel())
+                counts = decision.new_counts(dtype)
+            decision.add_to(counts)
+            if watch is not None:
+                watch(decision.labels().cpu().numpy())
+            self._advance(decision.draws)
+        assert counts is not None
+        votes = counts.movedim(0, -1).contiguous().cpu().numpy()
+        return VoteCounts(
+            votes.astype(counts_dtype(stop - start), copy=False), stop - start, source
+        )
+
+    def equal(self, candidates: NDArray[np.int64], start: int, stop: int) -> VoteCounts:
+        """Votes (2,): draws whose whole output equals candidates, and the others."""
+        source = self._source(start, stop)
+        wanted = torch.as_tensor(candidates, device=self.x.device)
+        equal = 0
+        for decision in batches(self.model, self.x, source, decide, self._batch_size):
+            if decision.size != wanted.shape:
+                raise InputError(
+                    f"expected candidates of shape {tuple(decision.size)}, got "
+                    f"{tuple(wanted.shape)}; they must be labels of this model and input"
+                )
+            agree = decision.equal(wanted)
+            equal += int(agree.sum())
+            self._advance(len(agree))
+        return VoteCounts(np.array([equal, stop - start - equal]), stop - start, source)
+
+    def posterior(self, start: int, stop: int) -> NDArray[np.float32]:
+        """Mean softmax (*out, C) of draws start .. stop - 1. No guarantee."""
+        source = self._source(start, stop)
+        total: Tensor | None = None
+        for output in batches(self.model, self.x, source, posterior, self._batch_size):
+            batch = output.values.sum(dim=0)
+            total = batch if total is None else total.add_(batch)
+            self._advance(output.draws)
+        assert total is not None
+        mean: NDArray[np.float32] = (total / (stop - start)).movedim(0, -1).cpu().numpy()
+        return mean
+
+    def _source(self, start: int, stop: int) -> Source:
+        check_evaluation_mode(self.model.call)
+        return replace(self.record, draws=((start, stop),))
