@@ -27,11 +27,18 @@ def certified_table(records: Sequence[Mapping[str, Any]]) -> Table:
             str(record["name"]),
             f"{width} x {height}",
             f"{record['abstention']:.1%}",
-            radius_text(record["radius"]),
+            _radius(record["radius"]),
             f"{record['seconds']:.1f}",
             _largest(record["labels"], height * width),
         )
     return table
+
+
+def _radius(value: float | Sequence[float]) -> str:
+    """Of a radius map the smallest and the largest."""
+    if not isinstance(value, Sequence):
+        return radius_text(value)
+    return f"{radius_text(value[0])} to {radius_text(value[-1])}" if value else "-"
 
 
 def _largest(histogram: Mapping[str, int], pixels: int) -> str:

@@ -19,18 +19,25 @@ class Row:
     """One model's figures over a data set. Shares in [0, 1]; None where it has no meaning.
 
     accuracy: correct / labelled pixels, an abstention counting as wrong. miou: the paper's, with
-    abstention as an extra label. certified_accuracy: (certified and correct) / labelled.
-    correct_where_certified: correct / (certified and labelled). radius: l2, in units of the input.
+    abstention as an extra label. certified_accuracy, certified_miou: what is left of accuracy and
+    mIoU under the worst perturbation within radius (theory T9).
+    correct_where_certified: correct / (certified and labelled). cig, class_cig: certified
+    information gain, and its mean over the classes (T8). radius: l2, in units of the input.
+    draws: of noise, mean per image, where it is no constant.
     """
 
     model: str
     accuracy: float
     miou: float
     certified_accuracy: float | None = None
+    certified_miou: float | None = None
     correct_where_certified: float | None = None
+    cig: float | None = None
+    class_cig: float | None = None
     abstention: float | None = None
     abstention_all: float | None = None
     radius: float | None = None
+    draws: float | None = None
     seconds: float | None = None
 
 
@@ -38,9 +45,18 @@ def _share(value: float | None) -> str:
     return "-" if value is None or math.isnan(value) else f"{value:.4f}"
 
 
+def _bound(value: float | None) -> str:
+    """A bound is cut off, as a radius is."""
+    return "-" if value is None or math.isnan(value) else f"{math.floor(value * 1e4) / 1e4:.4f}"
+
+
 def radius_text(value: float | None) -> str:
     """Four decimals, cut off: a printed radius is a claim and never overstates."""
     return "-" if value is None else f"{math.floor(value * 1e4) / 1e4:.4f}"
+
+
+def _draws(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}"
 
 
 def _seconds(value: float | None) -> str:
@@ -51,23 +67,24 @@ _COLUMNS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
     ("model", "model", str),
     ("accuracy", "accuracy", _share),
     ("mIoU", "miou", _share),
-    ("certified accuracy", "certified_accuracy", _share),
+    ("certified accuracy", "certified_accuracy", _bound),
+    ("certified mIoU", "certified_miou", _bound),
     ("correct where certified", "correct_where_certified", _share),
+    ("CIG", "cig", _share),
+    ("CIG (classes)", "class_cig", _share),
     ("abstention (labelled)", "abstention", _share),
     ("abstention (all)", "abstention_all", _share),
     ("radius", "radius", radius_text),
+    ("draws", "draws", _draws),
     ("s / image", "seconds", _seconds),
 )
 
 FOOTNOTE = (
     "Accuracy is over labelled pixels and counts an abstention as wrong; mIoU pools all images and "
-    "treats abstention as an extra label. Only the certified row holds under perturbation, with "
-    "confidence 1 - alpha for each image separately."
+    "treats abstention as an extra label, as the paper does. Only certified accuracy and certified "
+    "mIoU hold under perturbation (an abstained pixel may become anything), with confidence "
+    "1 - alpha for each image separately."
 )
-
-
-def _cells(row: Row) -> list[str]:
-    return [show(getattr(row, field)) for _, field, show in _COLUMNS]
 
 
 def rich_table(rows: Sequence[Row], title: str = "") -> Table:
@@ -91,9 +108,10 @@ def rich_table(rows: Sequence[Row], title: str = "") -> Table:
 
 
 def markdown(rows: Sequence[Row]) -> str:
-    """The rows as a Markdown table, with the footnote."""
-    lines = [[heading for heading, _, _ in _COLUMNS], ["---"] + ["---:"] * (len(_COLUMNS) - 1)]
-    lines += [_cells(row) for row in rows]
+    """The rows as a Markdown table, with the footnote. Figures that no row has are left out."""
+    shown = [c for c in _COLUMNS if any(getattr(row, c[1]) is not None for row in rows)]
+    lines = [[heading for heading, _, _ in shown], ["---"] + ["---:"] * (len(shown) - 1)]
+    lines += [[show(getattr(row, field)) for _, field, show in shown] for row in rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + f"\n\n{FOOTNOTE}\n"
 
 

@@ -1,0 +1,65 @@
+"""The certified-accuracy-versus-radius curve of a data set, as CSV and as a figure."""
+
+from __future__ import annotations
+
+import csv
+import io
+from importlib.util import find_spec
+from pathlib import Path
+
+from certiseg.files import atomic_write
+from certiseg.metrics.curve import RadiusCurve
+from certiseg.report.figures import Line, Panel, curves, write_figure
+
+CURVE_FILES = ("curve.csv", "curve.png", "curve.svg")
+_COLUMNS = ("radius", "certified_share", "certified_accuracy", "certified_miou")
+
+
+def write_curve(out: Path, curve: RadiusCurve) -> None:
+    """Write OUT/curve.csv and, where Matplotlib is installed, curve.png and curve.svg."""
+    atomic_write(out / CURVE_FILES[0], curve_csv(curve).encode())
+    if find_spec("matplotlib") is None:
+        return
+    end = _end(curve)
+    radii = curve.radii[:end].tolist()
+    lines = [
+        Line(name, radii, values[:end].tolist(), style)
+        for style, (name, values) in enumerate(
+            (
+                ("certified, share of the labelled pixels", curve.certified_share),
+                ("certified accuracy", curve.certified_accuracy),
+                ("certified mIoU", curve.certified_miou),
+            )
+        )
+    ]
+    panel = Panel(
+        title="",
+        lines=lines,
+        x_label="l2 radius, in units of the input",
+        y_label="share, IoU",
+        y_range=(0.0, 1.0),
+    )
+    write_figure(curves([panel]), out / "curve")
+
+
+def curve_csv(curve: RadiusCurve) -> str:
+    """One row a radius, full precision."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(_COLUMNS)
+    writer.writerows(
+        zip(
+            curve.radii.tolist(),
+            curve.certified_share.tolist(),
+            curve.certified_accuracy.tolist(),
+            curve.certified_miou.tolist(),
+            strict=True,
+        )
+    )
+    return text.getvalue()
+
+
+def _end(curve: RadiusCurve) -> int:
+    """Points to show: up to the first at which nothing is certified, where there is one."""
+    nothing = curve.certified.sum(axis=1) == 0
+    return int(nothing.argmax()) + 1 if nothing.any() else len(curve.radii)

@@ -1,0 +1,53 @@
+"""A radius map as a picture: how far each pixel's label is certified."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from certiseg.report.overlay import WHITE
+from certiseg.report.panel import INK, PAPER, RULE
+from certiseg.report.tables import radius_text
+
+# Nine stops of viridis (BSD, Matplotlib): even to the eye, and to colour-blind ones.
+_STOPS = np.array(
+    [
+        (68, 1, 84), (71, 44, 122), (59, 81, 139), (44, 113, 142), (33, 144, 141),
+        (39, 173, 129), (92, 200, 99), (170, 220, 50), (253, 231, 37),
+    ],
+    dtype=np.float64,
+)  # fmt: skip
+
+
+def heat(radius: ArrayLike, largest: float) -> Image.Image:
+    """The map with a colour bar below. radius: floats (H, W), 0 where it abstains: white.
+
+    largest: the radius of the last colour; larger ones have it too.
+    """
+    values = np.asarray(radius, dtype=np.float64)
+    picture = _coloured(values / largest if largest > 0 else np.zeros_like(values))
+    picture[values <= 0] = WHITE
+    height, width = values.shape
+    size = max(10, min(20, width // 20))
+    strip = 4 * size
+    figure = Image.new("RGB", (width, height + strip), PAPER)
+    figure.paste(Image.fromarray(picture), (0, 0))
+    bar = _coloured(np.linspace(0, 1, max(2, width - 2 * size))[None].repeat(size, axis=0))
+    figure.paste(Image.fromarray(bar), (size, height + size))
+    draw = ImageDraw.Draw(figure)
+    draw.rectangle((size - 1, height + size - 1, width - size, height + 2 * size), outline=RULE)
+    font = ImageFont.load_default(size=size)
+    middle, line = width // 2, height + round(2.4 * size)
+    draw.text((size, line), "0", INK, font)
+    draw.text((middle, line), "certified l2 radius", INK, font, anchor="ma")
+    draw.text((width - size, line), radius_text(largest), INK, font, anchor="ra")
+    return figure
+
+
+def _coloured(shares: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """Shares in [0, 1] as colours (..., 3)."""
+    place = np.clip(shares, 0, 1) * (len(_STOPS) - 1)
+    stops = np.arange(len(_STOPS))
+    channels = [np.interp(place, stops, _STOPS[:, channel]) for channel in range(3)]
+    return np.rint(np.stack(channels, axis=-1)).astype(np.uint8)

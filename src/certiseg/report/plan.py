@@ -1,0 +1,105 @@
+"""A plan on the screen and as a figure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from certiseg.report.figures import Line, Panel
+from certiseg.report.tables import radius_text
+from certiseg.studies.plan import Prospect
+from certiseg.studies.request import Request
+
+
+def plan_title(request: Request) -> tuple[str, str]:
+    """What was asked, in two lines."""
+    size = " x ".join(str(side) for side in request.size)
+    kind = "pixels" if len(request.size) == 2 else "points"
+    radius = radius_text(request.noise.radius(request.tau))
+    return (
+        f"{size} {kind}, {request.num_classes} classes, {request.passes} passes",
+        f"sigma = {request.noise.sigma:g}, tau = {request.tau:.6g} (radius {radius}), "
+        f"alpha = {request.alpha:g}",
+    )
+
+
+def plan_table(rows: Sequence[Prospect], request: Request) -> Table:
+    """One line a way to certify; what was asked is marked."""
+    table = Table(
+        title="\n".join(plan_title(request)),
+        title_justify="left",
+        caption=_footnote(request),
+        caption_justify="left",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
+    )
+    table.add_column("* asked", no_wrap=True)
+    chance = f"p = {request.probability:g}"
+    for heading in ("tests N", "n_min", "cutoff", "p 1/2", "p 9/10", chance, "votes"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in rows:
+        name = f"{row.name} *" if row.asked else row.name
+        found = ("n < n_min", "-", "-", "-")
+        if row.cutoff is not None:
+            needs = (f"{row.cutoff}/{row.draws}", _up(row.even), _up(row.likely))
+            found = (*needs, f"{math.floor(1000 * row.chance) / 10:.1f}%")
+        table.add_row(
+            name, f"{row.components}", f"{row.n_min}", *found, f"{row.vote_bytes / 1e6:.3g} MB"
+        )
+    return table
+
+
+def _footnote(request: Request) -> str:
+    return (
+        "cutoff: hits that certify at the first step, where the test is hardest. p 1/2, p 9/10: "
+        "probability that a component's label needs, to be certified with that chance. "
+        f"p = {request.probability:g}: chance at that probability. A grid makes borders blockier; "
+        "with k, up to k - 1 certified labels may be wrong."
+    )
+
+
+def curve_table(curves: Mapping[str, Sequence[float | None]], passes: Sequence[int]) -> Table:
+    """Probability certified with chance 9/10, by passes."""
+    table = Table(
+        title="probability certified with chance 9/10, by number of passes",
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
+    )
+    table.add_column("", no_wrap=True)
+    for count in passes:
+        table.add_column(f"{count}", justify="right", no_wrap=True)
+    for name, values in curves.items():
+        table.add_row(name, *map(_up, values))
+    return table
+
+
+def plan_panel(
+    curves: Mapping[str, Sequence[float | None]], passes: Sequence[int], request: Request
+) -> Panel:
+    """The curves, which fall towards tau and never reach it."""
+    lines = []
+    for style, (name, values) in enumerate(curves.items()):
+        points = [(n, p) for n, p in zip(passes, values, strict=True) if p is not None]
+        if points:
+            x, y = zip(*points, strict=True)
+            lines.append(Line(name, x, y, style, every=8))
+    return Panel(
+        title="",
+        lines=lines,
+        x_label="passes of the model (draws of noise)",
+        y_label="probability certified with chance 9/10",
+        y_range=(request.tau - 0.03 * (1 - request.tau), 1.0),
+        log_x=True,
+        levels=[(request.tau, "τ")],
+    )
+
+
+def _up(probability: float | None) -> str:
+    """Four decimals, rounded up: what is needed is never understated."""
+    return "-" if probability is None else f"{math.ceil(probability * 1e4) / 1e4:.4f}"

@@ -1,0 +1,122 @@
+"""The studies as figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from certiseg.report.figures import Line, Panel, Range
+from certiseg.studies.correction import Compared
+from certiseg.studies.names import (
+    BONFERRONI,
+    HOLM,
+    INDIVIDUAL,
+    JOINT,
+    RADIUS_MAP,
+    STOPPING,
+    pooled_name,
+    uses_all_draws,
+)
+from certiseg.studies.synthetic import Measured, Scenario
+
+_STYLES = {
+    method: style
+    for style, method in enumerate(
+        (BONFERRONI, JOINT, pooled_name(HOLM), INDIVIDUAL, STOPPING, RADIUS_MAP, HOLM)
+    )
+}
+_LAST_STYLE = 15
+
+
+def synthetic_panels(rows: Sequence[Measured], scenario: Scenario) -> list[Panel]:
+    """The sweep: the paper's two stages, what uses all draws, and what early stopping draws."""
+    methods = list(dict.fromkeys(row.method for row in rows))
+    two_stages = [name for name in methods if not uses_all_draws(name)]
+    all_draws = [HOLM, *(name for name in methods if uses_all_draws(name))]
+    titles = (
+        f"{scenario.selection} draws choose, {scenario.trials} others test",
+        f"all {scenario.draws} draws choose and test; Holm as on the left",
+    )
+    x_label = "number of components N" if _over_size(scenario) else "noise γ"
+    panels = [
+        Panel(
+            title=title,
+            lines=[line for name in shown for line in _lines(name, rows, scenario)],
+            x_label=x_label,
+            y_label="share of components certified at R(τ)",
+            y_range=(-0.03, 1.05),
+            log_x=_over_size(scenario),
+        )
+        for title, shown in zip(titles, (two_stages, all_draws), strict=True)
+    ]
+    points = [row for row in rows if row.method == STOPPING]
+    used = [row.mean_draws for row in points]
+    draws = Line(STOPPING, _x(points, scenario), used, _STYLES[STOPPING])
+    every = (float(scenario.draws), "all other methods")
+    return [
+        *panels,
+        Panel(
+            title="draws until early stopping ends",
+            lines=[draws],
+            x_label=x_label,
+            y_label="draws used (mean)",
+            y_range=(0.0, 1.12 * scenario.draws),
+            log_x=_over_size(scenario),
+            levels=[every],
+        ),
+    ]
+
+
+def synthetic_note(scenario: Scenario, repetitions: int) -> str:
+    """What the figure was made with, in one line."""
+    toy = scenario.toys[0]
+    fixed = f"γ = {toy.gamma:g}" if _over_size(scenario) else f"N = {toy.components}"
+    return (
+        f"{fixed}, one component at 5γ; τ = {scenario.tau:g}, α = {scenario.alpha:g}; "
+        f"{scenario.draws} draws in all, early stopping as on the right; means of {repetitions} "
+        "repetitions, bands: one standard error"
+    )
+
+
+def correction_ranges(rows: Sequence[Compared]) -> list[Range]:
+    """One bar a method, the families in colours of their own."""
+    return [
+        Range(row.method, row.share, row.lowest, row.highest, style=_family(row.method))
+        for row in rows
+    ]
+
+
+def _over_size(scenario: Scenario) -> bool:
+    """Whether the sweep is over N rather than over gamma."""
+    return len({toy.components for toy in scenario.toys}) > 1
+
+
+def _family(method: str) -> int:
+    return _STYLES[pooled_name(HOLM) if uses_all_draws(method) else BONFERRONI]
+
+
+def _lines(method: str, rows: Sequence[Measured], scenario: Scenario) -> list[Line]:
+    points = [row for row in rows if row.method == method]
+    x, style = _x(points, scenario), _style(method, rows)
+    error = [row.standard_error for row in points]
+    at_radius = [row.share_at_radius for row in points]
+    share = [row.share for row in points]
+    lines = [Line(method, x, at_radius, style, error if share == at_radius else None)]
+    if method == INDIVIDUAL:
+        # The paper's own view: all or nothing, at whatever radius the worst component has.
+        lines.append(Line(f"{method}, any radius", x, share, style, error, every=0))
+    return lines
+
+
+def _x(points: Sequence[Measured], scenario: Scenario) -> list[float]:
+    return [float(row.components) if _over_size(scenario) else row.gamma for row in points]
+
+
+def _style(method: str, rows: Sequence[Measured]) -> int:
+    """Named methods have their own style; budgets take the next ones, pooled from the end."""
+    if method in _STYLES:
+        return _STYLES[method]
+    pooled = uses_all_draws(method)
+    budgets = [row.method for row in rows if row.method not in _STYLES]
+    alike = [name for name in dict.fromkeys(budgets) if uses_all_draws(name) == pooled]
+    place = alike.index(method)
+    return _LAST_STYLE - place if pooled else len(_STYLES) + place

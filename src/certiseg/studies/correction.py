@@ -1,0 +1,137 @@
+"""The methods side by side on stored votes: what each would have certified from the same draws."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from certiseg.certify.certificate import Certificate
+from certiseg.certify.segcertify import checked_budget, flat_cutoff
+from certiseg.errors import InputError
+from certiseg.noise import Gaussian
+from certiseg.stats.binomial import lower_bound
+from certiseg.studies.names import BONFERRONI, HOLM, RADIUS_MAP, k_fwer_name, pooled_name
+from certiseg.votes import VoteCounts
+
+BUDGETS: tuple[int | float, ...] = (2, 5, 0.001, 0.01)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What all certificates of a study have in common. selection: draws that chose, or 0."""
+
+    noise: Gaussian
+    tau: float
+    alpha: float
+    trials: int
+    selection: int
+
+    @property
+    def draws(self) -> int:
+        return self.trials + self.selection
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One method over all images. share: certified components / N, mean over the images, and the
+    least and largest of one image. gain: mean share above the first method's (Bonferroni)."""
+
+    method: str
+    draws: int
+    images: int
+    share: float
+    lowest: float
+    highest: float
+    gain: float
+
+
+def task_of(certificate: Certificate, name: str) -> Task:
+    """What a certificate fixed before sampling. name: of its file, for errors.
+
+    Raises InputError for one without tau, and for one that stopped early: there the draws say
+    when they end, so other methods may not take them as fixed.
+    """
+    if certificate.tau is None or certificate.looks is not None:
+        raise InputError(
+            f"{name}: expected a certificate with a fixed tau and number of draws, got one of "
+            f"method {certificate.method}; pass those of certify or evaluate without these options"
+        )
+    first = certificate.selection_votes
+    return Task(
+        noise=certificate.noise,
+        tau=certificate.tau,
+        alpha=certificate.alpha,
+        trials=certificate.votes.trials,
+        selection=0 if first is None else first.trials,
+    )
+
+
+def shares(certificate: Certificate, task: Task) -> dict[str, float]:
+    """Certified share of each method on one certificate's draws, the first being Bonferroni's.
+
+    Pooled methods use all draws, the selection draws too. With selection votes the paper's split
+    methods come first: their candidates are the modes of the selection votes. Of the radius map,
+    the share that holds at R(tau).
+    """
+    votes, first = certificate.votes, certificate.selection_votes
+    found: dict[str, float] = {}
+    if first is not None:
+        found |= _flat(votes, first.mode(), task, "split")
+        votes = votes + first
+    candidates = votes.mode()
+    pooled = _flat(votes, candidates, task, "pooled")
+    bounds = lower_bound(
+        np.arange(votes.trials + 1), votes.trials, task.alpha / votes.num_components / 2
+    )
+    radius = task.noise.radius(task.tau)
+    proven = [bound > 0.5 and task.noise.radius(bound) >= radius for bound in bounds]
+    pooled[RADIUS_MAP] = float(np.array(proven)[votes.hits(candidates)].mean())
+    return found | pooled
+
+
+def compared(images: Iterable[Mapping[str, float]], draws: int) -> list[Compared]:
+    """Shares of all images as one row a method."""
+    table = list(images)
+    baseline = np.array([next(iter(row.values())) for row in table])
+    rows = []
+    for method in table[0]:
+        share = np.array([row[method] for row in table])
+        rows.append(
+            Compared(
+                method=method,
+                draws=draws,
+                images=len(table),
+                share=float(share.mean()),
+                lowest=float(share.min()),
+                highest=float(share.max()),
+                gain=float((share - baseline).mean()),
+            )
+        )
+    return rows
+
+
+def _flat(
+    votes: VoteCounts, candidates: np.ndarray, task: Task, selection: str
+) -> dict[str, float]:
+    hits = votes.hits(candidates)
+
+    def share(correction: str, budget: int = 1) -> float:
+        cutoff = flat_cutoff(
+            hits,
+            votes.trials,
+            tau=task.tau,
+            alpha=task.alpha,
+            correction=correction,
+            selection=selection,
+            budget=budget,
+        )
+        return float((hits >= cutoff).mean())
+
+    name = pooled_name if selection == "pooled" else str
+    found = {name(BONFERRONI): share("bonferroni"), name(HOLM): share("holm")}
+    for budget in BUDGETS:
+        k = checked_budget(min(budget, votes.num_components), votes.num_components)
+        found[name(k_fwer_name(budget))] = share("k-fwer", k)
+    return found

@@ -1,0 +1,145 @@
+"""What a certificate would take: n_min, cutoff and certifiable probability, before any draw."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.special import betaincinv
+
+from certiseg.certify.segcertify import checked_budget
+from certiseg.stats.binomial import upper_tail
+from certiseg.stats.multiple_testing import bonferroni_cutoff
+from certiseg.stats.pvalues import dominant_tail, min_trials, pooled_pvalues
+from certiseg.studies.request import Request
+from certiseg.votes import counts_dtype
+
+LONGEST = 10_000
+"""Passes at which curves of certifiable probability end."""
+
+# What a plan offers beside what was asked: output strides of common networks, a usual budget.
+_STRIDES, _FRACTION = (4, 8), 0.001
+
+
+@dataclass(frozen=True)
+class Prospect:
+    """One way to certify, and what it would give.
+
+    name: what differs from the plain pooled test. selection: "pooled", or "split", whose first
+    draws only choose. draws: those that test.
+    n_min: fewest test draws that can certify anything. cutoff: hits that certify, at the first
+    step, where the test is hardest; None where draws < n_min. even, likely: probability that a
+    component needs to be certified with chance 1/2 and 9/10. chance: that of the component asked
+    about. vote_bytes: of the counts kept. asked: this is what was asked for.
+    """
+
+    name: str
+    selection: str
+    components: int
+    budget: int
+    passes: int
+    draws: int
+    n_min: int
+    cutoff: int | None
+    even: float | None
+    likely: float | None
+    chance: float
+    vote_bytes: int
+    asked: bool
+
+
+def prospects(request: Request) -> list[Prospect]:
+    """What was asked, beside the paper's way and what a grid and a budget would change.
+
+    All rows take the same number of passes.
+    """
+    return [
+        _prospect(variant, selection, asked=selection == "pooled" and variant == request)
+        for selection, variant in _variants(request)
+    ]
+
+
+def likely_curves(request: Request, passes: Sequence[int]) -> dict[str, list[float | None]]:
+    """Probability certified with chance 9/10, for each row of ``prospects`` by its name, and for
+    each number of passes; None where nothing can be certified."""
+    return {
+        _name(variant, selection): [
+            _prospect(replace(variant, passes=count), selection, asked=False).likely
+            for count in passes
+        ]
+        for selection, variant in _variants(request)
+    }
+
+
+def pass_grid(first: int, points: int = 60) -> list[int]:
+    """Numbers of passes from first to 10 000, evenly spread on a logarithmic axis."""
+    last = max(first, LONGEST)
+    return sorted({int(count) for count in np.rint(np.geomspace(first, last, points))})
+
+
+def first_cutoff(
+    components: int, trials: int, *, tau: float, alpha: float, selection: str, budget: int = 1
+) -> int:
+    """Hits that certify at the first step; ``trials + 1`` where nothing can be certified.
+
+    Bonferroni's cutoff, and the one that Holm's test begins with (theory T4, T5).
+    """
+    pvalues = pooled_pvalues if selection == "pooled" else dominant_tail
+    return bonferroni_cutoff([components], pvalues(trials, tau), budget * alpha)
+
+
+def _variants(request: Request) -> list[tuple[str, Request]]:
+    """(selection, request) of each row; what was asked comes last where it is none of them."""
+    plain = replace(request, grid=1, budget=None)
+    variants = [("split", plain), ("pooled", plain)]
+    if len(request.size) == 2:
+        variants += [("pooled", replace(plain, grid=stride)) for stride in _STRIDES]
+    variants.append(("pooled", replace(plain, budget=_FRACTION)))
+    if len(request.size) == 2:
+        variants.append(("pooled", replace(plain, grid=_STRIDES[0], budget=_FRACTION)))
+    if ("pooled", request) not in variants:
+        variants.append(("pooled", request))
+    return variants
+
+
+def _prospect(request: Request, selection: str, *, asked: bool) -> Prospect:
+    components = request.components
+    budget = checked_budget(request.budget, components)
+    chooses = request.selection if selection == "split" else 0
+    draws = max(request.passes - chooses, 0)
+    test = {"tau": request.tau, "alpha": request.alpha}
+    n_min = min_trials(components, **test, selection=selection, budget=budget)
+    cutoff = None
+    if draws >= n_min:
+        cutoff = first_cutoff(components, draws, **test, selection=selection, budget=budget)
+    return Prospect(
+        name=_name(request, selection),
+        selection=selection,
+        components=components,
+        budget=budget,
+        passes=request.passes,
+        draws=draws,
+        n_min=n_min,
+        cutoff=cutoff,
+        even=None if cutoff is None else _certifiable(cutoff, draws, 0.5),
+        likely=None if cutoff is None else _certifiable(cutoff, draws, 0.9),
+        chance=0.0 if cutoff is None else float(upper_tail(cutoff, draws, request.probability)),
+        vote_bytes=components * request.num_classes * counts_dtype(request.passes).itemsize,
+        asked=asked,
+    )
+
+
+def _name(request: Request, selection: str) -> str:
+    words = [f"split, n0 = {request.selection}"] if selection == "split" else []
+    if request.grid > 1:
+        words.append(f"grid {request.grid}")
+    if request.budget is not None:
+        whole = isinstance(request.budget, int)
+        words.append(f"k = {request.budget if whole else f'{100 * request.budget:g}%'}")
+    return ", ".join(words) or "pooled"
+
+
+def _certifiable(cutoff: int, trials: int, chance: float) -> float:
+    """The p with ``P(Bin(trials, p) >= cutoff) = chance``."""
+    return float(betaincinv(cutoff, trials - cutoff + 1, chance))
