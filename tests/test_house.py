@@ -20,6 +20,8 @@ TORCH_FREE = (
     "certiseg.votes",
     "certiseg.certify",
     "certiseg.metrics",
+    "certiseg.hierarchies",
+    "certiseg.studies",
     "certiseg.datasets",
     "certiseg.report",
     "certiseg.cli.main",

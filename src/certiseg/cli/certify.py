@@ -4,28 +4,21 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
 from certiseg.cli import options
+from certiseg.cli.method import with_settings
 
 
+@with_settings
 def certify(
     images: Annotated[list[Path], typer.Argument(help="PNG or JPEG files.", show_default=False)],
     model: options.Model,
     out: options.Output,
-    sigma: options.Sigma = 0.25,
-    tau: options.Tau = 0.75,
-    alpha: options.Alpha = 1e-3,
-    num_samples: options.NumSamples = 100,
-    correction: options.CorrectionOption = options.Correction.holm,
-    selection: options.SelectionOption = options.Selection.pooled,
-    n0: options.SelectionSamples = 10,
-    batch_size: options.BatchSize = None,
-    seed: options.Seed = None,
-    device: options.Device = None,
+    settings: Any,
     num_classes: options.NumClasses = None,
     channels: options.Channels = None,
     overwrite: options.Overwrite = False,
@@ -36,22 +29,8 @@ def certify(
     from certiseg.runs.certify import certify_images
     from certiseg.runs.malloc import keep_freed_memory
     from certiseg.runs.model import open_model
-    from certiseg.runs.settings import Settings
 
     keep_freed_memory()
-    settings = Settings(
-        sigma=sigma,
-        tau=tau,
-        alpha=alpha,
-        num_samples=num_samples,
-        correction=correction.value,
-        selection=selection.value,
-        selection_samples=n0,
-        batch_size=batch_size,
-        seed=seed,
-        device=device,
-    )
-    settings.check_options()
     loaded = open_model(model, num_classes=num_classes, channels=channels)
     results = certify_images(
         images, loaded, settings, out, overwrite=overwrite, progress=not json_lines

@@ -5,15 +5,18 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
 from certiseg.cli import options
+from certiseg.cli.method import with_settings
 
 
+@with_settings
 def evaluate(
+    *,
     model: options.Model,
     out: options.Output,
     images: Annotated[Path | None, typer.Option(help="Folder of PNG or JPEG files.")] = None,
@@ -29,19 +32,13 @@ def evaluate(
     non_robust: Annotated[
         str | None, typer.Option(help="A model trained without noise, for the first row.")
     ] = None,
-    sigma: options.Sigma = 0.25,
-    tau: options.Tau = 0.75,
-    alpha: options.Alpha = 1e-3,
-    num_samples: options.NumSamples = 100,
-    correction: options.CorrectionOption = options.Correction.holm,
-    selection: options.SelectionOption = options.Selection.pooled,
-    n0: options.SelectionSamples = 10,
-    batch_size: options.BatchSize = None,
-    seed: options.Seed = None,
-    device: options.Device = None,
+    settings: Any,
     num_classes: options.NumClasses = None,
     channels: options.Channels = None,
     limit: Annotated[int | None, typer.Option(help="At most so many, evenly spread.")] = None,
+    percentile: Annotated[
+        bool, typer.Option("--percentile", help="Also bounds on a single noisy pass.")
+    ] = False,
     save_certificates: Annotated[
         bool, typer.Option("--save-certificates", help="Also keep each certificate.")
     ] = False,
@@ -55,22 +52,8 @@ def evaluate(
     from certiseg.runs.malloc import keep_freed_memory
     from certiseg.runs.model import open_model
     from certiseg.runs.samples import open_samples
-    from certiseg.runs.settings import Settings
 
     keep_freed_memory()
-    settings = Settings(
-        sigma=sigma,
-        tau=tau,
-        alpha=alpha,
-        num_samples=num_samples,
-        correction=correction.value,
-        selection=selection.value,
-        selection_samples=n0,
-        batch_size=batch_size,
-        seed=seed,
-        device=device,
-    )
-    settings.check_options()
     loaded = open_model(model, num_classes=num_classes, channels=channels)
     plain = None
     if non_robust is not None:
@@ -93,6 +76,7 @@ def evaluate(
         settings,
         out,
         non_robust=plain,
+        percentile=percentile,
         save_certificates=save_certificates,
         overwrite=overwrite,
         command=shlex.join(["certiseg", *sys.argv[1:]]),
@@ -105,4 +89,10 @@ def evaluate(
     thinned = f", {samples.note}" if isinstance(samples, Thinned) else ""
     title = f"{samples.card.name}: {len(samples)} images{thinned}"
     console.print(rich_table(evaluation.rows, title))
+    if evaluation.percentile:
+        bounds = ", ".join(f"{name} {value:.4f}" for name, value in evaluation.percentile.items())
+        console.print(
+            f"one noisy pass, median under perturbation, mean of the images' bounds: {bounds}",
+            highlight=False,
+        )
     console.print(f"table and results: {out}", highlight=False, markup=False)

@@ -13,6 +13,8 @@ from certiseg._version import __version__
 from certiseg.cli.certify import certify
 from certiseg.cli.demo import demo
 from certiseg.cli.evaluate import evaluate
+from certiseg.cli.plan import plan
+from certiseg.cli.study import app as study
 from certiseg.cli.train import train
 from certiseg.cli.verify import verify
 from certiseg.errors import ClaimError, InputError
@@ -27,8 +29,9 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, certify, evaluate, train, verify):
+for command in (demo, certify, evaluate, train, verify, plan):
     app.command()(command)
+app.add_typer(study, name="study")
 
 
 def _version(asked: bool) -> None:

@@ -8,21 +8,6 @@ from typing import Annotated
 
 import typer
 
-
-class Correction(StrEnum):
-    """How the error is kept down over all pixels at once."""
-
-    holm = "holm"
-    bonferroni = "bonferroni"
-
-
-class Selection(StrEnum):
-    """Where the candidate labels come from."""
-
-    pooled = "pooled"
-    two_stages = "split"  # the name split belongs to str
-
-
 Model = Annotated[
     str,
     typer.Option(
@@ -32,16 +17,13 @@ Model = Annotated[
         "what certiseg train wrote.",
     ),
 ]
+NumSamples = Annotated[int, typer.Option("--num-samples", "-n", help="Draws of noise an image.")]
 Sigma = Annotated[float, typer.Option(help="Noise, in units of the input ([0, 1]).")]
 Tau = Annotated[float, typer.Option(help="Probability a label must exceed, in [1/2, 1).")]
 Alpha = Annotated[float, typer.Option(help="Error probability for one image.")]
-NumSamples = Annotated[int, typer.Option("--num-samples", "-n", help="Draws of noise an image.")]
-CorrectionOption = Annotated[Correction, typer.Option(help="Multiple testing over the pixels.")]
-SelectionOption = Annotated[
-    Selection, typer.Option(help="pooled: all draws choose and test; split: the paper's stages.")
+SelectionSamples = Annotated[
+    int, typer.Option("--n0", help="Draws that choose, with split or --thresholds.")
 ]
-SelectionSamples = Annotated[int, typer.Option("--n0", help="Draws that choose, with split.")]
-BatchSize = Annotated[int | None, typer.Option(help="Draws a pass; default fits the memory.")]
 Seed = Annotated[int | None, typer.Option(help="Replays a run; default: fresh entropy.")]
 Device = Annotated[str | None, typer.Option(help="Such as cpu, cuda; default: the model's own.")]
 NumClasses = Annotated[
@@ -54,3 +36,19 @@ Channels = Annotated[
 Output = Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace earlier results.")]
 Json = Annotated[bool, typer.Option("--json", help="Only JSON on standard output.")]
+
+
+class Correction(StrEnum):
+    """How the error is kept down over all pixels at once."""
+
+    holm = "holm"
+    bonferroni = "bonferroni"
+    k_fwer = "k-fwer"
+    k_fwer_single = "k-fwer-single"
+
+
+class Selection(StrEnum):
+    """Where the candidate labels come from."""
+
+    pooled = "pooled"
+    two_stages = "split"  # the name split belongs to str

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
+from certiseg.certify.certificate import Certificate
 from certiseg.datasets.card import Card, Colour, customary_palette
 from certiseg.models.resolve import LoadedModel
 
@@ -27,3 +30,17 @@ def appearance(loaded: LoadedModel, num_classes: int, card: Card | None = None) 
     if palette is None or len(palette) != num_classes:
         palette = customary_palette(num_classes)
     return Appearance(tuple(classes), tuple(palette))
+
+
+def of_certificate(look: Appearance, certificate: Certificate) -> Appearance:
+    """Names and colours of all labels a certificate may give: the classes, then inner nodes of its
+    hierarchy, each in the mean colour of its classes."""
+    hierarchy = certificate.hierarchy
+    if hierarchy is None:
+        return look
+    colours = np.asarray(look.palette, dtype=np.float64)
+    means: list[Colour] = []
+    for inside in hierarchy.leaves()[hierarchy.num_classes :]:
+        red, green, blue = np.rint(colours[inside].mean(axis=0)).astype(int).tolist()
+        means.append((red, green, blue))
+    return Appearance(look.classes + hierarchy.nodes, look.palette + tuple(means))

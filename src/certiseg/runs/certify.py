@@ -7,17 +7,22 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from certiseg.datasets.images import read_image
 from certiseg.errors import InputError
 from certiseg.files import output_folder
 from certiseg.models.resolve import LoadedModel
+from certiseg.report.heat import heat
 from certiseg.report.overlay import overlay
-from certiseg.runs.appearance import appearance
+from certiseg.runs.appearance import appearance, of_certificate
+from certiseg.runs.methods import certify_image
 from certiseg.runs.model import channels_of, try_model
 from certiseg.runs.output import RESULTS, read_lines, refuse_existing, write_lines, write_picture
 from certiseg.runs.progress import RunBar
 from certiseg.runs.record import certificate_record
 from certiseg.runs.settings import Settings
+from certiseg.runs.tally import at_size
 from certiseg.sampling.sampler import Smoothed
 
 
@@ -32,16 +37,17 @@ def certify_images(
 ) -> Iterator[dict[str, Any]]:
     """Certify each picture; yields its record once its files are written.
 
-    Writes OUT/STEM.cert.npz, OUT/STEM.overlay.png and the record to OUT/results.jsonl, each
-    atomically, image after image. Everything that can be wrong is checked by the call itself,
-    before anything is drawn or written: every picture, the settings for its size, one pass of the
-    model for every size, earlier results, the folder. Raises InputError.
+    Writes OUT/STEM.cert.npz, OUT/STEM.overlay.png, of a radius map OUT/STEM.radius.png, and the
+    record to OUT/results.jsonl, each atomically, image after image. Everything that can be wrong
+    is checked by the call itself, before anything is drawn or written: every picture, the settings
+    for its size, one pass of the model for every size, earlier results, the folder. Raises
+    InputError.
     """
     stems = _stems(paths)
     smoothed = settings.smoothed(loaded)
     _check_inputs(paths, loaded, settings, smoothed)
     outputs = [_outputs(out, stem) for stem in stems]
-    refuse_existing([path for pair in outputs for path in pair], overwrite)
+    refuse_existing([path for files in outputs for path in files], overwrite)
     earlier = [r for r in read_lines(out / RESULTS) if r["name"] not in stems]
     output_folder(out)
     return _certify(paths, stems, loaded, settings, smoothed, out, earlier, progress)
@@ -62,20 +68,23 @@ def _certify(
             bar.start(index)
             image = read_image(path, channels_of(loaded))
             started = time.perf_counter()
-            certificate = smoothed.certify(image, **settings.sampling(), progress=bar.draws)
+            certificate = certify_image(smoothed, image, settings, progress=bar.draws)
             seconds = time.perf_counter() - started
-            look = appearance(loaded, certificate.votes.num_classes)
-            file, picture = _outputs(out, stem)
+            look = of_certificate(appearance(loaded, certificate.votes.num_classes), certificate)
+            file, picture, map_picture = _outputs(out, stem)
             certificate.save(file)
-            write_picture(picture, overlay(image, certificate.labels, look.palette))
+            write_picture(picture, overlay(image, certificate.full_size(), look.palette))
+            if isinstance(certificate.radius, np.ndarray):
+                radius = at_size(certificate.radius, image.shape[1:])
+                write_picture(map_picture, heat(radius, float(radius.max())))
             record = certificate_record(stem, certificate, look.classes, seconds, loaded.name)
             records = [*records, record]
             write_lines(out / RESULTS, records)
             yield record
 
 
-def _outputs(out: Path, stem: str) -> tuple[Path, Path]:
-    return out / f"{stem}.cert.npz", out / f"{stem}.overlay.png"
+def _outputs(out: Path, stem: str) -> tuple[Path, Path, Path]:
+    return out / f"{stem}.cert.npz", out / f"{stem}.overlay.png", out / f"{stem}.radius.png"
 
 
 def _stems(paths: Sequence[Path]) -> list[str]:
@@ -99,8 +108,8 @@ def _check_inputs(
     tried: set[tuple[int, ...]] = set()
     for path in paths:
         image = read_image(path, channels_of(loaded))
-        settings.check(image.shape[1] * image.shape[2])
+        settings.check(settings.components(*image.shape[1:]))
         if image.shape not in tried:
             # One pass finds a model that does not fit, at a hundredth of the cost.
-            try_model(smoothed, image)
+            try_model(smoothed, image, settings.hierarchy, logits=settings.method == "adaptive")
             tried.add(image.shape)

@@ -20,6 +20,7 @@ from certiseg.report.overlay import overlay
 from certiseg.report.panel import Tile, panel
 from certiseg.report.tables import Row, radius_text
 from certiseg.runs.appearance import Appearance, appearance
+from certiseg.runs.methods import certify_image
 from certiseg.runs.model import open_model
 from certiseg.runs.output import RESULTS, write_lines, write_picture
 from certiseg.runs.progress import RunBar
@@ -72,7 +73,7 @@ def demo(out: Path, settings: Settings, images: int = 4, progress: bool = False)
             shown = resolve_seed(settings.seed)[0]
             noisy = smoothed.predict_once(sample.image, seed=shown)
             started.append(time.perf_counter())
-            certificate = smoothed.certify(sample.image, **settings.sampling(), progress=bar.draws)
+            certificate = certify_image(smoothed, sample.image, settings, progress=bar.draws)
             started.append(time.perf_counter())
             seen = zip(ROWS, (clean, noisy, certificate.labels), np.diff(started), strict=True)
             for name, prediction, seconds in seen:
@@ -123,9 +124,10 @@ def figure(
             f"{held.accuracy:.1%} correct, {held.abstention:.1%} abstains, {wrong:.1%} wrong",
         ),
     ]
+    radius = float(np.min(certificate.radius))
     heading = (
         f"Coloured pixels at the right keep their label under every perturbation of "
-        f"{certificate.noise.norm} norm < {radius_text(certificate.radius)}, "
+        f"{certificate.noise.norm} norm < {radius_text(radius)}, "
         f"with confidence {100 * (1 - certificate.alpha):.6g} %"
     )
     return panel(tiles, look.classes, look.palette, heading)

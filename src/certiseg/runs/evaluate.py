@@ -12,17 +12,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from certiseg.certify.certificate import Certificate
-from certiseg.datasets.card import IGNORE, Sample, Samples
+from certiseg.datasets.card import Sample, Samples
 from certiseg.datasets.folder import Thinned
 from certiseg.errors import InputError
 from certiseg.files import output_folder
-from certiseg.metrics.confusion import Confusion
+from certiseg.metrics.curve import RadiusCurve, radius_grid
 from certiseg.models.resolve import LoadedModel
+from certiseg.report.curve import CURVE_FILES, write_curve
 from certiseg.report.tables import Row, csv_text, markdown, records
 from certiseg.runs.environment import environment
+from certiseg.runs.methods import certify_image
 from certiseg.runs.model import try_model
 from certiseg.runs.output import refuse_existing, write_text
+from certiseg.runs.percentiles import DrawnScalars, check_percentile
 from certiseg.runs.progress import RunBar
 from certiseg.runs.rows import (
     BASE_CLEAN,
@@ -33,25 +35,21 @@ from certiseg.runs.rows import (
     model_row,
 )
 from certiseg.runs.settings import Settings
+from certiseg.runs.tally import CertifiedTally, Tally, number
 from certiseg.sampling.sampler import Smoothed
 
 _FILES = ("table.md", "table.csv", "results.json")
 
 
 @dataclass
-class _Tally:
-    """One row in the making: pooled counts and total time."""
-
-    confusion: Confusion
-    seconds: float = 0.0
-
-
-@dataclass
 class Evaluation:
-    """Figures over the images seen so far. images: one record an image."""
+    """What was found. images: one record an image; percentile: means over the images of the bounds
+    on one noisy pass (theory T10), where they were asked for."""
 
     rows: list[Row] = field(default_factory=list)
     images: list[dict[str, Any]] = field(default_factory=list)
+    curve: RadiusCurve | None = None
+    percentile: dict[str, float] | None = None
 
 
 def check_evaluation(
@@ -61,6 +59,7 @@ def check_evaluation(
     out: Path,
     *,
     non_robust: LoadedModel | None = None,
+    percentile: bool = False,
     save_certificates: bool = False,
     overwrite: bool = False,
 ) -> None:
@@ -68,18 +67,24 @@ def check_evaluation(
     each size through each model, looks for earlier results, then makes the folder."""
     if not len(samples):
         raise InputError("expected at least one sample, got none; check the folders")
+    if percentile:
+        check_percentile(settings)
+    _check_names(settings, samples)
     models = [settings.smoothed(model) for model in (loaded, non_robust) if model is not None]
     tried: set[tuple[int, ...]] = set()
     for index in range(len(samples)):
         sample = samples[index]
-        settings.check(sample.labels.size)
+        settings.check(settings.components(*sample.labels.shape))
         if sample.image.shape in tried:
             continue
         tried.add(sample.image.shape)
         for model in models:
-            try_model(model, sample.image)
+            logits = settings.method == "adaptive" and model is models[0]
+            try_model(model, sample.image, settings.hierarchy, logits=logits)
             _check_classes(model, samples)
     files = [out / name for name in _FILES]
+    if settings.radius_map:
+        files += [out / name for name in CURVE_FILES]
     if save_certificates:
         files.append(out / "certificates")
     refuse_existing(files, overwrite)
@@ -94,6 +99,30 @@ def _check_classes(model: Smoothed, samples: Samples) -> None:
         )
 
 
+def _check_names(settings: Settings, samples: Samples) -> None:
+    """A hierarchy lists the classes in label order; the same names in another order are a trap."""
+    hierarchy, card = settings.hierarchy, samples.card
+    if hierarchy is None:
+        return
+    if hierarchy.num_classes != card.num_classes:
+        raise InputError(
+            f"expected a hierarchy over the {card.num_classes} classes of {card.name}, got "
+            f"{hierarchy.name} over {hierarchy.num_classes}; choose another"
+        )
+    listed, wanted = (
+        [name.lower() for name in names] for names in (hierarchy.classes, card.classes)
+    )
+    if sorted(listed) == sorted(wanted) and listed != wanted:
+        first = next(
+            i for i, pair in enumerate(zip(listed, wanted, strict=True)) if len(set(pair)) > 1
+        )
+        raise InputError(
+            f"expected the classes of {hierarchy.name} in the order of {card.name}, got "
+            f"{hierarchy.classes[first]!r} as class {first} instead of {card.classes[first]!r}; "
+            "reorder the file"
+        )
+
+
 def evaluate(
     samples: Samples,
     loaded: LoadedModel,
@@ -101,6 +130,7 @@ def evaluate(
     out: Path,
     *,
     non_robust: LoadedModel | None = None,
+    percentile: bool = False,
     save_certificates: bool = False,
     overwrite: bool = False,
     command: str = "",
@@ -110,8 +140,10 @@ def evaluate(
 
     Rows: the non-robust model on clean images (if given), the base model on clean images and
     under one draw of noise, the certified masks. Counts are pooled over all images before any
-    ratio is taken. save_certificates: also OUT/certificates/NAME.cert.npz. One image's votes are
-    held at a time. Everything is checked before the first draw (see check_evaluation).
+    ratio is taken. A radius map is read at the radius of tau for the table, and gives curve.csv,
+    curve.png and curve.svg. percentile: also bounds on one noisy pass (theory T10).
+    save_certificates: also OUT/certificates/NAME.cert.npz. One image's votes are held at a time.
+    Everything is checked before the first draw (see check_evaluation).
     """
     check_evaluation(
         samples,
@@ -119,98 +151,112 @@ def evaluate(
         settings,
         out,
         non_robust=non_robust,
+        percentile=percentile,
         save_certificates=save_certificates,
         overwrite=overwrite,
     )
     folder = output_folder(out / "certificates") if save_certificates else None
     smoothed = settings.smoothed(loaded)
     plain = None if non_robust is None else settings.smoothed(non_robust)
-    tallies: dict[str, _Tally] = {}
-    evaluation = Evaluation()
+    num_classes = samples.card.num_classes
+    models = {
+        name: Tally()
+        for name in (NON_ROBUST, BASE_CLEAN, BASE_NOISE)
+        if plain or name != NON_ROBUST
+    }
+    held = CertifiedTally(
+        num_classes, settings.noise.radius(settings.tau), radius_grid(3 * settings.sigma, 61)
+    )
     with RunBar(progress, len(samples), settings.draws) as bar:
         for index in range(len(samples)):
             bar.start(index)
             sample = samples[index]
-            figures, certificate = _one(
-                sample, samples.card.num_classes, smoothed, plain, settings, tallies, bar
+            for name, predict in _predictions(sample, smoothed, plain, settings).items():
+                started = time.perf_counter()
+                prediction = predict()
+                models[name].seconds += time.perf_counter() - started
+                models[name].add(sample.labels, prediction, num_classes)
+            scalars = DrawnScalars(sample.labels, num_classes) if percentile else None
+            started = time.perf_counter()
+            certificate = certify_image(
+                smoothed,
+                sample.image,
+                settings,
+                progress=bar.draws,
+                watch=None if scalars is None else scalars.watch,
             )
-            evaluation.images.append(figures)
+            held.add(sample.name, sample.labels, certificate, time.perf_counter() - started)
+            if scalars is not None:
+                held.images[-1]["percentile"] = scalars.bounds(settings)
             if folder is not None:
                 certificate.save(folder / f"{sample.name}.cert.npz")
-    evaluation.rows = _rows(tallies, len(samples), settings)
-    write_text(out / "table.md", markdown(evaluation.rows))
-    write_text(out / "table.csv", csv_text(evaluation.rows))
+    evaluation = _finished(models, held, settings)
+    _write(out, evaluation)
     results = {
         "model": loaded.name,
         "non_robust": None if non_robust is None else non_robust.name,
-        **_results(evaluation, samples, settings, tallies, command),
+        **_results(evaluation, samples, settings, models, held, command),
     }
     write_text(out / "results.json", json.dumps(results, indent=1) + "\n")
     return evaluation
 
 
-def _one(
-    sample: Sample,
-    num_classes: int,
-    smoothed: Smoothed,
-    plain: Smoothed | None,
-    settings: Settings,
-    tallies: dict[str, _Tally],
-    bar: RunBar,
-) -> tuple[dict[str, Any], Certificate]:
-    """Add one image to the tallies; returns its own figures and its certificate."""
-
-    def tally(row: str, predict: Callable[[], NDArray[Any]]) -> Confusion:
-        started = time.perf_counter()
-        prediction = predict()
-        seconds = time.perf_counter() - started
-        counts = Confusion.count(sample.labels, prediction, num_classes, IGNORE)
-        old = tallies.get(row)
-        tallies[row] = (
-            _Tally(counts, seconds)
-            if old is None
-            else _Tally(old.confusion + counts, old.seconds + seconds)
-        )
-        return counts
-
-    if plain is not None:
-        tally(NON_ROBUST, lambda: plain.predict_clean(sample.image))
-    tally(BASE_CLEAN, lambda: smoothed.predict_clean(sample.image))
-    tally(BASE_NOISE, lambda: smoothed.predict_once(sample.image, seed=settings.seed))
-    started = time.perf_counter()
-    certificate = smoothed.certify(sample.image, **settings.sampling(), progress=bar.draws)
-    seconds = time.perf_counter() - started
-    counts = tally(CERTIFIED, lambda: certificate.labels)
-    tallies[CERTIFIED].seconds += seconds
-    source = certificate.votes.source
-    figures = {
-        "name": sample.name,
-        "certified_accuracy": _number(counts.accuracy),
-        "abstention": _number(counts.abstention),
-        "abstention_all": _number(counts.abstention_all),
-        "seed": None if source is None else source.seed,
-        "seconds": round(seconds, 3),
+def _predictions(
+    sample: Sample, smoothed: Smoothed, plain: Smoothed | None, settings: Settings
+) -> dict[str, Callable[[], NDArray[Any]]]:
+    """What the models without a certificate say, by the name of their row."""
+    found: dict[str, Callable[[], NDArray[Any]]] = {
+        BASE_CLEAN: lambda: smoothed.predict_clean(sample.image),
+        BASE_NOISE: lambda: smoothed.predict_once(sample.image, seed=settings.seed),
     }
-    return figures, certificate
+    if plain is not None:
+        found[NON_ROBUST] = lambda: plain.predict_clean(sample.image)
+    return found
 
 
-def _rows(tallies: dict[str, _Tally], images: int, settings: Settings) -> list[Row]:
+def _finished(models: dict[str, Tally], held: CertifiedTally, settings: Settings) -> Evaluation:
+    images = len(held.images)
     rows = [
-        model_row(name, tallies[name].confusion, tallies[name].seconds / images)
-        for name in (NON_ROBUST, BASE_CLEAN, BASE_NOISE)
-        if name in tallies
+        model_row(name, tally.confusion, tally.seconds / images)
+        for name, tally in models.items()
+        if tally.confusion is not None
     ]
-    held = tallies[CERTIFIED]
-    return [*rows, certified_row(held.confusion, settings, held.seconds / images)]
+    assert held.confusion is not None
+    rows.append(
+        certified_row(
+            held.confusion,
+            settings,
+            held.seconds / images,
+            draws=held.draws / images if settings.stopping else None,
+            gain=held.gain,
+        )
+    )
+    bounds = [image["percentile"] for image in held.images if "percentile" in image]
+    means = {
+        name: float(np.mean([bound[name] for bound in bounds if name in bound]))
+        for name in ("accuracy", "mean_iou")
+        if any(name in bound for bound in bounds)
+    }
+    return Evaluation(rows, held.images, held.curve, means if bounds else None)
+
+
+def _write(out: Path, evaluation: Evaluation) -> None:
+    write_text(out / "table.md", markdown(evaluation.rows))
+    write_text(out / "table.csv", csv_text(evaluation.rows))
+    if evaluation.curve is not None:
+        write_curve(out, evaluation.curve)
 
 
 def _results(
     evaluation: Evaluation,
     samples: Samples,
     settings: Settings,
-    tallies: dict[str, _Tally],
+    models: dict[str, Tally],
+    held: CertifiedTally,
     command: str,
 ) -> dict[str, Any]:
+    assert held.confusion is not None
+    paper = {name: t.confusion.iou for name, t in models.items() if t.confusion is not None}
     return {
         "rows": records(evaluation.rows),
         "data": samples.card.name,
@@ -218,16 +264,17 @@ def _results(
         "thinned": samples.note if isinstance(samples, Thinned) else None,
         "classes": list(samples.card.classes),
         "iou": {
-            name: [_number(value) for value in tally.confusion.iou]
-            for name, tally in tallies.items()
+            name: [number(value) for value in values]
+            for name, values in {**paper, CERTIFIED: held.confusion.iou}.items()
         },
+        "certified_iou": [number(value) for value in held.confusion.certified_iou],
+        "allowed": held.confusion.allowed,
+        "method": settings.method,
         "settings": asdict(settings),
         "radius": settings.noise.radius(settings.tau),
         "norm": settings.noise.norm,
+        "curve": None if evaluation.curve is None else evaluation.curve.record(),
+        "percentile": evaluation.percentile,
         "made_with": environment(command, settings.device),
         "images": evaluation.images,
     }
-
-
-def _number(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)

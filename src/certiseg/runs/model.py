@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from certiseg.errors import InputError
+from certiseg.hierarchies.hierarchy import Hierarchy
 from certiseg.models.resolve import LoadedModel, reason, resolve_model
 from certiseg.sampling.sampler import Smoothed
 
@@ -45,13 +46,22 @@ def open_model(
     )
 
 
-def try_model(smoothed: Smoothed, image: NDArray[np.float32]) -> None:
-    """One pass without noise: raise InputError unless the model gives one label per pixel.
+def try_model(
+    smoothed: Smoothed,
+    image: NDArray[np.float32],
+    hierarchy: Hierarchy | None = None,
+    *,
+    logits: bool = False,
+) -> None:
+    """One pass without noise: raise InputError unless the model gives one label per pixel, of the
+    hierarchy's classes if there is one, and logits if they are needed.
 
     A model that does not fit is found before anything is drawn or written.
     """
     try:
         labels = smoothed.predict_clean(image)
+        if logits:
+            smoothed.source(image, batch_size=1).posterior(1)
     except InputError:
         raise
     # The model is somebody else's code and may fail in any way.
@@ -60,10 +70,15 @@ def try_model(smoothed: Smoothed, image: NDArray[np.float32]) -> None:
             f"expected a model that takes a batch of shape (1, {_sides(image)}), got an error from "
             f"it ({reason(error)}); check --channels and the picture's size"
         ) from None
-    if labels.shape != image.shape[1:]:
+    if labels.ndim != 2 or (labels.shape != image.shape[1:] and not smoothed.output_grid):
         raise InputError(
             f"expected one label for each of ({_sides(image[0])}) pixels, got an output of shape "
             f"{labels.shape}; pass a segmentation model"
+        )
+    if hierarchy is not None and smoothed.num_classes != hierarchy.num_classes:
+        raise InputError(
+            f"expected a hierarchy over the {smoothed.num_classes} classes of the model, got "
+            f"{hierarchy.name} over {hierarchy.num_classes}; choose another"
         )
 
 

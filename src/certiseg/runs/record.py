@@ -13,9 +13,10 @@ from certiseg.certify.certificate import Certificate
 def certificate_record(
     name: str, certificate: Certificate, classes: Sequence[str], seconds: float, model: str
 ) -> dict[str, Any]:
-    """Plain JSON values. labels: certified pixels by class name; size: (H, W);
-    abstention: share of all pixels; radius: l2, in units of the input; model: as the
-    user named it."""
+    """Plain JSON values. classes: names of all labels it may give. labels: certified components
+    by name; size: (H, W) of the components; abstention: their share; radius: l2, in units of the
+    input, of a radius map [smallest, median, largest] of the certified ones; model: as the user
+    named it."""
     source = certificate.votes.source
     stages = certificate.selection_votes
     histogram = np.bincount(
@@ -26,7 +27,8 @@ def certificate_record(
         "size": list(certificate.labels.shape),
         "labels": dict(zip(classes, histogram.tolist(), strict=True)),
         "abstention": certificate.abstention,
-        "radius": certificate.radius,
+        "method": certificate.method,
+        "radius": _radius(certificate),
         "norm": certificate.noise.norm,
         "sigma": certificate.noise.sigma,
         "tau": certificate.tau,
@@ -34,6 +36,8 @@ def certificate_record(
         "n": certificate.votes.trials,
         "n0": None if stages is None else stages.trials,
         "correction": certificate.correction,
+        "budget": certificate.budget,
+        "stopped": None if certificate.looks is None else certificate.looks.stopped,
         "selection": certificate.selection,
         "seed": None if source is None else source.seed,
         "seed_origin": None if source is None else source.seed_origin,
@@ -41,3 +45,13 @@ def certificate_record(
         "seconds": round(seconds, 3),
         "statement": certificate.statement(),
     }
+
+
+def _radius(certificate: Certificate) -> float | list[float]:
+    radius = certificate.radius
+    if not isinstance(radius, np.ndarray):
+        return radius
+    held = radius[certificate.certified]
+    return (
+        [float(v) for v in np.quantile(held, (0.0, 0.5, 1.0), method="lower")] if held.size else []
+    )

@@ -1,8 +1,9 @@
-"""Pooled confusion counts as rows of the comparison table."""
+"""Pooled figures as rows of the comparison table."""
 
 from __future__ import annotations
 
 from certiseg.metrics.confusion import Confusion
+from certiseg.metrics.information_gain import InformationGain
 from certiseg.report.tables import Row
 from certiseg.runs.settings import Settings
 
@@ -17,17 +18,31 @@ def model_row(name: str, confusion: Confusion, seconds: float) -> Row:
     return Row(name, confusion.accuracy, confusion.miou, seconds=seconds)
 
 
-def certified_row(confusion: Confusion, settings: Settings, seconds: float) -> Row:
-    """Certified masks. On them the accuracy is the certified accuracy (theory T9)."""
+def certified_row(
+    confusion: Confusion,
+    settings: Settings,
+    seconds: float,
+    *,
+    draws: float | None = None,
+    gain: InformationGain | None = None,
+) -> Row:
+    """Certified masks; bounds by theory T9 beside the paper's own figures.
+
+    draws: mean per image, where it is no constant.
+    """
     kept = 1.0 - confusion.abstention
     return Row(
-        model=f"{CERTIFIED}, n = {settings.num_samples}",
+        model=f"{CERTIFIED}, n {'<=' if settings.stopping else '='} {settings.num_samples}",
         accuracy=confusion.accuracy,
         miou=confusion.miou,
-        certified_accuracy=confusion.accuracy,
+        certified_accuracy=confusion.certified_accuracy,
+        certified_miou=confusion.certified_miou,
         correct_where_certified=confusion.accuracy / kept if kept > 0 else None,
+        cig=None if gain is None else gain.cig,
+        class_cig=None if gain is None else gain.class_cig,
         abstention=confusion.abstention,
         abstention_all=confusion.abstention_all,
         radius=settings.noise.radius(settings.tau),
+        draws=draws,
         seconds=seconds,
     )

@@ -1,27 +1,51 @@
-"""What is fixed before the first draw: noise, test and randomness, checked as a whole."""
+"""What is fixed before the first draw: noise, method, test and randomness, checked as a whole."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
 from torch import nn
 
-from certiseg.certify.segcertify import check_options, check_plan
+from certiseg.certify.adaptive import levels_from_margins
+from certiseg.certify.radius_map import check_radius_plan
+from certiseg.certify.segcertify import Budget, check_options, check_plan, checked_budget
+from certiseg.certify.sequential import check_stopping
 from certiseg.errors import InputError
+from certiseg.hierarchies.hierarchy import Hierarchy
+from certiseg.models.grid import OnGrid
 from certiseg.models.resolve import LoadedModel
 from certiseg.noise import Gaussian
 from certiseg.runs.device import usable_device
 from certiseg.sampling.sampler import Smoothed
+from certiseg.stats.spending import Spending, plan_looks
+
+
+@dataclass(frozen=True)
+class Stopping:
+    """Early stopping (theory T7): num_samples becomes a budget, looked at ``looks`` times.
+
+    until: end when the next look is not expected to certify this share of the components anew.
+    wanted: end once this share is certified. spending: see ``stats.spending.plan_looks``.
+    """
+
+    until: float | None = None
+    wanted: float | None = None
+    looks: int = 5
+    spending: Spending = "late"
 
 
 @dataclass(frozen=True)
 class Settings:
     """Parameters of certification, fixed before sampling.
 
-    sigma in the units of the input ([0, 1]); alpha is per image. selection_samples: draws that
-    choose the candidates, used by selection="split" alone. batch_size None: sized to memory.
-    seed None: fresh entropy for each image (theory T15).
+    sigma in the units of the input ([0, 1]); alpha is per image. budget: k of theory T5, with the
+    k-fwer corrections (under early stopping with correction "holm" or "k-fwer").
+    selection_samples: draws that choose, used by selection="split" and by thresholds alone.
+    radius_map: a radius for every pixel, tau and correction having no part in it (T6). stopping:
+    T7. hierarchy: T8; with thresholds AdaptiveCertify. grid: cells of grid x grid pixels (T14).
+    batch_size None: sized to memory. seed None: fresh entropy for each image (theory T15).
     """
 
     sigma: float = 0.25
@@ -29,8 +53,14 @@ class Settings:
     alpha: float = 1e-3
     num_samples: int = 100
     correction: str = "holm"
+    budget: Budget = None
     selection: str = "pooled"
     selection_samples: int = 10
+    radius_map: bool = False
+    stopping: Stopping | None = None
+    hierarchy: Hierarchy | None = None
+    thresholds: tuple[float, ...] | None = None
+    grid: int | None = None
     batch_size: int | None = None
     seed: int | None = None
     device: str | None = None
@@ -39,25 +69,60 @@ class Settings:
     def noise(self) -> Gaussian:
         return Gaussian(self.sigma)
 
+    @property
+    def method(self) -> str:
+        """Name of the certifying function, as certificates record it."""
+        if self.radius_map:
+            return "radius_map"
+        if self.stopping is not None:
+            return "sequential"
+        if self.hierarchy is not None:
+            return "hierarchical" if self.thresholds is None else "adaptive"
+        return "segcertify"
+
+    def components(self, height: int, width: int) -> int:
+        """N for a picture of this size: its pixels, or the cells of the grid."""
+        if self.grid is None:
+            return height * width
+        return -(-height // self.grid) * -(-width // self.grid)
+
     def check(self, components: int) -> None:
-        """Raise InputError unless these settings can certify an image of so many pixels."""
+        """Raise InputError unless these settings can certify an image of so many components."""
         self.check_options()
-        check_plan(
-            components,
-            self.num_samples,
-            tau=self.tau,
-            alpha=self.alpha,
-            correction=self.correction,
-            selection=self.selection,
-        )
+        if self.radius_map:
+            check_radius_plan(components, self.num_samples, self.alpha)
+        elif self.stopping is not None:
+            plan_looks(
+                components,
+                self.num_samples,
+                tau=self.tau,
+                alpha=self.alpha,
+                budget=checked_budget(self.budget, components),
+                looks=self.stopping.looks,
+                spending=self.stopping.spending,
+            )
+        else:
+            check_plan(
+                components,
+                self.num_samples,
+                tau=self.tau,
+                alpha=self.alpha,
+                correction=self.correction,
+                selection="split" if self.thresholds is not None else self.selection,
+                budget=self.budget,
+            )
 
     def check_options(self) -> None:
         """Raise InputError for settings that are wrong whatever the image."""
         _ = self.noise  # refuses a bad sigma
-        check_options(self.tau, self.alpha, self.correction, self.selection)
+        check_options(self.tau, self.alpha, self.correction, self.selection, self.budget)
+        self._check_method()
+        if (stop := self.stopping) is not None:
+            check_stopping(self.num_samples, stop.looks, stop.spending, stop.until, stop.wanted)
         for option, value, lowest in (
             ("a number of samples", self.num_samples, 1),
             ("selection samples", self.selection_samples, 1),
+            ("a grid", self.grid, 1),
             ("a batch size", self.batch_size, 1),
             ("a seed", self.seed, 0),
         ):
@@ -66,26 +131,70 @@ class Settings:
         if self.device is not None:
             usable_device(self.device)
 
+    def _check_method(self) -> None:
+        """One method at a time, and no option that it would ignore."""
+        chosen = [
+            name
+            for name, given in (
+                ("--radius-map", self.radius_map),
+                ("early stopping (--until, --wanted, --looks, --spending)", self.stopping),
+                ("--hierarchy", self.hierarchy),
+            )
+            if given
+        ]
+        if len(chosen) > 1:
+            raise InputError(f"expected one method, got {' and '.join(chosen)}; choose one of them")
+        if self.thresholds is not None:
+            if self.hierarchy is None:
+                raise InputError("expected --hierarchy with --thresholds, got none; name one")
+            # Any margins would do: it refuses thresholds that do not fit the tree.
+            levels_from_margins(np.zeros(1), self.thresholds, self.hierarchy)
+        if chosen and self.selection != "pooled":
+            raise InputError(
+                f"expected pooled selection with {chosen[0]}, got {self.selection!r}; "
+                "leave --selection out"
+            )
+        if self.radius_map and self.correction != "holm":
+            raise InputError(
+                f"expected no --correction with --radius-map, got {self.correction!r}; "
+                "a map has its own level, leave it out"
+            )
+        single = self.correction in ("bonferroni", "k-fwer-single")
+        if self.stopping is not None and single:
+            raise InputError(
+                f"expected correction holm or k-fwer with early stopping, got {self.correction!r}; "
+                "its tests are step-down"
+            )
+        if self.thresholds is not None and self.budget is not None:
+            raise InputError(
+                "expected no budget with --thresholds, got one; AdaptiveCertify has none"
+            )
+
     @property
     def draws(self) -> int:
-        """Draws an image takes in all."""
-        return self.num_samples + (self.selection_samples if self.selection == "split" else 0)
+        """Draws an image takes in all, or may take with early stopping."""
+        split = self.selection == "split" or self.thresholds is not None
+        return self.num_samples + (self.selection_samples if split else 0)
 
     def smoothed(self, loaded: LoadedModel) -> Smoothed:
-        """The loaded model under this noise, moved to this device."""
+        """The loaded model under this noise, on this grid, moved to this device."""
         if self.device is not None and isinstance(loaded.model, nn.Module):
             loaded.model.to(self.device)
-        return Smoothed(loaded.model, self.noise, loaded.num_classes, device=self.device)
+        model = loaded.model if self.grid is None else OnGrid(loaded.model, self.grid)
+        return Smoothed(
+            model,
+            self.noise,
+            loaded.num_classes,
+            device=self.device,
+            output_grid=self.grid is not None,
+        )
 
-    def sampling(self) -> dict[str, Any]:
-        """Keyword arguments for ``Smoothed.certify``."""
+    def sequential(self) -> dict[str, Any]:
+        """Parameters of ``certiseg.sequential`` beside the draws and the noise."""
+        assert self.stopping is not None
         return {
-            "num_samples": self.num_samples,
             "tau": self.tau,
             "alpha": self.alpha,
-            "correction": self.correction,
-            "selection": self.selection,
-            "selection_samples": self.selection_samples,
-            "batch_size": self.batch_size,
-            "seed": self.seed,
+            "budget": self.budget,
+            **asdict(self.stopping),
         }

@@ -1,0 +1,47 @@
+"""Numbers as people type them: shares with a percent sign, budgets, lists."""
+
+from __future__ import annotations
+
+import math
+
+from certiseg.errors import InputError
+
+
+def share_of(option: str, text: str) -> float:
+    """ "0.1%" or "0.001" as 0.001. Raises InputError for anything else, and outside [0, 1]."""
+    value = _number(text[:-1]) / 100 if text.endswith("%") else _number(text)
+    if not 0.0 <= value <= 1.0:
+        raise InputError(f"expected a share such as 0.1% or 0.001 with {option}, got {text!r}")
+    return value
+
+
+def budget_of(text: str) -> int | float:
+    """ "5" as a number of components, "0.1%" or "0.001" as a share of them (theory T5)."""
+    if text.isdecimal():
+        return int(text)
+    value = share_of("--budget", text)
+    if not 0.0 < value < 1.0:
+        raise InputError(
+            f"expected a whole number or a share such as 0.1% with --budget, got {text!r}"
+        )
+    return value
+
+
+def spending_of(text: str) -> str | tuple[float, ...]:
+    """The name of a rule, or "0.2,0.8" as a table of shares of alpha (theory T7)."""
+    return numbers_of("--spending", text) if text[:1].isdigit() or text[:1] == "." else text
+
+
+def numbers_of(option: str, text: str) -> tuple[float, ...]:
+    """ "0,0,0.25" as numbers. Raises InputError for anything else."""
+    values = tuple(_number(part) for part in text.split(","))
+    if not all(math.isfinite(value) for value in values):
+        raise InputError(f"expected numbers with commas between with {option}, got {text!r}")
+    return values
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan

@@ -1,0 +1,124 @@
+"""`certiseg plan`: what a certificate would take, before anything is drawn."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from certiseg.cli import options
+from certiseg.cli.numbers import budget_of
+from certiseg.errors import InputError
+
+_CLASSES = 19
+"""Cityscapes has so many; only the size of the votes depends on it."""
+
+
+def plan(
+    size: Annotated[
+        str | None, typer.Option(help="Of the picture, HEIGHTxWIDTH, such as 1024x2048.")
+    ] = None,
+    points: Annotated[int | None, typer.Option(help="Of a cloud, instead of --size.")] = None,
+    num_classes: Annotated[
+        int | None, typer.Option("--classes", "--num-classes", help="Default: the model's, or 19.")
+    ] = None,
+    sigma: options.Sigma = 0.25,
+    tau: Annotated[
+        float | None,
+        typer.Option(help="Probability a label must exceed, in [1/2, 1); default 0.75."),
+    ] = None,
+    radius: Annotated[
+        float | None, typer.Option(help="Wanted radius, instead of --tau.", show_default=False)
+    ] = None,
+    alpha: options.Alpha = 1e-3,
+    num_samples: Annotated[
+        int, typer.Option("--num-samples", "-n", help="Passes an image, all together.")
+    ] = 100,
+    n0: Annotated[int, typer.Option("--n0", help="Draws that choose, in the paper's stages.")] = 10,
+    grid: Annotated[
+        int | None, typer.Option(help="Decide on cells of so many pixels squared.")
+    ] = None,
+    budget: Annotated[
+        str | None, typer.Option(help="Error budget K, or a share of the pixels such as 0.1%.")
+    ] = None,
+    probability: Annotated[
+        float, typer.Option("--probability", "-p", help="Whose chance is shown.")
+    ] = 0.98,
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", help="Time a few passes of it, as for certify.")
+    ] = None,
+    channels: options.Channels = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder for a table and a figure.")
+    ] = None,
+    overwrite: options.Overwrite = False,
+    json_record: options.Json = False,
+) -> None:
+    """Tell n_min, cutoffs and certifiable probabilities for a size; nothing is sampled."""
+    from certiseg.noise import Gaussian
+    from certiseg.report.plan import curve_table, plan_table
+    from certiseg.runs.plan import SHOWN
+    from certiseg.runs.plan import plan as run
+    from certiseg.studies.request import Request, tau_for_radius
+
+    if (size is None) == (points is None):
+        raise InputError("expected --size or --points, got neither or both; pass one")
+    if tau is not None and radius is not None:
+        raise InputError("expected --tau or --radius, got both; one follows from the other")
+    shape = (points,) if points is not None else parse_size(size or "")
+    noise = Gaussian(sigma)
+    if radius is not None:
+        tau = tau_for_radius(noise, radius)
+    loaded = None
+    if model is not None:
+        from certiseg.runs.model import open_model
+
+        loaded = open_model(model, num_classes=num_classes, channels=channels)
+    known = None if loaded is None else loaded.num_classes
+    request = Request(
+        size=shape,
+        num_classes=num_classes or known or _CLASSES,
+        noise=noise,
+        tau=0.75 if tau is None else tau,
+        alpha=alpha,
+        passes=num_samples,
+        grid=1 if grid is None else grid,
+        budget=None if budget is None else budget_of(budget),
+        selection=n0,
+        probability=probability,
+    )
+    made = run(
+        request,
+        loaded,
+        out,
+        overwrite=overwrite,
+        command=shlex.join(["certiseg", *sys.argv[1:]]),
+    )
+    if json_record:
+        print(json.dumps(made.record()))
+        return
+    console = Console()
+    console.print(plan_table(made.rows, request))
+    console.print(curve_table(made.shown, SHOWN))
+    if made.seconds is not None:
+        console.print(
+            f"time: about {made.seconds * request.passes:.3g} s an image here "
+            f"({request.passes} passes of about {made.seconds:.2g} s)",
+            highlight=False,
+        )
+    if out is not None:
+        console.print(f"table and figure: {out}", highlight=False, markup=False)
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """HEIGHTxWIDTH. Raises InputError."""
+    found = re.fullmatch(r"(\d{1,6})x(\d{1,6})", text.strip())
+    if found is None:
+        raise InputError(f"expected --size HEIGHTxWIDTH, got {text!r}; such as 1024x2048")
+    return int(found[1]), int(found[2])

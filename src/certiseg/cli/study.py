@@ -1,0 +1,91 @@
+"""`certiseg study`: methods compared by simulation, and on stored votes."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from certiseg.cli import options
+
+app = typer.Typer(help="Compare methods: simulated, or on stored votes.", rich_markup_mode=None)
+
+_FULL, _QUICK = 600, 60
+
+
+@app.command()
+def synthetic(
+    out: options.Output,
+    seed: Annotated[
+        int, typer.Option(help="Of the simulation; a study is no certificate, so it is fixed.")
+    ] = 0,
+    repetitions: Annotated[
+        int | None,
+        typer.Option(help=f"Of every point; default {_FULL}, or {_QUICK} with --quick."),
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer points and repetitions.")] = False,
+    overwrite: options.Overwrite = False,
+    json_record: options.Json = False,
+) -> None:
+    """The paper's simulation (its section 6.1) of all methods: tables, figures."""
+    from certiseg.report.study_tables import sweep_title, synthetic_table
+    from certiseg.runs.study_synthetic import study_synthetic
+
+    sweeps = study_synthetic(
+        out,
+        repetitions=repetitions if repetitions is not None else (_QUICK if quick else _FULL),
+        seed=seed,
+        quick=quick,
+        overwrite=overwrite,
+        command=_command(),
+        progress=not json_record,
+    )
+    if json_record:
+        print(json.dumps([asdict(row) for sweep in sweeps for row in sweep.rows]))
+        return
+    console = Console()
+    for sweep in sweeps:
+        # The hardest point: the most noise, or the most components.
+        last = sweep.scenario.toys[-1]
+        rows = [r for r in sweep.rows if (r.components, r.gamma) == (last.components, last.gamma)]
+        console.print(synthetic_table(rows, sweep.scenario, sweep_title(sweep.scenario, last)))
+    console.print(f"all points and figures: {out}", highlight=False, markup=False)
+
+
+@app.command()
+def correction(
+    runs: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Folders of certiseg certify or evaluate --save-certificates, or certificates.",
+            show_default=False,
+        ),
+    ],
+    out: options.Output,
+    overwrite: options.Overwrite = False,
+    json_record: options.Json = False,
+) -> None:
+    """The methods side by side on the votes of stored certificates."""
+    from certiseg.report.study_tables import correction_table, correction_title
+    from certiseg.runs.study_correction import study_correction
+
+    comparison = study_correction(
+        runs, out, overwrite=overwrite, command=_command(), progress=not json_record
+    )
+    if json_record:
+        print(json.dumps([asdict(row) for row in comparison.rows]))
+        return
+    title = correction_title(comparison.rows, comparison.task)
+    console = Console()
+    console.print(correction_table(comparison.rows, title))
+    console.print(f"table and figure: {out}", highlight=False, markup=False)
+
+
+def _command() -> str:
+    return shlex.join(["certiseg", *sys.argv[1:]])

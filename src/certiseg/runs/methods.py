@@ -1,0 +1,110 @@
+"""One image certified by the method that the settings name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from certiseg.certify.adaptive import adaptive, levels_from_margins, softmax_margins
+from certiseg.certify.certificate import Certificate
+from certiseg.certify.hierarchical import hierarchical
+from certiseg.certify.radius_map import radius_map
+from certiseg.runs.settings import Settings
+from certiseg.sampling.experiment import Watch
+from certiseg.sampling.sampler import Smoothed
+
+
+def certify_image(
+    smoothed: Smoothed,
+    image: NDArray[np.float32],
+    settings: Settings,
+    *,
+    progress: Callable[[int], None],
+    watch: Watch | None = None,
+) -> Certificate:
+    """The certificate of one image (C, H, W). progress: called with the number of draws just done.
+
+    watch: called with the labels of each batch of draws. Settings are taken as checked.
+    """
+    if settings.method == "segcertify":
+        return smoothed.certify(
+            image,
+            settings.num_samples,
+            settings.tau,
+            settings.alpha,
+            correction=settings.correction,
+            budget=settings.budget,
+            selection=settings.selection,
+            selection_samples=settings.selection_samples,
+            batch_size=settings.batch_size,
+            seed=settings.seed,
+            progress=progress,
+            watch=watch,
+        )
+    if settings.method == "sequential":
+        return smoothed.certify_sequentially(
+            image,
+            settings.num_samples,
+            **settings.sequential(),
+            batch_size=settings.batch_size,
+            seed=settings.seed,
+            progress=progress,
+            watch=watch,
+        )
+    if settings.method == "adaptive":
+        return _adaptive(smoothed, image, settings, progress, watch)
+    votes = smoothed.vote(
+        image,
+        settings.num_samples,
+        batch_size=settings.batch_size,
+        seed=settings.seed,
+        progress=progress,
+        watch=watch,
+    )
+    if settings.method == "radius_map":
+        return radius_map(votes, noise=settings.noise, alpha=settings.alpha)
+    assert settings.hierarchy is not None
+    return hierarchical(
+        votes,
+        noise=settings.noise,
+        tau=settings.tau,
+        alpha=settings.alpha,
+        hierarchy=settings.hierarchy,
+        correction=settings.correction,
+        budget=settings.budget,
+    )
+
+
+def _adaptive(
+    smoothed: Smoothed,
+    image: NDArray[np.float32],
+    settings: Settings,
+    progress: Callable[[int], None],
+    watch: Watch | None,
+) -> Certificate:
+    """AdaptiveCertify: the first draws choose levels and nodes, the next ones test."""
+    assert settings.hierarchy is not None
+    assert settings.thresholds is not None
+    source = smoothed.source(
+        image,
+        batch_size=settings.batch_size,
+        seed=settings.seed,
+        progress=progress,
+        watch=watch,
+    )
+    posterior = source.posterior(settings.selection_samples)
+    selection_votes = source.more(settings.selection_samples)
+    votes = source.more(settings.num_samples)
+    margins = softmax_margins(posterior)
+    return adaptive(
+        votes,
+        noise=settings.noise,
+        tau=settings.tau,
+        alpha=settings.alpha,
+        hierarchy=settings.hierarchy,
+        selection_votes=selection_votes,
+        levels=levels_from_margins(margins, settings.thresholds, settings.hierarchy),
+        correction=settings.correction,
+    )

@@ -1,0 +1,78 @@
+"""Percentile smoothing beside the votes: numbers of every draw, bounded for each image (T10)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from certiseg.certify.percentile import percentile
+from certiseg.datasets.card import IGNORE
+from certiseg.errors import InputError
+from certiseg.metrics.scalars import accuracy, class_area, mean_iou
+from certiseg.runs.settings import Settings
+from certiseg.runs.tally import at_size
+
+
+class DrawnScalars:
+    """Accuracy, mean IoU and class areas of every test draw of one image.
+
+    Hand ``watch`` to the sampler. truth: (H, W), where no pixel may be labelled: then there are
+    areas alone.
+    """
+
+    def __init__(self, truth: NDArray[Any], num_classes: int) -> None:
+        self._truth, self._num_classes = truth, num_classes
+        self._values: dict[str, list[NDArray[np.float64]]] = {}
+
+    def watch(self, labels: NDArray[np.int64]) -> None:
+        """Take the label maps (B, *out) of some draws."""
+        maps = at_size(labels, self._truth.shape)
+        if np.any(self._truth != IGNORE):
+            self._add("accuracy", accuracy(maps, self._truth, IGNORE))
+            self._add("mean_iou", mean_iou(maps, self._truth, IGNORE))
+        for label in range(self._num_classes):
+            self._add(f"area {label}", class_area(maps, label))
+
+    def _add(self, name: str, values: NDArray[np.float64]) -> None:
+        self._values.setdefault(name, []).append(values)
+
+    def bounds(self, settings: Settings) -> dict[str, Any]:
+        """Bounds at the radius of tau, each at alpha on its own: plain JSON values.
+
+        accuracy, mean_iou: from below; area: by class, [lowest, highest] share of the pixels.
+        """
+        options: dict[str, Any] = {
+            "noise": settings.noise,
+            "radius": settings.noise.radius(settings.tau),
+            "alpha": settings.alpha,
+        }
+        drawn = {name: np.concatenate(parts) for name, parts in self._values.items()}
+        areas = [
+            percentile(drawn[f"area {label}"], side="both", **options)
+            for label in range(self._num_classes)
+        ]
+        found: dict[str, Any] = {
+            name: percentile(drawn[name], side="lower", **options).lower
+            for name in ("accuracy", "mean_iou")
+            if name in drawn
+        }
+        return {**found, "area": [[area.lower, area.upper] for area in areas]}
+
+
+def check_percentile(settings: Settings) -> None:
+    """Raise InputError where the number of draws depends on them, or is too small for a bound."""
+    if settings.stopping is not None:
+        raise InputError(
+            "expected a fixed number of draws with --percentile, got early stopping; "
+            "its ranks need n before sampling"
+        )
+    # Any values would do: whether there is a rank depends on their number alone.
+    percentile(
+        np.zeros(settings.num_samples),
+        noise=settings.noise,
+        radius=settings.noise.radius(settings.tau),
+        alpha=settings.alpha,
+        side="both",
+    )

@@ -1,0 +1,121 @@
+"""`certiseg plan`: what a certificate would take, without drawing anything."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from certiseg.errors import InputError
+from certiseg.files import output_folder
+from certiseg.noise import noise_record
+from certiseg.report.figures import curves, need_matplotlib, write_figure
+from certiseg.report.plan import plan_panel, plan_title
+from certiseg.report.rows import rows_csv
+from certiseg.runs.output import refuse_existing, write_text
+from certiseg.studies.plan import Prospect, likely_curves, pass_grid, prospects
+from certiseg.studies.request import Request
+
+if TYPE_CHECKING:
+    from certiseg.models.resolve import LoadedModel
+
+TIMED = 3
+SHOWN = (100, 200, 500, 1000, 2000, 5000, 10_000)
+"""Passes for which the screen shows the curve."""
+
+_FILES = ("plan.csv", "plan.png", "plan.svg", "plan.json")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """rows: ways to certify; shown: their curve at SHOWN passes. seconds: of one pass of the
+    model on a mid-grey picture of this size, about; None without a model."""
+
+    request: Request
+    rows: list[Prospect]
+    shown: dict[str, list[float | None]]
+    seconds: float | None
+
+    def record(self) -> dict[str, Any]:
+        """The plan as plain JSON values."""
+        asked = self.request
+        return {
+            "request": {
+                **asdict(asked),
+                "noise": noise_record(asked.noise),
+                "radius": asked.noise.radius(asked.tau),
+            },
+            "rows": [asdict(row) for row in self.rows],
+            "curve": {"passes": list(SHOWN), "probability": self.shown},
+            "seconds_per_pass": self.seconds,
+            "seconds": None if self.seconds is None else self.seconds * asked.passes,
+        }
+
+
+def plan(
+    request: Request,
+    loaded: LoadedModel | None = None,
+    out: Path | None = None,
+    *,
+    overwrite: bool = False,
+    command: str = "",
+) -> Plan:
+    """All rows and curves; with a model, the time of a pass is measured.
+
+    out: folder for plan.csv, plan.png, plan.svg and plan.json. Raises InputError before anything
+    is computed or written.
+    """
+    if out is not None:
+        need_matplotlib()
+        refuse_existing([out / name for name in _FILES], overwrite)
+    seconds = None if loaded is None else seconds_per_pass(request, loaded)
+    made = Plan(request, prospects(request), likely_curves(request, SHOWN), seconds)
+    if out is not None:
+        _write(made, output_folder(out), command)
+    return made
+
+
+def seconds_per_pass(request: Request, loaded: LoadedModel) -> float:
+    """Median time of three bare passes on a mid-grey picture, after one that warms up."""
+    if len(request.size) != 2:
+        raise InputError(
+            f"expected a picture to time a model on, got {request.size[0]} points; pass --size, or "
+            "leave --model out"
+        )
+    # A plan without a model need not wait for torch.
+    from certiseg.runs.model import channels_of, try_model
+    from certiseg.runs.settings import Settings
+
+    image = np.full((channels_of(loaded), *request.size), 0.5, dtype=np.float32)
+    grid = request.grid if request.grid > 1 else None
+    smoothed = Settings(sigma=request.noise.sigma, grid=grid).smoothed(loaded)
+    try_model(smoothed, image)
+    times = []
+    for _ in range(TIMED):
+        started = time.perf_counter()
+        smoothed.predict_clean(image)
+        times.append(time.perf_counter() - started)
+    return statistics.median(times)
+
+
+def _write(made: Plan, out: Path, command: str) -> None:
+    from certiseg.runs.environment import environment
+
+    request = made.request
+    first = min(row.n_min for row in made.rows)
+    passes = pass_grid(first)
+    dense = likely_curves(request, passes)
+    write_text(out / "plan.csv", rows_csv(made.rows))
+    panel = plan_panel(dense, passes, request)
+    write_figure(curves([panel], ", ".join(plan_title(request))), out / "plan")
+    record = {
+        **made.record(),
+        "curve": {"passes": passes, "probability": dense},
+        "made_with": environment(command, None),
+    }
+    write_text(out / "plan.json", json.dumps(record, indent=1) + "\n")

@@ -1,0 +1,117 @@
+"""`certiseg study correction`: the methods side by side on stored certificates' votes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from certiseg.certify.certificate import Certificate
+from certiseg.errors import ClaimError, InputError
+from certiseg.files import output_folder
+from certiseg.noise import noise_record
+from certiseg.report.figures import need_matplotlib, ranges, write_figure
+from certiseg.report.rows import rows_csv
+from certiseg.report.study_figures import correction_ranges
+from certiseg.report.study_tables import COMPARING, correction_title
+from certiseg.runs.environment import environment
+from certiseg.runs.output import refuse_existing, write_text
+from certiseg.runs.steps import steps
+from certiseg.studies.correction import Compared, Task, compared, shares, task_of
+
+SUFFIX = ".cert.npz"
+_FILES = ("correction.csv", "correction.png", "correction.svg", "study.json")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The rows of the comparison and what all certificates had in common."""
+
+    rows: list[Compared]
+    task: Task
+
+
+def study_correction(
+    runs: Sequence[Path],
+    out: Path,
+    *,
+    overwrite: bool = False,
+    command: str = "",
+    progress: bool = False,
+) -> Comparison:
+    """Compare on every certificate of the runs; writes correction.csv, .png, .svg and study.json.
+
+    runs: folders that `certify` or `evaluate --save-certificates` wrote, or single files. One
+    certificate is held at a time. Nothing is written unless all can be read and agree in noise,
+    tau, alpha and numbers of draws; InputError names the file that stands out.
+    """
+    need_matplotlib()
+    refuse_existing([out / name for name in _FILES], overwrite)
+    files = certificate_files(runs)
+    task: Task | None = None
+    images = []
+    for file in steps(files, len(files), "certificates", show=progress):
+        certificate = _load(file)
+        its_task = task_of(certificate, str(file))
+        if task is None:
+            task = its_task
+        elif its_task != task:
+            raise InputError(
+                f"{file}: expected {_words(task)}, as in {files[0]}, got {_words(its_task)}; "
+                "compare certificates made with the same options"
+            )
+        images.append(shares(certificate, task))
+    assert task is not None, "certificate_files returns at least one"
+    rows = compared(images, task.draws)
+    output_folder(out)
+    write_text(out / "correction.csv", rows_csv(rows))
+    figure = ranges(
+        correction_ranges(rows),
+        "certified share of components: mean, least and largest image",
+        correction_title(rows, task),
+    )
+    write_figure(figure, out / "correction")
+    record = {
+        "study": "correction",
+        "note": COMPARING,
+        "certificates": [str(file) for file in files],
+        "task": {**asdict(task), "noise": noise_record(task.noise)},
+        "rows": [asdict(row) for row in rows],
+        "made_with": environment(command, None),
+    }
+    write_text(out / "study.json", json.dumps(record, indent=1) + "\n")
+    return Comparison(rows, task)
+
+
+def certificate_files(runs: Sequence[Path]) -> list[Path]:
+    """The certificates of the folders, and the files themselves, each once, in order."""
+    found: dict[Path, None] = {}
+    for run in runs:
+        if not run.is_dir():
+            found[run] = None
+            continue
+        inside = sorted(run.glob(f"*{SUFFIX}")) or sorted((run / "certificates").glob(f"*{SUFFIX}"))
+        if not inside:
+            raise InputError(
+                f"expected certificates (*{SUFFIX}) in {run}, got none; pass a folder of certiseg "
+                "certify, or of certiseg evaluate --save-certificates"
+            )
+        found |= dict.fromkeys(inside)
+    if not found:
+        raise InputError("expected at least one run, got none; name folders or certificates")
+    return list(found)
+
+
+def _load(file: Path) -> Certificate:
+    try:
+        return Certificate.load(file)
+    except ClaimError as error:
+        # A study makes no claim of the file's: what cannot be trusted is bad input here.
+        raise InputError(f"{error}; leave it out or make it again") from None
+
+
+def _words(task: Task) -> str:
+    draws = f"{task.selection} + {task.trials}" if task.selection else f"{task.trials}"
+    level = f"tau = {task.tau:g}, alpha = {task.alpha:g}"
+    return f"sigma = {task.noise.sigma:g}, {level} and {draws} draws"

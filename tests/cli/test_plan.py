@@ -1,0 +1,96 @@
+"""`certiseg plan`: what is printed, and bad calls in one line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from certiseg.noise import Gaussian
+
+Call = Callable[..., Any]
+
+
+def test_table(call: Call) -> None:
+    done = call("plan", "--size", "1024x2048", "-n", 110)
+    assert (done.code, done.err) == (0, "")
+    # The numbers of theory T14.
+    for part in ("1024 x 2048 pixels", "67.6%", "82.0%", "92.9%", "99.8%", "107/110", "10000"):
+        assert part in done.out
+    assert "time" not in done.out
+
+
+def test_json_of_a_wanted_radius(call: Call) -> None:
+    done = call("plan", "--points", 2048, "--radius", 0.17, "--classes", 13, "--json")
+    assert done.err == ""
+    record = json.loads(done.out)
+    request = record["request"]
+    assert request["size"] == [2048]
+    assert request["num_classes"] == 13
+    assert request["radius"] >= 0.17
+    assert request["radius"] == Gaussian(0.25).radius(request["tau"])
+    assert [row["selection"] for row in record["rows"]] == ["split", "pooled", "pooled"]
+
+
+def test_too_few_draws_are_said_not_refused(call: Call) -> None:
+    done = call("plan", "--size", "1024x2048", "-n", 20, "--grid", 2, "--budget", "0.2%")
+    assert done.code == 0
+    assert "grid 2, k = 0.2% *" in done.out
+    assert done.out.count("n < n_min") == 7
+
+
+def test_files(tmp_path: Path, call: Call) -> None:
+    done = call("plan", "--size", "64x64", "-o", tmp_path / "out")
+    assert done.code == 0
+    assert str(tmp_path / "out") in done.out.replace("\n", "")
+    assert len(list((tmp_path / "out").iterdir())) == 4
+    again = call("plan", "--size", "64x64", "-o", tmp_path / "out")
+    assert again.is_one_line_error("no earlier results")
+
+
+def test_time_of_a_model(workplace: Path, call: Call) -> None:
+    done = call("plan", "--size", "20x30", "--model", "python:tiny_models:by_brightness")
+    assert (done.code, done.err) == (0, "")
+    assert "time: about" in done.out
+
+
+def test_the_model_says_how_many_classes(call: Call) -> None:
+    done = call("plan", "--size", "32x32", "--model", "certiseg:camvid", "--json")
+    record = json.loads(done.out)
+    assert record["request"]["num_classes"] == 11
+    assert record["seconds"] == pytest.approx(100 * record["seconds_per_pass"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        ((), "--size or --points"),
+        (("--size", "8x8", "--points", "64"), "--size or --points"),
+        (("--size", "8"), "HEIGHTxWIDTH"),
+        (("--size", "-3x8"), "HEIGHTxWIDTH"),
+        (("--size", "0x8"), "size of at least 1"),
+        (("--size", "8x8", "--tau", "0.6", "--radius", "0.1"), "--tau or --radius"),
+        (("--size", "8x8", "--tau", "0.4"), "expected tau"),
+        (("--size", "8x8", "--radius", "9"), "within reach"),
+        (("--size", "8x8", "--sigma", "0"), "sigma > 0"),
+        (("--size", "8x8", "--alpha", "1"), "expected alpha"),
+        (("--size", "8x8", "-n", "0"), "draws (-n)"),
+        (("--size", "8x8", "--classes", "1"), "classes"),
+        (("--size", "8x8", "--grid", "0"), "grid"),
+        (("--points", "8", "--grid", "2"), "points have no grid"),
+        (("--size", "8x8", "--budget", "65"), "budget"),
+        (("--size", "8x8", "--budget", "0"), "budget"),
+        (("--size", "8x8", "--budget", "some"), "--budget"),
+        (("--points", "8", "--model", "certiseg:camvid"), "picture to time"),
+        (("--size", "8x8", "--model", "nothing"), "expected a model"),
+    ],
+)
+def test_bad_calls(
+    tmp_path: Path, monkeypatch, call: Call, arguments: tuple[str, ...], word: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert call("plan", *arguments, "-o", "out").is_one_line_error(word)
+    assert list(tmp_path.iterdir()) == []
