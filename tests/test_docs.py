@@ -57,6 +57,17 @@ def _snippets(page: str) -> list[str]:
     return re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
 
 
+def test_every_method_of_the_methods_page_runs():
+    """In order and in one namespace, as a reader would type them."""
+    torch.manual_seed(0)
+    model = torch.nn.Conv2d(3, 19, 3, padding=1).eval()
+    names: dict[str, object] = {"model": model, "x": torch.rand(3, 24, 32)}
+    snippets = _snippets("docs/methods.md")
+    assert len(snippets) >= 7
+    for snippet in snippets:
+        exec(snippet, names)
+
+
 def test_the_first_ten_lines_run_and_the_file_page_recomputes_them(tmp_path, monkeypatch, capsys):
     """README's snippet on a made-up picture; then docs/certificate-file.md on what it saved."""
     monkeypatch.chdir(tmp_path)
