@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from certiseg.certify.radius_map import radius_map
 from certiseg.runs.settings import Settings
 from certiseg.sampling.experiment import Watch
 from certiseg.sampling.sampler import Smoothed
+from certiseg.sampling.source import DrawSource
 
 
 def certify_image(
@@ -28,6 +30,12 @@ def certify_image(
 
     watch: called with the labels of each batch of draws. Settings are taken as checked.
     """
+    drawing: dict[str, Any] = {
+        "batch_size": settings.batch_size,
+        "seed": settings.seed,
+        "progress": progress,
+        "watch": watch,
+    }
     if settings.method == "segcertify":
         return smoothed.certify(
             image,
@@ -38,31 +46,15 @@ def certify_image(
             budget=settings.budget,
             selection=settings.selection,
             selection_samples=settings.selection_samples,
-            batch_size=settings.batch_size,
-            seed=settings.seed,
-            progress=progress,
-            watch=watch,
+            **drawing,
         )
     if settings.method == "sequential":
         return smoothed.certify_sequentially(
-            image,
-            settings.num_samples,
-            **settings.sequential(),
-            batch_size=settings.batch_size,
-            seed=settings.seed,
-            progress=progress,
-            watch=watch,
+            image, settings.num_samples, **settings.sequential(), **drawing
         )
     if settings.method == "adaptive":
-        return _adaptive(smoothed, image, settings, progress, watch)
-    votes = smoothed.vote(
-        image,
-        settings.num_samples,
-        batch_size=settings.batch_size,
-        seed=settings.seed,
-        progress=progress,
-        watch=watch,
-    )
+        return _adaptive(smoothed.source(image, **drawing), settings)
+    votes = smoothed.vote(image, settings.num_samples, **drawing)
     if settings.method == "radius_map":
         return radius_map(votes, noise=settings.noise, alpha=settings.alpha)
     assert settings.hierarchy is not None
@@ -77,23 +69,10 @@ def certify_image(
     )
 
 
-def _adaptive(
-    smoothed: Smoothed,
-    image: NDArray[np.float32],
-    settings: Settings,
-    progress: Callable[[int], None],
-    watch: Watch | None,
-) -> Certificate:
+def _adaptive(source: DrawSource, settings: Settings) -> Certificate:
     """AdaptiveCertify: the first draws choose levels and nodes, the next ones test."""
     assert settings.hierarchy is not None
     assert settings.thresholds is not None
-    source = smoothed.source(
-        image,
-        batch_size=settings.batch_size,
-        seed=settings.seed,
-        progress=progress,
-        watch=watch,
-    )
     posterior = source.posterior(settings.selection_samples)
     selection_votes = source.more(settings.selection_samples)
     votes = source.more(settings.num_samples)

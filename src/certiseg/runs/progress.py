@@ -15,6 +15,21 @@ from rich.progress import (
 )
 
 
+def new_bar(show: bool) -> Progress:
+    """A bar on standard error, silent unless that is a terminal."""
+    console = Console(stderr=True)
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not (show and console.is_terminal),
+    )
+
+
 class RunBar:
     """Two bars, images and draws of the current image; silent unless shown on a terminal.
 
@@ -22,17 +37,7 @@ class RunBar:
     """
 
     def __init__(self, show: bool, images: int, draws: int) -> None:
-        console = Console(stderr=True)
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            console=console,
-            transient=True,
-            disable=not (show and console.is_terminal),
-        )
+        self._progress = new_bar(show)
         self._images = self._progress.add_task("images", total=images)
         self._draws = self._progress.add_task("draws", total=draws)
 

@@ -5,32 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from certiseg.runs.progress import new_bar
 
 T = TypeVar("T")
 
 
 def steps(work: Iterable[T], total: int, name: str, *, show: bool) -> Iterator[T]:
     """Pass the items on as they come, counted by a bar on standard error, if that is a terminal."""
-    console = Console(stderr=True)
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=not (show and console.is_terminal),
-    ) as progress:
+    with new_bar(show) as progress:
         task = progress.add_task(name, total=total)
         for item in work:
             yield item

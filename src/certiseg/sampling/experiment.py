@@ -12,12 +12,53 @@ from torch import Tensor
 
 from certiseg.errors import InputError
 from certiseg.models.outputs import decide, posterior
+from certiseg.noise import Gaussian
 from certiseg.sampling.checks import check_evaluation_mode
+from certiseg.sampling.draw import GENERATOR
+from certiseg.sampling.facts import precision
+from certiseg.sampling.fingerprint import input_fingerprint, model_fingerprint
 from certiseg.sampling.forward import BaseModel, batches
+from certiseg.sampling.keys import resolve_seed
 from certiseg.votes import Source, VoteCounts, counts_dtype
 
 Watch = Callable[[NDArray[np.int64]], None]
 """Called with the labels (B, *out) of each batch, in the order of the draws."""
+
+
+def experiment_record(
+    model: BaseModel,
+    x: Tensor,
+    noise: Gaussian,
+    *,
+    seed: int | None,
+    key: str | None,
+    value_range: tuple[float, float] | None,
+) -> Source:
+    """The record of what will be drawn for x, a checked input on its device; no draws yet.
+
+    seed None: fresh entropy (theory T15). key None: the input's fingerprint.
+    """
+    number, origin = resolve_seed(seed)
+    print_of_input = input_fingerprint(x)
+    fingerprint, name = model_fingerprint(model.call)
+    return Source(
+        noise=noise,
+        seed=number,
+        seed_origin=origin,
+        key=print_of_input if key is None else key,
+        draws=(),
+        model=fingerprint,
+        model_name=name,
+        input=print_of_input,
+        input_shape=tuple(x.shape),
+        value_range=value_range,
+        engine={
+            "generator": GENERATOR,
+            "torch": torch.__version__,
+            "device": x.device.type,
+            "precision": precision(model.dtype(x), x.device),
+        },
+    )
 
 
 class Experiment:

@@ -18,16 +18,17 @@ from certiseg.errors import InputError
 from certiseg.models.outputs import decide
 from certiseg.noise import Gaussian
 from certiseg.sampling.checks import check_evaluation_mode, check_input
-from certiseg.sampling.draw import GENERATOR, fill
-from certiseg.sampling.experiment import Experiment, Watch
-from certiseg.sampling.facts import first_parameter, known_classes, precision
-from certiseg.sampling.fingerprint import input_fingerprint, model_fingerprint
+from certiseg.sampling.draw import fill
+from certiseg.sampling.experiment import Experiment, Watch, experiment_record
+from certiseg.sampling.facts import first_parameter, known_classes
+from certiseg.sampling.fingerprint import input_fingerprint
 from certiseg.sampling.forward import BaseModel, forward
 from certiseg.sampling.keys import resolve_seed
 from certiseg.sampling.progress import Progress, draws_bar
+from certiseg.sampling.ranges import checked_count, checked_draws
 from certiseg.sampling.source import DrawSource
 from certiseg.stats.spending import Spending
-from certiseg.votes import Source, VoteCounts
+from certiseg.votes import VoteCounts
 
 
 class Smoothed:
@@ -111,7 +112,7 @@ class Smoothed:
         Returns counts of shape (*out, C). Raises InputError for bad input or a model that does
         not fit it.
         """
-        ((start, stop),) = _checked_draws(first_draw, num_samples)
+        start, stop = checked_draws(first_draw, num_samples)
         with draws_bar(progress, stop - start) as advance:
             experiment = self._experiment(x, seed, key, batch_size, advance)
             return experiment.votes(start, stop, watch=watch)
@@ -133,7 +134,7 @@ class Smoothed:
         candidates: labels (*out) chosen from other draws. The rest is as in ``vote``.
         """
         labels = checked_labels(candidates).astype(np.int64)
-        ((start, stop),) = _checked_draws(first_draw, num_samples)
+        start, stop = checked_draws(first_draw, num_samples)
         with draws_bar(progress, stop - start) as advance:
             experiment = self._experiment(x, seed, key, batch_size, advance)
             return experiment.equal(labels, start, stop)
@@ -192,8 +193,8 @@ class Smoothed:
             )
 
         check_options(tau, alpha, correction, selection, budget)
-        num_samples = _checked_count(num_samples)
-        extra = _checked_count(selection_samples) if selection == "split" else 0
+        num_samples = checked_count(num_samples)
+        extra = checked_count(selection_samples) if selection == "split" else 0
         with draws_bar(progress, extra + num_samples) as advance:
             experiment = self._experiment(x, seed, key, batch_size, advance)
             chosen = experiment.votes(0, extra, check=check) if extra else None
@@ -285,7 +286,7 @@ class Smoothed:
         self, x: Tensor | ArrayLike, seed: int | None, key: str | None, draw: int
     ) -> tuple[Tensor, NDArray[np.float32]]:
         """The checked input on its device, and the noise (1, *shape) of one draw."""
-        ((number, _),) = _checked_draws(draw, 1)
+        number, _ = checked_draws(draw, 1)
         address, _ = resolve_seed(seed)
         tensor = self._on_device(x)
         noise = np.empty((1, *tensor.shape), dtype=np.float32)
@@ -305,30 +306,12 @@ class Smoothed:
         advance: Callable[[int], None],
     ) -> Experiment:
         """The checked input on its device, and the record of what will be drawn for it."""
-        number, origin = resolve_seed(seed)
         tensor = self._on_device(x)
-        print_of_input = input_fingerprint(tensor)
-        fingerprint, name = model_fingerprint(self.model)
-        source = Source(
-            noise=self.noise,
-            seed=number,
-            seed_origin=origin,
-            key=print_of_input if key is None else key,
-            draws=(),
-            model=fingerprint,
-            model_name=name,
-            input=print_of_input,
-            input_shape=tuple(tensor.shape),
-            value_range=self.value_range,
-            engine={
-                "generator": GENERATOR,
-                "torch": torch.__version__,
-                "device": tensor.device.type,
-                "precision": precision(self._base.dtype(tensor), tensor.device),
-            },
+        record = experiment_record(
+            self._base, tensor, self.noise, seed=seed, key=key, value_range=self.value_range
         )
-        size = None if batch_size is None else _checked_count(batch_size)
-        return Experiment(self._base, tensor, source, size, advance)
+        size = None if batch_size is None else checked_count(batch_size)
+        return Experiment(self._base, tensor, record, size, advance)
 
     def _on_device(self, x: Tensor | ArrayLike) -> Tensor:
         tensor = check_input(x, self.value_range)
@@ -341,19 +324,3 @@ class Smoothed:
                 "move it first with model.to(device)"
             )
         return tensor.to(target)
-
-
-def _checked_draws(first_draw: int, num_samples: int) -> tuple[tuple[int, int]]:
-    """The half-open range of draws, as a source records it."""
-    if isinstance(first_draw, bool) or not isinstance(first_draw, (int, np.integer)):
-        raise InputError(f"expected a whole first_draw, got {first_draw!r}; draws count from 0")
-    first, last = int(first_draw), int(first_draw) + _checked_count(num_samples)
-    if first < 0 or last > 2**63:
-        raise InputError(f"expected first_draw >= 0, got {first_draw}; draws count from 0")
-    return ((first, last),)
-
-
-def _checked_count(value: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-        raise InputError(f"expected a whole number of at least 1, got {value!r}; check the counts")
-    return int(value)
