@@ -23,7 +23,7 @@ def write_curve(out: Path, curve: RadiusCurve) -> None:
     end = _end(curve)
     radii = curve.radii[:end].tolist()
     lines = [
-        Line(name, radii, values[:end].tolist(), style)
+        Line(name, radii, values[:end].tolist(), style, every=max(1, end // 12), steps=True)
         for style, (name, values) in enumerate(
             (
                 ("certified, share of the labelled pixels", curve.certified_share),

@@ -45,7 +45,8 @@ _SETTINGS: Any = {
 class Line:
     """A curve. style: which colour, marker and dashes; the same number looks the same in every
     panel. error: half the height of the band around it. every: points from one marker to the next;
-    0 for a dotted line without markers."""
+    0 for a dotted line without markers. steps: each value holds from the point before it on, so
+    that a falling bound is never drawn above itself."""
 
     name: str
     x: Sequence[float]
@@ -53,6 +54,7 @@ class Line:
     style: int
     error: Sequence[float] | None = None
     every: int = 1
+    steps: bool = False
 
 
 @dataclass(frozen=True)
@@ -187,6 +189,7 @@ def _draw(axes: Axes, panel: Panel) -> dict[str, Any]:
             marker=_MARKERS[style] if line.every else "",
             markevery=(line.style % line.every, line.every) if line.every else None,
             markerfacecolor="white" if again else colour,
+            drawstyle="steps-pre" if line.steps else "default",
             linestyle=_DASHES[(style + again) % len(_DASHES)] if line.every else (0, (1, 1)),
         )
         if line.error is not None:

@@ -165,7 +165,7 @@ def evaluate(
         if plain or name != NON_ROBUST
     }
     held = CertifiedTally(
-        num_classes, settings.noise.radius(settings.tau), radius_grid(3 * settings.sigma, 61)
+        num_classes, settings.noise.radius(settings.tau), radius_grid(3 * settings.sigma, 301)
     )
     with RunBar(progress, len(samples), settings.draws) as bar:
         for index in range(len(samples)):
