@@ -99,3 +99,21 @@ def test_shapes_must_match():
 )
 def test_counts_are_narrow_but_never_overflow(trials, name):
     assert counts_dtype(trials).name == name
+
+
+@pytest.mark.parametrize("draws", [((0, 50), (0, 50)), ((0, 150), (60, 10)), ((-5, 95),)])
+def test_a_source_counts_no_draw_twice(draws):
+    """A record from a file could say anything that adds up."""
+    with pytest.raises(cs.InputError, match="a draw counts once"):
+        replace(_part(0, 10).source, draws=draws)
+
+
+def test_top_is_mode_and_hits():
+    rng = np.random.default_rng(0)
+    for classes in (1, 2, 5, 300):
+        counts = rng.multinomial(9, np.ones(classes) / classes, size=(40, 3))
+        votes = cs.VoteCounts(counts, 9)
+        labels, hits = votes.top()
+        assert np.array_equal(labels, counts.argmax(-1))
+        assert np.array_equal(hits, counts.max(-1))
+        assert np.array_equal(votes.mode(), labels)

@@ -14,6 +14,7 @@ from certiseg.noise import Gaussian, noise_from_record, noise_record
 from certiseg.stats.pvalues import MOST_TRIALS
 
 ABSTAIN = -1
+_BLOCK = 2**14
 ORIGINS = ("entropy", "caller")
 
 
@@ -38,6 +39,16 @@ class Source:
     input_shape: tuple[int, ...]
     value_range: tuple[float, float] | None
     engine: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        last = 0
+        for start, stop in self.draws:
+            if not last <= start < stop:
+                raise InputError(
+                    f"expected ranges of draws that rise and share none, got {self.draws}; "
+                    "a draw counts once"
+                )
+            last = stop
 
     def joined(self, other: Source) -> Source:
         """Both sets of draws together. Raises InputError if they are not poolable.
@@ -95,6 +106,8 @@ class Source:
         values["noise"] = noise_from_record(values["noise"])
         values["draws"] = tuple((int(a), int(b)) for a, b in values["draws"])
         values["input_shape"] = tuple(int(side) for side in values["input_shape"])
+        if any(side < 1 for side in values["input_shape"]):
+            raise InputError(f"expected an input with values, got shape {values['input_shape']}")
         if values["value_range"] is not None:
             low, high = values["value_range"]
             values["value_range"] = (float(low), float(high))
@@ -157,7 +170,28 @@ class VoteCounts:
 
     def mode(self) -> NDArray[np.intp]:
         """Most frequent label per component (the smallest label on a tie)."""
-        return np.asarray(self.counts.argmax(axis=-1))
+        return self.top()[0].astype(np.intp)
+
+    def top(self) -> tuple[NDArray[np.signedinteger], NDArray[np.integer]]:
+        """Most frequent label per component (the smallest label on a tie), and its votes.
+
+        Labels int16 or wider, votes in the type of the counts. One pass over blocks that stay in
+        the cache, class by class: several times quicker than argmax over a short last axis.
+        """
+        counts = self.counts.reshape(-1, self.num_classes)
+        narrow = np.dtype(np.int16 if self.num_classes <= 2**15 else np.int32)
+        labels: NDArray[np.signedinteger] = np.zeros(len(counts), narrow)
+        hits = np.empty(len(counts), counts.dtype)
+        for start in range(0, len(counts), _BLOCK):
+            block = np.ascontiguousarray(counts[start : start + _BLOCK].T)
+            best, chosen = block[0].copy(), labels[start : start + _BLOCK]
+            for label in range(1, self.num_classes):
+                # Labels rise, so the maximum is the last one that was better than all before.
+                better = (block[label] > best).astype(narrow)
+                np.maximum(best, block[label], out=best)
+                np.maximum(chosen, better * narrow.type(label), out=chosen)
+            hits[start : start + _BLOCK] = best
+        return labels.reshape(self.shape), hits.reshape(self.shape)
 
     def hits(self, labels: ArrayLike) -> NDArray[np.int64]:
         """Votes for the given label of each component."""

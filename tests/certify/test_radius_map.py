@@ -174,3 +174,9 @@ def test_statement_and_refusals():
         cs.radius_map(cs.VoteCounts(counts[:, :1] * 0 + 9, 9), noise=NOISE, alpha=0.01)
     with pytest.raises(cs.InputError, match="radius >= 0"):
         cert.at(-0.1)
+
+
+def test_one_component():
+    cert = cs.radius_map(cs.VoteCounts(np.array([95, 3, 2]), 100), noise=NOISE)
+    assert cert.labels.shape == cert.radius.shape == ()
+    assert float(cert.radius) == cs.classify(cert.votes, noise=NOISE).radius

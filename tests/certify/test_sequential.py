@@ -364,7 +364,7 @@ def test_until_weighs_the_next_look():
     promising = np.array([[1.0, 0.0]] * 50 + [[0.95, 0.05]] * 50)
     options = {"noise": NOISE, "num_samples": 400, "until": 0.01}
     given_up, went_on = (sequential(Dealt(p, 3), **options) for p in (hopeless, promising))
-    assert given_up.looks.stopped == "next look not worth its draws"
+    assert given_up.looks.stopped == "further looks not worth their draws"
     assert len(given_up.looks.looks) == 1
     assert given_up.abstention == 0.5
     assert len(went_on.looks.looks) > 1

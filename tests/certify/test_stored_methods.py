@@ -142,7 +142,9 @@ def test_a_sequential_certificate_without_its_looks_is_none():
 def test_records_of_looks_are_typed():
     looks = _certificates()["sequential"].looks
     record = looks.record()
-    for changes in ({"shares": "all"}, {"looks": []}, {"spending": "free"}, {"stopped": None}):
+    words = "no component open), and every label also holds below radius 9 (T1"
+    stops = ({"stopped": None}, {"stopped": words})
+    for changes in ({"shares": "all"}, {"looks": []}, {"spending": "free"}, *stops):
         with pytest.raises(cs.InputError, match="looks that agree"):
             Looks.from_record({**record, **changes}, looks.modes, looks.hits)
     again = Looks.from_record(record, looks.modes, looks.hits)
@@ -154,8 +156,18 @@ def test_records_of_looks_are_typed():
     [
         ("budget", ("all but at most 3 of", "labels given", "are the majority", "k = 4 (T5)")),
         ("radius map", ("below its own radius (", "all radii hold together", "a radius map", "T6")),
-        ("hierarchical", ("groups of the hierarchy tiny", "contains the base model's label", "T8")),
-        ("adaptive", ("at levels chosen beforehand", "10 separate draws (split, T2)")),
+        (
+            "hierarchical",
+            ('groups of the hierarchy "tiny"', "contains the base model's label", "T8"),
+        ),
+        (
+            "adaptive",
+            (
+                "at a level for each component",
+                "the caller answers for the levels",
+                "10 separate draws (split, T2)",
+            ),
+        ),
         ("sequential", ("looked at after", "spending alpha as", "stopped: budget used")),
         ("e-process", ("by an e-process, valid at any time",)),
         ("sequential budget", ("all but at most 2 of", "k = 3 (T5), looked at after")),
@@ -188,3 +200,16 @@ def test_a_coarser_grid_is_named_in_cells():
     assert cert.full_size().shape == (8, 9)
     assert np.array_equal(cert.at(0.1), cert.labels)
     assert np.all(cert.at(0.2) == cs.ABSTAIN)
+
+
+def test_names_cannot_pass_for_a_part_of_the_claim():
+    name = 'tiny", and every label also holds below radius 9, "'
+    tree = replace(TREE, name=name)
+    stored = replace(_certificates()["hierarchical"], hierarchy=tree)
+    assert "\"tiny', and every label also holds below radius 9, '\"" in stored.statement()
+    assert replace(TREE, parents=(-1, 3, 3, -1)).fingerprint != TREE.fingerprint
+
+
+def test_a_short_form_for_the_screen(certificate):
+    assert len(repr(certificate)) < 120
+    assert certificate.method in repr(certificate)

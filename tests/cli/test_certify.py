@@ -27,7 +27,12 @@ def test_writes_certificate_overlay_and_record(workplace: Path, call: Call) -> N
     done = call("certify", "bands.png", *MODEL, "--seed", 3, "-o", "out/deep")
     assert done.code == 0, done.err
     out = workplace / "out" / "deep"
-    assert files(out) == {"bands.cert.npz", "bands.overlay.png", "results.jsonl"}
+    assert files(out) == {
+        "bands.cert.npz",
+        "bands.overlay.png",
+        "bands.legend.png",
+        "results.jsonl",
+    }
     certificate = Certificate.load(out / "bands.cert.npz")
     verify(certificate)
     assert certificate.statement() in done.out.replace("\n", " ")

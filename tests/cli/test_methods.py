@@ -32,10 +32,10 @@ METHODS = {
     "radius map": (("--radius-map",), "radius_map"),
     "until": (("--until", "1%", "-n", "200"), "sequential"),
     "wanted": (("--wanted", "50%", "--spending", "equal", "--looks", "4"), "sequential"),
-    "shares": (("--spending", "0.5,0.5"), "sequential"),
-    "e-process": (("--spending", "e-process"), "sequential"),
+    "shares": (("--wanted", "100%", "--spending", "0.5,0.5"), "sequential"),
+    "e-process": (("--until", "1%", "--spending", "e-process"), "sequential"),
     "sequential budget": (
-        ("--looks", "3", "--correction", "k-fwer", "--budget", "3"),
+        ("--until", "1%", "--looks", "3", "--correction", "k-fwer", "--budget", "3"),
         "sequential",
     ),
     "hierarchy": (("--hierarchy", "light.json"), "hierarchical"),
@@ -109,7 +109,7 @@ def test_percentiles_of_one_noisy_pass(place: Path, call: Call) -> None:
     folders = ("--images", "images", "--labels", "labels", "--num-classes", 3)
     done = call("evaluate", *folders, *MODEL, "--percentile", "--seed", 3, "-o", "out")
     assert done.code == 0, done.err
-    assert "one noisy pass" in done.out
+    assert "of one noisy pass" in done.out.replace("\n", " ")
     results = json.loads((place / "out" / "results.json").read_text())
     bounds = results["images"][0]["percentile"]
     noisy = next(row for row in results["rows"] if "noise" in row["model"])
@@ -132,11 +132,21 @@ def test_percentiles_of_one_noisy_pass(place: Path, call: Call) -> None:
         (("--radius-map", "--correction", "bonferroni"), ("--radius-map", "bonferroni")),
         (("--radius-map", "--selection", "split"), ("pooled", "split")),
         (("--radius-map", "-n", "19"), ("at least 21 draws for a radius map of 600",)),
-        (("--until", "2"), ("--until", "'2'")),
-        (("--until", "0"), ("until", "(0, 1]")),
-        (("--looks", "0"), ("look", "0")),
-        (("--spending", "lavish"), ("spending", "lavish")),
-        (("--spending", "0.7,0.7"), ("share",)),
+        (("--until", "2"), ("--until", "'2'", "write 2%")),
+        (("--until", "0"), ("--until", "above 0")),
+        (("--wanted", "101%"), ("--wanted", "at most 100%")),
+        (("--until", "1%", "--looks", "0"), ("look", "0")),
+        (("--looks", "3"), ("--until or --wanted",)),
+        (("--spending", "equal"), ("--until or --wanted",)),
+        (("--until", "1%", "--spending", "lavish"), ("spending", "lavish")),
+        (("--until", "1%", "--spending", "0.7,0.7"), ("share",)),
+        (("--n0", "20"), ("--n0", "--selection split")),
+        (("--radius-map", "--n0", "20"), ("--n0",)),
+        (
+            ("--hierarchy", "light.json", "--thresholds", "0.2", "--selection", "pooled"),
+            ("two stages",),
+        ),
+        (("--grid", "21"), ("at most 20", "20 x 30")),
         (("--until", "1%", "-n", "20"), ("at least", "20")),
         (("--until", "1%", "--correction", "bonferroni"), ("holm or k-fwer", "bonferroni")),
         (("--thresholds", "0.25"), ("--hierarchy",)),
@@ -177,6 +187,7 @@ def test_bad_input_of_evaluate(
 def test_numbers_as_people_type_them() -> None:
     assert share_of("--until", "0.1%") == pytest.approx(0.001)
     assert share_of("--until", "0.001") == 0.001
+    assert share_of("--wanted", "100%") == 1.0
     assert (budget_of("5"), budget_of("0.1%")) == (5, pytest.approx(0.001))
     assert spending_of("late") == "late"
     assert spending_of(".2,.8") == (0.2, 0.8)
@@ -191,3 +202,53 @@ def test_thresholds_need_logits(place: Path, call: Call) -> None:
     done = call("certify", "bands.png", *model, *options, "-o", "out")
     assert done.is_one_line_error("logits"), done.err
     assert not (place / "out").exists()
+
+
+def test_classes_of_the_hierarchy_are_in_the_order_of_the_model(place: Path, call: Call) -> None:
+    """As many classes in another order would certify groups under the wrong names."""
+    tree = {
+        "name": "brain",
+        "classes": ["white matter", "grey matter", "background"],
+        "tree": ["background", {"brain matter": ["grey matter", "white matter"]}],
+    }
+    (place / "brain.json").write_text(json.dumps(tree))
+    Image.open(place / "bands.png").convert("L").resize((96, 96)).save(place / "slice.png")
+    options = ("--hierarchy", "brain.json", "-o", "out")
+    done = call("certify", "slice.png", "--model", "certiseg:mni152", *options)
+    assert done.is_one_line_error("white matter", "class 0", "label order"), done.err
+    assert not (place / "out").exists()
+
+
+def test_groups_are_named_where_the_model_names_nothing(place: Path, call: Call) -> None:
+    call("certify", "bands.png", *MODEL, "--hierarchy", "light.json", "--seed", 3, "-o", "out")
+    (record,) = map(json.loads, (place / "out" / "results.jsonl").read_text().splitlines())
+    assert list(record["labels"]) == ["dark", "middle", "bright", "light"]
+
+
+def test_what_an_earlier_run_wrote_beside_does_not_stay(place: Path, call: Call) -> None:
+    call("certify", "bands.png", *MODEL, "--radius-map", "-o", "out")
+    assert (place / "out" / "bands.radius.png").exists()
+    assert call("certify", "bands.png", *MODEL, "-o", "out", "--overwrite").code == 0
+    assert not (place / "out" / "bands.radius.png").exists()
+    folders = ("--images", "images", "--labels", "labels", "--num-classes", 3)
+    call("evaluate", *folders, *MODEL, "--radius-map", "--save-certificates", "-o", "eval")
+    assert (place / "eval" / "curve.csv").exists()
+    assert call("evaluate", *folders, *MODEL, "-o", "eval", "--overwrite").code == 0
+    assert not (place / "eval" / "curve.csv").exists()
+    assert not list((place / "eval" / "certificates").glob("*"))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 40), (40, 1)])
+def test_radius_maps_of_tiny_pictures(place: Path, call: Call, size: tuple[int, int]) -> None:
+    Image.new("RGB", size, (250, 250, 250)).save(place / "tiny.png")
+    done = call("certify", "tiny.png", *MODEL, "--radius-map", "--seed", 1, "-o", "out")
+    assert done.code == 0, done.err
+    assert Image.open(place / "out" / "tiny.radius.png").width >= 260
+
+
+def test_a_budget_that_allows_everything_claims_nothing(place: Path, call: Call) -> None:
+    options = ("--correction", "k-fwer", "--budget", "600", "--seed", 3, "-o", "out")
+    done = call("certify", "bands.png", *MODEL, *options)
+    assert done.code == 0, done.err
+    assert "nothing is claimed" in done.out.replace("\n", " ")
+    assert "599" in done.out

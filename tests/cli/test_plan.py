@@ -39,7 +39,7 @@ def test_too_few_draws_are_said_not_refused(call: Call) -> None:
     done = call("plan", "--size", "1024x2048", "-n", 20, "--grid", 2, "--budget", "0.2%")
     assert done.code == 0
     assert "grid 2, k = 0.2% *" in done.out
-    assert done.out.count("n < n_min") == 7
+    assert done.out.count("too few") == 7
 
 
 def test_files(tmp_path: Path, call: Call) -> None:

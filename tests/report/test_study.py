@@ -91,7 +91,7 @@ def test_plan_table_marks_what_was_asked_and_says_what_is_too_little() -> None:
     assert [line.split()[0] for line in lines if "*" in line and "asked" not in line] == ["pooled"]
     assert any("107/110" in line and "82.0%" in line for line in lines)
     few = screen(plan_table(prospects(replace(STREET, passes=70)), replace(STREET, passes=70)))
-    assert few.count("n < n_min") == 2
+    assert few.count("too few") == 2
     assert "radius 0.1686" in plan_title(STREET)[1]
 
 
@@ -115,7 +115,7 @@ def test_correction_words_and_families() -> None:
         Compared("pooled Holm", 110, 3, 0.6, 0.5, 0.75, 0.1),
         Compared("radius map", 110, 3, 0.6, 0.5, 0.75, 0.1),
     ]
-    task = Task(Gaussian(0.25), 0.75, 1e-3, trials=100, selection=10)
+    task = Task(Gaussian(0.25), 0.75, 1e-3, trials=100, selection=10, model=None, grid=False)
     assert correction_title(rows, task) == (
         "3 images, 110 draws (10 choose in two-stage methods), sigma = 0.25, tau = 0.75, "
         "alpha = 0.001"

@@ -84,6 +84,6 @@ def test_certified_table_names_the_largest_classes() -> None:
         "seconds": 3.25,
     }
     text = screen(certified_table([record]))
-    for part in ("10 x 4", "22.5%", "0.1686", "road 50%, sky 20%, car 5%"):
+    for part in ("4 x 10", "22.5%", "0.1686", "road 50%, sky 20%, car 5%"):
         assert part in text
     assert "bush" not in text

@@ -69,7 +69,12 @@ def test_an_interrupted_run_leaves_whole_files(pictures: list[Path], tmp_path: P
     with pytest.raises(KeyboardInterrupt):
         list(certify_images(pictures, loaded(model), SETTINGS, tmp_path / "out"))
     names = {path.name for path in (tmp_path / "out").iterdir()}
-    assert names == {"first.cert.npz", "first.overlay.png", "results.jsonl"}
+    assert names == {
+        "first.cert.npz",
+        "first.overlay.png",
+        "first.legend.png",
+        "results.jsonl",
+    }
     (line,) = (tmp_path / "out" / "results.jsonl").read_text().splitlines()
     assert json.loads(line)["name"] == "first"
 

@@ -108,3 +108,46 @@ def test_functions_inside_a_wrapper_count(wrap):
     halved, doubled = (model_fingerprint(wrap(f))[0] for f in (_halved, _doubled))
     assert halved != doubled
     assert halved == model_fingerprint(wrap(_halved))[0]
+
+
+class _Wrap:
+    """A callable object, of no type that could be listed beforehand."""
+
+    def __init__(self, net: nn.Module) -> None:
+        self.net = net
+
+    def __call__(self, x):
+        return self.net(x)
+
+
+def test_callable_objects_inside_a_wrapper_count():
+    one, other = OnGrid(_Wrap(_net(0)), 1), OnGrid(_Wrap(_net(1)), 1)
+    assert model_fingerprint(one)[0] != model_fingerprint(other)[0]
+    votes = [
+        cs.Smoothed(model, cs.Gaussian(0.25), output_grid=True).vote(
+            torch.rand(3, 8, 8, generator=torch.Generator().manual_seed(0)),
+            8,
+            seed=1,
+            first_draw=8 * i,
+        )
+        for i, model in enumerate((one, other))
+    ]
+    with pytest.raises(cs.InputError, match="different model"):
+        votes[0] + votes[1]
+    with pytest.raises(cs.InputError, match="evaluation mode"):
+        cs.Smoothed(OnGrid(_Wrap(_net().train()), 1), cs.Gaussian(0.25), output_grid=True)
+
+
+def test_a_source_notices_another_model_and_keeps_its_input():
+    net, x = _net(), torch.full((3, 8, 8), 0.5)
+    source = cs.Smoothed(net, cs.Gaussian(0.25)).source(x, seed=1)
+    first = source.more(4)
+    x.zero_()
+    again = cs.Smoothed(net, cs.Gaussian(0.25)).vote(
+        torch.full((3, 8, 8), 0.5), 4, seed=1, first_draw=4
+    )
+    assert ((first + source.more(4)).counts == (first + again).counts).all()
+    with torch.no_grad():
+        net[0].weight.mul_(-1)
+    with pytest.raises(cs.InputError, match="the model that made the earlier draws"):
+        source.more(4)

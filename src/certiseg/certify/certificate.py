@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from certiseg.hierarchies.hierarchy import Hierarchy
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Certificate:
     """What is certified about one input, with the evidence.
 
@@ -58,6 +58,15 @@ class Certificate:
     levels: NDArray[np.integer] | None = None
     version: str = __version__
 
+    def __repr__(self) -> str:
+        shape = " x ".join(str(side) for side in self.labels.shape)
+        radius = f"{np.max(self.radius):.4g}" if self.certified.any() else "0"
+        return (
+            f"Certificate({self.method}: {1 - self.abstention:.2%} of {shape or 1} certified, "
+            f"l2 radius {'up to ' if isinstance(self.radius, np.ndarray) else ''}{radius}, "
+            f"alpha {self.alpha:g}, {self.votes.trials} draws)"
+        )
+
     @cached_property
     def certified(self) -> NDArray[np.bool_]:
         """True where a label is certified."""
@@ -73,7 +82,7 @@ class Certificate:
 
         On a radius map the radius may be chosen after looking at the map (theory T6).
         """
-        if not radius >= 0:
+        if isinstance(radius, (str, bool)) or not radius >= 0:
             raise InputError(f"expected a radius >= 0, got {radius!r}; it is in units of the input")
         held = self.certified & (np.asarray(self.radius) >= radius)
         return np.where(held, self.labels, np.asarray(ABSTAIN, dtype=self.labels.dtype))

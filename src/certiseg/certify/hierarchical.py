@@ -55,14 +55,13 @@ def hierarchical(
     allowed = checked_budget(budget, votes.num_components)
     check_noise(votes, noise)
     check_classes(votes, hierarchy)
-    candidates = votes.mode()
-    hits = votes.hits(candidates)
+    candidates, hits = votes.top()
     # The flat test's own hits decide the cutoff: a component whose inner node is certified still
     # runs the whole risk of a wrong finer node, and must not count as done (T8).
     cutoff = flat_cutoff(
         hits, votes.trials, tau=tau, alpha=alpha, correction=correction, budget=allowed
     )
-    labels = np.where(hits >= cutoff, candidates, ABSTAIN).reshape(-1)
+    labels = np.where(hits >= cutoff, candidates, ABSTAIN).reshape(-1).astype(np.int64)
     if cutoff <= votes.trials and hierarchy.nodes:
         counts = votes.counts.reshape(-1, votes.num_classes)
         rest = np.flatnonzero(labels == ABSTAIN)

@@ -30,14 +30,13 @@ def radius_map(votes: VoteCounts, *, noise: Gaussian, alpha: float = 1e-3) -> Ce
     alpha = checked_alpha(alpha)
     check_radius_plan(votes.num_components, votes.trials, alpha)
     check_noise(votes, noise)
-    candidates = votes.mode()
-    hits = votes.hits(candidates)
+    candidates, hits = votes.top()
     radius = _radius_table(hits, votes.trials, alpha / votes.num_components / 2, noise)[hits]
     labels = np.where(np.isnan(radius), ABSTAIN, candidates)
     return Certificate(
         method="radius_map",
         labels=labels.astype(labels_dtype(votes.num_classes)),
-        radius=np.nan_to_num(radius, copy=False, nan=0.0),
+        radius=np.asarray(np.where(np.isnan(radius), 0.0, radius)),
         votes=votes,
         noise=noise,
         alpha=alpha,
@@ -57,7 +56,7 @@ def check_radius_plan(components: int, trials: int, alpha: float) -> None:
 
 
 def _radius_table(
-    hits: NDArray[np.int64], trials: int, level: float, noise: Gaussian
+    hits: NDArray[np.integer], trials: int, level: float, noise: Gaussian
 ) -> NDArray[np.float64]:
     """Radius by count, NaN where nothing is certified; only counts that occur are computed."""
     table = np.full(trials + 1, np.nan)

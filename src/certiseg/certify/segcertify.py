@@ -146,12 +146,12 @@ def certify(
     tau, alpha = checked_tau(tau), checked_alpha(alpha)
     allowed = checked_budget(budget, votes.num_components)
     check_noise(votes, noise)
-    chooser = votes
-    if selection_votes is not None:
+    if selection_votes is None:
+        candidates, hits = votes.top()
+    else:
         check_stages(votes, selection_votes)
-        chooser = selection_votes
-    candidates = chooser.mode()
-    hits = votes.hits(candidates)
+        candidates, _ = selection_votes.top()
+        hits = votes.hits(candidates)
     cutoff = flat_cutoff(
         hits,
         votes.trials,

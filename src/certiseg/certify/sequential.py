@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from certiseg.certify.certificate import Certificate
 from certiseg.certify.checks import check_noise
-from certiseg.certify.looks import SHARES, Look, Looks
+from certiseg.certify.looks import NONE_OPEN, NOT_WORTH, SHARES, USED, WANTED, Look, Looks
 from certiseg.certify.replay import LookRule, Standing
 from certiseg.certify.segcertify import Budget, check_options, checked_budget
 from certiseg.errors import InputError
@@ -51,8 +51,8 @@ def sequential(
     num_samples, looks, spending: ``stats.spending.plan_looks`` makes the looks of them, before
     anything is drawn; "late" or "equal" with one look is ``certify``. budget: k in [1, N], or a
     fraction of N in (0, 1) (T5).
-    until: stop when the next look is predicted to certify less than this share of the components
-    for the first time. wanted: stop once this share is certified. None: no such rule. It also
+    until: stop when no look that is left is expected to certify this share of the components for
+    the first time. wanted: stop once this share is certified. None: no such rule. It also
     stops when no component is open.
     The votes are all votes drawn; the certificate lists its looks.
     Raises InputError for bad parameters, for num_samples below n_min, and for votes of another
@@ -75,7 +75,9 @@ def sequential(
         num_classes=classes,
     )
     rule = LookRule(tau, allowed, classes, anytime=spending == ANYTIME)
-    votes = _drawn(source, plan[0][0], (components, classes), noise)
+    first = _drawn(source, plan[0][0], (components, classes), noise)
+    # A copy: the source may go on writing into its own.
+    votes = VoteCounts(first.counts.copy(), first.trials, first.source)
     standing = Standing.start(votes.shape, classes)
     taken: list[Look] = []
     seen: list[tuple[NDArray[np.integer], NDArray[np.integer]]] = []
@@ -152,9 +154,9 @@ def _drawn(source: VoteSource, draws: int, sizes: tuple[int, int], noise: Gaussi
 
 def _evidence(votes: VoteCounts) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
     """Modes and their hits in the narrowest types."""
-    modes = votes.mode()
-    hits = votes.hits(modes).astype(counts_dtype(votes.trials))
-    return modes.astype(counts_dtype(votes.num_classes - 1)), hits
+    modes, hits = votes.top()
+    narrow = counts_dtype(votes.num_classes - 1)
+    return modes.astype(narrow), hits.astype(counts_dtype(votes.trials))
 
 
 def _reason(
@@ -168,13 +170,16 @@ def _reason(
 ) -> str | None:
     """Why to stop now, or None. Any rule is valid, since every look has its share (theory T7)."""
     if wanted is not None and np.mean(standing.labels >= 0) >= wanted:
-        return "wanted share reached"
+        return WANTED
     if standing.closed.all():
-        return "no component open"
+        return NONE_OPEN
     if not left:
-        return "budget used"
-    if until is not None and _prospect(standing, hits, trials, left[0], rule) < until:
-        return "next look not worth its draws"
+        return USED
+    # Cutoffs move in steps: the next look may promise nothing and the one after it a lot.
+    if until is not None and all(
+        _prospect(standing, hits, trials, later, rule) < until for later in left
+    ):
+        return NOT_WORTH
     return None
 
 
@@ -185,10 +190,10 @@ def _prospect(
     following: tuple[int, float],
     rule: LookRule,
 ) -> float:
-    """Share of the components that the next look is expected to certify for the first time.
+    """Share of the components expected to be certified for the first time by a later look.
 
     Each open component goes on as it did: with k of n hits, (k + 1/2) / (n + 1) per draw. The
-    cutoff is the next look's for the present number of certified components, though it may fall
+    cutoff is that look's for the present number of certified components, though it may fall
     further as others join.
     """
     histogram = standing.open_histogram(hits, trials)

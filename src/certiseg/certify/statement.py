@@ -10,6 +10,8 @@ from certiseg.certify.certificate import Certificate
 from certiseg.certify.looks import Looks
 from certiseg.votes import Source
 
+_LONGEST_NAME = 80
+
 
 def statement(certificate: Certificate) -> str:
     """One sentence a reader can hold the certificate to (theory T1 to T8, T12, T14, T15)."""
@@ -18,7 +20,8 @@ def statement(certificate: Certificate) -> str:
         f"With confidence {confidence.normalize():f}% over the sampling noise "
         f"(alpha = {certificate.alpha:g} for this whole input), {_claim(certificate)}; "
         f"the smoothed model is {_smoothed_model(certificate)}, tested with "
-        f"{_test(certificate)}; {_assumptions(certificate)} "
+        f"{_test(certificate)}, method and parameters fixed before the first draw; "
+        f"{_assumptions(certificate)} "
         f"[certiseg {certificate.version}]."
     )
     # Names come from files too: one line, nothing a terminal would obey.
@@ -33,13 +36,18 @@ def _percent(part: int, whole: int) -> str:
 def _claim(certificate: Certificate) -> str:
     held, total = int(certificate.certified.sum()), certificate.labels.size
     if held == 0:
-        return f"nothing is claimed: all {total} {_components(certificate)} abstain"
+        return f"nothing is claimed: all {total} components abstain"
+    if 0 < held <= certificate.allowed_errors:
+        return (
+            f"nothing is claimed: {held} labels are given, and with the error budget k = "
+            f"{certificate.budget} all of them may be wrong"
+        )
     where = _where(certificate)
     rest = f"; the certificate abstains on the other {total - held}" if held < total else ""
     if certificate.method == "joint":
         return f"the whole label map of {total} components is the smoothed model's {where}"
     share = f"({_percent(held, total)} of {total} {_components(certificate)})"
-    spared = min(certificate.allowed_errors, held)
+    spared = certificate.allowed_errors
     if spared:
         each, them = f"all but at most {spared} of", "all of the others at once"
     else:
@@ -51,8 +59,8 @@ def _claim(certificate: Certificate) -> str:
     classes = int((certificate.labels[certificate.certified] < hierarchy.num_classes).sum())
     return (
         f"{each} the {held} nodes given {share}, {classes} classes and {held - classes} groups of "
-        f"the hierarchy {hierarchy.name}, {'contain' if spared else 'contains'} the base model's "
-        f"label with probability above 1/2 under the noise {where}, {them}{rest}"
+        f"the hierarchy {_quoted(hierarchy.name)}, {'contain' if spared else 'contains'} the base "
+        f"model's label with probability above 1/2 under the noise {where}, {them}{rest}"
     )
 
 
@@ -74,9 +82,16 @@ def _components(certificate: Certificate) -> str:
     if len(shape) != 2 or len(size) != 2 or shape == size or certificate.method == "joint":
         return "components"
     return (
-        f"cells of the model's {shape[0]} x {shape[1]} grid over {size[0]} x {size[1]} pixels; all "
-        "pixels of a cell have its label"
+        f"cells of the model's {shape[0]} x {shape[1]} grid over {size[0]} x {size[1]} pixels; "
+        f"pixel (i, j) has the label of cell (i * {shape[0]} // {size[0]}, "
+        f"j * {shape[1]} // {size[1]})"
     )
+
+
+def _quoted(name: str) -> str:
+    """A name that came from somebody else, so that it cannot be read as part of the sentence."""
+    plain = name.replace('"', "'")
+    return f'"{plain if len(plain) <= _LONGEST_NAME else plain[: _LONGEST_NAME - 3] + "..."}"'
 
 
 def _floor(radius: float) -> str:
@@ -96,8 +111,8 @@ def _smoothed_model(certificate: Certificate) -> str:
         else f"with values in [{source.value_range[0]:g}, {source.value_range[1]:g}]"
     )
     return (
-        f"the majority vote of {source.model_name} (fingerprint {source.model[:12]}) under {noise} "
-        f"added, without clipping, to the input (fingerprint {source.input[:12]}) "
+        f"the majority vote of {_quoted(source.model_name)} (fingerprint {source.model[:12]}) "
+        f"under {noise} added, without clipping, to the input (fingerprint {source.input[:12]}) "
         f"of shape {shape} {values}"
     )
 
@@ -126,8 +141,12 @@ def _test(certificate: Certificate) -> str:
     if certificate.looks is not None:
         correction += f", {_looks(certificate.looks)}"
     if certificate.hierarchy is not None:
-        level = "at levels chosen beforehand" if certificate.levels is not None else "T8"
-        correction += f", along the hierarchy {certificate.hierarchy.name} ({level})"
+        level = "at a level for each component" if certificate.levels is not None else "T8"
+        tree = certificate.hierarchy
+        correction += (
+            f", along the hierarchy {_quoted(tree.name)} (fingerprint {tree.fingerprint[:12]}, "
+            f"{level})"
+        )
     return f"{draws}, tau = {certificate.tau!r}, {correction}, {_stages(certificate)}"
 
 
@@ -156,11 +175,15 @@ def _looks(looks: Looks) -> str:
 
 def _assumptions(certificate: Certificate) -> str:
     source, first = certificate.votes.source, certificate.selection_votes
+    said = []
+    if certificate.levels is not None:
+        said.append("the caller answers for the levels, which no draw of the test may have chosen")
     if source is None:
-        return "the votes came from the caller, who answers for their independence"
+        said.append("the votes came from the caller, who answers for their independence")
+        return "; ".join(said)
     if certificate.method == "joint" or (first is not None and first.source is None):
-        return f"the caller answers for the draws that chose the candidates; {_drawing(source)}"
-    return _drawing(source)
+        said.append("the caller answers for the draws that chose the candidates")
+    return "; ".join([*said, _drawing(source)])
 
 
 def _drawing(source: Source) -> str:

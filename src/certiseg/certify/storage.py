@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import math
+import re
 import zipfile
 from pathlib import Path
 from types import NoneType
@@ -35,6 +36,7 @@ _PARAMETERS: dict[str, tuple[type, ...]] = {
     "version": (str,),
 }
 _LARGEST = 4 * 1024**3
+_VERSION = re.compile(r"[0-9A-Za-z.+-]{1,40}")
 _ARRAYS = (
     "labels",
     "counts",
@@ -159,9 +161,12 @@ def _build(arrays: dict[str, NDArray[Any]], meta: dict[str, Any]) -> Certificate
     if not np.issubdtype(arrays["labels"].dtype, np.signedinteger):
         raise ValueError(f"labels of type {arrays['labels'].dtype}")
     looks, hierarchy = meta["looks"], meta["hierarchy"]
+    if not _VERSION.fullmatch(str(meta["version"])):
+        raise ValueError(f"version {meta['version']!r:.40}")
+    _check_grid(arrays["labels"].shape, votes.source)
     certificate = Certificate(
         labels=arrays["labels"],
-        radius=_radius(meta["radius"], arrays),
+        radius=_radius(meta["radius"], arrays, mapped=meta["method"] == "radius_map"),
         votes=votes,
         noise=noise_from_record(meta["noise"]),
         selection_votes=_votes(arrays.get("selection_counts"), meta["selection_votes"]),
@@ -179,9 +184,18 @@ def _build(arrays: dict[str, NDArray[Any]], meta: dict[str, Any]) -> Certificate
     return certificate
 
 
-def _radius(value: Any, arrays: dict[str, NDArray[Any]]) -> float | NDArray[np.float64]:
+def _check_grid(shape: tuple[int, ...], source: Source | None) -> None:
+    """Labels of a picture lie on its pixels or on a coarser grid."""
+    size = () if source is None else source.input_shape[1:]
+    if len(shape) == len(size) == 2 and (shape[0] > size[0] or shape[1] > size[1]):
+        raise ValueError(f"labels of shape {shape} over {size} pixels")
+
+
+def _radius(
+    value: Any, arrays: dict[str, NDArray[Any]], *, mapped: bool
+) -> float | NDArray[np.float64]:
     """One number, or the array of a radius map, never both."""
-    if (value is None) != ("radius" in arrays):
+    if not mapped == (value is None) == ("radius" in arrays):
         raise ValueError("expected one radius or a map of them")
     if value is not None:
         return float(_checked("radius", value, (float, int)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -54,7 +55,7 @@ def _tell(result: Demo, settings: Settings, out: Path) -> None:
     console.print()
     certified = result.rows[-1]
     say(
-        f"What this shows: {1 - (certified.abstention_all or 0.0):.1%} of the pixels carry a "
+        f"What this shows: {_cut(1 - (certified.abstention_all or 0.0))} of the pixels carry a "
         f"certified label. With confidence {confidence} for each slice, nothing of l2 norm below "
         f"the radius that is added to it (noise, an artefact, an attack) changes any of them. On "
         f"the other pixels the model abstains: white in the pictures. Every certificate was read "
@@ -70,3 +71,8 @@ def _tell(result: Demo, settings: Settings, out: Path) -> None:
     )
     say(f"Done in {result.seconds:.0f} s. Pictures: {', '.join(str(f) for f in result.figures)}")
     say(f"Check the certificates yourself: certiseg verify {out}/*.cert.npz")
+
+
+def _cut(share: float) -> str:
+    """A certified share is cut off, so that 100.0 % means all."""
+    return f"{math.floor(share * 1000) / 10:.1f}%"

@@ -47,7 +47,8 @@ def evaluate(
 ) -> None:
     """Compare the non-robust, the base and the certified model; writes table and results."""
     from certiseg.datasets.folder import Thinned, every
-    from certiseg.report.tables import json_text, rich_table
+    from certiseg.report.figures import has_matplotlib
+    from certiseg.report.tables import json_text, radius_text, rich_table
     from certiseg.runs.evaluate import evaluate as run
     from certiseg.runs.malloc import keep_freed_memory
     from certiseg.runs.model import open_model
@@ -90,9 +91,17 @@ def evaluate(
     title = f"{samples.card.name}: {len(samples)} images{thinned}"
     console.print(rich_table(evaluation.rows, title))
     if evaluation.percentile:
-        bounds = ", ".join(f"{name} {value:.4f}" for name, value in evaluation.percentile.items())
+        bounds = ", ".join(
+            f"{name} {radius_text(value)}" for name, value in evaluation.percentile.items()
+        )
         console.print(
-            f"one noisy pass, median under perturbation, mean of the images' bounds: {bounds}",
+            "median of one noisy pass under perturbations of norm up to "
+            f"{radius_text(settings.noise.radius(settings.tau))}, mean of the images' bounds, "
+            f"each at alpha = {settings.alpha:g} on its own: {bounds}",
             highlight=False,
         )
+    if evaluation.curve is not None:
+        console.print("certified accuracy over radius: curve.csv", highlight=False)
+        if not has_matplotlib():
+            console.print("curve.png and curve.svg need: pip install 'certiseg[report]'")
     console.print(f"table and results: {out}", highlight=False, markup=False)

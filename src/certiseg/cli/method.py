@@ -11,6 +11,7 @@ import typer
 
 from certiseg.cli import options
 from certiseg.cli.numbers import budget_of, numbers_of, share_of, spending_of
+from certiseg.errors import InputError
 
 if TYPE_CHECKING:
     from certiseg.runs.settings import Settings
@@ -20,7 +21,10 @@ _LOOKS = 5
 
 def _settings(
     sigma: options.Sigma = 0.25,
-    tau: options.Tau = 0.75,
+    tau: Annotated[
+        float | None,
+        typer.Option(help="Probability a label must exceed, in [1/2, 1); default 0.75."),
+    ] = None,
     alpha: options.Alpha = 1e-3,
     num_samples: options.NumSamples = 100,
     correction: Annotated[
@@ -31,21 +35,31 @@ def _settings(
         typer.Option(help="K or a share (0.1%) with k-fwer: at most K - 1 labels may be wrong."),
     ] = None,
     selection: Annotated[
-        options.Selection,
-        typer.Option(help="pooled: all draws choose and test; split: the paper's stages."),
-    ] = options.Selection.pooled,
-    n0: options.SelectionSamples = 10,
+        options.Selection | None,
+        typer.Option(
+            help="pooled (default): all draws choose and test; split: the paper's stages."
+        ),
+    ] = None,
+    n0: Annotated[
+        int | None,
+        typer.Option("--n0", help="Draws that choose, with split or --thresholds; default 10."),
+    ] = None,
     radius_map: Annotated[
-        bool, typer.Option("--radius-map", help="A radius for every pixel; tau has no part in it.")
+        bool,
+        typer.Option(
+            "--radius-map", help="A radius for every pixel; evaluate's table reads it at --tau."
+        ),
     ] = False,
     until: Annotated[
         str | None,
-        typer.Option(help="Stop early when the next look promises less than this share (0.1%)."),
+        typer.Option(help="Stop early when no further look promises this share (0.1%) anew."),
     ] = None,
     wanted: Annotated[
         str | None, typer.Option(help="Stop early once this share (85%) is certified.")
     ] = None,
-    looks: Annotated[int | None, typer.Option(help="Looks of early stopping; default 5.")] = None,
+    looks: Annotated[
+        int | None, typer.Option(help="Looks of early stopping, at most; default 5.")
+    ] = None,
     spending: Annotated[
         str | None,
         typer.Option(help="Of early stopping: late, equal, shares (0.2,0.8) or e-process."),
@@ -69,7 +83,23 @@ def _settings(
     from certiseg.hierarchies.files import load_hierarchy
     from certiseg.runs.settings import Settings, Stopping
 
-    stops = any(option is not None for option in (until, wanted, looks, spending))
+    if (looks is not None or spending is not None) and until is None and wanted is None:
+        raise InputError(
+            "expected --until or --wanted with --looks and --spending, got neither; "
+            "say when to stop"
+        )
+    two_stages = thresholds is not None or selection is options.Selection.two_stages
+    if n0 is not None and not two_stages:
+        raise InputError(
+            f"expected --n0 with --selection split or --thresholds, got --n0 {n0} alone; "
+            "pooled selection has no draws that only choose"
+        )
+    if thresholds is not None and selection is options.Selection.pooled:
+        raise InputError(
+            "expected no --selection pooled with --thresholds, got it; AdaptiveCertify has two "
+            "stages"
+        )
+    stops = until is not None or wanted is not None
     stopping = Stopping(
         until=None if until is None else share_of("--until", until),
         wanted=None if wanted is None else share_of("--wanted", wanted),
@@ -78,13 +108,13 @@ def _settings(
     )
     return Settings(
         sigma=sigma,
-        tau=tau,
+        tau=0.75 if tau is None else tau,
         alpha=alpha,
         num_samples=num_samples,
         correction=correction.value,
         budget=None if budget is None else budget_of(budget),
-        selection=selection.value,
-        selection_samples=n0,
+        selection="split" if two_stages else "pooled",
+        selection_samples=10 if n0 is None else n0,
         radius_map=radius_map,
         stopping=stopping if stops else None,
         hierarchy=None if hierarchy is None else load_hierarchy(hierarchy),

@@ -8,10 +8,14 @@ from certiseg.errors import InputError
 
 
 def share_of(option: str, text: str) -> float:
-    """ "0.1%" or "0.001" as 0.001. Raises InputError for anything else, and outside [0, 1]."""
+    """ "0.1%" or "0.001" as 0.001. Raises InputError for anything else, and outside (0, 1]."""
     value = _number(text[:-1]) / 100 if text.endswith("%") else _number(text)
-    if not 0.0 <= value <= 1.0:
-        raise InputError(f"expected a share such as 0.1% or 0.001 with {option}, got {text!r}")
+    if not 0.0 < value <= 1.0:
+        hint = f"for a share write {text}%" if 1.0 < value <= 100.0 else "it must be above 0"
+        raise InputError(
+            f"expected a share such as 0.1% or 0.001 with {option}, got {text!r}; {hint}, at most "
+            "100%"
+        )
     return value
 
 
@@ -19,10 +23,11 @@ def budget_of(text: str) -> int | float:
     """ "5" as a number of components, "0.1%" or "0.001" as a share of them (theory T5)."""
     if text.isdecimal():
         return int(text)
-    value = share_of("--budget", text)
+    value = _number(text[:-1]) / 100 if text.endswith("%") else _number(text)
     if not 0.0 < value < 1.0:
         raise InputError(
-            f"expected a whole number or a share such as 0.1% with --budget, got {text!r}"
+            f"expected a whole number, or a share above 0% and below 100% such as 0.1%, with "
+            f"--budget, got {text!r}; with budget K up to K - 1 labels may be wrong"
         )
     return value
 

@@ -69,6 +69,12 @@ def plan(
 
     if (size is None) == (points is None):
         raise InputError("expected --size or --points, got neither or both; pass one")
+    if num_classes is not None and num_classes < 2:
+        raise InputError(f"expected at least 2 classes, got --classes {num_classes}; raise it")
+    if channels is not None and model is None:
+        raise InputError("expected --model with --channels, got none; leave --channels out")
+    if overwrite and out is None:
+        raise InputError("expected -o with --overwrite, got none; leave --overwrite out")
     if tau is not None and radius is not None:
         raise InputError("expected --tau or --radius, got both; one follows from the other")
     shape = (points,) if points is not None else parse_size(size or "")
@@ -120,5 +126,8 @@ def parse_size(text: str) -> tuple[int, int]:
     """HEIGHTxWIDTH. Raises InputError."""
     found = re.fullmatch(r"(\d{1,6})x(\d{1,6})", text.strip())
     if found is None:
-        raise InputError(f"expected --size HEIGHTxWIDTH, got {text!r}; such as 1024x2048")
+        raise InputError(
+            f"expected --size HEIGHTxWIDTH of at most six digits each, got {text!r}; "
+            "such as 1024x2048"
+        )
     return int(found[1]), int(found[2])

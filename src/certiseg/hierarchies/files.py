@@ -42,12 +42,15 @@ def load_hierarchy(spec: str | Path) -> Hierarchy:
     Raises InputError, one line that starts with the file, for a file that cannot be read, is no
     JSON or YAML of the form above, or holds no tree whose leaves are exactly its classes.
     """
+    if not isinstance(spec, (str, Path)):
+        raise InputError(f"expected the name or the file of a hierarchy, got {spec!r:.80}")
     path = Path(spec)
     if path.suffix.lower() not in SUFFIXES:
         if str(spec) not in shipped_hierarchies():
             raise InputError(
-                f"expected a hierarchy among {', '.join(shipped_hierarchies())}, or a file "
-                f"{', '.join(SUFFIXES)}, got {str(spec)!r}; write one of these names, or a path"
+                f"expected a hierarchy among {', '.join(shipped_hierarchies())}, or a file that "
+                f"ends in {', '.join(SUFFIXES)}, got {str(spec)!r}; write one of these names, or "
+                "a path"
             )
         path = _FOLDER / f"{spec}.json"
     try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -89,6 +91,11 @@ class Hierarchy:
                     node = self.parents[node]
                 table[level, label] = node
         return table
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of names and tree: hierarchies may share a name."""
+        return hashlib.sha256(json.dumps(self.record(), sort_keys=True).encode()).hexdigest()
 
     def record(self) -> dict[str, Any]:
         """The hierarchy as plain JSON values."""

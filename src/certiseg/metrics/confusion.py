@@ -22,10 +22,11 @@ class Confusion:
     allowed: components that may carry a false certificate by their certificates' own statements
     (k - 1 an image under a budget k, theory T5), summed over the images.
 
-    Of certified masks, ``certified_accuracy``, ``certified_iou`` and ``certified_miou`` are bounds:
-    on the event that the statements of all pooled certificates hold, no perturbation within the
-    radii brings the smoothed model below them (theory T9). With n images at alpha each that event
-    has probability >= 1 - n alpha. ``accuracy``, ``iou`` and ``miou`` are figures without a claim.
+    Of certified masks, ``certified_accuracy`` and ``certified_iou`` are bounds, and
+    ``certified_miou`` is one on the mean over its own classes: on the event that the statements of
+    all pooled certificates hold, no perturbation within the radii brings the smoothed model below
+    them (theory T9). With n images at alpha each that event has probability >= 1 - n alpha.
+    ``accuracy``, ``iou`` and ``miou`` are figures without a claim.
     """
 
     counts: NDArray[np.int64]

@@ -50,6 +50,8 @@ def class_area(labels: ArrayLike, label: int) -> NDArray[np.float64]:
     Raises InputError for labels that are no label maps (B, *out).
     """
     given = _label_maps(labels)
+    if not isinstance(label, (int, np.integer)):
+        raise InputError(f"expected a class as a whole number, got {label!r}; pass its label")
     return np.count_nonzero(given == label, axis=1) / given.shape[1]
 
 

@@ -13,8 +13,10 @@ from certiseg.models.outputs import tensor_of
 
 
 class OnGrid(nn.Module):
-    """`model`, deciding once for each cell of stride x stride pixels (fewer where they do not fit).
+    """`model`, deciding once for each cell of stride x stride pixels.
 
+    Where the stride does not divide the size, cells differ by a pixel: cell a of h covers the rows
+    i with ``i * h // H == a``.
     Takes (B, C, H, W) and returns logits (B, classes, ceil(H / stride), ceil(W / stride)). Logits
     that the model gives on just that grid are taken as they are (so are integer labels); logits at
     full size are averaged over each cell, whose pixels overlap with the next cell's by one where

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,18 +16,22 @@ _NAMED = 3
 
 
 def certified_table(records: Sequence[Mapping[str, Any]]) -> Table:
-    """Records of certificates (see results.jsonl): size, abstention, radius, main classes."""
+    """Records of certificates (see results.jsonl): size (height x width), abstention, with an error
+    budget how many labels may be wrong, radius, main classes."""
     table = Table(box=SIMPLE_HEAD)
     table.add_column("picture")
-    for heading in ("size", "abstains", "radius", "s"):
+    budgets = any(record.get("budget") for record in records)
+    wrong = ("may be wrong",) if budgets else ()
+    for heading in ("size", "abstains", *wrong, "radius", "s"):
         table.add_column(heading, justify="right")
     table.add_column("largest certified")
     for record in records:
         height, width = record["size"]
         table.add_row(
             str(record["name"]),
-            f"{width} x {height}",
-            f"{record['abstention']:.1%}",
+            f"{height} x {width}",
+            f"{math.ceil(record['abstention'] * 1000) / 10:.1f}%",
+            *((f"{record['budget'] - 1}",) if budgets else ()),
             _radius(record["radius"]),
             f"{record['seconds']:.1f}",
             _largest(record["labels"], height * width),
@@ -43,5 +48,5 @@ def _radius(value: float | Sequence[float]) -> str:
 
 def _largest(histogram: Mapping[str, int], pixels: int) -> str:
     ranked = sorted(histogram.items(), key=lambda entry: -entry[1])
-    named = [f"{name} {count / pixels:.0%}" for name, count in ranked[:_NAMED] if count]
+    named = [f"{name} {100 * count // pixels}%" for name, count in ranked[:_NAMED] if count]
     return ", ".join(named) or "none"

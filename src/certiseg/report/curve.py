@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import csv
 import io
-from importlib.util import find_spec
 from pathlib import Path
 
 from certiseg.files import atomic_write
 from certiseg.metrics.curve import RadiusCurve
-from certiseg.report.figures import Line, Panel, curves, write_figure
+from certiseg.report.figures import Line, Panel, curves, has_matplotlib, write_figure
 
 CURVE_FILES = ("curve.csv", "curve.png", "curve.svg")
 _COLUMNS = ("radius", "certified_share", "certified_accuracy", "certified_miou")
 
 
-def write_curve(out: Path, curve: RadiusCurve) -> None:
-    """Write OUT/curve.csv and, where Matplotlib is installed, curve.png and curve.svg."""
+def write_curve(out: Path, curve: RadiusCurve, note: str) -> None:
+    """Write OUT/curve.csv and, where Matplotlib is installed, curve.png and curve.svg.
+
+    note: what was measured, one line above the figure.
+    """
     atomic_write(out / CURVE_FILES[0], curve_csv(curve).encode())
-    if find_spec("matplotlib") is None:
+    if not has_matplotlib():
         return
     end = _end(curve)
     radii = curve.radii[:end].tolist()
@@ -39,7 +41,7 @@ def write_curve(out: Path, curve: RadiusCurve) -> None:
         y_label="share, IoU",
         y_range=(0.0, 1.0),
     )
-    write_figure(curves([panel]), out / "curve")
+    write_figure(curves([panel], note), out / "curve")
 
 
 def curve_csv(curve: RadiusCurve) -> str:

@@ -137,12 +137,18 @@ def write_figure(figure: Figure, stem: str | Path) -> tuple[Path, Path]:
 
 def need_matplotlib() -> None:
     """Raise InputError where Matplotlib is missing, before anything is computed."""
+    if not has_matplotlib():
+        raise InputError(
+            "expected Matplotlib for figures, got none; pip install 'certiseg[report]'"
+        )
+
+
+def has_matplotlib() -> bool:
     try:
         import matplotlib  # noqa: F401
     except ImportError:
-        raise InputError(
-            "expected Matplotlib for figures, got none; pip install 'certiseg[report]'"
-        ) from None
+        return False
+    return True
 
 
 def _figure(width: float, height: float) -> Figure:

@@ -10,6 +10,8 @@ from certiseg.report.overlay import WHITE
 from certiseg.report.panel import INK, PAPER, RULE
 from certiseg.report.tables import radius_text
 
+_WIDTH = 260
+"""Least width in pixels: the words below the bar need it."""
 # Nine stops of viridis (BSD, Matplotlib): even to the eye, and to colour-blind ones.
 _STOPS = np.array(
     [
@@ -21,19 +23,24 @@ _STOPS = np.array(
 
 
 def heat(radius: ArrayLike, largest: float) -> Image.Image:
-    """The map with a colour bar below. radius: floats (H, W), 0 where it abstains: white.
+    """The map over a colour bar. radius: floats (H, W), 0 where it abstains: white.
 
-    largest: the radius of the last colour; larger ones have it too.
+    largest: the radius of the last colour; larger ones have it too. Small maps are enlarged by a
+    whole factor, narrow ones stand on paper as wide as the words need.
     """
     values = np.asarray(radius, dtype=np.float64)
-    picture = _coloured(values / largest if largest > 0 else np.zeros_like(values))
-    picture[values <= 0] = WHITE
-    height, width = values.shape
-    size = max(10, min(20, width // 20))
-    strip = 4 * size
-    figure = Image.new("RGB", (width, height + strip), PAPER)
-    figure.paste(Image.fromarray(picture), (0, 0))
-    bar = _coloured(np.linspace(0, 1, max(2, width - 2 * size))[None].repeat(size, axis=0))
+    colours = _coloured(values / largest if largest > 0 else np.zeros_like(values))
+    colours[values <= 0] = WHITE
+    picture = Image.fromarray(colours)
+    factor = max(1, min(8, _WIDTH // max(values.shape)))
+    picture = picture.resize(
+        (picture.width * factor, picture.height * factor), Image.Resampling.NEAREST
+    )
+    width, height = max(picture.width, _WIDTH), picture.height
+    size = max(11, min(20, width // 22))
+    figure = Image.new("RGB", (width, height + round(5.6 * size)), PAPER)
+    figure.paste(picture, ((width - picture.width) // 2, 0))
+    bar = _coloured(np.linspace(0, 1, width - 2 * size)[None].repeat(size, axis=0))
     figure.paste(Image.fromarray(bar), (size, height + size))
     draw = ImageDraw.Draw(figure)
     draw.rectangle((size - 1, height + size - 1, width - size, height + 2 * size), outline=RULE)
@@ -42,6 +49,7 @@ def heat(radius: ArrayLike, largest: float) -> Image.Image:
     draw.text((size, line), "0", INK, font)
     draw.text((middle, line), "certified l2 radius", INK, font, anchor="ma")
     draw.text((width - size, line), radius_text(largest), INK, font, anchor="ra")
+    draw.text((middle, line + round(1.5 * size)), "white: abstains", INK, font, anchor="ma")
     return figure
 
 

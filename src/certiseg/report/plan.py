@@ -43,7 +43,7 @@ def plan_table(rows: Sequence[Prospect], request: Request) -> Table:
         table.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
         name = f"{row.name} *" if row.asked else row.name
-        found = ("n < n_min", "-", "-", "-")
+        found = ("too few", "-", "-", "-")
         if row.cutoff is not None:
             needs = (f"{row.cutoff}/{row.draws}", _up(row.even), _up(row.likely))
             found = (*needs, f"{math.floor(1000 * row.chance) / 10:.1f}%")

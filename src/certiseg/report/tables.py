@@ -21,7 +21,9 @@ class Row:
     accuracy: correct / labelled pixels, an abstention counting as wrong. miou: the paper's, with
     abstention as an extra label. certified_accuracy, certified_miou: what is left of accuracy and
     mIoU under the worst perturbation within radius (theory T9).
-    correct_where_certified: correct / (certified and labelled). cig, class_cig: certified
+    correct_where_certified: correct / (certified and labelled). certified_node: labelled pixels
+    with a certified class or group of classes, where there is a hierarchy; in all other figures
+    groups count as abstentions. cig, class_cig: certified
     information gain, and its mean over the classes (T8). radius: l2, in units of the input.
     draws: of noise, mean per image, where it is no constant.
     """
@@ -32,6 +34,7 @@ class Row:
     certified_accuracy: float | None = None
     certified_miou: float | None = None
     correct_where_certified: float | None = None
+    certified_node: float | None = None
     cig: float | None = None
     class_cig: float | None = None
     abstention: float | None = None
@@ -70,6 +73,7 @@ _COLUMNS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
     ("certified accuracy", "certified_accuracy", _bound),
     ("certified mIoU", "certified_miou", _bound),
     ("correct where certified", "correct_where_certified", _share),
+    ("certified, class or group", "certified_node", _bound),
     ("CIG", "cig", _share),
     ("CIG (classes)", "class_cig", _share),
     ("abstention (labelled)", "abstention", _share),
@@ -82,8 +86,9 @@ _COLUMNS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
 FOOTNOTE = (
     "Accuracy is over labelled pixels and counts an abstention as wrong; mIoU pools all images and "
     "treats abstention as an extra label, as the paper does. Only certified accuracy and certified "
-    "mIoU hold under perturbation (an abstained pixel may become anything), with confidence "
-    "1 - alpha for each image separately."
+    "mIoU (over the classes in truth or certificate) hold under perturbation, an abstained pixel "
+    "becoming anything: each image's certificate with confidence 1 - alpha, all of them together "
+    "with 1 - images x alpha."
 )
 
 

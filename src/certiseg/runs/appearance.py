@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,11 +26,16 @@ def appearance(loaded: LoadedModel, num_classes: int, card: Card | None = None) 
         return Appearance(card.classes, card.palette)
     classes = loaded.classes
     if classes is None or len(classes) != num_classes:
-        classes = tuple(f"class {c}" for c in range(num_classes))
+        classes = made_up(range(num_classes))
     palette = loaded.palette
     if palette is None or len(palette) != num_classes:
         palette = customary_palette(num_classes)
     return Appearance(tuple(classes), tuple(palette))
+
+
+def made_up(classes: Iterable[object]) -> tuple[str, ...]:
+    """Names for as many classes, where nobody knows them."""
+    return tuple(f"class {label}" for label, _ in enumerate(classes))
 
 
 def of_certificate(look: Appearance, certificate: Certificate) -> Appearance:
@@ -43,4 +49,4 @@ def of_certificate(look: Appearance, certificate: Certificate) -> Appearance:
     for inside in hierarchy.leaves()[hierarchy.num_classes :]:
         red, green, blue = np.rint(colours[inside].mean(axis=0)).astype(int).tolist()
         means.append((red, green, blue))
-    return Appearance(look.classes + hierarchy.nodes, look.palette + tuple(means))
+    return Appearance(hierarchy.names, look.palette + tuple(means))

@@ -8,22 +8,28 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 
+from certiseg.certify.certificate import Certificate
 from certiseg.datasets.images import read_image
 from certiseg.errors import InputError
 from certiseg.files import output_folder
 from certiseg.models.resolve import LoadedModel
 from certiseg.report.heat import heat
 from certiseg.report.overlay import overlay
-from certiseg.runs.appearance import appearance, of_certificate
+from certiseg.report.panel import legend
+from certiseg.runs.appearance import Appearance, appearance, of_certificate
 from certiseg.runs.methods import certify_image
-from certiseg.runs.model import channels_of, try_model
+from certiseg.runs.model import channels_of, check_order, try_model
 from certiseg.runs.output import RESULTS, read_lines, refuse_existing, write_lines, write_picture
 from certiseg.runs.progress import RunBar
 from certiseg.runs.record import certificate_record
 from certiseg.runs.settings import Settings
 from certiseg.runs.tally import at_size
 from certiseg.sampling.sampler import Smoothed
+
+_LEGEND_WIDTH = 480
 
 
 def certify_images(
@@ -37,11 +43,11 @@ def certify_images(
 ) -> Iterator[dict[str, Any]]:
     """Certify each picture; yields its record once its files are written.
 
-    Writes OUT/STEM.cert.npz, OUT/STEM.overlay.png, of a radius map OUT/STEM.radius.png, and the
-    record to OUT/results.jsonl, each atomically, image after image. Everything that can be wrong
-    is checked by the call itself, before anything is drawn or written: every picture, the settings
-    for its size, one pass of the model for every size, earlier results, the folder. Raises
-    InputError.
+    Writes OUT/STEM.cert.npz, OUT/STEM.overlay.png with OUT/STEM.legend.png, of a radius map
+    OUT/STEM.radius.png, and the record to OUT/results.jsonl, each atomically, image after image.
+    Everything that can be wrong is checked by the call itself, before anything is drawn or
+    written: every picture, the settings for its size, one pass of the model for every size,
+    earlier results, the folder. Raises InputError.
     """
     stems = _stems(paths)
     smoothed = settings.smoothed(loaded)
@@ -71,20 +77,37 @@ def _certify(
             certificate = certify_image(smoothed, image, settings, progress=bar.draws)
             seconds = time.perf_counter() - started
             look = of_certificate(appearance(loaded, certificate.votes.num_classes), certificate)
-            file, picture, map_picture = _outputs(out, stem)
+            pictures = _pictures(image, certificate, look)
+            file, *places = _outputs(out, stem)
             certificate.save(file)
-            write_picture(picture, overlay(image, certificate.full_size(), look.palette))
-            if isinstance(certificate.radius, np.ndarray):
-                radius = at_size(certificate.radius, image.shape[1:])
-                write_picture(map_picture, heat(radius, float(radius.max())))
+            for place, picture in zip(places, pictures, strict=True):
+                if picture is None:
+                    # Of an earlier run that is being replaced: it shows another certificate.
+                    place.unlink(missing_ok=True)
+                else:
+                    write_picture(place, picture)
             record = certificate_record(stem, certificate, look.classes, seconds, loaded.name)
             records = [*records, record]
             write_lines(out / RESULTS, records)
             yield record
 
 
-def _outputs(out: Path, stem: str) -> tuple[Path, Path, Path]:
-    return out / f"{stem}.cert.npz", out / f"{stem}.overlay.png", out / f"{stem}.radius.png"
+def _pictures(
+    image: NDArray[np.float32], certificate: Certificate, look: Appearance
+) -> tuple[Image.Image, Image.Image, Image.Image | None]:
+    """Overlay, its legend, and the heat picture of a radius map."""
+    heated = None
+    if isinstance(certificate.radius, np.ndarray):
+        radius = at_size(certificate.radius, image.shape[1:])
+        heated = heat(radius, float(radius.max()))
+    shown = overlay(image, certificate.full_size(), look.palette)
+    return shown, legend(look.classes, look.palette, width=_LEGEND_WIDTH), heated
+
+
+def _outputs(out: Path, stem: str) -> list[Path]:
+    """Certificate, overlay, its legend, heat picture."""
+    kinds = ("cert.npz", "overlay.png", "legend.png", "radius.png")
+    return [out / f"{stem}.{kind}" for kind in kinds]
 
 
 def _stems(paths: Sequence[Path]) -> list[str]:
@@ -112,4 +135,6 @@ def _check_inputs(
         if image.shape not in tried:
             # One pass finds a model that does not fit, at a hundredth of the cost.
             try_model(smoothed, image, settings.hierarchy, logits=settings.method == "adaptive")
+            if settings.hierarchy is not None:
+                check_order(settings.hierarchy, loaded.classes, loaded.name)
             tried.add(image.shape)

@@ -22,7 +22,7 @@ from certiseg.report.curve import CURVE_FILES, write_curve
 from certiseg.report.tables import Row, csv_text, markdown, records
 from certiseg.runs.environment import environment
 from certiseg.runs.methods import certify_image
-from certiseg.runs.model import try_model
+from certiseg.runs.model import check_order, try_model
 from certiseg.runs.output import refuse_existing, write_text
 from certiseg.runs.percentiles import DrawnScalars, check_percentile
 from certiseg.runs.progress import RunBar
@@ -69,7 +69,9 @@ def check_evaluation(
         raise InputError("expected at least one sample, got none; check the folders")
     if percentile:
         check_percentile(settings)
-    _check_names(settings, samples)
+    if settings.hierarchy is not None:
+        known = loaded.classes if loaded.classes is not None else samples.card.classes
+        check_order(settings.hierarchy, known, samples.card.name)
     models = [settings.smoothed(model) for model in (loaded, non_robust) if model is not None]
     tried: set[tuple[int, ...]] = set()
     for index in range(len(samples)):
@@ -96,30 +98,6 @@ def _check_classes(model: Smoothed, samples: Samples) -> None:
         raise InputError(
             f"expected a model of the {samples.card.num_classes} classes of {samples.card.name}, "
             f"got {model.num_classes} classes; choose another model or other data"
-        )
-
-
-def _check_names(settings: Settings, samples: Samples) -> None:
-    """A hierarchy lists the classes in label order; the same names in another order are a trap."""
-    hierarchy, card = settings.hierarchy, samples.card
-    if hierarchy is None:
-        return
-    if hierarchy.num_classes != card.num_classes:
-        raise InputError(
-            f"expected a hierarchy over the {card.num_classes} classes of {card.name}, got "
-            f"{hierarchy.name} over {hierarchy.num_classes}; choose another"
-        )
-    listed, wanted = (
-        [name.lower() for name in names] for names in (hierarchy.classes, card.classes)
-    )
-    if sorted(listed) == sorted(wanted) and listed != wanted:
-        first = next(
-            i for i, pair in enumerate(zip(listed, wanted, strict=True)) if len(set(pair)) > 1
-        )
-        raise InputError(
-            f"expected the classes of {hierarchy.name} in the order of {card.name}, got "
-            f"{hierarchy.classes[first]!r} as class {first} instead of {card.classes[first]!r}; "
-            "reorder the file"
         )
 
 
@@ -155,7 +133,11 @@ def evaluate(
         save_certificates=save_certificates,
         overwrite=overwrite,
     )
-    folder = output_folder(out / "certificates") if save_certificates else None
+    kept = out / "certificates"
+    folder = output_folder(kept) if save_certificates else None
+    for earlier in kept.glob("*.cert.npz"):
+        # Of an earlier run that is being replaced: its table goes, so they must.
+        earlier.unlink()
     smoothed = settings.smoothed(loaded)
     plain = None if non_robust is None else settings.smoothed(non_robust)
     num_classes = samples.card.num_classes
@@ -191,13 +173,17 @@ def evaluate(
             if folder is not None:
                 certificate.save(folder / f"{sample.name}.cert.npz")
     evaluation = _finished(models, held, settings)
-    _write(out, evaluation)
     results = {
         "model": loaded.name,
         "non_robust": None if non_robust is None else non_robust.name,
         **_results(evaluation, samples, settings, models, held, command),
     }
     write_text(out / "results.json", json.dumps(results, indent=1) + "\n")
+    note = (
+        f"{samples.card.name}, {len(samples)} images, sigma = {settings.sigma:g}, "
+        f"alpha = {settings.alpha:g}; no more can be proved with n = {settings.num_samples}"
+    )
+    _write(out, evaluation, note)
     return evaluation
 
 
@@ -229,6 +215,7 @@ def _finished(models: dict[str, Tally], held: CertifiedTally, settings: Settings
             held.seconds / images,
             draws=held.draws / images if settings.stopping else None,
             gain=held.gain,
+            nodes=held.nodes,
         )
     )
     bounds = [image["percentile"] for image in held.images if "percentile" in image]
@@ -240,11 +227,14 @@ def _finished(models: dict[str, Tally], held: CertifiedTally, settings: Settings
     return Evaluation(rows, held.images, held.curve, means if bounds else None)
 
 
-def _write(out: Path, evaluation: Evaluation) -> None:
+def _write(out: Path, evaluation: Evaluation, curve_note: str) -> None:
     write_text(out / "table.md", markdown(evaluation.rows))
     write_text(out / "table.csv", csv_text(evaluation.rows))
+    for name in CURVE_FILES:
+        # Of an earlier run that is being replaced: it would show other certificates.
+        (out / name).unlink(missing_ok=True)
     if evaluation.curve is not None:
-        write_curve(out, evaluation.curve)
+        write_curve(out, evaluation.curve, curve_note)
 
 
 def _results(

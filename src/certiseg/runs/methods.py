@@ -73,8 +73,7 @@ def _adaptive(source: DrawSource, settings: Settings) -> Certificate:
     """AdaptiveCertify: the first draws choose levels and nodes, the next ones test."""
     assert settings.hierarchy is not None
     assert settings.thresholds is not None
-    posterior = source.posterior(settings.selection_samples)
-    selection_votes = source.more(settings.selection_samples)
+    selection_votes, posterior = source.select(settings.selection_samples)
     votes = source.more(settings.num_samples)
     margins = softmax_margins(posterior)
     return adaptive(

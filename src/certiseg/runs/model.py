@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch import nn
 from certiseg.errors import InputError
 from certiseg.hierarchies.hierarchy import Hierarchy
 from certiseg.models.resolve import LoadedModel, reason, resolve_model
+from certiseg.runs.appearance import made_up
 from certiseg.sampling.sampler import Smoothed
 
 _CHANNELS = (1, 3)
@@ -61,7 +63,7 @@ def try_model(
     try:
         labels = smoothed.predict_clean(image)
         if logits:
-            smoothed.source(image, batch_size=1).posterior(1)
+            smoothed.source(image, batch_size=1).select(1)
     except InputError:
         raise
     # The model is somebody else's code and may fail in any way.
@@ -80,6 +82,22 @@ def try_model(
             f"expected a hierarchy over the {smoothed.num_classes} classes of the model, got "
             f"{hierarchy.name} over {hierarchy.num_classes}; choose another"
         )
+
+
+def check_order(hierarchy: Hierarchy, classes: Sequence[str] | None, whose: str) -> None:
+    """Raise InputError unless the hierarchy lists the classes in label order, if names are known.
+
+    As many classes in another order would certify groups under the wrong names.
+    """
+    if classes is None or len(classes) != hierarchy.num_classes or classes == made_up(classes):
+        return
+    for label, (listed, known) in enumerate(zip(hierarchy.classes, classes, strict=True)):
+        if listed.lower() != known.lower():
+            raise InputError(
+                f"expected the classes of {whose} in its order in the hierarchy "
+                f"{hierarchy.name}, got {listed!r} as class {label} instead of {known!r}; "
+                "use its names, in label order"
+            )
 
 
 def _sides(array: NDArray[np.float32]) -> str:

@@ -41,7 +41,8 @@ class DrawnScalars:
     def bounds(self, settings: Settings) -> dict[str, Any]:
         """Bounds at the radius of tau, each at alpha on its own: plain JSON values.
 
-        accuracy, mean_iou: from below; area: by class, [lowest, highest] share of the pixels.
+        accuracy, mean_iou: from below; area: by class, [lowest, highest] share of the pixels; of:
+        draws, radius and alpha of each.
         """
         options: dict[str, Any] = {
             "noise": settings.noise,
@@ -58,7 +59,11 @@ class DrawnScalars:
             for name in ("accuracy", "mean_iou")
             if name in drawn
         }
-        return {**found, "area": [[area.lower, area.upper] for area in areas]}
+        return {
+            **found,
+            "area": [[area.lower, area.upper] for area in areas],
+            "of": {"draws": areas[0].trials, **{k: options[k] for k in ("radius", "alpha")}},
+        }
 
 
 def check_percentile(settings: Settings) -> None:

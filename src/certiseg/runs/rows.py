@@ -18,6 +18,11 @@ def model_row(name: str, confusion: Confusion, seconds: float) -> Row:
     return Row(name, confusion.accuracy, confusion.miou, seconds=seconds)
 
 
+def _name(settings: Settings) -> str:
+    drawn = f"n {'<=' if settings.stopping else '='} {settings.num_samples}"
+    return f"{CERTIFIED}{', map at R(tau)' if settings.radius_map else ''}, {drawn}"
+
+
 def certified_row(
     confusion: Confusion,
     settings: Settings,
@@ -25,19 +30,22 @@ def certified_row(
     *,
     draws: float | None = None,
     gain: InformationGain | None = None,
+    nodes: int | None = None,
 ) -> Row:
     """Certified masks; bounds by theory T9 beside the paper's own figures.
 
-    draws: mean per image, where it is no constant.
+    draws: mean per image, where it is no constant. nodes: labelled pixels with a certified class
+    or group, where there is a hierarchy.
     """
     kept = 1.0 - confusion.abstention
     return Row(
-        model=f"{CERTIFIED}, n {'<=' if settings.stopping else '='} {settings.num_samples}",
+        model=_name(settings),
         accuracy=confusion.accuracy,
         miou=confusion.miou,
         certified_accuracy=confusion.certified_accuracy,
         certified_miou=confusion.certified_miou,
         correct_where_certified=confusion.accuracy / kept if kept > 0 else None,
+        certified_node=None if nodes is None else nodes / confusion.labelled,
         cig=None if gain is None else gain.cig,
         class_cig=None if gain is None else gain.class_cig,
         abstention=confusion.abstention,

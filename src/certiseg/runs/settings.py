@@ -26,7 +26,7 @@ from certiseg.stats.spending import Spending, plan_looks
 class Stopping:
     """Early stopping (theory T7): num_samples becomes a budget, looked at ``looks`` times.
 
-    until: end when the next look is not expected to certify this share of the components anew.
+    until: end when no look that is left is expected to certify this share of the components anew.
     wanted: end once this share is certified. spending: see ``stats.spending.plan_looks``.
     """
 
@@ -42,9 +42,10 @@ class Settings:
 
     sigma in the units of the input ([0, 1]); alpha is per image. budget: k of theory T5, with the
     k-fwer corrections (under early stopping with correction "holm" or "k-fwer").
-    selection_samples: draws that choose, used by selection="split" and by thresholds alone.
+    selection_samples: draws that choose, used by selection="split" alone.
     radius_map: a radius for every pixel, tau and correction having no part in it (T6). stopping:
-    T7. hierarchy: T8; with thresholds AdaptiveCertify. grid: cells of grid x grid pixels (T14).
+    T7. hierarchy: T8; with thresholds, and selection="split", AdaptiveCertify. grid: cells of
+    grid x grid pixels (T14).
     batch_size None: sized to memory. seed None: fresh entropy for each image (theory T15).
     """
 
@@ -84,6 +85,11 @@ class Settings:
         """N for a picture of this size: its pixels, or the cells of the grid."""
         if self.grid is None:
             return height * width
+        if self.grid > min(height, width):
+            raise InputError(
+                f"expected a grid of at most {min(height, width)} for a picture of {height} x "
+                f"{width}, got {self.grid}; choose a smaller one"
+            )
         return -(-height // self.grid) * -(-width // self.grid)
 
     def check(self, components: int) -> None:
@@ -108,7 +114,7 @@ class Settings:
                 tau=self.tau,
                 alpha=self.alpha,
                 correction=self.correction,
-                selection="split" if self.thresholds is not None else self.selection,
+                selection=self.selection,
                 budget=self.budget,
             )
 
@@ -149,9 +155,10 @@ class Settings:
                 raise InputError("expected --hierarchy with --thresholds, got none; name one")
             # Any margins would do: it refuses thresholds that do not fit the tree.
             levels_from_margins(np.zeros(1), self.thresholds, self.hierarchy)
-        if chosen and self.selection != "pooled":
+        stages = "pooled" if self.thresholds is None else "split"
+        if chosen and self.selection != stages:
             raise InputError(
-                f"expected pooled selection with {chosen[0]}, got {self.selection!r}; "
+                f"expected {stages} selection with this method, got {self.selection!r}; "
                 "leave --selection out"
             )
         if self.radius_map and self.correction != "holm":
@@ -173,8 +180,7 @@ class Settings:
     @property
     def draws(self) -> int:
         """Draws an image takes in all, or may take with early stopping."""
-        split = self.selection == "split" or self.thresholds is not None
-        return self.num_samples + (self.selection_samples if split else 0)
+        return self.num_samples + (self.selection_samples if self.selection == "split" else 0)
 
     def smoothed(self, loaded: LoadedModel) -> Smoothed:
         """The loaded model under this noise, on this grid, moved to this device."""

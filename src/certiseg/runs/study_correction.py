@@ -43,8 +43,8 @@ def study_correction(
     """Compare on every certificate of the runs; writes correction.csv, .png, .svg and study.json.
 
     runs: folders that `certify` or `evaluate --save-certificates` wrote, or single files. One
-    certificate is held at a time. Nothing is written unless all can be read and agree in noise,
-    tau, alpha and numbers of draws; InputError names the file that stands out.
+    certificate is held at a time. Nothing is written unless all can be read and agree in model,
+    noise, tau, alpha and numbers of draws; InputError names the file that stands out.
     """
     need_matplotlib()
     refuse_existing([out / name for name in _FILES], overwrite)
@@ -114,4 +114,6 @@ def _load(file: Path) -> Certificate:
 def _words(task: Task) -> str:
     draws = f"{task.selection} + {task.trials}" if task.selection else f"{task.trials}"
     level = f"tau = {task.tau:g}, alpha = {task.alpha:g}"
-    return f"sigma = {task.noise.sigma:g}, {level} and {draws} draws"
+    model = "an unknown model" if task.model is None else f"model {task.model[:8]}"
+    where = " on cells" if task.grid else ""
+    return f"{model}{where}, sigma = {task.noise.sigma:g}, {level} and {draws} draws"

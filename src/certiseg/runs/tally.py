@@ -40,6 +40,7 @@ class CertifiedTally:
     curve_at: NDArray[np.float64]
     confusion: Confusion | None = None
     gain: InformationGain | None = None
+    nodes: int | None = None
     curve: RadiusCurve | None = None
     draws: int = 0
     seconds: float = 0.0
@@ -58,6 +59,8 @@ class CertifiedTally:
         if certificate.hierarchy is not None:
             gain = InformationGain.count(truth, shown, certificate.hierarchy, IGNORE)
             self.gain = gain if self.gain is None else self.gain + gain
+            certified = int(np.count_nonzero(shown[truth != IGNORE] != ABSTAIN))
+            self.nodes = certified + (self.nodes or 0)
         if isinstance(certificate.radius, np.ndarray):
             curve = RadiusCurve.count(
                 truth,

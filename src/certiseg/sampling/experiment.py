@@ -64,8 +64,9 @@ def experiment_record(
 class Experiment:
     """A base model at one input: votes of any range of draws, each with its own address.
 
-    x: the checked input on the device to run on. source: the record of the experiment; its draws
-    are replaced by those that were made. advance: called with the number of draws just done.
+    x: the checked input on the device to run on, a copy that nobody else writes into. source: the
+    record of the experiment; its draws are replaced by those that were made. advance: called with
+    the number of draws just done.
     """
 
     def __init__(
@@ -134,10 +135,17 @@ class Experiment:
         for output in batches(self.model, self.x, source, posterior, self._batch_size):
             batch = output.values.sum(dim=0)
             total = batch if total is None else total.add_(batch)
-            self._advance(output.draws)
         assert total is not None
         mean: NDArray[np.float32] = (total / (stop - start)).movedim(0, -1).cpu().numpy()
         return mean
+
+    def check_unchanged(self) -> None:
+        """Raise InputError when the model is no longer the one of the record."""
+        if model_fingerprint(self.model.call)[0] != self.record.model:
+            raise InputError(
+                "expected the model that made the earlier draws, got another (its weights or "
+                "functions changed); start anew with a new source"
+            )
 
     def _source(self, start: int, stop: int) -> Source:
         check_evaluation_mode(self.model.call)

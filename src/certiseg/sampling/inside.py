@@ -11,6 +11,8 @@ from typing import Any
 from torch import nn
 
 _DEPTH = 4
+_REGISTERED = ("_modules", "_parameters", "_buffers")
+"""What a module's own methods list already."""
 
 
 def modules_inside(model: object, depth: int = _DEPTH) -> Iterator[nn.Module]:
@@ -30,10 +32,23 @@ def modules_inside(model: object, depth: int = _DEPTH) -> Iterator[nn.Module]:
 
 
 def functions_held(model: nn.Module) -> list[Callable[..., Any]]:
-    """Functions, bound methods and partials that a module or its layers keep as attributes."""
-    kinds = (FunctionType, MethodType, functools.partial)
-    attributes = (value for module in model.modules() for value in vars(module).values())
-    return [value for value in attributes if isinstance(value, kinds)]
+    """What a module or its layers keep as attributes and may call: functions, bound methods,
+    partials, callable objects, also in lists, tuples and dictionaries; no modules, no classes."""
+    held: list[Callable[..., Any]] = []
+    for module in model.modules():
+        for name, value in vars(module).items():
+            if name not in _REGISTERED:
+                inside = _contents(value)
+                held += [v for v in inside if callable(v) and not isinstance(v, (nn.Module, type))]
+    return held
+
+
+def _contents(value: object) -> list[Any]:
+    if isinstance(value, (list, tuple)):
+        return list(value)
+    if isinstance(value, dict):
+        return list(value.values())
+    return [value]
 
 
 def _references(model: object) -> list[object]:

@@ -229,8 +229,8 @@ class Smoothed:
     ) -> Certificate:
         """Certify one input with at most num_samples draws, stopping early (theory T7).
 
-        until: stop when the next look is expected to certify less than this share of the
-        components anew. ``certiseg.sequential`` states the claim and the other parameters; the
+        until: stop when no look that is left is expected to certify this share of the components
+        anew. ``certiseg.sequential`` states the claim and the other parameters; the
         rest is as in ``vote``.
         """
         check_options(tau, alpha, "holm" if budget is None else "k-fwer", "pooled", budget)
@@ -306,7 +306,8 @@ class Smoothed:
         advance: Callable[[int], None],
     ) -> Experiment:
         """The checked input on its device, and the record of what will be drawn for it."""
-        tensor = self._on_device(x)
+        # A copy: votes of one record may be asked for over a long time.
+        tensor = self._on_device(x).clone()
         record = experiment_record(
             self._base, tensor, self.noise, seed=seed, key=key, value_range=self.value_range
         )

@@ -12,9 +12,10 @@ from certiseg.votes import VoteCounts
 
 
 class DrawSource:
-    """A ``VoteSource`` (theory T7) over draws 0, 1, 2, ...: it never makes one draw twice.
+    """A ``VoteSource`` (theory T7) over draws 0, 1, 2, ...: it never hands out one draw twice.
 
-    watch: called with the labels (B, *out) of each batch of ``more``.
+    The model may not change between calls: that is checked, and the input was copied. watch:
+    called with the labels (B, *out) of each batch of ``more``.
     """
 
     def __init__(self, experiment: Experiment, watch: Watch | None = None) -> None:
@@ -29,9 +30,20 @@ class DrawSource:
 
     def more(self, draws: int) -> VoteCounts:
         """Votes (*out, C) of the next draws alone."""
-        start, self._next = self._next, self._next + draws
-        return self._experiment.votes(start, self._next, watch=self._watch)
+        start, stop = self._advance(draws)
+        return self._experiment.votes(start, stop, watch=self._watch)
 
-    def posterior(self, draws: int) -> NDArray[np.float32]:
-        """Mean softmax (*out, C) of the draws that ``more`` would give next; they stay next."""
-        return self._experiment.posterior(self._next, self._next + draws)
+    def select(self, draws: int) -> tuple[VoteCounts, NDArray[np.float32]]:
+        """Votes (*out, C) of the next draws, and their mean softmax (*out, C).
+
+        For stages that choose what later draws test (``certiseg.adaptive``): these draws are used
+        up. Takes two passes a draw; the model must return logits.
+        """
+        start, stop = self._advance(draws)
+        posterior = self._experiment.posterior(start, stop)
+        return self._experiment.votes(start, stop), posterior
+
+    def _advance(self, draws: int) -> tuple[int, int]:
+        self._experiment.check_unchanged()
+        start, self._next = self._next, self._next + draws
+        return start, self._next

@@ -93,7 +93,7 @@ def check_spending(looks: int, spending: Spending) -> None:
 def _plans(alpha: float, looks: int, spending: Spending) -> Iterator[tuple[float, ...]]:
     """The levels of each plan that may be taken, most looks first."""
     if isinstance(spending, tuple):
-        yield _levels(alpha, [Fraction(share) for share in spending])
+        yield _levels(alpha, [Fraction(float(share)) for share in spending])
         return
     for number in range(looks, 0, -1):
         if spending == ANYTIME:

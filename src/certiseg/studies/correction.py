@@ -20,13 +20,16 @@ BUDGETS: tuple[int | float, ...] = (2, 5, 0.001, 0.01)
 
 @dataclass(frozen=True)
 class Task:
-    """What all certificates of a study have in common. selection: draws that chose, or 0."""
+    """What all certificates of a study have in common. selection: draws that chose, or 0. model:
+    fingerprint, None where the caller counted. grid: labels lie on a grid of the model's own."""
 
     noise: Gaussian
     tau: float
     alpha: float
     trials: int
     selection: int
+    model: str | None
+    grid: bool
 
     @property
     def draws(self) -> int:
@@ -58,13 +61,15 @@ def task_of(certificate: Certificate, name: str) -> Task:
             f"{name}: expected a certificate with a fixed tau and number of draws, got one of "
             f"method {certificate.method}; pass those of certify or evaluate without these options"
         )
-    first = certificate.selection_votes
+    first, source = certificate.selection_votes, certificate.votes.source
     return Task(
         noise=certificate.noise,
         tau=certificate.tau,
         alpha=certificate.alpha,
         trials=certificate.votes.trials,
         selection=0 if first is None else first.trials,
+        model=None if source is None else source.model,
+        grid=source is not None and certificate.labels.shape != source.input_shape[1:],
     )
 
 

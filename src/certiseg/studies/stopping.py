@@ -51,8 +51,10 @@ def early_stopping(
             break
         for row in np.flatnonzero(running):
             left = tested.histogram[row, : cutoffs[row]]
-            gain = _expected(left, trials, *looks[position + 1], tau, int(certified[row]))
-            running[row] = gain >= UNTIL * toy.components
+            running[row] = any(
+                _expected(left, trials, *ahead, tau, int(certified[row])) >= UNTIL * toy.components
+                for ahead in looks[position + 1 :]
+            )
         usual[~running] = 0
     share_certified = certified / toy.components
     return Outcome(
