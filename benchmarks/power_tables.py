@@ -1,0 +1,138 @@
+"""What ``power.py`` gathers over the images, and the tables made of it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import numpy as np
+
+import certiseg as cs
+from compared_methods import HOLM, Method
+
+Rows = list[dict[str, Any]]
+Key = tuple[str, int]
+"""Name of a method, and passes."""
+Sum = TypeVar("Sum", cs.Confusion, cs.InformationGain)
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """Lists with one entry an image, and sums over the images; all by the method's name.
+
+    share: certified at a number of passes. stopped: (certified, passes used) under a budget of
+    passes. accuracy: certified labels. base: labels without certificates. nodes: (certified as any
+    node, as a class), gain and node_accuracy of the comparison of hierarchies.
+    """
+
+    share: dict[Key, list[float]] = field(default_factory=lambda: defaultdict(list))
+    stopped: dict[Key, list[tuple[float, int]]] = field(default_factory=lambda: defaultdict(list))
+    accuracy: dict[str, cs.Confusion] = field(default_factory=dict)
+    base: dict[str, cs.Confusion] = field(default_factory=dict)
+    nodes: dict[str, list[tuple[float, float]]] = field(default_factory=lambda: defaultdict(list))
+    gain: dict[str, cs.InformationGain] = field(default_factory=dict)
+    node_accuracy: dict[str, cs.Confusion] = field(default_factory=dict)
+
+
+def add(to: dict[str, Sum], name: str, part: Sum) -> None:
+    to[name] = to[name] + part if name in to else part
+
+
+def mean_share(out: Gathered, name: str, passes: int) -> float:
+    return float(np.mean(out.share[name, passes]))
+
+
+def shares(out: Gathered, methods: Sequence[Method], shown: Sequence[int], at: int) -> Rows:
+    """Certified share by method and passes; the certified accuracy at one number of passes."""
+    return [
+        {
+            "method": method.name,
+            **{f"n = {n}": round(mean_share(out, method.name, n), 4) for n in shown},
+            f"certified accuracy, n = {at}": round(out.accuracy[method.name].certified_accuracy, 4),
+            "other claim": method.other_claim,
+        }
+        for method in methods
+    ]
+
+
+def passes_needed(
+    out: Gathered, fixed: Sequence[Method], stopping: Sequence[Method], targets: Sequence[int]
+) -> Rows:
+    """The fewest passes whose mean share is at least that of Holm at each target.
+
+    Of the methods that stop: mean passes used under the smallest budget that gets there.
+    """
+    rows: Rows = []
+    for method in fixed:
+        if method.looks:
+            continue
+        tried = sorted(n for name, n in out.share if name == method.name)
+        row: dict[str, Any] = {"method": method.name}
+        for target in targets:
+            wanted = mean_share(out, HOLM, target)
+            enough = (n for n in tried if mean_share(out, method.name, n) >= wanted)
+            row[heading(out, target)] = next(enough, None)
+        rows.append({**row, "other claim": method.other_claim})
+    for method in stopping:
+        budgets = sorted(n for name, n in out.stopped if name == method.name)
+        found = {n: np.mean(out.stopped[method.name, n], axis=0) for n in budgets}
+        row = {"method": method.name}
+        for target in targets:
+            enough = (n for n in budgets if found[n][0] >= mean_share(out, HOLM, target))
+            budget = next(enough, None)
+            used = None if budget is None else f"{found[budget][1]:.0f} of at most {budget}"
+            row[heading(out, target)] = used
+        rows.append({**row, "other claim": ""})
+    return rows
+
+
+def heading(out: Gathered, target: int) -> str:
+    return f"share of Holm at {target} ({mean_share(out, HOLM, target):.4f})"
+
+
+def stopped(out: Gathered, methods: Sequence[Method], shown: Sequence[int]) -> Rows:
+    """Share and mean passes used, by the budget of passes."""
+
+    def words(key: Key) -> str:
+        share, used = np.mean(out.stopped[key], axis=0)
+        return f"{share:.4f} with {used:.0f}"
+
+    return [
+        {"method": method.name, **{f"n <= {n}": words((method.name, n)) for n in shown}}
+        for method in methods
+    ]
+
+
+def hierarchies(out: Gathered) -> Rows:
+    """Certificates of nodes: shares, information gain and accuracy."""
+    return [
+        {
+            "method": name,
+            "certified": round(float(np.mean([nodes for nodes, _ in out.nodes[name]])), 4),
+            "as a class": round(float(np.mean([classes for _, classes in out.nodes[name]])), 4),
+            "CIG": round(gain.cig, 4),
+            "class CIG": round(gain.class_cig, 4),
+            "certified accuracy": round(out.node_accuracy[name].certified_accuracy, 4),
+        }
+        for name, gain in out.gain.items()
+    ]
+
+
+def base_models(out: Gathered) -> Rows:
+    """Labels without certificates."""
+    return [
+        {"labels": name, "accuracy": round(counts.accuracy, 4), "mIoU": round(counts.miou, 4)}
+        for name, counts in out.base.items()
+    ]
+
+
+def markdown(title: str, rows: Rows) -> str:
+    """A table; what is missing or 0 is a dash."""
+    lines = [f"**{title}**", "", "| " + " | ".join(rows[0]) + " |"]
+    lines.append("|---" + "|---:" * (len(rows[0]) - 1) + "|")
+    for row in rows:
+        cells = [f"{v:.4f}" if isinstance(v, float) and v else v or "-" for v in row.values()]
+        lines.append("| " + " | ".join(map(str, cells)) + " |")
+    return "\n".join([*lines, ""])
