@@ -21,8 +21,8 @@ import torch
 from numpy.typing import NDArray
 
 import certiseg as cs
+from certiseg.certificates.grid import cell_pixels, upsample_nearest
 from certiseg.certify.adaptive import adaptive, levels_from_margins
-from certiseg.certify.grid import cell_pixels, upsample_nearest
 from certiseg.datasets.camvid import camvid
 from certiseg.datasets.card import Samples
 from certiseg.datasets.folder import every

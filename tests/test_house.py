@@ -19,6 +19,7 @@ TORCH_FREE = (
     "certiseg.noise",
     "certiseg.votes",
     "certiseg.certify",
+    "certiseg.certificates",
     "certiseg.metrics",
     "certiseg.hierarchies",
     "certiseg.studies",

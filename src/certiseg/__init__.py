@@ -17,8 +17,8 @@ del certify  # noqa: F821
 del _room
 
 if TYPE_CHECKING:
+    from certiseg.certificates.certificate import Certificate
     from certiseg.certify.adaptive import adaptive
-    from certiseg.certify.certificate import Certificate
     from certiseg.certify.classify import classify
     from certiseg.certify.hierarchical import hierarchical
     from certiseg.certify.individual import individual
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "ABSTAIN": "certiseg.votes",
-    "Certificate": "certiseg.certify.certificate",
+    "Certificate": "certiseg.certificates.certificate",
     "ClaimError": "certiseg.errors",
     "Confusion": "certiseg.metrics.confusion",
     "Gaussian": "certiseg.noise",

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 import certiseg as cs
+from certiseg.certificates.looks import Looks
 from certiseg.certify import replay
 from certiseg.certify import sequential as module
-from certiseg.certify.looks import Looks
 from certiseg.certify.replay import recompute, verify_looks
 from certiseg.certify.sequential import sequential
 from certiseg.stats import eprocess

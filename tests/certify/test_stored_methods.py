@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import certiseg as cs
-from certiseg.certify.looks import Looks
+from certiseg.certificates.looks import Looks
 from certiseg.votes import Source
 
 NOISE = cs.Gaussian(0.25)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from certiseg.certify.certificate import Certificate
+from certiseg.certificates.certificate import Certificate
 from certiseg.certify.verify import verify
 
 Call = Callable[..., Any]

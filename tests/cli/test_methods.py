@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from certiseg.certify.certificate import Certificate
+from certiseg.certificates.certificate import Certificate
 from certiseg.certify.verify import verify
 from certiseg.cli.numbers import budget_of, share_of, spending_of
 from certiseg.errors import InputError

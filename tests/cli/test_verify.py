@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from certiseg.certify.certificate import Certificate
+from certiseg.certificates.certificate import Certificate
 from certiseg.certify.segcertify import certify
 from certiseg.noise import Gaussian
 from certiseg.votes import VoteCounts

@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from certiseg.certify.certificate import Certificate
+from certiseg.certificates.certificate import Certificate
 from certiseg.errors import InputError
 from certiseg.models.resolve import LoadedModel
 from certiseg.runs.certify import certify_images

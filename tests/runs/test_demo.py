@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from certiseg.certify.certificate import Certificate
+from certiseg.certificates.certificate import Certificate
 from certiseg.certify.verify import verify
 from certiseg.cli.main import run
 from certiseg.datasets import mni152

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from certiseg.certify.certificate import Certificate, labels_dtype
+from certiseg.certificates.certificate import Certificate, labels_dtype
 from certiseg.certify.checks import check_noise, check_stages
 from certiseg.certify.hierarchical import CHUNK, check_classes
 from certiseg.certify.segcertify import check_plan, flat_cutoff

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from certiseg.certify.certificate import Certificate, labels_dtype
+from certiseg.certificates.certificate import Certificate, labels_dtype
 from certiseg.certify.checks import check_noise, check_stages
 from certiseg.noise import Gaussian
 from certiseg.stats.binomial import lower_bound

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from certiseg.certify.certificate import labels_dtype
+from certiseg.certificates.certificate import labels_dtype
 from certiseg.stats.binomial import upper_tail
 from certiseg.stats.pvalues import checked_alpha
 from certiseg.votes import ABSTAIN, VoteCounts

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from certiseg.certify.certificate import Certificate, labels_dtype
+from certiseg.certificates.certificate import Certificate, labels_dtype
 from certiseg.certify.checks import check_noise
 from certiseg.errors import InputError
 from certiseg.noise import Gaussian

@@ -8,9 +8,9 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from certiseg.certify.certificate import Certificate, labels_dtype
+from certiseg.certificates.certificate import Certificate, labels_dtype
+from certiseg.certificates.looks import Looks
 from certiseg.certify.checks import check_noise
-from certiseg.certify.looks import Looks
 from certiseg.certify.segcertify import check_options, checked_budget
 from certiseg.errors import InputError
 from certiseg.stats.eprocess import anytime_tables

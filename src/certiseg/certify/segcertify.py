@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from certiseg.certify.certificate import Certificate, labels_dtype
+from certiseg.certificates.certificate import Certificate, labels_dtype
 from certiseg.certify.checks import check_noise, check_stages
 from certiseg.errors import InputError
 from certiseg.noise import Gaussian

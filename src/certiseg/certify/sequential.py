@@ -7,9 +7,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from certiseg.certify.certificate import Certificate
+from certiseg.certificates.certificate import Certificate
+from certiseg.certificates.looks import NONE_OPEN, NOT_WORTH, SHARES, USED, WANTED, Look, Looks
 from certiseg.certify.checks import check_noise
-from certiseg.certify.looks import NONE_OPEN, NOT_WORTH, SHARES, USED, WANTED, Look, Looks
 from certiseg.certify.replay import LookRule, Standing
 from certiseg.certify.segcertify import Budget, check_options, checked_budget
 from certiseg.errors import InputError

@@ -8,8 +8,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from certiseg.certificates.certificate import Certificate
 from certiseg.certify.adaptive import adaptive
-from certiseg.certify.certificate import Certificate
 from certiseg.certify.classify import classify
 from certiseg.certify.hierarchical import hierarchical
 from certiseg.certify.individual import individual

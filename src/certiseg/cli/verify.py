@@ -38,7 +38,7 @@ def verify(
 
 
 def _verify(file: Path) -> dict[str, Any]:
-    from certiseg.certify.certificate import Certificate
+    from certiseg.certificates.certificate import Certificate
     from certiseg.certify.verify import verify as recompute
 
     try:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from certiseg.certify.certificate import Certificate
+from certiseg.certificates.certificate import Certificate
 from certiseg.datasets.card import Card, Colour, customary_palette
 from certiseg.models.resolve import LoadedModel
 

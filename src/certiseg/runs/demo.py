@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from certiseg.certify.certificate import Certificate
+from certiseg.certificates.certificate import Certificate
 from certiseg.certify.verify import verify
 from certiseg.datasets.card import IGNORE, Sample
 from certiseg.datasets.folder import every

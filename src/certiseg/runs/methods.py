@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from certiseg.certificates.certificate import Certificate
 from certiseg.certify.adaptive import adaptive, levels_from_margins, softmax_margins
-from certiseg.certify.certificate import Certificate
 from certiseg.certify.hierarchical import hierarchical
 from certiseg.certify.radius_map import radius_map
 from certiseg.runs.settings import Settings

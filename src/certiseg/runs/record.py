@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from certiseg.certify.certificate import Certificate
+from certiseg.certificates.certificate import Certificate
 
 
 def certificate_record(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from certiseg.certify.certificate import Certificate
+from certiseg.certificates.certificate import Certificate
 from certiseg.errors import ClaimError, InputError
 from certiseg.files import output_folder
 from certiseg.noise import noise_record

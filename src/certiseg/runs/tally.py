@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from certiseg.certify.certificate import Certificate
-from certiseg.certify.grid import cell_pixels, upsample_nearest
+from certiseg.certificates.certificate import Certificate
+from certiseg.certificates.grid import cell_pixels, upsample_nearest
 from certiseg.datasets.card import IGNORE
 from certiseg.metrics.confusion import Confusion
 from certiseg.metrics.curve import RadiusCurve

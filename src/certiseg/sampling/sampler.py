@@ -10,7 +10,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from certiseg.certify.certificate import Certificate
+from certiseg.certificates.certificate import Certificate
 from certiseg.certify.joint import checked_labels
 from certiseg.certify.segcertify import Budget, certify, check_options, check_plan
 from certiseg.certify.sequential import check_stopping, sequential

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from certiseg.certify.certificate import Certificate
+from certiseg.certificates.certificate import Certificate
 from certiseg.certify.segcertify import checked_budget, flat_cutoff
 from certiseg.errors import InputError
 from certiseg.noise import Gaussian

@@ -6,8 +6,8 @@ from decimal import ROUND_DOWN, Decimal
 
 import numpy as np
 
-from certiseg.certify.certificate import Certificate
-from certiseg.certify.looks import Looks
+from certiseg.certificates.certificate import Certificate
+from certiseg.certificates.looks import Looks
 from certiseg.votes import Source
 
 _LONGEST_NAME = 80

@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from certiseg._version import __version__
-from certiseg.certify.grid import upsample_nearest
+from certiseg.certificates.grid import upsample_nearest
 from certiseg.errors import InputError
 from certiseg.noise import Gaussian
 from certiseg.votes import ABSTAIN, VoteCounts
 
 if TYPE_CHECKING:
-    from certiseg.certify.looks import Looks
+    from certiseg.certificates.looks import Looks
     from certiseg.hierarchies.hierarchy import Hierarchy
 
 
@@ -105,13 +105,13 @@ class Certificate:
 
     def statement(self) -> str:
         """The claim in one English sentence, with every assumption it rests on."""
-        from certiseg.certify.statement import statement
+        from certiseg.certificates.statement import statement
 
         return statement(self)
 
     def save(self, path: str | Path) -> None:
         """Write the certificate as npz without pickle, atomically."""
-        from certiseg.certify.storage import save
+        from certiseg.certificates.storage import save
 
         save(self, path)
 
@@ -119,7 +119,7 @@ class Certificate:
     def load(path: str | Path) -> Certificate:
         """Read a certificate. Raises InputError for a file that is none, ClaimError for one that
         was altered after it was written. ``certify.verify`` recomputes the claim itself."""
-        from certiseg.certify.storage import load
+        from certiseg.certificates.storage import load
 
         return load(path)
 

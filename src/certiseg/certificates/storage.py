@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from certiseg._version import __version__
-from certiseg.certify.certificate import Certificate
-from certiseg.certify.looks import Looks
+from certiseg.certificates.certificate import Certificate
+from certiseg.certificates.looks import Looks
 from certiseg.errors import ClaimError, InputError
 from certiseg.files import atomic_write
 from certiseg.hierarchies.hierarchy import Hierarchy

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import certiseg as cs
-from certiseg.certify import storage
+from certiseg.certificates import storage
 from certiseg.votes import Source
 
 NOISE = cs.Gaussian(0.25)

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import certiseg as cs
-from certiseg.certify.grid import cell_pixels, upsample_nearest
+from certiseg.certificates.grid import cell_pixels, upsample_nearest
 
 SIZES = [(1, 1), (1, 7), (2, 3), (3, 7), (5, 13), (60, 240), (97, 385), (128, 511)]
 
