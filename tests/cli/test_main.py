@@ -61,7 +61,11 @@ def test_usage_error_is_one_line(call: Call, arguments: tuple[str, ...], word: s
     [
         (InputError("expected a,\n got b"), 2, "error: expected a, got b"),
         (ClaimError("no"), 1, "error: no"),
-        (KeyboardInterrupt(), 130, "error: interrupted"),
+        (
+            KeyboardInterrupt(),
+            130,
+            "error: interrupted; files already written are whole",
+        ),
         (
             OSError(28, "No space left on device", "x.png"),
             2,
@@ -100,3 +104,15 @@ def test_other_errors_are_one_line_and_the_traceback_is_one_variable_away(
 def test_the_console_script_returns_the_code(tmp_path: Path) -> None:
     script = [sys.executable, "-m", "certiseg.cli.main", "verify", tmp_path / "none.npz"]
     assert subprocess.run(script, capture_output=True).returncode == 2
+
+
+def test_ctrl_c_inside_a_command_is_said(call: Callable[..., Any], monkeypatch: Any) -> None:
+    """typer turns it into an exit code of its own, without a word."""
+
+    def interrupt(*arguments: Any, **options: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("certiseg.runs.plan.plan", interrupt)
+    done = call("plan", "--size", "8x8")
+    assert done.code == 130
+    assert done.err.startswith("error: interrupted")

@@ -75,7 +75,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         message = error.format_message()  # type: ignore[attr-defined]
         return _fail(f"{message} (certiseg --help lists what there is)", BAD_INPUT)
     except (KeyboardInterrupt, typer.Abort):
-        return _fail("interrupted", INTERRUPTED)
+        code = INTERRUPTED
     except BrokenPipeError:
         # The reader of a pipe left (| head); Python would complain again while closing.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -89,6 +89,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
             raise
         message = f"{type(error).__name__}: {error}"
         return _fail(f"unexpected {message} ({TRACEBACK}=1 shows where)", BAD_INPUT)
+    if code == INTERRUPTED:
+        # typer answers Ctrl-C with this code and not a word.
+        return _fail("interrupted; files already written are whole", INTERRUPTED)
     return code if isinstance(code, int) else 0
 
 

@@ -131,7 +131,7 @@ def _check_inputs(
     tried: set[tuple[int, ...]] = set()
     for path in paths:
         image = read_image(path, channels_of(loaded))
-        settings.check(settings.components(*image.shape[1:]))
+        settings.check(settings.components(*image.shape[1:]), loaded.num_classes)
         if image.shape not in tried:
             # One pass finds a model that does not fit, at a hundredth of the cost.
             try_model(smoothed, image, settings.hierarchy, logits=settings.method == "adaptive")

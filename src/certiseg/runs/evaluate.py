@@ -76,7 +76,7 @@ def check_evaluation(
     tried: set[tuple[int, ...]] = set()
     for index in range(len(samples)):
         sample = samples[index]
-        settings.check(settings.components(*sample.labels.shape))
+        settings.check(settings.components(*sample.labels.shape), loaded.num_classes)
         if sample.image.shape in tried:
             continue
         tried.add(sample.image.shape)

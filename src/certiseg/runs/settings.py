@@ -92,8 +92,11 @@ class Settings:
             )
         return -(-height // self.grid) * -(-width // self.grid)
 
-    def check(self, components: int) -> None:
-        """Raise InputError unless these settings can certify an image of so many components."""
+    def check(self, components: int, num_classes: int | None = None) -> None:
+        """Raise InputError unless these settings can certify an image of so many components.
+
+        num_classes: where known, the e-process is planned for as many.
+        """
         self.check_options()
         if self.radius_map:
             check_radius_plan(components, self.num_samples, self.alpha)
@@ -106,6 +109,7 @@ class Settings:
                 budget=checked_budget(self.budget, components),
                 looks=self.stopping.looks,
                 spending=self.stopping.spending,
+                num_classes=num_classes,
             )
         else:
             check_plan(
