@@ -214,3 +214,43 @@ def test_bad_arguments(options, part):
     with pytest.raises(cs.InputError, match=part) as caught:
         adaptive(VOTES, **{**given_options, **options})
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("correction", ["holm", "bonferroni"])
+def test_calibration_at_the_least_favourable_null(correction):
+    """100 000 images of 20 pixels tested at level 1, where their node has p = tau = 0.75, n = 60.
+
+    One-sided binomial test of the measured error against alpha = 0.05, false alarm 1e-6; an error
+    of 0.055 would be seen with probability > 1 - 1e-6. Negative control: a cutoff one count lower.
+    """
+    tau, alpha, trials, images, pixels = 0.75, 0.05, 60, 100_000, 20
+    hits = np.random.default_rng(20260105).binomial(trials, tau, size=(images, pixels))
+    distinct, times = np.unique(np.sort(hits, axis=1), axis=0, return_counts=True)
+    tree = cs.Hierarchy("calibrated", ("a", "b", "c"), ("ab",), (3, 3, -1, -1))
+    select = cs.VoteCounts(np.tile([6, 4, 0], (pixels, 1)), 10)
+
+    def certified(row) -> bool:
+        counts = np.stack([row // 2, row - row // 2, trials - row], axis=-1)
+        cert = adaptive(
+            cs.VoteCounts(counts, trials),
+            noise=NOISE,
+            tau=tau,
+            alpha=alpha,
+            hierarchy=tree,
+            selection_votes=select,
+            levels=np.ones(pixels, dtype=int),
+            correction=correction,
+        )
+        return bool(cert.certified.any())
+
+    # Nothing passes below the cutoff of a single pixel, so most images need no call.
+    lowest = next(k for k in range(trials + 1) if certified(np.array([k] + [0] * (pixels - 1))))
+    rows = distinct[:, -1] >= lowest
+    wrong = sum(
+        int(t) for row, t in zip(distinct[rows], times[rows], strict=True) if certified(row)
+    )
+    assert wrong > 0
+    assert binomtest(wrong, images, alpha, alternative="greater").pvalue > 1e-6
+    too_many = int((hits.max(axis=1) >= lowest - 1).sum())
+    assert binomtest(too_many, images, alpha, alternative="greater").pvalue < 1e-6
