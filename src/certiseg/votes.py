@@ -182,15 +182,16 @@ class VoteCounts:
         narrow = np.dtype(np.int16 if self.num_classes <= 2**15 else np.int32)
         labels: NDArray[np.signedinteger] = np.zeros(len(counts), narrow)
         hits = np.empty(len(counts), counts.dtype)
+        small = np.dtype(np.uint8 if self.num_classes <= 2**8 else narrow)
         for start in range(0, len(counts), _BLOCK):
             block = np.ascontiguousarray(counts[start : start + _BLOCK].T)
-            best, chosen = block[0].copy(), labels[start : start + _BLOCK]
+            best, chosen = block[0].copy(), np.zeros(block.shape[1], small)
             for label in range(1, self.num_classes):
                 # Labels rise, so the maximum is the last one that was better than all before.
-                better = (block[label] > best).astype(narrow)
+                better = (block[label] > best).view(np.uint8)
                 np.maximum(best, block[label], out=best)
-                np.maximum(chosen, better * narrow.type(label), out=chosen)
-            hits[start : start + _BLOCK] = best
+                np.maximum(chosen, better * small.type(label), out=chosen)
+            labels[start : start + _BLOCK], hits[start : start + _BLOCK] = chosen, best
         return labels.reshape(self.shape), hits.reshape(self.shape)
 
     def hits(self, labels: ArrayLike) -> NDArray[np.int64]:
@@ -219,11 +220,19 @@ class VoteCounts:
         # Any type will do on the way in: the sums fit into the type chosen for them.
         dtype = counts_dtype(trials)
         counts = np.add(self.counts, other.counts, dtype=dtype, casting="unsafe")
-        # Sums of valid votes are valid; checking them again would cost more than making them.
-        total = object.__new__(VoteCounts)
-        for name, value in (("counts", counts), ("trials", trials), ("source", source)):
-            object.__setattr__(total, name, value)
-        return total
+        return _valid(counts, trials, source)
+
+    def copy(self) -> VoteCounts:
+        """The same votes in an array of their own."""
+        return _valid(self.counts.copy(), self.trials, self.source)
+
+
+def _valid(counts: NDArray[np.integer], trials: int, source: Source | None) -> VoteCounts:
+    """Votes made of valid ones; checking them again would cost more than making them."""
+    votes = object.__new__(VoteCounts)
+    for name, value in (("counts", counts), ("trials", trials), ("source", source)):
+        object.__setattr__(votes, name, value)
+    return votes
 
 
 def _checked_trials(trials: object) -> int:

@@ -75,9 +75,8 @@ def sequential(
         num_classes=classes,
     )
     rule = LookRule(tau, allowed, classes, anytime=spending == ANYTIME)
-    first = _drawn(source, plan[0][0], (components, classes), noise)
     # A copy: the source may go on writing into its own.
-    votes = VoteCounts(first.counts.copy(), first.trials, first.source)
+    votes = _drawn(source, plan[0][0], (components, classes), noise).copy()
     standing = Standing.start(votes.shape, classes)
     taken: list[Look] = []
     seen: list[tuple[NDArray[np.integer], NDArray[np.integer]]] = []
@@ -156,7 +155,7 @@ def _evidence(votes: VoteCounts) -> tuple[NDArray[np.integer], NDArray[np.intege
     """Modes and their hits in the narrowest types."""
     modes, hits = votes.top()
     narrow = counts_dtype(votes.num_classes - 1)
-    return modes.astype(narrow), hits.astype(counts_dtype(votes.trials))
+    return modes.astype(narrow), hits.astype(counts_dtype(votes.trials), copy=False)
 
 
 def _reason(

@@ -181,7 +181,7 @@ def evaluate(
     write_text(out / "results.json", json.dumps(results, indent=1) + "\n")
     note = (
         f"{samples.card.name}, {len(samples)} images, sigma = {settings.sigma:g}, "
-        f"alpha = {settings.alpha:g}; no more can be proved with n = {settings.num_samples}"
+        f"alpha = {settings.alpha:g}; the edge is what n = {settings.num_samples} can prove"
     )
     _write(out, evaluation, note)
     return evaluation
