@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from certiseg.certify.predict import predict
     from certiseg.certify.radius_map import radius_map
     from certiseg.certify.segcertify import certify
-    from certiseg.certify.sequential import sequential
+    from certiseg.certify.sequential import VoteSource, sequential
     from certiseg.certify.verify import verify
     from certiseg.errors import ClaimError, InputError
     from certiseg.hierarchies.files import load_hierarchy
@@ -51,6 +51,7 @@ _HOME = {
     "RadiusCurve": "certiseg.metrics.curve",
     "Smoothed": "certiseg.sampling.sampler",
     "VoteCounts": "certiseg.votes",
+    "VoteSource": "certiseg.certify.sequential",
     "adaptive": "certiseg.certify.adaptive",
     "certify": "certiseg.certify.segcertify",
     "classify": "certiseg.certify.classify",
@@ -77,6 +78,7 @@ __all__ = [
     "RadiusCurve",
     "Smoothed",
     "VoteCounts",
+    "VoteSource",
     "__version__",
     "adaptive",
     "certify",
