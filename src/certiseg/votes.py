@@ -179,7 +179,7 @@ class VoteCounts:
         the cache, class by class: several times quicker than argmax over a short last axis.
         """
         counts = self.counts.reshape(-1, self.num_classes)
-        narrow = np.dtype(np.int16 if self.num_classes <= 2**15 else np.int32)
+        narrow = np.dtype(labels_dtype(self.num_classes))
         labels: NDArray[np.signedinteger] = np.zeros(len(counts), narrow)
         hits = np.empty(len(counts), counts.dtype)
         small = np.dtype(np.uint8 if self.num_classes <= 2**8 else narrow)
@@ -251,3 +251,8 @@ def counts_dtype(trials: int) -> np.dtype[Any]:
         if trials <= np.iinfo(dtype).max:
             return np.dtype(dtype)
     return np.dtype(np.int64)
+
+
+def labels_dtype(num_classes: int) -> type[np.int16] | type[np.int32]:
+    """Narrowest signed type for labels and ABSTAIN."""
+    return np.int16 if num_classes <= np.iinfo(np.int16).max else np.int32

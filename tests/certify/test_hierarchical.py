@@ -148,7 +148,7 @@ def test_the_split_pvalue_at_each_level_is_caught(monkeypatch, law):
 def test_a_cutoff_one_lower_is_caught(monkeypatch):
     """Negative control: the exact test sees a single vote, for one component and for three."""
     monkeypatch.setattr(
-        room, "flat_cutoff", lambda *args, **options: flat_cutoff(*args, **options) - 1
+        segcertify, "flat_cutoff", lambda *args, **options: flat_cutoff(*args, **options) - 1
     )
     _certified.cache_clear()
 
@@ -179,7 +179,7 @@ def test_counting_certified_inner_nodes_as_done_is_caught(monkeypatch):
         def cutoff(hits, n, **options):
             return flat_cutoff(best, n, **options)
 
-        monkeypatch.setattr(room, "flat_cutoff", cutoff)
+        monkeypatch.setattr(segcertify, "flat_cutoff", cutoff)
         votes = cs.VoteCounts(np.array(counts), trials)
         options = {"noise": NOISE, "tau": 0.5, "alpha": alpha}
         return hierarchical(votes, hierarchy=SMALL, **options).labels.tolist()

@@ -122,8 +122,3 @@ class Certificate:
         from certiseg.certificates.storage import load
 
         return load(path)
-
-
-def labels_dtype(num_classes: int) -> type[np.int16] | type[np.int32]:
-    """Narrowest signed type for labels and ABSTAIN."""
-    return np.int16 if num_classes <= np.iinfo(np.int16).max else np.int32

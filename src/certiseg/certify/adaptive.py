@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from certiseg.certificates.certificate import Certificate, labels_dtype
+from certiseg.certificates.certificate import Certificate
 from certiseg.certify.checks import check_noise, check_stages
 from certiseg.certify.hierarchical import CHUNK, check_classes
 from certiseg.certify.segcertify import check_plan, flat_cutoff
@@ -15,7 +15,7 @@ from certiseg.errors import InputError
 from certiseg.hierarchies.hierarchy import ROOT, Hierarchy
 from certiseg.noise import Gaussian
 from certiseg.stats.pvalues import checked_alpha, checked_tau
-from certiseg.votes import ABSTAIN, VoteCounts
+from certiseg.votes import ABSTAIN, VoteCounts, labels_dtype
 
 CORRECTIONS = ("holm", "bonferroni")
 

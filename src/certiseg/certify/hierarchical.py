@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
-from certiseg.certificates.certificate import Certificate, labels_dtype
-from certiseg.certify.checks import check_noise
-from certiseg.certify.segcertify import Budget, check_plan, checked_budget, flat_cutoff
+from certiseg.certificates.certificate import Certificate
+from certiseg.certify.segcertify import Budget, certify
 from certiseg.errors import InputError
 from certiseg.hierarchies.hierarchy import Hierarchy
 from certiseg.noise import Gaussian
-from certiseg.stats.pvalues import checked_alpha, checked_tau
-from certiseg.votes import ABSTAIN, VoteCounts
+from certiseg.votes import ABSTAIN, VoteCounts, labels_dtype
 
 CHUNK = 2**17
 """Components whose votes for nodes are counted at once, so that memory does not grow with both."""
@@ -43,43 +43,21 @@ def hierarchical(
     Raises InputError for what ``certify`` refuses, and for a hierarchy over other classes.
     Source: theory T3, T4, T5, T8.
     """
-    check_plan(
-        votes.num_components,
-        votes.trials,
-        tau=tau,
-        alpha=alpha,
-        correction=correction,
-        budget=budget,
-    )
-    tau, alpha = checked_tau(tau), checked_alpha(alpha)
-    allowed = checked_budget(budget, votes.num_components)
-    check_noise(votes, noise)
     check_classes(votes, hierarchy)
-    candidates, hits = votes.top()
-    # The flat test's own hits decide the cutoff: a component whose inner node is certified still
+    # The flat test decides classes and cutoff: a component whose inner node is certified still
     # runs the whole risk of a wrong finer node, and must not count as done (T8).
-    cutoff = flat_cutoff(
-        hits, votes.trials, tau=tau, alpha=alpha, correction=correction, budget=allowed
-    )
-    labels = np.where(hits >= cutoff, candidates, ABSTAIN).reshape(-1).astype(np.int64)
-    if cutoff <= votes.trials and hierarchy.nodes:
+    flat = certify(votes, noise=noise, tau=tau, alpha=alpha, correction=correction, budget=budget)
+    assert flat.cutoff is not None
+    narrow = labels_dtype(hierarchy.num_nodes)
+    labels: NDArray[np.signedinteger] = flat.labels.reshape(-1).astype(narrow)
+    if flat.cutoff <= votes.trials and hierarchy.nodes:
         counts = votes.counts.reshape(-1, votes.num_classes)
         rest = np.flatnonzero(labels == ABSTAIN)
         for start in range(0, len(rest), CHUNK):
             part = rest[start : start + CHUNK]
-            labels[part] = finest(counts[part], cutoff, hierarchy)
-    return Certificate(
-        method="hierarchical",
-        labels=labels.reshape(votes.shape).astype(labels_dtype(hierarchy.num_nodes)),
-        radius=noise.radius(tau),
-        votes=votes,
-        noise=noise,
-        alpha=alpha,
-        tau=tau,
-        correction=correction,
-        budget=None if budget is None else allowed,
-        cutoff=cutoff,
-        hierarchy=hierarchy,
+            labels[part] = finest(counts[part], flat.cutoff, hierarchy)
+    return replace(
+        flat, method="hierarchical", labels=labels.reshape(votes.shape), hierarchy=hierarchy
     )
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from certiseg.certificates.certificate import Certificate, labels_dtype
+from certiseg.certificates.certificate import Certificate
 from certiseg.certify.checks import check_noise, check_stages
 from certiseg.noise import Gaussian
 from certiseg.stats.binomial import lower_bound
 from certiseg.stats.pvalues import checked_alpha
-from certiseg.votes import ABSTAIN, VoteCounts
+from certiseg.votes import ABSTAIN, VoteCounts, labels_dtype
 
 
 def individual(

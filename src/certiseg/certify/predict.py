@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from certiseg.certificates.certificate import labels_dtype
 from certiseg.stats.binomial import upper_tail
 from certiseg.stats.pvalues import checked_alpha
-from certiseg.votes import ABSTAIN, VoteCounts
+from certiseg.votes import ABSTAIN, VoteCounts, labels_dtype
 
 
 def predict(votes: VoteCounts, *, alpha: float = 1e-3) -> NDArray[np.signedinteger]:

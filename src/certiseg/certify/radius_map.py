@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from certiseg.certificates.certificate import Certificate, labels_dtype
+from certiseg.certificates.certificate import Certificate
 from certiseg.certify.checks import check_noise
 from certiseg.errors import InputError
 from certiseg.noise import Gaussian
 from certiseg.stats.binomial import lower_bound
 from certiseg.stats.pvalues import checked_alpha, min_trials
-from certiseg.votes import ABSTAIN, VoteCounts
+from certiseg.votes import ABSTAIN, VoteCounts, labels_dtype
 
 
 def radius_map(votes: VoteCounts, *, noise: Gaussian, alpha: float = 1e-3) -> Certificate:
@@ -31,7 +31,7 @@ def radius_map(votes: VoteCounts, *, noise: Gaussian, alpha: float = 1e-3) -> Ce
     check_radius_plan(votes.num_components, votes.trials, alpha)
     check_noise(votes, noise)
     candidates, hits = votes.top()
-    radius = _radius_table(hits, votes.trials, alpha / votes.num_components / 2, noise)[hits]
+    radius = radius_by_count(hits, votes.trials, noise=noise, alpha=alpha)[hits]
     labels = np.where(np.isnan(radius), ABSTAIN, candidates)
     return Certificate(
         method="radius_map",
@@ -55,11 +55,15 @@ def check_radius_plan(components: int, trials: int, alpha: float) -> None:
         )
 
 
-def _radius_table(
-    hits: NDArray[np.integer], trials: int, level: float, noise: Gaussian
+def radius_by_count(
+    hits: NDArray[np.integer], trials: int, *, noise: Gaussian, alpha: float
 ) -> NDArray[np.float64]:
-    """Radius by count, NaN where nothing is certified; only counts that occur are computed."""
+    """Radius (n + 1,) by count of hits, NaN where nothing is certified (theory T6).
+
+    hits: votes for the mode of each of N components; only counts that occur are computed.
+    """
     table = np.full(trials + 1, np.nan)
+    level = alpha / hits.size / 2
     present = np.flatnonzero(np.bincount(hits.ravel(), minlength=trials + 1))
     for count, bound in zip(present, lower_bound(present, trials, level), strict=True):
         if bound > 0.5:

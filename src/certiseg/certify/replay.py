@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from certiseg.certificates.certificate import Certificate, labels_dtype
+from certiseg.certificates.certificate import Certificate
 from certiseg.certificates.looks import Looks
 from certiseg.certify.checks import check_noise
 from certiseg.certify.segcertify import check_options, checked_budget
@@ -16,7 +16,7 @@ from certiseg.errors import InputError
 from certiseg.stats.eprocess import anytime_tables
 from certiseg.stats.multiple_testing import step_down_cutoff
 from certiseg.stats.pvalues import checked_alpha, checked_tau, dominant_tail, stray_tail
-from certiseg.votes import ABSTAIN, VoteCounts
+from certiseg.votes import ABSTAIN, VoteCounts, labels_dtype
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from certiseg.certificates.certificate import Certificate, labels_dtype
+from certiseg.certificates.certificate import Certificate
 from certiseg.certify.checks import check_noise, check_stages
 from certiseg.errors import InputError
 from certiseg.noise import Gaussian
@@ -20,7 +20,7 @@ from certiseg.stats.pvalues import (
     pooled_pvalues,
     stray_tail,
 )
-from certiseg.votes import ABSTAIN, VoteCounts
+from certiseg.votes import ABSTAIN, VoteCounts, labels_dtype
 
 CORRECTIONS = ("holm", "bonferroni", "k-fwer", "k-fwer-single")
 SELECTIONS = ("pooled", "split")

@@ -19,11 +19,7 @@ Model = Annotated[
 ]
 NumSamples = Annotated[int, typer.Option("--num-samples", "-n", help="Draws of noise an image.")]
 Sigma = Annotated[float, typer.Option(help="Noise, in units of the input ([0, 1]).")]
-Tau = Annotated[float, typer.Option(help="Probability a label must exceed, in [1/2, 1).")]
 Alpha = Annotated[float, typer.Option(help="Error probability for one image.")]
-SelectionSamples = Annotated[
-    int, typer.Option("--n0", help="Draws that choose, with split or --thresholds.")
-]
 Seed = Annotated[int | None, typer.Option(help="Replays a run; default: fresh entropy.")]
 Device = Annotated[str | None, typer.Option(help="Such as cpu, cuda; default: the model's own.")]
 NumClasses = Annotated[

@@ -127,6 +127,8 @@ def _stems(paths: Sequence[Path]) -> list[str]:
 def _check_inputs(
     paths: Sequence[Path], loaded: LoadedModel, settings: Settings, smoothed: Smoothed
 ) -> None:
+    if settings.hierarchy is not None:
+        check_order(settings.hierarchy, loaded.classes, loaded.name)
     # Read twice, here and when its turn comes, so that memory holds one picture at a time.
     tried: set[tuple[int, ...]] = set()
     for path in paths:
@@ -135,6 +137,4 @@ def _check_inputs(
         if image.shape not in tried:
             # One pass finds a model that does not fit, at a hundredth of the cost.
             try_model(smoothed, image, settings.hierarchy, logits=settings.method == "adaptive")
-            if settings.hierarchy is not None:
-                check_order(settings.hierarchy, loaded.classes, loaded.name)
             tried.add(image.shape)

@@ -6,14 +6,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from certiseg.certificates.certificate import Certificate
+from certiseg.certify.radius_map import radius_by_count
 from certiseg.certify.segcertify import checked_budget, flat_cutoff
 from certiseg.errors import InputError
 from certiseg.noise import Gaussian
-from certiseg.stats.binomial import lower_bound
 from certiseg.studies.names import BONFERRONI, HOLM, RADIUS_MAP, k_fwer_name, pooled_name
-from certiseg.votes import VoteCounts
 
 BUDGETS: tuple[int | float, ...] = (2, 5, 0.001, 0.01)
 
@@ -83,17 +83,15 @@ def shares(certificate: Certificate, task: Task) -> dict[str, float]:
     votes, first = certificate.votes, certificate.selection_votes
     found: dict[str, float] = {}
     if first is not None:
-        found |= _flat(votes, first.mode(), task, "split")
+        found |= _flat(votes.hits(first.mode()), votes.trials, task, "split")
         votes = votes + first
-    candidates = votes.mode()
-    pooled = _flat(votes, candidates, task, "pooled")
-    bounds = lower_bound(
-        np.arange(votes.trials + 1), votes.trials, task.alpha / votes.num_components / 2
-    )
-    radius = task.noise.radius(task.tau)
-    proven = [bound > 0.5 and task.noise.radius(bound) >= radius for bound in bounds]
-    pooled[RADIUS_MAP] = float(np.array(proven)[votes.hits(candidates)].mean())
-    return found | pooled
+    _, hits = votes.top()
+    found |= _flat(hits, votes.trials, task, "pooled")
+    radius = radius_by_count(hits, votes.trials, noise=task.noise, alpha=task.alpha)
+    # NaN, where nothing is certified, is no larger than any radius.
+    held = radius >= task.noise.radius(task.tau)
+    found[RADIUS_MAP] = float(held[hits].mean())
+    return found
 
 
 def compared(images: Iterable[Mapping[str, float]], draws: int) -> list[Compared]:
@@ -117,15 +115,11 @@ def compared(images: Iterable[Mapping[str, float]], draws: int) -> list[Compared
     return rows
 
 
-def _flat(
-    votes: VoteCounts, candidates: np.ndarray, task: Task, selection: str
-) -> dict[str, float]:
-    hits = votes.hits(candidates)
-
+def _flat(hits: NDArray[np.integer], trials: int, task: Task, selection: str) -> dict[str, float]:
     def share(correction: str, budget: int = 1) -> float:
         cutoff = flat_cutoff(
             hits,
-            votes.trials,
+            trials,
             tau=task.tau,
             alpha=task.alpha,
             correction=correction,
@@ -137,6 +131,6 @@ def _flat(
     name = pooled_name if selection == "pooled" else str
     found = {name(BONFERRONI): share("bonferroni"), name(HOLM): share("holm")}
     for budget in BUDGETS:
-        k = checked_budget(min(budget, votes.num_components), votes.num_components)
+        k = checked_budget(min(budget, hits.size), hits.size)
         found[name(k_fwer_name(budget))] = share("k-fwer", k)
     return found

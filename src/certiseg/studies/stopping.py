@@ -14,7 +14,7 @@ from certiseg.studies.methods import UNIT, Outcome, dominant, stray
 from certiseg.studies.toy import Floats, Ints, Toy, folded, spread
 
 UNTIL = 0.001
-"""Stop where the next look is expected to certify less than this share of the components."""
+"""Stop where no look that is left is expected to certify this share of the components."""
 
 
 def early_stopping(
