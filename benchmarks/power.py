@@ -83,7 +83,7 @@ def images(
 
     def draws_of(index: int, on: str, advance: Any) -> StoredDraws:
         sample = samples[index]
-        path, x = folder / f"{sample.name}-{on}.npz", torch.as_tensor(sample.image)
+        path, x = folder / f"{sample.name}-{on}.npz", torch.as_tensor(sample.x)
         return stored_draws(path, smooth[on], x, DRAWS, SEED, SELECTION, advance)
 
     with draws_bar(True, len(samples) * len(smooth) * DRAWS) as advance:

@@ -31,7 +31,7 @@ def test_real_frames(data_root: Path) -> None:
     train, val = camvid(data_root / "camvid", "train"), camvid(data_root / "camvid", "val")
     assert (len(train), len(val)) == (367, 101)
     sample = val[0]
-    assert sample.image.shape == (3, 360, 480)
+    assert sample.x.shape == (3, 360, 480)
     assert set(np.unique(sample.labels)) <= {*range(CARD.num_classes), IGNORE}
     # Sky (0) is above road (3) and brighter in every frame of a driving scene.
     rows = {c: np.argwhere(sample.labels == c)[:, 0].mean() for c in (0, 3)}

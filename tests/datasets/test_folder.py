@@ -38,7 +38,7 @@ def test_pairs_by_stem_in_order(pair: tuple[Path, Path]) -> None:
     data = Folder(*pair, CARD)
     assert [data[i].name for i in range(len(data))] == ["a", "b", "c"]
     sample = data[0]
-    assert sample.image.shape == (3, 8, 9)
+    assert sample.x.shape == (3, 8, 9)
     assert sample.labels.shape == (8, 9)
     assert sample.labels.dtype == np.uint8
 

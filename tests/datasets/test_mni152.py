@@ -29,12 +29,12 @@ def test_slices() -> None:
     assert len(data) == len(SPLITS["demo"][0])
     sample = data[0]
     assert sample.name == "mni152-z080"
-    assert sample.image.shape == (1, *sample.labels.shape)
-    assert sample.image.dtype == np.float32
-    assert 0 <= sample.image.min() <= sample.image.max() <= 1
+    assert sample.x.shape == (1, *sample.labels.shape)
+    assert sample.x.dtype == np.float32
+    assert 0 <= sample.x.min() <= sample.x.max() <= 1
     assert all(side % 8 == 0 for side in sample.labels.shape)
     # White matter is bright, grey matter darker, background darkest: picture and truth agree.
-    means = [sample.image[0][sample.labels == c].mean() for c in range(CARD.num_classes)]
+    means = [sample.x[0][sample.labels == c].mean() for c in range(CARD.num_classes)]
     assert means[0] < means[1] < means[2]
     assert set(np.unique(sample.labels)) == {0, 1, 2}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -16,7 +17,11 @@ Colour = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Card:
-    """Names a data set and its classes; class `c` has name `classes[c]` and colour `palette[c]`."""
+    """Names a data set and its classes; class `c` has name `classes[c]` and colour `palette[c]`.
+
+    channels: of each input. parts: of point clouds, for each category its classes, the only labels
+    its clouds may have; None for pictures.
+    """
 
     name: str
     classes: tuple[str, ...]
@@ -24,6 +29,7 @@ class Card:
     channels: int
     source: str
     licence: str
+    parts: Mapping[str, tuple[int, ...]] | None = None
 
     def __post_init__(self) -> None:
         assert len(self.classes) == len(self.palette), "one colour a class"
@@ -36,11 +42,16 @@ class Card:
 
 @dataclass(frozen=True)
 class Sample:
-    """One picture and its truth. image: float32 (C, H, W) in [0, 1]; labels: uint8 (H, W)."""
+    """One input and its truth.
+
+    x: float32, a picture (C, H, W) in [0, 1] or a point cloud (C, N) of coordinates (and normals).
+    labels: uint8, (H, W) or (N,). category: of a cloud, a key of its card's parts.
+    """
 
     name: str
-    image: NDArray[np.float32]
+    x: NDArray[np.float32]
     labels: NDArray[np.uint8]
+    category: str | None = None
 
 
 class Samples(Protocol):

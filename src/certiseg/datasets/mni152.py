@@ -64,7 +64,7 @@ class Slices:
         z = self.numbers[index]
         return Sample(
             name=f"mni152-z{z:03d}",
-            image=np.ascontiguousarray(self._t1[None, ..., z]),
+            x=np.ascontiguousarray(self._t1[None, ..., z]),
             labels=np.ascontiguousarray(self._labels[..., z]),
         )
 

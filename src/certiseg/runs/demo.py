@@ -67,13 +67,13 @@ def demo(out: Path, settings: Settings, images: int = 4, progress: bool = False)
             bar.start(index)
             sample = samples[index]
             started = [time.perf_counter()]
-            clean = smoothed.predict_clean(sample.image)
+            clean = smoothed.predict_clean(sample.x)
             started.append(time.perf_counter())
             # One draw, looked at twice: as a picture and through the base model.
             shown = resolve_seed(settings.seed)[0]
-            noisy = smoothed.predict_once(sample.image, seed=shown)
+            noisy = smoothed.predict_once(sample.x, seed=shown)
             started.append(time.perf_counter())
-            certificate = certify_image(smoothed, sample.image, settings, progress=bar.draws)
+            certificate = certify_image(smoothed, sample.x, settings, progress=bar.draws)
             started.append(time.perf_counter())
             seen = zip(ROWS, (clean, noisy, certificate.labels), np.diff(started), strict=True)
             for name, prediction, seconds in seen:
@@ -84,7 +84,7 @@ def demo(out: Path, settings: Settings, images: int = 4, progress: bool = False)
             certificate.save(file)
             verify(Certificate.load(file))
             figures.append(out / f"{sample.name}.png")
-            draw = smoothed.noisy(sample.image, seed=shown).cpu().numpy()
+            draw = smoothed.noisy(sample.x, seed=shown).cpu().numpy()
             write_picture(figures[-1], figure(sample, draw, noisy, certificate, look))
             taken = started[-1] - started[-2]
             records.append(certificate_record(sample.name, certificate, look.classes, taken, MODEL))
@@ -106,20 +106,20 @@ def figure(
     base, held = _count(sample, noisy, look), _count(sample, certificate.labels, look)
     wrong = 1.0 - held.accuracy - held.abstention
     tiles = [
-        Tile(overlay(sample.image, untouched, look.palette), "input", sample.name),
-        Tile(overlay(sample.image, sample.labels, look.palette), "truth"),
+        Tile(overlay(sample.x, untouched, look.palette), "input", sample.name),
+        Tile(overlay(sample.x, sample.labels, look.palette), "truth"),
         Tile(
             overlay(draw, untouched, look.palette),
             "one draw of noise",
             f"sigma = {certificate.noise.sigma:g}",
         ),
         Tile(
-            overlay(sample.image, noisy, look.palette),
+            overlay(sample.x, noisy, look.palette),
             "base model on that draw",
             f"{base.accuracy:.1%} correct",
         ),
         Tile(
-            overlay(sample.image, certificate.labels, look.palette),
+            overlay(sample.x, certificate.labels, look.palette),
             "certified",
             f"{held.accuracy:.1%} correct, {held.abstention:.1%} abstains, {wrong:.1%} wrong",
         ),

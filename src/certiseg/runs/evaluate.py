@@ -77,12 +77,12 @@ def check_evaluation(
     for index in range(len(samples)):
         sample = samples[index]
         settings.check(settings.components(*sample.labels.shape), loaded.num_classes)
-        if sample.image.shape in tried:
+        if sample.x.shape in tried:
             continue
-        tried.add(sample.image.shape)
+        tried.add(sample.x.shape)
         for model in models:
             logits = settings.method == "adaptive" and model is models[0]
-            try_model(model, sample.image, settings.hierarchy, logits=logits)
+            try_model(model, sample.x, settings.hierarchy, logits=logits)
             _check_classes(model, samples)
     files = [out / name for name in _FILES]
     if settings.radius_map:
@@ -162,7 +162,7 @@ def evaluate(
             started = time.perf_counter()
             certificate = certify_image(
                 smoothed,
-                sample.image,
+                sample.x,
                 settings,
                 progress=bar.draws,
                 watch=None if scalars is None else scalars.watch,
@@ -192,11 +192,11 @@ def _predictions(
 ) -> dict[str, Callable[[], NDArray[Any]]]:
     """What the models without a certificate say, by the name of their row."""
     found: dict[str, Callable[[], NDArray[Any]]] = {
-        BASE_CLEAN: lambda: smoothed.predict_clean(sample.image),
-        BASE_NOISE: lambda: smoothed.predict_once(sample.image, seed=settings.seed),
+        BASE_CLEAN: lambda: smoothed.predict_clean(sample.x),
+        BASE_NOISE: lambda: smoothed.predict_once(sample.x, seed=settings.seed),
     }
     if plain is not None:
-        found[NON_ROBUST] = lambda: plain.predict_clean(sample.image)
+        found[NON_ROBUST] = lambda: plain.predict_clean(sample.x)
     return found
 
 

@@ -49,6 +49,6 @@ def hold(samples: Samples) -> Held:
     images, labels = [], []
     for index in range(len(samples)):
         sample = samples[index]
-        images.append(torch.from_numpy(np.rint(sample.image * 255).astype(np.uint8)))
+        images.append(torch.from_numpy(np.rint(sample.x * 255).astype(np.uint8)))
         labels.append(torch.from_numpy(sample.labels))
     return Held(samples.card, images, labels)
