@@ -9,13 +9,13 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
-from certiseg.noise import Gaussian
+from certiseg.noise import Noise
 from certiseg.sampling.keys import generator
 
 GENERATOR = f"numpy {np.__version__} Philox, standard_normal in float32"
 
 
-def fill(out: NDArray[np.float32], noise: Gaussian, seed: int, key: str, draw: int) -> None:
+def fill(out: NDArray[np.float32], noise: Noise, seed: int, key: str, draw: int) -> None:
     """Write the noise of one draw into out, a contiguous float32 array of the input's shape."""
     generator(seed, key, draw).standard_normal(dtype=np.float32, out=out)
     single = np.float32(noise.sigma)
@@ -33,7 +33,7 @@ class NoiseStream:
     are held at a time. Use as a context manager.
     """
 
-    def __init__(self, noise: Gaussian, shape: tuple[int, ...], seed: int, key: str) -> None:
+    def __init__(self, noise: Noise, shape: tuple[int, ...], seed: int, key: str) -> None:
         self._noise, self._shape, self._seed, self._key = noise, shape, seed, key
         self._pool = ThreadPoolExecutor(min(8, os.cpu_count() or 1))
         self._ahead: tuple[range, NDArray[np.float32], list[Future[None]]] | None = None

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from certiseg.errors import InputError
 from certiseg.models.outputs import decide, posterior
-from certiseg.noise import Gaussian
+from certiseg.noise import Noise
 from certiseg.sampling.checks import check_evaluation_mode
 from certiseg.sampling.draw import GENERATOR
 from certiseg.sampling.facts import precision
@@ -28,7 +28,7 @@ Watch = Callable[[NDArray[np.int64]], None]
 def experiment_record(
     model: BaseModel,
     x: Tensor,
-    noise: Gaussian,
+    noise: Noise,
     *,
     seed: int | None,
     key: str | None,

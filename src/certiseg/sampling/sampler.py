@@ -16,7 +16,7 @@ from certiseg.certify.segcertify import Budget, certify, check_options, check_pl
 from certiseg.certify.sequential import check_stopping, sequential
 from certiseg.errors import InputError
 from certiseg.models.outputs import decide
-from certiseg.noise import Gaussian
+from certiseg.noise import Noise
 from certiseg.sampling.checks import check_evaluation_mode, check_input
 from certiseg.sampling.draw import fill
 from certiseg.sampling.experiment import Experiment, Watch, experiment_record
@@ -49,7 +49,7 @@ class Smoothed:
     def __init__(
         self,
         model: Callable[[Tensor], Any],
-        noise: Gaussian,
+        noise: Noise,
         num_classes: int | None = None,
         *,
         device: str | torch.device | None = None,
@@ -63,7 +63,7 @@ class Smoothed:
             )
         if num_classes is not None and num_classes < 1:
             raise InputError(f"expected num_classes >= 1, got {num_classes}; count the classes")
-        if not isinstance(noise, Gaussian):
+        if not isinstance(noise, Noise):
             raise InputError(
                 f"expected a noise such as certiseg.Gaussian(0.25), got {noise!r}; wrap sigma in it"
             )
