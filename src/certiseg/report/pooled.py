@@ -32,28 +32,32 @@ class Pooled:
     images: list[dict[str, Any]] = field(default_factory=list)
 
     def add(self, record: Mapping[str, Any]) -> None:
-        """Add one sample, as ``runs.tally.sample_record`` writes it.
+        """Add one sample, as ``runs.tally`` writes it: all of it, or nothing.
 
-        Raises InputError for counts that are none; KeyError or TypeError for another record.
+        Raises InputError for counts that are none or of other classes; KeyError or TypeError for
+        another record.
         """
+        models, seconds = dict(self.models), dict(self.seconds)
         for name, found in record["models"].items():
             counts = counts_from_record(Confusion, found["confusion"])
-            known = self.models.get(name)
-            self.models[name] = counts if known is None else known + counts
-            self.seconds[name] = self.seconds.get(name, 0.0) + float(found["seconds"])
-        held = record["certified"]
-        counts = counts_from_record(Confusion, held["confusion"])
-        self.certified = counts if self.certified is None else self.certified + counts
-        self.certified_seconds += float(held["seconds"])
-        self.draws += int(held["draws"])
+            models[name] = models[name] + counts if name in models else counts
+            seconds[name] = seconds.get(name, 0.0) + float(found["seconds"])
+        held, gain, nodes, curve = record["certified"], self.gain, self.nodes, self.curve
+        certified = counts_from_record(Confusion, held["confusion"])
+        if self.certified is not None:
+            certified = self.certified + certified
         if held["gain"] is not None:
-            gain = counts_from_record(InformationGain, held["gain"])
-            self.gain = gain if self.gain is None else self.gain + gain
-            self.nodes = (self.nodes or 0) + int(held["nodes"])
+            gained = counts_from_record(InformationGain, held["gain"])
+            gain = gained if gain is None else gain + gained
+            nodes = (nodes or 0) + int(held["nodes"])
         if held["curve"] is not None:
-            curve = counts_from_record(RadiusCurve, held["curve"])
-            self.curve = curve if self.curve is None else self.curve + curve
-        self.images.append(dict(record["figures"]))
+            counted = counts_from_record(RadiusCurve, held["curve"])
+            curve = counted if curve is None else curve + counted
+        figures, draws = dict(record["figures"]), self.draws + int(held["draws"])
+        self.certified_seconds += float(held["seconds"])
+        self.models, self.seconds, self.certified = models, seconds, certified
+        self.gain, self.nodes, self.curve, self.draws = gain, nodes, curve, draws
+        self.images.append(figures)
 
     def rows(self, certified: str, radius: float, *, draws_vary: bool) -> list[Row]:
         """The comparison so far; at least one sample. certified: name of the last row."""
