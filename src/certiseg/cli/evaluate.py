@@ -12,6 +12,7 @@ from rich.console import Console
 
 from certiseg.cli import options
 from certiseg.cli.method import with_settings
+from certiseg.errors import InputError
 
 
 @with_settings
@@ -39,8 +40,11 @@ def evaluate(
     percentile: Annotated[
         bool, typer.Option("--percentile", help="Also bounds on a single noisy pass.")
     ] = False,
+    keep: Annotated[
+        int, typer.Option(help="Samples to keep for the report, evenly spread; 0 for none.")
+    ] = 20,
     save_certificates: Annotated[
-        bool, typer.Option("--save-certificates", help="Also keep each certificate.")
+        bool, typer.Option("--save-certificates", help="Keep the certificates of all samples.")
     ] = False,
     overwrite: options.Overwrite = False,
     json_table: options.Json = False,
@@ -52,8 +56,11 @@ def evaluate(
     from certiseg.runs.evaluate import evaluate as run
     from certiseg.runs.malloc import keep_freed_memory
     from certiseg.runs.model import open_model
+    from certiseg.runs.run_folder import Keep
     from certiseg.runs.samples import open_samples
 
+    if keep < 0:
+        raise InputError(f"expected --keep 0 or more, got {keep}; 0 keeps no sample")
     keep_freed_memory()
     loaded = open_model(model, num_classes=num_classes, channels=channels)
     plain = None
@@ -78,7 +85,7 @@ def evaluate(
         out,
         non_robust=plain,
         percentile=percentile,
-        save_certificates=save_certificates,
+        keep=Keep(keep, certificates=save_certificates),
         overwrite=overwrite,
         command=shlex.join(["certiseg", *sys.argv[1:]]),
         progress=not json_table,
