@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from certiseg.datasets.card import Sample, Samples
-from certiseg.datasets.folder import Thinned
+from certiseg.datasets.card import Sample, Samples, note_of
 from certiseg.errors import InputError
 from certiseg.files import output_folder
 from certiseg.metrics.curve import RadiusCurve, radius_grid
@@ -30,6 +29,7 @@ from certiseg.runs.percentiles import DrawnScalars, check_percentile
 from certiseg.runs.progress import RunBar
 from certiseg.runs.run_folder import Keep, RunFolder, earlier_files, manifest, view_arrays
 from certiseg.runs.settings import Settings
+from certiseg.runs.smoothing import ByCategory
 from certiseg.runs.tally import Prediction, certified_record, figures, number
 from certiseg.sampling.keys import resolve_seed
 from certiseg.sampling.sampler import Smoothed
@@ -57,7 +57,7 @@ def check_evaluation(
     overwrite: bool = False,
 ) -> list[str]:
     """Raise InputError for whatever would stop the run later: reads every sample, passes one of
-    each size through each model, looks for earlier results, then makes the folder.
+    each size (and category) through each model, looks for earlier results, then makes the folder.
 
     Returns the samples' names.
     """
@@ -68,20 +68,21 @@ def check_evaluation(
     if settings.hierarchy is not None:
         known = loaded.classes if loaded.classes is not None else samples.card.classes
         check_order(settings.hierarchy, known, samples.card.name)
-    models = [settings.smoothed(model) for model in (loaded, non_robust) if model is not None]
-    tried: set[tuple[int, ...]] = set()
+    models = [ByCategory(model, settings) for model in (loaded, non_robust) if model is not None]
+    tried: set[tuple[Any, ...]] = set()
     names = []
     for index in range(len(samples)):
         sample = samples[index]
         names.append(sample.name)
         settings.check(settings.components(*sample.labels.shape), loaded.num_classes)
-        if sample.x.shape in tried:
+        if (kind := (sample.category, *sample.x.shape)) in tried:
             continue
-        tried.add(sample.x.shape)
+        tried.add(kind)
         for model in models:
             logits = settings.method == "adaptive" and model is models[0]
-            try_model(model, sample.x, settings.hierarchy, logits=logits)
-            _check_classes(model, samples)
+            smoothed = model.of(sample)
+            try_model(smoothed, sample.x, settings.hierarchy, logits=logits)
+            _check_classes(smoothed, samples)
     refuse_existing(earlier_files(out), overwrite)
     output_folder(out)
     return names
@@ -130,17 +131,18 @@ def evaluate(
     folder = RunFolder(out, samples, keep or Keep())
     title = _title(settings)
     folder.begin(manifest(samples, loaded, non_robust, settings, title, command), names)
-    smoothed = settings.smoothed(loaded)
-    plain = None if non_robust is None else settings.smoothed(non_robust)
+    smoothed = ByCategory(loaded, settings)
+    plain = None if non_robust is None else ByCategory(non_robust, settings)
     pooled = Pooled()
     with RunBar(progress, len(samples), settings.draws) as bar:
         for index in range(len(samples)):
             bar.start(index)
+            sample = samples[index]
             record = _one(
                 index,
-                samples[index],
-                smoothed,
-                plain,
+                sample,
+                smoothed.of(sample),
+                None if plain is None else plain.of(sample),
                 settings,
                 folder,
                 bar,
@@ -264,7 +266,7 @@ def _results(
         "rows": records(evaluation.rows),
         "data": samples.card.name,
         "num_images": len(samples),
-        "thinned": samples.note if isinstance(samples, Thinned) else None,
+        "thinned": note_of(samples),
         "classes": list(samples.card.classes),
         "iou": {
             name: [number(value) for value in values]

@@ -42,7 +42,9 @@ def certified_record(
 ) -> dict[str, Any]:
     """The certified mask against the truth (H, W). read_at: the radius a radius map is read at for
     the table, with curve_at for its curve."""
-    allowed = certificate.allowed_errors * cell_pixels(certificate.labels.shape, truth.shape)
+    same = certificate.labels.shape == truth.shape
+    pixels = 1 if same else cell_pixels(certificate.labels.shape, truth.shape)
+    allowed = certificate.allowed_errors * pixels
     mapped = isinstance(certificate.radius, np.ndarray)
     held = certificate.at(read_at) if mapped else certificate.labels
     shown = at_size(held, truth.shape)
@@ -91,9 +93,12 @@ def figures(name: str, certificate: Certificate, held: dict[str, Any]) -> dict[s
     }
 
 
-def at_size(values: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
-    """Values of pixels or of grid cells, (..., h, w), as values of pixels (..., H, W)."""
-    return values if values.shape[-2:] == size else upsample_nearest(values, size)
+def at_size(values: NDArray[Any], size: tuple[int, ...]) -> NDArray[Any]:
+    """Values of components (..., *size), or of grid cells (..., h, w), as values of components."""
+    if values.shape[-len(size) :] == size:
+        return values
+    height, width = size
+    return upsample_nearest(values, (height, width))
 
 
 def number(value: float) -> float | None:
