@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -71,6 +71,27 @@ class PartIou:
         return PartIou(
             {name: self.shapes.get(name, ()) + other.shapes.get(name, ()) for name in names}
         )
+
+    def record(self) -> dict[str, Any]:
+        """Plain JSON values: (mIoU, bound) of every shape by category."""
+        return {name: [list(shape) for shape in shapes] for name, shapes in self.shapes.items()}
+
+    @staticmethod
+    def from_record(record: Mapping[str, Any]) -> PartIou:
+        """Inverse of record. Raises InputError for anything else, or figures outside [0, 1]."""
+        try:
+            shapes = {
+                str(name): tuple(ShapeIou(*map(float, shape)) for shape in listed)
+                for name, listed in record.items()
+            }
+        except (AttributeError, TypeError, ValueError):
+            shapes = {"": (ShapeIou(math.nan, math.nan),)}
+        if not all(0 <= b <= m <= 1 for listed in shapes.values() for m, b in listed):
+            raise InputError(
+                "expected mean IoUs in [0, 1] of each shape by category, with bounds no larger, "
+                "got others; the file is damaged"
+            )
+        return PartIou(shapes)
 
     @property
     def by_category(self) -> dict[str, CategoryIou]:

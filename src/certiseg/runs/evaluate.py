@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from certiseg.datasets.card import Sample, Samples, note_of
+from certiseg.datasets.card import Card, Sample, Samples, note_of
 from certiseg.errors import InputError
 from certiseg.files import output_folder
 from certiseg.metrics.curve import RadiusCurve, radius_grid
+from certiseg.metrics.part_iou import PartIou
 from certiseg.models.resolve import LoadedModel
 from certiseg.report.comparison import BASE_CLEAN, BASE_NOISE, CERTIFIED, NON_ROBUST
 from certiseg.report.curve import write_curve
@@ -146,7 +147,7 @@ def evaluate(
                 settings,
                 folder,
                 bar,
-                num_classes=samples.card.num_classes,
+                card=samples.card,
                 percentile=percentile,
             )
             folder.done(index, record)
@@ -179,14 +180,14 @@ def _one(
     folder: RunFolder,
     bar: RunBar,
     *,
-    num_classes: int,
+    card: Card,
     percentile: bool,
 ) -> dict[str, Any]:
     """Predict and certify one sample, write what is kept of it; returns its record."""
     # One draw, looked at twice: through the base model, and as a picture where it is kept.
     seed = resolve_seed(settings.seed)[0]
     said = _predictions(sample, smoothed, plain, seed)
-    scalars = DrawnScalars(sample.labels, num_classes) if percentile else None
+    scalars = DrawnScalars(sample.labels, card.num_classes) if percentile else None
     started = time.perf_counter()
     certificate = certify_image(
         smoothed,
@@ -196,10 +197,10 @@ def _one(
         watch=None if scalars is None else scalars.watch,
     )
     held = certified_record(
-        sample.labels,
+        sample,
+        card,
         certificate,
         time.perf_counter() - started,
-        num_classes=num_classes,
         read_at=settings.noise.radius(settings.tau),
         curve_at=radius_grid(3 * settings.sigma, 301),
     )
@@ -213,7 +214,7 @@ def _one(
         own["percentile"] = scalars.bounds(settings)
     return {
         "name": sample.name,
-        "models": {name: p.record(sample.labels, num_classes) for name, p in said.items()},
+        "models": {name: p.record(sample, card) for name, p in said.items()},
         "certified": held,
         "figures": own,
     }
@@ -272,6 +273,7 @@ def _results(
             name: [number(value) for value in values]
             for name, values in {**paper, CERTIFIED: held.iou}.items()
         },
+        "by_category": {name: _by_category(shapes) for name, shapes in pooled.shapes.items()},
         "certified_iou": [number(value) for value in held.certified_iou],
         "allowed": held.allowed,
         "method": settings.method,
@@ -283,3 +285,8 @@ def _results(
         "made_with": environment(command, settings.device),
         "images": evaluation.images,
     }
+
+
+def _by_category(shapes: PartIou) -> dict[str, dict[str, Any]]:
+    """Figures of each category of point clouds."""
+    return {name: figures._asdict() for name, figures in shapes.by_category.items()}
