@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from certiseg.metrics.confusion import Confusion
     from certiseg.metrics.curve import RadiusCurve
     from certiseg.metrics.information_gain import InformationGain
-    from certiseg.noise import Gaussian
+    from certiseg.noise import Gaussian, Rotation
     from certiseg.sampling.sampler import Smoothed
     from certiseg.votes import ABSTAIN, VoteCounts
 
@@ -49,6 +49,7 @@ _HOME = {
     "InformationGain": "certiseg.metrics.information_gain",
     "InputError": "certiseg.errors",
     "RadiusCurve": "certiseg.metrics.curve",
+    "Rotation": "certiseg.noise",
     "Smoothed": "certiseg.sampling.sampler",
     "VoteCounts": "certiseg.votes",
     "VoteSource": "certiseg.certify.sequential",
@@ -76,6 +77,7 @@ __all__ = [
     "InformationGain",
     "InputError",
     "RadiusCurve",
+    "Rotation",
     "Smoothed",
     "VoteCounts",
     "VoteSource",

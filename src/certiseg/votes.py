@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from certiseg.errors import InputError
-from certiseg.noise import Gaussian, noise_from_record, noise_record
+from certiseg.noise import Noise, noise_from_record, noise_record
 from certiseg.stats.pvalues import MOST_TRIALS
 
 ABSTAIN = -1
@@ -28,7 +28,7 @@ class Source:
     precision and library versions that made the draws.
     """
 
-    noise: Gaussian
+    noise: Noise
     seed: int
     seed_origin: str
     key: str

@@ -12,7 +12,8 @@ import pytest
 from scipy.special import ndtr
 
 import certiseg as cs
-from certiseg.certify.percentile import PercentileBound, percentile, probability_up
+from certiseg.certify.percentile import PercentileBound, percentile
+from certiseg.stats.normal import probability_up
 from exact import multinomial, tail
 
 mpmath.mp.dps = 50

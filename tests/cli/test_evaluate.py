@@ -66,10 +66,13 @@ def test_files_and_provenance(pair: Path, call: Call) -> None:
     assert evaluate(call, "--save-certificates").code == 0
     out = pair / "out"
     assert {path.name for path in out.iterdir()} == {
+        "run.json",
+        "samples",
+        "views",
+        "certificates",
         "table.md",
         "table.csv",
         "results.json",
-        "certificates",
     }
     results = json.loads((out / "results.json").read_text())
     assert results["num_images"] == 2
@@ -80,7 +83,7 @@ def test_files_and_provenance(pair: Path, call: Call) -> None:
     assert results["non_robust"] is None
     assert {"certiseg", "torch", "numpy", "python", "machine"} <= set(results["made_with"])
     seeds = []
-    for name in ("one", "two"):
+    for name in ("0000-one", "0001-two"):
         certificate = Certificate.load(out / "certificates" / f"{name}.cert.npz")
         verify(certificate)
         assert certificate.votes.source is not None
@@ -125,7 +128,7 @@ def test_json_prints_the_rows_alone(pair: Path, call: Call) -> None:
         ((), ("--images with --labels or --data", "none")),
         (("--images", "images"), ("--labels",)),
         (("--data", "camvid"), ("--root",)),
-        (("--data", "cityscapes"), ("camvid or mni152", "cityscapes")),
+        (("--data", "cityscapes"), ("camvid", "solids or shapenet", "cityscapes")),
         (("--data", "mni152", "--channels", "3"), ("channel",)),
         ((*FOLDERS,), ("label ids", "9")),
         ((*FOLDERS, "--ignore", "9", "-n", "20"), ("at least", "20")),

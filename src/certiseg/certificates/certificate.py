@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from certiseg._version import __version__
 from certiseg.certificates.grid import upsample_nearest
 from certiseg.errors import InputError
-from certiseg.noise import Gaussian
+from certiseg.noise import Noise
 from certiseg.votes import ABSTAIN, VoteCounts
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Certificate:
     labels: NDArray[np.signedinteger]
     radius: float | NDArray[np.float64]
     votes: VoteCounts
-    noise: Gaussian
+    noise: Noise
     alpha: float
     tau: float | None = None
     correction: str | None = None

@@ -13,7 +13,7 @@ from certiseg.certify.hierarchical import CHUNK, check_classes
 from certiseg.certify.segcertify import check_plan, flat_cutoff
 from certiseg.errors import InputError
 from certiseg.hierarchies.hierarchy import ROOT, Hierarchy
-from certiseg.noise import Gaussian
+from certiseg.noise import Noise
 from certiseg.stats.pvalues import checked_alpha, checked_tau
 from certiseg.votes import ABSTAIN, VoteCounts, labels_dtype
 
@@ -23,7 +23,7 @@ CORRECTIONS = ("holm", "bonferroni")
 def adaptive(
     votes: VoteCounts,
     *,
-    noise: Gaussian,
+    noise: Noise,
     tau: float = 0.75,
     alpha: float = 1e-3,
     hierarchy: Hierarchy,

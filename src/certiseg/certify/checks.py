@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from certiseg.errors import InputError
-from certiseg.noise import Gaussian
+from certiseg.noise import Noise
 from certiseg.votes import VoteCounts
 
 
-def check_noise(votes: VoteCounts, noise: Gaussian) -> None:
+def check_noise(votes: VoteCounts, noise: Noise) -> None:
     """Raise InputError when the votes are known to come from another noise."""
     if votes.source is not None and votes.source.noise != noise:
         raise InputError(

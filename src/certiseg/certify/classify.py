@@ -7,14 +7,14 @@ from dataclasses import replace
 from certiseg.certificates.certificate import Certificate
 from certiseg.certify.individual import individual
 from certiseg.errors import InputError
-from certiseg.noise import Gaussian
+from certiseg.noise import Noise
 from certiseg.votes import VoteCounts
 
 
 def classify(
     votes: VoteCounts,
     *,
-    noise: Gaussian,
+    noise: Noise,
     alpha: float = 1e-3,
     selection_votes: VoteCounts | None = None,
 ) -> Certificate:

@@ -11,7 +11,7 @@ from certiseg.certificates.certificate import Certificate
 from certiseg.certify.segcertify import Budget, certify
 from certiseg.errors import InputError
 from certiseg.hierarchies.hierarchy import Hierarchy
-from certiseg.noise import Gaussian
+from certiseg.noise import Noise
 from certiseg.votes import ABSTAIN, VoteCounts, labels_dtype
 
 CHUNK = 2**17
@@ -21,7 +21,7 @@ CHUNK = 2**17
 def hierarchical(
     votes: VoteCounts,
     *,
-    noise: Gaussian,
+    noise: Noise,
     tau: float = 0.75,
     alpha: float = 1e-3,
     hierarchy: Hierarchy,

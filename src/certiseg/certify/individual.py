@@ -6,7 +6,7 @@ import numpy as np
 
 from certiseg.certificates.certificate import Certificate
 from certiseg.certify.checks import check_noise, check_stages
-from certiseg.noise import Gaussian
+from certiseg.noise import Noise
 from certiseg.stats.binomial import lower_bound
 from certiseg.stats.pvalues import checked_alpha
 from certiseg.votes import ABSTAIN, VoteCounts, labels_dtype
@@ -15,7 +15,7 @@ from certiseg.votes import ABSTAIN, VoteCounts, labels_dtype
 def individual(
     votes: VoteCounts,
     *,
-    noise: Gaussian,
+    noise: Noise,
     alpha: float = 1e-3,
     selection_votes: VoteCounts | None = None,
 ) -> Certificate:

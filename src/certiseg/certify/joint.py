@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from certiseg.certificates.certificate import Certificate
 from certiseg.certify.checks import check_fresh, check_noise
 from certiseg.errors import InputError
-from certiseg.noise import Gaussian
+from certiseg.noise import Noise
 from certiseg.stats.binomial import lower_bound
 from certiseg.stats.pvalues import checked_alpha
 from certiseg.votes import ABSTAIN, VoteCounts
@@ -18,7 +18,7 @@ def joint(
     votes: VoteCounts,
     *,
     candidates: ArrayLike,
-    noise: Gaussian,
+    noise: Noise,
     alpha: float = 1e-3,
     selection_votes: VoteCounts | None = None,
 ) -> Certificate:

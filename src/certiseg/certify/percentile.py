@@ -10,16 +10,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtr
 
 from certiseg.errors import InputError
-from certiseg.noise import Gaussian, noise_from_record, noise_record
+from certiseg.noise import Noise, noise_from_record, noise_record
 from certiseg.stats.binomial import upper_tail
 from certiseg.stats.pvalues import MOST_TRIALS, checked_alpha
 
 SIDES = ("lower", "upper", "both")
-# SciPy's ndtr stays within 2 ulp of mpmath on [0, inf) (tests/certify/test_percentile.py).
-_RELATIVE_MARGIN = 16 * 2.0**-53
 
 
 @dataclass(frozen=True)
@@ -40,7 +37,7 @@ class PercentileBound:
     side: str
     rank: int
     trials: int
-    noise: Gaussian
+    noise: Noise
 
     def statement(self, quantity: str = "the value") -> str:
         """The claim in one English sentence. quantity: what was measured, such as "accuracy"."""
@@ -82,7 +79,7 @@ class PercentileBound:
 def percentile(
     values: ArrayLike,
     *,
-    noise: Gaussian,
+    noise: Noise,
     radius: float,
     alpha: float = 1e-3,
     side: str = "lower",
@@ -104,7 +101,7 @@ def percentile(
     if side not in SIDES:
         raise InputError(f"expected side {', '.join(SIDES)}, got {side!r}; choose one")
     drawn = np.sort(_checked_values(values, bounds))
-    rank = _rank(len(drawn), probability_up(radius / noise.sigma), _level(alpha, side), radius)
+    rank = _rank(len(drawn), noise.needed(radius), _level(alpha, side), radius)
     return PercentileBound(
         lower=float(drawn[rank - 1]) if side != "upper" else float(bounds[0]),
         upper=float(drawn[-rank]) if side != "lower" else float(bounds[1]),
@@ -116,15 +113,6 @@ def percentile(
         trials=len(drawn),
         noise=noise,
     )
-
-
-def probability_up(ratio: float) -> float:
-    """``Phi(radius / sigma)`` for ratio >= 0, rounded up: 1 - q of theory T10 with q rounded down.
-
-    The quotient's own rounding is made good too. At most 1.
-    """
-    rounded = float(ndtr(math.nextafter(ratio, math.inf))) * (1.0 + _RELATIVE_MARGIN)
-    return min(math.nextafter(rounded, math.inf), 1.0)
 
 
 def _level(alpha: float, side: str) -> float:

@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 from certiseg.certificates.certificate import Certificate
 from certiseg.certify.checks import check_noise
 from certiseg.errors import InputError
-from certiseg.noise import Gaussian
+from certiseg.noise import Noise
 from certiseg.stats.binomial import lower_bound
 from certiseg.stats.pvalues import checked_alpha, min_trials
 from certiseg.votes import ABSTAIN, VoteCounts, labels_dtype
 
 
-def radius_map(votes: VoteCounts, *, noise: Gaussian, alpha: float = 1e-3) -> Certificate:
+def radius_map(votes: VoteCounts, *, noise: Noise, alpha: float = 1e-3) -> Certificate:
     """Certify every component at the largest radius that its own votes prove.
 
     Guarantee: with probability >= 1 - alpha over the draws, every certified label of every
@@ -56,7 +56,7 @@ def check_radius_plan(components: int, trials: int, alpha: float) -> None:
 
 
 def radius_by_count(
-    hits: NDArray[np.integer], trials: int, *, noise: Gaussian, alpha: float
+    hits: NDArray[np.integer], trials: int, *, noise: Noise, alpha: float
 ) -> NDArray[np.float64]:
     """Radius (n + 1,) by count of hits, NaN where nothing is certified (theory T6).
 

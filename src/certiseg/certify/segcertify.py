@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from certiseg.certificates.certificate import Certificate
 from certiseg.certify.checks import check_noise, check_stages
 from certiseg.errors import InputError
-from certiseg.noise import Gaussian
+from certiseg.noise import Noise
 from certiseg.stats.multiple_testing import bonferroni_cutoff, step_down_cutoff
 from certiseg.stats.pvalues import (
     checked_alpha,
@@ -102,7 +102,7 @@ def check_plan(
 def certify(
     votes: VoteCounts,
     *,
-    noise: Gaussian,
+    noise: Noise,
     tau: float = 0.75,
     alpha: float = 1e-3,
     correction: str = "holm",

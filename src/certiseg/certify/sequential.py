@@ -13,7 +13,7 @@ from certiseg.certify.checks import check_noise
 from certiseg.certify.replay import LookRule, Standing
 from certiseg.certify.segcertify import Budget, check_options, checked_budget
 from certiseg.errors import InputError
-from certiseg.noise import Gaussian
+from certiseg.noise import Noise
 from certiseg.stats.binomial import upper_tail
 from certiseg.stats.pvalues import MOST_TRIALS, checked_alpha, checked_tau
 from certiseg.stats.spending import ANYTIME, Spending, check_spending, plan_looks
@@ -33,7 +33,7 @@ class VoteSource(Protocol):
 def sequential(
     source: VoteSource,
     *,
-    noise: Gaussian,
+    noise: Noise,
     num_samples: int,
     tau: float = 0.75,
     alpha: float = 1e-3,
@@ -138,7 +138,7 @@ def check_stopping(
             )
 
 
-def _drawn(source: VoteSource, draws: int, sizes: tuple[int, int], noise: Gaussian) -> VoteCounts:
+def _drawn(source: VoteSource, draws: int, sizes: tuple[int, int], noise: Noise) -> VoteCounts:
     """That many new draws, checked."""
     votes = source.more(draws)
     if (votes.trials, votes.num_components, votes.num_classes) != (draws, *sizes):

@@ -16,6 +16,13 @@ from certiseg.datasets.folder import every
 from certiseg.datasets.mni152 import mni152
 from certiseg.files import output_folder
 from certiseg.metrics.confusion import Confusion
+from certiseg.report.comparison import (
+    BASE_CLEAN,
+    BASE_NOISE,
+    CERTIFIED,
+    certified_row,
+    model_row,
+)
 from certiseg.report.overlay import overlay
 from certiseg.report.panel import Tile, panel
 from certiseg.report.tables import Row, radius_text
@@ -25,7 +32,6 @@ from certiseg.runs.model import open_model
 from certiseg.runs.output import RESULTS, write_lines, write_picture
 from certiseg.runs.progress import RunBar
 from certiseg.runs.record import certificate_record
-from certiseg.runs.rows import BASE_CLEAN, BASE_NOISE, CERTIFIED, certified_row, model_row
 from certiseg.runs.settings import Settings
 from certiseg.sampling.keys import resolve_seed
 
@@ -91,7 +97,14 @@ def demo(out: Path, settings: Settings, images: int = 4, progress: bool = False)
             statement = statement or certificate.statement()
     write_lines(out / RESULTS, records)
     rows = [model_row(name, pooled[name], times[name] / len(records)) for name in ROWS[:-1]]
-    rows.append(certified_row(pooled[CERTIFIED], settings, times[CERTIFIED] / len(records)))
+    rows.append(
+        certified_row(
+            f"{CERTIFIED}, n = {settings.num_samples}",
+            pooled[CERTIFIED],
+            radius=settings.noise.radius(settings.tau),
+            seconds=times[CERTIFIED] / len(records),
+        )
+    )
     return Demo(rows, records, figures, statement, time.perf_counter() - began)
 
 

@@ -15,8 +15,9 @@ from certiseg._version import __version__
 _PACKAGES = ("torch", "numpy", "scipy", "pillow", "safetensors")
 
 
-def environment(command: str, device: str | None) -> dict[str, Any]:
-    """Versions, machine and time as plain JSON values. command: as the user typed it."""
+def environment(command: str, device: str | None, moment: str = "finished") -> dict[str, Any]:
+    """Versions, machine and time as plain JSON values. command: as the user typed it. moment: what
+    the time is of."""
     machine: dict[str, Any] = {
         "system": f"{platform.system()} {platform.machine()}",
         "processor": processor(),
@@ -31,7 +32,7 @@ def environment(command: str, device: str | None) -> dict[str, Any]:
         **{name: metadata.version(name) for name in _PACKAGES},
         "machine": machine,
         "command": command,
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        moment: datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
 

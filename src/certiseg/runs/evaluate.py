@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,13 +11,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from certiseg.datasets.card import Sample, Samples
-from certiseg.datasets.folder import Thinned
+from certiseg.datasets.card import Card, Sample, Samples, note_of
 from certiseg.errors import InputError
 from certiseg.files import output_folder
 from certiseg.metrics.curve import RadiusCurve, radius_grid
+from certiseg.metrics.part_iou import PartIou
 from certiseg.models.resolve import LoadedModel
-from certiseg.report.curve import CURVE_FILES, write_curve
+from certiseg.report.comparison import BASE_CLEAN, BASE_NOISE, CERTIFIED, NON_ROBUST
+from certiseg.report.curve import write_curve
+from certiseg.report.layout import RESULTS
+from certiseg.report.pooled import Pooled
 from certiseg.report.tables import Row, csv_text, markdown, records
 from certiseg.runs.environment import environment
 from certiseg.runs.methods import certify_image
@@ -26,19 +28,12 @@ from certiseg.runs.model import check_order, try_model
 from certiseg.runs.output import refuse_existing, write_text
 from certiseg.runs.percentiles import DrawnScalars, check_percentile
 from certiseg.runs.progress import RunBar
-from certiseg.runs.rows import (
-    BASE_CLEAN,
-    BASE_NOISE,
-    CERTIFIED,
-    NON_ROBUST,
-    certified_row,
-    model_row,
-)
+from certiseg.runs.run_folder import Keep, RunFolder, earlier_files, manifest, view_arrays
 from certiseg.runs.settings import Settings
-from certiseg.runs.tally import CertifiedTally, Tally, number
+from certiseg.runs.smoothing import ByCategory
+from certiseg.runs.tally import Prediction, certified_record, figures, number
+from certiseg.sampling.keys import resolve_seed
 from certiseg.sampling.sampler import Smoothed
-
-_FILES = ("table.md", "table.csv", "results.json")
 
 
 @dataclass
@@ -60,11 +55,13 @@ def check_evaluation(
     *,
     non_robust: LoadedModel | None = None,
     percentile: bool = False,
-    save_certificates: bool = False,
     overwrite: bool = False,
-) -> None:
+) -> list[str]:
     """Raise InputError for whatever would stop the run later: reads every sample, passes one of
-    each size through each model, looks for earlier results, then makes the folder."""
+    each size (and category) through each model, looks for earlier results, then makes the folder.
+
+    Returns the samples' names.
+    """
     if not len(samples):
         raise InputError("expected at least one sample, got none; check the folders")
     if percentile:
@@ -72,25 +69,24 @@ def check_evaluation(
     if settings.hierarchy is not None:
         known = loaded.classes if loaded.classes is not None else samples.card.classes
         check_order(settings.hierarchy, known, samples.card.name)
-    models = [settings.smoothed(model) for model in (loaded, non_robust) if model is not None]
-    tried: set[tuple[int, ...]] = set()
+    models = [ByCategory(model, settings) for model in (loaded, non_robust) if model is not None]
+    tried: set[tuple[Any, ...]] = set()
+    names = []
     for index in range(len(samples)):
         sample = samples[index]
+        names.append(sample.name)
         settings.check(settings.components(*sample.labels.shape), loaded.num_classes)
-        if sample.x.shape in tried:
+        if (kind := (sample.category, *sample.x.shape)) in tried:
             continue
-        tried.add(sample.x.shape)
+        tried.add(kind)
         for model in models:
             logits = settings.method == "adaptive" and model is models[0]
-            try_model(model, sample.x, settings.hierarchy, logits=logits)
-            _check_classes(model, samples)
-    files = [out / name for name in _FILES]
-    if settings.radius_map:
-        files += [out / name for name in CURVE_FILES]
-    if save_certificates:
-        files.append(out / "certificates")
-    refuse_existing(files, overwrite)
+            smoothed = model.of(sample)
+            try_model(smoothed, sample.x, settings.hierarchy, logits=logits)
+            _check_classes(smoothed, samples)
+    refuse_existing(earlier_files(out), overwrite)
     output_folder(out)
+    return names
 
 
 def _check_classes(model: Smoothed, samples: Samples) -> None:
@@ -109,156 +105,177 @@ def evaluate(
     *,
     non_robust: LoadedModel | None = None,
     percentile: bool = False,
-    save_certificates: bool = False,
+    keep: Keep | None = None,
     overwrite: bool = False,
     command: str = "",
     progress: bool = False,
 ) -> Evaluation:
-    """Compare on every sample and write OUT/table.md, table.csv and results.json.
+    """Compare on every sample and write the folder of a run (docs/report.md) to OUT.
 
     Rows: the non-robust model on clean images (if given), the base model on clean images and
     under one draw of noise, the certified masks. Counts are pooled over all images before any
     ratio is taken. A radius map is read at the radius of tau for the table, and gives curve.csv,
     curve.png and curve.svg. percentile: also bounds on one noisy pass (theory T10).
-    save_certificates: also OUT/certificates/NAME.cert.npz. One image's votes are held at a time.
-    Everything is checked before the first draw (see check_evaluation).
+    keep: what stays of single samples, for the report; by default of 20. Each sample's files are
+    there once it is done; table.md, table.csv and results.json come at the end. One image's votes
+    are held at a time. Everything is checked before the first draw (see check_evaluation).
     """
-    check_evaluation(
+    names = check_evaluation(
         samples,
         loaded,
         settings,
         out,
         non_robust=non_robust,
         percentile=percentile,
-        save_certificates=save_certificates,
         overwrite=overwrite,
     )
-    kept = out / "certificates"
-    folder = output_folder(kept) if save_certificates else None
-    for earlier in kept.glob("*.cert.npz"):
-        # Of an earlier run that is being replaced: its table goes, so they must.
-        earlier.unlink()
-    smoothed = settings.smoothed(loaded)
-    plain = None if non_robust is None else settings.smoothed(non_robust)
-    num_classes = samples.card.num_classes
-    models = {
-        name: Tally()
-        for name in (NON_ROBUST, BASE_CLEAN, BASE_NOISE)
-        if plain or name != NON_ROBUST
-    }
-    held = CertifiedTally(
-        num_classes, settings.noise.radius(settings.tau), radius_grid(3 * settings.sigma, 301)
-    )
+    folder = RunFolder(out, samples, keep or Keep())
+    title = _title(settings)
+    folder.begin(manifest(samples, loaded, non_robust, settings, title, command), names)
+    smoothed = ByCategory(loaded, settings)
+    plain = None if non_robust is None else ByCategory(non_robust, settings)
+    pooled = Pooled()
     with RunBar(progress, len(samples), settings.draws) as bar:
         for index in range(len(samples)):
             bar.start(index)
             sample = samples[index]
-            for name, predict in _predictions(sample, smoothed, plain, settings).items():
-                started = time.perf_counter()
-                prediction = predict()
-                models[name].seconds += time.perf_counter() - started
-                models[name].add(sample.labels, prediction, num_classes)
-            scalars = DrawnScalars(sample.labels, num_classes) if percentile else None
-            started = time.perf_counter()
-            certificate = certify_image(
-                smoothed,
-                sample.x,
+            record = _one(
+                index,
+                sample,
+                smoothed.of(sample),
+                None if plain is None else plain.of(sample),
                 settings,
-                progress=bar.draws,
-                watch=None if scalars is None else scalars.watch,
+                folder,
+                bar,
+                card=samples.card,
+                percentile=percentile,
             )
-            held.add(sample.name, sample.labels, certificate, time.perf_counter() - started)
-            if scalars is not None:
-                held.images[-1]["percentile"] = scalars.bounds(settings)
-            if folder is not None:
-                certificate.save(folder / f"{sample.name}.cert.npz")
-    evaluation = _finished(models, held, settings)
+            folder.done(index, record)
+            pooled.add(record)
+    evaluation = _finished(pooled, settings, title)
     results = {
         "model": loaded.name,
         "non_robust": None if non_robust is None else non_robust.name,
-        **_results(evaluation, samples, settings, models, held, command),
+        **_results(evaluation, samples, settings, pooled, command),
     }
-    write_text(out / "results.json", json.dumps(results, indent=1) + "\n")
     note = (
         f"{samples.card.name}, {len(samples)} images, sigma = {settings.sigma:g}, "
         f"alpha = {settings.alpha:g}; the edge is what n = {settings.num_samples} can prove"
     )
-    _write(out, evaluation, note)
+    write_text(out / "table.md", markdown(evaluation.rows))
+    write_text(out / "table.csv", csv_text(evaluation.rows))
+    if evaluation.curve is not None:
+        write_curve(out, evaluation.curve, note)
+    # The last file: with it the run is finished.
+    write_text(out / RESULTS, json.dumps(results, indent=1) + "\n")
     return evaluation
 
 
+def _one(
+    index: int,
+    sample: Sample,
+    smoothed: Smoothed,
+    plain: Smoothed | None,
+    settings: Settings,
+    folder: RunFolder,
+    bar: RunBar,
+    *,
+    card: Card,
+    percentile: bool,
+) -> dict[str, Any]:
+    """Predict and certify one sample, write what is kept of it; returns its record."""
+    # One draw, looked at twice: through the base model, and as a picture where it is kept.
+    seed = resolve_seed(settings.seed)[0]
+    said = _predictions(sample, smoothed, plain, seed)
+    scalars = DrawnScalars(sample.labels, card.num_classes) if percentile else None
+    started = time.perf_counter()
+    certificate = certify_image(
+        smoothed,
+        sample.x,
+        settings,
+        progress=bar.draws,
+        watch=None if scalars is None else scalars.watch,
+    )
+    held = certified_record(
+        sample,
+        card,
+        certificate,
+        time.perf_counter() - started,
+        read_at=settings.noise.radius(settings.tau),
+        curve_at=radius_grid(3 * settings.sigma, 301),
+    )
+    if index in folder.numbers:
+        noisy = smoothed.noisy(sample.x, seed=seed).cpu().numpy()
+        labels = {name: prediction.labels for name, prediction in said.items()}
+        folder.view(index, view_arrays(sample, noisy, labels))
+    folder.certificate(index, certificate)
+    own = figures(sample.name, certificate, held)
+    if scalars is not None:
+        own["percentile"] = scalars.bounds(settings)
+    return {
+        "name": sample.name,
+        "models": {name: p.record(sample, card) for name, p in said.items()},
+        "certified": held,
+        "figures": own,
+    }
+
+
 def _predictions(
-    sample: Sample, smoothed: Smoothed, plain: Smoothed | None, settings: Settings
-) -> dict[str, Callable[[], NDArray[Any]]]:
+    sample: Sample, smoothed: Smoothed, plain: Smoothed | None, seed: int
+) -> dict[str, Prediction]:
     """What the models without a certificate say, by the name of their row."""
-    found: dict[str, Callable[[], NDArray[Any]]] = {
+    calls = {
         BASE_CLEAN: lambda: smoothed.predict_clean(sample.x),
-        BASE_NOISE: lambda: smoothed.predict_once(sample.x, seed=settings.seed),
+        BASE_NOISE: lambda: smoothed.predict_once(sample.x, seed=seed),
     }
     if plain is not None:
-        found[NON_ROBUST] = lambda: plain.predict_clean(sample.x)
+        calls = {NON_ROBUST: lambda: plain.predict_clean(sample.x), **calls}
+    found = {}
+    for name, predict in calls.items():
+        started = time.perf_counter()
+        labels: NDArray[Any] = predict()
+        found[name] = Prediction(labels, time.perf_counter() - started)
     return found
 
 
-def _finished(models: dict[str, Tally], held: CertifiedTally, settings: Settings) -> Evaluation:
-    images = len(held.images)
-    rows = [
-        model_row(name, tally.confusion, tally.seconds / images)
-        for name, tally in models.items()
-        if tally.confusion is not None
-    ]
-    assert held.confusion is not None
-    rows.append(
-        certified_row(
-            held.confusion,
-            settings,
-            held.seconds / images,
-            draws=held.draws / images if settings.stopping else None,
-            gain=held.gain,
-            nodes=held.nodes,
-        )
+def _title(settings: Settings) -> str:
+    """Name of the certified row."""
+    drawn = f"n {'<=' if settings.stopping else '='} {settings.num_samples}"
+    return f"{CERTIFIED}{', map at R(tau)' if settings.radius_map else ''}, {drawn}"
+
+
+def _finished(pooled: Pooled, settings: Settings, title: str) -> Evaluation:
+    rows = pooled.rows(
+        title, settings.noise.radius(settings.tau), draws_vary=settings.stopping is not None
     )
-    bounds = [image["percentile"] for image in held.images if "percentile" in image]
+    bounds = [image["percentile"] for image in pooled.images if "percentile" in image]
     means = {
         name: float(np.mean([bound[name] for bound in bounds if name in bound]))
         for name in ("accuracy", "mean_iou")
         if any(name in bound for bound in bounds)
     }
-    return Evaluation(rows, held.images, held.curve, means if bounds else None)
-
-
-def _write(out: Path, evaluation: Evaluation, curve_note: str) -> None:
-    write_text(out / "table.md", markdown(evaluation.rows))
-    write_text(out / "table.csv", csv_text(evaluation.rows))
-    for name in CURVE_FILES:
-        # Of an earlier run that is being replaced: it would show other certificates.
-        (out / name).unlink(missing_ok=True)
-    if evaluation.curve is not None:
-        write_curve(out, evaluation.curve, curve_note)
+    return Evaluation(rows, pooled.images, pooled.curve, means if bounds else None)
 
 
 def _results(
-    evaluation: Evaluation,
-    samples: Samples,
-    settings: Settings,
-    models: dict[str, Tally],
-    held: CertifiedTally,
-    command: str,
+    evaluation: Evaluation, samples: Samples, settings: Settings, pooled: Pooled, command: str
 ) -> dict[str, Any]:
-    assert held.confusion is not None
-    paper = {name: t.confusion.iou for name, t in models.items() if t.confusion is not None}
+    held = pooled.certified
+    assert held is not None
+    paper = {name: confusion.iou for name, confusion in pooled.models.items()}
     return {
         "rows": records(evaluation.rows),
         "data": samples.card.name,
         "num_images": len(samples),
-        "thinned": samples.note if isinstance(samples, Thinned) else None,
+        "thinned": note_of(samples),
         "classes": list(samples.card.classes),
         "iou": {
             name: [number(value) for value in values]
-            for name, values in {**paper, CERTIFIED: held.confusion.iou}.items()
+            for name, values in {**paper, CERTIFIED: held.iou}.items()
         },
-        "certified_iou": [number(value) for value in held.confusion.certified_iou],
-        "allowed": held.confusion.allowed,
+        "by_category": {name: _by_category(shapes) for name, shapes in pooled.shapes.items()},
+        "certified_iou": [number(value) for value in held.certified_iou],
+        "allowed": held.allowed,
         "method": settings.method,
         "settings": asdict(settings),
         "radius": settings.noise.radius(settings.tau),
@@ -268,3 +285,8 @@ def _results(
         "made_with": environment(command, settings.device),
         "images": evaluation.images,
     }
+
+
+def _by_category(shapes: PartIou) -> dict[str, dict[str, Any]]:
+    """Figures of each category of point clouds."""
+    return {name: figures._asdict() for name, figures in shapes.by_category.items()}

@@ -1,8 +1,8 @@
-"""Figures in the making: pooled over the images of a data set, image by image."""
+"""What one sample adds to the figures of a data set, as a record of plain JSON values."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,98 +10,116 @@ from numpy.typing import NDArray
 
 from certiseg.certificates.certificate import Certificate
 from certiseg.certificates.grid import cell_pixels, upsample_nearest
-from certiseg.datasets.card import IGNORE
+from certiseg.datasets.card import IGNORE, Card, Sample
 from certiseg.metrics.confusion import Confusion
 from certiseg.metrics.curve import RadiusCurve
 from certiseg.metrics.information_gain import InformationGain
+from certiseg.metrics.part_iou import PartIou
+from certiseg.metrics.records import counts_from_record, counts_record
 from certiseg.votes import ABSTAIN
 
 
-@dataclass
-class Tally:
-    """A model that predicts every pixel: its pooled confusion, its total seconds."""
+@dataclass(frozen=True)
+class Prediction:
+    """What a model without a certificate says: labels, on its own grid (theory T14); seconds."""
 
-    confusion: Confusion | None = None
-    seconds: float = 0.0
+    labels: NDArray[Any]
+    seconds: float
 
-    def add(self, truth: NDArray[Any], prediction: NDArray[Any], num_classes: int) -> None:
-        """Count one image. prediction may lie on the model's own grid (theory T14)."""
-        shown = at_size(prediction, truth.shape)
-        self.confusion = _plus(self.confusion, Confusion.count(truth, shown, num_classes, IGNORE))
-
-
-@dataclass
-class CertifiedTally:
-    """Certified masks. read_at: the radius a radius map is read at for the table, with curve_at
-    for its curve. images: figures of each image."""
-
-    num_classes: int
-    read_at: float
-    curve_at: NDArray[np.float64]
-    confusion: Confusion | None = None
-    gain: InformationGain | None = None
-    nodes: int | None = None
-    curve: RadiusCurve | None = None
-    draws: int = 0
-    seconds: float = 0.0
-    images: list[dict[str, Any]] = field(default_factory=list)
-
-    def add(self, name: str, truth: NDArray[Any], certificate: Certificate, seconds: float) -> None:
-        """Count one image of truth (H, W)."""
-        allowed = certificate.allowed_errors * cell_pixels(certificate.labels.shape, truth.shape)
-        mapped = isinstance(certificate.radius, np.ndarray)
-        held = certificate.at(self.read_at) if mapped else certificate.labels
-        shown = at_size(held, truth.shape)
-        # Inner nodes say nothing about a single class: for these figures they abstain (T8).
-        leaves = np.where(shown < self.num_classes, shown, ABSTAIN)
-        counts = Confusion.count(truth, leaves, self.num_classes, IGNORE, allowed=allowed)
-        self.confusion = _plus(self.confusion, counts)
-        if certificate.hierarchy is not None:
-            gain = InformationGain.count(truth, shown, certificate.hierarchy, IGNORE)
-            self.gain = gain if self.gain is None else self.gain + gain
-            certified = int(np.count_nonzero(shown[truth != IGNORE] != ABSTAIN))
-            self.nodes = certified + (self.nodes or 0)
-        if isinstance(certificate.radius, np.ndarray):
-            curve = RadiusCurve.count(
-                truth,
-                at_size(certificate.labels, truth.shape),
-                self.num_classes,
-                radius=at_size(certificate.radius, truth.shape),
-                grid=self.curve_at,
-                ignore_index=IGNORE,
-            )
-            self.curve = curve if self.curve is None else self.curve + curve
-        first = certificate.selection_votes
-        draws = certificate.votes.trials + (0 if first is None else first.trials)
-        self.draws += draws
-        self.seconds += seconds
-        self.images.append(self._figures(name, certificate, counts, draws, seconds))
-
-    def _figures(
-        self, name: str, certificate: Certificate, counts: Confusion, draws: int, seconds: float
-    ) -> dict[str, Any]:
-        source = certificate.votes.source
+    def record(self, sample: Sample, card: Card) -> dict[str, Any]:
+        """Against the truth of the sample."""
+        shown = at_size(self.labels, sample.labels.shape)
+        counts = Confusion.count(sample.labels, shown, card.num_classes, IGNORE)
         return {
-            "name": name,
-            "certified_accuracy": number(counts.certified_accuracy),
-            "abstention": number(counts.abstention),
-            "abstention_all": number(counts.abstention_all),
-            "draws": draws,
-            "stopped": None if certificate.looks is None else certificate.looks.stopped,
-            "seed": None if source is None else source.seed,
-            "seconds": round(seconds, 3),
+            "confusion": counts_record(counts),
+            "shape": _shape(sample, shown, card),
+            "seconds": self.seconds,
         }
 
 
-def at_size(values: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
-    """Values of pixels or of grid cells, (..., h, w), as values of pixels (..., H, W)."""
-    return values if values.shape[-2:] == size else upsample_nearest(values, size)
+def certified_record(
+    sample: Sample,
+    card: Card,
+    certificate: Certificate,
+    seconds: float,
+    *,
+    read_at: float,
+    curve_at: NDArray[np.float64],
+) -> dict[str, Any]:
+    """The certified labels against the truth. read_at: the radius a radius map is read at for
+    the table, with curve_at for its curve."""
+    truth, num_classes = sample.labels, card.num_classes
+    same = certificate.labels.shape == truth.shape
+    pixels = 1 if same else cell_pixels(certificate.labels.shape, truth.shape)
+    allowed = certificate.allowed_errors * pixels
+    mapped = isinstance(certificate.radius, np.ndarray)
+    held = certificate.at(read_at) if mapped else certificate.labels
+    shown = at_size(held, truth.shape)
+    # Inner nodes say nothing about a single class: for these figures they abstain (T8).
+    leaves = np.where(shown < num_classes, shown, ABSTAIN)
+    counts = Confusion.count(truth, leaves, num_classes, IGNORE, allowed=allowed)
+    gain, nodes, curve = None, None, None
+    if certificate.hierarchy is not None:
+        gain = counts_record(InformationGain.count(truth, shown, certificate.hierarchy, IGNORE))
+        nodes = int(np.count_nonzero(shown[truth != IGNORE] != ABSTAIN))
+    if isinstance(certificate.radius, np.ndarray):
+        curve = counts_record(
+            RadiusCurve.count(
+                truth,
+                at_size(certificate.labels, truth.shape),
+                num_classes,
+                radius=at_size(certificate.radius, truth.shape),
+                grid=curve_at,
+                ignore_index=IGNORE,
+            )
+        )
+    first = certificate.selection_votes
+    return {
+        "confusion": counts_record(counts),
+        "shape": _shape(sample, leaves, card, allowed),
+        "gain": gain,
+        "nodes": nodes,
+        "curve": curve,
+        "draws": certificate.votes.trials + (0 if first is None else first.trials),
+        "seconds": seconds,
+    }
+
+
+def _shape(
+    sample: Sample, labels: NDArray[Any], card: Card, allowed: int = 0
+) -> dict[str, Any] | None:
+    """Mean IoU over the parts of a cloud's category, and the bound on it; None for pictures."""
+    if sample.category is None:
+        return None
+    assert card.parts is not None
+    parts = card.parts[sample.category]
+    return PartIou.count(sample.labels, labels, parts, sample.category, allowed=allowed).record()
+
+
+def figures(name: str, certificate: Certificate, held: dict[str, Any]) -> dict[str, Any]:
+    """One sample in results.json. held: its certified_record."""
+    source = certificate.votes.source
+    pooled = counts_from_record(Confusion, held["confusion"])
+    return {
+        "name": name,
+        "certified_accuracy": number(pooled.certified_accuracy),
+        "abstention": number(pooled.abstention),
+        "abstention_all": number(pooled.abstention_all),
+        "draws": held["draws"],
+        "stopped": None if certificate.looks is None else certificate.looks.stopped,
+        "seed": None if source is None else source.seed,
+        "seconds": round(held["seconds"], 3),
+    }
+
+
+def at_size(values: NDArray[Any], size: tuple[int, ...]) -> NDArray[Any]:
+    """Values of components (..., *size), or of grid cells (..., h, w), as values of components."""
+    if values.shape[-len(size) :] == size:
+        return values
+    height, width = size
+    return upsample_nearest(values, (height, width))
 
 
 def number(value: float) -> float | None:
     """A float for JSON, which has no NaN."""
     return None if np.isnan(value) else float(value)
-
-
-def _plus(total: Confusion | None, part: Confusion) -> Confusion:
-    return part if total is None else total + part

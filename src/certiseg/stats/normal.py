@@ -1,12 +1,13 @@
-"""The normal quantile, rounded down."""
+"""The normal quantile, rounded down, and the normal probability, rounded up."""
 
 from __future__ import annotations
 
 import math
 
-from scipy.special import ndtri
+from scipy.special import ndtr, ndtri
 
-# SciPy's ndtri stays within 4 ulp of mpmath on [1/2, 1) (tests/stats/test_normal.py).
+# SciPy's ndtri stays within 4 ulp of mpmath on [1/2, 1), its ndtr within 2 ulp on [0, inf)
+# (tests/stats/test_normal.py, tests/certify/test_percentile.py).
 _RELATIVE_MARGIN = 16 * 2.0**-53
 
 
@@ -21,3 +22,12 @@ def quantile_down(probability: float) -> float:
     if probability == 0.5:
         return 0.0
     return math.nextafter(float(ndtri(probability)) * (1.0 - _RELATIVE_MARGIN), 0.0)
+
+
+def probability_up(ratio: float) -> float:
+    """``Phi(radius / sigma)`` for ratio >= 0, rounded up: 1 - q of theory T10 with q rounded down.
+
+    The quotient's own rounding is made good too. At most 1.
+    """
+    rounded = float(ndtr(math.nextafter(ratio, math.inf))) * (1.0 + _RELATIVE_MARGIN)
+    return min(math.nextafter(rounded, math.inf), 1.0)

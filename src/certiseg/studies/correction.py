@@ -12,7 +12,7 @@ from certiseg.certificates.certificate import Certificate
 from certiseg.certify.radius_map import radius_by_count
 from certiseg.certify.segcertify import checked_budget, flat_cutoff
 from certiseg.errors import InputError
-from certiseg.noise import Gaussian
+from certiseg.noise import Noise
 from certiseg.studies.names import BONFERRONI, HOLM, RADIUS_MAP, k_fwer_name, pooled_name
 
 BUDGETS: tuple[int | float, ...] = (2, 5, 0.001, 0.01)
@@ -23,7 +23,7 @@ class Task:
     """What all certificates of a study have in common. selection: draws that chose, or 0. model:
     fingerprint, None where the caller counted. grid: labels lie on a grid of the model's own."""
 
-    noise: Gaussian
+    noise: Noise
     tau: float
     alpha: float
     trials: int

@@ -5,11 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from scipy.special import ndtr
-
 from certiseg.certify.segcertify import checked_budget
 from certiseg.errors import InputError
-from certiseg.noise import Gaussian
+from certiseg.noise import Noise
 from certiseg.stats.pvalues import MOST_TRIALS, checked_alpha, checked_tau
 
 
@@ -26,7 +24,7 @@ class Request:
 
     size: tuple[int, ...]
     num_classes: int
-    noise: Gaussian
+    noise: Noise
     tau: float = 0.75
     alpha: float = 1e-3
     passes: int = 100
@@ -69,11 +67,11 @@ class Request:
         return math.prod(-(-side // self.grid) for side in self.size)
 
 
-def tau_for_radius(noise: Gaussian, radius: float) -> float:
-    """Smallest tau found with ``noise.radius(tau) >= radius``: Phi(R / sigma), rounded up."""
+def tau_for_radius(noise: Noise, radius: float) -> float:
+    """Smallest tau found with ``noise.radius(tau) >= radius``, such as Phi(R / sigma)."""
     if not 0.0 < radius < math.inf:
         raise InputError(f"expected a radius above 0, got {radius}; such as 0.17")
-    tau, step = float(ndtr(radius / noise.sigma)), 2.0**-53
+    tau, step = noise.needed(radius), 2.0**-53
     while tau < 1.0 and noise.radius(tau) < radius:
         tau, step = tau + step, 2.0 * step
     if tau >= 1.0:

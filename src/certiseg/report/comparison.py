@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from certiseg.metrics.confusion import Confusion
 from certiseg.metrics.information_gain import InformationGain
+from certiseg.metrics.part_iou import PartIou
 from certiseg.report.tables import Row
-from certiseg.runs.settings import Settings
 
 NON_ROBUST = "non-robust, clean"
 BASE_CLEAN = "base, clean"
@@ -13,44 +13,56 @@ BASE_NOISE = "base, one draw of noise"
 CERTIFIED = "certified"
 
 
-def model_row(name: str, confusion: Confusion, seconds: float) -> Row:
-    """A model that predicts every pixel and promises nothing. seconds: mean per image."""
-    return Row(name, confusion.accuracy, confusion.miou, seconds=seconds)
-
-
-def _name(settings: Settings) -> str:
-    drawn = f"n {'<=' if settings.stopping else '='} {settings.num_samples}"
-    return f"{CERTIFIED}{', map at R(tau)' if settings.radius_map else ''}, {drawn}"
+def model_row(
+    name: str, confusion: Confusion, seconds: float, shapes: PartIou | None = None
+) -> Row:
+    """A model that predicts every component and promises nothing. seconds: mean per input.
+    shapes: of point clouds."""
+    return Row(
+        name,
+        confusion.accuracy,
+        confusion.miou,
+        instance_miou=None if shapes is None else shapes.instance_miou,
+        category_miou=None if shapes is None else shapes.category_miou,
+        seconds=seconds,
+    )
 
 
 def certified_row(
+    name: str,
     confusion: Confusion,
-    settings: Settings,
-    seconds: float,
     *,
+    radius: float,
+    seconds: float,
     draws: float | None = None,
     gain: InformationGain | None = None,
     nodes: int | None = None,
+    shapes: PartIou | None = None,
 ) -> Row:
     """Certified masks; bounds by theory T9 beside the paper's own figures.
 
-    draws: mean per image, where it is no constant. nodes: labelled pixels with a certified class
-    or group, where there is a hierarchy.
+    radius: at which all of them hold. draws: mean per input, where it is no constant. nodes:
+    labelled components with a certified class or group, where there is a hierarchy. shapes: of
+    point clouds.
     """
     kept = 1.0 - confusion.abstention
     return Row(
-        model=_name(settings),
+        model=name,
         accuracy=confusion.accuracy,
         miou=confusion.miou,
         certified_accuracy=confusion.certified_accuracy,
         certified_miou=confusion.certified_miou,
+        instance_miou=None if shapes is None else shapes.instance_miou,
+        category_miou=None if shapes is None else shapes.category_miou,
+        certified_instance_miou=None if shapes is None else shapes.certified_instance_miou,
+        certified_category_miou=None if shapes is None else shapes.certified_category_miou,
         correct_where_certified=confusion.accuracy / kept if kept > 0 else None,
         certified_node=None if nodes is None else nodes / confusion.labelled,
         cig=None if gain is None else gain.cig,
         class_cig=None if gain is None else gain.class_cig,
         abstention=confusion.abstention,
         abstention_all=confusion.abstention_all,
-        radius=settings.noise.radius(settings.tau),
+        radius=radius,
         draws=draws,
         seconds=seconds,
     )

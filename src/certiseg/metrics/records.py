@@ -1,0 +1,56 @@
+"""Counts that add up, as plain JSON values and back: an interrupted run can be pooled later."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any, TypeVar
+
+import numpy as np
+
+from certiseg.errors import InputError
+from certiseg.metrics.confusion import Confusion
+from certiseg.metrics.curve import RadiusCurve
+from certiseg.metrics.information_gain import InformationGain
+
+Counts = TypeVar("Counts", Confusion, RadiusCurve, InformationGain)
+
+
+def counts_record(counts: Confusion | RadiusCurve | InformationGain) -> dict[str, Any]:
+    """The fields, arrays as nested lists."""
+    values = {field.name: getattr(counts, field.name) for field in fields(counts)}
+    return {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in values.items()}
+
+
+def counts_from_record(kind: type[Counts], record: Mapping[str, Any]) -> Counts:
+    """Inverse of counts_record. Raises InputError for other fields, types, ragged lists and
+    numbers below 0."""
+    names = {field.name: str(field.type) for field in fields(kind)}
+    if not isinstance(record, Mapping) or set(record) != set(names):
+        given = sorted(record) if isinstance(record, Mapping) else type(record).__name__
+        raise InputError(
+            f"expected {kind.__name__} counts with {sorted(names)}, got {given}; "
+            "the file is damaged or of another version"
+        )
+    values: dict[str, Any] = {}
+    for name, annotation in names.items():
+        value = np.asarray(_numbers(record[name], name))
+        whole = "float64" not in annotation
+        if (whole and value.dtype.kind != "i") or value.dtype.kind not in "if" or value.min() < 0:
+            raise InputError(
+                f"expected {'whole ' if whole else ''}numbers >= 0 as {name}, got others; "
+                "the file is damaged"
+            )
+        typed = value.astype(np.int64 if whole else np.float64)
+        values[name] = typed if annotation.startswith("NDArray") else typed.item()
+    return kind(**values)
+
+
+def _numbers(value: Any, name: str) -> Any:
+    try:
+        array = np.asarray(value)
+        if array.size and array.dtype.kind in "if" and np.isfinite(array).all():
+            return array
+    except (ValueError, TypeError, OverflowError):
+        pass
+    raise InputError(f"expected a table of numbers as {name}, got something else")

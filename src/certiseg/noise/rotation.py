@@ -1,0 +1,117 @@
+"""Random rotations of a point cloud about its centroid (theory T11)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+from certiseg.errors import InputError
+from certiseg.noise.checks import checked_sigma
+from certiseg.noise.words import cut, degrees_down
+from certiseg.stats.normal import probability_up, quantile_down
+from certiseg.stats.pvalues import checked_tau
+from certiseg.stats.rotation_angles import largest_angle, needed_probability
+from certiseg.stats.rotations import LARGEST_SIGMA
+
+AXES = ("x", "y", "z")
+
+
+@dataclass(frozen=True)
+class Rotation:
+    """Rotation of a cloud (3, N) or (6, N) about its centroid; normals, channels 4 to 6, rotate
+    along.
+
+    sigma: in radians, in [1e-5, 2.22]. axis None: by exp(v), v ~ N(0, sigma^2 I_3) restricted to
+    |v| <= pi, and the claim is about rotations around any axis. axis "x", "y" or "z": around this
+    one by an angle ~ N(0, sigma^2), and the claim is about rotations around it alone.
+    Raises InputError otherwise. Source: theory T11.
+    """
+
+    sigma: float
+    axis: str | None = None
+    kind: ClassVar[str] = "rotation"
+    norm: ClassVar[str] = "rotation"
+    unit: ClassVar[str] = "rad"
+    radius_name: ClassVar[str] = "rotation angle"
+    largest: ClassVar[float] = math.pi
+    measured: ClassVar[str] = "by an angle"
+    idealised: ClassVar[str] = (
+        "rotations were drawn and applied in floating point, which the theory treats as exact"
+    )
+
+    def __post_init__(self) -> None:
+        sigma = checked_sigma(
+            self.sigma,
+            LARGEST_SIGMA,
+            usual="it is in radians, such as 0.125 (7 degrees)",
+            remedy="it is in radians, and wider laws tell no rotation from another",
+        )
+        object.__setattr__(self, "sigma", sigma)
+        if self.axis is not None and self.axis not in AXES:
+            raise InputError(
+                f"expected axis {', '.join(AXES)} or None, got {self.axis!r}; None is any axis"
+            )
+
+    def check_shape(self, shape: tuple[int, ...]) -> None:
+        """Raise InputError for inputs (*shape) that are no clouds (3, N) or (6, N)."""
+        if len(shape) != 2 or shape[0] not in (3, 6):
+            raise InputError(
+                f"expected a point cloud (3, N), or (6, N) with normals, got shape {shape}; "
+                "only clouds are rotated"
+            )
+
+    def radius(self, tau: float) -> float:
+        """Certified angle in radians (theory T11), rounded down.
+
+        A label whose probability under the rotations exceeds tau stays the majority label under
+        every rotation by an angle < R; pi: under every rotation at all. tau in [1/2, 1); raises
+        InputError otherwise.
+        """
+        tau = checked_tau(tau)
+        if self.axis is None:
+            return largest_angle(self.sigma, tau)
+        product = self.sigma * quantile_down(tau)
+        if product > 3.1415926535897936:  # a float above pi
+            return math.pi
+        return min(math.nextafter(product, 0.0), math.pi) if product > 0 else 0.0
+
+    def needed(self, radius: float) -> float:
+        """A probability, rounded up: what has it or more under the rotations has at least 1/2
+        under every rotation by an angle <= radius."""
+        if self.axis is None:
+            return needed_probability(self.sigma, radius)
+        return probability_up(min(radius, 3.1415926535897936) / self.sigma)
+
+    def describe(self) -> str:
+        """The law in words, for a statement."""
+        if self.axis is None:
+            law = f"by exp(v), v ~ N(0, {self.sigma:g}^2 I) with |v| <= pi"
+            return f"random rotations about the centroid {law}"
+        return (
+            f"random rotations around the {self.axis} axis through the centroid, the angle "
+            f"~ N(0, {self.sigma:g}^2)"
+        )
+
+    def applied(self, given: str, channels: int | None = None) -> str:
+        """The law and what is done with it, in words. given: the input in words."""
+        return f"{self.describe()}, of {given}{self._normals(channels)}"
+
+    def moved(self, channels: int | None = None) -> str:
+        """What the claim allows for, in words. channels: those of the input, where known."""
+        around = "any axis" if self.axis is None else f"the {self.axis} axis"
+        return (
+            f"rotation of the input around {around} through its centroid{self._normals(channels)}"
+        )
+
+    def size(self, radius: float) -> str:
+        """An angle in words, cut off."""
+        return f"{cut(radius)} rad ({cut(degrees_down(radius), 4)} degrees)"
+
+    def degrees(self, tau: float) -> float:
+        """``radius`` in degrees, rounded down."""
+        return degrees_down(self.radius(tau))
+
+    def _normals(self, channels: int | None) -> str:
+        known = {3: "", 6: ", normals rotating along,"}
+        return known.get(channels or 0, ", normals, if any, rotating along,")
