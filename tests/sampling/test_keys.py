@@ -12,13 +12,15 @@ from scipy.stats import kstest
 import certiseg as cs
 from certiseg.sampling.draw import NoiseStream, fill
 from certiseg.sampling.keys import generator, resolve_seed
+from certiseg.sampling.laws import law_at
 
 SHAPE = (3, 5, 7)
+LAW = law_at(cs.Gaussian(0.25), torch.zeros(SHAPE))
 
 
 def _noise(seed=1, key="k", draw=0) -> np.ndarray:
     out = np.empty(SHAPE, dtype=np.float32)
-    fill(out, cs.Gaussian(0.25), seed, key, draw)
+    fill(out, LAW, seed, key, draw)
     return out
 
 
@@ -59,8 +61,8 @@ def test_stream_is_the_one_certificates_were_made_with():
 def test_sigma_that_float32_rounds_is_drawn_as_stated():
     """float32(0.7) is 1.7e-8 too small: all noise would be, and the radius too large for it."""
     unit, drawn = (np.empty(10**6, dtype=np.float32) for _ in range(2))
-    fill(unit, cs.Gaussian(1.0), 1, "k", 0)
-    fill(drawn, cs.Gaussian(0.7), 1, "k", 0)
+    fill(unit, law_at(cs.Gaussian(1.0), torch.from_numpy(unit)), 1, "k", 0)
+    fill(drawn, law_at(cs.Gaussian(0.7), torch.from_numpy(drawn)), 1, "k", 0)
     a, b = drawn.astype(np.float64), unit.astype(np.float64)
     ratio = np.sum(a * b) / np.sum(b * b)
     assert abs(ratio - 0.7) < 1e-9
@@ -79,7 +81,7 @@ def test_noise_is_normal():
 
 @pytest.mark.parametrize("size", [1, 3, 8])
 def test_stream_of_batches_equals_single_draws(size):
-    with NoiseStream(cs.Gaussian(0.25), SHAPE, 1, "k") as stream:
+    with NoiseStream(LAW, 1, "k") as stream:
         parts = [range(first, min(first + size, 8)) for first in range(0, 8, size)]
         batches = [
             stream.get(draws, following)
@@ -89,7 +91,7 @@ def test_stream_of_batches_equals_single_draws(size):
 
 
 def test_stream_serves_another_range_than_announced():
-    with NoiseStream(cs.Gaussian(0.25), SHAPE, 1, "k") as stream:
+    with NoiseStream(LAW, 1, "k") as stream:
         stream.get(range(4), range(4, 8))
         assert np.array_equal(stream.get(range(2, 4), None), [_noise(draw=2), _noise(draw=3)])
 

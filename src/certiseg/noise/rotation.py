@@ -11,7 +11,8 @@ from certiseg.noise.checks import checked_sigma
 from certiseg.noise.words import cut, degrees_down
 from certiseg.stats.normal import probability_up, quantile_down
 from certiseg.stats.pvalues import checked_tau
-from certiseg.stats.rotations import LARGEST_SIGMA, largest_angle, needed_probability
+from certiseg.stats.rotation_angles import largest_angle, needed_probability
+from certiseg.stats.rotations import LARGEST_SIGMA
 
 AXES = ("x", "y", "z")
 

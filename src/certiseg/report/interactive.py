@@ -74,7 +74,9 @@ def _lines(figure: Any, panel: Panel) -> None:
         )
     _dress(figure, len(panel.lines))
     figure.update_xaxes(title_text=plain(panel.x_label), rangemode="tozero")
-    figure.update_yaxes(title_text=plain(panel.y_label), range=list(panel.y_range), tickformat=".1f")
+    figure.update_yaxes(
+        title_text=plain(panel.y_label), range=list(panel.y_range), tickformat=".1f"
+    )
     figure.update_layout(height=360)
 
 

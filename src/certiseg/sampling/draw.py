@@ -1,4 +1,4 @@
-"""Noise of a range of draws, made ahead of the model on a few threads."""
+"""What a range of draws needs, made ahead of the model on a few threads."""
 
 from __future__ import annotations
 
@@ -7,23 +7,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 
 import numpy as np
-from numpy.typing import NDArray
 
-from certiseg.noise import Noise
 from certiseg.sampling.keys import generator
+from certiseg.sampling.laws import Drawn, Law
 
-GENERATOR = f"numpy {np.__version__} Philox, standard_normal in float32"
 
-
-def fill(out: NDArray[np.float32], noise: Noise, seed: int, key: str, draw: int) -> None:
-    """Write the noise of one draw into out, a contiguous float32 array of the input's shape."""
-    generator(seed, key, draw).standard_normal(dtype=np.float32, out=out)
-    single = np.float32(noise.sigma)
-    if float(single) == noise.sigma:
-        out *= single
-    else:
-        # In float64, rounded once: a rounded sigma would make all noise smaller than stated.
-        np.multiply(out, np.float64(noise.sigma), out=out, casting="same_kind")
+def fill(out: Drawn, law: Law, seed: int, key: str, draw: int) -> None:
+    """Write what the draw at this address needs into out, a contiguous array of the law's shape."""
+    law.fill(out, generator(seed, key, draw))
 
 
 class NoiseStream:
@@ -33,10 +24,10 @@ class NoiseStream:
     are held at a time. Use as a context manager.
     """
 
-    def __init__(self, noise: Noise, shape: tuple[int, ...], seed: int, key: str) -> None:
-        self._noise, self._shape, self._seed, self._key = noise, shape, seed, key
+    def __init__(self, law: Law, seed: int, key: str) -> None:
+        self._law, self._seed, self._key = law, seed, key
         self._pool = ThreadPoolExecutor(min(8, os.cpu_count() or 1))
-        self._ahead: tuple[range, NDArray[np.float32], list[Future[None]]] | None = None
+        self._ahead: tuple[range, Drawn, list[Future[None]]] | None = None
 
     def __enter__(self) -> NoiseStream:
         return self
@@ -49,8 +40,8 @@ class NoiseStream:
     ) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def get(self, draws: range, following: range | None = None) -> NDArray[np.float32]:
-        """Noise (len(draws), *shape) of the given draws; starts on those that follow."""
+    def get(self, draws: range, following: range | None = None) -> Drawn:
+        """What the given draws need (len(draws), *shape); starts on those that follow."""
         if self._ahead is None or self._ahead[0] != draws:
             self._drain()
             self._ahead = self._start(draws)
@@ -60,10 +51,10 @@ class NoiseStream:
         self._ahead = self._start(following) if following else None
         return batch
 
-    def _start(self, draws: range) -> tuple[range, NDArray[np.float32], list[Future[None]]]:
-        batch = np.empty((len(draws), *self._shape), dtype=np.float32)
+    def _start(self, draws: range) -> tuple[range, Drawn, list[Future[None]]]:
+        batch = np.empty((len(draws), *self._law.shape), dtype=self._law.dtype)
         pending = [
-            self._pool.submit(fill, row, self._noise, self._seed, self._key, draw)
+            self._pool.submit(fill, row, self._law, self._seed, self._key, draw)
             for row, draw in zip(batch, draws, strict=True)
         ]
         return draws, batch, pending

@@ -14,11 +14,11 @@ from certiseg.errors import InputError
 from certiseg.models.outputs import decide, posterior
 from certiseg.noise import Noise
 from certiseg.sampling.checks import check_evaluation_mode
-from certiseg.sampling.draw import GENERATOR
 from certiseg.sampling.facts import precision
 from certiseg.sampling.fingerprint import input_fingerprint, model_fingerprint
 from certiseg.sampling.forward import BaseModel, batches
 from certiseg.sampling.keys import resolve_seed
+from certiseg.sampling.laws import Law
 from certiseg.votes import Source, VoteCounts, counts_dtype
 
 Watch = Callable[[NDArray[np.int64]], None]
@@ -27,17 +27,19 @@ Watch = Callable[[NDArray[np.int64]], None]
 
 def experiment_record(
     model: BaseModel,
-    x: Tensor,
     noise: Noise,
+    law: Law,
     *,
     seed: int | None,
     key: str | None,
     value_range: tuple[float, float] | None,
 ) -> Source:
-    """The record of what will be drawn for x, a checked input on its device; no draws yet.
+    """The record of what will be drawn by noise, whose law at the checked input is law; no draws
+    yet.
 
     seed None: fresh entropy (theory T15). key None: the input's fingerprint.
     """
+    x = law.x
     number, origin = resolve_seed(seed)
     print_of_input = input_fingerprint(x)
     fingerprint, name = model_fingerprint(model.call)
@@ -53,7 +55,7 @@ def experiment_record(
         input_shape=tuple(x.shape),
         value_range=value_range,
         engine={
-            "generator": GENERATOR,
+            "generator": law.engine,
             "torch": torch.__version__,
             "device": x.device.type,
             "precision": precision(model.dtype(x), x.device),
@@ -64,20 +66,21 @@ def experiment_record(
 class Experiment:
     """A base model at one input: votes of any range of draws, each with its own address.
 
-    x: the checked input on the device to run on, a copy that nobody else writes into. source: the
-    record of the experiment; its draws are replaced by those that were made. advance: called with
-    the number of draws just done.
+    law: at the checked input on the device to run on, a copy that nobody else writes into. source:
+    the record of the experiment; its draws are replaced by those that were made. advance: called
+    with the number of draws just done.
     """
 
     def __init__(
         self,
         model: BaseModel,
-        x: Tensor,
+        law: Law,
         source: Source,
         batch_size: int | None = None,
         advance: Callable[[int], None] = lambda done: None,
     ) -> None:
-        self.model, self.x, self.record = model, x, source
+        self.model, self.x, self.record = model, law.x, source
+        self._law = law
         self._batch_size, self._advance = batch_size, advance
 
     def votes(
@@ -97,7 +100,7 @@ class Experiment:
         # GPUs add atomically in 32 bits; narrow types save memory where that costs nothing.
         narrow = getattr(torch, counts_dtype(stop - start).name)
         dtype = narrow if self.x.device.type == "cpu" else torch.int32
-        for decision in batches(self.model, self.x, source, decide, self._batch_size):
+        for decision in batches(self.model, self._law, source, decide, self._batch_size):
             if counts is None:
                 if check is not None:
                     check(decision.size.numel())
@@ -117,7 +120,7 @@ class Experiment:
         source = self._source(start, stop)
         wanted = torch.as_tensor(candidates, device=self.x.device)
         equal = 0
-        for decision in batches(self.model, self.x, source, decide, self._batch_size):
+        for decision in batches(self.model, self._law, source, decide, self._batch_size):
             if decision.size != wanted.shape:
                 raise InputError(
                     f"expected candidates of shape {tuple(decision.size)}, got "
@@ -132,7 +135,7 @@ class Experiment:
         """Mean softmax (*out, C) of draws start .. stop - 1. No guarantee."""
         source = self._source(start, stop)
         total: Tensor | None = None
-        for output in batches(self.model, self.x, source, posterior, self._batch_size):
+        for output in batches(self.model, self._law, source, posterior, self._batch_size):
             batch = output.values.sum(dim=0)
             total = batch if total is None else total.add_(batch)
         assert total is not None

@@ -24,6 +24,7 @@ from certiseg.sampling.facts import first_parameter, known_classes
 from certiseg.sampling.fingerprint import input_fingerprint
 from certiseg.sampling.forward import BaseModel, forward
 from certiseg.sampling.keys import resolve_seed
+from certiseg.sampling.laws import law_at
 from certiseg.sampling.progress import Progress, draws_bar
 from certiseg.sampling.ranges import checked_count, checked_draws
 from certiseg.sampling.source import DrawSource
@@ -36,14 +37,15 @@ class Smoothed:
 
     model: takes (B, *shape) and returns logits (B, C, *out), a mapping with "out", an object with
     ``.logits``, or integer labels (B, *out). An nn.Module must be in evaluation mode (checked at
-    each call). Normalisation and resizing belong inside the model: noise is added to the input as
+    each call). Normalisation and resizing belong inside the model: the noise acts on the input as
     it is given. num_classes: found from logits; needed where the model returns labels.
     device: where to run; default: that of the model's parameters, else of the input.
     value_range: domain of the input, (0, 1) for images; None for any values.
     output_grid: the model may decide on a grid (h, w) coarser than the image; votes, tests and
     certificates then live on that grid, and pixel (i, j) of (H, W) has the label of cell
     (i * h // H, j * w // W) (theory T14; ``certiseg.models.OnGrid`` makes such a model).
-    Noise is added in float32 (to float64 inputs in float64) and cast to the model's precision.
+    noise: ``Gaussian`` is added in float32 (to float64 inputs in float64), ``Rotation`` turns point
+    clouds (3, N) or (6, N) in float64; either is cast to the model's precision.
     """
 
     def __init__(
@@ -254,8 +256,7 @@ class Smoothed:
     def predict_clean(self, x: Tensor | ArrayLike) -> NDArray[np.int64]:
         """The base model's labels (*out) on the input itself, without noise. No guarantee."""
         check_evaluation_mode(self.model)
-        tensor = self._on_device(x)
-        return self._predict(tensor, None)
+        return self._predict(self._on_device(x)[None].clone())
 
     def predict_once(
         self,
@@ -267,8 +268,7 @@ class Smoothed:
     ) -> NDArray[np.int64]:
         """The base model's labels (*out) under one draw of noise. No guarantee."""
         check_evaluation_mode(self.model)
-        tensor, noise = self._one_draw(x, seed, key, draw)
-        return self._predict(tensor, noise)
+        return self._predict(self._one_draw(x, seed, key, draw))
 
     def noisy(
         self,
@@ -279,23 +279,22 @@ class Smoothed:
         draw: int = 0,
     ) -> Tensor:
         """The input (*shape) under one draw of noise: what the base model sees. Not clipped."""
-        tensor, noise = self._one_draw(x, seed, key, draw)
-        return tensor + torch.from_numpy(noise[0]).to(tensor.device)
+        return self._one_draw(x, seed, key, draw)[0]
 
     def _one_draw(
         self, x: Tensor | ArrayLike, seed: int | None, key: str | None, draw: int
-    ) -> tuple[Tensor, NDArray[np.float32]]:
-        """The checked input on its device, and the noise (1, *shape) of one draw."""
+    ) -> Tensor:
+        """The checked input on its device under one draw, as a batch (1, *shape)."""
         number, _ = checked_draws(draw, 1)
         address, _ = resolve_seed(seed)
-        tensor = self._on_device(x)
-        noise = np.empty((1, *tensor.shape), dtype=np.float32)
-        own = input_fingerprint(tensor) if key is None else key
-        fill(noise[0], self.noise, address, own, number)
-        return tensor, noise
+        law = law_at(self.noise, self._on_device(x))
+        drawn = np.empty((1, *law.shape), dtype=law.dtype)
+        own = input_fingerprint(law.x) if key is None else key
+        fill(drawn[0], law, address, own, number)
+        return law.batch(drawn)
 
-    def _predict(self, x: Tensor, noise: NDArray[np.float32] | None) -> NDArray[np.int64]:
-        return forward(self._base, x, noise, decide).labels()[0].cpu().numpy()
+    def _predict(self, batch: Tensor) -> NDArray[np.int64]:
+        return forward(self._base, batch, decide).labels()[0].cpu().numpy()
 
     def _experiment(
         self,
@@ -307,12 +306,12 @@ class Smoothed:
     ) -> Experiment:
         """The checked input on its device, and the record of what will be drawn for it."""
         # A copy: votes of one record may be asked for over a long time.
-        tensor = self._on_device(x).clone()
+        law = law_at(self.noise, self._on_device(x).clone())
         record = experiment_record(
-            self._base, tensor, self.noise, seed=seed, key=key, value_range=self.value_range
+            self._base, self.noise, law, seed=seed, key=key, value_range=self.value_range
         )
         size = None if batch_size is None else checked_count(batch_size)
-        return Experiment(self._base, tensor, record, size, advance)
+        return Experiment(self._base, law, record, size, advance)
 
     def _on_device(self, x: Tensor | ArrayLike) -> Tensor:
         tensor = check_input(x, self.value_range)

@@ -25,7 +25,7 @@ class DrawSource:
     def sizes(self) -> tuple[int, int]:
         """Numbers of components and of classes, from one pass without noise."""
         experiment = self._experiment
-        decision = forward(experiment.model, experiment.x, None, decide)
+        decision = forward(experiment.model, experiment.x[None].clone(), decide)
         return decision.size.numel(), decision.num_classes
 
     def more(self, draws: int) -> VoteCounts:

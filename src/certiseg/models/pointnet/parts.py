@@ -1,0 +1,87 @@
+"""A PointNet2 with names: which category is which, and which labels its parts may have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from certiseg.errors import InputError
+from certiseg.models.pointnet.network import PointNet2
+
+
+class PartSegmenter(nn.Module):
+    """Logits (B, classes, N) from clouds (B, channels, N) and the place of each one's category.
+
+    categories: names in the order of the network's one-hot vector. parts: the labels of each; the
+    logits of all others are -inf, so they never win. ``of(category)`` is a model of clouds alone.
+    Raises InputError where these do not fit together.
+    """
+
+    def __init__(
+        self,
+        network: PointNet2,
+        categories: Sequence[str],
+        parts: Mapping[str, Sequence[int]],
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.training = network.training
+        self.categories = tuple(categories)
+        self.num_classes = network.num_classes
+        if len(set(self.categories)) != network.plan.categories or set(parts) != set(categories):
+            raise InputError(
+                f"expected names and parts of {network.plan.categories} categories, got "
+                f"{len(self.categories)} names and parts of {len(parts)}; name each once"
+            )
+        self.parts = {name: tuple(parts[name]) for name in self.categories}
+        for name, labels in self.parts.items():
+            if not labels or min(labels) < 0 or max(labels) >= network.num_classes:
+                raise InputError(
+                    f"expected labels in [0, {network.num_classes - 1}] for the parts of {name}, "
+                    f"got {labels}; correct the parts"
+                )
+
+    def extra_repr(self) -> str:
+        """Neither has a tensor of its own; printed, they are part of the model's fingerprint."""
+        return f"parts={self.parts}"
+
+    def forward(self, x: Tensor, category: Tensor) -> Tensor:
+        """x: floats (B, channels, N). category: int64 (B,), places in `categories`."""
+        own = torch.zeros(len(self.parts), self.num_classes, dtype=torch.bool)
+        for place, labels in enumerate(self.parts.values()):
+            own[place, list(labels)] = True
+        logits = self.network(x, category)
+        return logits.masked_fill(~own.to(x.device)[category][:, :, None], -torch.inf)
+
+    def of(self, category: str) -> CloudModel:
+        """The model of clouds of one category; it shares the weights. InputError: unknown name."""
+        if category not in self.parts:
+            raise InputError(
+                f"expected a category among {', '.join(self.categories)}, got {category!r}; "
+                "choose one that the model knows"
+            )
+        return CloudModel(self, category)
+
+
+class CloudModel(nn.Module):
+    """Logits (B, classes, N) from clouds (B, channels, N) of one category, by its segmenter."""
+
+    def __init__(self, base: PartSegmenter, category: str) -> None:
+        super().__init__()
+        self.base = base
+        self.training = base.network.training
+        self.category = category
+        self.num_classes = base.num_classes
+        self._place = base.categories.index(category)
+        name = getattr(base, "model_name", None) or type(base.network).__name__
+        self.model_name = f"{name}, category {category}"
+
+    def extra_repr(self) -> str:
+        """The category has no tensor of its own; printed, it is part of the fingerprint."""
+        return f"category={self.category!r}, place={self._place}"
+
+    def forward(self, x: Tensor) -> Tensor:
+        category = torch.full((len(x),), self._place, dtype=torch.int64, device=x.device)
+        return self.base(x, category)
