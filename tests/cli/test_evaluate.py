@@ -128,7 +128,7 @@ def test_json_prints_the_rows_alone(pair: Path, call: Call) -> None:
         ((), ("--images with --labels or --data", "none")),
         (("--images", "images"), ("--labels",)),
         (("--data", "camvid"), ("--root",)),
-        (("--data", "cityscapes"), ("camvid or mni152", "cityscapes")),
+        (("--data", "cityscapes"), ("camvid", "solids or shapenet", "cityscapes")),
         (("--data", "mni152", "--channels", "3"), ("channel",)),
         ((*FOLDERS,), ("label ids", "9")),
         ((*FOLDERS, "--ignore", "9", "-n", "20"), ("at least", "20")),

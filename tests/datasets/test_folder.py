@@ -113,7 +113,7 @@ def test_stride_covers_the_set(total: int, limit: int) -> None:
         def __getitem__(self, index: int) -> object:
             raise AssertionError
 
-    indices = np.array(Thinned(Count(), limit).indices)  # type: ignore[arg-type]
+    indices = np.array(every(Count(), limit).indices)  # type: ignore[arg-type, attr-defined]
     steps = np.diff(indices)
     assert len(indices) == limit
     assert 0 <= indices[0] <= indices[-1] < total

@@ -27,9 +27,22 @@ def evaluate(
     ignore: Annotated[
         list[int] | None, typer.Option(help="Label id that counts for nothing, as 255 does.")
     ] = None,
-    data: Annotated[str | None, typer.Option(help="camvid or mni152, instead of folders.")] = None,
-    root: Annotated[Path | None, typer.Option(help="The folder of --data camvid.")] = None,
-    split: Annotated[str | None, typer.Option(help="Of --data; default val.")] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(help="camvid, mni152, solids or shapenet (point clouds), instead of folders."),
+    ] = None,
+    root: Annotated[
+        Path | None, typer.Option(help="The folder of --data camvid or shapenet.")
+    ] = None,
+    split: Annotated[
+        str | None, typer.Option(help="Of --data; default val, of point clouds test.")
+    ] = None,
+    points: Annotated[
+        int | None, typer.Option(help="Points a cloud is resampled to; default 2048.")
+    ] = None,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Of shapenet: leave out absent or damaged files.")
+    ] = False,
     non_robust: Annotated[
         str | None, typer.Option(help="A model trained without noise, for the first row.")
     ] = None,
@@ -50,7 +63,7 @@ def evaluate(
     json_table: options.Json = False,
 ) -> None:
     """Compare the non-robust, the base and the certified model; writes table and results."""
-    from certiseg.datasets.folder import Thinned, every
+    from certiseg.datasets.card import note_of
     from certiseg.report.figures import has_matplotlib
     from certiseg.report.tables import json_text, radius_text, rich_table
     from certiseg.runs.evaluate import evaluate as run
@@ -66,18 +79,20 @@ def evaluate(
     plain = None
     if non_robust is not None:
         plain = open_model(non_robust, num_classes=num_classes, channels=channels)
-    samples = every(
-        open_samples(
-            loaded,
-            images=images,
-            labels=labels,
-            ignore=ignore or (),
-            data=data,
-            root=root,
-            split=split,
-        ),
-        limit,
+    samples = open_samples(
+        loaded,
+        images=images,
+        labels=labels,
+        ignore=ignore or (),
+        data=data,
+        root=root,
+        split=split,
+        limit=limit,
+        points=points,
+        skip_bad=skip_bad,
     )
+    for reason in getattr(samples, "skipped", ()):
+        print(f"skipped: {reason}", file=sys.stderr)
     evaluation = run(
         samples,
         loaded,
@@ -94,8 +109,9 @@ def evaluate(
         print(json_text(evaluation.rows), end="")
         return
     console = Console()
-    thinned = f", {samples.note}" if isinstance(samples, Thinned) else ""
-    title = f"{samples.card.name}: {len(samples)} images{thinned}"
+    note, clouds = note_of(samples), samples.card.parts is not None
+    thinned = "" if note is None else f", {note}"
+    title = f"{samples.card.name}: {len(samples)} {'clouds' if clouds else 'images'}{thinned}"
     console.print(rich_table(evaluation.rows, title))
     if evaluation.percentile:
         bounds = ", ".join(

@@ -21,6 +21,12 @@ _LOOKS = 5
 
 def _settings(
     sigma: options.Sigma = 0.25,
+    noise: Annotated[
+        options.Law, typer.Option(help="On all of the input; for clouds: coordinates or rotation.")
+    ] = options.Law.gaussian,
+    axis: Annotated[
+        str | None, typer.Option(help="Of rotations around one axis: x, y or z; default any.")
+    ] = None,
     tau: Annotated[
         float | None,
         typer.Option(help="Probability a label must exceed, in [1/2, 1); default 0.75."),
@@ -123,6 +129,8 @@ def _settings(
         batch_size=batch_size,
         seed=seed,
         device=device,
+        law=noise.value,
+        axis=axis,
     )
 
 

@@ -18,7 +18,9 @@ Model = Annotated[
     ),
 ]
 NumSamples = Annotated[int, typer.Option("--num-samples", "-n", help="Draws of noise an image.")]
-Sigma = Annotated[float, typer.Option(help="Noise, in units of the input ([0, 1]).")]
+Sigma = Annotated[
+    float, typer.Option(help="Noise, in units of the input ([0, 1]); rotations: radians.")
+]
 Alpha = Annotated[float, typer.Option(help="Error probability for one image.")]
 Seed = Annotated[int | None, typer.Option(help="Replays a run; default: fresh entropy.")]
 Device = Annotated[str | None, typer.Option(help="Such as cpu, cuda; default: the model's own.")]
@@ -27,11 +29,22 @@ NumClasses = Annotated[
     typer.Option(help="For a python: model that returns labels; evaluate needs it for all."),
 ]
 Channels = Annotated[
-    int | None, typer.Option(help="For a python: model: 3 for RGB (default), 1 for grey.")
+    int | None,
+    typer.Option(
+        help="For a python: model: 3 for RGB or x, y, z (default), 1 for grey, 6 with normals."
+    ),
 ]
 Output = Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace earlier results.")]
 Json = Annotated[bool, typer.Option("--json", help="Only JSON on standard output.")]
+
+
+class Law(StrEnum):
+    """What is drawn: see runs.settings.Law."""
+
+    gaussian = "gaussian"
+    coordinates = "coordinates"
+    rotation = "rotation"
 
 
 class Correction(StrEnum):

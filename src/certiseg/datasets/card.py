@@ -65,6 +65,11 @@ class Samples(Protocol):
     def __getitem__(self, index: int) -> Sample: ...
 
 
+def note_of(samples: Samples) -> str | None:
+    """What was left out of a data set, in the words of what left it out; None for nothing."""
+    return getattr(samples, "note", None) or None
+
+
 def customary_palette(num_classes: int) -> tuple[Colour, ...]:
     """The Pascal VOC colours (bit-interleaved class index), for data without its own palette.
 

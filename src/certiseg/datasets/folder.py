@@ -61,13 +61,12 @@ class Folder:
 
 
 class Thinned:
-    """Every k-th sample of a larger set, and the words that say so."""
+    """Chosen samples of a larger set, and the words that say so."""
 
-    def __init__(self, samples: Samples, limit: int) -> None:
-        total = len(samples)
-        # The middle of each of `limit` equal stretches: no end of the sequence is favoured.
-        self.indices = [(2 * i + 1) * total // (2 * limit) for i in range(limit)]
-        self.note = f"{limit} of {total} samples, at an even stride"
+    def __init__(self, samples: Samples, indices: Sequence[int], note: str) -> None:
+        self.indices = list(indices)
+        inner = getattr(samples, "note", "")
+        self.note = f"{note}; {inner}" if inner else note
         self.card = samples.card
         self._samples = samples
 
@@ -80,13 +79,24 @@ class Thinned:
 
 def every(samples: Samples, limit: int | None) -> Samples:
     """At most `limit` samples at an even stride; the set itself where that is no fewer."""
+    check_limit(limit)
+    total = len(samples)
+    if limit is None or limit >= total:
+        return samples
+    note = f"{limit} of {total} samples, at an even stride"
+    return Thinned(samples, even_stride(total, limit), note)
+
+
+def even_stride(total: int, limit: int) -> list[int]:
+    """The middle of each of `limit` equal stretches: no end of the sequence is favoured."""
+    return [(2 * i + 1) * total // (2 * limit) for i in range(limit)]
+
+
+def check_limit(limit: int | None) -> None:
     if limit is not None and limit < 1:
         raise InputError(
             f"expected a limit of at least 1 sample, got {limit}; leave it out for all"
         )
-    if limit is None or limit >= len(samples):
-        return samples
-    return Thinned(samples, limit)
 
 
 def _by_stem(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:

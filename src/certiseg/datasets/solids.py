@@ -77,6 +77,9 @@ class Solids:
     def __len__(self) -> int:
         return self._count
 
+    def category(self, index: int) -> str:
+        return category_of(index)
+
     def __getitem__(self, index: int) -> Sample:
         if not 0 <= index < self._count:
             raise IndexError(index)

@@ -21,6 +21,8 @@ class Row:
     accuracy: correct / labelled pixels, an abstention counting as wrong. miou: the paper's, with
     abstention as an extra label. certified_accuracy, certified_miou: what is left of accuracy and
     mIoU under the worst perturbation within radius (theory T9).
+    instance_miou, category_miou: of point clouds, means over shapes and over categories as the
+    ShapeNet part benchmark defines them, and what is left of them in the worst case.
     correct_where_certified: correct / (certified and labelled). certified_node: labelled pixels
     with a certified class or group of classes, where there is a hierarchy; in all other figures
     groups count as abstentions. cig, class_cig: certified
@@ -33,6 +35,10 @@ class Row:
     miou: float
     certified_accuracy: float | None = None
     certified_miou: float | None = None
+    instance_miou: float | None = None
+    category_miou: float | None = None
+    certified_instance_miou: float | None = None
+    certified_category_miou: float | None = None
     correct_where_certified: float | None = None
     certified_node: float | None = None
     cig: float | None = None
@@ -72,6 +78,10 @@ _COLUMNS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
     ("mIoU", "miou", _share),
     ("certified accuracy", "certified_accuracy", _bound),
     ("certified mIoU", "certified_miou", _bound),
+    ("instance mIoU", "instance_miou", _share),
+    ("category mIoU", "category_miou", _share),
+    ("certified instance mIoU", "certified_instance_miou", _bound),
+    ("certified category mIoU", "certified_category_miou", _bound),
     ("correct where certified", "correct_where_certified", _share),
     ("certified, class or group", "certified_node", _bound),
     ("CIG", "cig", _share),

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from certiseg.datasets.card import Sample, Samples
-from certiseg.datasets.folder import Thinned
+from certiseg.datasets.card import Card, Sample, Samples, note_of
 from certiseg.errors import InputError
 from certiseg.files import output_folder
 from certiseg.metrics.curve import RadiusCurve, radius_grid
+from certiseg.metrics.part_iou import PartIou
 from certiseg.models.resolve import LoadedModel
 from certiseg.report.comparison import BASE_CLEAN, BASE_NOISE, CERTIFIED, NON_ROBUST
 from certiseg.report.curve import write_curve
@@ -30,6 +30,7 @@ from certiseg.runs.percentiles import DrawnScalars, check_percentile
 from certiseg.runs.progress import RunBar
 from certiseg.runs.run_folder import Keep, RunFolder, earlier_files, manifest, view_arrays
 from certiseg.runs.settings import Settings
+from certiseg.runs.smoothing import ByCategory
 from certiseg.runs.tally import Prediction, certified_record, figures, number
 from certiseg.sampling.keys import resolve_seed
 from certiseg.sampling.sampler import Smoothed
@@ -57,7 +58,7 @@ def check_evaluation(
     overwrite: bool = False,
 ) -> list[str]:
     """Raise InputError for whatever would stop the run later: reads every sample, passes one of
-    each size through each model, looks for earlier results, then makes the folder.
+    each size (and category) through each model, looks for earlier results, then makes the folder.
 
     Returns the samples' names.
     """
@@ -68,20 +69,21 @@ def check_evaluation(
     if settings.hierarchy is not None:
         known = loaded.classes if loaded.classes is not None else samples.card.classes
         check_order(settings.hierarchy, known, samples.card.name)
-    models = [settings.smoothed(model) for model in (loaded, non_robust) if model is not None]
-    tried: set[tuple[int, ...]] = set()
+    models = [ByCategory(model, settings) for model in (loaded, non_robust) if model is not None]
+    tried: set[tuple[Any, ...]] = set()
     names = []
     for index in range(len(samples)):
         sample = samples[index]
         names.append(sample.name)
         settings.check(settings.components(*sample.labels.shape), loaded.num_classes)
-        if sample.x.shape in tried:
+        if (kind := (sample.category, *sample.x.shape)) in tried:
             continue
-        tried.add(sample.x.shape)
+        tried.add(kind)
         for model in models:
             logits = settings.method == "adaptive" and model is models[0]
-            try_model(model, sample.x, settings.hierarchy, logits=logits)
-            _check_classes(model, samples)
+            smoothed = model.of(sample)
+            try_model(smoothed, sample.x, settings.hierarchy, logits=logits)
+            _check_classes(smoothed, samples)
     refuse_existing(earlier_files(out), overwrite)
     output_folder(out)
     return names
@@ -130,21 +132,22 @@ def evaluate(
     folder = RunFolder(out, samples, keep or Keep())
     title = _title(settings)
     folder.begin(manifest(samples, loaded, non_robust, settings, title, command), names)
-    smoothed = settings.smoothed(loaded)
-    plain = None if non_robust is None else settings.smoothed(non_robust)
+    smoothed = ByCategory(loaded, settings)
+    plain = None if non_robust is None else ByCategory(non_robust, settings)
     pooled = Pooled()
     with RunBar(progress, len(samples), settings.draws) as bar:
         for index in range(len(samples)):
             bar.start(index)
+            sample = samples[index]
             record = _one(
                 index,
-                samples[index],
-                smoothed,
-                plain,
+                sample,
+                smoothed.of(sample),
+                None if plain is None else plain.of(sample),
                 settings,
                 folder,
                 bar,
-                num_classes=samples.card.num_classes,
+                card=samples.card,
                 percentile=percentile,
             )
             folder.done(index, record)
@@ -177,14 +180,14 @@ def _one(
     folder: RunFolder,
     bar: RunBar,
     *,
-    num_classes: int,
+    card: Card,
     percentile: bool,
 ) -> dict[str, Any]:
     """Predict and certify one sample, write what is kept of it; returns its record."""
     # One draw, looked at twice: through the base model, and as a picture where it is kept.
     seed = resolve_seed(settings.seed)[0]
     said = _predictions(sample, smoothed, plain, seed)
-    scalars = DrawnScalars(sample.labels, num_classes) if percentile else None
+    scalars = DrawnScalars(sample.labels, card.num_classes) if percentile else None
     started = time.perf_counter()
     certificate = certify_image(
         smoothed,
@@ -194,10 +197,10 @@ def _one(
         watch=None if scalars is None else scalars.watch,
     )
     held = certified_record(
-        sample.labels,
+        sample,
+        card,
         certificate,
         time.perf_counter() - started,
-        num_classes=num_classes,
         read_at=settings.noise.radius(settings.tau),
         curve_at=radius_grid(3 * settings.sigma, 301),
     )
@@ -211,7 +214,7 @@ def _one(
         own["percentile"] = scalars.bounds(settings)
     return {
         "name": sample.name,
-        "models": {name: p.record(sample.labels, num_classes) for name, p in said.items()},
+        "models": {name: p.record(sample, card) for name, p in said.items()},
         "certified": held,
         "figures": own,
     }
@@ -264,12 +267,13 @@ def _results(
         "rows": records(evaluation.rows),
         "data": samples.card.name,
         "num_images": len(samples),
-        "thinned": samples.note if isinstance(samples, Thinned) else None,
+        "thinned": note_of(samples),
         "classes": list(samples.card.classes),
         "iou": {
             name: [number(value) for value in values]
             for name, values in {**paper, CERTIFIED: held.iou}.items()
         },
+        "by_category": {name: _by_category(shapes) for name, shapes in pooled.shapes.items()},
         "certified_iou": [number(value) for value in held.certified_iou],
         "allowed": held.allowed,
         "method": settings.method,
@@ -281,3 +285,8 @@ def _results(
         "made_with": environment(command, settings.device),
         "images": evaluation.images,
     }
+
+
+def _by_category(shapes: PartIou) -> dict[str, dict[str, Any]]:
+    """Figures of each category of point clouds."""
+    return {name: figures._asdict() for name, figures in shapes.by_category.items()}

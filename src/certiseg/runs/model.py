@@ -15,7 +15,7 @@ from certiseg.models.resolve import LoadedModel, reason, resolve_model
 from certiseg.runs.appearance import made_up
 from certiseg.sampling.sampler import Smoothed
 
-_CHANNELS = (1, 3)
+_CHANNELS = (1, 3, 6)
 
 
 def open_model(
@@ -28,7 +28,10 @@ def open_model(
     if num_classes is not None and num_classes < 2:
         raise InputError(f"expected at least 2 classes, got --num-classes {num_classes}; raise it")
     if channels is not None and channels not in _CHANNELS:
-        raise InputError(f"expected --channels 1 (grey) or 3 (RGB), got {channels}; choose one")
+        raise InputError(
+            f"expected --channels 1 (grey), 3 (RGB; x, y, z) or 6 (and normals), got {channels}; "
+            "choose one"
+        )
     loaded = resolve_model(spec)
     for option, stated, own in (
         ("--num-classes", num_classes, loaded.num_classes),
@@ -50,31 +53,33 @@ def open_model(
 
 def try_model(
     smoothed: Smoothed,
-    image: NDArray[np.float32],
+    x: NDArray[np.float32],
     hierarchy: Hierarchy | None = None,
     *,
     logits: bool = False,
 ) -> None:
-    """One pass without noise: raise InputError unless the model gives one label per pixel, of the
-    hierarchy's classes if there is one, and logits if they are needed.
+    """One pass without noise: raise InputError unless the model gives each pixel or point of x one
+    label, of the hierarchy's classes if there is one, and logits if they are needed.
 
     A model that does not fit is found before anything is drawn or written.
     """
     try:
-        labels = smoothed.predict_clean(image)
+        labels = smoothed.predict_clean(x)
         if logits:
-            smoothed.source(image, batch_size=1).select(1)
+            smoothed.source(x, batch_size=1).select(1)
     except InputError:
         raise
     # The model is somebody else's code and may fail in any way.
     except Exception as error:
         raise InputError(
-            f"expected a model that takes a batch of shape (1, {_sides(image)}), got an error from "
-            f"it ({reason(error)}); check --channels and the picture's size"
+            f"expected a model that takes a batch of shape (1, {_sides(x)}), got an error from "
+            f"it ({reason(error)}); check --channels and the size of the input"
         ) from None
-    if labels.ndim != 2 or (labels.shape != image.shape[1:] and not smoothed.output_grid):
+    own_grid = smoothed.output_grid and labels.ndim == 2
+    if labels.shape != x.shape[1:] and not own_grid:
+        each = "pixels" if x.ndim == 3 else "points"
         raise InputError(
-            f"expected one label for each of ({_sides(image[0])}) pixels, got an output of shape "
+            f"expected one label for each of ({_sides(x[0])}) {each}, got an output of shape "
             f"{labels.shape}; pass a segmentation model"
         )
     if hierarchy is not None and smoothed.num_classes != hierarchy.num_classes:
@@ -105,5 +110,5 @@ def _sides(array: NDArray[np.float32]) -> str:
 
 
 def channels_of(loaded: LoadedModel) -> int:
-    """Channels of the pictures to read: RGB where nobody said otherwise."""
+    """Channels of the inputs to read: three, RGB or coordinates, where nobody said otherwise."""
     return 3 if loaded.channels is None else loaded.channels

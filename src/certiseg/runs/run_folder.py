@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from certiseg.certificates.certificate import Certificate
-from certiseg.datasets.card import Sample, Samples
-from certiseg.datasets.folder import Thinned
+from certiseg.datasets.card import Sample, Samples, note_of
 from certiseg.files import atomic_write, output_folder
 from certiseg.models.resolve import LoadedModel
 from certiseg.noise import noise_record
@@ -118,7 +117,7 @@ def manifest(
         "model": loaded.name,
         "non_robust": None if non_robust is None else non_robust.name,
         "data": card.name,
-        "thinned": samples.note if isinstance(samples, Thinned) else None,
+        "thinned": note_of(samples),
         "classes": list(card.classes),
         "palette": [list(colour) for colour in card.palette],
         "parts": None if card.parts is None else {k: list(v) for k, v in card.parts.items()},

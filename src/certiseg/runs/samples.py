@@ -7,14 +7,15 @@ from pathlib import Path
 
 from certiseg.datasets.camvid import camvid
 from certiseg.datasets.card import Card, Samples
-from certiseg.datasets.folder import Folder
+from certiseg.datasets.folder import Folder, every
 from certiseg.datasets.mni152 import mni152
 from certiseg.errors import InputError
 from certiseg.models.resolve import LoadedModel
 from certiseg.runs.appearance import appearance
+from certiseg.runs.clouds import CLOUDS, open_clouds
 from certiseg.runs.model import channels_of
 
-DATA = ("camvid", "mni152")
+DATA = ("camvid", "mni152", *CLOUDS)
 
 
 def open_samples(
@@ -26,17 +27,39 @@ def open_samples(
     data: str | None = None,
     root: Path | None = None,
     split: str | None = None,
+    limit: int | None = None,
+    points: int | None = None,
+    skip_bad: bool = False,
 ) -> Samples:
-    """Either images and labels, or data (with root for camvid). split: default "val".
+    """Either images and labels, or data (with root for camvid and shapenet), at most limit of
+    them, evenly spread. split: default "val", of point clouds "test".
 
-    A folder pair has the model's classes. Raises InputError for any other combination, and for
-    data whose channels or classes are not the model's.
+    A folder pair has the model's classes. points, skip_bad: of point clouds, see open_clouds.
+    Raises InputError for any other combination, and for data whose channels or classes are not the
+    model's.
     """
     if (images is None) != (labels is None) or (images is None) == (data is None):
         raise InputError(
             "expected either --images with --labels or --data, got "
             f"{_given(images=images, labels=labels, data=data)}; pass one of the two"
         )
+    if data in CLOUDS:
+        clouds = open_clouds(
+            data,
+            channels=channels_of(loaded),
+            root=root,
+            split=split or "test",
+            points=points,
+            limit=limit,
+            skip_bad=skip_bad,
+        )
+        _check_fit(clouds.card, loaded)
+        return clouds
+    for option, given in (("--points", points is not None), ("--skip-bad", skip_bad)):
+        if given:
+            raise InputError(
+                f"expected {option} with --data {' or '.join(CLOUDS)}, got pictures; leave it out"
+            )
     samples: Samples
     if images is not None and labels is not None:
         samples = Folder(images, labels, _folder_card(loaded, images), ignore)
@@ -47,9 +70,11 @@ def open_samples(
             raise InputError("expected --root with --data camvid, got none; name its folder")
         samples = camvid(root, split or "val")
     else:
-        raise InputError(f"expected --data {' or '.join(DATA)}, got {data!r}; or pass --images")
+        raise InputError(
+            f"expected --data {', '.join(DATA[:-1])} or {DATA[-1]}, got {data!r}; or pass --images"
+        )
     _check_fit(samples.card, loaded)
-    return samples
+    return every(samples, limit)
 
 
 def _given(**options: object) -> str:
@@ -63,12 +88,17 @@ def _folder_card(loaded: LoadedModel, images: Path) -> Card:
             "expected a model that says how many classes it has, got one that does not; "
             "pass --num-classes"
         )
+    if (channels := channels_of(loaded)) not in (1, 3):
+        raise InputError(
+            f"expected a model for pictures of 1 or 3 channels with --images, got one for "
+            f"{channels}; pass point clouds as --data"
+        )
     look = appearance(loaded, num_classes)
     return Card(
         name=images.name,
         classes=look.classes,
         palette=look.palette,
-        channels=channels_of(loaded),
+        channels=channels,
         source="a folder pair",
         licence="not stated",
     )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from torch import nn
@@ -16,10 +17,15 @@ from certiseg.errors import InputError
 from certiseg.hierarchies.hierarchy import Hierarchy
 from certiseg.models.grid import OnGrid
 from certiseg.models.resolve import LoadedModel
-from certiseg.noise import Gaussian
+from certiseg.noise import Gaussian, Noise, Rotation
 from certiseg.runs.device import usable_device
 from certiseg.sampling.sampler import Smoothed
 from certiseg.stats.spending import Spending, plan_looks
+
+Law = Literal["gaussian", "coordinates", "rotation"]
+"""What is drawn: noise on all of the input; on the coordinates of a cloud, its first 3 channels,
+any normals as given; rotations of a cloud."""
+COORDINATES = 3
 
 
 @dataclass(frozen=True)
@@ -40,8 +46,9 @@ class Stopping:
 class Settings:
     """Parameters of certification, fixed before sampling.
 
-    sigma in the units of the input ([0, 1]); alpha is per image. budget: k of theory T5, with the
-    k-fwer corrections (under early stopping with correction "holm" or "k-fwer").
+    sigma in the units of the input (pictures: [0, 1]; rotations: radians); alpha is per input.
+    law: see Law; axis: of rotations around one axis. budget: k of theory T5, with the k-fwer
+    corrections (under early stopping with correction "holm" or "k-fwer").
     selection_samples: draws that choose, used by selection="split" alone.
     radius_map: a radius for every pixel, tau and correction having no part in it (T6). stopping:
     T7. hierarchy: T8; with thresholds, and selection="split", AdaptiveCertify. grid: cells of
@@ -65,10 +72,14 @@ class Settings:
     batch_size: int | None = None
     seed: int | None = None
     device: str | None = None
+    law: Law = "gaussian"
+    axis: str | None = None
 
     @property
-    def noise(self) -> Gaussian:
-        return Gaussian(self.sigma)
+    def noise(self) -> Noise:
+        if self.law == "rotation":
+            return Rotation(self.sigma, self.axis)
+        return Gaussian(self.sigma, COORDINATES if self.law == "coordinates" else None)
 
     @property
     def method(self) -> str:
@@ -81,10 +92,16 @@ class Settings:
             return "hierarchical" if self.thresholds is None else "adaptive"
         return "segcertify"
 
-    def components(self, height: int, width: int) -> int:
-        """N for a picture of this size: its pixels, or the cells of the grid."""
+    def components(self, *size: int) -> int:
+        """N for labels of this size: pixels, or the cells of the grid; points of a cloud."""
         if self.grid is None:
-            return height * width
+            return math.prod(size)
+        if len(size) != 2:
+            raise InputError(
+                f"expected pictures with a grid of cells, got a cloud of {size[0]} points; "
+                "leave --grid out"
+            )
+        height, width = size
         if self.grid > min(height, width):
             raise InputError(
                 f"expected a grid of at most {min(height, width)} for a picture of {height} x "
@@ -124,7 +141,12 @@ class Settings:
 
     def check_options(self) -> None:
         """Raise InputError for settings that are wrong whatever the image."""
-        _ = self.noise  # refuses a bad sigma
+        _ = self.noise  # refuses a bad sigma or axis
+        if self.axis is not None and self.law != "rotation":
+            raise InputError(
+                f"expected --axis with --noise rotation, got {self.law}; it is an axis to rotate "
+                "around"
+            )
         check_options(self.tau, self.alpha, self.correction, self.selection, self.budget)
         self._check_method()
         if (stop := self.stopping) is not None:
@@ -186,16 +208,20 @@ class Settings:
         """Draws an image takes in all, or may take with early stopping."""
         return self.num_samples + (self.selection_samples if self.selection == "split" else 0)
 
-    def smoothed(self, loaded: LoadedModel) -> Smoothed:
-        """The loaded model under this noise, on this grid, moved to this device."""
+    def smoothed(self, loaded: LoadedModel, category: str | None = None) -> Smoothed:
+        """The loaded model under this noise, on this grid, moved to this device.
+
+        category: of a point cloud, which the model is told; None for pictures.
+        """
         if self.device is not None and isinstance(loaded.model, nn.Module):
             loaded.model.to(self.device)
-        model = loaded.model if self.grid is None else OnGrid(loaded.model, self.grid)
+        base = loaded.of(category)
         return Smoothed(
-            model,
+            base if self.grid is None else OnGrid(base, self.grid),
             self.noise,
             loaded.num_classes,
             device=self.device,
+            value_range=(0.0, 1.0) if category is None else None,
             output_grid=self.grid is not None,
         )
 

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from certiseg.certificates.certificate import Certificate
 from certiseg.certificates.grid import cell_pixels, upsample_nearest
-from certiseg.datasets.card import IGNORE
+from certiseg.datasets.card import IGNORE, Card, Sample
 from certiseg.metrics.confusion import Confusion
 from certiseg.metrics.curve import RadiusCurve
 from certiseg.metrics.information_gain import InformationGain
+from certiseg.metrics.part_iou import PartIou
 from certiseg.metrics.records import counts_from_record, counts_record
 from certiseg.votes import ABSTAIN
 
@@ -25,24 +26,32 @@ class Prediction:
     labels: NDArray[Any]
     seconds: float
 
-    def record(self, truth: NDArray[Any], num_classes: int) -> dict[str, Any]:
-        shown = at_size(self.labels, truth.shape)
-        counts = Confusion.count(truth, shown, num_classes, IGNORE)
-        return {"confusion": counts_record(counts), "seconds": self.seconds}
+    def record(self, sample: Sample, card: Card) -> dict[str, Any]:
+        """Against the truth of the sample."""
+        shown = at_size(self.labels, sample.labels.shape)
+        counts = Confusion.count(sample.labels, shown, card.num_classes, IGNORE)
+        return {
+            "confusion": counts_record(counts),
+            "shape": _shape(sample, shown, card),
+            "seconds": self.seconds,
+        }
 
 
 def certified_record(
-    truth: NDArray[Any],
+    sample: Sample,
+    card: Card,
     certificate: Certificate,
     seconds: float,
     *,
-    num_classes: int,
     read_at: float,
     curve_at: NDArray[np.float64],
 ) -> dict[str, Any]:
-    """The certified mask against the truth (H, W). read_at: the radius a radius map is read at for
+    """The certified labels against the truth. read_at: the radius a radius map is read at for
     the table, with curve_at for its curve."""
-    allowed = certificate.allowed_errors * cell_pixels(certificate.labels.shape, truth.shape)
+    truth, num_classes = sample.labels, card.num_classes
+    same = certificate.labels.shape == truth.shape
+    pixels = 1 if same else cell_pixels(certificate.labels.shape, truth.shape)
+    allowed = certificate.allowed_errors * pixels
     mapped = isinstance(certificate.radius, np.ndarray)
     held = certificate.at(read_at) if mapped else certificate.labels
     shown = at_size(held, truth.shape)
@@ -67,12 +76,24 @@ def certified_record(
     first = certificate.selection_votes
     return {
         "confusion": counts_record(counts),
+        "shape": _shape(sample, leaves, card, allowed),
         "gain": gain,
         "nodes": nodes,
         "curve": curve,
         "draws": certificate.votes.trials + (0 if first is None else first.trials),
         "seconds": seconds,
     }
+
+
+def _shape(
+    sample: Sample, labels: NDArray[Any], card: Card, allowed: int = 0
+) -> dict[str, Any] | None:
+    """Mean IoU over the parts of a cloud's category, and the bound on it; None for pictures."""
+    if sample.category is None:
+        return None
+    assert card.parts is not None
+    parts = card.parts[sample.category]
+    return PartIou.count(sample.labels, labels, parts, sample.category, allowed=allowed).record()
 
 
 def figures(name: str, certificate: Certificate, held: dict[str, Any]) -> dict[str, Any]:
@@ -91,9 +112,12 @@ def figures(name: str, certificate: Certificate, held: dict[str, Any]) -> dict[s
     }
 
 
-def at_size(values: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
-    """Values of pixels or of grid cells, (..., h, w), as values of pixels (..., H, W)."""
-    return values if values.shape[-2:] == size else upsample_nearest(values, size)
+def at_size(values: NDArray[Any], size: tuple[int, ...]) -> NDArray[Any]:
+    """Values of components (..., *size), or of grid cells (..., h, w), as values of components."""
+    if values.shape[-len(size) :] == size:
+        return values
+    height, width = size
+    return upsample_nearest(values, (height, width))
 
 
 def number(value: float) -> float | None:

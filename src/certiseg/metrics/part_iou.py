@@ -1,0 +1,195 @@
+"""Mean IoU over shapes and over categories, as the ShapeNet part benchmark defines them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from certiseg.errors import InputError
+from certiseg.metrics.confusion import iou_bound
+from certiseg.metrics.pairs import checked_allowed
+from certiseg.votes import ABSTAIN
+
+
+class ShapeIou(NamedTuple):
+    """Mean IoU of one shape over its category's parts, and the bound on it under attack."""
+
+    miou: float
+    certified_miou: float
+
+
+class CategoryIou(NamedTuple):
+    """Means over the shapes of one category."""
+
+    shapes: int
+    miou: float
+    certified_miou: float
+
+
+@dataclass(frozen=True)
+class PartIou:
+    """Every shape's figures by category; parts add up.
+
+    A shape's IoU is the mean over all parts of its category, where a part that is absent from
+    truth and prediction counts 1. ``instance_miou`` is the mean over shapes, ``category_miou`` the
+    mean over the categories present of the mean over their shapes (Yi et al. 2016; Qi et al. 2017).
+    Abstention is a label of its own there: figures without a claim.
+
+    ``certified_instance_miou`` and ``certified_category_miou`` are bounds: on the event that the
+    statements of all shapes' certificates hold, no perturbations within the radii, one a shape,
+    bring the smoothed model below them (theory T9). With n shapes at alpha each that event has
+    probability >= 1 - n alpha.
+    """
+
+    shapes: Mapping[str, tuple[ShapeIou, ...]]
+
+    @staticmethod
+    def count(
+        truth: ArrayLike,
+        prediction: ArrayLike,
+        parts: Sequence[int],
+        category: str,
+        *,
+        allowed: int = 0,
+    ) -> PartIou:
+        """One shape. truth, prediction, parts, allowed: as ``part_iou_bounds`` takes them."""
+        shape = ShapeIou(
+            float(part_ious(truth, prediction, parts).mean()),
+            float(part_iou_bounds(truth, prediction, parts, allowed=allowed).mean()),
+        )
+        return PartIou({category: (shape,)})
+
+    def __add__(self, other: PartIou) -> PartIou:
+        if not isinstance(other, PartIou):
+            return NotImplemented
+        names = dict.fromkeys((*self.shapes, *other.shapes))
+        return PartIou(
+            {name: self.shapes.get(name, ()) + other.shapes.get(name, ()) for name in names}
+        )
+
+    def record(self) -> dict[str, Any]:
+        """Plain JSON values: (mIoU, bound) of every shape by category."""
+        return {name: [list(shape) for shape in shapes] for name, shapes in self.shapes.items()}
+
+    @staticmethod
+    def from_record(record: Mapping[str, Any]) -> PartIou:
+        """Inverse of record. Raises InputError for anything else, or figures outside [0, 1]."""
+        try:
+            shapes = {
+                str(name): tuple(ShapeIou(*map(float, shape)) for shape in listed)
+                for name, listed in record.items()
+            }
+        except (AttributeError, TypeError, ValueError):
+            shapes = {"": (ShapeIou(math.nan, math.nan),)}
+        if not all(0 <= b <= m <= 1 for listed in shapes.values() for m, b in listed):
+            raise InputError(
+                "expected mean IoUs in [0, 1] of each shape by category, with bounds no larger, "
+                "got others; the file is damaged"
+            )
+        return PartIou(shapes)
+
+    @property
+    def by_category(self) -> dict[str, CategoryIou]:
+        """Figures of the categories present, by name in alphabetical order."""
+        return {
+            name: CategoryIou(
+                len(shapes),
+                _mean(shape.miou for shape in shapes),
+                _mean(shape.certified_miou for shape in shapes),
+            )
+            for name, shapes in sorted(self.shapes.items())
+        }
+
+    @property
+    def instance_miou(self) -> float:
+        """Mean over all shapes; NaN without any."""
+        return _mean(shape.miou for shapes in self.shapes.values() for shape in shapes)
+
+    @property
+    def category_miou(self) -> float:
+        """Mean over the categories present of the mean over their shapes; NaN without any."""
+        return _mean(figures.miou for figures in self.by_category.values())
+
+    @property
+    def certified_instance_miou(self) -> float:
+        """Lower bound on ``instance_miou`` of the smoothed model under attack (theory T9)."""
+        return _mean(shape.certified_miou for shapes in self.shapes.values() for shape in shapes)
+
+    @property
+    def certified_category_miou(self) -> float:
+        """Lower bound on ``category_miou`` of the smoothed model under attack (theory T9)."""
+        return _mean(figures.certified_miou for figures in self.by_category.values())
+
+
+def part_ious(truth: ArrayLike, prediction: ArrayLike, parts: Sequence[int]) -> NDArray[np.float64]:
+    """IoU of each part in one shape, float64 (len(parts),), as the benchmark counts it.
+
+    1 for a part absent from truth and prediction. An abstention stays in the union of its true
+    part and joins no other. Arguments and errors as in ``part_iou_bounds``.
+    """
+    correct, of_truth, false, _ = _counts(truth, prediction, parts)
+    return np.where(of_truth + false > 0, correct / np.maximum(of_truth + false, 1), 1.0)
+
+
+def part_iou_bounds(
+    truth: ArrayLike, prediction: ArrayLike, parts: Sequence[int], *, allowed: int = 0
+) -> NDArray[np.float64]:
+    """Lower bound on each part's IoU in one shape under attack, float64 (len(parts),) (theory T9).
+
+    For a part of the truth that of ``Confusion.certified_iou``,
+
+        (TP - allowed)+ / (GT + false certificates of it + abstained, truth another part),
+
+    for a part absent from the truth 1 if nothing can get its label: no point is certified as it,
+    none abstains and allowed is 0; else 0. For one part no larger number is a bound, whether the
+    base model is restricted to the category's parts or not. Their mean bounds the shape's mean.
+
+    truth: ints (N,) among parts, the category's labels. prediction: ints (N,); ABSTAIN and labels
+    of other categories may occur. allowed: k - 1 of the certificate's budget k (theory T5).
+    Raises InputError for other shapes, no points, a truth outside parts or allowed < 0.
+    """
+    allowed = checked_allowed(allowed)
+    correct, of_truth, false, abstained = _counts(truth, prediction, parts)
+    untouched = false + allowed + abstained.sum() == 0
+    bound = iou_bound(correct, of_truth, false, abstained, allowed)
+    return np.where(of_truth > 0, bound, untouched)
+
+
+def _counts(
+    truth: ArrayLike, prediction: ArrayLike, parts: Sequence[int]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """By part: correct, in the truth, predicted where the truth is another, abstained by truth."""
+    true, given, labels = np.asarray(truth), np.asarray(prediction), np.asarray(parts)
+    if true.ndim != 1 or true.shape != given.shape or true.size == 0:
+        raise InputError(
+            f"expected truth and prediction (N,) of one cloud, got shapes {true.shape} and "
+            f"{given.shape}; pass the labels of its points"
+        )
+    if labels.ndim != 1 or labels.size == 0 or len(np.unique(labels)) < labels.size:
+        raise InputError(
+            f"expected the labels of one category's parts, got {parts!r}; pass card.parts[category]"
+        )
+    for name, values in (("truth", true), ("prediction", given)):
+        if values.dtype.kind not in "iu":
+            raise InputError(f"expected a {name} of integers, got {values.dtype}; pass labels")
+    strange = true[~np.isin(true, labels)]
+    if strange.size:
+        raise InputError(
+            f"expected labels of the truth among {labels.tolist()}, got {strange[0]}; "
+            "truth and parts must be of the same category"
+        )
+    of = true == labels[:, None]
+    as_part = given == labels[:, None]
+    correct, of_truth = (of & as_part).sum(axis=1), of.sum(axis=1)
+    return correct, of_truth, as_part.sum(axis=1) - correct, (of & (given == ABSTAIN)).sum(axis=1)
+
+
+def _mean(values: Iterable[float]) -> float:
+    """Rounded once, so that it does not depend on the order; NaN of nothing."""
+    listed = list(values)
+    return math.fsum(listed) / len(listed) if listed else math.nan

@@ -1,0 +1,81 @@
+"""What PointNet++ does with positions: spread centres, balls around them, weights of the nearest.
+
+All functions take whole batches, without a loop over clouds or points (farthest-point sampling
+loops over its picks). Distances are sums of squared differences rather than expanded squares: exact
+for equal points, and the same bits in whatever batch a cloud is.
+Source of the operations: Qi, Yi, Su, Guibas 2017.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+_SAME = 1e-8
+"""Added to squared distances before they are inverted, as in the published code."""
+
+
+def squared_distances(centres: Tensor, xyz: Tensor) -> Tensor:
+    """Squared Euclidean distances (B, S, N) between centres (B, S, 3) and points (B, N, 3)."""
+    total = (centres[..., 0, None] - xyz[:, None, :, 0]).square_()
+    for axis in (1, 2):
+        total += (centres[..., axis, None] - xyz[:, None, :, axis]).square_()
+    return total
+
+
+def farthest_points(xyz: Tensor, count: int) -> Tensor:
+    """Indices int64 (B, count) of points (B, N, 3), count <= N: the first point, then always the
+    one farthest from those picked (the first of several).
+
+    The picks are nested: the first k are also what this function picks from them alone.
+    """
+    axes = xyz.transpose(1, 2).contiguous()
+    clouds, _, points = axes.shape
+    picks = torch.zeros(clouds, count, dtype=torch.int64, device=xyz.device)
+    nearest = axes.new_full((clouds, points), torch.inf)
+    # Written into again and again: 512 picks are bound by the calls, not by the arithmetic.
+    difference, squared = torch.empty_like(axes), torch.empty_like(nearest)
+    for pick in range(1, count):
+        last = picks[:, pick - 1, None, None].expand(clouds, 3, 1)
+        torch.sub(axes, axes.gather(2, last), out=difference)
+        difference.mul_(difference)
+        torch.add(difference[:, 0], difference[:, 1], out=squared).add_(difference[:, 2])
+        torch.minimum(nearest, squared, out=nearest)
+        picks[:, pick] = nearest.argmax(dim=1)
+    return picks
+
+
+def balls(squared: Tensor, radius: float, count: int) -> Tensor:
+    """Indices int64 (B, S, count): the first points within radius, in the order of the points.
+
+    squared: distances (B, S, N) as ``squared_distances`` gives them, where each centre is one of
+    the points, so that no ball is empty. Where a ball holds fewer, its first point is repeated.
+    """
+    inside = squared <= radius**2
+    points = inside.shape[-1]
+    # Positions inside, ball after ball: far fewer than distances, and already in order.
+    position = inside.view(-1).nonzero()[:, 0]
+    balls_before = torch.arange(inside[..., 0].numel() + 1, device=squared.device) * points
+    start = torch.searchsorted(position, balls_before)
+    rank = torch.arange(count, device=squared.device)
+    rank = torch.where(rank < start.diff()[:, None], rank, 0)
+    return (position[start[:-1, None] + rank] % points).view(*inside.shape[:-1], count)
+
+
+def take(rows: Tensor, indices: Tensor) -> Tensor:
+    """Rows (B, ..., C) of rows (B, N, C) at indices (B, ...)."""
+    clouds, points, width = rows.shape
+    first = torch.arange(clouds, device=rows.device) * points
+    flat = indices + first.view(-1, *(1,) * (indices.ndim - 1))
+    return rows.reshape(-1, width).index_select(0, flat.view(-1)).view(*indices.shape, width)
+
+
+def interpolated(features: Tensor, squared: Tensor) -> Tensor:
+    """Features (B, N, C) at N points, from features (B, S, C) of S centres.
+
+    squared: distances (B, S, N). Weighted by the inverse squared distance to the three nearest.
+    """
+    near, indices = squared.transpose(1, 2).topk(min(3, squared.shape[1]), dim=-1, largest=False)
+    weights = 1 / (near + _SAME)
+    weights = weights / weights.sum(dim=-1, keepdim=True)
+    return (take(features, indices) * weights[..., None]).sum(dim=2)

@@ -1,0 +1,119 @@
+"""Shared perceptrons over points: the modules of PointNet++, on rows (..., channels).
+
+Names and shapes of the weights are those of the published checkpoints, where a perceptron shared by
+all points is a 1 x 1 convolution; the arithmetic here is a matrix product over rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from certiseg.models.pointnet.geometry import balls, interpolated, take
+
+
+class Pointwise(nn.Module):
+    """A convolution with kernel 1 over `axes` axes, stored as such: weight (out, in, 1, ...)."""
+
+    def __init__(self, source: int, target: int, axes: int) -> None:
+        super().__init__()
+        convolution = (nn.Conv1d if axes == 1 else nn.Conv2d)(source, target, 1)
+        self.weight, self.bias = convolution.weight, convolution.bias
+
+    def extra_repr(self) -> str:
+        target, source = self.weight.shape[:2]
+        return f"{source}, {target}"
+
+    def forward(self, rows: Tensor) -> Tensor:
+        return F.linear(rows, self.weight.flatten(1), self.bias)
+
+
+class RowNorm(nn.BatchNorm1d):
+    """Batch norm of rows (..., channels) over all but the last axis."""
+
+    def forward(self, rows: Tensor) -> Tensor:
+        return super().forward(rows.flatten(0, -2)).view_as(rows)
+
+
+def perceptron(
+    source: int, widths: Sequence[int], axes: int
+) -> tuple[nn.ModuleList, nn.ModuleList]:
+    """Layers and norms of a shared perceptron, in two lists as the checkpoints have them."""
+    sources = (source, *widths[:-1])
+    layers = [Pointwise(s, t, axes) for s, t in zip(sources, widths, strict=True)]
+    return nn.ModuleList(layers), nn.ModuleList(RowNorm(width) for width in widths)
+
+
+def run(layers: Iterable[nn.Module], norms: Iterable[nn.Module], rows: Tensor) -> Tensor:
+    """Layer, norm, rectify, one after another."""
+    for layer, norm in zip(layers, norms, strict=True):
+        rows = F.relu(norm(layer(rows)), inplace=True)
+    return rows
+
+
+class LocalFeatures(nn.Module):
+    """Features of centres from balls of several radii around them (set abstraction, MSG)."""
+
+    def __init__(
+        self,
+        source: int,
+        radii: Sequence[float],
+        neighbours: Sequence[int],
+        widths: Sequence[Sequence[int]],
+    ) -> None:
+        super().__init__()
+        self.radii, self.neighbours = tuple(radii), tuple(neighbours)
+        pairs = [perceptron(source + 3, scale, axes=2) for scale in widths]
+        self.conv_blocks = nn.ModuleList(layers for layers, _ in pairs)
+        self.bn_blocks = nn.ModuleList(norms for _, norms in pairs)
+
+    def extra_repr(self) -> str:
+        """Neither has a tensor of its own; printed, they are part of the model's fingerprint."""
+        return f"radii={self.radii}, neighbours={self.neighbours}"
+
+    def forward(self, xyz: Tensor, features: Tensor, centres: Tensor, squared: Tensor) -> Tensor:
+        """xyz (B, N, 3), features (B, N, C), centres (B, S, 3), squared distances (B, S, N)
+        -> (B, S, sum of last widths)."""
+        points = torch.cat([features, xyz], dim=-1)
+        found = []
+        scales = zip(self.radii, self.neighbours, self.conv_blocks, self.bn_blocks, strict=True)
+        for radius, count, layers, norms in scales:
+            group = take(points, balls(squared, radius, count))
+            group[..., -3:] -= centres[:, :, None]
+            found.append(run(layers, norms, group).amax(dim=2))  # type: ignore[arg-type]
+        return torch.cat(found, dim=-1)
+
+
+class WholeFeatures(nn.Module):
+    """One vector for all points (set abstraction of everything)."""
+
+    def __init__(self, source: int, widths: Sequence[int]) -> None:
+        super().__init__()
+        self.mlp_convs, self.mlp_bns = perceptron(source + 3, widths, axes=2)
+
+    def forward(self, xyz: Tensor, features: Tensor) -> Tensor:
+        """xyz (B, N, 3), features (B, N, C) -> (B, 1, last width)."""
+        points = torch.cat([xyz, features], dim=-1)
+        return run(self.mlp_convs, self.mlp_bns, points).amax(dim=1, keepdim=True)
+
+
+class Propagation(nn.Module):
+    """Features of centres carried back to the points between them (feature propagation)."""
+
+    def __init__(self, source: int, widths: Sequence[int]) -> None:
+        super().__init__()
+        self.mlp_convs, self.mlp_bns = perceptron(source, widths, axes=1)
+
+    def forward(self, own: Tensor, coarse: Tensor, squared: Tensor | None) -> Tensor:
+        """own (B, N, C) beside coarse (B, S, D) brought to the points -> (B, N, last width).
+
+        squared: distances (B, S, N); None where coarse is one vector for all (S = 1).
+        """
+        if squared is None:
+            brought = coarse.expand(-1, own.shape[1], -1)
+        else:
+            brought = interpolated(coarse, squared)
+        return run(self.mlp_convs, self.mlp_bns, torch.cat([own, brought], dim=-1))

@@ -1,0 +1,173 @@
+"""PointNet++ with multi-scale grouping, for parts of shapes.
+
+The network of Qi, Yi, Su, Guibas 2017 as `pointnet2_part_seg_msg` of
+github.com/yanx27/Pointnet_Pointnet2_pytorch (MIT) has it: same layers, same names of weights, same
+order of channels, so its checkpoints load. Two things differ. The published code groups points in
+the order in which they come and starts its sampling at a random one; here the points decide their
+own order (``canonical_order``), so the network is a function of the set of points. And distances
+are differences squared, not expanded squares.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from certiseg.errors import InputError
+from certiseg.models.pointnet.geometry import farthest_points, squared_distances, take
+from certiseg.models.pointnet.layers import (
+    LocalFeatures,
+    Pointwise,
+    Propagation,
+    RowNorm,
+    WholeFeatures,
+)
+from certiseg.models.pointnet.order import canonical_order
+
+Widths = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Architecture of a PointNet2, as JSON values.
+
+    channels: 3 coordinates, or 6 with normals. categories: length of the one-hot vector. For each
+    of two levels, groups: centres; radii, neighbours, local: of each scale, with its perceptron.
+    whole: the perceptron over all centres. back: perceptrons on the way back, coarse to fine.
+    """
+
+    channels: int
+    categories: int
+    num_classes: int
+    groups: tuple[int, int]
+    radii: tuple[tuple[float, ...], tuple[float, ...]]
+    neighbours: tuple[Widths, Widths]
+    local: tuple[tuple[Widths, ...], tuple[Widths, ...]]
+    whole: Widths
+    back: tuple[Widths, Widths, Widths]
+    dropout: float = 0.5
+
+    def __post_init__(self) -> None:
+        if self.channels not in (3, 6):
+            raise InputError(
+                f"expected 3 channels (coordinates) or 6 (with normals), got {self.channels}; "
+                "choose one of the two"
+            )
+        assert self.groups[0] >= self.groups[1] >= 3
+
+    def record(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def of_record(cls, record: dict[str, Any]) -> Plan:
+        """The plan from its record, also after JSON, where tuples have become lists."""
+        return cls(**{name: _frozen(value) for name, value in record.items()})
+
+
+def msg(channels: int, categories: int = 16, num_classes: int = 50) -> Plan:
+    """The published architecture (defaults: ShapeNet-Part)."""
+    return Plan(
+        channels,
+        categories,
+        num_classes,
+        groups=(512, 128),
+        radii=((0.1, 0.2, 0.4), (0.4, 0.8)),
+        neighbours=((32, 64, 128), (64, 128)),
+        local=(((32, 32, 64), (64, 64, 128), (64, 96, 128)), ((128, 128, 256), (128, 196, 256))),
+        whole=(256, 512, 1024),
+        back=((256, 256), (256, 128), (128, 128)),
+    )
+
+
+def small(channels: int, categories: int, num_classes: int) -> Plan:
+    """About 0.3 million parameters, and some 30 times fewer operations than ``msg``: for CPUs."""
+    return Plan(
+        channels,
+        categories,
+        num_classes,
+        groups=(256, 64),
+        radii=((0.2, 0.4), (0.4, 0.8)),
+        neighbours=((16, 32), (16, 32)),
+        local=(((16, 16, 32), (32, 32, 64)), ((64, 64, 128), (64, 64, 128))),
+        whole=(128, 256, 256),
+        back=((128, 128), (128, 64), (64, 64)),
+    )
+
+
+class PointNet2(nn.Module):
+    """Logits (B, classes, N) from clouds (B, channels, N) and one category for each.
+
+    Without dropout and batch statistics (evaluation mode) a deterministic function of each cloud
+    alone: permuted points get permuted labels, and nothing depends on the rest of the batch but
+    the last bits of the sums. Coordinates come first among the channels, and should lie about the
+    unit sphere: the radii are absolute. N is at least the first number of groups.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__()
+        self.plan, self.num_classes = plan, plan.num_classes
+        first, second = (sum(scale[-1] for scale in level) for level in plan.local)
+        scales = zip(plan.radii, plan.neighbours, plan.local, strict=True)
+        self.sa1, self.sa2 = (
+            LocalFeatures(source, *scale)
+            for source, scale in zip((plan.channels, first), scales, strict=True)
+        )
+        self.sa3 = WholeFeatures(second, plan.whole)
+        fp3, fp2, fp1 = plan.back
+        self.fp3 = Propagation(second + plan.whole[-1], fp3)
+        self.fp2 = Propagation(first + fp3[-1], fp2)
+        self.fp1 = Propagation(plan.categories + 3 + plan.channels + fp2[-1], fp1)
+        self.conv1, self.bn1 = Pointwise(fp1[-1], fp1[-1], axes=1), RowNorm(fp1[-1])
+        self.drop1 = nn.Dropout(plan.dropout)
+        self.conv2 = Pointwise(fp1[-1], plan.num_classes, axes=1)
+
+    def extra_repr(self) -> str:
+        """The groups have no tensor of their own; printed, they are part of the fingerprint."""
+        return f"groups={self.plan.groups}, categories={self.plan.categories}"
+
+    def forward(self, x: Tensor, category: Tensor) -> Tensor:
+        """x: floats (B, channels, N). category: int64 (B,). Returns logits (B, classes, N)."""
+        self._check(x)
+        order = canonical_order(x)
+        points = take(x.transpose(1, 2), order)
+        xyz = points[..., :3]
+        first, second = self.plan.groups
+        centres = take(xyz, farthest_points(xyz, first))
+        # Farthest points are nested, so the second level's are the first of the first level's.
+        far = centres[:, :second]
+        near_squared = squared_distances(centres, xyz)
+        far_squared = squared_distances(far, centres)
+
+        local = self.sa1(xyz, points, centres, near_squared)
+        wider = self.sa2(centres, local, far, far_squared)
+        whole = self.sa3(far, wider)
+        wider = self.fp3(wider, whole, None)
+        local = self.fp2(local, wider, far_squared)
+        kind = F.one_hot(category, self.plan.categories).to(x.dtype)
+        own = torch.cat([kind[:, None].expand(-1, xyz.shape[1], -1), xyz, points], dim=-1)
+        found = self.fp1(own, local, near_squared)
+        found = self.drop1(F.relu(self.bn1(self.conv1(found)), inplace=True))
+        logits = self.conv2(found)
+        # Back to where the points stood.
+        places = order[..., None].expand_as(logits)
+        return torch.empty_like(logits).scatter(1, places, logits).transpose(1, 2)
+
+    def _check(self, x: Tensor) -> None:
+        if x.ndim != 3 or x.shape[1] != self.plan.channels:
+            raise InputError(
+                f"expected clouds of shape (B, {self.plan.channels}, N), got {tuple(x.shape)}; "
+                "this network has other channels, or the points do not lie on the last axis"
+            )
+        if x.shape[2] < self.plan.groups[0]:
+            raise InputError(
+                f"expected at least {self.plan.groups[0]} points, as many as the network forms "
+                f"groups, got {x.shape[2]}; pass denser clouds or a model with fewer groups"
+            )
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(_frozen(item) for item in value) if isinstance(value, list) else value

@@ -1,0 +1,22 @@
+"""The smoothed models of a run: one, or for point clouds one a category."""
+
+from __future__ import annotations
+
+from certiseg.datasets.card import Sample
+from certiseg.models.resolve import LoadedModel
+from certiseg.runs.settings import Settings
+from certiseg.sampling.sampler import Smoothed
+
+
+class ByCategory:
+    """The loaded model under the noise of the settings, made once for each category it meets."""
+
+    def __init__(self, loaded: LoadedModel, settings: Settings) -> None:
+        self._loaded, self._settings = loaded, settings
+        self._made: dict[str | None, Smoothed] = {}
+
+    def of(self, sample: Sample) -> Smoothed:
+        """The smoothed model of the sample's category; of pictures, the one there is."""
+        if sample.category not in self._made:
+            self._made[sample.category] = self._settings.smoothed(self._loaded, sample.category)
+        return self._made[sample.category]
