@@ -1,14 +1,17 @@
-"""Names after --model: the four forms, and everything else as one line that lists them."""
+"""Names after --model: the forms, and everything else as one line that lists them."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
+import torch
 from torch import nn
 
 from certiseg.errors import InputError
 from certiseg.models.resolve import resolve_model
+from plain_pointnet import PlainPointNet
+from tiny_pointnet import some_clouds
 
 SOURCE = """
 from torch import nn
@@ -20,6 +23,13 @@ def build():
 
 def plain():
     return lambda x: x
+
+def clouds():
+    def model(x):
+        return x
+    model.of = lambda category: lambda x: category
+    model.num_classes = 2
+    return model
 
 def nothing():
     return None
@@ -52,6 +62,45 @@ def test_python_function_of_the_current_folder(module: str) -> None:
     assert resolve_model(f"python:{module}:plain").num_classes is None
 
 
+def test_clouds_choose_a_model_by_category(module: str) -> None:
+    loaded = resolve_model(f"python:{module}:clouds")
+    assert (loaded.kind, loaded.num_classes) == ("clouds", 2)
+    assert loaded.of("mug")(0) == "mug"
+    with pytest.raises(InputError, match="samples with a category"):
+        loaded.of(None)
+
+
+def test_pictures_and_plain_functions_have_no_categories(module: str) -> None:
+    pictures = resolve_model("certiseg:mni152")
+    assert (pictures.kind, pictures.parts) == ("pictures", None)
+    assert pictures.of(None) is pictures.model
+    plain = resolve_model(f"python:{module}:plain")
+    assert plain.kind is None
+    # A model of clouds that needs no category is itself for all of them.
+    assert plain.of("mug") is plain.model
+
+
+def test_published_checkpoint(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    path = tmp_path / "best_model.pth"
+    torch.save({"model_state_dict": PlainPointNet(extra=3).state_dict()}, path)
+    loaded = resolve_model(f"pointnet2:{path}")
+    assert (loaded.kind, loaded.num_classes, loaded.channels) == ("clouds", 50, 6)
+    assert loaded.parts is not None
+    assert list(loaded.parts)[::15] == ["Airplane", "Table"]
+    assert loaded.parts["Mug"] == (36, 37)
+    assert sorted(label for labels in loaded.parts.values() for label in labels) == [*range(50)]
+    with torch.inference_mode():
+        labels = loaded.of("Table")(some_clouds(1, 520, 6)).argmax(1)
+    assert set(labels.unique().tolist()) <= {47, 48, 49}
+
+
+def test_published_checkpoint_of_other_classes(tmp_path: Path) -> None:
+    torch.save(PlainPointNet(num_classes=7).state_dict(), tmp_path / "own.pth")
+    with pytest.raises(InputError, match="50 classes of ShapeNet part, got 16 and 7"):
+        resolve_model(f"pointnet2:{tmp_path / 'own.pth'}")
+
+
 @pytest.mark.parametrize(
     ("tail", "word"),
     [
@@ -76,5 +125,11 @@ def test_other_words_list_the_forms(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError) as error:
         resolve_model(spec)
-    for form in ("certiseg:NAME", "python:MODULE:FUNCTION", "Hugging Face", "certiseg train"):
+    for form in (
+        "certiseg:NAME",
+        "python:MODULE:FUNCTION",
+        "Hugging Face",
+        "certiseg train",
+        "pointnet2:",
+    ):
         assert form in str(error.value)

@@ -11,7 +11,16 @@ import pytest
 import torch
 
 from certiseg.errors import InputError
-from certiseg.models.stored import KIND, TrainedModel, load_folder, load_trained, to_bytes
+from certiseg.models.stored import (
+    KIND,
+    Trained,
+    TrainedClouds,
+    TrainedModel,
+    load_folder,
+    load_trained,
+    to_bytes,
+)
+from tiny_pointnet import TINY, some_clouds
 
 CARD: dict[str, Any] = {
     "kind": KIND,
@@ -29,13 +38,28 @@ CARD: dict[str, Any] = {
 }
 
 
+CLOUD_CARD: dict[str, Any] = {
+    "kind": KIND,
+    "architecture": {"class": "certiseg.models.pointnet.network.PointNet2", **TINY.record()},
+    "classes": ["a", "b", "c", "d", "e"],
+    "palette": [[0, 0, 0]] * 5,
+    "channels": 3,
+    "categories": ["mug", "lamp", "cube"],
+    "parts": {"cube": [4], "lamp": [2, 3], "mug": [0, 1]},
+}
+
+
 def _written(folder: Path) -> TrainedModel:
     model = TrainedModel(CARD).eval()
+    _write(folder, model, CARD)
+    return model
+
+
+def _write(folder: Path, model: Trained, fields: dict[str, Any]) -> None:
     data = to_bytes(model.network)
-    card = {**CARD, "weights": {"sha256": hashlib.sha256(data).hexdigest()}}
+    card = {**fields, "weights": {"sha256": hashlib.sha256(data).hexdigest()}}
     (folder / "model.safetensors").write_bytes(data)
     (folder / "card.json").write_text(json.dumps(card))
-    return model
 
 
 def test_round_trip_through_half_precision(tmp_path: Path) -> None:
@@ -50,6 +74,29 @@ def test_round_trip_through_half_precision(tmp_path: Path) -> None:
         torch.testing.assert_close(again, expected, rtol=0, atol=0)
     x = torch.rand(1, 1, 9, 11)
     torch.testing.assert_close(load_folder(tmp_path / "model.safetensors")(x), loaded(x))
+
+
+def test_clouds_come_back_with_their_categories(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = TrainedClouds(CLOUD_CARD).eval()
+    _write(tmp_path, model, CLOUD_CARD)
+    loaded = load_folder(tmp_path)
+    assert isinstance(loaded, TrainedClouds)
+    assert not loaded.training
+    assert loaded.categories == ("mug", "lamp", "cube")
+    assert loaded.parts == {"mug": (0, 1), "lamp": (2, 3), "cube": (4,)}
+    assert loaded.network.plan == TINY
+    x = some_clouds(1, 60)
+    # Half precision changes the third decimal.
+    torch.testing.assert_close(loaded.of("lamp")(x), model.of("lamp")(x), rtol=0, atol=1e-2)
+
+
+def test_an_architecture_of_another_version_is_named(tmp_path: Path) -> None:
+    card = {**CLOUD_CARD, "architecture": {"class": "certiseg.models.voxels.Net"}}
+    model = TrainedClouds(CLOUD_CARD).eval()
+    _write(tmp_path, model, card)
+    with pytest.raises(InputError, match=r"got 'certiseg.models.voxels.Net'"):
+        load_folder(tmp_path)
 
 
 def test_edited_weights_are_noticed(tmp_path: Path) -> None:

@@ -11,8 +11,9 @@ from certiseg.datasets.card import IGNORE
 from certiseg.datasets.generic import generic_card
 from certiseg.errors import InputError
 from certiseg.training.augment import random_view
-from certiseg.training.loop import _class_weights, _share_of_lr
+from certiseg.training.loop import _class_weights
 from certiseg.training.memory import Held
+from certiseg.training.schedule import share_of_lr
 from certiseg.training.validate import validate
 
 CARD = generic_card("toy", "3", channels=1)
@@ -64,7 +65,7 @@ def test_unlabelled_data_is_refused() -> None:
 
 @pytest.mark.parametrize("steps", [1, 2, 10, 100])
 def test_learning_rate_rises_and_falls(steps: int) -> None:
-    shares = [_share_of_lr(s, steps) for s in range(steps + 1)]
+    shares = [share_of_lr(s, steps) for s in range(steps + 1)]
     assert all(0 <= share <= 1 for share in shares)
     if steps >= 10:
         assert shares[-1] == pytest.approx(0)

@@ -4,24 +4,13 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TextColumn,
-    TimeRemainingColumn,
-)
 
 from certiseg.cli import options
+from certiseg.cli.training_bar import steps_bar, training_bar
 from certiseg.errors import InputError
-
-if TYPE_CHECKING:
-    from certiseg.training.loop import Report
-    from certiseg.training.validate import Figures
 
 
 class Data(StrEnum):
@@ -104,14 +93,14 @@ def train(
             "-o": out.resolve().name,
         }
     )
-    with _progress() as progress:
+    with training_bar() as progress:
         card = run_training(
             train_set,
             val_set,
             settings,
             out,
             command,
-            lambda steps: _report(progress, steps),
+            lambda steps: steps_bar(progress, steps),
             overwrite=overwrite,
         )
     figures = card["figures"]
@@ -137,28 +126,3 @@ def _numbers(option: str, text: str) -> tuple[int, ...]:
     if not all(part.isdecimal() for part in parts):
         raise InputError(f"expected {option} as whole numbers, got {text!r}; write them as 1,2,3")
     return tuple(int(part) for part in parts)
-
-
-def _progress() -> Progress:
-    return Progress(
-        SpinnerColumn(),
-        TextColumn("step"),
-        MofNCompleteColumn(),
-        BarColumn(),
-        TextColumn("{task.description}"),
-        TimeRemainingColumn(),
-    )
-
-
-def _report(progress: Progress, steps: int) -> Report:
-    task = progress.add_task("loss -", total=steps)
-
-    def report(done: int, epoch: float, loss: float, figures: Figures | None) -> None:
-        progress.update(task, completed=done, description=f"loss {loss:.3f}")
-        if figures is not None:
-            progress.console.print(
-                f"epoch {epoch:.0f}: loss {loss:.3f}, val accuracy {figures.accuracy:.4f}, "
-                f"mIoU {figures.miou:.4f}"
-            )
-
-    return report

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,20 +14,23 @@ from torch import nn
 from certiseg.datasets.card import Colour
 from certiseg.errors import InputError
 from certiseg.models.huggingface import is_hf_folder, load_hf
+from certiseg.models.pointnet.published import load_shapenet
 from certiseg.models.shipped import load_shipped, shipped
-from certiseg.models.stored import CARD_FILE, TrainedModel, load_folder
+from certiseg.models.stored import CARD_FILE, Trained, TrainedClouds, load_folder
 
 FORMS = (
-    "certiseg:NAME (shipped), python:MODULE:FUNCTION, a local Hugging Face folder, or a folder "
-    "that certiseg train wrote"
+    "certiseg:NAME (shipped), python:MODULE:FUNCTION, a local Hugging Face folder, a folder "
+    "that certiseg train or train-clouds wrote, or pointnet2:CHECKPOINT.pth"
 )
 
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A base model: callable (B, channels, H, W) in [0, 1] -> logits, or labels (B, H, W).
+    """A base model: callable (B, channels, *size) -> logits (B, classes, *size), or labels
+    (B, *size), of pictures in [0, 1] or of point clouds.
 
-    num_classes, classes, palette, channels: None where the source does not tell.
+    num_classes, classes, palette, channels: None where the source does not tell. kind: "pictures",
+    "clouds" or None. parts: of clouds, the labels of each category the model knows.
     """
 
     name: str
@@ -36,6 +39,23 @@ class LoadedModel:
     classes: tuple[str, ...] | None = None
     palette: tuple[Colour, ...] | None = None
     channels: int | None = None
+    kind: str | None = None
+    parts: Mapping[str, tuple[int, ...]] | None = None
+
+    def of(self, category: str | None) -> nn.Module | Callable[..., Any]:
+        """What labels samples of this category; the model itself where it knows no categories.
+
+        Raises InputError for a category that the model does not know, or none where it needs one.
+        """
+        choose = getattr(self.model, "of", None)
+        if not callable(choose):
+            return self.model
+        if category is None:
+            raise InputError(
+                f"expected samples with a category for {self.name}, got none; use a data set of "
+                "clouds with parts"
+            )
+        return choose(category)
 
     def of(self, category: str | None) -> nn.Module | Callable[..., Any]:
         """What labels clouds of a category: ``model.of(category)`` where the model has that, else
@@ -50,12 +70,15 @@ def resolve_model(spec: str) -> LoadedModel:
     """Load the model that `spec` names; modules come back in eval mode.
 
     python:MODULE:FUNCTION runs code of the user's: FUNCTION() returns the model, and the current
-    folder is importable. Raises InputError that lists the four forms.
+    folder is importable; for clouds it takes them as they are, or has ``.of(category)``.
+    Raises InputError that lists the forms.
     """
     if spec.startswith("certiseg:"):
         return _trained(spec, load_shipped(spec.removeprefix("certiseg:")))
     if spec.startswith("python:"):
         return _python(spec)
+    if spec.startswith("pointnet2:"):
+        return _published(spec)
     path = Path(spec)
     if path.is_file() and path.suffix == ".safetensors":
         return _trained(spec, load_folder(path))
@@ -66,7 +89,12 @@ def resolve_model(spec: str) -> LoadedModel:
         if is_hf_folder(path):
             found = load_hf(path)
             return LoadedModel(
-                spec, found, found.num_classes, found.classes, channels=found.channels
+                spec,
+                found,
+                found.num_classes,
+                found.classes,
+                channels=found.channels,
+                kind="pictures",
             )
     names = ", ".join(f"certiseg:{name}" for name in shipped())
     raise InputError(f"expected a model as {FORMS}, got {spec!r}; shipped are {names or 'none'}")
@@ -78,8 +106,9 @@ def reason(error: BaseException) -> str:
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
-def _trained(spec: str, model: TrainedModel) -> LoadedModel:
+def _trained(spec: str, model: Trained) -> LoadedModel:
     card = model.card
+    parts = model.parts if isinstance(model, TrainedClouds) else None
     return LoadedModel(
         name=spec,
         model=model,
@@ -87,6 +116,20 @@ def _trained(spec: str, model: TrainedModel) -> LoadedModel:
         classes=tuple(card["classes"]),
         palette=tuple((r, g, b) for r, g, b in card["palette"]),
         channels=card["channels"],
+        kind="pictures" if parts is None else "clouds",
+        parts=parts,
+    )
+
+
+def _published(spec: str) -> LoadedModel:
+    model = load_shapenet(Path(spec.removeprefix("pointnet2:")))
+    return LoadedModel(
+        spec,
+        model,
+        model.num_classes,
+        channels=model.network.plan.channels,
+        kind="clouds",
+        parts=model.parts,
     )
 
 
@@ -129,4 +172,10 @@ def _python(spec: str) -> LoadedModel:
     if isinstance(model, nn.Module):
         model.eval()
     known = getattr(model, "num_classes", None)
-    return LoadedModel(spec, model, known if isinstance(known, int) else None)
+    return LoadedModel(
+        spec,
+        model,
+        known if isinstance(known, int) else None,
+        kind="clouds" if callable(getattr(model, "of", None)) else None,
+        parts=getattr(model, "parts", None),
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from certiseg.errors import InputError
-from certiseg.models.stored import TrainedModel, load_files
+from certiseg.models.stored import Trained, load_files
 
 _FOLDER = Path(__file__).parent / "weights"
 
@@ -15,8 +15,10 @@ def shipped() -> list[str]:
     return sorted(path.stem for path in _FOLDER.glob("*.safetensors"))
 
 
-def load_shipped(name: str) -> TrainedModel:
+def load_shipped(name: str) -> Trained:
     """Load a shipped network in eval mode. It has .num_classes and .card (a dict).
+
+    Of pictures it is a TrainedModel, of clouds TrainedClouds.
 
     Raises InputError for an unknown name, with the known ones.
     """

@@ -1,4 +1,4 @@
-"""A trained SmallUNet on disk: model.safetensors (half precision) and card.json beside it."""
+"""A trained network on disk: model.safetensors (half precision) and card.json beside it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from certiseg.errors import InputError
+from certiseg.models.pointnet.network import Plan, PointNet2
+from certiseg.models.pointnet.parts import PartSegmenter
 from certiseg.models.preprocess import Preprocess
 from certiseg.models.unet import SmallUNet
 
@@ -22,7 +24,8 @@ KIND = "certiseg-model"
 
 
 class TrainedModel(nn.Module):
-    """Logits (B, classes, H, W) from (B, channels, H, W) in [0, 1], normalisation included.
+    """A SmallUNet: logits (B, classes, H, W) from (B, channels, H, W) in [0, 1], with its
+    normalisation.
 
     card: the record written by training. num_classes: as in the card.
     """
@@ -47,6 +50,24 @@ class TrainedModel(nn.Module):
         return self.base(x)
 
 
+class TrainedClouds(PartSegmenter):
+    """A PointNet2 with the categories and parts of its card; ``.of(category)`` labels clouds."""
+
+    def __init__(self, card: dict[str, Any]) -> None:
+        plan = {name: value for name, value in card["architecture"].items() if name != "class"}
+        super().__init__(PointNet2(Plan.of_record(plan)), card["categories"], card["parts"])
+        self.card = card
+
+
+Trained = TrainedModel | TrainedClouds
+_CLASSES: dict[str, type[Trained]] = {
+    "certiseg.models.unet.SmallUNet": TrainedModel,
+    "certiseg.models.pointnet.network.PointNet2": TrainedClouds,
+}
+_FIRST_CLASS = "certiseg.models.unet.SmallUNet"
+"""Of cards without a class."""
+
+
 def to_bytes(network: nn.Module) -> bytes:
     """The weights in half precision, as a safetensors file. Raises InputError on overflow."""
     state = {}
@@ -62,7 +83,7 @@ def to_bytes(network: nn.Module) -> bytes:
     return safetensors.torch.save(state)
 
 
-def load_trained(card: dict[str, Any], weights: bytes, name: str) -> TrainedModel:
+def load_trained(card: dict[str, Any], weights: bytes, name: str) -> Trained:
     """Rebuild a model from its card and weights, float32, eval mode, on the CPU.
 
     Raises InputError: a card of another kind, damaged weights, or weights that do not match the
@@ -79,8 +100,14 @@ def load_trained(card: dict[str, Any], weights: bytes, name: str) -> TrainedMode
             f"{name}: expected weights with SHA-256 {card['weights']['sha256'][:12]}..., got "
             f"{digest[:12]}...; weights and card are not of one training, copy both again"
         )
+    kind = card["architecture"].get("class", _FIRST_CLASS)
+    if kind not in _CLASSES:
+        raise InputError(
+            f"{name}: expected an architecture among {', '.join(_CLASSES)}, got {kind!r}; "
+            "a newer certiseg may know it"
+        )
     try:
-        model = TrainedModel(card)
+        model = _CLASSES[kind](card)
         model.network.load_state_dict(safetensors.torch.load(weights))
     except (safetensors.SafetensorError, RuntimeError, KeyError, TypeError) as error:
         reason = str(error).splitlines()[0]
@@ -88,17 +115,19 @@ def load_trained(card: dict[str, Any], weights: bytes, name: str) -> TrainedMode
             f"{name}: expected weights that fit the card's architecture, got {reason}; "
             "copy model and card again"
         ) from None
+    if isinstance(model, TrainedClouds):
+        return model.eval()
     # Convolutions here run faster on this layout; values are the same.
     return model.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
-def load_folder(path: Path) -> TrainedModel:
+def load_folder(path: Path) -> Trained:
     """Load what `certiseg train -o FOLDER` wrote; path: the folder or its weights file."""
     folder = path if path.is_dir() else path.parent
     return load_files(folder / CARD_FILE, folder / WEIGHTS_FILE if path.is_dir() else path)
 
 
-def load_files(card_path: Path, weights_path: Path) -> TrainedModel:
+def load_files(card_path: Path, weights_path: Path) -> Trained:
     """Load a card and the weights it describes. Raises InputError as load_trained does."""
     try:
         card = json.loads(card_path.read_text(encoding="utf-8"))

@@ -93,15 +93,16 @@ def run_training(
     return card
 
 
-def spell_command(options: Mapping[str, object]) -> str:
-    """The command line of these options; a path is written as PATH/TO/its last part.
+def spell_command(options: Mapping[str, object], name: str = "train") -> str:
+    """The command line of `certiseg NAME` with these options.
 
-    So a card tells how to repeat a run and nothing about the folders of the machine it ran on.
+    A path is written as PATH/TO/its last part. So a card tells how to repeat a run and nothing
+    about the folders of the machine it ran on.
     """
-    words = ["certiseg", "train"]
-    for name, value in options.items():
+    words = ["certiseg", name]
+    for option, value in options.items():
         if value is None:
             continue
         text = f"PATH/TO/{value.resolve().name}" if isinstance(value, Path) else str(value)
-        words += [name, shlex.quote(text)]
+        words += [option, shlex.quote(text)]
     return " ".join(words)

@@ -46,6 +46,13 @@ def describe_training(
         "command": command,
         **{k: v for k, v in asdict(settings).items() if k not in ("widths", "blocks")},
         "chosen_epoch": epoch,
+        **describe_machine(seconds, processor),
+    }
+
+
+def describe_machine(seconds: float, processor: str) -> dict[str, Any]:
+    """How long the training took, on what and with which versions."""
+    return {
         "seconds": round(seconds),
         "certiseg": __version__,
         "torch": torch.__version__,

@@ -11,21 +11,14 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from certiseg.datasets.card import IGNORE
 from certiseg.errors import InputError
 from certiseg.training.augment import random_view
 from certiseg.training.memory import Held
+from certiseg.training.schedule import EVALUATIONS, averaged, share_of_lr
 from certiseg.training.settings import TrainSettings
 from certiseg.training.validate import Figures, validate
-
-WARM_UP = 0.08
-"""Share of all steps during which the learning rate rises."""
-EVALUATIONS = 20
-"""Validations a run, at most; the last epoch always is one."""
-AVERAGED_STEPS = 200
-"""Horizon of the moving average of weights; shorter in short runs."""
 
 
 @dataclass(frozen=True)
@@ -56,12 +49,8 @@ def fit(
     optimiser = torch.optim.AdamW(
         model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay
     )
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda s: _share_of_lr(s, steps))
-    horizon = max(1, min(AVERAGED_STEPS, steps // 15))
-    # use_buffers: the average's batch-norm statistics are averages too, so it needs no extra pass.
-    average = AveragedModel(
-        model, multi_avg_fn=get_ema_multi_avg_fn(1 - 1 / horizon), use_buffers=True
-    )
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda s: share_of_lr(s, steps))
+    average = averaged(model, steps)
     weight = _class_weights(train, settings.class_weight_power).to(settings.device)
     every = max(1, settings.epochs // EVALUATIONS)
     best: Chosen | None = None
@@ -113,14 +102,6 @@ def _batches(
         if settings.sigma > 0:
             x = x + settings.sigma * torch.randn(x.shape, generator=noise)
         yield x, torch.stack([target for _, target in views])
-
-
-def _share_of_lr(step: int, steps: int) -> float:
-    """Linear warm-up, then half a cosine down to 0."""
-    warm = max(1, round(WARM_UP * steps))
-    if step < warm:
-        return (step + 1) / (warm + 1)
-    return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
 
 
 def _class_weights(data: Held, power: float) -> Tensor:

@@ -49,7 +49,7 @@ def test_votes_and_softmax_read_it(segmenter: PartSegmenter) -> None:
 def test_it_shares_the_weights_and_says_what_it_is(segmenter: PartSegmenter) -> None:
     segmenter.model_name = "pointnet2:best.pth"
     model = segmenter.of("lamp")
-    assert model.network is segmenter.network
+    assert model.base is segmenter
     assert model.model_name == "pointnet2:best.pth, category lamp"
     assert (model.category, model.num_classes) == ("lamp", 5)
     assert not model.training

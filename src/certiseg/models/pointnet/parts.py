@@ -12,10 +12,11 @@ from certiseg.models.pointnet.network import PointNet2
 
 
 class PartSegmenter(nn.Module):
-    """Labels the parts of shapes of known categories.
+    """Logits (B, classes, N) from clouds (B, channels, N) and the place of each one's category.
 
-    categories: names in the order of the network's one-hot vector. parts: the labels of each.
-    ``of(category)`` is a model of clouds. Raises InputError where these do not fit together.
+    categories: names in the order of the network's one-hot vector. parts: the labels of each; the
+    logits of all others are -inf, so they never win. ``of(category)`` is a model of clouds alone.
+    Raises InputError where these do not fit together.
     """
 
     def __init__(
@@ -46,6 +47,14 @@ class PartSegmenter(nn.Module):
         """Neither has a tensor of its own; printed, they are part of the model's fingerprint."""
         return f"parts={self.parts}"
 
+    def forward(self, x: Tensor, category: Tensor) -> Tensor:
+        """x: floats (B, channels, N). category: int64 (B,), places in `categories`."""
+        own = torch.zeros(len(self.parts), self.num_classes, dtype=torch.bool)
+        for place, labels in enumerate(self.parts.values()):
+            own[place, list(labels)] = True
+        logits = self.network(x, category)
+        return logits.masked_fill(~own.to(x.device)[category][:, :, None], -torch.inf)
+
     def of(self, category: str) -> CloudModel:
         """The model of clouds of one category; it shares the weights. InputError: unknown name."""
         if category not in self.parts:
@@ -57,29 +66,22 @@ class PartSegmenter(nn.Module):
 
 
 class CloudModel(nn.Module):
-    """Logits (B, classes, N) from clouds (B, channels, N) of one category.
-
-    The logits of labels that are no parts of it are -inf: they never win.
-    """
+    """Logits (B, classes, N) from clouds (B, channels, N) of one category, by its segmenter."""
 
     def __init__(self, base: PartSegmenter, category: str) -> None:
         super().__init__()
-        self.network = base.network
+        self.base = base
         self.training = base.network.training
         self.category = category
         self.num_classes = base.num_classes
-        self.parts = base.parts[category]
-        self._index = base.categories.index(category)
-        self._others = sorted(set(range(self.num_classes)) - set(self.parts))
+        self._place = base.categories.index(category)
         name = getattr(base, "model_name", None) or type(base.network).__name__
         self.model_name = f"{name}, category {category}"
 
     def extra_repr(self) -> str:
-        """None has a tensor of its own; printed, they are part of the model's fingerprint."""
-        return f"category={self.category!r}, index={self._index}, parts={self.parts}"
+        """The category has no tensor of its own; printed, it is part of the fingerprint."""
+        return f"category={self.category!r}, place={self._place}"
 
     def forward(self, x: Tensor) -> Tensor:
-        category = torch.full((len(x),), self._index, dtype=torch.int64, device=x.device)
-        logits = self.network(x, category)
-        others = torch.tensor(self._others, dtype=torch.int64, device=x.device)
-        return logits.index_fill(1, others, -torch.inf)
+        category = torch.full((len(x),), self._place, dtype=torch.int64, device=x.device)
+        return self.base(x, category)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from certiseg.errors import InputError
 from certiseg.models.pointnet.network import PointNet2, msg
+from certiseg.models.pointnet.parts import PartSegmenter
 
 # What training wrote beside the weights: NumPy numbers, under the names of old and new versions.
 _NUMBERS: list[Any] = [
@@ -21,6 +22,26 @@ _NUMBERS: list[Any] = [
     np.dtype,
     type(np.dtype(np.float64)),
 ]
+SHAPENET = (
+    ("Airplane", 4),
+    ("Bag", 2),
+    ("Cap", 2),
+    ("Car", 4),
+    ("Chair", 4),
+    ("Earphone", 3),
+    ("Guitar", 3),
+    ("Knife", 2),
+    ("Lamp", 4),
+    ("Laptop", 2),
+    ("Motorbike", 6),
+    ("Mug", 2),
+    ("Pistol", 3),
+    ("Rocket", 3),
+    ("Skateboard", 3),
+    ("Table", 3),
+)
+"""Categories of ShapeNet part in the order of the one-hot vector, with their numbers of parts;
+labels count through them."""
 _WRAPPER = "module."
 """Prefix of all names where the network was trained on several GPUs."""
 
@@ -45,6 +66,24 @@ def load_published(path: str | Path) -> PointNet2:
             "state_dict() with torch.save"
         ) from None
     return from_state(content, str(path))
+
+
+def load_shapenet(path: str | Path) -> PartSegmenter:
+    """A checkpoint trained on ShapeNet part, with its categories. InputError: as load_published,
+    or another number of categories or classes."""
+    network = load_published(path)
+    parts: dict[str, range] = {}
+    first = 0
+    for name, count in SHAPENET:
+        parts[name] = range(first, first + count)
+        first += count
+    if (network.plan.categories, network.num_classes) != (len(parts), first):
+        raise InputError(
+            f"{path}: expected the {len(parts)} categories and {first} classes of ShapeNet part, "
+            f"got {network.plan.categories} and {network.num_classes}; load it with "
+            "certiseg.models.pointnet and name its parts in a python: model"
+        )
+    return PartSegmenter(network, list(parts), parts).eval()
 
 
 def from_state(content: Any, name: str) -> PointNet2:

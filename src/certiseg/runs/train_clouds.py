@@ -1,0 +1,98 @@
+"""One training on clouds, from data sets to files: model.safetensors, card.json, CARD.md."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from certiseg.datasets.card import Samples
+from certiseg.files import atomic_write, output_folder
+from certiseg.models.stored import (
+    CARD_FILE,
+    KIND,
+    WEIGHTS_FILE,
+    TrainedClouds,
+    load_trained,
+    to_bytes,
+)
+from certiseg.runs.device import usable_device
+from certiseg.runs.environment import processor
+from certiseg.runs.output import refuse_existing
+from certiseg.runs.train import PAGE_FILE
+from certiseg.training.card import describe_weights
+from certiseg.training.cloud_card import (
+    cloud_page,
+    describe_data,
+    describe_figures,
+    describe_model,
+    describe_training,
+)
+from certiseg.training.cloud_noise import CloudNoise
+from certiseg.training.cloud_settings import CloudSettings
+from certiseg.training.clouds import batches_an_epoch, fit_clouds, hold_clouds, validate_clouds
+from certiseg.training.loop import Report
+
+
+def run_cloud_training(
+    splits: Mapping[str, Samples],
+    settings: CloudSettings,
+    out: str | Path,
+    command: str,
+    make_report: Callable[[int], Report],
+    reading: Callable[[int], Callable[[], None]] = lambda clouds: lambda: None,
+    *,
+    overwrite: bool = False,
+) -> dict[str, Any]:
+    """Train on "train", choose on "val", measure the rounded weights on "val" and "test", write
+    three files into `out`. Returns the card.
+
+    command: the line that repeats the run, for the card. make_report: total steps -> Report.
+    reading: clouds to read -> what is called after each.
+    Nothing is written before the training is over, and each file appears whole. An earlier model
+    in `out` is refused unless overwrite is set.
+    """
+    folder = Path(out)
+    refuse_existing([folder / name for name in (WEIGHTS_FILE, CARD_FILE, PAGE_FILE)], overwrite)
+    device = usable_device(settings.device)
+    train_card = splits["train"].card
+    plan = settings.plan(train_card)
+    advance = reading(sum(len(samples) for samples in splits.values()))
+    held = {name: hold_clouds(samples, advance) for name, samples in splits.items()}
+    output_folder(folder)
+    started = time.monotonic()
+    torch.manual_seed(settings.seed)
+    card: dict[str, Any] = {
+        "kind": KIND,
+        "name": folder.resolve().name,
+        **describe_model(train_card, plan),
+    }
+    model = TrainedClouds(card).to(device)
+    steps = settings.epochs * batches_an_epoch(len(held["train"]), settings.batch_size)
+    chosen = fit_clouds(model, held["train"], held["val"], settings, make_report(steps))
+    seconds = time.monotonic() - started
+    model.load_state_dict(chosen.weights)
+    data = to_bytes(model.network)
+    parameters = sum(p.numel() for p in model.network.parameters())
+    card["weights"] = describe_weights(WEIGHTS_FILE, data, parameters)
+    stored = load_trained(card, data, card["name"])
+    assert isinstance(stored, TrainedClouds)
+    stored.to(device)
+    clean, noisy = (
+        {name: validate_clouds(stored, held[name], now, settings.seed) for name in ("val", "test")}
+        for now in (CloudNoise(), settings.noise)
+    )
+    card["figures"] = describe_figures(
+        clean, None if settings.noise.kind == "none" else noisy, settings.seed
+    )
+    counts = {name: len(samples) for name, samples in splits.items()}
+    card["data"] = describe_data(train_card, held["train"].x.shape[2], counts)
+    card["training"] = describe_training(settings, command, chosen.epoch, seconds, processor())
+    atomic_write(folder / WEIGHTS_FILE, data)
+    atomic_write(folder / CARD_FILE, (json.dumps(card, indent=1) + "\n").encode())
+    atomic_write(folder / PAGE_FILE, cloud_page(card).encode())
+    return card
