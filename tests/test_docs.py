@@ -68,6 +68,13 @@ def test_every_method_of_the_methods_page_runs():
         exec(snippet, names)
 
 
+def test_the_page_on_point_clouds_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (snippet,) = _snippets("docs/point-clouds.md")
+    exec(snippet, {})
+    assert Image.open("cloud.png").size == (440, 440)
+
+
 def test_the_first_ten_lines_run_and_the_file_page_recomputes_them(tmp_path, monkeypatch, capsys):
     """README's snippet on a made-up picture; then docs/certificate-file.md on what it saved."""
     monkeypatch.chdir(tmp_path)

@@ -14,6 +14,7 @@ from certiseg.cli.certify import certify
 from certiseg.cli.demo import demo
 from certiseg.cli.evaluate import evaluate
 from certiseg.cli.plan import plan
+from certiseg.cli.reproduce import app as reproduce
 from certiseg.cli.study import app as study
 from certiseg.cli.train import train
 from certiseg.cli.train_clouds import train_clouds
@@ -33,6 +34,7 @@ app = typer.Typer(
 for command in (demo, certify, evaluate, train, train_clouds, verify, plan):
     app.command()(command)
 app.add_typer(study, name="study")
+app.add_typer(reproduce, name="reproduce")
 
 
 def _version(asked: bool) -> None:

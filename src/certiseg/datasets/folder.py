@@ -61,12 +61,11 @@ class Folder:
 
 
 class Thinned:
-    """Chosen samples of a larger set, and the words that say so."""
+    """Chosen samples of a larger set; note says which (not what that set itself lacks)."""
 
     def __init__(self, samples: Samples, indices: Sequence[int], note: str) -> None:
         self.indices = list(indices)
-        inner = getattr(samples, "note", "")
-        self.note = f"{note}; {inner}" if inner else note
+        self.note = note
         self.card = samples.card
         self._samples = samples
 

@@ -1,0 +1,135 @@
+"""Tables of a reproduced experiment: base models and certified clouds, line by line."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from certiseg.report.tables import radius_text
+
+FILES = ("table.md", "table.csv", "table.tex", "results.json")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One model or one method over all clouds. Shares in [0, 1]; None where it has no meaning.
+
+    n: draws in all, n0: those of them that only choose candidates. radius: l2, or an angle in
+    radians. accuracy: of points, an abstention counting as wrong; instance_miou, category_miou:
+    as the benchmark defines them, abstention being a label of its own; certified_...: what is left
+    of them in the worst case (theory T9). seconds: mean a cloud, drawing included.
+    """
+
+    model: str
+    sigma: float | None = None
+    tau: float | None = None
+    n: int | None = None
+    n0: int | None = None
+    radius: float | None = None
+    accuracy: float | None = None
+    instance_miou: float | None = None
+    category_miou: float | None = None
+    abstention: float | None = None
+    certified_accuracy: float | None = None
+    certified_instance_miou: float | None = None
+    certified_category_miou: float | None = None
+    seconds: float | None = None
+
+
+def _plain(value: float) -> str:
+    return f"{value:g}"
+
+
+def _share(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.4f}"
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.2f}"
+
+
+_COLUMNS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
+    ("model", "model", str),
+    ("sigma", "sigma", _plain),
+    ("tau", "tau", _plain),
+    ("n", "n", str),
+    ("n0", "n0", str),
+    ("radius", "radius", radius_text),
+    ("accuracy", "accuracy", _share),
+    ("instance mIoU", "instance_miou", _share),
+    ("category mIoU", "category_miou", _share),
+    ("abstention", "abstention", _share),
+    ("certified accuracy", "certified_accuracy", radius_text),
+    ("certified instance mIoU", "certified_instance_miou", radius_text),
+    ("certified category mIoU", "certified_category_miou", radius_text),
+    ("s / cloud", "seconds", _seconds),
+)
+_MATHS = {"sigma": r"$\sigma$", "tau": r"$\tau$", "n": "$n$", "n0": "$n_0$"}
+_NARROW = ("accuracy", "instance mIoU", "abstention", "certified accuracy")
+"""Figures for the terminal; the files have all."""
+
+
+def cells(line: Line) -> list[str]:
+    """The line in words, as long as the columns; "-" where there is no value."""
+    values = ((getattr(line, name), show) for _, name, show in _COLUMNS)
+    return ["-" if value is None else show(value) for value, show in values]
+
+
+def markdown(lines: Sequence[Line], notes: Sequence[str]) -> str:
+    """The lines as a Markdown table, a paragraph for each note below."""
+    rows = [[heading for heading, _, _ in _COLUMNS], ["---"] + ["---:"] * (len(_COLUMNS) - 1)]
+    rows += [cells(line) for line in lines]
+    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return "\n\n".join([table, *notes]) + "\n"
+
+
+def latex(lines: Sequence[Line], notes: Sequence[str]) -> str:
+    """The lines as a booktabs table, the notes as comments above."""
+    headings = [_MATHS.get(heading, heading) for heading, _, _ in _COLUMNS]
+    rows = [[_escaped(cell) for cell in cells(line)] for line in lines]
+    return "\n".join(
+        [
+            *(f"% {note}" for note in notes),
+            rf"\begin{{tabular}}{{l{'r' * (len(_COLUMNS) - 1)}}}",
+            r"\toprule",
+            " & ".join(headings) + r" \\",
+            r"\midrule",
+            *(" & ".join(row) + r" \\" for row in rows),
+            r"\bottomrule",
+            r"\end{tabular}",
+            "",
+        ]
+    )
+
+
+def rich_table(lines: Sequence[Line], title: str) -> Table:
+    """The main figures for the terminal."""
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
+    shown = [i for i, c in enumerate(_COLUMNS) if c[0] in ("model", "sigma", "tau", "n", "radius")]
+    shown += [i for i, c in enumerate(_COLUMNS) if c[0] in _NARROW]
+    for index in shown:
+        table.add_column(_COLUMNS[index][0], justify="right" if index else "left")
+    for line in lines:
+        whole = cells(line)
+        table.add_row(*(whole[index] for index in shown))
+    return table
+
+
+def records(lines: Sequence[Line]) -> list[dict[str, Any]]:
+    """The lines as plain JSON values; NaN becomes None."""
+    return [
+        {
+            name: None if isinstance(value, float) and math.isnan(value) else value
+            for name, value in asdict(line).items()
+        }
+        for line in lines
+    ]
+
+
+def _escaped(text: str) -> str:
+    return "".join(f"\\{letter}" if letter in "&%$#_{}" else letter for letter in text)
