@@ -8,6 +8,7 @@ from pathlib import Path
 
 from certiseg.files import atomic_write
 from certiseg.metrics.curve import RadiusCurve
+from certiseg.report.charts import curve_end
 from certiseg.report.figures import Line, Panel, curves, has_matplotlib, write_figure
 
 CURVE_FILES = ("curve.csv", "curve.png", "curve.svg")
@@ -22,7 +23,7 @@ def write_curve(out: Path, curve: RadiusCurve, note: str) -> None:
     atomic_write(out / CURVE_FILES[0], curve_csv(curve).encode())
     if not has_matplotlib():
         return
-    end = _end(curve)
+    end = curve_end(curve)
     radii = curve.radii[:end].tolist()
     lines = [
         Line(name, radii, values[:end].tolist(), style, every=max(1, end // 12), steps=True)
@@ -59,9 +60,3 @@ def curve_csv(curve: RadiusCurve) -> str:
         )
     )
     return text.getvalue()
-
-
-def _end(curve: RadiusCurve) -> int:
-    """Points to show: up to the first at which nothing is certified, where there is one."""
-    nothing = curve.certified.sum(axis=1) == 0
-    return int(nothing.argmax()) + 1 if nothing.any() else len(curve.radii)

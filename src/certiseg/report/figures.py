@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 # Okabe and Ito's colours: told apart with any kind of colour vision. Lines differ in marker and
 # dashes too, for paper without colour.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C6D31")
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C6D31")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 _DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5, 1.5)))
-_INK, _RULE = "#222226", "#C9C9CF"
+INK, RULE = "#222226", "#C9C9CF"
 _SETTINGS: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
@@ -31,8 +31,8 @@ _SETTINGS: Any = {
     "ytick.labelsize": 8,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.edgecolor": _INK,
-    "text.color": _INK,
+    "axes.edgecolor": INK,
+    "text.color": INK,
     "lines.linewidth": 1.5,
     "lines.markersize": 4.2,
     # Text stays text, and the same figure gives the same bytes.
@@ -71,6 +71,17 @@ class Panel:
 
 
 @dataclass(frozen=True)
+class Bars:
+    """Values by category, one bar a series. horizontal: categories from top to bottom."""
+
+    categories: Sequence[str]
+    series: Sequence[tuple[str, Sequence[float]]]
+    category_label: str
+    value_label: str
+    horizontal: bool = False
+
+
+@dataclass(frozen=True)
 class Range:
     """A mean between its least and its largest value. style: colour and marker."""
 
@@ -88,8 +99,8 @@ def curves(panels: Sequence[Panel], note: str = "") -> Figure:
     """
     columns = 2 if len(panels) == 1 else 5
     names = list(dict.fromkeys(line.name for panel in panels for line in panel.lines))
-    figure = _figure(max(3.7 * len(panels), 5.4), 3.5 + 0.2 * -(-len(names) // columns))
-    with _style():
+    figure = new_figure(max(3.7 * len(panels), 5.4), 3.5 + 0.2 * -(-len(names) // columns))
+    with style():
         entries: dict[str, Any] = {}
         for axes, panel in zip(_row(figure, len(panels)), panels, strict=True):
             entries |= _draw(axes, panel)
@@ -108,31 +119,76 @@ def curves(panels: Sequence[Panel], note: str = "") -> Figure:
 
 def ranges(rows: Sequence[Range], label: str, note: str = "") -> Figure:
     """One line a row: the mean as a dot, least to largest as a bar; note as in curves."""
-    figure = _figure(6.0, 1.0 + 0.25 * len(rows))
-    with _style():
+    figure = new_figure(6.0, 1.0 + 0.25 * len(rows))
+    with style():
         (axes,) = _row(figure, 1)
         for position, row in enumerate(rows):
-            colour = _COLOURS[row.style % len(_COLOURS)]
+            colour = COLOURS[row.style % len(COLOURS)]
             axes.plot([row.low, row.high], [position] * 2, color=colour, linewidth=3, alpha=0.4)
             axes.plot(row.mean, position, _MARKERS[row.style % len(_MARKERS)], color=colour, ms=6)
         axes.set_yticks(range(len(rows)), [row.name for row in rows])
         axes.invert_yaxis()
-        axes.grid(axis="x", color=_RULE, linewidth=0.6)
+        axes.grid(axis="x", color=RULE, linewidth=0.6)
         axes.set_axisbelow(True)
         axes.set_xlabel(label)
         _note(figure, note)
     return figure
 
 
-def write_figure(figure: Figure, stem: str | Path) -> tuple[Path, Path]:
-    """Write STEM.png (200 dots an inch) and STEM.svg (the same bytes each time), atomically."""
-    png, svg = Path(f"{stem}.png"), Path(f"{stem}.svg")
-    with _style():
-        for path, options in ((png, {"dpi": 200}), (svg, {"metadata": {"Date": None}})):
+def bars(drawn: Bars, note: str = "") -> Figure:
+    """Grouped bars; a value that is NaN has none. note as in curves."""
+    rows, groups = len(drawn.categories), len(drawn.series)
+    across = drawn.horizontal
+    size = (6.4, 1.4 + rows * (0.1 + 0.11 * groups)) if across else (6.4, 3.6)
+    figure = new_figure(*size)
+    with style():
+        (axes,) = _row(figure, 1)
+        width = 0.8 / groups
+        for number, (name, values) in enumerate(drawn.series):
+            places = [row + (number - (groups - 1) / 2) * width for row in range(rows)]
+            colour = COLOURS[number % len(COLOURS)]
+            draw = axes.barh if across else axes.bar
+            draw(places, values, 0.92 * width, color=colour, label=literal(name))
+        names = [literal(name) for name in drawn.categories]
+        if across:
+            axes.set_yticks(range(rows), names)
+            axes.invert_yaxis()
+            axes.set(xlabel=drawn.value_label, ylabel=drawn.category_label, xlim=(0, 1))
+        else:
+            axes.set_xticks(range(rows), names, rotation=30 if rows > 6 else 0)
+            axes.set(xlabel=drawn.category_label, ylabel=drawn.value_label)
+        axes.grid(axis="x" if across else "y", color=RULE, linewidth=0.6)
+        axes.set_axisbelow(True)
+        if groups > 1:
+            columns = 2 if groups > 3 else groups
+            figure.legend(loc="outside lower center", ncols=columns, frameon=False)
+        _note(figure, note)
+    return figure
+
+
+def literal(text: str) -> str:
+    """A name that Matplotlib shows as it is: between two dollar signs it would set formulas."""
+    return text.replace("$", r"\$")
+
+
+def write_figure(
+    figure: Figure, stem: str | Path, kinds: Sequence[str] = ("png", "svg")
+) -> list[Path]:
+    """Write STEM.png (200 dots an inch), STEM.svg or STEM.pdf, atomically; vector files have the
+    same bytes each time."""
+    options: dict[str, dict[str, Any]] = {
+        "png": {"dpi": 200},
+        "svg": {"metadata": {"Date": None}},
+        "pdf": {"metadata": {"CreationDate": None}},
+    }
+    written = []
+    with style():
+        for kind in kinds:
             buffer = io.BytesIO()
-            figure.savefig(buffer, format=path.suffix[1:], bbox_inches="tight", **options)
-            atomic_write(path, buffer.getvalue())
-    return png, svg
+            figure.savefig(buffer, format=kind, bbox_inches="tight", **options[kind])
+            written.append(Path(f"{stem}.{kind}"))
+            atomic_write(written[-1], buffer.getvalue())
+    return written
 
 
 def need_matplotlib() -> None:
@@ -151,19 +207,19 @@ def has_matplotlib() -> bool:
     return True
 
 
-def _figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float) -> Figure:
     need_matplotlib()
     # Not pyplot: no window, no global state.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    with _style():
+    with style():
         figure = Figure(figsize=(width, height), layout="constrained")
         FigureCanvasAgg(figure)
     return figure
 
 
-def _style() -> Any:
+def style() -> Any:
     from matplotlib import rc_context
 
     return rc_context(_SETTINGS)
@@ -176,19 +232,19 @@ def _row(figure: Figure, count: int) -> list[Axes]:
 def _draw(axes: Axes, panel: Panel) -> dict[str, Any]:
     """Draw the panel; returns what its legend shows, by name."""
     entries: dict[str, Any] = {}
-    axes.grid(color=_RULE, linewidth=0.6)
+    axes.grid(color=RULE, linewidth=0.6)
     axes.set_axisbelow(True)
     for height, words in panel.levels:
-        axes.axhline(height, color=_INK, linewidth=0.9, linestyle=(0, (1, 2)))
+        axes.axhline(height, color=INK, linewidth=0.9, linestyle=(0, (1, 2)))
         axes.annotate(
             words, (1.0, height), (-2, 3), ha="right", fontsize=8,
             xycoords=("axes fraction", "data"), textcoords="offset points",
         )  # fmt: skip
     for line in panel.lines:
-        colour = _COLOURS[line.style % len(_COLOURS)]
+        colour = COLOURS[line.style % len(COLOURS)]
         # A second round of the colours has other dashes and open markers.
-        again, style = divmod(line.style, len(_COLOURS))
-        (entries[line.name],) = axes.plot(
+        again, style = divmod(line.style, len(COLOURS))
+        (entries[literal(line.name)],) = axes.plot(
             line.x,
             line.y,
             color=colour,

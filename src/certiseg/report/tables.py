@@ -26,7 +26,7 @@ class Row:
     correct_where_certified: correct / (certified and labelled). certified_node: labelled pixels
     with a certified class or group of classes, where there is a hierarchy; in all other figures
     groups count as abstentions. cig, class_cig: certified
-    information gain, and its mean over the classes (T8). radius: l2, in units of the input.
+    information gain, and its mean over the classes (T8). radius: in the norm of the noise.
     draws: of noise, mean per image, where it is no constant.
     """
 
@@ -65,7 +65,7 @@ def radius_text(value: float | None) -> str:
 
 
 def _draws(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1f}"
+    return "-" if value is None else f"{value:.1f}".removesuffix(".0")
 
 
 def _seconds(value: float | None) -> str:
@@ -90,15 +90,15 @@ _COLUMNS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
     ("abstention (all)", "abstention_all", _share),
     ("radius", "radius", radius_text),
     ("draws", "draws", _draws),
-    ("s / image", "seconds", _seconds),
+    ("s / input", "seconds", _seconds),
 )
 
 FOOTNOTE = (
-    "Accuracy is over labelled pixels and counts an abstention as wrong; mIoU pools all images and "
-    "treats abstention as an extra label, as the paper does. Only certified accuracy and certified "
-    "mIoU (over the classes in truth or certificate) hold under perturbation, an abstained pixel "
-    "becoming anything: each image's certificate with confidence 1 - alpha, all of them together "
-    "with 1 - images x alpha."
+    "Accuracy is over labelled pixels or points and counts an abstention as wrong; mIoU pools all "
+    "inputs and treats abstention as an extra label, as the paper does. Only certified accuracy "
+    "and certified mIoU (over the classes in truth or certificate) hold under perturbation, what "
+    "abstains becoming anything: each input's certificate with confidence 1 - alpha, all of them "
+    "together with 1 - inputs x alpha."
 )
 
 
@@ -122,11 +122,17 @@ def rich_table(rows: Sequence[Row], title: str = "") -> Table:
     return table
 
 
+def cells(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
+    """Headings and rows as text. Figures that no row has are left out."""
+    shown = [c for c in _COLUMNS if any(getattr(row, c[1]) is not None for row in rows)]
+    head = [heading for heading, _, _ in shown]
+    return head, [[show(getattr(row, field)) for _, field, show in shown] for row in rows]
+
+
 def markdown(rows: Sequence[Row]) -> str:
     """The rows as a Markdown table, with the footnote. Figures that no row has are left out."""
-    shown = [c for c in _COLUMNS if any(getattr(row, c[1]) is not None for row in rows)]
-    lines = [[heading for heading, _, _ in shown], ["---"] + ["---:"] * (len(shown) - 1)]
-    lines += [[show(getattr(row, field)) for _, field, show in shown] for row in rows]
+    head, body = cells(rows)
+    lines = [head, ["---"] + ["---:"] * (len(head) - 1), *body]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + f"\n\n{FOOTNOTE}\n"
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import numpy as np
-
 from certiseg.certificates.certificate import Certificate
 from certiseg.datasets.card import Card, Colour, customary_palette
 from certiseg.models.resolve import LoadedModel
+from certiseg.report.palettes import with_nodes
 
 
 @dataclass(frozen=True)
@@ -44,9 +43,4 @@ def of_certificate(look: Appearance, certificate: Certificate) -> Appearance:
     hierarchy = certificate.hierarchy
     if hierarchy is None:
         return look
-    colours = np.asarray(look.palette, dtype=np.float64)
-    means: list[Colour] = []
-    for inside in hierarchy.leaves()[hierarchy.num_classes :]:
-        red, green, blue = np.rint(colours[inside].mean(axis=0)).astype(int).tolist()
-        means.append((red, green, blue))
-    return Appearance(hierarchy.names, look.palette + tuple(means))
+    return Appearance(hierarchy.names, with_nodes(look.palette, hierarchy))

@@ -1,0 +1,48 @@
+"""`certiseg report`: what a run found, as a page to look at and figures for a paper."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Palette(StrEnum):
+    own = "own"
+    safe = "safe"
+
+
+def report(
+    runs: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="RUN...",
+            help="Folder that certiseg evaluate or demo wrote; several stand side by side.",
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The HTML file.")] = Path("report.html"),
+    figures: Annotated[
+        Path | None,
+        typer.Option(help="Folder for figures (PNG, SVG, PDF) and tables (LaTeX, CSV)."),
+    ] = None,
+    images: Annotated[
+        int | None, typer.Option(help="At most so many samples, evenly spread; default all kept.")
+    ] = None,
+    palette: Annotated[
+        Palette, typer.Option(help="Class colours: the data set's, or safe for colour-blind eyes.")
+    ] = Palette.own,
+) -> None:
+    """Write one HTML file that shows a run: masks, a radius slider, curves; no network needed."""
+    from certiseg.report.write import write_report
+
+    written = write_report(runs, out, figures=figures, images=images, palette=palette.value)
+    for note in written.notes:
+        print(f"note: {note}", file=sys.stderr)
+    print(f"report: {written.page}")
+    if figures is not None:
+        print(f"figures: {figures}")
+    if written.refuted:
+        raise typer.Exit(1)

@@ -1,0 +1,108 @@
+"""Where abstention sits: counts by distance to the nearest boundary between true classes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.ndimage import distance_transform_edt
+from scipy.spatial import cKDTree
+
+from certiseg.errors import InputError
+from certiseg.votes import ABSTAIN
+
+
+@dataclass(frozen=True, eq=False)
+class BoundaryCounts:
+    """Labelled components by distance to a boundary; parts add up.
+
+    edges: float64 (B,), rising from 0; bin b holds distances in [edges[b], edges[b + 1]), the last
+    one all beyond. components, abstained, wrong: int64 (B,); wrong are certified labels that are
+    not the true ones. base_wrong: errors of the base model.
+    """
+
+    edges: NDArray[np.float64]
+    components: NDArray[np.int64]
+    abstained: NDArray[np.int64]
+    wrong: NDArray[np.int64]
+    base_wrong: NDArray[np.int64]
+
+    @staticmethod
+    def count(
+        distance: ArrayLike,
+        truth: ArrayLike,
+        labels: ArrayLike,
+        base: ArrayLike,
+        edges: ArrayLike,
+        *,
+        right: ArrayLike | None = None,
+        ignore_index: int = 255,
+    ) -> BoundaryCounts:
+        """Count one sample; arrays of one shape. labels may hold ABSTAIN. right: where labels that
+        are groups of classes contain the true one; default: where they equal it."""
+        bounds = np.asarray(edges, dtype=np.float64)
+        if bounds.ndim != 1 or not bounds.size or bounds[0] != 0 or np.any(np.diff(bounds) <= 0):
+            raise InputError(f"expected edges (B,) rising from 0, got {edges!r}")
+        known = np.asarray(truth) != ignore_index
+        true, given, said = (np.asarray(a)[known] for a in (truth, labels, base))
+        held = given == true if right is None else np.asarray(right)[known]
+        place = np.searchsorted(bounds, np.asarray(distance)[known], side="right") - 1
+
+        def by_bin(chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
+            return np.bincount(place[chosen], minlength=len(bounds)).astype(np.int64)
+
+        abstained = given == ABSTAIN
+        return BoundaryCounts(
+            bounds,
+            by_bin(np.ones_like(abstained)),
+            by_bin(abstained),
+            by_bin(~abstained & ~held),
+            by_bin(said != true),
+        )
+
+    def __add__(self, other: BoundaryCounts) -> BoundaryCounts:
+        if not isinstance(other, BoundaryCounts):
+            return NotImplemented
+        if not np.array_equal(self.edges, other.edges):
+            raise InputError("expected counts over the same edges, got others; use one list")
+        return BoundaryCounts(
+            self.edges,
+            self.components + other.components,
+            self.abstained + other.abstained,
+            self.wrong + other.wrong,
+            self.base_wrong + other.base_wrong,
+        )
+
+
+def pixel_distance(truth: ArrayLike, ignore_index: int = 255) -> NDArray[np.float64]:
+    """Distance (H, W), in pixels, from each pixel's centre to that of the nearest pixel of another
+    true class, less 1: 0 beside a boundary. Infinite where the picture has one class.
+
+    Pixels without truth are no class: they make no boundary.
+    """
+    labels = np.asarray(truth)
+    distance = np.full(labels.shape, np.inf)
+    present = np.unique(labels[labels != ignore_index])
+    for label in present if len(present) > 1 else ():
+        own = labels == label
+        others = ~own & (labels != ignore_index)
+        distance[own] = distance_transform_edt(~others)[own] - 1
+    return distance
+
+
+def point_distance(
+    points: ArrayLike, truth: ArrayLike, ignore_index: int = 255
+) -> NDArray[np.float64]:
+    """Distance (N,), in units of the input, from each point to the nearest of another true class.
+
+    points: (N, 3). Infinite where the cloud has one class.
+    """
+    places, labels = np.asarray(points, dtype=np.float64), np.asarray(truth)
+    distance = np.full(labels.shape, np.inf)
+    present = np.unique(labels[labels != ignore_index])
+    for label in present if len(present) > 1 else ():
+        own = labels == label
+        others = ~own & (labels != ignore_index)
+        distance[own] = cKDTree(places[others]).query(places[own])[0]
+    return distance

@@ -1,0 +1,116 @@
+// One row of point clouds: one camera for all, the colours of the controls, a point read anywhere.
+
+class Clouds {
+  // Few at a time: browsers give a page no more than sixteen 3-D drawings.
+  static margin = 0;
+
+  constructor(article, sample) {
+    this.article = article;
+    this.sample = sample;
+    this.stage = article.querySelector(".stage");
+    this.readout = article.querySelector(".readout");
+    this.tiles = [...this.stage.querySelectorAll(".tile")];
+    this.camera = { eye: { x: 1.1, y: -1.5, z: 0.75 }, up: { x: 0, y: 0, z: 1 }, center: { x: 0, y: 0, z: 0 } };
+    this.index = null;
+    this.stage.addEventListener("keydown", (event) => this.key(event));
+  }
+
+  async show() {
+    this.shown = true;
+    this.ready ??= decode(this.sample);
+    try {
+      const [Plotly] = await Promise.all([plotly(), this.ready]);
+      if (!this.shown || this.drawn) return;
+      this.drawn = true;
+      for (const tile of this.tiles) await this.draw(Plotly, tile);
+      this.paint();
+    } catch (error) {
+      this.readout.textContent = `Cannot show this row: ${error.message}.`;
+    }
+  }
+
+  hide() {
+    this.shown = false;
+    if (!this.drawn) return;
+    this.drawn = false;
+    for (const tile of this.tiles) window.Plotly.purge(tile.querySelector(".cloud"));
+  }
+
+  async draw(Plotly, tile) {
+    const place = tile.querySelector(".cloud"), run = Number(tile.dataset.run);
+    const points = tile.dataset.layer === "noisy" ? this.sample.runs[run].noisyPoints : this.sample.points;
+    const axis = { visible: false, showspikes: false };
+    const xyz = [0, 1, 2].map((c) => Array.from({ length: points.length / 3 }, (_, i) => points[3 * i + c]));
+    const count = points.length / 3;
+    const marker = { size: count > 4000 ? 2 : 3.2, opacity: 1, line: { width: 0.6, color: "#8a8a93" } };
+    await Plotly.newPlot(place, [{
+      type: "scatter3d", mode: "markers", x: xyz[0], y: xyz[1], z: xyz[2], marker, hoverinfo: "none",
+    }], {
+      margin: { l: 0, r: 0, t: 0, b: 0 }, paper_bgcolor: "#fff", showlegend: false,
+      scene: { aspectmode: "data", xaxis: axis, yaxis: axis, zaxis: axis, camera: this.camera, dragmode: "orbit" },
+    }, { displayModeBar: false, responsive: true });
+    place.on("plotly_relayouting", (change) => this.turned(change["scene.camera"], place));
+    place.on("plotly_relayout", (change) => this.turned(change["scene.camera"], place));
+    place.on("plotly_hover", (found) => { this.index = found.points[0].pointNumber; this.read(); });
+  }
+
+  turned(camera, from) {
+    if (!camera || this.turning) return;
+    this.look(camera, from);
+  }
+
+  async look(camera, from = null) {
+    this.camera = camera;
+    this.turning = true;
+    for (const tile of this.tiles) {
+      const place = tile.querySelector(".cloud");
+      if (place !== from && place.data) await window.Plotly.relayout(place, { "scene.camera": camera });
+    }
+    this.turning = false;
+  }
+
+  // masks: only what the radius changes.
+  paint(masks = false) {
+    if (!this.drawn) return;
+    for (const tile of this.tiles) {
+      if (masks && this.layer(tile) !== "own") continue;
+      const place = tile.querySelector(".cloud");
+      if (!place.data) continue;
+      const layer = this.layer(tile);
+      const colour = painter(this.sample, layer === "noisy" ? "draw" : layer, Number(tile.dataset.run));
+      const colours = Array.from(this.sample.truth, (_, i) => css(colour(i)));
+      window.Plotly.restyle(place, { "marker.color": [colours] });
+    }
+  }
+
+  layer(tile) {
+    return tile.dataset.layer === "column" ? state.layer : tile.dataset.layer;
+  }
+
+  read() {
+    if (this.index === null || typeof this.sample.truth === "string") return;
+    describe(this.readout, `Point ${this.index}`, this.sample, this.index);
+  }
+
+  key(event) {
+    const { eye } = this.camera;
+    const turn = (angle) => ({
+      x: eye.x * Math.cos(angle) - eye.y * Math.sin(angle),
+      y: eye.x * Math.sin(angle) + eye.y * Math.cos(angle), z: eye.z,
+    });
+    const scaled = (factor) => ({ x: eye.x * factor, y: eye.y * factor, z: eye.z * factor });
+    const moves = {
+      ArrowLeft: () => turn(-0.15), ArrowRight: () => turn(0.15),
+      ArrowUp: () => ({ ...eye, z: eye.z + 0.15 }), ArrowDown: () => ({ ...eye, z: eye.z - 0.15 }),
+      "+": () => scaled(0.87), "=": () => scaled(0.87), "-": () => scaled(1 / 0.87),
+    };
+    const count = this.sample.truth.length, steps = { n: 1, p: count - 1 };
+    if (event.ctrlKey || event.metaKey) return;
+    if (moves[event.key]) this.look({ ...this.camera, eye: moves[event.key]() });
+    else if (steps[event.key]) {
+      this.index = this.index === null ? 0 : (this.index + steps[event.key]) % count;
+      this.read();
+    } else return;
+    event.preventDefault();
+  }
+}

@@ -1,0 +1,115 @@
+// The controls, and the rows as they come near.
+
+const rows = [];
+let painting = null;
+
+// masks: only what the radius changes; a wider change that waits is not forgotten.
+function repaint(masks) {
+  const wider = painting && !painting.masks;
+  if (painting) cancelAnimationFrame(painting.frame);
+  painting = { masks: masks && !wider };
+  painting.frame = requestAnimationFrame(() => {
+    const { masks: only } = painting;
+    painting = null;
+    for (const row of rows) { row.paint(only); row.read(); }
+  });
+}
+
+function tellShares() {
+  const told = report.runs.map((run, number) => {
+    const sum = { all: 0, held: 0, known: 0, right: 0 };
+    const parts = rows.map((row) => row.sample.runs[number]);
+    const chosen = state.mask === "chosen" && parts.some((part) => part.table);
+    for (const part of parts) {
+      if (chosen && !part.table) continue;
+      const shares = chosen ? sharesAt(part, state.radius) : part.ownCounts;
+      for (const name of Object.keys(sum)) sum[name] += shares[name];
+    }
+    const title = report.runs.length > 1 ? `${run.title}: ` : "";
+    return `${title}${percent(sum.held, sum.all)} certified, ${percent(sum.right, sum.known)} certified and right`;
+  });
+  document.getElementById("shares").textContent = told.join("; ");
+  for (const row of rows) {
+    const words = row.sample.runs.map((part, number) => {
+      const chosen = state.mask === "chosen";
+      const title = report.runs.length > 1 ? `${report.runs[number].title} ` : "";
+      if (chosen && !part.table) return `${title}has no map of radii`;
+      const shares = chosen ? sharesAt(part, state.radius) : part.ownCounts;
+      return `${title}${percent(shares.held, shares.all)} certified, ${percent(shares.right, shares.known)} certified and right`;
+    });
+    row.article.querySelector(".figures").textContent = words.join("; ");
+  }
+}
+
+function colourLegend() {
+  for (const button of document.querySelectorAll(".legend button")) {
+    const label = Number(button.dataset.label);
+    button.querySelector("i").style.background = css(colourOf(report.legendRun, label));
+    button.setAttribute("aria-pressed", String(state.alone === label));
+  }
+  const heat = document.querySelector(".legend .heat");
+  if (heat) heat.style.background = `linear-gradient(to right, ${VIRIDIS.map(css).join(", ")})`;
+}
+
+function changed(masks = false) {
+  const slider = document.getElementById("radius");
+  if (slider) {
+    document.getElementById("radius-text").textContent = radiusText(state.radius);
+    slider.setAttribute("aria-valuetext", radiusText(state.radius));
+    for (const radio of document.querySelectorAll('input[name="mask"]')) {
+      radio.checked = radio.value === state.mask;
+    }
+    moveLine();
+  }
+  tellShares();
+  colourLegend();
+  repaint(masks);
+}
+
+function listen(id, event, act, masks = false) {
+  const control = document.getElementById(id);
+  if (control) control.addEventListener(event, () => { act(control); changed(masks); });
+}
+
+function startControls() {
+  listen("radius", "input", (slider) => { state.radius = Number(slider.value); state.mask = "chosen"; }, true);
+  listen("palette", "change", (select) => { state.palette = select.value; });
+  listen("layer", "change", (select) => { state.layer = select.value; });
+  listen("beneath", "input", (slider) => { state.beneath = Number(slider.value) / 100; });
+  listen("wrong", "change", (box) => { state.wrong = box.checked; });
+  for (const radio of document.querySelectorAll('input[name="mask"]')) {
+    radio.addEventListener("change", () => { state.mask = radio.value; changed(true); });
+  }
+  for (const button of document.querySelectorAll(".legend button")) {
+    button.addEventListener("click", () => {
+      const label = Number(button.dataset.label);
+      state.alone = state.alone === label ? null : label;
+      changed();
+    });
+  }
+}
+
+function startRows() {
+  const Row = report.kind === "clouds" ? Clouds : Pictures;
+  const byArticle = new Map();
+  for (const article of document.querySelectorAll("article.sample")) {
+    const sample = JSON.parse(article.querySelector(".payload").textContent);
+    const row = new Row(article, sample);
+    rows.push(row);
+    byArticle.set(article, row);
+  }
+  const near = new IntersectionObserver((entries) => {
+    for (const entry of entries) {
+      const row = byArticle.get(entry.target);
+      if (entry.isIntersecting) row.show(); else row.hide();
+    }
+  }, { rootMargin: `${Row.margin ?? 600}px` });
+  for (const article of byArticle.keys()) near.observe(article);
+  // On paper all rows are there at once.
+  window.addEventListener("beforeprint", () => rows.forEach((row) => row.show()));
+}
+
+startRows();
+if (rows.length) { startControls(); changed(); }
+// After the first paint: charts are the heavier part.
+setTimeout(drawCharts, 30);

@@ -1,0 +1,32 @@
+// What is known about one component, in words: names come from files and are set as text only.
+
+function describe(place, where, sample, index) {
+  const said = [document.createTextNode(`${where}: truth `), ...named(0, sample.truth[index])];
+  sample.runs.forEach((part, run) => {
+    const title = report.runs.length > 1 ? report.runs[run].title : "";
+    said.push(document.createTextNode(title ? "; " : ", "), strong(title ? `${title}: ` : ""));
+    said.push(document.createTextNode("base "), ...named(run, part.clean[index]));
+    said.push(document.createTextNode(", on the draw "), ...named(run, part.draw[index]));
+    said.push(document.createTextNode(", certified "), ...named(run, part.own[index]));
+    if (!part.table) return;
+    const hits = part.hits[index], radius = part.radii[hits];
+    const held = radius >= 0 ? `radius ${radiusText(radius)}` : "no radius";
+    said.push(document.createTextNode(`, ${hits} of ${part.trials} votes for `));
+    said.push(...named(run, part.mode[index]), document.createTextNode(`, ${held}`));
+  });
+  said.push(document.createTextNode("."));
+  place.replaceChildren(...said);
+}
+
+function strong(text) {
+  const node = document.createElement("b");
+  node.textContent = text;
+  return node;
+}
+
+function named(run, stored) {
+  const swatch = document.createElement("i");
+  swatch.style.background = css(stored >= SHIFT ? colourOf(run, stored - SHIFT) : stored === ABSTAINS ? WHITE : UNTRUTH);
+  swatch.setAttribute("aria-hidden", "true");
+  return [swatch, strong(nameOf(run, stored))];
+}

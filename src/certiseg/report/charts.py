@@ -1,0 +1,219 @@
+"""The charts of a report as numbers and words; Plotly draws them on a page, Matplotlib on paper."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from certiseg.metrics.boundary import BoundaryCounts
+from certiseg.metrics.curve import RadiusCurve
+from certiseg.noise import Noise
+from certiseg.report.claim import COMPONENTS
+from certiseg.report.comparison import CERTIFIED
+from certiseg.report.figures import Bars, Line, Panel
+from certiseg.report.look import Overview
+from certiseg.report.tables import radius_text
+
+
+@dataclass(frozen=True)
+class Chart:
+    """caption: what was measured, over which samples. key: its file and its place on the page."""
+
+    key: str
+    title: str
+    caption: str
+    drawing: Panel | Bars
+
+
+def radius_label(noise: Noise) -> str:
+    """The name of the horizontal axis."""
+    return f"{noise.radius_name}, {noise.unit or 'in units of the input'}"
+
+
+def charts(overviews: Sequence[Overview], names: Sequence[str]) -> list[Chart]:
+    """Those for which there are numbers. names: of the runs, where there are several."""
+    made = (
+        _curve(overviews, names),
+        _classes(overviews, names),
+        _boundary(overviews, names),
+    )
+    return [chart for chart in made if chart is not None]
+
+
+def curve_end(curve: RadiusCurve) -> int:
+    """Points to show: up to the first at which nothing is certified, where there is one."""
+    nothing = curve.certified.sum(axis=1) == 0
+    return int(nothing.argmax()) + 1 if nothing.any() else len(curve.radii)
+
+
+def _curve(overviews: Sequence[Overview], names: Sequence[str]) -> Chart | None:
+    found = [(n, name, o) for n, (o, name) in enumerate(zip(overviews, names, strict=True))]
+    found = [entry for entry in found if entry[2].curve is not None]
+    if not found:
+        return None
+    _, part = COMPONENTS[overviews[0].run.manifest.kind]
+    lines = []
+    for number, name, overview in found:
+        curve = overview.curve
+        assert curve is not None
+        end = curve_end(curve)
+        values: tuple[tuple[str, NDArray[np.float64]], ...] = (
+            (f"certified, share of the labelled {part}s", curve.certified_share),
+            ("certified accuracy", curve.certified_accuracy),
+            ("certified mIoU", curve.certified_miou),
+        )
+        if len(overviews) > 1:
+            values = ((name, curve.certified_accuracy),)
+        lines += [
+            Line(
+                label,
+                curve.radii[:end].tolist(),
+                drawn[:end].tolist(),
+                number if len(overviews) > 1 else style,
+                every=max(1, end // 12),
+                steps=True,
+            )
+            for style, (label, drawn) in enumerate(values)
+        ]
+    noise = overviews[0].run.manifest.noise
+    several = len(overviews) > 1
+    return Chart(
+        "curve",
+        f"{'Certified accuracy' if several else 'What holds'} at each radius",
+        f"From one map of radii a sample ({_over(overviews)}). All radii hold at once (theory T6), "
+        "so any point of a line may be quoted after a look at it. A line ends where the draws can "
+        "prove no more.",
+        Panel(
+            title="",
+            lines=lines,
+            x_label=radius_label(noise),
+            y_label="certified accuracy" if several else "share, IoU",
+            y_range=(0.0, 1.0),
+        ),
+    )
+
+
+def _over(overviews: Sequence[Overview]) -> str:
+    """Which samples the curves are pooled over."""
+    said = []
+    for overview in overviews:
+        whole, _ = COMPONENTS[overview.run.manifest.kind]
+        count = len(overview.run.done) if overview.of_all else len(overview.names)
+        said.append(
+            f"all {count} {whole}s"
+            if overview.of_all
+            else f"the {count} {whole}s kept of {len(overview.run.done)}"
+        )
+    return "; ".join(dict.fromkeys(said))
+
+
+def _classes(overviews: Sequence[Overview], names: Sequence[str]) -> Chart | None:
+    runs = [overview.run for overview in overviews]
+    if not any(run.done for run in runs):
+        return None
+    classes = runs[0].manifest.classes
+    series: list[tuple[str, Sequence[float]]] = []
+    if len(runs) == 1:
+        series = [(name, c.iou.tolist()) for name, c in runs[0].pooled.models.items()]
+    for run, name in zip(runs, names, strict=True):
+        if run.pooled.certified is not None:
+            label = f"{CERTIFIED}: lower bound" if len(runs) == 1 else name
+            series.append((label, run.pooled.certified.certified_iou.tolist()))
+    present = [n for n in range(len(classes)) if any(v[n] == v[n] for _, v in series)]
+    whole, _ = COMPONENTS[runs[0].manifest.kind]
+    done = " / ".join(dict.fromkeys(str(len(run.done)) for run in runs))
+    return Chart(
+        "classes",
+        "Intersection over union, class by class",
+        f"Pooled over {done} {whole}s. Bars of a model say how it did; the certified bar is a "
+        "lower bound under every perturbation within the radius (theory T9), where what abstains "
+        "may become anything.",
+        Bars(
+            [classes[n] for n in present],
+            [(name, [values[n] for n in present]) for name, values in series],
+            "",
+            "IoU",
+            horizontal=True,
+        ),
+    )
+
+
+def _boundary(overviews: Sequence[Overview], names: Sequence[str]) -> Chart | None:
+    found = [(n, o) for n, o in zip(names, overviews, strict=True) if o.boundary is not None]
+    if not found:
+        return None
+    counts = found[0][1].boundary
+    assert counts is not None
+    pixels = overviews[0].run.manifest.kind == "pictures"
+    series: list[tuple[str, Sequence[float]]] = []
+    for name, overview in found:
+        assert overview.boundary is not None
+        series.append(("abstains" if len(overviews) == 1 else name, _share(overview.boundary)))
+    if len(overviews) == 1:
+        series.append(("base model is wrong (clean)", _share(counts, counts.base_wrong)))
+        series.append(("certified, but wrong", _share(counts, counts.wrong)))
+    whole, part = COMPONENTS[overviews[0].run.manifest.kind]
+    kept = " / ".join(dict.fromkeys(str(len(o.names)) for _, o in found))
+    return Chart(
+        "boundary",
+        "Where abstention sits",
+        f"Share of the labelled {part}s at each distance to the nearest boundary between true "
+        f"classes, over the {kept} kept {whole}s.",
+        Bars(
+            _bins(counts.edges, whole=pixels),
+            series,
+            f"distance to the nearest boundary, {'pixels' if pixels else 'units of the input'}",
+            f"share of the {part}s",
+        ),
+    )
+
+
+def _share(counts: BoundaryCounts, part: NDArray[np.int64] | None = None) -> list[float]:
+    chosen = counts.abstained if part is None else part
+    filled = np.maximum(counts.components, 1)
+    return np.where(counts.components > 0, chosen / filled, np.nan).tolist()
+
+
+def _bins(edges: NDArray[np.float64], *, whole: bool) -> list[str]:
+    """Words for the bins; of whole numbers the last one inside."""
+    words = []
+    for low, high in pairwise(edges.tolist()):
+        if whole:
+            last = int(high) - 1
+            words.append(f"{int(low)}" if last == int(low) else f"{int(low)} to {last}")
+        else:
+            words.append(f"{low:g} to {high:g}")
+    return [*words, f"{edges[-1]:g} and more"]
+
+
+def chart_table(chart: Chart, points: int = 12) -> tuple[list[str], list[list[str]]]:
+    """The chart's numbers as text: headings and rows, of a curve some points."""
+    drawing = chart.drawing
+    if isinstance(drawing, Bars):
+        head = [drawing.category_label, *(name for name, _ in drawing.series)]
+        rows = [
+            [name, *(_number(values[place]) for _, values in drawing.series)]
+            for place, name in enumerate(drawing.categories)
+        ]
+        return head, rows
+    head = [drawing.x_label, *(line.name for line in drawing.lines)]
+    x = max((line.x for line in drawing.lines), key=len)
+    places = range(0, len(x), max(1, len(x) // points))
+    # Beyond its end a line is 0: nothing is certified there.
+    rows = [
+        [
+            radius_text(x[p]),
+            *(_number(line.y[p]) if p < len(line.y) else "0" for line in drawing.lines),
+        ]
+        for p in places
+    ]
+    return head, rows
+
+
+def _number(value: float) -> str:
+    return "-" if math.isnan(value) else f"{math.floor(value * 1e4) / 1e4:.4f}"

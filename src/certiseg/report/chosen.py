@@ -1,0 +1,72 @@
+"""Choosing a radius after a look: a radius by the count of votes (theory T6), and what it buys."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from certiseg.certificates.certificate import Certificate
+from certiseg.certify.radius_map import check_radius_plan, radius_by_count
+from certiseg.errors import InputError
+
+_FIXED = ("segcertify", "radius_map", "hierarchical", "adaptive")
+"""Methods whose number of draws does not depend on the votes."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """labels: most frequent label of each component; hits: its votes of trials. radius: float64
+    (trials + 1,) by count, NaN where nothing is certified. alpha: of this map of radii, beside the
+    certificate's own; ``own`` where the certificate is such a map itself."""
+
+    labels: NDArray[np.signedinteger]
+    hits: NDArray[np.integer]
+    trials: int
+    radius: NDArray[np.float64]
+    alpha: float
+    own: bool
+
+    @property
+    def largest(self) -> float:
+        """The largest radius of a component, 0 where none is certified."""
+        found = self.radius[np.isfinite(self.radius)]
+        return float(found.max()) if found.size else 0.0
+
+    def map(self) -> NDArray[np.float64]:
+        """Radius of each component, 0 where it abstains."""
+        return np.nan_to_num(self.radius, nan=0.0)[self.hits]
+
+
+def chosen(certificate: Certificate) -> Chosen:
+    """The map of radii that the certificate's votes carry, at the certificate's alpha.
+
+    It is a statement of its own, by theory T6 on the test draws, whatever method made the
+    certificate: both hold together with confidence 1 - 2 alpha, unless they are the same.
+    Raises InputError where the votes carry none: the number of draws was not fixed beforehand, the
+    votes are no counts of classes, or they are too few.
+    """
+    if certificate.method not in _FIXED:
+        why = (
+            "its number of draws depended on the votes"
+            if certificate.looks is not None
+            else f"{certificate.method} is another kind of statement"
+        )
+        raise InputError(
+            f"expected draws whose number was fixed beforehand, as a radius chosen afterwards "
+            f"needs (theory T6), got a certificate for which it does not hold: {why}"
+        )
+    votes = certificate.votes
+    check_radius_plan(votes.num_components, votes.trials, certificate.alpha)
+    labels, hits = votes.top()
+    return Chosen(
+        labels=labels,
+        hits=hits,
+        trials=votes.trials,
+        radius=radius_by_count(
+            hits, votes.trials, noise=certificate.noise, alpha=certificate.alpha
+        ),
+        alpha=certificate.alpha,
+        own=certificate.method == "radius_map",
+    )

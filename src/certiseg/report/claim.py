@@ -1,0 +1,74 @@
+"""The claim of a run in one readable sentence; each certificate's statement is the exact one."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from certiseg.report.manifest import Manifest
+
+COMPONENTS = {"pictures": ("picture", "pixel"), "clouds": ("cloud", "point")}
+_METHODS = {
+    "segcertify": "SegCertify",
+    "radius_map": "radius map",
+    "sequential": "early stopping",
+    "hierarchical": "hierarchy",
+    "adaptive": "AdaptiveCertify",
+}
+
+
+def claim(manifest: Manifest) -> str:
+    """One sentence over all samples of the run, each at its own confidence."""
+    settings, noise = manifest.settings, manifest.noise
+    whole, part = COMPONENTS[manifest.kind]
+    if settings.get("grid"):
+        part = f"cell of {settings['grid']} x {settings['grid']} pixels"
+    below = (
+        f"below its own radius (the table below reads the map at {noise.size(manifest.radius)})"
+        if manifest.method == "radius_map"
+        else f"below {noise.size(manifest.radius)}"
+    )
+    moved = f"under every {noise.moved()} {noise.measured} {below}"
+    budget = settings.get("budget")
+    if budget is None:
+        subject, their = f"each coloured {part} of a certified mask", "its"
+    else:
+        of = f"{budget:.6g} of the {part}s" if isinstance(budget, float) else f"{budget}"
+        subject, their = f"all but fewer than k = {of} of the coloured {part}s", "their"
+    if settings.get("hierarchy") is not None:
+        verb = "have" if their == "their" else "has"
+        keeps = (
+            f"{verb} a class or group of classes that contains the base model's label with "
+            f"probability above 1/2 under the noise, {moved}"
+        )
+    else:
+        keeps = f"{'keep' if their == 'their' else 'keeps'} {their} label {moved}"
+    return (
+        f"With confidence {confidence(manifest)} for each {whole} on its own, {subject} {keeps}; "
+        f"the label is that of the smoothed model, the majority vote of {manifest.model} under "
+        f"{noise.describe()}."
+    )
+
+
+def confidence(manifest: Manifest) -> str:
+    alpha = manifest.settings.get("alpha")
+    if isinstance(alpha, bool) or not isinstance(alpha, (int, float)) or not 0 < alpha < 1:
+        return "1 - alpha"
+    return f"{(100 * (1 - Decimal(repr(alpha)))).normalize():f} %"
+
+
+def plan(manifest: Manifest) -> str:
+    """Method and parameters in a few words: what tells runs apart."""
+    settings = manifest.settings
+    words = [_METHODS.get(manifest.method, manifest.method), f"sigma = {manifest.noise.sigma:g}"]
+    if manifest.method != "radius_map":
+        words.append(f"tau = {settings.get('tau')}")
+    words.append(f"n {'<=' if settings.get('stopping') else '='} {settings.get('num_samples')}")
+    if settings.get("correction") not in (None, "holm") and manifest.method == "segcertify":
+        words.append(str(settings["correction"]))
+    for name in ("budget", "grid"):
+        if settings.get(name) is not None:
+            words.append(f"{name} {settings[name]}")
+    if settings.get("selection") == "split":
+        words.append("two stages")
+    words.append(f"alpha = {settings.get('alpha')}")
+    return ", ".join(words)

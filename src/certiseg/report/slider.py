@@ -1,0 +1,63 @@
+"""The slider that chooses a radius: its range, its words, and why a sample may have none."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from certiseg.report.claim import COMPONENTS
+from certiseg.report.look import Overview
+
+
+def slider(
+    overviews: Sequence[Overview], samples: Sequence[dict[str, Any]]
+) -> dict[str, Any] | None:
+    """Its range as text, and what it claims; None where no sample on the page has a map of radii.
+
+    It begins at the certificates' own radius and ends where nothing is certified.
+    """
+    largest = max(overview.largest for overview in overviews)
+    if not largest or not any("table" in part for sample in samples for part in sample["runs"]):
+        return None
+    manifest = overviews[0].run.manifest
+    step = _step(largest / 500)
+    decimals = max(0, -math.floor(math.log10(step) + 1e-9))
+    own = all(overview.run.manifest.method == "radius_map" for overview in overviews)
+    beside = (
+        "It is the certificate's own statement."
+        if own
+        else "It is a second statement beside the certificate's own, from the same draws and at "
+        "the same alpha: each holds with confidence 1 - alpha, both together with 1 - 2 alpha."
+    )
+    return {
+        "label": manifest.noise.radius_name,
+        "step": f"{step:.{decimals}f}",
+        "largest": f"{math.floor(largest / step + 1) * step:.{decimals}f}",
+        "start": f"{math.floor(manifest.radius / step) * step:.{decimals}f}",
+        "words": (
+            "Choose a radius, and the masks show what is certified at it. Looking first and "
+            "choosing afterwards is sound here: the votes carry a map of radii for each "
+            f"{COMPONENTS[manifest.kind][0]}, which holds for all radii at once (theory T6). "
+            f"{beside} At the end of the slider the draws can prove no more."
+        ),
+    }
+
+
+def why_no_slider(overviews: Sequence[Overview], names: Sequence[str]) -> list[str]:
+    """Why some samples have no map of radii: one line a run and reason."""
+    told: dict[tuple[str, str], int] = {}
+    for overview, name in zip(overviews, names, strict=True):
+        for reason in overview.why_not:
+            told[name, reason] = told.get((name, reason), 0) + 1
+    return [
+        f"{f'{name}: n' if len(names) > 1 else 'N'}o radius can be chosen for {count} of the "
+        f"samples: {reason}."
+        for (name, reason), count in told.items()
+    ]
+
+
+def _step(least: float) -> float:
+    """1, 2 or 5 times a power of ten, at least that."""
+    power = 10.0 ** math.floor(math.log10(least))
+    return next(m * power for m in (1, 2, 5, 10) if m * power >= least * (1 - 1e-9))

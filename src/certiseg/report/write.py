@@ -1,0 +1,169 @@
+"""From run folders to the report: what is read, in which order, and where it is written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from certiseg.errors import InputError
+from certiseg.files import atomic_write, output_folder
+from certiseg.report.charts import charts
+from certiseg.report.interactive import need_page_libraries
+from certiseg.report.layout import kept_numbers
+from certiseg.report.look import Looked, Overview, overview
+from certiseg.report.page import PALETTES, Shown, page
+from certiseg.report.paper import Paper
+from certiseg.report.payload import run_payload, shared_payload
+from certiseg.report.run import Run, read_run
+
+_NAMED = 10
+
+
+@dataclass(frozen=True)
+class Written:
+    """page: the file. notes: what is missing or broken, one line each. refuted: whether a
+    certificate does not follow from its own counts (it is not shown)."""
+
+    page: Path
+    notes: list[str]
+    refuted: bool
+
+
+def write_report(
+    runs: Sequence[str | Path],
+    out: str | Path,
+    *,
+    figures: str | Path | None = None,
+    images: int | None = None,
+    palette: str = "own",
+) -> Written:
+    """Write the report of one run, or of several side by side, to the file ``out``.
+
+    runs: folders that certiseg evaluate or certiseg demo wrote; an unfinished run reports what is
+    there. figures: a folder for the figures of a paper, with a LaTeX and a CSV table. images: at
+    most so many samples on the page, evenly spread; None for all that were kept. palette: "own"
+    or "safe" for colour-blind eyes, at the start.
+    A view or certificate that cannot be used is left out and named in ``notes`` and on the page.
+    Raises InputError for folders that are no runs, for runs that do not fit side by side, and
+    where a library is missing.
+    """
+    need_page_libraries()
+    if palette not in PALETTES:
+        raise InputError(f"expected a palette own or safe, got {palette!r}; choose one")
+    if images is not None and images < 0:
+        raise InputError(f"expected at least 0 images, got {images}; leave it out for all")
+    read = [read_run(Path(folder)) for folder in runs]
+    names = _names(read)
+    _check_side_by_side(read, names)
+    paper = None if figures is None else Paper(Path(figures), names, palette)
+    wanted = _wanted(read, images)
+    grid = _grid(read)
+    overviews: list[Overview] = []
+    samples: dict[str, dict[str, Any]] = {}
+    notes: list[str] = []
+    for number, run in enumerate(read):
+        keep = _Gather(number, wanted, samples, notes, paper)
+        overviews.append(overview(run, grid, keep))
+    whole = [samples[name] for name in wanted if len(samples.get(name, _NONE)["runs"]) == len(read)]
+    drawn = charts(overviews, names)
+    shown = Shown(overviews, names, drawn, whole, _notes(read, names) + notes, palette)
+    target = Path(out)
+    output_folder(target.parent)
+    atomic_write(target, page(shown).encode())
+    if paper is not None:
+        paper.finish(overviews, drawn)
+    return Written(target, list(shown.notes), any(run.refuted for run in read))
+
+
+_NONE: dict[str, Any] = {"runs": ()}
+
+
+@dataclass
+class _Gather:
+    """Takes one run's samples for the page, and for the paper."""
+
+    number: int
+    wanted: Sequence[str]
+    samples: dict[str, dict[str, Any]]
+    notes: list[str]
+    paper: Paper | None
+
+    def __call__(self, looked: Looked) -> None:
+        name = looked.kept.planned.name
+        if name not in self.wanted:
+            return
+        if self.paper is not None:
+            self.paper.sample(self.number, looked)
+        shared = shared_payload(looked)
+        known = self.samples.setdefault(name, {**shared, "runs": []})
+        if any(known[key] != value for key, value in shared.items()):
+            self.notes.append(
+                f"{name}: expected one input and truth in all runs, got different ones; left out"
+            )
+            return
+        if len(known["runs"]) == self.number:
+            known["runs"].append(run_payload(looked))
+
+
+def _names(runs: Sequence[Run]) -> list[str]:
+    """Names of the runs: those of their folders, told apart where they are the same."""
+    if not runs:
+        raise InputError("expected at least one run, got none; name a folder")
+    titles = [run.title for run in runs]
+    return [
+        title if titles.count(title) == 1 else f"{title} ({number})"
+        for number, title in enumerate(titles, start=1)
+    ]
+
+
+def _check_side_by_side(runs: Sequence[Run], names: Sequence[str]) -> None:
+    first = runs[0].manifest
+    for run, name in zip(runs[1:], names[1:], strict=True):
+        for what, own, other in (
+            ("kind of input", first.kind, run.manifest.kind),
+            ("classes", first.classes, run.manifest.classes),
+            ("norm", first.noise.norm, run.manifest.noise.norm),
+        ):
+            if own != other:
+                raise InputError(
+                    f"expected runs with the same {what}, got {names[0]} and {name} with "
+                    "different ones; report them apart"
+                )
+
+
+def _wanted(runs: Sequence[Run], images: int | None) -> list[str]:
+    """Names of the samples for the page: kept and done in all runs, in the order of the first."""
+    of_run = [
+        {p.name for p in run.manifest.samples if p.kept and p.number in run.done} for run in runs
+    ]
+    common = [p.name for p in runs[0].manifest.samples if all(p.name in names for names in of_run)]
+    unique = list(dict.fromkeys(common))
+    return [unique[number] for number in sorted(kept_numbers(len(unique), images))]
+
+
+def _grid(runs: Sequence[Run]) -> NDArray[np.float64]:
+    """Radii of the curves: as far as any of the runs is likely to reach."""
+    noises = [run.manifest.noise for run in runs]
+    return np.linspace(0.0, max(min(3 * noise.sigma, noise.largest) for noise in noises), 301)
+
+
+def _notes(runs: Sequence[Run], names: Sequence[str]) -> list[str]:
+    """What is missing or broken in the runs."""
+    said = []
+    for run, name in zip(runs, names, strict=True):
+        start = f"{name}: " if len(runs) > 1 else ""
+        if run.missing:
+            listed = ", ".join(run.missing[:_NAMED])
+            more = len(run.missing) - _NAMED
+            said.append(
+                f"{start}This run is not finished. {len(run.done)} of "
+                f"{len(run.manifest.samples)} samples are there; missing: {listed}"
+                f"{f' and {more} more' if more > 0 else ''}."
+            )
+        said += [f"{start}Left out: {line}" for line in run.broken]
+    return said
