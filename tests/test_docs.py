@@ -61,7 +61,7 @@ def test_every_method_of_the_methods_page_runs():
     """In order and in one namespace, as a reader would type them."""
     torch.manual_seed(0)
     model = torch.nn.Conv2d(3, 19, 3, padding=1).eval()
-    names: dict[str, object] = {"model": model, "x": torch.rand(3, 24, 32)}
+    names: dict[str, object] = {"model": model, "x": torch.rand(3, 24, 32), "torch": torch}
     snippets = _snippets("docs/methods.md")
     assert len(snippets) >= 7
     for snippet in snippets:

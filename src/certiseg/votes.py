@@ -41,6 +41,7 @@ class Source:
     engine: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.noise.check_shape(self.input_shape)
         last = 0
         for start, stop in self.draws:
             if not last <= start < stop:

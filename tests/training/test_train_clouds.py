@@ -9,24 +9,24 @@ from pathlib import Path
 import pytest
 import torch
 
-import certiseg.runs.cloud_data as cloud_data
+import certiseg.runs.clouds as clouds
 from certiseg.cli.main import run
 from certiseg.datasets.solids import solids
 from certiseg.models.resolve import resolve_model
 
 Call = Callable[..., tuple[int, str]]
-FEW = ["--data", "solids", "--points", "260", "--count", "6", "--epochs", "1", "--batch-size", "3"]
+FEW = ["--data", "solids", "--points", "260", "--epochs", "1", "--batch-size", "3"]
 
 
 @pytest.fixture
 def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
-    """Exit code and standard error; val and test are of five clouds each."""
+    """Exit code and standard error; every split is of five clouds."""
     monkeypatch.setattr("certiseg.runs.malloc.keep_freed_memory", lambda: False)
 
-    def few(split: str, *, count: int | None, **rest: object) -> object:
-        return solids(split, count=5 if count is None else count, **rest)
+    def few(split: str, **rest: object) -> object:
+        return solids(split, count=5, **rest)
 
-    monkeypatch.setattr(cloud_data, "solids", few)
+    monkeypatch.setattr(clouds, "solids", few)
 
     def call(*options: object) -> tuple[int, str]:
         code = run(["train-clouds", *FEW, *map(str, options)])
@@ -77,7 +77,8 @@ def test_same_seed_same_bytes_and_no_overwriting(call: Call, tmp_path: Path) -> 
         (["--sigma", "0.25"], "with noise none"),
         (["--noise", "gaussian"], "sigma > 0 with noise"),
         (["--noise", "gaussian", "--sigma", "0.1", "--axis", "x"], "rotations alone"),
-        (["--channels", "4"], "--channels 3 or 6"),
+        (["--limit", "0"], "limit"),
+        (["--channels", "4"], "3 channels (x, y, z) or 6"),
         (["--points", "200"], "at least 256 points"),
         (["--root", "somewhere"], "no --root"),
         (["--epochs", "0"], "at least 1 epoch"),

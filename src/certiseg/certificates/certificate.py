@@ -27,7 +27,8 @@ class Certificate:
 
     labels: int16 or wider, shape of the components, ABSTAIN (-1) where nothing is certified; with
     a hierarchy, ids of its nodes (classes first).
-    radius: the l2 radius at which every certified label holds, 0.0 when nothing is certified by a
+    radius: at which every certified label holds, in the noise's norm (an l2 norm in units of the
+    input, an angle in radians), 0.0 when nothing is certified by a
     method that then has no radius; of a radius map, float64 of the shape of labels, 0.0 where it
     abstains.
     votes: the draws that were tested. selection_votes: the draws that chose the candidates, for
@@ -61,9 +62,11 @@ class Certificate:
     def __repr__(self) -> str:
         shape = " x ".join(str(side) for side in self.labels.shape)
         radius = f"{np.max(self.radius):.4g}" if self.certified.any() else "0"
+        unit = f" {self.noise.unit}" if self.noise.unit else ""
         return (
             f"Certificate({self.method}: {1 - self.abstention:.2%} of {shape or 1} certified, "
-            f"l2 radius {'up to ' if isinstance(self.radius, np.ndarray) else ''}{radius}, "
+            f"{self.noise.radius_name} "
+            f"{'up to ' if isinstance(self.radius, np.ndarray) else ''}{radius}{unit}, "
             f"alpha {self.alpha:g}, {self.votes.trials} draws)"
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import ROUND_DOWN, Decimal
+from decimal import Decimal
 
 import numpy as np
 
@@ -14,7 +14,7 @@ _LONGEST_NAME = 80
 
 
 def statement(certificate: Certificate) -> str:
-    """One sentence a reader can hold the certificate to (theory T1 to T8, T12, T14, T15)."""
+    """One sentence a reader can hold the certificate to (theory T1 to T8, T11, T12, T14, T15)."""
     confidence = 100 * (1 - Decimal(repr(certificate.alpha)))
     text = (
         f"With confidence {confidence.normalize():f}% over the sampling noise "
@@ -66,13 +66,22 @@ def _claim(certificate: Certificate) -> str:
 
 def _where(certificate: Certificate) -> str:
     """The perturbations under which the labels hold."""
-    radius = certificate.radius
-    every = f"under every perturbation of the input of {certificate.noise.norm} norm below"
+    noise, radius = certificate.noise, certificate.radius
+    moved = noise.moved(_channels(certificate))
+    every = f"under every {moved} {noise.measured} below"
     if isinstance(radius, np.ndarray):
         radii = radius[certificate.certified]
-        low, high = _floor(float(radii.min())), _floor(float(radii.max()))
+        low, high = noise.size(float(radii.min())), noise.size(float(radii.max()))
         return f"{every} its own radius ({low} to {high}, and all radii hold together)"
-    return f"{every} {_floor(radius)}" if radius > 0 else "at the input itself (radius 0)"
+    if radius >= noise.largest:
+        return f"under every {moved} {noise.measured} of any size"
+    return f"{every} {noise.size(radius)}" if radius > 0 else "at the input itself (radius 0)"
+
+
+def _channels(certificate: Certificate) -> int | None:
+    """Number of channels of the input, where known."""
+    source = certificate.votes.source
+    return source.input_shape[0] if source is not None and source.input_shape else None
 
 
 def _components(certificate: Certificate) -> str:
@@ -94,26 +103,20 @@ def _quoted(name: str) -> str:
     return f'"{plain if len(plain) <= _LONGEST_NAME else plain[: _LONGEST_NAME - 3] + "..."}"'
 
 
-def _floor(radius: float) -> str:
-    """Six decimals, cut off rather than rounded, so that the sentence never overstates."""
-    return f"{Decimal(radius).quantize(Decimal('1e-6'), rounding=ROUND_DOWN):f}"
-
-
 def _smoothed_model(certificate: Certificate) -> str:
-    noise = certificate.noise.describe()
-    source = certificate.votes.source
+    noise, source = certificate.noise, certificate.votes.source
     if source is None:
-        return f"the majority vote of a base model that was not recorded, under {noise}"
+        return f"the majority vote of a base model that was not recorded, under {noise.describe()}"
     shape = " x ".join(str(side) for side in source.input_shape)
     values = (
         "of any value"
         if source.value_range is None
         else f"with values in [{source.value_range[0]:g}, {source.value_range[1]:g}]"
     )
+    given = f"the input (fingerprint {source.input[:12]}) of shape {shape} {values}"
     return (
         f"the majority vote of {_quoted(source.model_name)} (fingerprint {source.model[:12]}) "
-        f"under {noise} added, without clipping, to the input (fingerprint {source.input[:12]}) "
-        f"of shape {shape} {values}"
+        f"under {noise.applied(given, _channels(certificate))}"
     )
 
 
@@ -194,4 +197,4 @@ def _drawing(source: Source) -> str:
             f"seed {source.seed} was given by the caller, so the confidence assumes that the input "
             "was not chosen with knowledge of it"
         )
-    return f"{seed}; noise was drawn in floating point, which the theory treats as exactly Gaussian"
+    return f"{seed}; {source.noise.idealised}"

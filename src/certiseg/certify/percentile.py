@@ -23,7 +23,7 @@ SIDES = ("lower", "upper", "both")
 class PercentileBound:
     """What percentile smoothing proves about one number, such as the accuracy of one noisy pass.
 
-    lower, upper: bounds on its median under every perturbation of l2 norm <= radius; the side that
+    lower, upper: bounds on its median under every perturbation of norm <= radius; the side that
     was not asked for is the end of its natural range. median: of the draws, without a claim.
     rank: the bound is the rank-th smallest value (largest, for the upper side). trials: draws.
     alpha: error probability of all that is stated here. side: as in ``percentile``.
@@ -46,8 +46,8 @@ class PercentileBound:
         most = f"at most {_rounded(self.upper, ROUND_CEILING)}"
         bound = {"lower": least, "upper": most, "both": f"{least} and {most}"}[self.side]
         where = (
-            f"under every perturbation of the input of {self.noise.norm} norm of at most "
-            f"{_rounded(self.radius, ROUND_FLOOR)}"
+            f"under every {self.noise.moved()} {self.noise.measured} of at most "
+            f"{self.noise.size(self.radius)}"
             if self.radius > 0
             else "at the input itself (radius 0)"
         )
@@ -155,7 +155,7 @@ def _needed(probability: float, level: float) -> float:
 def _checked_radius(radius: float) -> float:
     value = math.nan if isinstance(radius, (str, bool)) else float(radius)
     if not 0.0 <= value < math.inf:
-        raise InputError(f"expected a radius >= 0, got {radius!r}; pass an l2 norm")
+        raise InputError(f"expected a radius >= 0, got {radius!r}; pass an l2 norm, or an angle")
     return value
 
 

@@ -21,7 +21,7 @@ def radius_map(votes: VoteCounts, *, noise: Noise, alpha: float = 1e-3) -> Certi
     component i is the majority label under every perturbation of norm < radius[i], for all
     components and for all radii at once. So a radius may be chosen after looking at the map
     (``Certificate.at``), which is not so for ``certify`` at many tau.
-    votes: counts (*components, C) of n draws. radius[i] = sigma * PhiInv(p_i) with p_i the
+    votes: counts (*components, C) of n draws. radius[i] = noise.radius(p_i) with p_i the
     one-sided Clopper-Pearson bound of the mode's votes at alpha / (2 N); ABSTAIN and 0.0 where
     p_i <= 1/2.
     Raises InputError for bad parameters, for too few draws to certify anything, and for votes

@@ -1,4 +1,4 @@
-"""SegCertify: which components keep their label within R = sigma * PhiInv(tau)."""
+"""SegCertify: which components keep their label within R = noise.radius(tau)."""
 
 from __future__ import annotations
 

@@ -17,6 +17,7 @@ class Clouds(StrEnum):
     """The data sets that train-clouds knows."""
 
     solids = "solids"
+    shapenet = "shapenet"
 
 
 class Noise(StrEnum):
@@ -53,7 +54,12 @@ def train_clouds(
     root: Annotated[Path | None, typer.Option(help="shapenet: its folder.")] = None,
     channels: Annotated[int, typer.Option(help="3: coordinates; 6: and normals.")] = 3,
     points: Annotated[int, typer.Option(help="Points of each cloud.")] = 2048,
-    count: Annotated[int | None, typer.Option(help="solids: clouds to train on.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(help="Train on at most so many, evenly over the categories.")
+    ] = None,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Leave out files that are absent or damaged.")
+    ] = False,
     preset: Annotated[Preset, typer.Option(help="msg: as published.")] = Preset.small,
     epochs: Annotated[int, typer.Option(help="Passes over the training clouds.")] = 12,
     batch_size: Annotated[int, typer.Option(help="Clouds a step.")] = 16,
@@ -63,10 +69,9 @@ def train_clouds(
     overwrite: options.Overwrite = False,
 ) -> None:
     """Train PointNet++ on point clouds and write model.safetensors, card.json and CARD.md."""
-    from certiseg.runs.cloud_data import training_clouds
     from certiseg.runs.malloc import keep_freed_memory
     from certiseg.runs.train import spell_command
-    from certiseg.runs.train_clouds import run_cloud_training
+    from certiseg.runs.train_clouds import open_splits, run_cloud_training
     from certiseg.training.cloud_noise import CloudNoise
     from certiseg.training.cloud_settings import CloudSettings
 
@@ -80,7 +85,9 @@ def train_clouds(
         seed=seed,
         device=device,
     )
-    splits = training_clouds(data.value, root, points=points, channels=channels, count=count)
+    splits = open_splits(
+        data.value, root, points=points, channels=channels, limit=limit, skip_bad=skip_bad
+    )
     command = spell_command(
         {
             "--data": data.value,
@@ -90,7 +97,7 @@ def train_clouds(
             "--axis": axis,
             "--channels": channels,
             "--points": points,
-            "--count": count,
+            "--limit": limit,
             "--preset": preset.value,
             "--epochs": epochs,
             "--batch-size": batch_size,
@@ -100,7 +107,7 @@ def train_clouds(
             "-o": out.resolve().name,
         },
         name="train-clouds",
-    )
+    ) + (" --skip-bad" if skip_bad else "")
     with training_bar() as progress:
 
         def reading(clouds: int) -> Callable[[], None]:

@@ -57,14 +57,6 @@ class LoadedModel:
             )
         return choose(category)
 
-    def of(self, category: str | None) -> nn.Module | Callable[..., Any]:
-        """What labels clouds of a category: ``model.of(category)`` where the model has that, else
-        the model itself, as for pictures (None)."""
-        tells_apart = getattr(self.model, "of", None)
-        if category is None or not callable(tells_apart):
-            return self.model
-        return tells_apart(category)
-
 
 def resolve_model(spec: str) -> LoadedModel:
     """Load the model that `spec` names; modules come back in eval mode.

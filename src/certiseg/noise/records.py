@@ -35,9 +35,9 @@ def noise_from_record(record: Mapping[str, Any]) -> Noise:
         raise _unknown(record)
     law, other = _FIELDS[kind]
     sigma = values.get("sigma")
-    if set(values) - {other} != {"sigma"} or isinstance(sigma, (str, bool)):
-        raise _unknown(record)
-    if other in values and values[other] is None:
+    number = isinstance(sigma, (int, float)) and not isinstance(sigma, bool)
+    named = set(values) - {other} == {"sigma"} and values.get(other, other) is not None
+    if not (number and named):
         raise _unknown(record)
     return law(**values)
 

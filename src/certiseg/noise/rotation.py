@@ -15,6 +15,7 @@ from certiseg.stats.rotation_angles import largest_angle, needed_probability
 from certiseg.stats.rotations import LARGEST_SIGMA
 
 AXES = ("x", "y", "z")
+_ABOVE_PI = math.nextafter(math.pi, 4.0)
 
 
 @dataclass(frozen=True)
@@ -56,9 +57,10 @@ class Rotation:
     def check_shape(self, shape: tuple[int, ...]) -> None:
         """Raise InputError for inputs (*shape) that are no clouds (3, N) or (6, N)."""
         if len(shape) != 2 or shape[0] not in (3, 6):
+            transposed = len(shape) == 2 and shape[1] in (3, 6)
             raise InputError(
                 f"expected a point cloud (3, N), or (6, N) with normals, got shape {shape}; "
-                "only clouds are rotated"
+                f"{'pass x.T' if transposed else 'only clouds are rotated'}"
             )
 
     def radius(self, tau: float) -> float:
@@ -72,30 +74,30 @@ class Rotation:
         if self.axis is None:
             return largest_angle(self.sigma, tau)
         product = self.sigma * quantile_down(tau)
-        if product > 3.1415926535897936:  # a float above pi
+        if product > _ABOVE_PI:
             return math.pi
-        return min(math.nextafter(product, 0.0), math.pi) if product > 0 else 0.0
+        return math.nextafter(min(product, math.pi), 0.0) if product > 0 else 0.0
 
     def needed(self, radius: float) -> float:
         """A probability, rounded up: what has it or more under the rotations has at least 1/2
         under every rotation by an angle <= radius."""
         if self.axis is None:
             return needed_probability(self.sigma, radius)
-        return probability_up(min(radius, 3.1415926535897936) / self.sigma)
+        return probability_up(min(radius, _ABOVE_PI) / self.sigma)
 
     def describe(self) -> str:
         """The law in words, for a statement."""
         if self.axis is None:
-            law = f"by exp(v), v ~ N(0, {self.sigma:g}^2 I) with |v| <= pi"
+            law = f"by exp(v), v ~ N(0, {self.sigma:g}^2 I) with |v| <= pi (T11)"
             return f"random rotations about the centroid {law}"
         return (
             f"random rotations around the {self.axis} axis through the centroid, the angle "
-            f"~ N(0, {self.sigma:g}^2)"
+            f"~ N(0, {self.sigma:g}^2) (T11)"
         )
 
     def applied(self, given: str, channels: int | None = None) -> str:
         """The law and what is done with it, in words. given: the input in words."""
-        return f"{self.describe()}, of {given}{self._normals(channels)}"
+        return f"{self.describe()}, of {given}{self._normals(channels).rstrip(',')}"
 
     def moved(self, channels: int | None = None) -> str:
         """What the claim allows for, in words. channels: those of the input, where known."""

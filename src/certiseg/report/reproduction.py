@@ -70,8 +70,17 @@ _COLUMNS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
     ("s / cloud", "seconds", _seconds),
 )
 _MATHS = {"sigma": r"$\sigma$", "tau": r"$\tau$", "n": "$n$", "n0": "$n_0$"}
-_NARROW = ("accuracy", "instance mIoU", "abstention", "certified accuracy")
-"""Figures for the terminal; the files have all."""
+_NARROW = {
+    "model": "model",
+    "sigma": "sigma",
+    "tau": "tau",
+    "n": "n",
+    "radius": "radius",
+    "accuracy": "accuracy",
+    "abstention": "abstains",
+    "certified_accuracy": "certified",
+}
+"""Columns for the terminal and their headings; the files have all."""
 
 
 def cells(line: Line) -> list[str]:
@@ -109,14 +118,15 @@ def latex(lines: Sequence[Line], notes: Sequence[str]) -> str:
 
 def rich_table(lines: Sequence[Line], title: str) -> Table:
     """The main figures for the terminal."""
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
-    shown = [i for i, c in enumerate(_COLUMNS) if c[0] in ("model", "sigma", "tau", "n", "radius")]
-    shown += [i for i, c in enumerate(_COLUMNS) if c[0] in _NARROW]
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    shown = [index for index, (_, name, _) in enumerate(_COLUMNS) if name in _NARROW]
     for index in shown:
-        table.add_column(_COLUMNS[index][0], justify="right" if index else "left")
+        table.add_column(
+            _NARROW[_COLUMNS[index][1]], justify="right" if index else "left", no_wrap=True
+        )
     for line in lines:
         whole = cells(line)
-        table.add_row(*(whole[index] for index in shown))
+        table.add_row(whole[0].removesuffix(" of noise"), *(whole[index] for index in shown[1:]))
     return table
 
 

@@ -31,8 +31,7 @@ from certiseg.runs.settings import Settings
 from certiseg.runs.smoothing import ByCategory
 from certiseg.sampling.keys import resolve_seed
 from certiseg.sampling.sampler import Smoothed
-
-_POOLED = "pooled, holm"
+from certiseg.votes import VoteCounts
 
 
 @dataclass(frozen=True)
@@ -212,23 +211,22 @@ def _cloud(
             spent += time.perf_counter() - started
         assert votes is not None
         line = Line("", sigma, point.tau, SELECTION + point.num_samples, 0, noise.radius(point.tau))
-        for method, tested, options in (
-            *(
-                (f"split, {name}", votes, {"correction": name, "selection_votes": first})
-                for name in experiment.corrections
-            ),
-            (_POOLED, first + votes, {}),
-        ):
+        methods: list[tuple[Line, VoteCounts, str, VoteCounts | None]] = [
+            (replace(line, model=f"split, {name}", n0=SELECTION), votes, name, first)
+            for name in experiment.corrections
+        ]
+        methods.append((replace(line, model="pooled, holm"), first + votes, "holm", None))
+        for own, tested, correction, chosen in methods:
             started = time.perf_counter()
-            labels = certify(
-                tested, noise=noise, tau=point.tau, alpha=settings.alpha, **options
-            ).labels
-            chosen = SELECTION if "selection_votes" in options else 0
-            yield (
-                replace(line, model=method, n0=chosen),
-                labels,
-                spent + time.perf_counter() - started,
+            certificate = certify(
+                tested,
+                noise=noise,
+                tau=point.tau,
+                alpha=settings.alpha,
+                correction=correction,
+                selection_votes=chosen,
             )
+            yield own, certificate.labels, spent + time.perf_counter() - started
 
 
 def _filled(line: Line, figures: Figures, clouds: int) -> Line:

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from certiseg.datasets.card import Samples
+from certiseg.datasets.card import Samples, note_of
 from certiseg.files import atomic_write, output_folder
 from certiseg.models.stored import (
     CARD_FILE,
@@ -20,6 +20,7 @@ from certiseg.models.stored import (
     load_trained,
     to_bytes,
 )
+from certiseg.runs.clouds import open_clouds
 from certiseg.runs.device import usable_device
 from certiseg.runs.environment import processor
 from certiseg.runs.output import refuse_existing
@@ -36,6 +37,30 @@ from certiseg.training.cloud_noise import CloudNoise
 from certiseg.training.cloud_settings import CloudSettings
 from certiseg.training.clouds import batches_an_epoch, fit_clouds, hold_clouds, validate_clouds
 from certiseg.training.loop import Report
+
+
+def open_splits(
+    data: str,
+    root: Path | None,
+    *,
+    points: int,
+    channels: int,
+    limit: int | None,
+    skip_bad: bool,
+) -> dict[str, Samples]:
+    """The clouds of "train", at most limit of them, of "val" and of "test"; see ``open_clouds``."""
+    return {
+        split: open_clouds(
+            data,
+            channels=channels,
+            root=root,
+            split=split,
+            points=points,
+            limit=limit if split == "train" else None,
+            skip_bad=skip_bad,
+        )
+        for split in ("train", "val", "test")
+    }
 
 
 def run_cloud_training(
@@ -86,13 +111,17 @@ def run_cloud_training(
         {name: validate_clouds(stored, held[name], now, settings.seed) for name in ("val", "test")}
         for now in (CloudNoise(), settings.noise)
     )
-    card["figures"] = describe_figures(
-        clean, None if settings.noise.kind == "none" else noisy, settings.seed
-    )
-    counts = {name: len(samples) for name, samples in splits.items()}
-    card["data"] = describe_data(train_card, held["train"].x.shape[2], counts)
+    under_noise = settings.noise.kind != "none"
+    card["figures"] = describe_figures(clean, noisy if under_noise else None, settings.seed)
+    counts = {name: _count(samples) for name, samples in splits.items()}
+    card["data"] = describe_data(train_card, held["train"].x.shape[2], counts, under_noise)
     card["training"] = describe_training(settings, command, chosen.epoch, seconds, processor())
     atomic_write(folder / WEIGHTS_FILE, data)
     atomic_write(folder / CARD_FILE, (json.dumps(card, indent=1) + "\n").encode())
     atomic_write(folder / PAGE_FILE, cloud_page(card).encode())
     return card
+
+
+def _count(samples: Samples) -> str:
+    note = note_of(samples)
+    return f"{len(samples)} clouds" + (f" ({note})" if note else "")

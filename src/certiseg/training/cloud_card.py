@@ -27,17 +27,17 @@ def describe_model(card: Card, plan: Plan) -> dict[str, Any]:
     }
 
 
-def describe_data(card: Card, points: int, counts: dict[str, int]) -> dict[str, Any]:
-    """counts: number of clouds in each split."""
+def describe_data(card: Card, points: int, counts: dict[str, str], noisy: bool) -> dict[str, Any]:
+    """counts: of "train", "val" and "test", such as "250 clouds". noisy: whether trained so."""
+    draw = " under one fixed draw of noise each" if noisy else ""
     return {
         "name": card.name,
         "source": card.source,
         "licence": card.licence,
         "points": points,
-        "train": f"train split, {counts['train']} clouds",
-        "choice": f"val split, {counts['val']} clouds: highest mIoU under one fixed draw of noise "
-        "each",
-        "test": f"test split, {counts['test']} clouds: looked at once, after the choice",
+        "train": f"train split, {counts['train']}",
+        "choice": f"val split, {counts['val']}: highest mIoU{draw}",
+        "test": f"test split, {counts['test']}: looked at once, after the choice",
     }
 
 

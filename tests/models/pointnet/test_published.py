@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 
+from certiseg.datasets.shapenet import ShapeNetPart
 from certiseg.errors import InputError
-from certiseg.models.pointnet.published import from_state, load_published
+from certiseg.models.pointnet.published import SHAPENET, from_state, load_published
 from plain_pointnet import PlainPointNet, filled
 
 State = dict[str, torch.Tensor]
@@ -53,6 +54,16 @@ def test_weights_alone_and_weights_of_several_gpus_load(state: State) -> None:
 def test_without_normals_and_of_other_classes() -> None:
     plan = from_state(PlainPointNet(num_classes=7).state_dict(), "x").plan
     assert (plan.channels, plan.categories, plan.num_classes) == (3, 16, 7)
+
+
+def test_categories_are_those_of_the_data_set() -> None:
+    """In the order of the data set's card, which is the order of the published one-hot vector."""
+    first, parts = 0, {}
+    for name, count in SHAPENET:
+        parts[name] = tuple(range(first, first + count))
+        first += count
+    card = ShapeNetPart(Path(), [], 1, False, 0).card
+    assert list(parts.items()) == list(card.parts.items())
 
 
 def _without(state: State) -> State:

@@ -31,27 +31,21 @@ class Pointwise(nn.Module):
         return F.linear(rows, self.weight.flatten(1), self.bias)
 
 
-class RowNorm(nn.BatchNorm1d):
-    """Batch norm of rows (..., channels) over all but the last axis."""
-
-    def forward(self, rows: Tensor) -> Tensor:
-        return super().forward(rows.flatten(0, -2)).view_as(rows)
-
-
 def perceptron(
     source: int, widths: Sequence[int], axes: int
 ) -> tuple[nn.ModuleList, nn.ModuleList]:
     """Layers and norms of a shared perceptron, in two lists as the checkpoints have them."""
     sources = (source, *widths[:-1])
     layers = [Pointwise(s, t, axes) for s, t in zip(sources, widths, strict=True)]
-    return nn.ModuleList(layers), nn.ModuleList(RowNorm(width) for width in widths)
+    return nn.ModuleList(layers), nn.ModuleList(nn.BatchNorm1d(width) for width in widths)
 
 
-def run(layers: Iterable[nn.Module], norms: Iterable[nn.Module], rows: Tensor) -> Tensor:
-    """Layer, norm, rectify, one after another."""
+def run(layers: Iterable[nn.Module], norms: Iterable[nn.Module], points: Tensor) -> Tensor:
+    """Layer, norm, rectify, one after another, on points (..., channels)."""
+    rows = points.flatten(0, -2)
     for layer, norm in zip(layers, norms, strict=True):
         rows = F.relu(norm(layer(rows)), inplace=True)
-    return rows
+    return rows.view(*points.shape[:-1], -1)
 
 
 class LocalFeatures(nn.Module):
@@ -78,11 +72,12 @@ class LocalFeatures(nn.Module):
         """xyz (B, N, 3), features (B, N, C), centres (B, S, 3), squared distances (B, S, N)
         -> (B, S, sum of last widths)."""
         points = torch.cat([features, xyz], dim=-1)
+        # Positions are relative to the centre, features are not.
+        middle = F.pad(centres, (features.shape[-1], 0))[:, :, None]
         found = []
         scales = zip(self.radii, self.neighbours, self.conv_blocks, self.bn_blocks, strict=True)
         for radius, count, layers, norms in scales:
-            group = take(points, balls(squared, radius, count))
-            group[..., -3:] -= centres[:, :, None]
+            group = take(points, balls(squared, radius, count)) - middle
             found.append(run(layers, norms, group).amax(dim=2))  # type: ignore[arg-type]
         return torch.cat(found, dim=-1)
 

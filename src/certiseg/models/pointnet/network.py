@@ -23,8 +23,8 @@ from certiseg.models.pointnet.layers import (
     LocalFeatures,
     Pointwise,
     Propagation,
-    RowNorm,
     WholeFeatures,
+    run,
 )
 from certiseg.models.pointnet.order import canonical_order
 
@@ -121,7 +121,7 @@ class PointNet2(nn.Module):
         self.fp3 = Propagation(second + plan.whole[-1], fp3)
         self.fp2 = Propagation(first + fp3[-1], fp2)
         self.fp1 = Propagation(plan.categories + 3 + plan.channels + fp2[-1], fp1)
-        self.conv1, self.bn1 = Pointwise(fp1[-1], fp1[-1], axes=1), RowNorm(fp1[-1])
+        self.conv1, self.bn1 = Pointwise(fp1[-1], fp1[-1], axes=1), nn.BatchNorm1d(fp1[-1])
         self.drop1 = nn.Dropout(plan.dropout)
         self.conv2 = Pointwise(fp1[-1], plan.num_classes, axes=1)
 
@@ -150,8 +150,7 @@ class PointNet2(nn.Module):
         kind = F.one_hot(category, self.plan.categories).to(x.dtype)
         own = torch.cat([kind[:, None].expand(-1, xyz.shape[1], -1), xyz, points], dim=-1)
         found = self.fp1(own, local, near_squared)
-        found = self.drop1(F.relu(self.bn1(self.conv1(found)), inplace=True))
-        logits = self.conv2(found)
+        logits = self.conv2(self.drop1(run([self.conv1], [self.bn1], found)))
         # Back to where the points stood.
         places = order[..., None].expand_as(logits)
         return torch.empty_like(logits).scatter(1, places, logits).transpose(1, 2)
