@@ -39,7 +39,7 @@ def pair(workplace: Path) -> Path:
 
 
 def evaluate(call: Call, *options: object) -> Any:
-    return call("evaluate", *FOLDERS, *MODEL, "--ignore", 9, "-o", "out", *options)
+    return call("evaluate", *FOLDERS, *MODEL, "--ignore", 9, "-o", "out", "--no-report", *options)
 
 
 def test_figures_are_those_known_in_advance(pair: Path, call: Call) -> None:

@@ -23,11 +23,11 @@ def test_demo_on_one_slice(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     (record,) = (json.loads(line) for line in (tmp_path / "results.jsonl").open())
     name = record["name"]
     assert {path.name for path in tmp_path.iterdir()} == {
-        f"{name}.cert.npz",
-        f"{name}.png",
-        "results.jsonl",
+        *("run.json", "samples", "views", "certificates", "report.html"),
+        *("table.md", "table.csv", "results.json", "results.jsonl", f"{name}.png"),
     }
-    certificate = Certificate.load(tmp_path / f"{name}.cert.npz")
+    (file,) = (tmp_path / "certificates").iterdir()
+    certificate = Certificate.load(file)
     verify(certificate)
     truth = mni152.mni152("demo")[6].labels
     assert name == "mni152-z086"
@@ -36,7 +36,14 @@ def test_demo_on_one_slice(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert certified.mean() > 0.6
     assert (certificate.labels == truth)[certified].mean() > 0.95
     assert record["abstention"] == certificate.abstention
-    for words in ("0.1686", "abstention", name, "one averaged brain", "certiseg verify"):
+    for words in (
+        "0.1686",
+        "abstention",
+        name,
+        "one averaged brain",
+        "certiseg verify",
+        "report.html",
+    ):
         assert words in printed
     figure = np.asarray(Image.open(tmp_path / f"{name}.png"))
     assert figure.ndim == 3

@@ -39,7 +39,7 @@ def sample_row(looked: Looked, palette: Sequence[Colour]) -> Figure:
     cloud = looked.view.truth.ndim == 1
     height, width = (1, 1) if cloud else looked.view.size
     rows, columns = (1, 4) if cloud else (2, 3)
-    figure = new_figure(7.2, rows * 7.2 / columns * height / width + 1.0)
+    figure = new_figure(7.2, rows * 7.2 / columns * height / width + (0.6 if cloud else 1.0))
     with style():
         axes = figure.subplots(rows, columns, squeeze=False).ravel()
         shown = _cloud_tiles(looked, palette) if cloud else _picture_tiles(looked, palette)
@@ -95,7 +95,7 @@ def _heat(figure: Figure, axes: Any, looked: Looked) -> None:
     axes.imshow(shown, interpolation="nearest")
     axes.set_title("radius (white: none)")
     scale = ScalarMappable(Normalize(0, largest), "viridis")
-    figure.colorbar(scale, ax=axes, shrink=0.85, pad=0.02)
+    figure.colorbar(scale, ax=axes, shrink=0.6 if values.ndim == 1 else 0.85, pad=0.02)
 
 
 def _rgb(colour: NDArray[np.uint8]) -> Colour:

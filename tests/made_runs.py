@@ -1,0 +1,153 @@
+"""Runs without a model: made-up votes, written by the same code that writes those of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from certiseg.certificates.certificate import Certificate
+from certiseg.certificates.grid import upsample_nearest
+from certiseg.certify.hierarchical import hierarchical
+from certiseg.certify.radius_map import radius_map
+from certiseg.certify.segcertify import certify
+from certiseg.certify.sequential import sequential
+from certiseg.datasets.card import Card, Sample
+from certiseg.models.resolve import LoadedModel
+from certiseg.report.comparison import BASE_CLEAN, BASE_NOISE, CERTIFIED
+from certiseg.runs.run_folder import Keep, RunFolder, manifest, view_arrays
+from certiseg.runs.settings import Settings
+from certiseg.runs.tally import Prediction, certified_record, figures
+from certiseg.votes import VoteCounts
+
+CLASSES = ("road", "car", "sky")
+PALETTE = ((128, 64, 128), (0, 0, 142), (70, 130, 180))
+SIZE = (24, 40)
+POINTS = 150
+
+
+class Made:
+    """Samples by name: pictures of three bands with a void corner, or clouds of three parts."""
+
+    def __init__(
+        self, names: Sequence[str], classes: Sequence[str] = CLASSES, *, clouds: bool = False
+    ) -> None:
+        parts = {"thing": (0, 1, 2)} if clouds else None
+        colours = (PALETTE * len(classes))[: len(classes)]
+        self.names, self.clouds = names, clouds
+        self.card = Card("made-up", tuple(classes), colours, 3, "made up", "none", parts)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, index: int) -> Sample:
+        rng = np.random.default_rng(index)
+        if self.clouds:
+            x = rng.normal(size=(3, POINTS)).astype(np.float32)
+            truth = np.digitize(x[0], (-0.4, 0.4)).astype(np.uint8)
+            return Sample(self.names[index], x, truth, "thing")
+        height, width = SIZE
+        edges = 12 + index % 5 + np.arange(height) // 6
+        truth = (np.arange(width) >= edges[:, None]).astype(np.uint8)
+        truth += np.arange(width) >= edges[:, None] + 13
+        x = rng.uniform(size=(3, *SIZE)).astype(np.float32)
+        truth[:3, :4] = 255
+        return Sample(self.names[index], x, truth)
+
+
+def made_votes(sample: Sample, settings: Settings, num_classes: int) -> VoteCounts:
+    """Votes mostly for the truth: sure in most places, torn in some, wrong in a few."""
+    rng = np.random.default_rng(7)
+    truth = np.where(sample.labels == 255, 0, sample.labels).astype(np.int64)
+    if settings.grid is not None:
+        truth = truth[:: settings.grid, :: settings.grid]
+    favoured = np.where(rng.random(truth.shape) < 0.06, (truth + 1) % num_classes, truth)
+    share = rng.choice([0.55, 0.75, 0.9, 0.97, 1.0], size=truth.shape, p=[0.1, 0.1, 0.2, 0.3, 0.3])
+    hits = rng.binomial(settings.num_samples, share)
+    counts = np.zeros((*truth.shape, num_classes), dtype=np.int64)
+    np.put_along_axis(counts, favoured[..., None], hits[..., None], axis=-1)
+    rest = settings.num_samples - hits
+    other = (favoured + 1) % num_classes
+    np.put_along_axis(counts, other[..., None], rest[..., None], axis=-1)
+    return VoteCounts(counts, settings.num_samples)
+
+
+def made_certificate(votes: VoteCounts, settings: Settings) -> Certificate:
+    noise, level = settings.noise, {"tau": settings.tau, "alpha": settings.alpha}
+    if settings.radius_map:
+        return radius_map(votes, noise=noise, alpha=settings.alpha)
+    if settings.hierarchy is not None:
+        return hierarchical(votes, noise=noise, hierarchy=settings.hierarchy, **level)
+    if settings.stopping is not None:
+        return sequential(_Once(votes), noise=noise, num_samples=votes.trials, looks=1, **level)
+    return certify(
+        votes, noise=noise, correction=settings.correction, budget=settings.budget, **level
+    )
+
+
+class _Once:
+    """All votes at once."""
+
+    def __init__(self, votes: VoteCounts) -> None:
+        self._votes = votes
+
+    def sizes(self) -> tuple[int, int]:
+        return self._votes.num_components, self._votes.num_classes
+
+    def more(self, draws: int) -> VoteCounts:
+        assert draws == self._votes.trials
+        return self._votes
+
+
+def made_run(
+    out: Path,
+    names: Sequence[str] = ("one", "two", "three"),
+    settings: Settings | None = None,
+    *,
+    classes: Sequence[str] = CLASSES,
+    clouds: bool = False,
+    keep: int | None = None,
+    done: int | None = None,
+    model: str = "made-up model",
+) -> Made:
+    """Write a run below ``out``. done: as many samples, as if the run had been interrupted."""
+    settings = settings or Settings(num_samples=200, seed=1)
+    samples = Made(names, classes, clouds=clouds)
+    card, num_classes = samples.card, len(classes)
+    folder = RunFolder(out, samples, Keep(keep))
+    loaded = LoadedModel(model, lambda x: x, num_classes)
+    title = f"{CERTIFIED}, n = {settings.num_samples}"
+    record = manifest(samples, loaded, None, settings, title, "certiseg evaluate ...")
+    folder.begin(record, list(names))
+    for index in range(len(samples) if done is None else done):
+        sample = samples[index]
+        votes = made_votes(sample, settings, num_classes)
+        certificate = made_certificate(votes, settings)
+        clean = votes.mode()
+        if clean.shape != sample.labels.shape:
+            clean = upsample_nearest(clean, sample.labels.shape)
+        said = {name: Prediction(clean, 0.01) for name in (BASE_CLEAN, BASE_NOISE)}
+        held = certified_record(
+            sample,
+            card,
+            certificate,
+            1.0,
+            read_at=settings.noise.radius(settings.tau),
+            curve_at=np.linspace(0, 1, 11),
+        )
+        if index in folder.numbers:
+            noisy = sample.x + np.random.default_rng(9).normal(size=sample.x.shape) / 4
+            labels = {name: prediction.labels for name, prediction in said.items()}
+            folder.view(index, view_arrays(sample, noisy.astype(np.float32), labels))
+        folder.certificate(index, certificate)
+        folder.done(
+            index,
+            {
+                "name": sample.name,
+                "models": {name: p.record(sample, card) for name, p in said.items()},
+                "certified": held,
+                "figures": figures(sample.name, certificate, held),
+            },
+        )
+    return samples

@@ -1,0 +1,469 @@
+"""The page in a real browser: what is drawn is what Python computes, and nothing else happens."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from certiseg.certificates.certificate import Certificate
+from certiseg.certificates.grid import upsample_nearest
+from certiseg.certify.radius_map import radius_map
+from certiseg.hierarchies.hierarchy import Hierarchy
+from certiseg.report.layout import Layout
+from certiseg.report.manifest import read_manifest
+from certiseg.report.palettes import own_palette, with_nodes
+from certiseg.report.write import write_report
+from certiseg.runs.settings import Settings, Stopping
+from certiseg.votes import ABSTAIN
+from made_runs import SIZE, made_run
+
+WIDE, NARROW = (1280, 900), (390, 844)
+HOSTILE = "<b class=injected>\"'</script><img src=x onerror=injected=1>{{7*7}}$x^2$"
+TREE = Hierarchy("traffic", ("road", "car", "sky"), ("ground",), (3, 3, -1, -1))
+
+
+def chromium() -> str | None:
+    names = ("chromium", "chromium-browser", "google-chrome")
+    return next((path for path in map(shutil.which, names) if path), None)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Headless Chromium. Where it is missing the tests are skipped on a laptop and fail in CI."""
+    path = chromium()
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        path = None
+    if path is None:
+        words = "needs Chromium and Playwright: apt-get install chromium; make install-dev"
+        if os.environ.get("CI"):
+            pytest.fail(words)
+        pytest.skip(words)
+    with sync_playwright() as playwright:
+        # WebGL without a graphics card; a container's root user has no sandbox.
+        options = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+        started = playwright.chromium.launch(executable_path=path, args=options)
+        yield started
+        started.close()
+
+
+class Opened:
+    """A page from a file:// address, and all that it complained about or asked the network for."""
+
+    def __init__(
+        self, browser: Any, file: Path, size: tuple[int, int] = WIDE, *, charts: bool = False
+    ) -> None:
+        self.page = browser.new_page(viewport={"width": size[0], "height": size[1]})
+        self.complaints: list[str] = []
+        self.asked: list[str] = []
+        self.page.on("console", self._said)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("request", lambda request: self.asked.append(request.url))
+        if not charts:
+            # Loading Plotly takes longer than all else: what needs no charts goes without.
+            self.page.add_init_script("delete window.DecompressionStream")
+        self.page.goto(file.as_uri())
+
+    def _said(self, message: Any) -> None:
+        if message.type == "error":
+            self.complaints.append(message.text)
+
+    def ready(self) -> Any:
+        """Wait for charts, or the words in their place, and for the samples to be unpacked."""
+        self.page.wait_for_selector(".plot .main-svg, .plot .failed", state="attached")
+        self.page.evaluate("Promise.all(rows.map((row) => row.show()))")
+        return self.page
+
+    def choose(self, radius: str) -> None:
+        self.page.evaluate(
+            """(radius) => {
+              const slider = document.getElementById("radius");
+              slider.value = radius;
+              slider.dispatchEvent(new Event("input", { bubbles: true }));
+            }""",
+            radius,
+        )
+        self.settle()
+
+    def settle(self) -> None:
+        """Until what was asked for is painted."""
+        self.page.evaluate("new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
+
+    def mask(self, sample: int, layer: str = "own", run: int = 0) -> np.ndarray:
+        """RGB (H, W, 3) as it stands in the canvas."""
+        pixels = self.page.evaluate(
+            """async ([sample, layer, run]) => {
+              const row = rows[sample];
+              await row.show();  // a row that is far away has given its pixels back
+              const find = (kind) => `.tile[data-layer="${kind}"][data-run="${run}"] canvas`;
+              const canvas = row.stage.querySelector(find(layer))
+                ?? row.stage.querySelector(find("column"));
+              const { width, height } = canvas;
+              const data = canvas.getContext("2d").getImageData(0, 0, width, height).data;
+              return [height, width, Array.from(data)];
+            }""",
+            [sample, layer, run],
+        )
+        height, width, data = pixels
+        return np.array(data).reshape(height, width, 4)[..., :3]
+
+
+@pytest.fixture
+def opened(browser) -> Iterator[Callable[..., Opened]]:
+    pages: list[Opened] = []
+
+    def open_file(file: Path, size: tuple[int, int] = WIDE, *, charts: bool = False) -> Opened:
+        pages.append(Opened(browser, file, size, charts=charts))
+        return pages[-1]
+
+    yield open_file
+    for one in pages:
+        one.page.close()
+
+
+SETTINGS = {
+    "flat": Settings(num_samples=200, seed=1),
+    "map": Settings(num_samples=200, seed=1, radius_map=True),
+    "tree": Settings(num_samples=200, seed=1, hierarchy=TREE),
+    "cells": Settings(num_samples=200, seed=1, grid=3),
+    "many": Settings(num_samples=300, seed=1),
+}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> Path:
+    """A run for each way to certify, and the report of each."""
+    root = tmp_path_factory.mktemp("made")
+    for name, settings in SETTINGS.items():
+        made_run(root / name, settings=settings)
+        write_report([root / name], root / f"{name}.html")
+    return root
+
+
+def certificates(run: Path) -> list[Certificate]:
+    layout = Layout(run)
+    return [
+        Certificate.load(layout.certificate(planned.file)) for planned in read_manifest(run).samples
+    ]
+
+
+def painted(labels: np.ndarray, palette: Any) -> np.ndarray:
+    table = np.array([*palette, (255, 255, 255)])
+    return table[np.where(labels == ABSTAIN, len(palette), labels)]
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_masks_are_what_python_certifies_at_each_radius(name, made, opened):
+    """The slider's masks equal ``radius_map(...).at(radius)``, pixel by pixel, for every method;
+    "many" has counts that need two bytes."""
+    settings, run = SETTINGS[name], made / name
+    shown = opened(made / f"{name}.html")
+    page = shown.ready()
+    palette = own_palette(read_manifest(run).palette)
+    coloured = []
+    for number, certificate in enumerate(certificates(run)):
+        mapped = radius_map(certificate.votes, noise=settings.noise, alpha=settings.alpha)
+        own = certificate.at(settings.noise.radius(settings.tau))
+        own = own if settings.radius_map else certificate.labels
+        nodes = with_nodes(palette, certificate.hierarchy)
+        first = painted(upsample_nearest(own, SIZE), nodes)
+        page.check('input[name="mask"][value="own"]')
+        shown.settle()
+        assert np.array_equal(shown.mask(number), first)
+        for radius in ("0", "0.05", "0.168", "0.2", page.get_attribute("#radius", "max")):
+            shown.choose(radius)
+            held = upsample_nearest(mapped.at(float(radius)), SIZE)
+            assert np.array_equal(shown.mask(number), painted(held, palette)), radius
+            coloured.append(int((shown.mask(number) != 255).any(axis=-1).sum()))
+            assert coloured[-1] == (held != ABSTAIN).sum()
+            if number == 0:
+                share = page.text_content("article .figures")
+                cut = np.floor(1000 * (held != ABSTAIN).mean()) / 10
+                assert share.startswith(f"{cut:.1f} %")
+    # The radii tell masks apart, and nothing is left at the end.
+    assert len(set(coloured[:5])) >= 4
+    assert coloured[4] == 0
+    assert shown.complaints == []
+
+
+def test_the_radius_map_of_the_page_is_pythons(made, opened):
+    """White just where no radius is; else the darker the smaller."""
+    shown = opened(made / "flat.html")
+    shown.ready()
+    certificate = certificates(made / "flat")[1]
+    radius = radius_map(certificate.votes, noise=certificate.noise, alpha=1e-3).radius
+    heat = shown.mask(1, "heat")
+    assert np.array_equal((heat == 255).all(axis=-1), radius == 0)
+    brightness = heat.sum(axis=-1)
+    assert (
+        brightness[radius == radius.max()].min() > brightness[(radius > 0) & (radius < 0.05)].max()
+    )
+
+
+@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["1280", "390"])
+def test_reading_a_pixel_and_zooming_in_step(size, made, opened, tmp_path):
+    shown = opened(made / "flat.html", size)
+    page = shown.ready()
+    article = page.locator("article").nth(1)
+    article.scroll_into_view_if_needed()
+    certificate = certificates(made / "flat")[1]
+    mapped = radius_map(certificate.votes, noise=certificate.noise, alpha=1e-3)
+    names = read_manifest(made / "flat").classes
+    _, hits = certificate.votes.top()
+
+    def read(row: int, column: int) -> None:
+        text = article.locator(".readout").inner_text()
+        label = certificate.labels[row, column]
+        assert f"Row {row}, column {column}:" in text
+        assert f"certified {'abstains' if label == ABSTAIN else names[label]}," in text
+        assert f"{hits[row, column]} of 200 votes" in text
+        value = mapped.radius[row, column]
+        assert (f"radius {np.floor(value * 1e4) / 1e4:.4f}" if value else "no radius") in text
+
+    frame = article.locator('.tile[data-layer="own"] .frame')
+    frame.scroll_into_view_if_needed()
+    box = frame.bounding_box()
+    for row, column in ((7, 12), (20, 33)):
+        x = box["x"] + (column + 0.5) / SIZE[1] * box["width"]
+        y = box["y"] + (row + 0.5) / SIZE[0] * box["height"]
+        page.mouse.move(x, y)
+        read(row, column)
+    # The same place stays under the pointer, in every tile.
+    page.keyboard.down("Control")
+    page.mouse.wheel(0, -300)
+    page.keyboard.up("Control")
+    page.wait_for_function("rows[1].view.scale > 2")
+    page.mouse.move(x + 0.5, y)
+    read(20, 33)
+    layers = article.locator(".frame img:visible, .frame canvas:visible")
+    moved = layers.evaluate_all("(all) => all.map((one) => getComputedStyle(one).transform)")
+    matrices = {tuple(round(float(n), 1) for n in m[7:-1].split(",")) for m in moved}
+    assert len(moved) == 6
+    assert len(matrices) == 1
+    crosses = article.locator(".cross").evaluate_all("(all) => all.map((one) => one.offsetLeft)")
+    assert len(set(crosses)) == 1
+    article.locator("[data-zoom=all]").click()
+    assert page.evaluate("rows[1].view.scale") == 1
+    kept = Path(os.environ.get("CERTISEG_SCREENSHOTS", tmp_path))
+    kept.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=kept / f"report-{size[0]}.png")
+    assert shown.complaints == []
+
+
+@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["1280", "390"])
+def test_the_page_fits_and_asks_nothing_of_the_network(size, hostile, opened):
+    """Long names too."""
+    shown = opened(hostile, size, charts=True)
+    page = shown.ready()
+    assert page.evaluate("document.documentElement.scrollWidth") == size[0]
+    assert page.url.startswith("file://")
+    assert [u for u in shown.asked[1:] if not u.startswith(("data:", "blob:"))] == []
+    assert shown.complaints == []
+
+
+def test_keyboard_reaches_slider_and_pictures(made, opened):
+    shown = opened(made / "flat.html")
+    page = shown.ready()
+    seen = []
+    for _ in range(80):
+        page.keyboard.press("Tab")
+        seen.append(page.evaluate("document.activeElement.id || document.activeElement.className"))
+        if seen[-1].startswith("stage"):
+            break
+    assert "radius" in seen
+    assert seen[-1].startswith("stage pictures")
+    style = "getComputedStyle(document.activeElement)"
+    assert page.evaluate(f"{style}.outlineStyle") == "solid"
+    # The first press puts the cross in the middle, the next ones move it.
+    for key in ("ArrowLeft", "ArrowLeft", "Shift+ArrowDown", "+"):
+        page.keyboard.press(key)
+    assert f"Row {SIZE[0] // 2 + 10}, column {SIZE[1] // 2 - 1}:" in page.inner_text(".readout")
+    assert page.evaluate("rows[0].view.scale") > 1
+    page.focus("#radius")
+    before = page.input_value("#radius")
+    page.keyboard.press("ArrowRight")
+    assert float(page.input_value("#radius")) > float(before)
+    assert page.is_checked('input[value="chosen"]')
+    assert page.get_attribute("#radius", "aria-valuetext") == page.inner_text("#radius-text")
+
+
+def test_every_picture_has_words(made, opened):
+    page = opened(made / "flat.html").ready()
+    tiles = page.locator(".tile canvas, .tile img:not(.beneath), .plot")
+    words = tiles.evaluate_all("(all) => all.map((e) => e.alt || e.ariaLabel)")
+    assert len(words) == 3 * 6 + 3
+    assert all(words)
+
+
+def test_wrong_but_certified_pixels_stand_out(made, opened):
+    shown = opened(made / "flat.html")
+    page = shown.ready()
+    page.check("#wrong")
+    shown.settle()
+    certificate = certificates(made / "flat")[0]
+    with np.load(Layout(made / "flat").view("0000-one")) as view:
+        truth = view["truth"]
+    certified = certificate.certified & (truth != 255)
+    wrong = certified & (certificate.labels != truth)
+    red = (shown.mask(0) == (196, 0, 82)).all(axis=-1)
+    assert wrong.any()
+    assert np.array_equal(red, wrong)
+
+
+def test_colours_change_and_one_class_can_stand_alone(made, opened):
+    shown = opened(made / "flat.html")
+    page = shown.ready()
+    page.select_option("#palette", "safe")
+    shown.settle()
+    assert {tuple(c) for c in shown.mask(0, "truth").reshape(-1, 3)} == {
+        (0, 114, 178), (230, 159, 0), (0, 158, 115), (226, 226, 220),
+    }  # fmt: skip
+    page.click(".legend button >> nth=1")
+    shown.settle()
+    assert {tuple(c) for c in shown.mask(0, "truth").reshape(-1, 3)} == {
+        (214, 214, 219), (230, 159, 0), (226, 226, 220),
+    }  # fmt: skip
+    # Over a photograph an abstention stays white.
+    page.click(".legend button >> nth=1")
+    page.evaluate("const s = document.getElementById('beneath'); s.value = 50;"
+                  "s.dispatchEvent(new Event('input'))")  # fmt: skip
+    shown.settle()
+    white = (shown.mask(0) == 255).all(axis=-1)
+    assert np.array_equal(white, ~certificates(made / "flat")[0].certified)
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp("hostile")
+    names = (HOSTILE, f"../{HOSTILE}", "=cmd|' /C calc'!A0")
+    made_run(root / "run", names, classes=(HOSTILE, "car", "</script>"), model=HOSTILE)
+    return write_report([root / "run"], root / "report.html", figures=root / "figures").page
+
+
+_INJECTED = "document.querySelectorAll('.injected, img[src=\"x\"]').length"
+
+
+def test_names_are_text(hostile, opened):
+    """Names of images, classes and model that would be markup, a script, a template, a formula."""
+    shown = opened(hostile, charts=True)
+    page = shown.ready()
+    page.locator(".stage").first.hover()
+    page.mouse.move(300, 500)
+    assert page.evaluate(_INJECTED) == 0
+    assert page.evaluate("typeof injected") == "undefined"
+    assert page.inner_text("h3#sample-1") == HOSTILE
+    assert page.locator(".legend button").first.inner_text() == HOSTILE
+    assert HOSTILE in page.inner_text(".claim")
+    assert HOSTILE in page.locator(".plot.js-plotly-plot").nth(1).inner_text()
+    assert shown.complaints == []
+
+
+def test_an_unescaped_name_is_noticed(hostile, opened, tmp_path):
+    """Negative control: the same page with one name set as markup."""
+    text = hostile.read_text()
+    broken = text.replace("&lt;b class=injected&gt;", "<b class=injected>", 1)
+    assert broken != text
+    (tmp_path / "broken.html").write_text(broken)
+    page = opened(tmp_path / "broken.html").page
+    assert page.evaluate(_INJECTED) > 0
+
+
+def test_runs_side_by_side(made, opened, tmp_path):
+    runs = [made / name for name in ("flat", "map", "tree")]
+    write_report(runs, tmp_path / "several.html")
+    shown = opened(tmp_path / "several.html")
+    page = shown.ready()
+    assert page.locator("article").count() == 3
+    titles = page.locator("article").first.locator(".tile b").all_text_contents()
+    assert titles == ["Input", "Truth", "flat", "map", "tree"]
+    shown.choose("0.12")
+    palette = own_palette(read_manifest(made / "flat").palette)
+    for number, run in enumerate(runs):
+        certificate = certificates(run)[2]
+        held = radius_map(certificate.votes, noise=certificate.noise, alpha=1e-3).at(0.12)
+        assert np.array_equal(shown.mask(2, "own", number), painted(held, palette))
+    page.select_option("#layer", "heat")
+    shown.settle()
+    assert len({tuple(c) for c in shown.mask(0, "own", 1).reshape(-1, 3)}) > 3
+    assert page.evaluate("document.documentElement.scrollWidth") == WIDE[0]
+    assert shown.complaints == []
+
+
+def test_without_a_map_of_radii_the_page_says_why(opened, tmp_path):
+    """Early stopping: the number of draws depended on the votes, so no radius can be chosen."""
+    settings = Settings(num_samples=200, seed=1, stopping=Stopping(until=0.1, looks=1))
+    made_run(tmp_path / "early", settings=settings)
+    write_report([tmp_path / "early"], tmp_path / "early.html")
+    shown = opened(tmp_path / "early.html")
+    page = shown.page
+    shown.ready()
+    assert page.locator("#radius").count() == 0
+    assert "its number of draws depended on the votes" in page.inner_text("#samples")
+    certificate = certificates(tmp_path / "early")[0]
+    palette = own_palette(read_manifest(tmp_path / "early").palette)
+    assert np.array_equal(shown.mask(0), painted(certificate.labels, palette))
+    assert shown.complaints == []
+
+
+def test_a_browser_that_cannot_unpack_says_so(made, opened):
+    shown = opened(made / "flat.html")
+    page = shown.page
+    shown.ready()
+    assert "lacks DecompressionStream" in page.inner_text(".plot .failed >> nth=0")
+    assert shown.mask(0).size
+    assert shown.complaints == []
+
+
+def test_on_paper_there_are_pictures_and_no_controls(made, opened):
+    page = opened(made / "flat.html").ready()
+    page.emulate_media(media="print")
+    assert not page.is_visible("#radius")
+    assert page.is_visible("article .tile canvas >> nth=0")
+
+
+@pytest.mark.parametrize("law", ["coordinates", "rotation"])
+def test_clouds_turn_together_and_show_what_is_certified(law, opened, tmp_path):
+    axis = "z" if law == "rotation" else None
+    settings = Settings(num_samples=200, seed=1, law=law, axis=axis)
+    made_run(tmp_path / "clouds", (HOSTILE,), settings, clouds=True)
+    write_report([tmp_path / "clouds"], tmp_path / "clouds.html")
+    shown = opened(tmp_path / "clouds.html", charts=True)
+    page = shown.page
+    page.locator("article").first.scroll_into_view_if_needed()
+    page.wait_for_function("rows[0].tiles.every((tile) => tile.querySelector('.cloud').data)")
+    certificate = certificates(tmp_path / "clouds")[0]
+    mapped = radius_map(certificate.votes, noise=settings.noise, alpha=1e-3)
+    colours = """(layer) => rows[0].stage.querySelector(`[data-layer="${layer}"] .cloud`)
+      .data[0].marker.color"""
+    for radius in ("0", "0.1", "0.2", page.get_attribute("#radius", "max")):
+        shown.choose(radius)
+        held = mapped.at(float(radius))
+        given = page.evaluate(colours, "own")
+        palette = own_palette(read_manifest(tmp_path / "clouds").palette)
+        expected = [f"rgb({' '.join(map(str, c))})" for c in painted(held, palette).tolist()]
+        assert given == expected
+    page.locator(".stage").first.focus()
+    page.keyboard.press("n")
+    hits = certificate.votes.top()[1][0]
+    text = page.locator(".readout").first.inner_text()
+    assert text.startswith("Point 0:")
+    assert f"{hits} of 200 votes" in text
+    assert ("rad (" in page.inner_text("#radius-text")) == (law == "rotation")
+    before = page.evaluate("rows[0].camera.eye.x")
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function(f"rows[0].camera.eye.x !== {before} && !rows[0].turning")
+    eyes = page.evaluate(
+        """rows[0].tiles.map((tile) =>
+          tile.querySelector(".cloud").layout.scene.camera.eye.x.toFixed(6))"""
+    )
+    assert len(eyes) == 4
+    assert len(set(eyes)) == 1
+    assert page.evaluate("document.documentElement.scrollWidth") == WIDE[0]
+    assert shown.complaints == []

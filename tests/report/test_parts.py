@@ -1,0 +1,169 @@
+"""The parts of a report that need no browser: planes, palettes, radii, distances, LaTeX."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+from importlib.resources import files
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import certiseg as cs
+from certiseg.errors import InputError
+from certiseg.metrics.boundary import BoundaryCounts, pixel_distance, point_distance
+from certiseg.report.chosen import chosen
+from certiseg.report.latex import escaped
+from certiseg.report.palettes import least_apart, own_palette, safe_palette
+from certiseg.report.planes import label_plane, number_plane, truth_plane
+from certiseg.report.slider import _step
+from made_runs import _Once
+from some_votes import some_votes
+
+NOISE = cs.Gaussian(0.25)
+
+
+def pixels(url: str) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(url.split(",")[1]))))
+
+
+@pytest.mark.parametrize("most", [255, 256, 65_535, 2**24 - 1])
+def test_planes_keep_every_number(most):
+    rng = np.random.default_rng(most)
+    values = rng.integers(0, most + 1, size=(20, 30))
+    values[0, 0] = most
+    found = pixels(number_plane(values)).astype(np.int64)
+    assert (found.ndim == 2) == (most <= 255)
+    if found.ndim == 3:
+        found = (found * (1, 256, 65_536)).sum(axis=-1)
+    assert np.array_equal(found, values)
+
+
+def test_labels_abstentions_and_no_truth_have_their_own_numbers():
+    assert pixels(label_plane(np.array([[0, 5, -1]], dtype=np.int16))).tolist() == [[2, 7, 1]]
+    assert pixels(truth_plane(np.array([[0, 5, 255]], dtype=np.uint8))).tolist() == [[2, 7, 0]]
+    # A hierarchy may have a node of number 255: it is no missing truth.
+    wide = pixels(label_plane(np.array([[255]], dtype=np.int16)))
+    assert (wide * (1, 256, 65_536)).sum() == 257
+
+
+@pytest.mark.parametrize("classes", [2, 7, 11, 19, 60])
+def test_safe_colours_can_be_told_apart(classes):
+    """At least twice as far apart, for the worst kind of vision, as the customary colours."""
+    from certiseg.datasets.card import customary_palette
+
+    colours = safe_palette(classes)
+    assert len(set(colours)) == classes
+    assert least_apart([*colours, (255, 255, 255)]) > 0.03
+    if classes > 7:
+        assert least_apart(colours) > 2 * least_apart(customary_palette(classes))
+
+
+def test_no_class_is_as_white_as_an_abstention():
+    assert own_palette([(255, 255, 255), (0, 0, 0)]) == ((205, 205, 212), (0, 0, 0))
+
+
+def test_chosen_radii_are_those_of_the_radius_map():
+    """For every way to certify with a fixed number of draws: the map of the same votes."""
+    rng = np.random.default_rng(3)
+    votes, first = some_votes(rng, (9, 11), 4, 150), some_votes(rng, (9, 11), 4, 20)
+    mapped = cs.radius_map(votes, noise=NOISE, alpha=0.01)
+    for certificate in (
+        cs.certify(votes, noise=NOISE, alpha=0.01),
+        cs.certify(votes, noise=NOISE, alpha=0.01, correction="k-fwer", budget=5),
+        cs.certify(votes, noise=NOISE, alpha=0.01, selection_votes=first),
+        mapped,
+    ):
+        radii = chosen(certificate)
+        assert radii.own is (certificate is mapped)
+        assert np.array_equal(radii.map(), mapped.radius)
+        assert np.array_equal(np.where(radii.map() > 0, radii.labels, -1), mapped.labels)
+
+
+def test_radii_are_refused_where_the_draws_were_not_fixed():
+    votes = some_votes(np.random.default_rng(4), (9, 11), 4, 150)
+    early = cs.sequential(_Once(votes), noise=NOISE, num_samples=150, alpha=0.01, looks=1)
+    with pytest.raises(InputError, match="its number of draws depended on the votes"):
+        chosen(early)
+    whole = cs.joint(
+        cs.VoteCounts(np.array([98, 2]), 100), candidates=np.zeros((2, 2), int), noise=NOISE
+    )
+    with pytest.raises(InputError, match="another kind of statement"):
+        chosen(whole)
+    few = cs.certify(
+        some_votes(np.random.default_rng(5), (40, 50), 4, 16),
+        noise=NOISE,
+        tau=0.5,
+        alpha=0.01,
+        correction="k-fwer",
+        budget=500,
+    )
+    with pytest.raises(InputError, match="draws for a radius map"):
+        chosen(few)
+
+
+def test_distances_equal_a_search_over_all_pairs():
+    rng = np.random.default_rng(6)
+    truth = rng.choice([0, 1, 2, 255], size=(9, 12), p=[0.8, 0.1, 0.05, 0.05])
+    places = np.argwhere(np.ones_like(truth)).astype(float)
+    flat, points = truth.ravel(), rng.normal(size=(truth.size, 3))
+    for found, spots, less in (
+        (pixel_distance(truth).ravel(), places, 1),
+        (point_distance(points, flat), points, 0),
+    ):
+        for i, label in enumerate(flat):
+            if label == 255:
+                continue
+            others = (flat != label) & (flat != 255)
+            nearest = np.linalg.norm(spots[others] - spots[i], axis=1).min()
+            assert found[i] == pytest.approx(nearest - less)
+    assert np.isinf(pixel_distance(np.zeros((3, 3)))).all()
+
+
+def test_boundary_counts():
+    truth = np.array([0, 0, 1, 1, 255])
+    labels, base = np.array([0, -1, 0, 1, -1]), np.array([1, 0, 1, 1, 0])
+    counts = BoundaryCounts.count([0, 1, 1, 9, 0], truth, labels, base, (0.0, 1.0, 5.0))
+    assert counts.components.tolist() == [1, 2, 1]
+    assert counts.abstained.tolist() == [0, 1, 0]
+    assert counts.wrong.tolist() == [0, 1, 0]
+    assert counts.base_wrong.tolist() == [1, 0, 0]
+    assert (counts + counts).components.tolist() == [2, 4, 2]
+    with pytest.raises(InputError, match="edges"):
+        BoundaryCounts.count([0], [0], [0], [0], (1.0, 0.5))
+
+
+@pytest.mark.parametrize(
+    ("text", "set_as"),
+    [
+        ("a_b & 5 %", r"a\_b \& 5 \%"),
+        (r"\input{x}", r"\textbackslash{}input\{x\}"),
+        ("[1cm] x", "{[}1cm] x"),
+        ("two\nlines", "two lines"),
+    ],
+)
+def test_latex(text, set_as):
+    assert escaped(text) == set_as
+
+
+def test_steps_of_the_slider():
+    assert [_step(x) for x in (0.00046, 0.001, 0.0011, 0.003)] == pytest.approx(
+        [0.0005, 0.001, 0.002, 0.005]
+    )
+
+
+def _luminance(colour: str) -> float:
+    parts = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    return float(linear @ (0.2126, 0.7152, 0.0722))
+
+
+def test_text_has_the_contrast_of_wcag_aa():
+    css = (files("certiseg.report") / "assets" / "page.css").read_text()
+    named = dict(re.findall(r"--(\w+): (#[0-9a-f]{6});", css))
+    for ink in ("ink", "soft", "accent"):
+        for ground in ("paper", "shade"):
+            light, dark = _luminance(named[ground]), _luminance(named[ink])
+            assert (light + 0.05) / (dark + 0.05) > 4.5, (ink, ground)
