@@ -80,13 +80,13 @@ def made_certificate(votes: VoteCounts, settings: Settings) -> Certificate:
     if settings.hierarchy is not None:
         return hierarchical(votes, noise=noise, hierarchy=settings.hierarchy, **level)
     if settings.stopping is not None:
-        return sequential(_Once(votes), noise=noise, num_samples=votes.trials, looks=1, **level)
+        return sequential(Once(votes), noise=noise, num_samples=votes.trials, looks=1, **level)
     return certify(
         votes, noise=noise, correction=settings.correction, budget=settings.budget, **level
     )
 
 
-class _Once:
+class Once:
     """All votes at once."""
 
     def __init__(self, votes: VoteCounts) -> None:

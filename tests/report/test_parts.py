@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import re
+from dataclasses import replace
 from importlib.resources import files
 
 import numpy as np
@@ -13,16 +14,21 @@ from PIL import Image
 
 import certiseg as cs
 from certiseg.errors import InputError
+from certiseg.hierarchies.hierarchy import Hierarchy
 from certiseg.metrics.boundary import BoundaryCounts, pixel_distance, point_distance
 from certiseg.report.chosen import chosen
+from certiseg.report.claim import claim
 from certiseg.report.latex import escaped
+from certiseg.report.manifest import read_manifest
 from certiseg.report.palettes import least_apart, own_palette, safe_palette
 from certiseg.report.planes import label_plane, number_plane, truth_plane
 from certiseg.report.slider import _step
-from made_runs import _Once
+from certiseg.runs.settings import Settings
+from made_runs import Once, made_run
 from some_votes import some_votes
 
 NOISE = cs.Gaussian(0.25)
+TREE = Hierarchy("traffic", ("road", "car", "sky"), ("ground",), (3, 3, -1, -1))
 
 
 def pixels(url: str) -> np.ndarray:
@@ -84,7 +90,7 @@ def test_chosen_radii_are_those_of_the_radius_map():
 
 def test_radii_are_refused_where_the_draws_were_not_fixed():
     votes = some_votes(np.random.default_rng(4), (9, 11), 4, 150)
-    early = cs.sequential(_Once(votes), noise=NOISE, num_samples=150, alpha=0.01, looks=1)
+    early = cs.sequential(Once(votes), noise=NOISE, num_samples=150, alpha=0.01, looks=1)
     with pytest.raises(InputError, match="its number of draws depended on the votes"):
         chosen(early)
     whole = cs.joint(
@@ -167,3 +173,27 @@ def test_text_has_the_contrast_of_wcag_aa():
         for ground in ("paper", "shade"):
             light, dark = _luminance(named[ground]), _luminance(named[ink])
             assert (light + 0.05) / (dark + 0.05) > 4.5, (ink, ground)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (Settings(), ("each coloured pixel of a certified mask keeps its label under", "0.168622")),
+        (Settings(radius_map=True), ("below its own radius",)),
+        (
+            Settings(grid=4, budget=0.001, correction="k-fwer"),
+            ("all but at most k - 1 coloured cells of 4 x 4 pixels", "k is 0.1 % of all", "keep"),
+        ),
+        (Settings(budget=7, correction="k-fwer"), ("k = 7",)),
+        (Settings(hierarchy=TREE), ("has a class or group of classes that contains",)),
+        (
+            Settings(law="rotation", axis="z"),
+            ("rotation of the input around the z axis", "degrees"),
+        ),
+    ],
+)
+def test_the_claim_names_what_the_method_earned(tmp_path, settings, words):
+    made_run(tmp_path, settings=replace(settings, num_samples=200), done=0)
+    text = claim(read_manifest(tmp_path))
+    assert text.startswith("With confidence 99.9 % for each picture on its own, ")
+    assert all(part in text for part in words), text

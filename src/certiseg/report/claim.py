@@ -20,33 +20,36 @@ def claim(manifest: Manifest) -> str:
     """One sentence over all samples of the run, each at its own confidence."""
     settings, noise = manifest.settings, manifest.noise
     whole, part = COMPONENTS[manifest.kind]
+    of = ""
     if settings.get("grid"):
-        part = f"cell of {settings['grid']} x {settings['grid']} pixels"
+        part, of = "cell", f" of {settings['grid']} x {settings['grid']} pixels"
     below = (
-        f"below its own radius (the table below reads the map at {noise.size(manifest.radius)})"
+        f"below its own radius (the comparison reads the map at {noise.size(manifest.radius)})"
         if manifest.method == "radius_map"
         else f"below {noise.size(manifest.radius)}"
     )
-    moved = f"under every {noise.moved()} {noise.measured} {below}"
     budget = settings.get("budget")
     if budget is None:
-        subject, their = f"each coloured {part} of a certified mask", "its"
+        subject, keeps, has = f"each coloured {part}{of} of a certified mask", "keeps its", "has"
     else:
-        of = f"{budget:.6g} of the {part}s" if isinstance(budget, float) else f"{budget}"
-        subject, their = f"all but fewer than k = {of} of the coloured {part}s", "their"
+        subject = f"all but at most k - 1 coloured {part}s{of} of a certified mask ({_k(budget)})"
+        keeps, has = "keep their", "have"
+    says = f"{keeps} label"
     if settings.get("hierarchy") is not None:
-        verb = "have" if their == "their" else "has"
-        keeps = (
-            f"{verb} a class or group of classes that contains the base model's label with "
-            f"probability above 1/2 under the noise, {moved}"
+        says = (
+            f"{has} a class or group of classes that contains the base model's label with "
+            "probability above 1/2 under the noise,"
         )
-    else:
-        keeps = f"{'keep' if their == 'their' else 'keeps'} {their} label {moved}"
     return (
-        f"With confidence {confidence(manifest)} for each {whole} on its own, {subject} {keeps}; "
-        f"the label is that of the smoothed model, the majority vote of {manifest.model} under "
-        f"{noise.describe()}."
+        f"With confidence {confidence(manifest)} for each {whole} on its own, {subject} {says} "
+        f"under every {noise.moved()} {noise.measured} {below}; the label is that of the smoothed "
+        f"model, the majority vote of {manifest.model} under {noise.describe()}."
     )
+
+
+def _k(budget: object) -> str:
+    """The error budget in words: a number, or a share of all components."""
+    return f"k is {100 * budget:g} % of all" if isinstance(budget, float) else f"k = {budget}"
 
 
 def confidence(manifest: Manifest) -> str:

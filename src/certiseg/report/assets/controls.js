@@ -30,15 +30,18 @@ function tellShares() {
   });
   document.getElementById("shares").textContent = told.join("; ");
   for (const row of rows) {
-    const words = row.sample.runs.map((part, number) => {
-      const chosen = state.mask === "chosen";
-      const title = report.runs.length > 1 ? `${report.runs[number].title} ` : "";
-      if (chosen && !part.table) return `${title}has no map of radii`;
-      const shares = chosen ? sharesAt(part, state.radius) : part.ownCounts;
-      return `${title}${percent(shares.held, shares.all)} certified, ${percent(shares.right, shares.known)} certified and right`;
+    row.sample.runs.forEach((part, number) => {
+      const column = row.article.querySelector(`[data-layer="column"][data-run="${number}"] figcaption span`);
+      (column ?? row.article.querySelector(".figures")).textContent = sharesInWords(part);
     });
-    row.article.querySelector(".figures").textContent = words.join("; ");
   }
+}
+
+function sharesInWords(part) {
+  const chosen = state.mask === "chosen";
+  if (chosen && !part.table) return "no map of radii: as certified";
+  const shares = chosen ? sharesAt(part, state.radius) : part.ownCounts;
+  return `${percent(shares.held, shares.all)} certified, ${percent(shares.right, shares.known)} certified and right`;
 }
 
 function colourLegend() {

@@ -13,6 +13,9 @@ function describe(place, where, sample, index) {
     const held = radius >= 0 ? `radius ${radiusText(radius)}` : "no radius";
     said.push(document.createTextNode(`, ${hits} of ${part.trials} votes for `));
     said.push(...named(run, part.mode[index]), document.createTextNode(`, ${held}`));
+    if (state.mask !== "chosen") return;
+    said.push(document.createTextNode(`; at ${radiusText(state.radius)} `));
+    said.push(...named(run, shownLabel(part)(index)));
   });
   said.push(document.createTextNode("."));
   place.replaceChildren(...said);
