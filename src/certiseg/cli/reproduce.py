@@ -131,9 +131,7 @@ def _reproduce(
         raise InputError(
             f"expected models of one number of channels, got {sorted(widths)}; run them apart"
         )
-    samples = open_clouds(
-        data, channels=widths.pop(), root=root, limit=clouds, skip_bad=skip_bad
-    )
+    samples = open_clouds(data, channels=widths.pop(), root=root, limit=clouds, skip_bad=skip_bad)
     for reason in samples.skipped:
         print(f"skipped: {reason}", file=sys.stderr)
     lines = reproduce(
