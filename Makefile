@@ -56,7 +56,7 @@ $(BIN)/pip:
 
 $(DEMO): pyproject.toml constraints.txt | $(BIN)/pip
 	@if [ $(DEV) -nt pyproject.toml ] && [ $(DEV) -nt constraints.txt ]; then :; else \
-	  echo "setting up $(VENV) (a few minutes the first time)"; $(INSTALL) -e '.[demo]'; fi
+	  echo "setting up $(VENV) (a few minutes the first time)"; $(INSTALL) -e '.[demo,report]'; fi
 	@touch $@
 
 $(DEV): pyproject.toml constraints.txt | $(BIN)/pip

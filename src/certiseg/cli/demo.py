@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +12,7 @@ import typer
 from rich.console import Console
 
 from certiseg.cli import options
+from certiseg.cli.page import page_line
 
 if TYPE_CHECKING:
     from certiseg.runs.demo import Demo
@@ -31,7 +34,8 @@ def demo(
 
     keep_freed_memory()
     settings = Settings(num_samples=num_samples, seed=seed)
-    _tell(run(out, settings, images, progress=True), settings, out)
+    command = shlex.join(["certiseg", *sys.argv[1:]])
+    _tell(run(out, settings, images, progress=True, command=command), settings, out)
 
 
 def _tell(result: Demo, settings: Settings, out: Path) -> None:
@@ -70,7 +74,8 @@ def _tell(result: Demo, settings: Settings, out: Path) -> None:
         "is for each slice separately, not for all of them together."
     )
     say(f"Done in {result.seconds:.0f} s. Pictures: {', '.join(str(f) for f in result.figures)}")
-    say(f"Check the certificates yourself: certiseg verify {out}/*.cert.npz")
+    say(page_line(out))
+    say(f"Check the certificates yourself: certiseg verify {out}/certificates/*.cert.npz")
 
 
 def _cut(share: float) -> str:

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from certiseg.cli import options
 from certiseg.cli.method import with_settings
+from certiseg.cli.page import page_line
 from certiseg.errors import InputError
 
 
@@ -59,6 +60,9 @@ def evaluate(
     save_certificates: Annotated[
         bool, typer.Option("--save-certificates", help="Keep the certificates of all samples.")
     ] = False,
+    page: Annotated[
+        bool, typer.Option("--report/--no-report", help="Write OUT/report.html at the end.")
+    ] = True,
     overwrite: options.Overwrite = False,
     json_table: options.Json = False,
 ) -> None:
@@ -105,6 +109,7 @@ def evaluate(
         command=shlex.join(["certiseg", *sys.argv[1:]]),
         progress=not json_table,
     )
+    line = page_line(out) if page else ""
     if json_table:
         print(json_text(evaluation.rows), end="")
         return
@@ -128,3 +133,5 @@ def evaluate(
         if not has_matplotlib():
             console.print("curve.png and curve.svg need: pip install 'certiseg[report]'")
     console.print(f"table and results: {out}", highlight=False, markup=False)
+    if line:
+        console.print(line, highlight=False, markup=False)

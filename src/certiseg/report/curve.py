@@ -8,17 +8,20 @@ from pathlib import Path
 
 from certiseg.files import atomic_write
 from certiseg.metrics.curve import RadiusCurve
-from certiseg.report.charts import curve_end
+from certiseg.noise import Noise
+from certiseg.report.charts import curve_end, radius_label
 from certiseg.report.figures import Line, Panel, curves, has_matplotlib, write_figure
 
 CURVE_FILES = ("curve.csv", "curve.png", "curve.svg")
 _COLUMNS = ("radius", "certified_share", "certified_accuracy", "certified_miou")
 
 
-def write_curve(out: Path, curve: RadiusCurve, note: str) -> None:
+def write_curve(
+    out: Path, curve: RadiusCurve, note: str, *, noise: Noise, part: str = "pixel"
+) -> None:
     """Write OUT/curve.csv and, where Matplotlib is installed, curve.png and curve.svg.
 
-    note: what was measured, one line above the figure.
+    note: what was measured, one line above the figure. part: what a label is given to.
     """
     atomic_write(out / CURVE_FILES[0], curve_csv(curve).encode())
     if not has_matplotlib():
@@ -29,7 +32,7 @@ def write_curve(out: Path, curve: RadiusCurve, note: str) -> None:
         Line(name, radii, values[:end].tolist(), style, every=max(1, end // 12), steps=True)
         for style, (name, values) in enumerate(
             (
-                ("certified, share of the labelled pixels", curve.certified_share),
+                (f"certified, share of the labelled {part}s", curve.certified_share),
                 ("certified accuracy", curve.certified_accuracy),
                 ("certified mIoU", curve.certified_miou),
             )
@@ -38,7 +41,7 @@ def write_curve(out: Path, curve: RadiusCurve, note: str) -> None:
     panel = Panel(
         title="",
         lines=lines,
-        x_label="l2 radius, in units of the input",
+        x_label=radius_label(noise),
         y_label="share, IoU",
         y_range=(0.0, 1.0),
     )

@@ -22,14 +22,14 @@ _STOPS = np.array(
 )  # fmt: skip
 
 
-def heat(radius: ArrayLike, largest: float) -> Image.Image:
+def heat(radius: ArrayLike, largest: float, name: str = "l2 radius") -> Image.Image:
     """The map over a colour bar. radius: floats (H, W), 0 where it abstains: white.
 
-    largest: the radius of the last colour; larger ones have it too. Small maps are enlarged by a
-    whole factor, narrow ones stand on paper as wide as the words need.
+    largest: the radius of the last colour; larger ones have it too. name: of the radius. Small
+    maps are enlarged by a whole factor, narrow ones stand on paper as wide as the words need.
     """
     values = np.asarray(radius, dtype=np.float64)
-    colours = _coloured(values / largest if largest > 0 else np.zeros_like(values))
+    colours = coloured(values / largest if largest > 0 else np.zeros_like(values))
     colours[values <= 0] = WHITE
     picture = Image.fromarray(colours)
     factor = max(1, min(8, _WIDTH // max(values.shape)))
@@ -40,20 +40,20 @@ def heat(radius: ArrayLike, largest: float) -> Image.Image:
     size = max(11, min(20, width // 22))
     figure = Image.new("RGB", (width, height + round(5.6 * size)), PAPER)
     figure.paste(picture, ((width - picture.width) // 2, 0))
-    bar = _coloured(np.linspace(0, 1, width - 2 * size)[None].repeat(size, axis=0))
+    bar = coloured(np.linspace(0, 1, width - 2 * size)[None].repeat(size, axis=0))
     figure.paste(Image.fromarray(bar), (size, height + size))
     draw = ImageDraw.Draw(figure)
     draw.rectangle((size - 1, height + size - 1, width - size, height + 2 * size), outline=RULE)
     font = ImageFont.load_default(size=size)
     middle, line = width // 2, height + round(2.4 * size)
     draw.text((size, line), "0", INK, font)
-    draw.text((middle, line), "certified l2 radius", INK, font, anchor="ma")
+    draw.text((middle, line), f"certified {name}", INK, font, anchor="ma")
     draw.text((width - size, line), radius_text(largest), INK, font, anchor="ra")
     draw.text((middle, line + round(1.5 * size)), "white: abstains", INK, font, anchor="ma")
     return figure
 
 
-def _coloured(shares: NDArray[np.float64]) -> NDArray[np.uint8]:
+def coloured(shares: NDArray[np.float64]) -> NDArray[np.uint8]:
     """Shares in [0, 1] as colours (..., 3)."""
     place = np.clip(shares, 0, 1) * (len(_STOPS) - 1)
     stops = np.arange(len(_STOPS))

@@ -14,7 +14,7 @@ from certiseg.report.figures import Bars, bars, curves, need_matplotlib, write_f
 from certiseg.report.latex import latex_table
 from certiseg.report.look import Looked, Overview
 from certiseg.report.palettes import own_palette, safe_palette, with_nodes
-from certiseg.report.pictures import picture_row
+from certiseg.report.pictures import sample_row
 from certiseg.report.tables import csv_text
 
 KINDS = ("png", "svg", "pdf")
@@ -34,7 +34,7 @@ class Paper:
         tells which."""
         run = f"-run{number + 1}" if len(self._names) > 1 else ""
         stem = self._folder / f"{looked.kept.planned.file}{run}"
-        write_figure(picture_row(looked, self._colours(looked)), stem, KINDS)
+        write_figure(sample_row(looked, self._colours(looked)), stem, KINDS)
 
     def _colours(self, looked: Looked) -> tuple[Colour, ...]:
         classes = looked.manifest.classes

@@ -1,4 +1,4 @@
-"""One sample as a figure for a paper: input, truth, base, noise, certified mask, radius."""
+"""One sample as a figure for a paper: input, truth, base, noise, certified labels, radius."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from certiseg.datasets.card import IGNORE, Colour
+from certiseg.report.cloud import cloud_picture
 from certiseg.report.figures import RULE, literal, new_figure, style
+from certiseg.report.heat import coloured
 from certiseg.report.look import Looked
 from certiseg.report.overlay import as_rgb
 from certiseg.votes import ABSTAIN
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
 UNTRUTH: Colour = (226, 226, 220)
 _MOST_NAMED = 24
+_STEPS = 200
+"""Colours of a map of radii over points."""
 
 
 def painted(labels: NDArray[Any], palette: Sequence[Colour]) -> NDArray[np.uint8]:
@@ -30,68 +34,88 @@ def painted(labels: NDArray[Any], palette: Sequence[Colour]) -> NDArray[np.uint8
     return table[places]
 
 
-def picture_row(looked: Looked, palette: Sequence[Colour]) -> Figure:
-    """Tiles in two rows of three, and a legend of the labels that occur."""
-    view, radii = looked.view, looked.chosen
-    truth = view.truth.astype(np.int64)
-    tiles = [
+def sample_row(looked: Looked, palette: Sequence[Colour]) -> Figure:
+    """The tiles of the sample, and a legend of the labels that occur."""
+    cloud = looked.view.truth.ndim == 1
+    height, width = (1, 1) if cloud else looked.view.size
+    rows, columns = (1, 4) if cloud else (2, 3)
+    figure = new_figure(7.2, rows * 7.2 / columns * height / width + 1.0)
+    with style():
+        axes = figure.subplots(rows, columns, squeeze=False).ravel()
+        shown = _cloud_tiles(looked, palette) if cloud else _picture_tiles(looked, palette)
+        for place, (title, picture) in zip(axes, shown, strict=False):
+            place.imshow(picture, interpolation="nearest")
+            place.set_title(title)
+        _heat(figure, axes[-1], looked)
+        for place in axes:
+            place.set(xticks=[], yticks=[])
+            for spine in place.spines.values():
+                spine.set(visible=not cloud, color=RULE)
+        _legend(figure, looked, palette)
+    return figure
+
+
+def _picture_tiles(looked: Looked, palette: Sequence[Colour]) -> list[tuple[str, Any]]:
+    view = looked.view
+    return [
         ("input", as_rgb(view.x / np.float32(255))),
-        ("truth", painted(truth, palette)),
+        ("truth", painted(view.truth.astype(np.int64), palette)),
         ("base model", painted(view.labels["base_clean"], palette)),
         ("one noisy draw", as_rgb(view.noisy / np.float32(255))),
         ("certified (white: abstains)", painted(looked.held, palette)),
     ]
-    height, width = view.size
-    figure = new_figure(7.2, 2 * 2.4 * height / width + 1.0)
-    with style():
-        axes = figure.subplots(2, 3, squeeze=False).ravel()
-        for place, (title, picture) in zip(axes, tiles, strict=False):
-            place.imshow(picture, interpolation="nearest")
-            place.set_title(title)
-        if radii is None:
-            axes[-1].set_axis_off()
-        else:
-            _heat(figure, axes[-1], looked)
-        for place in axes:
-            place.set(xticks=[], yticks=[])
-            for spine in place.spines.values():
-                spine.set(visible=True, color=RULE)
-        _legend(figure, looked, palette, [truth, view.labels["base_clean"], looked.held])
-    return figure
+
+
+def _cloud_tiles(looked: Looked, palette: Sequence[Colour]) -> list[tuple[str, Any]]:
+    view = looked.view
+    return [
+        ("truth", cloud_picture(view.x, view.truth, palette)),
+        ("base model", cloud_picture(view.x, view.labels["base_clean"], palette)),
+        ("certified (white: abstains)", cloud_picture(view.x, looked.held, palette)),
+    ]
 
 
 def _heat(figure: Figure, axes: Any, looked: Looked) -> None:
-    radii = looked.chosen
-    assert radii is not None
-    values = looked.view.full(radii.map())
-    image = axes.imshow(
-        np.ma.masked_less_equal(values, 0.0),
-        vmin=0,
-        vmax=radii.largest or 1.0,
-        interpolation="nearest",
-    )
+    """The map of radii with its colour bar, where there is one."""
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+
+    radii, view = looked.chosen, looked.view
+    if radii is None:
+        axes.set_axis_off()
+        return
+    values, largest = view.full(radii.map()), radii.largest or 1.0
+    if values.ndim == 1:
+        steps = np.where(values > 0, np.rint(values / largest * (_STEPS - 1)), ABSTAIN)
+        ramp = [_rgb(colour) for colour in coloured(np.linspace(0, 1, _STEPS))]
+        shown = np.asarray(cloud_picture(view.x, steps.astype(np.int64), ramp))
+    else:
+        shown = coloured(values / largest)
+        shown[values <= 0] = 255
+    axes.imshow(shown, interpolation="nearest")
     axes.set_title("radius (white: none)")
-    figure.colorbar(image, ax=axes, shrink=0.85, pad=0.02)
+    scale = ScalarMappable(Normalize(0, largest), "viridis")
+    figure.colorbar(scale, ax=axes, shrink=0.85, pad=0.02)
 
 
-def _legend(
-    figure: Figure, looked: Looked, palette: Sequence[Colour], maps: Sequence[NDArray[Any]]
-) -> None:
+def _rgb(colour: NDArray[np.uint8]) -> Colour:
+    red, green, blue = colour.tolist()
+    return red, green, blue
+
+
+def _legend(figure: Figure, looked: Looked, palette: Sequence[Colour]) -> None:
     from matplotlib.patches import Patch
 
     names = looked.names
-    present = np.unique(np.concatenate([np.unique(labels) for labels in maps]))
-    shown = [label for label in present.tolist() if 0 <= label < len(names) and label != IGNORE]
+    maps = (looked.view.truth, looked.view.labels["base_clean"], looked.held)
+    present = sorted({label for labels in maps for label in np.unique(labels).tolist()})
+    shown = [label for label in present if 0 <= label < len(names) and label != IGNORE]
     if not 0 < len(shown) <= _MOST_NAMED:
         return
-    patches = [
-        Patch(
-            facecolor=tuple(part / 255 for part in palette[label]),
-            edgecolor=RULE,
-            label=literal(names[label]),
-        )
-        for label in shown
-    ]
-    figure.legend(
-        handles=patches, loc="outside lower center", ncols=min(6, len(patches)), frameon=False
-    )
+    patches = []
+    for label in shown:
+        red, green, blue = (part / 255 for part in palette[label])
+        face = (red, green, blue)
+        patches.append(Patch(facecolor=face, edgecolor=RULE, label=literal(names[label])))
+    columns = min(6, len(patches))
+    figure.legend(handles=patches, loc="outside lower center", ncols=columns, frameon=False)

@@ -99,7 +99,7 @@ def _pictures(
     heated = None
     if isinstance(certificate.radius, np.ndarray):
         radius = at_size(certificate.radius, image.shape[1:])
-        heated = heat(radius, float(radius.max()))
+        heated = heat(radius, float(radius.max()), certificate.noise.radius_name)
     shown = overlay(image, certificate.full_size(), look.palette)
     return shown, legend(look.classes, look.palette, width=_LEGEND_WIDTH), heated
 

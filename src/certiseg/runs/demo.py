@@ -14,29 +14,20 @@ from certiseg.certify.verify import verify
 from certiseg.datasets.card import IGNORE, Sample
 from certiseg.datasets.folder import every
 from certiseg.datasets.mni152 import mni152
-from certiseg.files import output_folder
 from certiseg.metrics.confusion import Confusion
-from certiseg.report.comparison import (
-    BASE_CLEAN,
-    BASE_NOISE,
-    CERTIFIED,
-    certified_row,
-    model_row,
-)
+from certiseg.report.layout import Layout, file_stem
 from certiseg.report.overlay import overlay
 from certiseg.report.panel import Tile, panel
 from certiseg.report.tables import Row, radius_text
 from certiseg.runs.appearance import Appearance, appearance
-from certiseg.runs.methods import certify_image
+from certiseg.runs.evaluate import evaluate
 from certiseg.runs.model import open_model
 from certiseg.runs.output import RESULTS, write_lines, write_picture
-from certiseg.runs.progress import RunBar
 from certiseg.runs.record import certificate_record
+from certiseg.runs.run_folder import Keep
 from certiseg.runs.settings import Settings
-from certiseg.sampling.keys import resolve_seed
 
 MODEL = "certiseg:mni152"
-ROWS = (BASE_CLEAN, BASE_NOISE, CERTIFIED)
 
 
 @dataclass(frozen=True)
@@ -50,62 +41,46 @@ class Demo:
     seconds: float
 
 
-def demo(out: Path, settings: Settings, images: int = 4, progress: bool = False) -> Demo:
+def demo(
+    out: Path, settings: Settings, images: int = 4, progress: bool = False, command: str = ""
+) -> Demo:
     """Certify held-out MNI152 slices with the shipped model and verify what was written.
 
-    Writes OUT/NAME.cert.npz, OUT/NAME.png (input, truth, one draw of noise, the base model on it,
-    certified) and OUT/results.jsonl; files of an earlier demonstration are replaced. Each
-    certificate is read back and verified. Raises InputError when nilearn, which carries the
-    images, is missing; ClaimError when a written certificate does not verify.
+    Writes the folder of a run (docs/report.md) to OUT, and OUT/NAME.png (input, truth, one draw of
+    noise, the base model on it, certified) and OUT/results.jsonl beside it; files of an earlier
+    demonstration are replaced. Each certificate is read back and verified. Raises InputError when
+    nilearn, which carries the images, is missing; ClaimError when a written certificate does not
+    verify.
     """
     began = time.perf_counter()
     samples = every(mni152("demo"), images)
     loaded = open_model(MODEL)
-    smoothed = settings.smoothed(loaded)
-    settings.check(samples[0].labels.size)
-    output_folder(out)
-    look = appearance(loaded, samples.card.num_classes, samples.card)
-    pooled: dict[str, Confusion] = {}
-    times: dict[str, float] = {}
-    records, figures, statement = [], [], ""
-    with RunBar(progress, len(samples), settings.draws) as bar:
-        for index in range(len(samples)):
-            bar.start(index)
-            sample = samples[index]
-            started = [time.perf_counter()]
-            clean = smoothed.predict_clean(sample.x)
-            started.append(time.perf_counter())
-            # One draw, looked at twice: as a picture and through the base model.
-            shown = resolve_seed(settings.seed)[0]
-            noisy = smoothed.predict_once(sample.x, seed=shown)
-            started.append(time.perf_counter())
-            certificate = certify_image(smoothed, sample.x, settings, progress=bar.draws)
-            started.append(time.perf_counter())
-            seen = zip(ROWS, (clean, noisy, certificate.labels), np.diff(started), strict=True)
-            for name, prediction, seconds in seen:
-                counts = _count(sample, prediction, look)
-                pooled[name] = pooled[name] + counts if name in pooled else counts
-                times[name] = times.get(name, 0.0) + float(seconds)
-            file = out / f"{sample.name}.cert.npz"
-            certificate.save(file)
-            verify(Certificate.load(file))
-            figures.append(out / f"{sample.name}.png")
-            draw = smoothed.noisy(sample.x, seed=shown).cpu().numpy()
-            write_picture(figures[-1], figure(sample, draw, noisy, certificate, look))
-            taken = started[-1] - started[-2]
-            records.append(certificate_record(sample.name, certificate, look.classes, taken, MODEL))
-            statement = statement or certificate.statement()
-    write_lines(out / RESULTS, records)
-    rows = [model_row(name, pooled[name], times[name] / len(records)) for name in ROWS[:-1]]
-    rows.append(
-        certified_row(
-            f"{CERTIFIED}, n = {settings.num_samples}",
-            pooled[CERTIFIED],
-            radius=settings.noise.radius(settings.tau),
-            seconds=times[CERTIFIED] / len(records),
-        )
+    evaluation = evaluate(
+        samples,
+        loaded,
+        settings,
+        out,
+        keep=Keep(None),
+        overwrite=True,
+        command=command,
+        progress=progress,
     )
-    return Demo(rows, records, figures, statement, time.perf_counter() - began)
+    look = appearance(loaded, samples.card.num_classes, samples.card)
+    layout, records, figures, statement = Layout(out), [], [], ""
+    for number, found in enumerate(evaluation.images):
+        sample = samples[number]
+        stem = file_stem(number, sample.name)
+        certificate = Certificate.load(layout.certificate(stem))
+        verify(certificate)
+        with np.load(layout.view(stem), allow_pickle=False) as view:
+            draw, noisy = view["noisy"] / np.float32(255), view["base_noise"]
+        figures.append(out / f"{sample.name}.png")
+        write_picture(figures[-1], figure(sample, draw, noisy, certificate, look))
+        taken = found["seconds"]
+        records.append(certificate_record(sample.name, certificate, look.classes, taken, MODEL))
+        statement = statement or certificate.statement()
+    write_lines(out / RESULTS, records)
+    return Demo(evaluation.rows, records, figures, statement, time.perf_counter() - began)
 
 
 def figure(

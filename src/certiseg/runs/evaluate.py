@@ -17,6 +17,7 @@ from certiseg.files import output_folder
 from certiseg.metrics.curve import RadiusCurve, radius_grid
 from certiseg.metrics.part_iou import PartIou
 from certiseg.models.resolve import LoadedModel
+from certiseg.report.claim import COMPONENTS
 from certiseg.report.comparison import BASE_CLEAN, BASE_NOISE, CERTIFIED, NON_ROBUST
 from certiseg.report.curve import write_curve
 from certiseg.report.layout import RESULTS
@@ -158,14 +159,15 @@ def evaluate(
         "non_robust": None if non_robust is None else non_robust.name,
         **_results(evaluation, samples, settings, pooled, command),
     }
+    whole, part = COMPONENTS["pictures" if samples.card.parts is None else "clouds"]
     note = (
-        f"{samples.card.name}, {len(samples)} images, sigma = {settings.sigma:g}, "
+        f"{samples.card.name}, {len(samples)} {whole}s, sigma = {settings.sigma:g}, "
         f"alpha = {settings.alpha:g}; the edge is what n = {settings.num_samples} can prove"
     )
     write_text(out / "table.md", markdown(evaluation.rows))
     write_text(out / "table.csv", csv_text(evaluation.rows))
     if evaluation.curve is not None:
-        write_curve(out, evaluation.curve, note)
+        write_curve(out, evaluation.curve, note, noise=settings.noise, part=part)
     # The last file: with it the run is finished.
     write_text(out / RESULTS, json.dumps(results, indent=1) + "\n")
     return evaluation

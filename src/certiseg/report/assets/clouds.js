@@ -10,7 +10,8 @@ class Clouds {
     this.stage = article.querySelector(".stage");
     this.readout = article.querySelector(".readout");
     this.tiles = [...this.stage.querySelectorAll(".tile")];
-    this.camera = { eye: { x: 1.1, y: -1.5, z: 0.75 }, up: { x: 0, y: 0, z: 1 }, center: { x: 0, y: 0, z: 0 } };
+    // From the front, a little to the right and above; y is up, as in report/cloud.py.
+    this.camera = { eye: { x: 0.78, y: 0.55, z: 1.12 }, up: { x: 0, y: 1, z: 0 }, center: { x: 0, y: 0, z: 0 } };
     this.index = null;
     this.stage.addEventListener("keydown", (event) => this.key(event));
   }
@@ -95,13 +96,13 @@ class Clouds {
   key(event) {
     const { eye } = this.camera;
     const turn = (angle) => ({
-      x: eye.x * Math.cos(angle) - eye.y * Math.sin(angle),
-      y: eye.x * Math.sin(angle) + eye.y * Math.cos(angle), z: eye.z,
+      x: eye.x * Math.cos(angle) + eye.z * Math.sin(angle), y: eye.y,
+      z: eye.z * Math.cos(angle) - eye.x * Math.sin(angle),
     });
     const scaled = (factor) => ({ x: eye.x * factor, y: eye.y * factor, z: eye.z * factor });
     const moves = {
       ArrowLeft: () => turn(-0.15), ArrowRight: () => turn(0.15),
-      ArrowUp: () => ({ ...eye, z: eye.z + 0.15 }), ArrowDown: () => ({ ...eye, z: eye.z - 0.15 }),
+      ArrowUp: () => ({ ...eye, y: eye.y + 0.12 }), ArrowDown: () => ({ ...eye, y: eye.y - 0.12 }),
       "+": () => scaled(0.87), "=": () => scaled(0.87), "-": () => scaled(1 / 0.87),
     };
     const count = this.sample.truth.length, steps = { n: 1, p: count - 1 };

@@ -1,0 +1,24 @@
+"""The report at the end of a command that wrote a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from certiseg.errors import InputError
+
+
+def page_line(out: Path) -> str:
+    """Write OUT/report.html, where its libraries are there; returns the line that says so."""
+    from certiseg.report.interactive import need_page_libraries
+    from certiseg.report.layout import PAGE
+    from certiseg.report.write import write_report
+
+    try:
+        need_page_libraries()
+    except InputError:
+        return f"a report to look at: pip install 'certiseg[report]', then certiseg report {out}"
+    # The figures of the run are written already: what goes wrong here must not hide them.
+    try:
+        return f"report to look at, in any browser: {write_report([out], out / PAGE).page}"
+    except InputError as error:
+        return f"no report: {error}"
