@@ -145,6 +145,8 @@ def shapenet_like(root: Path) -> Path:
 
 
 SHAPENET_MODEL = """
+import torch
+
 
 def mugs():
     def model(x):
