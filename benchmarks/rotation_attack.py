@@ -1,11 +1,12 @@
 """Does any of 10 000 rotations within the certified angle flip a certified point of PointNet++?
 
-One held-out cloud is certified under random rotations. Then, from fresh draws at the cloud itself, the
-smoothed model's probabilities at every rotation Q of an attack are estimated without another pass:
-the law at Q x is that at x with density ratio g(angle of T Q^-1) / g(angle of T) (theory T11), so the
-labels that were drawn at x are weighted anew. Half of the rotations lie just inside the radius, the
-others anywhere within it. A point is flipped where the estimate for its certified label lies below 1/2
-by more than 6 standard errors. The same attack at three times the radius is the negative control.
+One held-out cloud is certified under random rotations. Then, from fresh draws at the cloud itself,
+the smoothed model's probabilities at every rotation Q of an attack are estimated without another
+pass: the law at Q x is that at x with density ratio g(angle of T Q^-1) / g(angle of T) (theory
+T11), so the labels that were drawn at x are weighted anew. Half of the rotations are by the radius,
+the others by angles within it. A point is flipped where the estimate for its certified label lies
+below 1/2 by more than 6 standard errors. The same attack at three times the radius is the negative
+control.
 
     python benchmarks/rotation_attack.py --out benchmarks/results/rotation_attack.json
 """
