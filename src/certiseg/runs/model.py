@@ -63,6 +63,7 @@ def try_model(
 
     A model that does not fit is found before anything is drawn or written.
     """
+    smoothed.noise.check_shape(x.shape)
     try:
         labels = smoothed.predict_clean(x)
         if logits:

@@ -9,11 +9,10 @@ from certiseg.models.pointnet.geometry import (
     balls,
     farthest_points,
     interpolated,
-    squared_distances,
     take,
 )
 from certiseg.models.pointnet.order import canonical_order
-from plain_pointnet import plain_ball, plain_farthest, plain_three
+from plain_pointnet import plain_ball, plain_farthest, plain_three, squares
 from tiny_pointnet import some_clouds
 
 
@@ -57,17 +56,21 @@ def test_the_order_is_spread_evenly() -> None:
 
 def test_farthest_points_are_those_of_the_plain_loop_and_nested() -> None:
     xyz = some_clouds(3, 120).transpose(1, 2)
-    picks = farthest_points(xyz, 40)
+    picks, squared = farthest_points(xyz, 40)
     assert picks.tolist() == [plain_farthest(cloud, 40) for cloud in xyz]
-    assert torch.equal(farthest_points(take(xyz, picks), 15), torch.arange(15).expand(3, 15))
-    assert farthest_points(xyz, 120).sort(dim=1)[0].tolist() == [list(range(120))] * 3
+    plain = [squares(cloud[chosen], cloud) for cloud, chosen in zip(xyz, picks, strict=True)]
+    torch.testing.assert_close(squared, torch.stack(plain), rtol=1e-6, atol=0)
+    nested = farthest_points(take(xyz, picks), 15)[0]
+    assert torch.equal(nested, torch.arange(15).expand(3, 15))
+    assert farthest_points(xyz, 120)[0].sort(dim=1)[0].tolist() == [list(range(120))] * 3
 
 
 @pytest.mark.parametrize(("radius", "count"), [(0.05, 4), (0.3, 16), (0.7, 8), (3.0, 150)])
 def test_balls_are_those_of_the_plain_loop(radius: float, count: int) -> None:
     xyz = some_clouds(3, 120).transpose(1, 2)
-    centres = take(xyz, farthest_points(xyz, 20))
-    found = balls(squared_distances(centres, xyz), radius, count)
+    picks, squared = farthest_points(xyz, 20)
+    centres = take(xyz, picks)
+    found = balls(squared, radius, count)
     plain = [
         [plain_ball(cloud, centre, radius, count) for centre in middle]
         for cloud, middle in zip(xyz, centres, strict=True)
@@ -77,19 +80,20 @@ def test_balls_are_those_of_the_plain_loop(radius: float, count: int) -> None:
 
 def test_interpolation_is_that_of_the_plain_loop() -> None:
     xyz = some_clouds(2, 90).transpose(1, 2)
-    centres = take(xyz, farthest_points(xyz, 12))
+    picks, squared = farthest_points(xyz, 12)
+    centres = take(xyz, picks)
     features = torch.randn(2, 12, 5, generator=torch.Generator().manual_seed(0))
-    found = interpolated(features, squared_distances(centres, xyz))
+    found = interpolated(features, squared)
     plain = [plain_three(*cloud) for cloud in zip(xyz, centres, features, strict=True)]
     torch.testing.assert_close(found, torch.stack(plain))
-    at_centres = interpolated(features, squared_distances(centres, centres))
-    torch.testing.assert_close(at_centres, features, rtol=0, atol=1e-5)
+    # At the centres themselves: their own features.
+    torch.testing.assert_close(take(found, picks), features, rtol=0, atol=1e-5)
 
 
 def test_distances_of_equal_points_are_zero() -> None:
     """Far from the origin too, where expanded squares would be off by far more than a radius."""
     xyz = some_clouds(1, 30).transpose(1, 2) + 1000
-    squared = squared_distances(xyz, xyz)
-    assert (squared.diagonal(dim1=1, dim2=2) == 0).all()
+    picks, squared = farthest_points(xyz, 30)
+    assert (squared.gather(2, picks[..., None]) == 0).all()
     expanded = (xyz**2).sum(-1)[:, :, None] + (xyz**2).sum(-1)[:, None] - 2 * xyz @ xyz.mT
     assert expanded.diagonal(dim1=1, dim2=2).abs().max() > 0.01

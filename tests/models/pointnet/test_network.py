@@ -99,9 +99,14 @@ def test_draws_start_at_points_of_their_own() -> None:
 
 
 def test_gradients_reach_every_weight(network: PointNet2) -> None:
+    """And the points, for attacks by gradient."""
     network.train()
-    network(some_clouds(2, 100), CATEGORY).square().mean().backward()
+    x = some_clouds(2, 100).requires_grad_()
+    network(x, CATEGORY).square().mean().backward()
     assert all(p.grad is not None for p in network.parameters())
+    assert x.grad is not None
+    assert (x.grad.abs().sum(1) > 0).all()
+    assert torch.isfinite(x.grad).all()
 
 
 def test_presets() -> None:

@@ -15,41 +15,37 @@ _SAME = 1e-8
 """Added to squared distances before they are inverted, as in the published code."""
 
 
-def squared_distances(centres: Tensor, xyz: Tensor) -> Tensor:
-    """Squared Euclidean distances (B, S, N) between centres (B, S, 3) and points (B, N, 3)."""
-    total = (centres[..., 0, None] - xyz[:, None, :, 0]).square_()
-    for axis in (1, 2):
-        total += (centres[..., axis, None] - xyz[:, None, :, axis]).square_()
-    return total
-
-
-def farthest_points(xyz: Tensor, count: int) -> Tensor:
+def farthest_points(xyz: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """Indices int64 (B, count) of points (B, N, 3), count <= N: the first point, then always the
     one farthest from those picked (the first of several).
 
+    Also returns the squared distances (B, count, N) of all points to each pick, which picking
+    computes anyway; no gradient flows through them.
     The picks are nested: the first k are also what this function picks from them alone.
     """
-    axes = xyz.transpose(1, 2).contiguous()
+    axes = xyz.detach().transpose(1, 2).contiguous()
     clouds, _, points = axes.shape
     picks = torch.zeros(clouds, count, dtype=torch.int64, device=xyz.device)
+    squared = axes.new_empty((clouds, count, points))
     nearest = axes.new_full((clouds, points), torch.inf)
     # Written into again and again: 512 picks are bound by the calls, not by the arithmetic.
-    difference, squared = torch.empty_like(axes), torch.empty_like(nearest)
-    for pick in range(1, count):
-        last = picks[:, pick - 1, None, None].expand(clouds, 3, 1)
-        torch.sub(axes, axes.gather(2, last), out=difference)
+    difference = torch.empty_like(axes)
+    for pick, row in enumerate(squared.unbind(1)):
+        place = picks[:, pick, None, None].expand(clouds, 3, 1)
+        torch.sub(axes, axes.gather(2, place), out=difference)
         difference.mul_(difference)
-        torch.add(difference[:, 0], difference[:, 1], out=squared).add_(difference[:, 2])
-        torch.minimum(nearest, squared, out=nearest)
-        picks[:, pick] = nearest.argmax(dim=1)
-    return picks
+        torch.add(difference[:, 0], difference[:, 1], out=row).add_(difference[:, 2])
+        if pick + 1 < count:
+            torch.minimum(nearest, row, out=nearest)
+            picks[:, pick + 1] = nearest.argmax(dim=1)
+    return picks, squared
 
 
 def balls(squared: Tensor, radius: float, count: int) -> Tensor:
     """Indices int64 (B, S, count): the first points within radius, in the order of the points.
 
-    squared: distances (B, S, N) as ``squared_distances`` gives them, where each centre is one of
-    the points, so that no ball is empty. Where a ball holds fewer, its first point is repeated.
+    squared: distances (B, S, N) from centres that are among the points, so that no ball is empty.
+    Where a ball holds fewer, its first point is repeated.
     """
     inside = squared <= radius**2
     points = inside.shape[-1]

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from certiseg.errors import InputError
-from certiseg.models.pointnet.geometry import farthest_points, squared_distances, take
+from certiseg.models.pointnet.geometry import farthest_points, take
 from certiseg.models.pointnet.layers import (
     LocalFeatures,
     Pointwise,
@@ -103,8 +103,10 @@ class PointNet2(nn.Module):
 
     Without dropout and batch statistics (evaluation mode) a deterministic function of each cloud
     alone: permuted points get permuted labels, and nothing depends on the rest of the batch but
-    the last bits of the sums. Coordinates come first among the channels, and should lie about the
-    unit sphere: the radii are absolute. N is at least the first number of groups.
+    the last bits of the sums. Gradients reach the points through features and relative positions,
+    not through the choice of neighbours and their weights.
+    Coordinates come first among the channels, and should lie about the unit sphere: the radii are
+    absolute. N is at least the first number of groups.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -136,11 +138,11 @@ class PointNet2(nn.Module):
         points = take(x.transpose(1, 2), order)
         xyz = points[..., :3]
         first, second = self.plan.groups
-        centres = take(xyz, farthest_points(xyz, first))
+        picks, near_squared = farthest_points(xyz, first)
+        centres = take(xyz, picks)
         # Farthest points are nested, so the second level's are the first of the first level's.
         far = centres[:, :second]
-        near_squared = squared_distances(centres, xyz)
-        far_squared = squared_distances(far, centres)
+        far_squared = near_squared[:, :second].gather(2, picks[:, None].expand(-1, second, -1))
 
         local = self.sa1(xyz, points, centres, near_squared)
         wider = self.sa2(centres, local, far, far_squared)
