@@ -23,9 +23,9 @@ def inputs_of(
     others = [path for path in paths if path.suffix.lower() not in CLOUD_SUFFIXES]
     endings = f"{', '.join(CLOUD_SUFFIXES[:-1])} or {CLOUD_SUFFIXES[-1]}"
     if others and (clouds or loaded.kind == "clouds"):
-        whose = "beside point clouds" if clouds else f"for {loaded.name}"
+        which = "alone" if clouds else f"for {loaded.name}"
         raise InputError(
-            f"expected only point clouds ({endings}) {whose}, got {others[0]}; "
+            f"expected point clouds ({endings}) {which}, got {others[0]}; "
             "a run takes one kind of file"
         )
     if clouds and loaded.kind == "pictures":
