@@ -61,7 +61,7 @@ def with_normals():
 def one_label():
     return lambda x: torch.zeros(len(x), 3)
 '''
-MODEL = ("--model", "python:cloud_models:by_height")
+MODEL = ("--model", "python:own_clouds:by_height")
 QUIET = ("--sigma", 0.1, "--seed", 3)
 
 
@@ -80,7 +80,7 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A current folder with a model, slabs.xyz of 3 and whole.txt of 7 columns, and a picture."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
-    (tmp_path / "cloud_models.py").write_text(MODELS)
+    (tmp_path / "own_clouds.py").write_text(MODELS)
     np.savetxt("slabs.xyz", slabs()[:, :3], fmt="%.6f")
     np.savetxt("whole.txt", np.column_stack([slabs(), np.full(40, 47)]), fmt="%.6f")
     Image.fromarray(np.zeros((8, 9, 3), np.uint8)).save("bands.png")
@@ -203,7 +203,7 @@ def test_columns_beyond_the_model_are_said_and_not_used(workplace: Path, call: C
 
 
 def test_normals_go_to_a_model_of_six_channels(workplace: Path, call: Call) -> None:
-    model = ("--model", "python:cloud_models:with_normals")
+    model = ("--model", "python:own_clouds:with_normals")
     options = (*model, *QUIET, "--noise", "coordinates")
     done = call("certify", "whole.txt", *options, "--channels", 6, "-o", "out")
     assert done.code == 0, done.err
@@ -254,7 +254,7 @@ def test_points(workplace: Path, call: Call) -> None:
 
 
 def test_a_category_chooses_parts_names_and_colours(workplace: Path, call: Call) -> None:
-    model = ("--model", "python:cloud_models:tables")
+    model = ("--model", "python:own_clouds:tables")
     done = call("certify", "slabs.xyz", *model, *QUIET, "--category", "Table", "-o", "out")
     assert done.code == 0, done.err
     certificate = Certificate.load(workplace / "out" / "slabs.cert.npz")
@@ -272,7 +272,7 @@ def test_a_category_chooses_parts_names_and_colours(workplace: Path, call: Call)
 
 def test_a_model_of_shapenets_parts_has_its_names(workplace: Path, call: Call) -> None:
     (workplace / "named_models.py").write_text(
-        "from cloud_models import Tables\n"
+        "from own_clouds import Tables\n"
         "from certiseg.datasets.shapenet import shapenet_card\n"
         "def build():\n"
         "    model = Tables()\n"
@@ -327,10 +327,10 @@ def test_a_bad_file_stops_the_whole_run(workplace: Path, call: Call, name: str) 
         (("slabs.xyz", *MODEL, "--channels", 1), ("3 channels", "got one for 1")),
         (("slabs.xyz", *MODEL, "-n", 20), ("at least", "40 components")),
         (("slabs.xyz", *MODEL, "--noise", "rotation", "--sigma", 3), ("sigma", "3")),
-        (("slabs.xyz", "-m", "python:cloud_models:one_label"), ("(40)", "points")),
+        (("slabs.xyz", "-m", "python:own_clouds:one_label"), ("(40)", "points")),
         (("slabs.xyz", "-m", "certiseg:camvid"), ("pictures", "slabs.xyz")),
         (("slabs.xyz", "bands.png", *MODEL), ("one kind of file", "bands.png")),
-        (("bands.png", "-m", "python:cloud_models:tables"), ("point clouds", "bands.png")),
+        (("bands.png", "-m", "python:own_clouds:tables"), ("point clouds", "bands.png")),
         (("bands.png", "-m", "certiseg:camvid", "--category", "x"), ("--category", "pictures")),
         (("bands.png", "-m", "certiseg:camvid", "--points", 9), ("--points", "pictures")),
         (("bands.png", "-m", "certiseg:camvid", "--normalise"), ("--normalise", "pictures")),

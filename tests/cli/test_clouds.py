@@ -145,6 +145,8 @@ def shapenet_like(root: Path) -> Path:
 
 
 SHAPENET_MODEL = """
+import torch
+
 
 def mugs():
     def model(x):
@@ -239,7 +241,7 @@ def test_the_papers_table_on_generated_clouds(workplace: Path, call: Call) -> No
     results = json.loads((out / "results.json").read_text())
     assert results["done"] == results["clouds"] == 2
     assert len(results["seeds"]) == 2
-    assert r"\begin{tabular}" in (out / "table.tex").read_text()
+    assert r"\toprule" in (out / "table.tex").read_text()
     assert "2 of 500 clouds" in (out / "table.md").read_text()
 
 

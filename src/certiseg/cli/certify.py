@@ -16,10 +16,9 @@ from certiseg.cli.method import with_settings
 
 @with_settings
 def certify(
-    images: Annotated[
+    files: Annotated[
         list[Path],
         typer.Argument(
-            metavar="FILES...",
             help="PNG or JPEG files, or point clouds: .txt, .xyz, .pts, .csv, .npy.",
             show_default=False,
         ),
@@ -56,7 +55,7 @@ def certify(
     keep_freed_memory()
     loaded = open_model(model, num_classes=num_classes, channels=channels)
     results = certify_images(
-        images,
+        files,
         loaded,
         settings,
         out,

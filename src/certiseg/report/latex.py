@@ -1,4 +1,4 @@
-"""The comparison as a LaTeX table for papers (booktabs)."""
+"""Tables in LaTeX for papers (booktabs)."""
 
 from __future__ import annotations
 
@@ -33,8 +33,13 @@ def escaped(text: str) -> str:
 
 
 def latex_table(rows: Sequence[Row], caption: str) -> str:
-    """A table environment; needs \\usepackage{booktabs}. Figures that no row has are left out."""
+    """The comparison as a table; figures that no row has are left out."""
     head, body = cells(rows)
+    return booktabs(["", *head[1:]], body, caption)
+
+
+def booktabs(head: Sequence[str], body: Sequence[Sequence[str]], caption: str) -> str:
+    """A table environment; needs \\usepackage{booktabs}."""
     lines = [
         r"% \usepackage{booktabs}",
         r"\begin{table}",
@@ -42,7 +47,7 @@ def latex_table(rows: Sequence[Row], caption: str) -> str:
         rf"  \caption{{{escaped(caption)}}}",
         rf"  \begin{{tabular}}{{l{'r' * (len(head) - 1)}}}",
         r"    \toprule",
-        f"    {_line(['', *head[1:]])}",
+        f"    {_line(head)}",
         r"    \midrule",
         *(f"    {_line(line)}" for line in body),
         r"    \bottomrule",

@@ -10,6 +10,7 @@ from typing import Any
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from certiseg.report.latex import booktabs
 from certiseg.report.tables import radius_text
 
 FILES = ("table.md", "table.csv", "table.tex", "results.json")
@@ -69,7 +70,6 @@ _COLUMNS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
     ("certified category mIoU", "certified_category_miou", radius_text),
     ("s / cloud", "seconds", _seconds),
 )
-_MATHS = {"sigma": r"$\sigma$", "tau": r"$\tau$", "n": "$n$", "n0": "$n_0$"}
 _NARROW = {
     "model": "model",
     "sigma": "sigma",
@@ -98,22 +98,9 @@ def markdown(lines: Sequence[Line], notes: Sequence[str]) -> str:
 
 
 def latex(lines: Sequence[Line], notes: Sequence[str]) -> str:
-    """The lines as a booktabs table, the notes as comments above."""
-    headings = [_MATHS.get(heading, heading) for heading, _, _ in _COLUMNS]
-    rows = [[_escaped(cell) for cell in cells(line)] for line in lines]
-    return "\n".join(
-        [
-            *(f"% {note}" for note in notes),
-            rf"\begin{{tabular}}{{l{'r' * (len(_COLUMNS) - 1)}}}",
-            r"\toprule",
-            " & ".join(headings) + r" \\",
-            r"\midrule",
-            *(" & ".join(row) + r" \\" for row in rows),
-            r"\bottomrule",
-            r"\end{tabular}",
-            "",
-        ]
-    )
+    """The lines as a booktabs table, the notes as its caption."""
+    head = ["", *(heading for heading, _, _ in _COLUMNS[1:])]
+    return booktabs(head, [cells(line) for line in lines], " ".join(notes))
 
 
 def rich_table(lines: Sequence[Line], title: str) -> Table:
@@ -139,7 +126,3 @@ def records(lines: Sequence[Line]) -> list[dict[str, Any]]:
         }
         for line in lines
     ]
-
-
-def _escaped(text: str) -> str:
-    return "".join(f"\\{letter}" if letter in "&%$#_{}" else letter for letter in text)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -156,11 +156,13 @@ class Clouds:
     ) -> dict[str, Image.Image]:
         """The cloud in the colours of its labels, their legend, and the picture of a radius map."""
         labels = certificate.labels
-        given = np.unique(labels[certificate.certified]).tolist()
-        # Of a category its own parts, not all that the model knows.
-        named = range(len(look.classes)) if self._parts is None else {*self._parts, *given}
-        classes = [look.classes[label] for label in sorted(named)]
-        palette = [look.palette[label] for label in sorted(named)]
+        named: Sequence[int] = range(len(look.classes))
+        if self._parts is not None:
+            # Its own parts, not all that the model knows.
+            own = {*self._parts, *np.unique(labels).tolist()}
+            named = [label for label in named if label in own]
+        classes = [look.classes[label] for label in named]
+        palette = [look.palette[label] for label in named]
         shown = {
             "cloud.png": cloud_picture(x, labels, look.palette, size=_CLOUD_SIZE),
             "legend.png": legend(classes, palette, width=_LEGEND_WIDTH),
