@@ -15,9 +15,9 @@ def certificate_record(
     name: str, certificate: Certificate, classes: Sequence[str], seconds: float, model: str
 ) -> dict[str, Any]:
     """Plain JSON values. classes: names of all labels it may give. labels: certified components
-    by name; size: (H, W) of the components, or (N,); abstention: their share; radius: in units of
-    the input, or an angle in radians, of a radius map [smallest, median, largest] of the certified
-    ones; model: as the user named it."""
+    by name; size: (H, W) of the components, (N,) of a cloud; abstention: their share; radius: in
+    the norm that is named, l2 in units of the input, rotations in radians, of a radius map
+    [smallest, median, largest] of the certified ones; model: as the user named it."""
     source = certificate.votes.source
     stages = certificate.selection_votes
     histogram = np.bincount(
