@@ -10,6 +10,9 @@ import pytest
 import torch
 from PIL import Image
 
+from certiseg.certificates.certificate import Certificate
+from certiseg.certify.verify import verify
+
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 # A target has a dot or a slash: p[i,c](x) in a formula is no link.
@@ -68,11 +71,17 @@ def test_every_method_of_the_methods_page_runs():
         exec(snippet, names)
 
 
-def test_the_page_on_point_clouds_runs(tmp_path, monkeypatch):
+def test_the_page_on_point_clouds_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    (snippet,) = _snippets("docs/point-clouds.md")
-    exec(snippet, {})
+    drawn, own = _snippets("docs/point-clouds.md")
+    exec(drawn, {})
     assert Image.open("cloud.png").size == (440, 440)
+    np.savetxt("chair.txt", np.random.default_rng(0).normal(size=(64, 6)))
+    torch.manual_seed(0)
+    names: dict[str, object] = {"model": torch.nn.Conv1d(3, 4, 1).eval()}
+    exec(own, names)
+    assert "rotation of the input around any axis" in capsys.readouterr().out
+    assert verify(Certificate.load("chair.cert.npz")) is None
 
 
 def test_the_first_ten_lines_run_and_the_file_page_recomputes_them(tmp_path, monkeypatch, capsys):

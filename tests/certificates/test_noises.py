@@ -74,6 +74,15 @@ def test_statement_of_rotations():
     assert "l2" not in repr(_certificate(noise))
 
 
+def test_a_certificate_in_short_overstates_nothing():
+    cert = _certificate(NOISES["wide"], "radius_map")
+    assert "rotation angle up to 3.141592 rad" in repr(cert)  # rounded it would be above pi
+    labels = np.zeros(100_000, dtype=np.int16)
+    labels[0] = cs.ABSTAIN
+    votes = cs.VoteCounts(np.full((100_000, 1), 200), 200)
+    assert "99.99% of 100000" in repr(replace(cert, labels=labels, votes=votes))
+
+
 def test_statement_of_one_axis_and_of_every_rotation():
     assert "around the z axis through its centroid" in _certificate(NOISES["one axis"]).statement()
     noise = NOISES["wide"]

@@ -45,7 +45,7 @@ def test_version_and_bare_call(call: Call) -> None:
     ("arguments", "word"),
     [
         (("polish",), "polish"),
-        (("certify",), "images"),
+        (("certify",), "files"),
         (("certify", "a.png"), "--model"),
         (("certify", "a.png", "--model", "m"), "--out"),
         (("certify", "a.png", "--nonsense"), "--nonsense"),

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from certiseg.certificates.certificate import Certificate
+from certiseg.certify.radius_map import radius_map
 from certiseg.certify.segcertify import certify
 from certiseg.noise import Gaussian
 from certiseg.votes import VoteCounts
@@ -106,3 +107,14 @@ def test_json(intact: Path, call: Call) -> None:
     assert [result["result"] for result in results] == ["ok", "failed", "unreadable"]
     assert done.err == ""
     assert results[0]["radius"] == Gaussian(0.25).radius(0.75)
+
+
+def test_json_of_a_radius_map(intact: Path, call: Call) -> None:
+    """Smallest, median and largest radius of the certified components."""
+    stored = Certificate.load(intact)
+    mapped = radius_map(stored.votes, noise=stored.noise)
+    mapped.save(intact.with_name("map.cert.npz"))
+    done = call("verify", "--json", intact.with_name("map.cert.npz"))
+    assert done.code == 0, done.err
+    held = mapped.radius[mapped.certified]
+    assert json.loads(done.out)["radius"] == [held.min(), np.median(held), held.max()]

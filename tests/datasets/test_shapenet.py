@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from certiseg.datasets.shapenet import FEWEST_POINTS, shapenet
+from certiseg.datasets.shapenet import FEWEST_POINTS, shapenet, shapenet_card
 from certiseg.errors import InputError
 
 ARCHIVE = "shapenetcore_partanno_segmentation_benchmark_v0_normal"
@@ -101,9 +101,7 @@ def test_listed_twice_counts_once(root):
 
 def test_card():
     """The canonical part ids, of which other code and published figures speak."""
-    from certiseg.datasets.shapenet import _card
-
-    card = _card(6)
+    card = shapenet_card(6)
     assert card.num_classes == 50
     sizes = {name: len(labels) for name, labels in card.parts.items()}
     assert " ".join(f"{name} {size}" for name, size in sizes.items()) == (

@@ -87,3 +87,19 @@ def test_certified_table_names_the_largest_classes() -> None:
     for part in ("4 x 10", "22.5%", "0.1686", "road 50%, sky 20%, car 5%"):
         assert part in text
     assert "bush" not in text
+
+
+def test_certified_table_of_clouds_counts_points_and_names_the_angle() -> None:
+    record = {
+        "name": "chair",
+        "size": [2048],
+        "labels": {"chair: back": 1024, "chair: leg": 512},
+        "abstention": 0.25,
+        "radius": [0.1, 0.12, 0.14159],
+        "norm": "rotation",
+        "seconds": 3.25,
+    }
+    text = screen(certified_table([record]))
+    for part in ("cloud", "2048 points", "angle (rad)", "0.1000 to 0.1415", "chair: back 50%"):
+        assert part in text
+    assert "picture" not in text

@@ -1,4 +1,5 @@
-"""certify_images: randomness, interruption, and nothing done before everything is checked."""
+"""certify_images: randomness, interruption, nothing done before everything is checked, and clouds
+that are those of the data set."""
 
 from __future__ import annotations
 
@@ -12,10 +13,16 @@ import torch
 from PIL import Image
 
 from certiseg.certificates.certificate import Certificate
+from certiseg.datasets.shapenet import shapenet
 from certiseg.errors import InputError
+from certiseg.models.pointnet.network import PointNet2
+from certiseg.models.pointnet.parts import PartSegmenter
 from certiseg.models.resolve import LoadedModel
 from certiseg.runs.certify import certify_images
+from certiseg.runs.inputs import CloudOptions
 from certiseg.runs.settings import Settings
+from certiseg.sampling.fingerprint import input_fingerprint
+from tiny_pointnet import TINY
 
 SETTINGS = Settings(num_samples=60)
 
@@ -103,3 +110,42 @@ def test_a_dark_and_a_bright_picture_are_certified_in_full(
     first, second = certify_images(pictures, loaded(Counting()), settings, tmp_path / "out")
     assert first["labels"] == {"class 0": 42, "class 1": 0}
     assert second["labels"] == {"class 0": 0, "class 1": 42}
+
+
+def one_table(root: Path) -> Path:
+    """A ShapeNet folder of one table; returns its file."""
+    rng = np.random.default_rng(0)
+    rows = np.column_stack([rng.normal(size=(60, 6)) + 3, np.full(60, 47)])
+    path = root / "04379243" / "aa.txt"
+    path.parent.mkdir()
+    np.savetxt(path, rows, fmt="%.6f")
+    lists = root / "train_test_split"
+    lists.mkdir()
+    listed = json.dumps(["shape_data/04379243/aa"])
+    (lists / "shuffled_test_file_list.json").write_text(listed)
+    return path
+
+
+def test_a_cloud_file_gives_the_points_of_the_data_set(tmp_path: Path) -> None:
+    """Normalised and resampled under its category it is the very input of an evaluation."""
+    torch.manual_seed(0)
+    path = one_table(tmp_path)
+    parts = {"Mug": (0, 1), "Table": (2, 3), "Chair": (4,)}
+    model = PartSegmenter(PointNet2(TINY).eval(), tuple(parts), parts).eval()
+    found = LoadedModel("python:test", model, 5, channels=3, kind="clouds", parts=parts)
+    sample = shapenet(tmp_path, points=48, normals=False)[0]
+    keys = {}
+    for out, options in (
+        ("same", CloudOptions("Table", normalise=True, points=48)),
+        ("raw", CloudOptions("Table", points=48)),
+        ("other", CloudOptions("Mug", normalise=True, points=48)),
+    ):
+        settings = Settings(law="rotation", num_samples=60, seed=1)
+        (record,) = certify_images([path], found, settings, tmp_path / out, clouds=options)
+        assert record["category"] == options.category
+        source = Certificate.load(tmp_path / out / "aa.cert.npz").votes.source
+        assert source is not None
+        assert source.model_name.endswith(f"category {options.category}")
+        keys[out] = source.input
+    assert keys["same"] == input_fingerprint(torch.from_numpy(sample.x))
+    assert len(set(keys.values())) == 3

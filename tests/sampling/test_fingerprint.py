@@ -65,6 +65,47 @@ def test_functions_that_hold_other_things_differ():
     assert "mul" in name
 
 
+class _Slotted:
+    """A callable that knows no weak references."""
+
+    __slots__ = ("by",)
+
+    def __init__(self, by: int) -> None:
+        self.by = by
+
+    def __call__(self, x):
+        return x * self.by
+
+
+def _closure(by: int):
+    return lambda x: x * by
+
+
+def _keyword(by: int):
+    def model(x, *, by=by):
+        return x * by
+
+    return model
+
+
+def _partial(by: int):
+    return functools.partial(torch.mul, by)
+
+
+@pytest.mark.parametrize("make", [_closure, _keyword, _Slotted, _partial])
+def test_a_model_that_is_gone_is_not_taken_for_the_next(make):
+    """Each model dies at once, and Python gives its id to the next."""
+    prints = {model_fingerprint(make(by))[0] for by in range(50)}
+    assert len(prints) == 50
+    kept = make(0)
+    assert model_fingerprint(kept) == model_fingerprint(kept)
+
+
+def test_ids_are_used_again():
+    """Negative control: what an id alone would tell apart."""
+    assert len({id(_closure(by)) for by in range(50)}) < 50
+
+
 def test_a_function_that_keeps_a_record_stays_itself():
     seen = []
 

@@ -14,6 +14,7 @@ from certiseg._version import __version__
 from certiseg.certificates.grid import upsample_nearest
 from certiseg.errors import InputError
 from certiseg.noise import Noise
+from certiseg.noise.words import cut
 from certiseg.votes import ABSTAIN, VoteCounts
 
 if TYPE_CHECKING:
@@ -61,10 +62,12 @@ class Certificate:
 
     def __repr__(self) -> str:
         shape = " x ".join(str(side) for side in self.labels.shape)
-        radius = f"{np.max(self.radius):.4g}" if self.certified.any() else "0"
+        # Cut off, as in the statement: neither the share nor the radius may be overstated.
+        share = cut(100 * np.count_nonzero(self.certified) / self.labels.size, 2)
+        radius = cut(float(np.max(self.radius))) if self.certified.any() else "0"
         unit = f" {self.noise.unit}" if self.noise.unit else ""
         return (
-            f"Certificate({self.method}: {1 - self.abstention:.2%} of {shape or 1} certified, "
+            f"Certificate({self.method}: {share}% of {shape or 1} certified, "
             f"{self.noise.radius_name} "
             f"{'up to ' if isinstance(self.radius, np.ndarray) else ''}{radius}{unit}, "
             f"alpha {self.alpha:g}, {self.votes.trials} draws)"

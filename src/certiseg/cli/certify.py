@@ -1,8 +1,9 @@
-"""`certiseg certify`: pictures in, certificates and overlays out."""
+"""`certiseg certify`: pictures or point clouds in, certificates and what shows them out."""
 
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,25 +16,53 @@ from certiseg.cli.method import with_settings
 
 @with_settings
 def certify(
-    images: Annotated[list[Path], typer.Argument(help="PNG or JPEG files.", show_default=False)],
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            help="PNG or JPEG files, or point clouds: .txt, .xyz, .pts, .csv, .npy.",
+            show_default=False,
+        ),
+    ],
     model: options.Model,
     out: options.Output,
     settings: Any,
     num_classes: options.NumClasses = None,
     channels: options.Channels = None,
+    category: Annotated[
+        str | None, typer.Option(help="Of point clouds, for a model that knows categories.")
+    ] = None,
+    normalise: Annotated[
+        bool,
+        typer.Option(
+            "--normalise", help="Of point clouds: mean to 0 and largest norm to 1 beforehand."
+        ),
+    ] = False,
+    points: Annotated[
+        int | None,
+        typer.Option(help="Points a cloud is resampled to; default all, as they come."),
+    ] = None,
     overwrite: options.Overwrite = False,
     json_lines: options.Json = False,
 ) -> None:
-    """Certify pictures: a certificate, an overlay (abstentions white) and a JSON line each."""
+    """Certify pictures or point clouds: a certificate, its picture (abstentions white) and a JSON
+    line each."""
     from certiseg.report.certified import certified_table
     from certiseg.runs.certify import certify_images
+    from certiseg.runs.inputs import CloudOptions
     from certiseg.runs.malloc import keep_freed_memory
     from certiseg.runs.model import open_model
 
     keep_freed_memory()
     loaded = open_model(model, num_classes=num_classes, channels=channels)
     results = certify_images(
-        images, loaded, settings, out, overwrite=overwrite, progress=not json_lines
+        files,
+        loaded,
+        settings,
+        out,
+        clouds=CloudOptions(category, normalise, points),
+        overwrite=overwrite,
+        progress=not json_lines,
+        note=lambda text: print(f"note: {text}", file=sys.stderr),
     )
     if json_lines:
         for record in results:

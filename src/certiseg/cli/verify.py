@@ -40,6 +40,7 @@ def verify(
 def _verify(file: Path) -> dict[str, Any]:
     from certiseg.certificates.certificate import Certificate
     from certiseg.certify.verify import verify as recompute
+    from certiseg.runs.record import radius_record
 
     try:
         certificate = Certificate.load(file)
@@ -51,7 +52,7 @@ def _verify(file: Path) -> dict[str, Any]:
     return {
         "file": str(file),
         "result": OK,
-        "radius": certificate.radius,
+        "radius": radius_record(certificate),
         "abstention": certificate.abstention,
         "statement": certificate.statement(),
     }

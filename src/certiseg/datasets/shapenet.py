@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from certiseg.datasets.card import Card, Sample
-from certiseg.datasets.cloud_text import read_cloud
+from certiseg.datasets.cloud_steps import normalised, resampled
+from certiseg.datasets.cloud_text import read_labelled
 from certiseg.datasets.solids import PART_COLOURS
 from certiseg.errors import InputError
 
@@ -51,7 +50,8 @@ FEWEST_POINTS = 32
 """A file of fewer points is taken for damaged."""
 
 
-def _card(channels: int) -> Card:
+def shapenet_card(channels: int) -> Card:
+    """Names, colours and parts; channels: 3, or 6 with normals."""
     return Card(
         name="ShapeNet part",
         classes=tuple(f"{category.lower()}: {name}" for category, name in _NAMES),
@@ -77,7 +77,7 @@ class ShapeNetPart:
     def __init__(
         self, root: Path, entries: list[tuple[str, str]], points: int, normals: bool, seed: int
     ) -> None:
-        self.card = _card(6 if normals else 3)
+        self.card = shapenet_card(6 if normals else 3)
         self.skipped: tuple[str, ...] = ()
         self.note = ""
         self._root, self._entries = root, entries
@@ -95,12 +95,11 @@ class ShapeNetPart:
 
     def __getitem__(self, index: int) -> Sample:
         category = self.category(index)
-        rows, labels = read_cloud(self.path(index), _PARTS[category], FEWEST_POINTS)
+        rows, labels = read_labelled(self.path(index), _PARTS[category], FEWEST_POINTS)
         x = rows[: self.card.channels]
-        x[:3] -= x[:3].mean(axis=1, keepdims=True)
-        x[:3] /= np.linalg.norm(x[:3], axis=0).max()
+        x[:3] = normalised(x[:3])
         name = f"{category}-{self._entries[index][1]}"
-        chosen = _resampled(len(labels), self._points, name, self._seed)
+        chosen = resampled(len(labels), self._points, name, self._seed)
         return Sample(
             name, np.ascontiguousarray(x[:, chosen], dtype=np.float32), labels[chosen], category
         )
@@ -211,10 +210,3 @@ def _listed(path: Path) -> list[tuple[str, str]]:
             )
         found[synset, name] = None
     return list(found)
-
-
-def _resampled(available: int, points: int, name: str, seed: int) -> NDArray[np.int64]:
-    digest = hashlib.sha256(f"{seed}:{name}".encode()).digest()
-    rng = np.random.default_rng(int.from_bytes(digest, "big"))
-    rounds = [rng.permutation(available) for _ in range(-(-points // available))]
-    return np.concatenate(rounds)[:points]

@@ -1,4 +1,4 @@
-"""Certified pictures, one line each, for the terminal."""
+"""Certified pictures or point clouds, one line each, for the terminal."""
 
 from __future__ import annotations
 
@@ -16,27 +16,32 @@ _NAMED = 3
 
 
 def certified_table(records: Sequence[Mapping[str, Any]]) -> Table:
-    """Records of certificates (see results.jsonl): size (height x width), abstention, with an error
-    budget how many labels may be wrong, radius, main classes."""
+    """Records of certificates (see results.jsonl): size (height x width, or points), abstention,
+    with an error budget how many labels may be wrong, radius (of rotations in radians), main
+    classes."""
     table = Table(box=SIMPLE_HEAD)
-    table.add_column("picture")
+    table.add_column("cloud" if all(len(r["size"]) == 1 for r in records) else "picture")
+    turned = any(record.get("norm") == "rotation" for record in records)
     budgets = any(record.get("budget") for record in records)
     wrong = ("may be wrong",) if budgets else ()
-    for heading in ("size", "abstains", *wrong, "radius", "s"):
+    for heading in ("size", "abstains", *wrong, "angle (rad)" if turned else "radius", "s"):
         table.add_column(heading, justify="right")
     table.add_column("largest certified")
     for record in records:
-        height, width = record["size"]
         table.add_row(
             str(record["name"]),
-            f"{height} x {width}",
+            _size(record["size"]),
             f"{math.ceil(record['abstention'] * 1000) / 10:.1f}%",
             *((f"{record['budget'] - 1}",) if budgets else ()),
             _radius(record["radius"]),
             f"{record['seconds']:.1f}",
-            _largest(record["labels"], height * width),
+            _largest(record["labels"], math.prod(record["size"])),
         )
     return table
+
+
+def _size(sides: Sequence[int]) -> str:
+    return f"{sides[0]} points" if len(sides) == 1 else " x ".join(map(str, sides))
 
 
 def _radius(value: float | Sequence[float]) -> str:
@@ -46,7 +51,7 @@ def _radius(value: float | Sequence[float]) -> str:
     return f"{radius_text(value[0])} to {radius_text(value[-1])}" if value else "-"
 
 
-def _largest(histogram: Mapping[str, int], pixels: int) -> str:
+def _largest(histogram: Mapping[str, int], components: int) -> str:
     ranked = sorted(histogram.items(), key=lambda entry: -entry[1])
-    named = [f"{name} {100 * count // pixels}%" for name, count in ranked[:_NAMED] if count]
+    named = [f"{name} {100 * count // components}%" for name, count in ranked[:_NAMED] if count]
     return ", ".join(named) or "none"

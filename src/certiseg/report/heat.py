@@ -1,4 +1,4 @@
-"""A radius map as a picture: how far each pixel's label is certified."""
+"""A radius map as a picture: how far the label of each pixel or point is certified."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from certiseg.report.cloud import cloud_picture
 from certiseg.report.overlay import WHITE
 from certiseg.report.panel import INK, PAPER, RULE
 from certiseg.report.tables import radius_text
+from certiseg.votes import ABSTAIN
 
+_STEPS = 255
+"""Colours of points: labels up to 254 for a picture of a cloud."""
 _WIDTH = 260
 """Least width in pixels: the words below the bar need it."""
 # Nine stops of viridis (BSD, Matplotlib): even to the eye, and to colour-blind ones.
@@ -36,6 +40,26 @@ def heat(radius: ArrayLike, largest: float, name: str = "l2 radius") -> Image.Im
     picture = picture.resize(
         (picture.width * factor, picture.height * factor), Image.Resampling.NEAREST
     )
+    return _over_bar(picture, largest, name)
+
+
+def cloud_heat(
+    points: ArrayLike, radius: ArrayLike, largest: float, name: str = "l2 radius", size: int = 440
+) -> Image.Image:
+    """The map of a cloud over a colour bar, points lit as in ``cloud_picture``.
+
+    points: (C, N); radius: floats (N,), 0 where it abstains: white with an outline. largest, name:
+    as in ``heat``. size: width of the cloud's picture.
+    """
+    values = np.asarray(radius, dtype=np.float64)
+    shares = np.clip(values / largest if largest > 0 else np.zeros_like(values), 0, 1)
+    steps = np.where(values > 0, np.rint(shares * (_STEPS - 1)), ABSTAIN).astype(np.int64)
+    ramp = [(r, g, b) for r, g, b in coloured(np.linspace(0, 1, _STEPS)).tolist()]
+    return _over_bar(cloud_picture(points, steps, ramp, size=size), largest, name)
+
+
+def _over_bar(picture: Image.Image, largest: float, name: str) -> Image.Image:
+    """The picture on paper, below it the colours from 0 to largest and what they are."""
     width, height = max(picture.width, _WIDTH), picture.height
     size = max(11, min(20, width // 22))
     figure = Image.new("RGB", (width, height + round(5.6 * size)), PAPER)

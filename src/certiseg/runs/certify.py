@@ -1,35 +1,28 @@
-"""Certify picture files: certificate, overlay and a line of results for each."""
+"""Certify files of pictures or point clouds: certificate, pictures and a line of results each."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
-
-from certiseg.certificates.certificate import Certificate
-from certiseg.datasets.images import read_image
 from certiseg.errors import InputError
 from certiseg.files import output_folder
 from certiseg.models.resolve import LoadedModel
-from certiseg.report.heat import heat
-from certiseg.report.overlay import overlay
-from certiseg.report.panel import legend
-from certiseg.runs.appearance import Appearance, appearance, of_certificate
+from certiseg.runs.appearance import of_certificate
+from certiseg.runs.input_kinds import inputs_of
+from certiseg.runs.inputs import CloudOptions, Inputs
 from certiseg.runs.methods import certify_image
-from certiseg.runs.model import channels_of, check_order, try_model
+from certiseg.runs.model import check_order, try_model
 from certiseg.runs.output import RESULTS, read_lines, refuse_existing, write_lines, write_picture
 from certiseg.runs.progress import RunBar
 from certiseg.runs.record import certificate_record
 from certiseg.runs.settings import Settings
-from certiseg.runs.tally import at_size
 from certiseg.sampling.sampler import Smoothed
 
-_LEGEND_WIDTH = 480
+_CERTIFICATE = "cert.npz"
+_PICTURES = ("overlay.png", "cloud.png", "legend.png", "radius.png")
 
 
 def certify_images(
@@ -38,30 +31,37 @@ def certify_images(
     settings: Settings,
     out: Path,
     *,
+    clouds: CloudOptions | None = None,
     overwrite: bool = False,
     progress: bool = False,
+    note: Callable[[str], None] = lambda text: None,
 ) -> Iterator[dict[str, Any]]:
-    """Certify each picture; yields its record once its files are written.
+    """Certify each picture, or each point cloud; yields its record once its files are written.
 
-    Writes OUT/STEM.cert.npz, OUT/STEM.overlay.png with OUT/STEM.legend.png, of a radius map
-    OUT/STEM.radius.png, and the record to OUT/results.jsonl, each atomically, image after image.
+    Writes OUT/STEM.cert.npz, OUT/STEM.overlay.png (of a cloud STEM.cloud.png) with
+    OUT/STEM.legend.png, of a radius map OUT/STEM.radius.png, and the record to OUT/results.jsonl,
+    each atomically, input after input. clouds: how clouds are read; their record says so too.
     Everything that can be wrong is checked by the call itself, before anything is drawn or
-    written: every picture, the settings for its size, one pass of the model for every size,
-    earlier results, the folder. Raises InputError.
+    written: every file, the settings for its size, one pass of the model for every size,
+    earlier results, the folder. note: called with what is well but should be known.
+    Raises InputError.
     """
     stems = _stems(paths)
-    smoothed = settings.smoothed(loaded)
-    _check_inputs(paths, loaded, settings, smoothed)
-    outputs = [_outputs(out, stem) for stem in stems]
-    refuse_existing([path for files in outputs for path in files], overwrite)
+    inputs = inputs_of(paths, loaded, clouds)
+    smoothed = settings.smoothed(loaded, inputs.category, clouds=inputs.clouds)
+    notes = _check_inputs(paths, inputs, loaded, settings, smoothed)
+    refuse_existing([path for stem in stems for path in _outputs(out, stem).values()], overwrite)
     earlier = [r for r in read_lines(out / RESULTS) if r["name"] not in stems]
     output_folder(out)
-    return _certify(paths, stems, loaded, settings, smoothed, out, earlier, progress)
+    for text in notes:
+        note(text)
+    return _certify(paths, stems, inputs, loaded, settings, smoothed, out, earlier, progress)
 
 
 def _certify(
     paths: Sequence[Path],
     stems: Sequence[str],
+    inputs: Inputs,
     loaded: LoadedModel,
     settings: Settings,
     smoothed: Smoothed,
@@ -72,52 +72,44 @@ def _certify(
     with RunBar(progress, len(paths), settings.draws) as bar:
         for index, (path, stem) in enumerate(zip(paths, stems, strict=True)):
             bar.start(index)
-            image = read_image(path, channels_of(loaded))
+            given = inputs.read(path)
             started = time.perf_counter()
-            certificate = certify_image(smoothed, image, settings, progress=bar.draws)
+            certificate = certify_image(smoothed, given.x, settings, progress=bar.draws)
             seconds = time.perf_counter() - started
-            look = of_certificate(appearance(loaded, certificate.votes.num_classes), certificate)
-            pictures = _pictures(image, certificate, look)
-            file, *places = _outputs(out, stem)
-            certificate.save(file)
-            for place, picture in zip(places, pictures, strict=True):
-                if picture is None:
-                    # Of an earlier run that is being replaced: it shows another certificate.
-                    place.unlink(missing_ok=True)
+            plain = inputs.appearance(certificate.votes.num_classes)
+            look = of_certificate(plain, certificate)
+            pictures = inputs.pictures(given.x, certificate, look)
+            places = _outputs(out, stem)
+            certificate.save(places[_CERTIFICATE])
+            for kind in _PICTURES:
+                if kind in pictures:
+                    write_picture(places[kind], pictures[kind])
                 else:
-                    write_picture(place, picture)
+                    # Of an earlier run that is being replaced: it shows another certificate.
+                    places[kind].unlink(missing_ok=True)
             record = certificate_record(stem, certificate, look.classes, seconds, loaded.name)
+            record.update(given.facts)
             records = [*records, record]
             write_lines(out / RESULTS, records)
             yield record
 
 
-def _pictures(
-    image: NDArray[np.float32], certificate: Certificate, look: Appearance
-) -> tuple[Image.Image, Image.Image, Image.Image | None]:
-    """Overlay, its legend, and the heat picture of a radius map."""
-    heated = None
-    if isinstance(certificate.radius, np.ndarray):
-        radius = at_size(certificate.radius, image.shape[1:])
-        heated = heat(radius, float(radius.max()), certificate.noise.radius_name)
-    shown = overlay(image, certificate.full_size(), look.palette)
-    return shown, legend(look.classes, look.palette, width=_LEGEND_WIDTH), heated
-
-
-def _outputs(out: Path, stem: str) -> list[Path]:
-    """Certificate, overlay, its legend, heat picture."""
-    kinds = ("cert.npz", "overlay.png", "legend.png", "radius.png")
-    return [out / f"{stem}.{kind}" for kind in kinds]
+def _outputs(out: Path, stem: str) -> dict[str, Path]:
+    """All files that a run may write for an input, by their endings."""
+    return {kind: out / f"{stem}.{kind}" for kind in (_CERTIFICATE, *_PICTURES)}
 
 
 def _stems(paths: Sequence[Path]) -> list[str]:
     if not paths:
-        raise InputError("expected at least one picture, got none; name PNG or JPEG files")
+        raise InputError(
+            "expected at least one picture or point cloud, got none; name PNG or JPEG files, or "
+            "clouds in text or npy"
+        )
     seen: dict[str, Path] = {}
     for path in paths:
         if path.stem in seen:
             raise InputError(
-                f"expected pictures of different names, got {seen[path.stem]} and {path}; "
+                f"expected inputs of different names, got {seen[path.stem]} and {path}; "
                 f"both would write {path.stem}.cert.npz, use two output folders"
             )
         seen[path.stem] = path
@@ -125,16 +117,30 @@ def _stems(paths: Sequence[Path]) -> list[str]:
 
 
 def _check_inputs(
-    paths: Sequence[Path], loaded: LoadedModel, settings: Settings, smoothed: Smoothed
-) -> None:
+    paths: Sequence[Path],
+    inputs: Inputs,
+    loaded: LoadedModel,
+    settings: Settings,
+    smoothed: Smoothed,
+) -> list[str]:
+    """Raise InputError unless all inputs can be certified; returns what should be known of them."""
     if settings.hierarchy is not None:
         check_order(settings.hierarchy, loaded.classes, loaded.name)
-    # Read twice, here and when its turn comes, so that memory holds one picture at a time.
+    # Read twice, here and when its turn comes, so that memory holds one input at a time.
     tried: set[tuple[int, ...]] = set()
+    noted: dict[str, list[str]] = {}
     for path in paths:
-        image = read_image(path, channels_of(loaded))
-        settings.check(settings.components(*image.shape[1:]), loaded.num_classes)
-        if image.shape not in tried:
+        given = inputs.read(path)
+        settings.check(settings.components(*given.x.shape[1:]), loaded.num_classes)
+        if given.x.shape not in tried:
             # One pass finds a model that does not fit, at a hundredth of the cost.
-            try_model(smoothed, image, settings.hierarchy, logits=settings.method == "adaptive")
-            tried.add(image.shape)
+            logits = settings.method == "adaptive"
+            try_model(smoothed, given.x, settings.hierarchy, logits=logits)
+            tried.add(given.x.shape)
+        for kind, text in given.notes.items():
+            noted.setdefault(kind, []).append(f"{path}: {text}")
+    # The first of a kind stands for all: a run may have hundreds.
+    return [
+        first if not others else f"{first} (and {len(others)} more files)"
+        for first, *others in noted.values()
+    ]

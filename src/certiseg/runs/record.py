@@ -8,15 +8,16 @@ from typing import Any
 import numpy as np
 
 from certiseg.certificates.certificate import Certificate
+from certiseg.noise import noise_record
 
 
 def certificate_record(
     name: str, certificate: Certificate, classes: Sequence[str], seconds: float, model: str
 ) -> dict[str, Any]:
     """Plain JSON values. classes: names of all labels it may give. labels: certified components
-    by name; size: (H, W) of the components; abstention: their share; radius: l2, in units of the
-    input, of a radius map [smallest, median, largest] of the certified ones; model: as the user
-    named it."""
+    by name; size: (H, W) of the components, (N,) of a cloud; abstention: their share; radius: in
+    the norm that is named, l2 in units of the input, rotations in radians, of a radius map
+    [smallest, median, largest] of the certified ones; model: as the user named it."""
     source = certificate.votes.source
     stages = certificate.selection_votes
     histogram = np.bincount(
@@ -28,8 +29,9 @@ def certificate_record(
         "labels": dict(zip(classes, histogram.tolist(), strict=True)),
         "abstention": certificate.abstention,
         "method": certificate.method,
-        "radius": _radius(certificate),
+        "radius": radius_record(certificate),
         "norm": certificate.noise.norm,
+        "noise": noise_record(certificate.noise),
         "sigma": certificate.noise.sigma,
         "tau": certificate.tau,
         "alpha": certificate.alpha,
@@ -47,7 +49,8 @@ def certificate_record(
     }
 
 
-def _radius(certificate: Certificate) -> float | list[float]:
+def radius_record(certificate: Certificate) -> float | list[float]:
+    """The radius; of a map [smallest, median, largest] of the certified ones."""
     radius = certificate.radius
     if not isinstance(radius, np.ndarray):
         return radius

@@ -208,10 +208,13 @@ class Settings:
         """Draws an image takes in all, or may take with early stopping."""
         return self.num_samples + (self.selection_samples if self.selection == "split" else 0)
 
-    def smoothed(self, loaded: LoadedModel, category: str | None = None) -> Smoothed:
+    def smoothed(
+        self, loaded: LoadedModel, category: str | None = None, *, clouds: bool = False
+    ) -> Smoothed:
         """The loaded model under this noise, on this grid, moved to this device.
 
-        category: of a point cloud, which the model is told; None for pictures.
+        category: of a point cloud, which the model is told; None for pictures. clouds: for point
+        clouds without a category, whose values are not in [0, 1] either.
         """
         if self.device is not None and isinstance(loaded.model, nn.Module):
             loaded.model.to(self.device)
@@ -221,7 +224,7 @@ class Settings:
             self.noise,
             loaded.num_classes,
             device=self.device,
-            value_range=(0.0, 1.0) if category is None else None,
+            value_range=None if clouds or category is not None else (0.0, 1.0),
             output_grid=self.grid is not None,
         )
 

@@ -54,7 +54,7 @@ def check_input(x: Tensor | ArrayLike, value_range: tuple[float, float] | None) 
             raise InputError(
                 f"expected values in [{value_range[0]:g}, {value_range[1]:g}], got "
                 f"[{low:g}, {high:g}]; divide 8-bit images by 255 and put normalisation into the "
-                "model, or give the domain as value_range"
+                "model, or give the domain as value_range (None for point clouds)"
             )
     return tensor if tensor.dtype == torch.float64 else tensor.float()
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import functools
 import hashlib
 import inspect
+import itertools
 import secrets
+import weakref
 from collections.abc import Callable
 from types import FunctionType, MethodType
 from typing import Any
@@ -16,6 +18,9 @@ from torch import Tensor, nn
 from certiseg.sampling.inside import functions_held, modules_inside
 
 _PROCESS = secrets.token_hex(16)
+_NUMBERS = itertools.count()
+_NUMBERED: dict[int, tuple[Callable[[], object], int]] = {}
+"""By id: the object, and its number. Of an object that is gone until its id is used again."""
 
 
 def input_fingerprint(x: Tensor) -> str:
@@ -49,11 +54,27 @@ def _add_function(sha: Any, given: Callable[..., Any]) -> str:
     function = _bare(given)
     name: str = getattr(function, "__qualname__", type(function).__qualname__)
     sha.update(f"{name}\0{_source(function)}".encode())
-    plain = isinstance(given, FunctionType) and not given.__closure__ and not given.__defaults__
-    if not plain:
+    held = ("__closure__", "__defaults__", "__kwdefaults__")
+    if not isinstance(given, FunctionType) or any(getattr(given, name) for name in held):
         owner = given.__self__ if isinstance(given, MethodType) else given
-        sha.update(f"{_PROCESS} {id(owner)}".encode())
+        sha.update(f"{_PROCESS} {_number(owner)}".encode())
     return name
+
+
+def _number(owner: object) -> int:
+    """A number of this object alone: its id goes to another object once this one is gone."""
+    known = _NUMBERED.get(id(owner))
+    if known is None or known[0]() is not owner:
+        try:
+            alive: Callable[[], object] = weakref.ref(owner)
+        except TypeError:  # kept, so that its id stays its own
+            alive = functools.partial(_same, owner)
+        known = _NUMBERED[id(owner)] = (alive, next(_NUMBERS))
+    return known[1]
+
+
+def _same(owner: object) -> object:
+    return owner
 
 
 def _bare(given: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,0 +1,66 @@
+"""Which kind of input the files of a run are, and whether it goes with the model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from certiseg.datasets.cloud_file import CLOUD_SUFFIXES
+from certiseg.errors import InputError
+from certiseg.models.resolve import LoadedModel
+from certiseg.runs.inputs import CloudOptions, Clouds, Pictures
+
+
+def inputs_of(
+    paths: Sequence[Path], loaded: LoadedModel, options: CloudOptions | None
+) -> Pictures | Clouds:
+    """How these files are read for this model; their endings tell clouds from pictures.
+
+    Raises InputError: both kinds, another kind than the model's, options of clouds for pictures, a
+    category that the model does not know or a model that needs one.
+    """
+    clouds = [path for path in paths if path.suffix.lower() in CLOUD_SUFFIXES]
+    others = [path for path in paths if path.suffix.lower() not in CLOUD_SUFFIXES]
+    endings = f"{', '.join(CLOUD_SUFFIXES[:-1])} or {CLOUD_SUFFIXES[-1]}"
+    if others and (clouds or loaded.kind == "clouds"):
+        which = "alone" if clouds else f"for {loaded.name}"
+        raise InputError(
+            f"expected point clouds ({endings}) {which}, got {others[0]}; "
+            "a run takes one kind of file"
+        )
+    if clouds and loaded.kind == "pictures":
+        raise InputError(
+            f"expected pictures for {loaded.name}, got the point cloud {clouds[0]}; "
+            "choose a model of clouds"
+        )
+    given = options or CloudOptions()
+    if clouds:
+        _check_category(loaded, given.category)
+        return Clouds(loaded, given)
+    for option, value in (
+        ("--category", given.category is not None),
+        ("--points", given.points is not None),
+        ("--normalise", given.normalise),
+    ):
+        if value:
+            raise InputError(
+                f"expected {option} with point clouds ({endings}), got pictures; leave it out"
+            )
+    return Pictures(loaded)
+
+
+def _check_category(loaded: LoadedModel, category: str | None) -> None:
+    if not callable(getattr(loaded.model, "of", None)):
+        if category is not None:
+            raise InputError(
+                f"expected no --category for {loaded.name}, which knows none, got {category!r}; "
+                "leave it out"
+            )
+        return
+    parts = loaded.parts if isinstance(loaded.parts, Mapping) else None
+    if category is None or (parts is not None and category not in parts):
+        among = "" if parts is None else f" among {', '.join(parts)}"
+        raise InputError(
+            f"expected --category{among} for {loaded.name}, got "
+            f"{'none' if category is None else repr(category)}; it labels the parts of one category"
+        )

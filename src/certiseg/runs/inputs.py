@@ -1,0 +1,193 @@
+"""What a run of certify reads and shows: pictures, or point clouds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from certiseg.certificates.certificate import Certificate
+from certiseg.datasets.cloud_file import CloudFile, read_cloud
+from certiseg.datasets.cloud_text import COLUMNS
+from certiseg.datasets.images import read_image
+from certiseg.datasets.shapenet import shapenet_card
+from certiseg.datasets.solids import PART_COLOURS
+from certiseg.errors import InputError
+from certiseg.models.resolve import LoadedModel
+from certiseg.report.cloud import cloud_picture
+from certiseg.report.heat import cloud_heat, heat
+from certiseg.report.overlay import overlay
+from certiseg.report.panel import legend
+from certiseg.runs.appearance import Appearance, appearance
+from certiseg.runs.model import channels_of
+from certiseg.runs.tally import at_size
+
+_LEGEND_WIDTH = 480
+_CLOUD_SIZE = 640
+_USUAL, _OFF = (0.8, 1.25), 0.1
+"""Reach of a cloud, and distance of its mean from the origin, that need no word: models are trained
+on 1 and 0, but resampling moves both a little."""
+
+
+@dataclass(frozen=True)
+class CloudOptions:
+    """How clouds are read. category: which the model is told, where it knows some. normalise,
+    points: see ``datasets.cloud_file.read_cloud``."""
+
+    category: str | None = None
+    normalise: bool = False
+    points: int | None = None
+
+
+@dataclass(frozen=True)
+class Read:
+    """One input. facts: what its record says of how it was read. notes: what the user should know
+    of it, by kind."""
+
+    x: NDArray[np.float32]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+
+class Inputs(Protocol):
+    """Files of one kind. category: of clouds, where the model knows some."""
+
+    category: str | None
+    clouds: bool
+
+    def read(self, path: Path) -> Read:
+        """The file's content. Raises InputError."""
+        ...
+
+    def appearance(self, num_classes: int) -> Appearance:
+        """Names and colours of the model's classes."""
+        ...
+
+    def pictures(
+        self, x: NDArray[np.float32], certificate: Certificate, look: Appearance
+    ) -> dict[str, Image.Image]:
+        """What shows the certificate, by the ending of its file."""
+        ...
+
+
+class Pictures:
+    """PNG and JPEG files."""
+
+    category: str | None = None
+    clouds = False
+
+    def __init__(self, loaded: LoadedModel) -> None:
+        self._loaded, self._channels = loaded, channels_of(loaded)
+
+    def read(self, path: Path) -> Read:
+        return Read(read_image(path, self._channels))
+
+    def appearance(self, num_classes: int) -> Appearance:
+        return appearance(self._loaded, num_classes)
+
+    def pictures(
+        self, x: NDArray[np.float32], certificate: Certificate, look: Appearance
+    ) -> dict[str, Image.Image]:
+        """Overlay, its legend, and the heat picture of a radius map."""
+        shown = {
+            "overlay.png": overlay(x, certificate.full_size(), look.palette),
+            "legend.png": legend(look.classes, look.palette, width=_LEGEND_WIDTH),
+        }
+        if isinstance(certificate.radius, np.ndarray):
+            radius = at_size(certificate.radius, x.shape[1:])
+            shown["radius.png"] = heat(radius, float(radius.max()), certificate.noise.radius_name)
+        return shown
+
+
+class Clouds:
+    """Files of point clouds, see ``datasets.cloud_file``."""
+
+    clouds = True
+
+    def __init__(self, loaded: LoadedModel, options: CloudOptions) -> None:
+        self._loaded, self._channels = loaded, channels_of(loaded)
+        if self._channels not in (3, 6):
+            raise InputError(
+                f"expected a model for 3 channels (x, y, z) or 6 (and normals), got one for "
+                f"{self._channels}; point clouds have no others"
+            )
+        self.category = options.category
+        self._options = options
+        parts = loaded.parts if isinstance(loaded.parts, Mapping) else {}
+        self._parts = parts.get(options.category or "")
+
+    def read(self, path: Path) -> Read:
+        # The name by which a data set calls the cloud: it is resampled to the same points.
+        name = path.stem if self.category is None else f"{self.category}-{path.stem}"
+        found = read_cloud(
+            path,
+            self._channels,
+            normalise=self._options.normalise,
+            points=self._options.points,
+            name=name,
+        )
+        facts = {
+            "category": self.category,
+            "file_points": found.points,
+            "file_columns": found.columns,
+            "normalised": found.normalised,
+            "file_centre": list(found.centre),
+            "file_reach": found.reach,
+        }
+        return Read(found.x, facts, _notes(found))
+
+    def appearance(self, num_classes: int) -> Appearance:
+        """Of a model that says nothing: ShapeNet's, if it has its parts, else colours of parts."""
+        card, loaded = shapenet_card(self._channels), self._loaded
+        if loaded.classes is None and loaded.parts == card.parts:
+            return appearance(loaded, num_classes, card)
+        look = appearance(loaded, num_classes)
+        if loaded.palette is None and num_classes <= len(PART_COLOURS):
+            return Appearance(look.classes, PART_COLOURS[:num_classes])
+        return look
+
+    def pictures(
+        self, x: NDArray[np.float32], certificate: Certificate, look: Appearance
+    ) -> dict[str, Image.Image]:
+        """The cloud in the colours of its labels, their legend, and the picture of a radius map."""
+        labels = certificate.labels
+        named: Sequence[int] = range(len(look.classes))
+        if self._parts is not None:
+            # Its own parts, not all that the model knows.
+            own = {*self._parts, *np.unique(labels).tolist()}
+            named = [label for label in named if label in own]
+        classes = [look.classes[label] for label in named]
+        palette = [look.palette[label] for label in named]
+        shown = {
+            "cloud.png": cloud_picture(x, labels, look.palette, size=_CLOUD_SIZE),
+            "legend.png": legend(classes, palette, width=_LEGEND_WIDTH),
+        }
+        if isinstance(certificate.radius, np.ndarray):
+            noise, largest = certificate.noise, float(certificate.radius.max())
+            name = f"{noise.radius_name}{f' ({noise.unit})' if noise.unit else ''}"
+            shown["radius.png"] = cloud_heat(x, certificate.radius, largest, name, _CLOUD_SIZE)
+        return shown
+
+
+def _notes(found: CloudFile) -> dict[str, str]:
+    notes = {}
+    used = len(found.x)
+    if found.columns > used:
+        notes["columns"] = (
+            f"of its {found.columns} columns {' '.join(COLUMNS[:used])} are used, as many as the "
+            "model has channels"
+        )
+    away = float(np.linalg.norm(found.centre))
+    low, high = _USUAL
+    if not found.normalised and not (low <= found.reach <= high and away <= _OFF):
+        notes["extent"] = (
+            f"its points reach {found.reach:.3g} from their mean, which lies {away:.3g} from the "
+            "origin; sigma and radius are in these units, and models of clouds are mostly trained "
+            "on 1 and 0, which --normalise makes them"
+        )
+    return notes
