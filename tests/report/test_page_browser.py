@@ -458,6 +458,8 @@ def test_a_browser_that_cannot_unpack_says_so(made, opened):
     page = shown.page
     shown.ready()
     assert "lacks DecompressionStream" in page.inner_text(".plot .failed >> nth=0")
+    still = page.locator(".plot .still")
+    assert still.evaluate_all("(all) => all.map((e) => e.naturalWidth > 100)") == [True] * 3
     assert shown.mask(0).size
     assert shown.complaints == []
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +16,12 @@ from certiseg.metrics.curve import RadiusCurve
 from certiseg.noise import Noise
 from certiseg.report.claim import COMPONENTS
 from certiseg.report.comparison import CERTIFIED
-from certiseg.report.figures import Bars, Line, Panel
+from certiseg.report.figures import Bars, Line, Panel, bars, curves
 from certiseg.report.look import Overview
 from certiseg.report.tables import radius_text
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -189,6 +193,12 @@ def _bins(edges: NDArray[np.float64], *, whole: bool) -> list[str]:
         else:
             words.append(f"{low:g} to {high:g}")
     return [*words, f"{edges[-1]:g} and more"]
+
+
+def drawn_figure(chart: Chart) -> Figure:
+    """The chart by Matplotlib."""
+    drawing = chart.drawing
+    return bars(drawing) if isinstance(drawing, Bars) else curves([drawing])
 
 
 def chart_table(chart: Chart, points: int = 12) -> tuple[list[str], list[list[str]]]:

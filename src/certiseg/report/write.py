@@ -140,7 +140,7 @@ def _check_side_by_side(runs: Sequence[Run], names: Sequence[str]) -> None:
 
 
 def _most(run: Run) -> int | None:
-    """Samples that a page carries without becoming heavy: by the size of the first; None for all."""
+    """Samples that a page can carry without becoming heavy, by the size of the first; None: all."""
     for planned in run.manifest.samples:
         if planned.kept and planned.number in run.done:
             try:
