@@ -37,7 +37,7 @@ def describe_data(card: Card, points: int, counts: dict[str, str], noisy: bool) 
         "points": points,
         "train": f"train split, {counts['train']}",
         "choice": f"val split, {counts['val']}: highest mIoU{draw}",
-        "test": f"test split, {counts['test']}: looked at once, after the choice",
+        "test": f"test split, {counts['test']}: no part in any choice",
     }
 
 
