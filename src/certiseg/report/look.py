@@ -56,8 +56,8 @@ class Looked:
 @dataclass
 class Overview:
     """curve, boundary: pooled over the kept samples, ``names`` of them; curve is the run's own over
-    all its samples where that is a radius map. why_not: why samples have no map of radii, one
-    reason each.
+    all its samples where that is a radius map. largest: radius of any. why_not: why samples have no
+    map of radii, one reason each. hierarchy, statement: of the first certificate that has one.
     """
 
     run: Run

@@ -36,6 +36,7 @@ def words(
             {"name": name if several else "", "text": claim(overview.run.manifest)}
             for overview, name in pairs
         ],
+        "statement": None if several else overviews[0].statement,
         "facts": [] if several or not rows else _facts(rows[-1][1], overviews[0]),
         "table": comparison(rows, several=several),
         "footnote": FOOTNOTE,
