@@ -107,12 +107,9 @@ def _over(overviews: Sequence[Overview]) -> str:
     said = []
     for overview in overviews:
         whole, _ = COMPONENTS[overview.run.manifest.kind]
-        count = len(overview.run.done) if overview.of_all else len(overview.names)
-        said.append(
-            f"all {count} {whole}s"
-            if overview.of_all
-            else f"the {count} {whole}s kept of {len(overview.run.done)}"
-        )
+        done = len(overview.run.done)
+        part = f"all {done}" if overview.of_all else f"{overview.mapped} kept of {done}"
+        said.append(f"{part} {whole}s")
     return "; ".join(dict.fromkeys(said))
 
 
@@ -162,7 +159,7 @@ def _boundary(overviews: Sequence[Overview], names: Sequence[str]) -> Chart | No
         series.append(("base model is wrong (clean)", _share(counts, counts.base_wrong)))
         series.append(("certified, but wrong", _share(counts, counts.wrong)))
     whole, part = COMPONENTS[overviews[0].run.manifest.kind]
-    kept = " / ".join(dict.fromkeys(str(len(o.names)) for _, o in found))
+    kept = " / ".join(dict.fromkeys(str(o.kept) for _, o in found))
     return Chart(
         "boundary",
         "Where abstention sits",
