@@ -455,7 +455,7 @@ def test_without_a_map_of_radii_the_page_says_why(opened, tmp_path):
     page = shown.page
     shown.ready()
     assert page.locator("#radius").count() == 0
-    assert "its number of draws depended on the votes" in page.inner_text("#samples")
+    assert "one that depended on the votes" in page.inner_text("#samples")
     certificate = certificates(tmp_path / "early")[0]
     palette = own_palette(read_manifest(tmp_path / "early").palette)
     assert np.array_equal(shown.mask(0), painted(certificate.labels, palette))

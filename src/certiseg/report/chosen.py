@@ -48,14 +48,14 @@ def chosen(certificate: Certificate) -> Chosen:
     votes are no counts of classes, or they are too few.
     """
     if certificate.method not in _FIXED:
-        why = (
-            "its number of draws depended on the votes"
+        given = (
+            "one that depended on the votes (early stopping)"
             if certificate.looks is not None
-            else f"{certificate.method} is another kind of statement"
+            else f"{certificate.method}, which is another kind of statement"
         )
         raise InputError(
-            f"expected draws whose number was fixed beforehand, as a radius chosen afterwards "
-            f"needs (theory T6), got a certificate for which it does not hold: {why}"
+            "expected a number of draws that was fixed beforehand, as a radius chosen after a look "
+            f"needs (theory T6), got {given}"
         )
     votes = certificate.votes
     check_radius_plan(votes.num_components, votes.trials, certificate.alpha)
