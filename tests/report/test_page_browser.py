@@ -18,6 +18,7 @@ from certiseg.hierarchies.hierarchy import Hierarchy
 from certiseg.report.layout import Layout
 from certiseg.report.manifest import read_manifest
 from certiseg.report.palettes import own_palette, with_nodes
+from certiseg.report.planes import number_plane
 from certiseg.report.write import write_report
 from certiseg.runs.settings import Settings, Stopping
 from certiseg.votes import ABSTAIN
@@ -191,6 +192,46 @@ def test_masks_are_what_python_certifies_at_each_radius(name, made, opened):
     assert len(set(coloured[:5])) >= 4
     assert coloured[4] == 0
     assert shown.complaints == []
+
+
+def _at_a_threshold(shown: Opened, run: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Coloured pixels at a radius that many pixels have exactly: on the page, and by Python."""
+    certificate = certificates(run)[0]
+    mapped = radius_map(certificate.votes, noise=certificate.noise, alpha=1e-3)
+    values, counts = np.unique(mapped.radius[mapped.radius > 0], return_counts=True)
+    radius = float(values[counts.argmax()])
+    shown.page.evaluate("(r) => { state.radius = r; state.mask = 'chosen'; changed(); }", radius)
+    shown.settle()
+    return (shown.mask(0) != 255).any(axis=-1), mapped.at(radius) != ABSTAIN
+
+
+def test_a_radius_counts_up_to_itself_on_the_page(made, opened):
+    shown = opened(made / "flat.html")
+    shown.ready()
+    on_page, by_python = _at_a_threshold(shown, made / "flat")
+    assert by_python.any()
+    assert np.array_equal(on_page, by_python)
+
+
+def test_a_page_that_leaves_the_radius_itself_out_is_noticed(made, opened, tmp_path):
+    """Negative control: > in place of >=."""
+    text = (made / "flat.html").read_text()
+    broken = text.replace("radii[hits[i]] >= state.radius", "radii[hits[i]] > state.radius")
+    assert broken != text
+    (tmp_path / "broken.html").write_text(broken)
+    shown = opened(tmp_path / "broken.html")
+    shown.ready()
+    on_page, by_python = _at_a_threshold(shown, made / "flat")
+    assert on_page.sum() < by_python.sum()
+
+
+def test_numbers_of_three_bytes_are_read(made, opened):
+    """65793 is (1, 1, 1): grey to look at, and no 1."""
+    page = opened(made / "flat.html").ready()
+    for most in (255, 256, 65_535, 2**24 - 1):
+        values = np.array([[0, 1, 255], [min(257, most), min(65_793, most), most]])
+        read = page.evaluate("async (url) => Array.from(await plane(url))", number_plane(values))
+        assert read == values.ravel().tolist()
 
 
 def test_the_radius_map_of_the_page_is_pythons(made, opened):

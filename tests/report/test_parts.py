@@ -112,20 +112,21 @@ def test_radii_are_refused_where_the_draws_were_not_fixed():
 
 def test_distances_equal_a_search_over_all_pairs():
     rng = np.random.default_rng(6)
-    truth = rng.choice([0, 1, 2, 255], size=(9, 12), p=[0.8, 0.1, 0.05, 0.05])
-    places = np.argwhere(np.ones_like(truth)).astype(float)
-    flat, points = truth.ravel(), rng.normal(size=(truth.size, 3))
-    for found, spots, less in (
-        (pixel_distance(truth).ravel(), places, 1),
-        (point_distance(points, flat), points, 0),
-    ):
-        for i, label in enumerate(flat):
-            if label == 255:
-                continue
-            others = (flat != label) & (flat != 255)
-            nearest = np.linalg.norm(spots[others] - spots[i], axis=1).min()
-            assert found[i] == pytest.approx(nearest - less)
-    assert np.isinf(pixel_distance(np.zeros((3, 3)))).all()
+    truth = rng.choice([0, 1, 2, 255], size=(9, 12), p=[0.9, 0.05, 0.02, 0.03])
+    places, flat = np.argwhere(np.ones_like(truth)), truth.ravel()
+    known = flat != 255
+    apart = np.linalg.norm(places[:, None] - places, axis=-1)
+    differ = (flat[:, None] != flat) & known & known[:, None]
+    edge = (differ & (apart == 1)).any(axis=1)
+    assert 0 < edge.sum() < edge.size
+    assert np.allclose(pixel_distance(truth).ravel(), apart[:, edge].min(axis=1))
+    points = rng.normal(size=(truth.size, 3))
+    apart = np.linalg.norm(points[:, None] - points, axis=-1)
+    nearest = np.where(differ, apart, np.inf).min(axis=1)
+    assert np.allclose(point_distance(points, flat)[known], nearest[known])
+    for uniform in (np.zeros((3, 3), int), np.full((3, 3), 255)):
+        assert np.isinf(pixel_distance(uniform)).all()
+    assert np.isinf(point_distance(points, np.zeros(truth.size))).all()
 
 
 def test_boundary_counts():

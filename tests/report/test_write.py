@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from certiseg.errors import InputError
-from certiseg.report import interactive
+from certiseg.report import interactive, write
 from certiseg.report.layout import Layout
 from certiseg.report.write import write_report
 from certiseg.runs.settings import Settings
@@ -235,3 +235,11 @@ def test_figures_for_papers(tmp_path, clouds):
     # The hostile model name stands in the caption, with every special letter made harmless.
     assert "\\input{" not in table
     assert r"\textbackslash{}input\{/etc/passwd\}" in table
+
+
+def test_a_page_of_large_pictures_stays_light(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(write, "_MOST_COMPONENTS", 2 * 24 * 40)
+    written = write_report([run], tmp_path / "report.html")
+    assert [sample["name"] for sample in payloads(written.page)] == ["one", "three"]
+    assert "2 of the run's 3 pictures" in re.sub("&#39;", "'", written.page.read_text())
+    assert len(payloads(write_report([run], written.page, images=3).page)) == 3

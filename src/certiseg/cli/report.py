@@ -29,7 +29,8 @@ def report(
         typer.Option(help="Folder for figures (PNG, SVG, PDF) and tables (LaTeX, CSV)."),
     ] = None,
     images: Annotated[
-        int | None, typer.Option(help="At most so many samples, evenly spread; default all kept.")
+        int | None,
+        typer.Option(help="At most so many samples, evenly spread; default all, if not too large."),
     ] = None,
     palette: Annotated[
         Palette, typer.Option(help="Class colours: the data set's, or safe for colour-blind eyes.")

@@ -76,19 +76,24 @@ class BoundaryCounts:
 
 
 def pixel_distance(truth: ArrayLike, ignore_index: int = 255) -> NDArray[np.float64]:
-    """Distance (H, W), in pixels, from each pixel's centre to that of the nearest pixel of another
-    true class, less 1: 0 beside a boundary. Infinite where the picture has one class.
+    """Distance (H, W), in pixels, to the nearest pixel on a boundary, which is one with a pixel of
+    another true class above, below, left or right of it. Infinite where there is none.
 
     Pixels without truth are no class: they make no boundary.
     """
     labels = np.asarray(truth)
-    distance = np.full(labels.shape, np.inf)
-    present = np.unique(labels[labels != ignore_index])
-    for label in present if len(present) > 1 else ():
-        own = labels == label
-        others = ~own & (labels != ignore_index)
-        distance[own] = distance_transform_edt(~others)[own] - 1
-    return distance
+    edge = np.zeros(labels.shape, dtype=bool)
+    for first, second in (
+        ((slice(None), slice(1, None)), (slice(None), slice(None, -1))),
+        ((slice(1, None), slice(None)), (slice(None, -1), slice(None))),
+    ):
+        one, other = labels[first], labels[second]
+        differ = (one != other) & (one != ignore_index) & (other != ignore_index)
+        edge[first] |= differ
+        edge[second] |= differ
+    if not edge.any():
+        return np.full(labels.shape, np.inf)
+    return np.asarray(distance_transform_edt(~edge))
 
 
 def point_distance(

@@ -46,7 +46,7 @@ def number_plane(values: NDArray[np.integer]) -> str:
     else:
         parts = [numbers >> shift & 255 for shift in (0, 8, 16)]
         picture = Image.fromarray(np.stack(parts, axis=-1).astype(np.uint8))
-    return _url(picture, "PNG", optimize=True)
+    return _url(picture, "PNG")
 
 
 def photograph(pixels: NDArray[np.uint8], *, noisy: bool = False) -> str:

@@ -39,7 +39,7 @@ def words(
         "footnote": FOOTNOTE,
         "charts": [_chart(chart) for chart in charts],
         "shown": (
-            f"{samples} of {len(manifest.samples)} {whole}s. Colours say which class a {part} has; "
+            f"{samples} of the run's {len(manifest.samples)} {whole}s. Colours say which class a {part} has; "
             f"in a certified mask a white {part} abstains."
         ),
         "heat_end": manifest.noise.size(largest) if largest else "-",

@@ -14,14 +14,16 @@ from certiseg.errors import InputError
 from certiseg.files import atomic_write, output_folder
 from certiseg.report.charts import charts
 from certiseg.report.interactive import need_page_libraries
-from certiseg.report.layout import kept_numbers
+from certiseg.report.layout import Layout, kept_numbers
 from certiseg.report.look import Looked, Overview, overview
 from certiseg.report.page import PALETTES, Shown, page
 from certiseg.report.paper import Paper
 from certiseg.report.payload import run_payload, shared_payload
 from certiseg.report.run import Run, read_run
+from certiseg.report.view import read_view
 
 _NAMED = 10
+_MOST_COMPONENTS = 16_000_000
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,9 @@ def write_report(
 
     runs: folders that certiseg evaluate or certiseg demo wrote; an unfinished run reports what is
     there. figures: a folder for the figures of a paper, with a LaTeX and a CSV table. images: at
-    most so many samples on the page, evenly spread; None for all that were kept. palette: "own"
-    or "safe" for colour-blind eyes, at the start.
+    most so many samples on the page, evenly spread; None for all that were kept, of large pictures
+    as many as have 16 million pixels. palette: "own", or "safe" for colour-blind eyes, to begin
+    with.
     A view or certificate that cannot be used is left out and named in ``notes`` and on the page.
     Raises InputError for folders that are no runs, for runs that do not fit side by side, and
     where a library is missing.
@@ -61,7 +64,7 @@ def write_report(
     names = _names(read)
     _check_side_by_side(read, names)
     paper = None if figures is None else Paper(Path(figures), names, palette)
-    wanted = _wanted(read, images)
+    wanted = _wanted(read, _most(read[0]) if images is None else images)
     grid = _grid(read)
     overviews: list[Overview] = []
     samples: dict[str, dict[str, Any]] = {}
@@ -134,6 +137,18 @@ def _check_side_by_side(runs: Sequence[Run], names: Sequence[str]) -> None:
                     f"expected runs with the same {what}, got {names[0]} and {name} with "
                     "different ones; report them apart"
                 )
+
+
+def _most(run: Run) -> int | None:
+    """Samples that a page carries without becoming heavy: by the size of the first; None for all."""
+    for planned in run.manifest.samples:
+        if planned.kept and planned.number in run.done:
+            try:
+                view = read_view(Layout(run.root).view(planned.file), run.manifest)
+            except InputError:
+                continue
+            return max(1, _MOST_COMPONENTS // view.truth.size)
+    return None
 
 
 def _wanted(runs: Sequence[Run], images: int | None) -> list[str]:

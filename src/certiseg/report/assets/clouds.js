@@ -11,16 +11,15 @@ class Clouds {
     this.readout = article.querySelector(".readout");
     this.tiles = [...this.stage.querySelectorAll(".tile")];
     // From the front, a little to the right and above; y is up, as in report/cloud.py.
-    this.camera = { eye: { x: 0.78, y: 0.55, z: 1.12 }, up: { x: 0, y: 1, z: 0 }, center: { x: 0, y: 0, z: 0 } };
+    this.camera = { eye: { x: 0.92, y: 0.65, z: 1.32 }, up: { x: 0, y: 1, z: 0 }, center: { x: 0, y: 0, z: 0 } };
     this.index = null;
     this.stage.addEventListener("keydown", (event) => this.key(event));
   }
 
   async show() {
     this.shown = true;
-    this.ready ??= decode(this.sample);
     try {
-      const [Plotly] = await Promise.all([plotly(), this.ready]);
+      const [Plotly] = await Promise.all([plotly(), this.unpack()]);
       if (!this.shown || this.drawn) return;
       this.drawn = true;
       for (const tile of this.tiles) await this.draw(Plotly, tile);
@@ -28,6 +27,10 @@ class Clouds {
     } catch (error) {
       this.readout.textContent = `Cannot show this row: ${error.message}.`;
     }
+  }
+
+  unpack() {
+    return (this.ready ??= decode(this.sample));
   }
 
   hide() {

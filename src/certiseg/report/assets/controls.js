@@ -114,5 +114,6 @@ function startRows() {
 
 startRows();
 if (rows.length) { startControls(); changed(); }
-// After the first paint: charts are the heavier part.
-setTimeout(drawCharts, 30);
+// Charts are the heavier part: after the first paint, and after the first row is unpacked.
+const unpacked = rows.length ? rows[0].unpack() : Promise.resolve();
+unpacked.catch(() => {}).finally(() => setTimeout(drawCharts, 30));

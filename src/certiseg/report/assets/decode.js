@@ -18,11 +18,15 @@ async function plane(url) {
   context.drawImage(image, 0, 0);
   const pixels = context.getImageData(0, 0, canvas.width, canvas.height).data;
   const values = new Uint32Array(canvas.width * canvas.height);
+  const grey = bytes(url.split(",")[1].slice(0, 40))[25] === 0; // the colour type of a PNG
+  let most = 0;
   for (let i = 0, p = 0; i < values.length; i++, p += 4) {
     const [red, green, blue] = [pixels[p], pixels[p + 1], pixels[p + 2]];
-    values[i] = red === green && green === blue ? red : red + 256 * green + 65536 * blue;
+    values[i] = grey ? red : red + 256 * green + 65536 * blue;
+    if (values[i] > most) most = values[i];
   }
-  return values;
+  // Many large pictures may be open at once.
+  return most < 256 ? new Uint8Array(values) : most < 65536 ? new Uint16Array(values) : values;
 }
 
 function bytes(text) {

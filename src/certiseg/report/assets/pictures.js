@@ -31,14 +31,17 @@ class Pictures {
   // Photographs and canvases of rows that are near; far ones give their memory back.
   async show() {
     this.shown = true;
-    this.ready ??= decode(this.sample);
     try {
-      await this.ready;
+      await this.unpack();
     } catch (error) {
       this.readout.textContent = `Cannot show this row: ${error.message}.`;
       return;
     }
     if (this.shown) this.paint();
+  }
+
+  unpack() {
+    return (this.ready ??= decode(this.sample));
   }
 
   hide() {
