@@ -51,6 +51,7 @@ def test_trains_and_loads(call: Call, tmp_path: Path) -> None:
         assert split["one_draw"]["noise_seed"] == 0
     loaded = resolve_model(str(out))
     assert (loaded.kind, loaded.channels, loaded.num_classes) == ("clouds", 6, 16)
+    assert loaded.of("Mug").model_name == "model, category Mug"
     cloud = solids("val", points=300)[1]
     with torch.inference_mode():
         labels = loaded.of(cloud.category)(torch.from_numpy(cloud.x)[None]).argmax(1)
@@ -78,6 +79,7 @@ def test_same_seed_same_bytes_and_no_overwriting(call: Call, tmp_path: Path) -> 
         (["--noise", "gaussian"], "sigma > 0 with noise"),
         (["--noise", "gaussian", "--sigma", "0.1", "--axis", "x"], "rotations alone"),
         (["--limit", "0"], "limit"),
+        (["--data", "shapenet"], "expected --root"),
         (["--channels", "4"], "3 channels (x, y, z) or 6"),
         (["--points", "200"], "at least 256 points"),
         (["--root", "somewhere"], "no --root"),

@@ -57,6 +57,8 @@ class TrainedClouds(PartSegmenter):
         plan = {name: value for name, value in card["architecture"].items() if name != "class"}
         super().__init__(PointNet2(Plan.of_record(plan)), card["categories"], card["parts"])
         self.card = card
+        # What statements call it, unless a command knows how the user did.
+        self.model_name = str(card.get("name", "PointNet2"))
 
 
 Trained = TrainedModel | TrainedClouds
