@@ -2,8 +2,9 @@
 
     python benchmarks/report_opening.py out/report.html --runs 5
 
-Prints JSON: bytes, and the median time from navigation to first paint, to the moment at which the
-first row of pictures is painted, and to the moment at which the charts are drawn.
+Prints JSON: bytes, and the median time from navigation to first paint (text, tables and still
+charts), to the moment at which the first row of pictures is painted, and to the moment at which
+charts can be pointed at.
 """
 
 from __future__ import annotations

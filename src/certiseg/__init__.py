@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from certiseg.metrics.confusion import Confusion
     from certiseg.metrics.curve import RadiusCurve
     from certiseg.metrics.information_gain import InformationGain
+    from certiseg.metrics.part_iou import PartIou
     from certiseg.noise import Gaussian, Rotation
     from certiseg.sampling.sampler import Smoothed
     from certiseg.votes import ABSTAIN, VoteCounts
@@ -48,6 +49,7 @@ _HOME = {
     "Hierarchy": "certiseg.hierarchies.hierarchy",
     "InformationGain": "certiseg.metrics.information_gain",
     "InputError": "certiseg.errors",
+    "PartIou": "certiseg.metrics.part_iou",
     "RadiusCurve": "certiseg.metrics.curve",
     "Rotation": "certiseg.noise",
     "Smoothed": "certiseg.sampling.sampler",
@@ -76,6 +78,7 @@ __all__ = [
     "Hierarchy",
     "InformationGain",
     "InputError",
+    "PartIou",
     "RadiusCurve",
     "Rotation",
     "Smoothed",

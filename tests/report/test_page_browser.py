@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -29,24 +30,32 @@ HOSTILE = "<b class=injected>\"'</script><img src=x onerror=injected=1>{{7*7}}$x
 TREE = Hierarchy("traffic", ("road", "car", "sky"), ("ground",), (3, 3, -1, -1))
 
 
-def chromium() -> str | None:
+def chromium() -> str:
+    """Where Chromium is. Without it, or Playwright, tests skip on a laptop and fail in CI."""
     names = ("chromium", "chromium-browser", "google-chrome")
-    return next((path for path in map(shutil.which, names) if path), None)
+    found = [path for path in map(shutil.which, names) if path]
+    if found and importlib.util.find_spec("playwright"):
+        return found[0]
+    words = "needs Chromium and Playwright: apt-get install chromium; make install-dev"
+    if os.environ.get("CI") == "true":
+        pytest.fail(words)
+    pytest.skip(words)
+
+
+@pytest.mark.parametrize(("ci", "ends"), [("true", pytest.fail), ("", pytest.skip)])
+def test_without_a_browser_ci_fails_and_a_laptop_skips(monkeypatch, ci, ends):
+    monkeypatch.setenv("CI", ci)
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    with pytest.raises(ends.Exception, match="apt-get install chromium"):
+        chromium()
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Headless Chromium. Where it is missing the tests are skipped on a laptop and fail in CI."""
+    """Headless Chromium."""
     path = chromium()
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        path = None
-    if path is None:
-        words = "needs Chromium and Playwright: apt-get install chromium; make install-dev"
-        if os.environ.get("CI"):
-            pytest.fail(words)
-        pytest.skip(words)
+    from playwright.sync_api import sync_playwright
+
     with sync_playwright() as playwright:
         # WebGL without a graphics card; a container's root user has no sandbox.
         options = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
@@ -458,6 +467,8 @@ def test_a_browser_that_cannot_unpack_says_so(made, opened):
     page = shown.page
     shown.ready()
     assert "lacks DecompressionStream" in page.inner_text(".plot .failed >> nth=0")
+    still = page.locator(".plot .still")
+    assert still.evaluate_all("(all) => all.map((e) => e.naturalWidth > 100)") == [True] * 3
     assert shown.mask(0).size
     assert shown.complaints == []
 

@@ -20,7 +20,7 @@ from certiseg.report.chosen import chosen
 from certiseg.report.claim import claim
 from certiseg.report.latex import escaped
 from certiseg.report.manifest import read_manifest
-from certiseg.report.palettes import least_apart, own_palette, safe_palette
+from certiseg.report.palettes import _seen, own_palette, safe_palette
 from certiseg.report.planes import label_plane, number_plane, truth_plane
 from certiseg.report.slider import _step
 from certiseg.runs.settings import Settings
@@ -65,6 +65,13 @@ def test_safe_colours_can_be_told_apart(classes):
     assert least_apart([*colours, (255, 255, 255)]) > 0.03
     if classes > 7:
         assert least_apart(colours) > 2 * least_apart(customary_palette(classes))
+
+
+def least_apart(colours) -> float:
+    """The smallest distance in OKLab, in the eyes of whoever sees two colours least apart."""
+    seen = _seen(np.asarray(colours, dtype=float))
+    apart = np.linalg.norm(seen[:, :, None] - seen[:, None], axis=-1)
+    return apart[:, ~np.eye(len(colours), dtype=bool)].min()
 
 
 def test_no_class_is_as_white_as_an_abstention():

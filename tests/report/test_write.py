@@ -13,12 +13,14 @@ import pytest
 from PIL import Image
 
 from certiseg.errors import InputError
+from certiseg.hierarchies.hierarchy import Hierarchy
 from certiseg.report import interactive, write
 from certiseg.report.layout import Layout
 from certiseg.report.write import write_report
 from certiseg.runs.settings import Settings
 from made_runs import made_run
 
+TREE = Hierarchy("traffic", ("road", "car", "sky"), ("ground",), (3, 3, -1, -1))
 HOSTILE = '<b>$x^{2}$ & 50% \\input{/etc/passwd} "quoted" #1_~</script>'
 
 
@@ -142,11 +144,22 @@ def test_a_broken_file_is_named_and_left_out(run, tmp_path, part, damage, refute
     assert Path(part).name in written.page.read_text()
 
 
-def test_swapped_certificates_are_noticed(tmp_path):
-    """The certificate of a picture of another size, whole in itself."""
+@pytest.mark.parametrize(
+    ("other", "clouds"),
+    [
+        (Settings(num_samples=200), True),
+        (Settings(num_samples=200, alpha=0.01), False),
+        (Settings(num_samples=200, tau=0.6), False),
+        (Settings(num_samples=200, sigma=0.5), False),
+        (Settings(num_samples=200, radius_map=True), False),
+        (Settings(num_samples=200, hierarchy=TREE), False),
+    ],
+)
+def test_certificates_of_another_run_are_noticed(tmp_path, other, clouds):
+    """Whole in themselves, and no evidence for what the page claims."""
     made_run(tmp_path / "run")
-    made_run(tmp_path / "clouds", clouds=True)
-    other = Layout(tmp_path / "clouds").certificate("0000-one").read_bytes()
+    made_run(tmp_path / "other", settings=other, clouds=clouds)
+    other = Layout(tmp_path / "other").certificate("0000-one").read_bytes()
     Layout(tmp_path / "run").certificate("0000-one").write_bytes(other)
     written = write_report([tmp_path / "run"], tmp_path / "report.html")
     assert "mixed up" in written.notes[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -14,72 +15,6 @@ from rich.console import Console
 from certiseg.cli import options
 from certiseg.errors import InputError
 
-app = typer.Typer(help="Run the paper's experiments on point clouds.", rich_markup_mode=None)
-
-Model = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--model",
-        "-m",
-        help="As in certify; SIGMA=MODEL for one noise. Default for solids: what ships.",
-    ),
-]
-Data = Annotated[str, typer.Option(help="shapenet, or solids: generated, out of the box.")]
-Root = Annotated[Path | None, typer.Option(help="The folder of --data shapenet.")]
-NonRobust = Annotated[str | None, typer.Option(help="A model trained without noise.")]
-NumClouds = Annotated[
-    int, typer.Option("--clouds", help="So many of the test split, evenly over the categories.")
-]
-MostDraws = Annotated[
-    int | None, typer.Option(help="Leave out lines that take more test draws than this.")
-]
-SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave out absent or damaged files.")]
-BatchSize = Annotated[int | None, typer.Option(help="Draws a pass; default fits the memory.")]
-_PAPER = 100
-
-
-@app.command()
-def shapenet(
-    out: options.Output,
-    model: Model = None,
-    data: Data = "shapenet",
-    root: Root = None,
-    non_robust: NonRobust = None,
-    clouds: NumClouds = _PAPER,
-    most_draws: MostDraws = None,
-    channels: options.Channels = None,
-    skip_bad: SkipBad = False,
-    batch_size: BatchSize = None,
-    seed: options.Seed = None,
-    device: options.Device = None,
-    overwrite: options.Overwrite = False,
-    json_lines: options.Json = False,
-) -> None:
-    """Gaussian noise on the coordinates: sigma .25 and .5, tau .75 to .99, n 1000 and 10 000."""
-    _reproduce("shapenet", **locals())
-
-
-@app.command()
-def shapenet_rotation(
-    out: options.Output,
-    model: Model = None,
-    data: Data = "shapenet",
-    root: Root = None,
-    non_robust: NonRobust = None,
-    clouds: NumClouds = _PAPER,
-    most_draws: MostDraws = None,
-    channels: options.Channels = None,
-    skip_bad: SkipBad = False,
-    batch_size: BatchSize = None,
-    seed: options.Seed = None,
-    device: options.Device = None,
-    overwrite: options.Overwrite = False,
-    json_lines: options.Json = False,
-) -> None:
-    """Rotations around any axis: sigma .125 and .25 (radians), tau .75, n 1000."""
-    _reproduce("shapenet-rotation", **locals())
-
-
 _SHIPPED = {
     "shapenet": "certiseg:solids-gaussian",
     "shapenet-rotation": "certiseg:solids-rotation",
@@ -87,31 +22,55 @@ _SHIPPED = {
 _PLAIN = "certiseg:solids"
 
 
-def _reproduce(
-    name: str,
-    *,
-    out: Path,
-    model: list[str] | None,
-    data: str,
-    root: Path | None,
-    non_robust: str | None,
-    clouds: int,
-    most_draws: int | None,
-    channels: int | None,
-    skip_bad: bool,
-    batch_size: int | None,
-    seed: int | None,
-    device: str | None,
-    overwrite: bool,
-    json_lines: bool,
+class Table(StrEnum):
+    """Tables of the paper: see runs.experiments."""
+
+    shapenet = "shapenet"
+    shapenet_rotation = "shapenet-rotation"
+
+
+def reproduce(
+    table: Annotated[Table, typer.Argument(help="Noise on the coordinates, or rotations.")],
+    out: options.Output,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--model",
+            "-m",
+            help="As in certify; SIGMA=MODEL for one noise. Default for solids: what ships.",
+        ),
+    ] = None,
+    data: Annotated[
+        str, typer.Option(help="shapenet, or solids: generated, out of the box.")
+    ] = "shapenet",
+    root: Annotated[Path | None, typer.Option(help="The folder of --data shapenet.")] = None,
+    non_robust: Annotated[str | None, typer.Option(help="A model trained without noise.")] = None,
+    clouds: Annotated[
+        int, typer.Option(help="So many of the test split, evenly over the categories.")
+    ] = 100,
+    most_draws: Annotated[
+        int | None, typer.Option(help="Leave out lines that take more test draws than this.")
+    ] = None,
+    channels: options.Channels = None,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Leave out absent or damaged files.")
+    ] = False,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Draws a pass; default fits the memory.")
+    ] = None,
+    seed: options.Seed = None,
+    device: options.Device = None,
+    overwrite: options.Overwrite = False,
+    json_lines: options.Json = False,
 ) -> None:
+    """The paper's tables of point clouds: ShapeNet part, or generated clouds out of the box."""
     from certiseg.datasets.card import note_of
     from certiseg.report.reproduction import records, rich_table
     from certiseg.runs.clouds import CLOUDS, open_clouds
     from certiseg.runs.experiments import EXPERIMENTS
     from certiseg.runs.malloc import keep_freed_memory
     from certiseg.runs.model import channels_of, open_model
-    from certiseg.runs.reproduce import reproduce
+    from certiseg.runs.reproduce import reproduce as run
 
     if data not in CLOUDS:
         raise InputError(f"expected --data {' or '.join(CLOUDS)}, got {data!r}; choose one")
@@ -122,8 +81,8 @@ def _reproduce(
             "pointnet2:best_model.pth, or a folder that certiseg train-clouds wrote"
         )
     keep_freed_memory()
-    experiment = EXPERIMENTS[name].within(most_draws)
-    specs = _by_sigma(model or [_SHIPPED[name]], experiment.sigmas)
+    experiment = EXPERIMENTS[table.value].within(most_draws)
+    specs = _by_sigma(model or [_SHIPPED[table.value]], experiment.sigmas)
     opened = {spec: open_model(spec, channels=channels) for spec in dict.fromkeys(specs.values())}
     plain = non_robust or (_PLAIN if generated and not model else None)
     widths = {channels_of(loaded) for loaded in opened.values()}
@@ -134,7 +93,7 @@ def _reproduce(
     samples = open_clouds(data, channels=widths.pop(), root=root, limit=clouds, skip_bad=skip_bad)
     for reason in samples.skipped:
         print(f"skipped: {reason}", file=sys.stderr)
-    lines = reproduce(
+    lines = run(
         experiment,
         samples,
         {sigma: opened[spec] for sigma, spec in specs.items()},
@@ -152,7 +111,9 @@ def _reproduce(
         return
     console = Console()
     note = note_of(samples)
-    title = f"{name} on {samples.card.name}: {len(samples)} clouds{f', {note}' if note else ''}"
+    title = (
+        f"{table.value} on {samples.card.name}: {len(samples)} clouds{f', {note}' if note else ''}"
+    )
     console.print(rich_table(lines, title))
     console.print(f"all figures: {out}", highlight=False, markup=False)
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +16,12 @@ from certiseg.metrics.curve import RadiusCurve
 from certiseg.noise import Noise
 from certiseg.report.claim import COMPONENTS
 from certiseg.report.comparison import CERTIFIED
-from certiseg.report.figures import Bars, Line, Panel
+from certiseg.report.figures import Bars, Line, Panel, bars, curves
 from certiseg.report.look import Overview
 from certiseg.report.tables import radius_text
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -103,12 +107,9 @@ def _over(overviews: Sequence[Overview]) -> str:
     said = []
     for overview in overviews:
         whole, _ = COMPONENTS[overview.run.manifest.kind]
-        count = len(overview.run.done) if overview.of_all else len(overview.names)
-        said.append(
-            f"all {count} {whole}s"
-            if overview.of_all
-            else f"the {count} {whole}s kept of {len(overview.run.done)}"
-        )
+        done = len(overview.run.done)
+        part = f"all {done}" if overview.of_all else f"{overview.mapped} kept of {done}"
+        said.append(f"{part} {whole}s")
     return "; ".join(dict.fromkeys(said))
 
 
@@ -158,7 +159,7 @@ def _boundary(overviews: Sequence[Overview], names: Sequence[str]) -> Chart | No
         series.append(("base model is wrong (clean)", _share(counts, counts.base_wrong)))
         series.append(("certified, but wrong", _share(counts, counts.wrong)))
     whole, part = COMPONENTS[overviews[0].run.manifest.kind]
-    kept = " / ".join(dict.fromkeys(str(len(o.names)) for _, o in found))
+    kept = " / ".join(dict.fromkeys(str(o.kept) for _, o in found))
     return Chart(
         "boundary",
         "Where abstention sits",
@@ -189,6 +190,12 @@ def _bins(edges: NDArray[np.float64], *, whole: bool) -> list[str]:
         else:
             words.append(f"{low:g} to {high:g}")
     return [*words, f"{edges[-1]:g} and more"]
+
+
+def drawn_figure(chart: Chart) -> Figure:
+    """The chart by Matplotlib."""
+    drawing = chart.drawing
+    return bars(drawing) if isinstance(drawing, Bars) else curves([drawing])
 
 
 def chart_table(chart: Chart, points: int = 12) -> tuple[list[str], list[list[str]]]:

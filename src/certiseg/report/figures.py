@@ -171,24 +171,31 @@ def literal(text: str) -> str:
     return text.replace("$", r"\$")
 
 
+_KINDS: dict[str, dict[str, Any]] = {
+    "png": {"dpi": 200},
+    "svg": {"metadata": {"Date": None}},
+    "pdf": {"metadata": {"CreationDate": None}},
+}
+
+
 def write_figure(
     figure: Figure, stem: str | Path, kinds: Sequence[str] = ("png", "svg")
 ) -> list[Path]:
     """Write STEM.png (200 dots an inch), STEM.svg or STEM.pdf, atomically; vector files have the
     same bytes each time."""
-    options: dict[str, dict[str, Any]] = {
-        "png": {"dpi": 200},
-        "svg": {"metadata": {"Date": None}},
-        "pdf": {"metadata": {"CreationDate": None}},
-    }
     written = []
-    with style():
-        for kind in kinds:
-            buffer = io.BytesIO()
-            figure.savefig(buffer, format=kind, bbox_inches="tight", **options[kind])
-            written.append(Path(f"{stem}.{kind}"))
-            atomic_write(written[-1], buffer.getvalue())
+    for kind in kinds:
+        written.append(Path(f"{stem}.{kind}"))
+        atomic_write(written[-1], figure_bytes(figure, kind))
     return written
+
+
+def figure_bytes(figure: Figure, kind: str) -> bytes:
+    """The figure as a file of this kind."""
+    buffer = io.BytesIO()
+    with style():
+        figure.savefig(buffer, format=kind, bbox_inches="tight", **_KINDS[kind])
+    return buffer.getvalue()
 
 
 def need_matplotlib() -> None:

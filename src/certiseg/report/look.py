@@ -55,13 +55,15 @@ class Looked:
 
 @dataclass
 class Overview:
-    """curve, boundary: pooled over the kept samples, ``names`` of them; curve is the run's own over
-    all its samples where that is a radius map. why_not: why samples have no map of radii, one
-    reason each.
+    """boundary: pooled over the ``kept`` samples. curve: over the ``mapped`` ones of them, which
+    have a map of radii; of a run that is a radius map, its own over all samples. largest: radius of
+    any. why_not: why samples have no map, one reason each. hierarchy, statement: of the first
+    certificate that has one.
     """
 
     run: Run
-    names: list[str] = field(default_factory=list)
+    kept: int = 0
+    mapped: int = 0
     curve: RadiusCurve | None = None
     boundary: BoundaryCounts | None = None
     largest: float = 0.0
@@ -72,7 +74,7 @@ class Overview:
     @property
     def of_all(self) -> bool:
         """Whether the curve is over all samples that are there."""
-        return self.run.pooled.curve is not None or len(self.names) == len(self.run.done)
+        return self.run.pooled.curve is not None or self.mapped == len(self.run.done)
 
 
 def overview(run: Run, grid: NDArray[np.float64], each: Callable[[Looked], None]) -> Overview:
@@ -117,7 +119,7 @@ def _looked(run: Run, kept: Kept) -> Looked:
 def _add(found: Overview, looked: Looked, grid: NDArray[np.float64]) -> None:
     view, certificate = looked.view, looked.certificate
     num_classes = len(found.run.manifest.classes)
-    found.names.append(looked.kept.planned.name)
+    found.kept += 1
     found.statement = found.statement or certificate.statement()
     found.hierarchy = found.hierarchy or certificate.hierarchy
     clouds = view.truth.ndim == 1
@@ -135,6 +137,7 @@ def _add(found: Overview, looked: Looked, grid: NDArray[np.float64]) -> None:
         found.why_not.append(str(looked.why_not))
         return
     radii = looked.chosen
+    found.mapped += 1
     found.largest = max(found.largest, radii.largest)
     radius = view.full(radii.map())
     labels = np.where(radius > 0, view.full(radii.labels), ABSTAIN)

@@ -94,15 +94,6 @@ def with_nodes(palette: Sequence[Colour], hierarchy: Hierarchy | None) -> tuple[
     return (*palette, *means)
 
 
-def least_apart(palette: Sequence[Colour]) -> float:
-    """The smallest distance in OKLab between two of the colours, in the eyes of whoever sees them
-    least apart."""
-    colours = np.asarray(palette, dtype=np.float64)
-    seen = _seen(colours)
-    pairs = [_apart(seen[:, i + 1 :], palette[i]).min() for i in range(len(colours) - 1)]
-    return float(min(pairs))
-
-
 def _apart(seen: NDArray[np.float64], colour: Colour) -> NDArray[np.float64]:
     other = _seen(np.asarray([colour], dtype=np.float64))
     return np.asarray(np.linalg.norm(seen - other, axis=-1).min(axis=0))

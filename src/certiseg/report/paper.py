@@ -8,9 +8,9 @@ from pathlib import Path
 
 from certiseg.datasets.card import Colour
 from certiseg.files import atomic_write, output_folder
-from certiseg.report.charts import Chart
+from certiseg.report.charts import Chart, drawn_figure
 from certiseg.report.claim import plan
-from certiseg.report.figures import Bars, bars, curves, need_matplotlib, write_figure
+from certiseg.report.figures import need_matplotlib, write_figure
 from certiseg.report.latex import latex_table
 from certiseg.report.look import Looked, Overview
 from certiseg.report.palettes import own_palette, safe_palette, with_nodes
@@ -45,9 +45,7 @@ class Paper:
     def finish(self, overviews: Sequence[Overview], drawn: Sequence[Chart]) -> None:
         """The charts, and table.tex and table.csv."""
         for chart in drawn:
-            drawing = chart.drawing
-            figure = bars(drawing) if isinstance(drawing, Bars) else curves([drawing])
-            write_figure(figure, self._folder / chart.key, KINDS)
+            write_figure(drawn_figure(chart), self._folder / chart.key, KINDS)
         several = len(self._names) > 1
         rows = [
             replace(row, model=f"{name}: {row.model}") if several else row

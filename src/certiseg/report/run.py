@@ -34,10 +34,6 @@ class Run:
     def title(self) -> str:
         return self.root.resolve().name
 
-    @property
-    def finished(self) -> bool:
-        return not self.missing
-
     def rows(self, *, draws: bool = False) -> list[Row]:
         """The comparison over the samples that are there; none of a run that has not begun. draws:
         name their number even where it is a constant."""

@@ -61,11 +61,21 @@ class View:
                 f"expected votes for {len(manifest.classes)} classes, got "
                 f"{certificate.votes.num_classes}; the files of two runs were mixed up"
             )
-        if certificate.noise != manifest.noise:
-            raise InputError(
-                f"expected a certificate under {manifest.noise.describe()}, got one under "
-                f"{certificate.noise.describe()}; the files of two runs were mixed up"
-            )
+        settings, tree = manifest.settings, certificate.hierarchy
+        given = {
+            "noise": (manifest.noise, certificate.noise),
+            "method": (manifest.method, certificate.method),
+            "alpha": (settings.get("alpha"), certificate.alpha),
+            "hierarchy": (settings.get("hierarchy"), None if tree is None else tree.record()),
+        }
+        if certificate.tau is not None:
+            given["tau"] = (settings.get("tau"), certificate.tau)
+        for name, (planned, found) in given.items():
+            if planned != found:
+                raise InputError(
+                    f"expected a certificate with the run's {name}, got {found!r:.80}; the files "
+                    "of two runs were mixed up"
+                )
 
 
 def read_view(path: Path, manifest: Manifest) -> View:

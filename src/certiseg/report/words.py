@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from certiseg.report.charts import Chart, chart_table
+from certiseg.report.charts import Chart, chart_table, drawn_figure
 from certiseg.report.claim import COMPONENTS, claim, confidence, plan
 from certiseg.report.comparison import CERTIFIED
+from certiseg.report.figures import figure_bytes, has_matplotlib
 from certiseg.report.interactive import plotly_figure
 from certiseg.report.look import Overview
 from certiseg.report.tables import FOOTNOTE, Row, cells
@@ -34,13 +36,14 @@ def words(
             {"name": name if several else "", "text": claim(overview.run.manifest)}
             for overview, name in pairs
         ],
+        "statement": None if several else overviews[0].statement,
         "facts": [] if several or not rows else _facts(rows[-1][1], overviews[0]),
         "table": comparison(rows, several=several),
         "footnote": FOOTNOTE,
         "charts": [_chart(chart) for chart in charts],
         "shown": (
-            f"{samples} of the run's {len(manifest.samples)} {whole}s. Colours say which class a {part} has; "
-            f"in a certified mask a white {part} abstains."
+            f"{samples} of the run's {len(manifest.samples)} {whole}s. Colours say which class a "
+            f"{part} has; in a certified mask a white {part} abstains."
         ),
         "heat_end": manifest.noise.size(largest) if largest else "-",
         "provenance": [_provenance(overview, name) for overview, name in pairs],
@@ -100,9 +103,18 @@ def _chart(chart: Chart) -> dict[str, Any]:
         "title": chart.title,
         "caption": chart.caption,
         "height": plotly_figure(chart)["layout"]["height"],
+        "still": _still(chart),
         "head": head,
         "rows": rows,
     }
+
+
+def _still(chart: Chart) -> str:
+    """The chart as a picture: there at once, and without scripts. Empty without Matplotlib."""
+    if not has_matplotlib():
+        return ""
+    drawn = base64.b64encode(figure_bytes(drawn_figure(chart), "svg")).decode()
+    return f"data:image/svg+xml;base64,{drawn}"
 
 
 def _provenance(overview: Overview, name: str) -> list[tuple[str, str]]:

@@ -104,6 +104,9 @@ class _Gather:
             self.paper.sample(self.number, looked)
         shared = shared_payload(looked)
         known = self.samples.setdefault(name, {**shared, "runs": []})
+        if len(known["runs"]) > self.number:
+            # A second sample of the same name.
+            return
         if any(known[key] != value for key, value in shared.items()):
             self.notes.append(
                 f"{name}: expected one input and truth in all runs, got different ones; left out"
@@ -140,7 +143,7 @@ def _check_side_by_side(runs: Sequence[Run], names: Sequence[str]) -> None:
 
 
 def _most(run: Run) -> int | None:
-    """Samples that a page carries without becoming heavy: by the size of the first; None for all."""
+    """Samples that a page can carry without becoming heavy, by the size of the first; None: all."""
     for planned in run.manifest.samples:
         if planned.kept and planned.number in run.done:
             try:

@@ -32,6 +32,7 @@ async function drawCharts() {
       const { data, layout } = report.charts[place.dataset.key];
       const narrow = place.clientWidth < 480;
       layout.font.size = narrow ? 11.5 : 13;
+      place.replaceChildren();
       await Plotly.newPlot(place, data, layout, { responsive: true, displayModeBar: false });
     }
     moveLine();
@@ -39,8 +40,8 @@ async function drawCharts() {
     for (const place of places) {
       const words = document.createElement("p");
       words.className = "failed";
-      words.textContent = `No chart here: ${error.message}. The numbers are in the table below.`;
-      place.replaceChildren(words);
+      words.textContent = `This chart cannot be pointed at: ${error.message}.`;
+      place.append(words);
     }
   }
 }
