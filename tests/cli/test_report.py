@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from certiseg.report import interactive
+from certiseg.report.page import interactive
 from made_runs import made_run
 
 Call = Callable[..., Any]

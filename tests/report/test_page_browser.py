@@ -16,10 +16,10 @@ from certiseg.certificates.certificate import Certificate
 from certiseg.certificates.grid import upsample_nearest
 from certiseg.certify.radius_map import radius_map
 from certiseg.hierarchies.hierarchy import Hierarchy
-from certiseg.report.layout import Layout
-from certiseg.report.manifest import read_manifest
+from certiseg.report.folder.layout import Layout
+from certiseg.report.folder.manifest import read_manifest
+from certiseg.report.page.planes import number_plane
 from certiseg.report.palettes import own_palette, with_nodes
-from certiseg.report.planes import number_plane
 from certiseg.report.write import write_report
 from certiseg.runs.settings import Settings, Stopping
 from certiseg.votes import ABSTAIN

@@ -17,12 +17,12 @@ from certiseg.errors import InputError
 from certiseg.hierarchies.hierarchy import Hierarchy
 from certiseg.metrics.boundary import BoundaryCounts, pixel_distance, point_distance
 from certiseg.report.chosen import chosen
-from certiseg.report.claim import claim
+from certiseg.report.folder.manifest import read_manifest
 from certiseg.report.latex import escaped
-from certiseg.report.manifest import read_manifest
+from certiseg.report.page.claim import claim
+from certiseg.report.page.planes import label_plane, number_plane, truth_plane
+from certiseg.report.page.slider import _step
 from certiseg.report.palettes import _seen, own_palette, safe_palette
-from certiseg.report.planes import label_plane, number_plane, truth_plane
-from certiseg.report.slider import _step
 from certiseg.runs.settings import Settings
 from made_runs import Once, made_run
 from some_votes import some_votes
@@ -175,7 +175,7 @@ def _luminance(colour: str) -> float:
 
 
 def test_text_has_the_contrast_of_wcag_aa():
-    css = (files("certiseg.report") / "assets" / "page.css").read_text()
+    css = (files("certiseg.report.page") / "assets" / "page.css").read_text()
     named = dict(re.findall(r"--(\w+): (#[0-9a-f]{6});", css))
     for ink in ("ink", "soft", "accent"):
         for ground in ("paper", "shade"):

@@ -14,8 +14,9 @@ from PIL import Image
 
 from certiseg.errors import InputError
 from certiseg.hierarchies.hierarchy import Hierarchy
-from certiseg.report import interactive, write
-from certiseg.report.layout import Layout
+from certiseg.report import write
+from certiseg.report.folder.layout import Layout
+from certiseg.report.page import interactive
 from certiseg.report.write import write_report
 from certiseg.runs.settings import Settings
 from made_runs import made_run

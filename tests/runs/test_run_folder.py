@@ -14,8 +14,8 @@ from certiseg.certificates.certificate import Certificate
 from certiseg.datasets.card import Card, Sample
 from certiseg.errors import InputError
 from certiseg.models.resolve import LoadedModel
-from certiseg.report.layout import Layout, file_stem, kept_numbers
-from certiseg.report.pooled import Pooled
+from certiseg.report.folder.layout import Layout, file_stem, kept_numbers
+from certiseg.report.folder.pooled import Pooled
 from certiseg.report.tables import records
 from certiseg.runs.evaluate import evaluate
 from certiseg.runs.run_folder import Keep

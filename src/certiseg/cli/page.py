@@ -9,8 +9,8 @@ from certiseg.errors import InputError
 
 def page_line(out: Path) -> str:
     """Write OUT/report.html, where its libraries are there; returns the line that says so."""
-    from certiseg.report.interactive import need_page_libraries
-    from certiseg.report.layout import PAGE
+    from certiseg.report.folder.layout import PAGE
+    from certiseg.report.page.interactive import need_page_libraries
     from certiseg.report.write import write_report
 
     try:

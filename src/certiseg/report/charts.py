@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from certiseg.metrics.boundary import BoundaryCounts
 from certiseg.metrics.curve import RadiusCurve
 from certiseg.noise import Noise
-from certiseg.report.claim import COMPONENTS
-from certiseg.report.comparison import CERTIFIED
 from certiseg.report.figures import Bars, Line, Panel, bars, curves
+from certiseg.report.folder.comparison import CERTIFIED
 from certiseg.report.look import Overview
+from certiseg.report.page.claim import COMPONENTS
 from certiseg.report.tables import radius_text
 
 if TYPE_CHECKING:

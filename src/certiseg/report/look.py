@@ -16,9 +16,9 @@ from certiseg.hierarchies.hierarchy import Hierarchy
 from certiseg.metrics.boundary import BoundaryCounts, pixel_distance, point_distance
 from certiseg.metrics.curve import RadiusCurve
 from certiseg.report.chosen import Chosen, chosen
-from certiseg.report.manifest import Manifest
-from certiseg.report.run import Kept, Run, open_kept
-from certiseg.report.view import View
+from certiseg.report.folder.manifest import Manifest
+from certiseg.report.folder.run import Kept, Run, open_kept
+from certiseg.report.folder.view import View
 from certiseg.votes import ABSTAIN
 
 PIXEL_EDGES = (0.0, 1.0, 2.0, 3.0, 5.0, 8.0, 13.0, 21.0, 34.0)

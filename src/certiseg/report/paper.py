@@ -9,10 +9,10 @@ from pathlib import Path
 from certiseg.datasets.card import Colour
 from certiseg.files import atomic_write, output_folder
 from certiseg.report.charts import Chart, drawn_figure
-from certiseg.report.claim import plan
 from certiseg.report.figures import need_matplotlib, write_figure
 from certiseg.report.latex import latex_table
 from certiseg.report.look import Looked, Overview
+from certiseg.report.page.claim import plan
 from certiseg.report.palettes import own_palette, safe_palette, with_nodes
 from certiseg.report.pictures import sample_row
 from certiseg.report.tables import csv_text

@@ -11,7 +11,7 @@ import numpy as np
 
 from certiseg.certificates.certificate import Certificate
 from certiseg.certify.verify import verify
-from certiseg.report.layout import Layout, file_stem
+from certiseg.report.folder.layout import Layout, file_stem
 from certiseg.report.tables import Row
 from certiseg.runs.appearance import appearance
 from certiseg.runs.demo_subjects import Subject

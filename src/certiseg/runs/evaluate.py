@@ -17,11 +17,11 @@ from certiseg.files import output_folder
 from certiseg.metrics.curve import RadiusCurve, radius_grid
 from certiseg.metrics.part_iou import PartIou
 from certiseg.models.resolve import LoadedModel
-from certiseg.report.claim import COMPONENTS
-from certiseg.report.comparison import BASE_CLEAN, BASE_NOISE, CERTIFIED, NON_ROBUST
 from certiseg.report.curve import write_curve
-from certiseg.report.layout import RESULTS
-from certiseg.report.pooled import Pooled
+from certiseg.report.folder.comparison import BASE_CLEAN, BASE_NOISE, CERTIFIED, NON_ROBUST
+from certiseg.report.folder.layout import RESULTS
+from certiseg.report.folder.pooled import Pooled
+from certiseg.report.page.claim import COMPONENTS
 from certiseg.report.tables import Row, csv_text, markdown, records
 from certiseg.runs.environment import environment
 from certiseg.runs.methods import certify_image

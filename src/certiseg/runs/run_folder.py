@@ -16,9 +16,9 @@ from certiseg.datasets.card import Sample, Samples, note_of
 from certiseg.files import atomic_write, output_folder
 from certiseg.models.resolve import LoadedModel
 from certiseg.noise import noise_record
-from certiseg.report.comparison import BASE_CLEAN, BASE_NOISE, NON_ROBUST
 from certiseg.report.curve import CURVE_FILES
-from certiseg.report.layout import (
+from certiseg.report.folder.comparison import BASE_CLEAN, BASE_NOISE, NON_ROBUST
+from certiseg.report.folder.layout import (
     FORMAT,
     MANIFEST,
     PAGE,

@@ -9,11 +9,11 @@ from dataclasses import replace
 from typing import Any
 
 from certiseg.report.charts import Chart, chart_table, drawn_figure
-from certiseg.report.claim import COMPONENTS, claim, confidence, plan
-from certiseg.report.comparison import CERTIFIED
 from certiseg.report.figures import figure_bytes, has_matplotlib
-from certiseg.report.interactive import plotly_figure
+from certiseg.report.folder.comparison import CERTIFIED
 from certiseg.report.look import Overview
+from certiseg.report.page.claim import COMPONENTS, claim, confidence, plan
+from certiseg.report.page.interactive import plotly_figure
 from certiseg.report.tables import FOOTNOTE, Row, cells
 
 _SETTINGS = ("correction", "budget", "selection", "grid", "seed", "device")

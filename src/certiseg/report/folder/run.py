@@ -9,11 +9,11 @@ from pathlib import Path
 from certiseg.certificates.certificate import Certificate
 from certiseg.certify.verify import verify
 from certiseg.errors import ClaimError, InputError
-from certiseg.report.layout import Layout
-from certiseg.report.manifest import Manifest, Planned, read_manifest
-from certiseg.report.pooled import Pooled
+from certiseg.report.folder.layout import Layout
+from certiseg.report.folder.manifest import Manifest, Planned, read_manifest
+from certiseg.report.folder.pooled import Pooled
+from certiseg.report.folder.view import View, read_view
 from certiseg.report.tables import Row
-from certiseg.report.view import View, read_view
 
 
 @dataclass

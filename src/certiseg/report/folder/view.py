@@ -14,7 +14,7 @@ from certiseg.certificates.certificate import Certificate
 from certiseg.certificates.grid import upsample_nearest
 from certiseg.datasets.card import IGNORE
 from certiseg.errors import InputError
-from certiseg.report.manifest import Manifest
+from certiseg.report.folder.manifest import Manifest
 
 _LARGEST = 1024**3
 _LABELS = ("base_clean", "base_noise", "non_robust")

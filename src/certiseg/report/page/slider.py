@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from certiseg.report.claim import COMPONENTS
 from certiseg.report.look import Overview
+from certiseg.report.page.claim import COMPONENTS
 
 
 def slider(

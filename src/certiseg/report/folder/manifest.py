@@ -11,7 +11,7 @@ from typing import Any
 from certiseg.datasets.card import IGNORE, Colour
 from certiseg.errors import InputError
 from certiseg.noise import Noise, noise_from_record
-from certiseg.report.layout import FORMAT, MANIFEST, Layout, file_stem
+from certiseg.report.folder.layout import FORMAT, MANIFEST, Layout, file_stem
 
 KINDS = ("pictures", "clouds")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from certiseg.report.manifest import Manifest
+from certiseg.report.folder.manifest import Manifest
 
 COMPONENTS = {"pictures": ("picture", "pixel"), "clouds": ("cloud", "point")}
 _METHODS = {

@@ -9,7 +9,14 @@ from numpy.typing import NDArray
 
 from certiseg.datasets.card import IGNORE
 from certiseg.report.look import Looked, contains
-from certiseg.report.planes import SHIFT, label_plane, number_plane, photograph, raw, truth_plane
+from certiseg.report.page.planes import (
+    SHIFT,
+    label_plane,
+    number_plane,
+    photograph,
+    raw,
+    truth_plane,
+)
 from certiseg.votes import ABSTAIN
 
 

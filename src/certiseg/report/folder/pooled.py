@@ -11,7 +11,7 @@ from certiseg.metrics.curve import RadiusCurve
 from certiseg.metrics.information_gain import InformationGain
 from certiseg.metrics.part_iou import PartIou
 from certiseg.metrics.records import counts_from_record
-from certiseg.report.comparison import CERTIFIED, certified_row, model_row
+from certiseg.report.folder.comparison import CERTIFIED, certified_row, model_row
 from certiseg.report.tables import Row
 
 

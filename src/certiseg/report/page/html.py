@@ -10,13 +10,13 @@ from typing import Any
 
 from certiseg._version import __version__
 from certiseg.report.charts import Chart
-from certiseg.report.interactive import plotly_figure, plotly_library
 from certiseg.report.look import Overview
+from certiseg.report.page.interactive import plotly_figure, plotly_library
+from certiseg.report.page.planes import SHIFT
+from certiseg.report.page.slider import slider, why_no_slider
+from certiseg.report.page.tiles import sample_words
+from certiseg.report.page.words import labels, words
 from certiseg.report.palettes import own_palette, safe_palette, with_nodes
-from certiseg.report.planes import SHIFT
-from certiseg.report.slider import slider, why_no_slider
-from certiseg.report.tiles import sample_words
-from certiseg.report.words import labels, words
 
 PALETTES = ("own", "safe")
 _SCRIPTS = (
@@ -81,7 +81,7 @@ def _assets() -> dict[str, Any]:
 
 
 def _asset(name: str) -> str:
-    return (files("certiseg.report") / "assets" / name).read_text(encoding="utf-8")
+    return (files("certiseg.report.page") / "assets" / name).read_text(encoding="utf-8")
 
 
 def _data(shown: Shown) -> dict[str, Any]:
