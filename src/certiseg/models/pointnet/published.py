@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from certiseg.datasets.shapenet import shapenet_card
 from certiseg.errors import InputError
 from certiseg.models.pointnet.network import PointNet2, msg
 from certiseg.models.pointnet.parts import PartSegmenter
@@ -22,26 +23,6 @@ _NUMBERS: list[Any] = [
     np.dtype,
     type(np.dtype(np.float64)),
 ]
-SHAPENET = (
-    ("Airplane", 4),
-    ("Bag", 2),
-    ("Cap", 2),
-    ("Car", 4),
-    ("Chair", 4),
-    ("Earphone", 3),
-    ("Guitar", 3),
-    ("Knife", 2),
-    ("Lamp", 4),
-    ("Laptop", 2),
-    ("Motorbike", 6),
-    ("Mug", 2),
-    ("Pistol", 3),
-    ("Rocket", 3),
-    ("Skateboard", 3),
-    ("Table", 3),
-)
-"""Categories of ShapeNet part in the order of the one-hot vector, with their numbers of parts;
-labels count through them."""
 _WRAPPER = "module."
 """Prefix of all names where the network was trained on several GPUs."""
 
@@ -72,18 +53,16 @@ def load_shapenet(path: str | Path) -> PartSegmenter:
     """A checkpoint trained on ShapeNet part, with its categories. InputError: as load_published,
     or another number of categories or classes."""
     network = load_published(path)
-    parts: dict[str, range] = {}
-    first = 0
-    for name, count in SHAPENET:
-        parts[name] = range(first, first + count)
-        first += count
-    if (network.plan.categories, network.num_classes) != (len(parts), first):
+    card = shapenet_card(network.plan.channels)
+    assert card.parts is not None
+    if (network.plan.categories, network.num_classes) != (len(card.parts), card.num_classes):
         raise InputError(
-            f"{path}: expected the {len(parts)} categories and {first} classes of ShapeNet part, "
-            f"got {network.plan.categories} and {network.num_classes}; load it with "
+            f"{path}: expected the {len(card.parts)} categories and {card.num_classes} classes of "
+            f"{card.name}, got {network.plan.categories} and {network.num_classes}; load it with "
             "certiseg.models.pointnet and name its parts in a python: model"
         )
-    return PartSegmenter(network, list(parts), parts).eval()
+    # The published one-hot vector has the categories in the order of the card.
+    return PartSegmenter(network, list(card.parts), card.parts).eval()
 
 
 def from_state(content: Any, name: str) -> PointNet2:
