@@ -46,6 +46,8 @@ class Made:
         if self.clouds:
             x = rng.normal(size=(3, POINTS)).astype(np.float32)
             truth = np.digitize(x[0], (-0.4, 0.4)).astype(np.uint8)
+            # As wide and flat as a table: harder to fit into a frame than a ball.
+            x *= np.array([[4], [1], [0.2]], np.float32)
             return Sample(self.names[index], x, truth, "thing")
         height, width = SIZE
         edges = 12 + index % 5 + np.arange(height) // 6

@@ -73,10 +73,10 @@ def test_every_method_of_the_methods_page_runs():
 
 def test_the_page_on_point_clouds_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    drawn, own, shipped = _snippets("docs/point-clouds.md")
+    drawn, written, own, shipped = _snippets("docs/point-clouds.md")
     exec(drawn, {})
     assert Image.open("cloud.png").size == (440, 440)
-    np.savetxt("chair.txt", np.random.default_rng(0).normal(size=(64, 6)))
+    exec(written, {})
     torch.manual_seed(0)
     names: dict[str, object] = {"model": torch.nn.Conv1d(3, 4, 1).eval()}
     exec(own, names)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from certiseg.certificates.certificate import Certificate
 from certiseg.certificates.grid import upsample_nearest
@@ -480,6 +482,15 @@ def test_on_paper_there_are_pictures_and_no_controls(made, opened):
     assert page.is_visible("article .tile canvas >> nth=0")
 
 
+def margins(page: Any) -> list[int]:
+    """The darkest value just inside the left and right edges of each cloud of the first row."""
+    found = []
+    for tile in page.locator("article .cloud").all()[:4]:
+        seen = np.asarray(Image.open(io.BytesIO(tile.screenshot())).convert("L"))
+        found.append(int(np.concatenate([seen[4:-4, 4:12], seen[4:-4, -12:-4]]).min()))
+    return found
+
+
 @pytest.mark.parametrize("law", ["coordinates", "rotation"])
 def test_clouds_turn_together_and_show_what_is_certified(law, opened, tmp_path):
     axis = "z" if law == "rotation" else None
@@ -490,6 +501,7 @@ def test_clouds_turn_together_and_show_what_is_certified(law, opened, tmp_path):
     page = shown.page
     page.locator("article").first.scroll_into_view_if_needed()
     page.wait_for_function("rows[0].tiles.every((tile) => tile.querySelector('.cloud').data)")
+    assert margins(page) == [255] * 4
     certificate = certificates(tmp_path / "clouds")[0]
     mapped = radius_map(certificate.votes, noise=settings.noise, alpha=1e-3)
     colours = """(layer) => rows[0].stage.querySelector(`[data-layer="${layer}"] .cloud`)

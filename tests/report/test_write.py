@@ -90,7 +90,7 @@ def test_a_run_that_kept_nothing_still_has_its_table(tmp_path):
     made_run(tmp_path / "run", keep=0)
     written = write_report([tmp_path / "run"], tmp_path / "report.html", figures=tmp_path / "f")
     text = written.page.read_text()
-    assert "No picture was kept" in text
+    assert "No picture to be looked at: certiseg evaluate --keep" in text
     assert "certified accuracy" in text
 
 
@@ -206,6 +206,10 @@ def test_runs_that_do_not_fit_side_by_side(run, tmp_path):
     for other, what in (("clouds", "kind of input"), ("classes", "classes")):
         with pytest.raises(InputError, match=f"the same {what}"):
             write_report([run, tmp_path / other], tmp_path / "report.html")
+    turned = Settings(num_samples=200, law="rotation")
+    made_run(tmp_path / "turned", settings=turned, clouds=True)
+    with pytest.raises(InputError, match=r"the same norm, .* \(l2 and rotation\)"):
+        write_report([tmp_path / "clouds", tmp_path / "turned"], tmp_path / "report.html")
     with pytest.raises(InputError, match="at least one run"):
         write_report([], tmp_path / "report.html")
 

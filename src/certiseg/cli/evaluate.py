@@ -1,4 +1,4 @@
-"""`certiseg evaluate`: non-robust, base and certified on images with truth."""
+"""`certiseg evaluate`: non-robust, base and certified on inputs with truth."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def evaluate(
         )
         console.print(
             "median of one noisy pass under perturbations of norm up to "
-            f"{radius_text(settings.noise.radius(settings.tau))}, mean of the images' bounds, "
+            f"{radius_text(settings.noise.radius(settings.tau))}, mean of the inputs' bounds, "
             f"each at alpha = {settings.alpha:g} on its own: {bounds}",
             highlight=False,
         )

@@ -49,8 +49,8 @@ def _certiseg(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print and exit.")
     ] = False,
 ) -> None:
-    """Certified segmentation: which pixels keep their label under every perturbation up to a
-    stated size, and where to abstain."""
+    """Certified segmentation: which pixels or points keep their label under every perturbation up
+    to a stated size, and where to abstain."""
 
 
 # typer publishes the subclass alone, and where its base lives depends on typer's version.

@@ -1,4 +1,4 @@
-"""The options that say how an image is certified, once for all commands that certify."""
+"""The options that say how an input is certified, once for all commands that certify."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _settings(
     alpha: options.Alpha = 1e-3,
     num_samples: options.NumSamples = 100,
     correction: Annotated[
-        options.Correction, typer.Option(help="Multiple testing over the pixels.")
+        options.Correction, typer.Option(help="Multiple testing over the pixels or points.")
     ] = options.Correction.holm,
     budget: Annotated[
         str | None,
@@ -53,7 +53,8 @@ def _settings(
     radius_map: Annotated[
         bool,
         typer.Option(
-            "--radius-map", help="A radius for every pixel; evaluate's table reads it at --tau."
+            "--radius-map",
+            help="A radius for every pixel or point; evaluate's table reads it at --tau.",
         ),
     ] = False,
     until: Annotated[
@@ -78,7 +79,7 @@ def _settings(
         str | None, typer.Option(help="With --hierarchy: AdaptiveCertify, such as 0,0,0.25.")
     ] = None,
     grid: Annotated[
-        int | None, typer.Option(help="Decide on cells of so many pixels squared.")
+        int | None, typer.Option(help="Of pictures: decide on cells of so many pixels squared.")
     ] = None,
     batch_size: Annotated[
         int | None, typer.Option(help="Draws a pass; default fits the memory.")

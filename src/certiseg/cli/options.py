@@ -13,15 +13,15 @@ Model = Annotated[
     typer.Option(
         "--model",
         "-m",
-        help="certiseg:NAME (shipped), python:module:function, a local Hugging Face folder, or "
-        "what certiseg train wrote.",
+        help="certiseg:NAME (shipped), python:module:function, pointnet2:FILE.pth, a local Hugging "
+        "Face folder, or what certiseg train or train-clouds wrote.",
     ),
 ]
-NumSamples = Annotated[int, typer.Option("--num-samples", "-n", help="Draws of noise an image.")]
+NumSamples = Annotated[int, typer.Option("--num-samples", "-n", help="Draws of noise an input.")]
 Sigma = Annotated[
     float, typer.Option(help="Noise, in units of the input ([0, 1]); rotations: radians.")
 ]
-Alpha = Annotated[float, typer.Option(help="Error probability for one image.")]
+Alpha = Annotated[float, typer.Option(help="Error probability for one input.")]
 Seed = Annotated[int | None, typer.Option(help="Replays a run; default: fresh entropy.")]
 Device = Annotated[str | None, typer.Option(help="Such as cpu, cuda; default: the model's own.")]
 NumClasses = Annotated[
@@ -48,7 +48,7 @@ class Law(StrEnum):
 
 
 class Correction(StrEnum):
-    """How the error is kept down over all pixels at once."""
+    """How the error is kept down over all pixels or points at once."""
 
     holm = "holm"
     bonferroni = "bonferroni"

@@ -38,14 +38,14 @@ def plan(
     ] = None,
     alpha: options.Alpha = 1e-3,
     num_samples: Annotated[
-        int, typer.Option("--num-samples", "-n", help="Passes an image, all together.")
+        int, typer.Option("--num-samples", "-n", help="Passes an input, all together.")
     ] = 100,
     n0: Annotated[int, typer.Option("--n0", help="Draws that choose, in the paper's stages.")] = 10,
     grid: Annotated[
-        int | None, typer.Option(help="Decide on cells of so many pixels squared.")
+        int | None, typer.Option(help="Of pictures: decide on cells of so many pixels squared.")
     ] = None,
     budget: Annotated[
-        str | None, typer.Option(help="Error budget K, or a share of the pixels such as 0.1%.")
+        str | None, typer.Option(help="Error budget K, or a share of all, such as 0.1%.")
     ] = None,
     probability: Annotated[
         float, typer.Option("--probability", "-p", help="Whose chance is shown.")
@@ -114,7 +114,7 @@ def plan(
     console.print(curve_table(made.shown, SHOWN))
     if made.seconds is not None:
         console.print(
-            f"time: about {made.seconds * request.passes:.3g} s an image here "
+            f"time: about {made.seconds * request.passes:.3g} s an input here "
             f"({request.passes} passes of about {made.seconds:.2g} s)",
             highlight=False,
         )

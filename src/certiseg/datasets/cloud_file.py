@@ -125,7 +125,7 @@ def _array(path: Path) -> Array:
     if array.dtype.kind != "f" or array.ndim != 2 or not {3, 6} & set(array.shape):
         raise InputError(
             f"{path}: expected a float array (N, 3) or (N, 6), or channels first, got "
-            f"{array.dtype} {array.shape}; write it with np.save"
+            f"{array.dtype} {array.shape}; np.save its columns as float32"
         )
     table = array.astype(np.float64)
     # Where both axes could hold the channels there are too few points either way.

@@ -175,7 +175,7 @@ def shapenet(
         raise InputError(
             f"{root}: expected the {len(clouds)} clouds of the {split} split, got {len(absent)} "
             f"absent, the first {clouds.path(absent[0]).relative_to(root)}; {_REMEDY}, "
-            "or skip what is absent (skip_bad)"
+            "or skip what is absent (--skip-bad, in Python skip_bad=True)"
         )
     return clouds
 

@@ -94,7 +94,7 @@ _COLUMNS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
 )
 
 FOOTNOTE = (
-    "Accuracy is over labelled pixels or points and counts an abstention as wrong; mIoU pools all "
+    "Accuracy is over all that the truth labels and counts an abstention as wrong; mIoU pools all "
     "inputs and treats abstention as an extra label, as the paper does. Only certified accuracy "
     "and certified mIoU (over the classes in truth or certificate) hold under perturbation, what "
     "abstains becoming anything: each input's certificate with confidence 1 - alpha, all of them "

@@ -136,9 +136,10 @@ def _check_side_by_side(runs: Sequence[Run], names: Sequence[str]) -> None:
             ("norm", first.noise.norm, run.manifest.noise.norm),
         ):
             if own != other:
+                both = f" ({own} and {other})" if isinstance(own, str) else ""
                 raise InputError(
                     f"expected runs with the same {what}, got {names[0]} and {name} with "
-                    "different ones; report them apart"
+                    f"different ones{both}; report them apart"
                 )
 
 

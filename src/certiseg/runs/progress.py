@@ -1,4 +1,4 @@
-"""Progress of a run, images above draws, on standard error."""
+"""Progress of a run, inputs above draws, on standard error."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ def new_bar(show: bool) -> Progress:
 
 
 class RunBar:
-    """Two bars, images and draws of the current image; silent unless shown on a terminal.
+    """Two bars, inputs and draws of the current one; silent unless shown on a terminal.
 
-    Use as a context manager: ``start`` before each image, ``draws`` as the sampler's progress.
+    Use as a context manager: ``start`` before each input, ``draws`` as the sampler's progress.
     """
 
-    def __init__(self, show: bool, images: int, draws: int) -> None:
+    def __init__(self, show: bool, inputs: int, draws: int) -> None:
         self._progress = new_bar(show)
-        self._images = self._progress.add_task("images", total=images)
+        self._inputs = self._progress.add_task("inputs", total=inputs)
         self._draws = self._progress.add_task("draws", total=draws)
 
     def start(self, index: int) -> None:
-        """The image of this index begins."""
-        self._progress.update(self._images, completed=index)
+        """The input of this index begins."""
+        self._progress.update(self._inputs, completed=index)
         self._progress.reset(self._draws)
 
     def draws(self, done: int) -> None:

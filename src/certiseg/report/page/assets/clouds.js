@@ -51,11 +51,21 @@ class Clouds {
       type: "scatter3d", mode: "markers", x: xyz[0], y: xyz[1], z: xyz[2], marker, hoverinfo: "none",
     }], {
       margin: { l: 0, r: 0, t: 0, b: 0 }, paper_bgcolor: "#fff", showlegend: false,
-      scene: { aspectmode: "data", xaxis: axis, yaxis: axis, zaxis: axis, camera: this.camera, dragmode: "orbit" },
+      scene: { aspectmode: "manual", aspectratio: this.fit(xyz), xaxis: axis, yaxis: axis, zaxis: axis, camera: this.camera, dragmode: "orbit" },
     }, { displayModeBar: false, responsive: true });
     place.on("plotly_relayouting", (change) => this.turned(change["scene.camera"], place));
     place.on("plotly_relayout", (change) => this.turned(change["scene.camera"], place));
     place.on("plotly_hover", (found) => { this.index = found.points[0].pointNumber; this.read(); });
+  }
+
+  // All of a cloud stays within its frame, however it is turned: the ball around it has this radius,
+  // below the 0.66 that the camera sees from where it starts.
+  fit(xyz) {
+    const ends = xyz.map((c) => c.reduce(([low, high], v) => [Math.min(low, v), Math.max(high, v)], [Infinity, -Infinity]));
+    const middle = ends.map(([low, high]) => (low + high) / 2);
+    const reach = Math.max(...xyz[0].map((_, i) => Math.hypot(...xyz.map((c, k) => c[i] - middle[k]))), 1e-12);
+    const [x, y, z] = ends.map(([low, high]) => Math.max((0.62 * (high - low)) / reach, 0.01));
+    return { x, y, z };
   }
 
   turned(camera, from) {
