@@ -179,6 +179,7 @@ def test_a_damaged_cloud_is_named_and_left_out_only_when_told(workplace: Path, c
     [
         (("--data", "shapenet"), ("--root", "shapenetcore_partanno")),
         (("--data", "solids", "--root", "x"), ("--root", "generated")),
+        (("--data", "solids", "--skip-bad"), ("--skip-bad", "no files")),
         (("--data", "solids", "--grid", "4"), ("grid", "points")),
         (("--data", "solids", "--noise", "rotation", "--sigma", "3"), ("sigma", "3")),
         (("--data", "solids", "--axis", "y"), ("--axis", "rotation")),

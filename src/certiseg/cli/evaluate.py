@@ -116,7 +116,8 @@ def evaluate(
     console = Console()
     note, clouds = note_of(samples), samples.card.parts is not None
     thinned = "" if note is None else f", {note}"
-    title = f"{samples.card.name}: {len(samples)} {'clouds' if clouds else 'images'}{thinned}"
+    whole, plural = "cloud" if clouds else "image", "" if len(samples) == 1 else "s"
+    title = f"{samples.card.name}: {len(samples)} {whole}{plural}{thinned}"
     console.print(rich_table(evaluation.rows, title))
     if evaluation.percentile:
         bounds = ", ".join(

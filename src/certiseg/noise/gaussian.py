@@ -101,5 +101,4 @@ class Gaussian:
     def _first(self, total: int | None) -> str:
         of = "" if total is None else f" of {total}"
         plural = "" if self.channels == 1 else "s"
-        others = "" if total == self.channels else " (the others as given)"
-        return f"the first {self.channels}{of} channel{plural}{others}"
+        return f"the first {self.channels}{of} channel{plural} (the others as given)"

@@ -58,6 +58,8 @@ def open_clouds(
     if data == "solids":
         if root is not None:
             raise InputError(f"expected no --root with --data solids, got {root}; it is generated")
+        if skip_bad:
+            raise InputError("expected no --skip-bad with --data solids, got it; it has no files")
         clouds = solids(split, points=points, normals=normals)
     else:
         if root is None:

@@ -125,5 +125,5 @@ def test_other_files(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="No such file"):
         load_published(tmp_path / "none.pth")
     (tmp_path / "text.pth").write_text("not a checkpoint")
-    with pytest.raises(InputError, match="weights alone"):
+    with pytest.raises(InputError, match="weights alone, got Weights only load failed; save"):
         load_published(tmp_path / "text.pth")

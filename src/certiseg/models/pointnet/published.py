@@ -41,9 +41,9 @@ def load_published(path: str | Path) -> PointNet2:
             f"expected a checkpoint at {path}, got {error.strerror}; check the path"
         ) from None
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        first = (str(error).strip() or type(error).__name__).splitlines()[0].split(". ")[0]
         raise InputError(
-            f"{path}: expected a checkpoint of weights alone, got {reason[:120]}; save its "
+            f"{path}: expected a checkpoint of weights alone, got {first[:120]}; save its "
             "state_dict() with torch.save"
         ) from None
     return from_state(content, str(path))
