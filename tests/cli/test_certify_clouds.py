@@ -162,7 +162,7 @@ def test_the_picture_has_the_colours_of_certified_labels_and_white_for_the_rest(
     ("noise", "words"),
     [
         (("--noise", "rotation"), ("angle (rad)", "degrees")),
-        (("--noise", "coordinates"), ("radius", "first 3")),
+        (("--noise", "coordinates"), ("radius", "the 3 channels")),
     ],
 )
 def test_radius_map(

@@ -104,7 +104,7 @@ def test_figures_of_clouds_are_those_of_their_labels(workplace: Path, call: Call
     [
         (("--noise", "rotation"), ("around any axis", "rad (", "degrees)")),
         (("--noise", "rotation", "--axis", "y"), ("around the y axis", "degrees)")),
-        (("--noise", "coordinates"), ("first 3", "l2 norm")),
+        (("--noise", "coordinates"), ("perturbation of the 3 channels", "l2 norm")),
         (("--noise", "gaussian", "--radius-map"), ("its own radius",)),
     ],
 )

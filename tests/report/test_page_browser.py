@@ -485,7 +485,7 @@ def test_on_paper_there_are_pictures_and_no_controls(made, opened):
 def margins(page: Any) -> list[int]:
     """The darkest value just inside the left and right edges of each cloud of the first row."""
     found = []
-    for tile in page.locator("article .cloud").all()[:4]:
+    for tile in page.locator("article .cloud").all()[:5]:
         seen = np.asarray(Image.open(io.BytesIO(tile.screenshot())).convert("L"))
         found.append(int(np.concatenate([seen[4:-4, 4:12], seen[4:-4, -12:-4]]).min()))
     return found
@@ -501,7 +501,7 @@ def test_clouds_turn_together_and_show_what_is_certified(law, opened, tmp_path):
     page = shown.page
     page.locator("article").first.scroll_into_view_if_needed()
     page.wait_for_function("rows[0].tiles.every((tile) => tile.querySelector('.cloud').data)")
-    assert margins(page) == [255] * 4
+    assert margins(page) == [255] * 5
     certificate = certificates(tmp_path / "clouds")[0]
     mapped = radius_map(certificate.votes, noise=settings.noise, alpha=1e-3)
     colours = """(layer) => rows[0].stage.querySelector(`[data-layer="${layer}"] .cloud`)
@@ -527,7 +527,7 @@ def test_clouds_turn_together_and_show_what_is_certified(law, opened, tmp_path):
         """rows[0].tiles.map((tile) =>
           tile.querySelector(".cloud").layout.scene.camera.eye.x.toFixed(6))"""
     )
-    assert len(eyes) == 4
+    assert len(eyes) == 5
     assert len(set(eyes)) == 1
     assert page.evaluate("document.documentElement.scrollWidth") == WIDE[0]
     assert shown.complaints == []

@@ -43,7 +43,7 @@ def test_no_noise_is_the_cloud_itself() -> None:
 
 def test_gaussian_noise_moves_coordinates_alone() -> None:
     x = some_clouds(40, 500, channels=6)
-    difference = CloudNoise("gaussian", 0.25).applied(x, _generator()) - x
+    difference = CloudNoise("coordinates", 0.25).applied(x, _generator()) - x
     assert (difference[:, 3:] == 0).all()
     # 60 000 values; a false alarm has probability 1e-6 under the law.
     assert stats.kstest(difference[:, :3].flatten() / 0.25, "norm").pvalue > 1e-6
@@ -82,12 +82,12 @@ def test_angles_have_the_stated_law(axis: str | None, sigma: float) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("impulse", 0.1), "none, gaussian, rotation, got 'impulse'"),
-        (("gaussian", -1.0), "sigma >= 0"),
+        (("impulse", 0.1), "none, coordinates, rotation, got 'impulse'"),
+        (("coordinates", -1.0), "sigma >= 0"),
         (("rotation", math.inf), "finite sigma"),
-        (("gaussian", 0.0), "sigma > 0 with noise"),
+        (("coordinates", 0.0), "sigma > 0 with noise"),
         (("none", 0.1), "0 without"),
-        (("gaussian", 0.1, "x"), "for rotations alone"),
+        (("coordinates", 0.1, "x"), "for rotations alone"),
         (("rotation", 0.1, "w"), "axis among x, y, z"),
     ],
 )

@@ -91,7 +91,7 @@ def test_every_cloud_once_an_epoch_and_none_alone(clouds: int, size: int) -> Non
 def test_learns_under_noise_and_by_category_alone() -> None:
     train, val = hold_clouds(Halves(48, 0)), hold_clouds(Halves(24, 1))
     model = _segmenter()
-    noise = CloudNoise("gaussian", 0.05)
+    noise = CloudNoise("coordinates", 0.05)
     before = validate_clouds(model, val, noise, 0)
     settings = CloudSettings(epochs=15, batch_size=8, lr=1e-2, noise=noise)
     chosen = fit_clouds(model, train, val, settings, _silent)

@@ -76,8 +76,8 @@ def test_same_seed_same_bytes_and_no_overwriting(call: Call, tmp_path: Path) -> 
     ("change", "word"),
     [
         (["--sigma", "0.25"], "with noise none"),
-        (["--noise", "gaussian"], "sigma > 0 with noise"),
-        (["--noise", "gaussian", "--sigma", "0.1", "--axis", "x"], "rotations alone"),
+        (["--noise", "coordinates"], "sigma > 0 with noise"),
+        (["--noise", "coordinates", "--sigma", "0.1", "--axis", "x"], "rotations alone"),
         (["--limit", "0"], "limit"),
         (["--data", "shapenet"], "expected --root"),
         (["--channels", "4"], "3 channels (x, y, z) or 6"),
@@ -85,7 +85,7 @@ def test_same_seed_same_bytes_and_no_overwriting(call: Call, tmp_path: Path) -> 
         (["--root", "somewhere"], "no --root"),
         (["--epochs", "0"], "at least 1 epoch"),
         (["--device", "abacus"], "usable torch device"),
-        (["--noise", "salt"], "gaussian"),
+        (["--noise", "salt"], "coordinates"),
     ],
 )
 def test_bad_options(call: Call, tmp_path: Path, change: list[str], word: str) -> None:

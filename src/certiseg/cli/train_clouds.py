@@ -24,7 +24,7 @@ class Noise(StrEnum):
     """What the clouds are disturbed by."""
 
     none = "none"
-    gaussian = "gaussian"
+    coordinates = "coordinates"
     rotation = "rotation"
 
 
@@ -44,7 +44,9 @@ class Preset(StrEnum):
 def train_clouds(
     data: Annotated[Clouds, typer.Option(help="Data set; solids are generated.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for weights and card.")],
-    noise: Annotated[Noise, typer.Option(help="gaussian: on the coordinates.")] = Noise.none,
+    noise: Annotated[
+        Noise, typer.Option(help="Gaussian on the coordinates, or rotation.")
+    ] = Noise.none,
     sigma: Annotated[
         float, typer.Option(help="Of the noise: in input units, or in radians for rotations.")
     ] = 0.0,

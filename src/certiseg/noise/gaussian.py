@@ -99,6 +99,8 @@ class Gaussian:
         return cut(radius)
 
     def _first(self, total: int | None) -> str:
-        of = "" if total is None else f" of {total}"
         plural = "" if self.channels == 1 else "s"
+        if self.channels == total:
+            return f"the {total} channel{plural}"
+        of = "" if total is None else f" of {total}"
         return f"the first {self.channels}{of} channel{plural} (the others as given)"

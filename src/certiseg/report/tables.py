@@ -32,7 +32,7 @@ class Row:
 
     model: str
     accuracy: float
-    miou: float
+    miou: float | None
     certified_accuracy: float | None = None
     certified_miou: float | None = None
     instance_miou: float | None = None
@@ -93,13 +93,25 @@ _COLUMNS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
     ("s / input", "seconds", _seconds),
 )
 
-FOOTNOTE = (
-    "Accuracy is over all that the truth labels and counts an abstention as wrong; mIoU pools all "
-    "inputs and treats abstention as an extra label, as the paper does. Only certified accuracy "
-    "and certified mIoU (over the classes in truth or certificate) hold under perturbation, what "
-    "abstains becoming anything: each input's certificate with confidence 1 - alpha, all of them "
-    "together with 1 - inputs x alpha."
+_HOLDS = (
+    "hold under perturbation, what abstains becoming anything: each input's certificate with "
+    "confidence 1 - alpha, all of them together with 1 - inputs x alpha."
 )
+
+
+def footnote(rows: Sequence[Row]) -> str:
+    """What the figures mean, in words: of pictures, or of point clouds."""
+    if any(row.instance_miou is not None for row in rows):
+        return (
+            "Accuracy is over all points and counts an abstention as wrong; mIoU is the mean over "
+            "the parts of a shape's category, then over shapes (instance) or categories, "
+            "abstention being a label of its own. Only the certified figures "
+        ) + _HOLDS
+    return (
+        "Accuracy is over all that the truth labels and counts an abstention as wrong; mIoU pools "
+        "all inputs and treats abstention as an extra label, as the paper does. Only certified "
+        "accuracy and certified mIoU (over the classes in truth or certificate) "
+    ) + _HOLDS
 
 
 def rich_table(rows: Sequence[Row], title: str = "") -> Table:
@@ -107,7 +119,7 @@ def rich_table(rows: Sequence[Row], title: str = "") -> Table:
     columns, figures side by side do not. Figures that no row has are left out."""
     table = Table(
         title=title or None,
-        caption=FOOTNOTE,
+        caption=footnote(rows),
         title_justify="left",
         caption_justify="left",
         box=SIMPLE_HEAD,
@@ -133,7 +145,7 @@ def markdown(rows: Sequence[Row]) -> str:
     """The rows as a Markdown table, with the footnote. Figures that no row has are left out."""
     head, body = cells(rows)
     lines = [head, ["---"] + ["---:"] * (len(head) - 1), *body]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + f"\n\n{FOOTNOTE}\n"
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + f"\n\n{footnote(rows)}\n"
 
 
 def csv_text(rows: Sequence[Row]) -> str:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from certiseg.errors import InputError
 
-KINDS = ("none", "gaussian", "rotation")
+KINDS = ("none", "coordinates", "rotation")
 AXES = ("x", "y", "z")
 
 
@@ -18,7 +18,7 @@ AXES = ("x", "y", "z")
 class CloudNoise:
     """What a cloud (B, 3 or 6, N) is disturbed by; the laws are those of ``certiseg.noise``.
 
-    gaussian: sigma * N(0, I) on the three coordinates; normals stay as they are.
+    coordinates: sigma * N(0, I) on the three coordinates; normals stay as they are.
     rotation: about the mean of the coordinates, by exp(v), v ~ N(0, sigma^2 I_3) restricted to
     |v| <= pi, or around `axis` by an angle ~ N(0, sigma^2); normals rotate along.
     Raises InputError where kind, sigma and axis do not fit together.
@@ -48,7 +48,7 @@ class CloudNoise:
         """Such as "Gaussian noise of sigma 0.25 on the coordinates"."""
         if self.kind == "none":
             return "no noise"
-        if self.kind == "gaussian":
+        if self.kind == "coordinates":
             return f"Gaussian noise of sigma {self.sigma:g} on the coordinates"
         about = "any axis" if self.axis is None else f"the {self.axis} axis"
         return f"rotations around {about}, sigma {self.sigma:g} rad"
@@ -58,7 +58,7 @@ class CloudNoise:
         if self.kind == "none":
             return x
         xyz, rest = x[:, :3], x[:, 3:]
-        if self.kind == "gaussian":
+        if self.kind == "coordinates":
             noise = torch.randn(xyz.shape, generator=generator).to(x.device)
             return torch.cat([xyz + self.sigma * noise, rest], dim=1)
         turn = self._rotations(len(x), generator).to(x)

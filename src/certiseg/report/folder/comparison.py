@@ -17,11 +17,11 @@ def model_row(
     name: str, confusion: Confusion, seconds: float, shapes: PartIou | None = None
 ) -> Row:
     """A model that predicts every component and promises nothing. seconds: mean per input.
-    shapes: of point clouds."""
+    shapes: of point clouds, for which mIoU is taken over the parts of each shape's category."""
     return Row(
         name,
         confusion.accuracy,
-        confusion.miou,
+        confusion.miou if shapes is None else None,
         instance_miou=None if shapes is None else shapes.instance_miou,
         category_miou=None if shapes is None else shapes.category_miou,
         seconds=seconds,
@@ -43,15 +43,15 @@ def certified_row(
 
     radius: at which all of them hold. draws: mean per input, where it is no constant. nodes:
     labelled components with a certified class or group, where there is a hierarchy. shapes: of
-    point clouds.
+    point clouds, as in model_row.
     """
     kept = 1.0 - confusion.abstention
     return Row(
         model=name,
         accuracy=confusion.accuracy,
-        miou=confusion.miou,
+        miou=confusion.miou if shapes is None else None,
         certified_accuracy=confusion.certified_accuracy,
-        certified_miou=confusion.certified_miou,
+        certified_miou=confusion.certified_miou if shapes is None else None,
         instance_miou=None if shapes is None else shapes.instance_miou,
         category_miou=None if shapes is None else shapes.category_miou,
         certified_instance_miou=None if shapes is None else shapes.certified_instance_miou,

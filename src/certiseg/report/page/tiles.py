@@ -45,7 +45,8 @@ def _single(sample: dict[str, Any]) -> list[Tile]:
         Tile("heat", 0, "Radius", "white: none", f"Certified radius over {name}"),
     ]
     if "photo" not in sample:
-        return tiles
+        drawn = f"The base model's labels of {name} under one draw"
+        return [*tiles[:2], Tile("noisy", 0, "Base model", "on one draw", drawn), *tiles[2:]]
     photo = Tile("photo", 0, "Input", "", f"The input {name}", photo=True)
     noisy = Tile("noisy", 0, "One noisy draw", "clipped", f"{name} under one draw", photo=True)
     return [photo, *tiles[:2], noisy, *tiles[2:]]

@@ -14,7 +14,7 @@ from certiseg.report.folder.comparison import CERTIFIED
 from certiseg.report.look import Overview
 from certiseg.report.page.claim import COMPONENTS, claim, confidence, plan
 from certiseg.report.page.interactive import plotly_figure
-from certiseg.report.tables import FOOTNOTE, Row, cells
+from certiseg.report.tables import Row, cells, footnote
 
 _SETTINGS = ("correction", "budget", "selection", "grid", "seed", "device")
 
@@ -39,7 +39,7 @@ def words(
         "statement": None if several else overviews[0].statement,
         "facts": [] if several or not rows else _facts(rows[-1][1], overviews[0]),
         "table": comparison(rows, several=several),
-        "footnote": FOOTNOTE,
+        "footnote": footnote([row for _, row in rows]),
         "charts": [_chart(chart) for chart in charts],
         "shown": (
             f"{samples} of the run's {len(manifest.samples)} {whole}s. Colours say which class a "

@@ -1,8 +1,11 @@
 // One row of point clouds: one camera for all, the colours of the controls, a point read anywhere.
 
 class Clouds {
-  // Few at a time: browsers give a page no more than sixteen 3-D drawings.
+  // Few at a time: browsers give a page no more than sixteen 3-D drawings. The row that was drawn
+  // first goes where more are in sight.
   static margin = 0;
+  static most = 15;
+  static rows = [];
 
   constructor(article, sample) {
     this.article = article;
@@ -22,6 +25,8 @@ class Clouds {
       const [Plotly] = await Promise.all([plotly(), this.unpack()]);
       if (!this.shown || this.drawn) return;
       this.drawn = true;
+      Clouds.rows.push(this);
+      while (Clouds.rows.length > 1 && Clouds.rows.length * this.tiles.length > Clouds.most) Clouds.rows[0].hide();
       for (const tile of this.tiles) await this.draw(Plotly, tile);
       this.paint();
     } catch (error) {
@@ -37,6 +42,7 @@ class Clouds {
     this.shown = false;
     if (!this.drawn) return;
     this.drawn = false;
+    Clouds.rows = Clouds.rows.filter((row) => row !== this);
     for (const tile of this.tiles) window.Plotly.purge(tile.querySelector(".cloud"));
   }
 
