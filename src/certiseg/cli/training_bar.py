@@ -14,7 +14,7 @@ from rich.progress import (
 )
 
 if TYPE_CHECKING:
-    from certiseg.training.loop import Report
+    from certiseg.training.descent import Report
     from certiseg.training.validate import Figures
 
 

@@ -51,11 +51,18 @@ def cloud_heat(
     points: (C, N); radius: floats (N,), 0 where it abstains: white with an outline. largest, name:
     as in ``heat``. size: width of the cloud's picture.
     """
+    return _over_bar(cloud_by_radius(points, radius, largest, size), largest, name)
+
+
+def cloud_by_radius(
+    points: ArrayLike, radius: ArrayLike, largest: float, size: int = 440
+) -> Image.Image:
+    """The cloud alone, as ``cloud_heat`` shows it."""
     values = np.asarray(radius, dtype=np.float64)
     shares = np.clip(values / largest if largest > 0 else np.zeros_like(values), 0, 1)
     steps = np.where(values > 0, np.rint(shares * (_STEPS - 1)), ABSTAIN).astype(np.int64)
     ramp = [(r, g, b) for r, g, b in coloured(np.linspace(0, 1, _STEPS)).tolist()]
-    return _over_bar(cloud_picture(points, steps, ramp, size=size), largest, name)
+    return cloud_picture(points, steps, ramp, size=size)
 
 
 def _over_bar(picture: Image.Image, largest: float, name: str) -> Image.Image:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from certiseg.datasets.card import IGNORE, Colour
 from certiseg.report.cloud import cloud_picture
 from certiseg.report.figures import RULE, literal, new_figure, style
-from certiseg.report.heat import coloured
+from certiseg.report.heat import cloud_by_radius, coloured
 from certiseg.report.look import Looked
 from certiseg.report.overlay import as_rgb
 from certiseg.votes import ABSTAIN
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 UNTRUTH: Colour = (226, 226, 220)
 _MOST_NAMED = 24
-_STEPS = 200
-"""Colours of a map of radii over points."""
 
 
 def painted(labels: NDArray[Any], palette: Sequence[Colour]) -> NDArray[np.uint8]:
@@ -86,9 +84,7 @@ def _heat(figure: Figure, axes: Any, looked: Looked) -> None:
         return
     values, largest = view.full(radii.map()), radii.largest or 1.0
     if values.ndim == 1:
-        steps = np.where(values > 0, np.rint(values / largest * (_STEPS - 1)), ABSTAIN)
-        ramp = [_rgb(colour) for colour in coloured(np.linspace(0, 1, _STEPS))]
-        shown = np.asarray(cloud_picture(view.x, steps.astype(np.int64), ramp))
+        shown = np.asarray(cloud_by_radius(view.x, values, largest))
     else:
         shown = coloured(values / largest)
         shown[values <= 0] = 255
@@ -96,11 +92,6 @@ def _heat(figure: Figure, axes: Any, looked: Looked) -> None:
     axes.set_title("radius (white: none)")
     scale = ScalarMappable(Normalize(0, largest), "viridis")
     figure.colorbar(scale, ax=axes, shrink=0.6 if values.ndim == 1 else 0.85, pad=0.02)
-
-
-def _rgb(colour: NDArray[np.uint8]) -> Colour:
-    red, green, blue = colour.tolist()
-    return red, green, blue
 
 
 def _legend(figure: Figure, looked: Looked, palette: Sequence[Colour]) -> None:

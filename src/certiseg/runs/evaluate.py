@@ -25,7 +25,7 @@ from certiseg.report.page.claim import COMPONENTS
 from certiseg.report.tables import Row, csv_text, markdown, records
 from certiseg.runs.environment import environment
 from certiseg.runs.methods import certify_image
-from certiseg.runs.model import check_order, try_model
+from certiseg.runs.model import check_classes, check_order, try_model
 from certiseg.runs.output import refuse_existing, write_text
 from certiseg.runs.percentiles import DrawnScalars, check_percentile
 from certiseg.runs.progress import RunBar
@@ -84,18 +84,10 @@ def check_evaluation(
             logits = settings.method == "adaptive" and model is models[0]
             smoothed = model.of(sample)
             try_model(smoothed, sample.x, settings.hierarchy, logits=logits)
-            _check_classes(smoothed, samples)
+            check_classes(smoothed, samples.card)
     refuse_existing(earlier_files(out), overwrite)
     output_folder(out)
     return names
-
-
-def _check_classes(model: Smoothed, samples: Samples) -> None:
-    if model.num_classes != samples.card.num_classes:
-        raise InputError(
-            f"expected a model of the {samples.card.num_classes} classes of {samples.card.name}, "
-            f"got {model.num_classes} classes; choose another model or other data"
-        )
 
 
 def evaluate(

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from certiseg.datasets.card import Card
 from certiseg.errors import InputError
 from certiseg.hierarchies.hierarchy import Hierarchy
 from certiseg.models.resolve import LoadedModel, reason, resolve_model
@@ -87,6 +88,15 @@ def try_model(
         raise InputError(
             f"expected a hierarchy over the {smoothed.num_classes} classes of the model, got "
             f"{hierarchy.name} over {hierarchy.num_classes}; choose another"
+        )
+
+
+def check_classes(smoothed: Smoothed, card: Card) -> None:
+    """Raise InputError unless the model, once it has been tried, has the classes of the data."""
+    if smoothed.num_classes != card.num_classes:
+        raise InputError(
+            f"expected a model of the {card.num_classes} classes of {card.name}, "
+            f"got {smoothed.num_classes} classes; choose another model or other data"
         )
 
 

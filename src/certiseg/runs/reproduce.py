@@ -24,7 +24,7 @@ from certiseg.report.reproduction import FILES, Line, latex, markdown, records
 from certiseg.report.rows import rows_csv
 from certiseg.runs.environment import environment
 from certiseg.runs.experiments import ALPHA, SELECTION, Experiment
-from certiseg.runs.model import try_model
+from certiseg.runs.model import check_classes, try_model
 from certiseg.runs.output import refuse_existing, write_text
 from certiseg.runs.progress import RunBar
 from certiseg.runs.settings import Settings
@@ -146,29 +146,35 @@ def _check(
     if not len(samples):
         raise InputError("expected at least one cloud, got none; check the folder")
     tried: set[str | None] = set()
+    sizes: set[int] = set()
     for index in range(len(samples)):
         sample = samples[index]
-        for point in experiment.points:
-            for correction in experiment.corrections:
-                plan = replace(
-                    settings[point.sigma],
-                    tau=point.tau,
-                    num_samples=point.num_samples,
-                    correction=correction,
-                    selection="split",
-                )
-                plan.check(sample.labels.size)
+        if sample.labels.size not in sizes:
+            sizes.add(sample.labels.size)
+            _check_plans(experiment, settings, sample.labels.size)
         if sample.category in tried:
             continue
         tried.add(sample.category)
         for model in models:
             smoothed = model.of(sample)
             try_model(smoothed, sample.x)
-            if smoothed.num_classes != samples.card.num_classes:
-                raise InputError(
-                    f"expected a model of the {samples.card.num_classes} parts of "
-                    f"{samples.card.name}, got {smoothed.num_classes} classes; choose another"
-                )
+            check_classes(smoothed, samples.card)
+
+
+def _check_plans(
+    experiment: Experiment, settings: Mapping[float, Settings], components: int
+) -> None:
+    """Raise InputError unless every line can certify a cloud of so many points."""
+    for point in experiment.points:
+        for correction in experiment.corrections:
+            plan = replace(
+                settings[point.sigma],
+                tau=point.tau,
+                num_samples=point.num_samples,
+                correction=correction,
+                selection="split",
+            )
+            plan.check(components)
 
 
 def _clean(name: str, smoothed: Smoothed, sample: Sample, sigma: float | None = None) -> _Part:

@@ -32,7 +32,8 @@ from certiseg.training.card import (
     describe_training,
     describe_weights,
 )
-from certiseg.training.loop import Report, fit
+from certiseg.training.descent import Report
+from certiseg.training.loop import fit
 from certiseg.training.memory import hold
 from certiseg.training.settings import TrainSettings
 from certiseg.training.validate import validate

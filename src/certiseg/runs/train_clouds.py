@@ -36,7 +36,7 @@ from certiseg.training.cloud_card import (
 from certiseg.training.cloud_noise import CloudNoise
 from certiseg.training.cloud_settings import CloudSettings
 from certiseg.training.clouds import batches_an_epoch, fit_clouds, hold_clouds, validate_clouds
-from certiseg.training.loop import Report
+from certiseg.training.descent import Report
 
 
 def open_splits(

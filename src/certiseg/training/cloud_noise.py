@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from certiseg.errors import InputError
+from certiseg.noise.rotation import AXES
 
 KINDS = ("none", "coordinates", "rotation")
-AXES = ("x", "y", "z")
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,7 @@
-"""Training on clouds under noise: AdamW, warm-up and cosine, averaged weights, choice on noisy
-validation."""
+"""Training on clouds: noisy views, their loss, figures under noise."""
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from certiseg.datasets.card import IGNORE, Card, Samples
 from certiseg.errors import InputError
@@ -19,8 +17,7 @@ from certiseg.metrics.confusion import Confusion
 from certiseg.models.pointnet.parts import PartSegmenter
 from certiseg.training.cloud_noise import CloudNoise
 from certiseg.training.cloud_settings import CloudSettings
-from certiseg.training.loop import Chosen, Report
-from certiseg.training.schedule import EVALUATIONS, averaged, share_of_lr
+from certiseg.training.descent import Chosen, Report, descend
 from certiseg.training.validate import Figures
 
 SCALE = (0.8, 1.25)
@@ -73,42 +70,25 @@ def fit_clouds(
     """
     rng = np.random.default_rng(settings.seed)
     noise = torch.Generator().manual_seed(settings.seed)
-    per_epoch = batches_an_epoch(len(train), settings.batch_size)
-    steps = per_epoch * settings.epochs
-    optimiser = torch.optim.AdamW(
-        model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay
-    )
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda s: share_of_lr(s, steps))
-    average = averaged(model, steps)
-    every = max(1, settings.epochs // EVALUATIONS)
-    best: Chosen | None = None
-    done = 0
-    for epoch in range(1, settings.epochs + 1):
-        model.train()
+
+    def losses() -> Iterator[Tensor]:
         for x, labels, category in _batches(train, settings, rng, noise):
             logits = model(x.to(settings.device), category.to(settings.device))
-            loss = F.cross_entropy(logits, labels.to(settings.device), ignore_index=IGNORE)
-            value = float(loss.detach())
-            if not math.isfinite(value):
-                raise InputError(
-                    f"expected a finite loss, got {value} in epoch {epoch}; lower --lr or check "
-                    "that the clouds have labels of their category"
-                )
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            optimiser.step()
-            schedule.step()
-            average.update_parameters(model)
-            done += 1
-            figures = None
-            if done == epoch * per_epoch and (epoch % every == 0 or epoch == settings.epochs):
-                assert isinstance(average.module, PartSegmenter)
-                figures = validate_clouds(average.module, val, settings.noise, settings.seed)
-                if best is None or figures.miou > best.figures.miou:
-                    best = Chosen(copy.deepcopy(average.module.state_dict()), epoch, figures)
-            report(done, done / per_epoch, value, figures)
-    assert best is not None, "the last epoch is always validated"
-    return best
+            yield F.cross_entropy(logits, labels.to(settings.device), ignore_index=IGNORE)
+
+    def figures(average: nn.Module) -> Figures:
+        assert isinstance(average, PartSegmenter)
+        return validate_clouds(average, val, settings.noise, settings.seed)
+
+    return descend(
+        model,
+        losses,
+        figures,
+        settings,
+        batches_an_epoch(len(train), settings.batch_size),
+        report,
+        check="the clouds have labels of their category",
+    )
 
 
 def batches_an_epoch(clouds: int, batch_size: int) -> int:

@@ -1,11 +1,9 @@
-"""The training loop: AdamW, warm-up and cosine, averaged weights, choice on noisy validation."""
+"""Training on pictures: noisy views, their loss, weights of classes."""
 
 from __future__ import annotations
 
-import copy
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -13,25 +11,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from certiseg.datasets.card import IGNORE
-from certiseg.errors import InputError
 from certiseg.training.augment import random_view
+from certiseg.training.descent import Chosen, Report, descend
 from certiseg.training.memory import Held
-from certiseg.training.schedule import EVALUATIONS, averaged, share_of_lr
 from certiseg.training.settings import TrainSettings
-from certiseg.training.validate import Figures, validate
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """The checkpoint with the best validation mIoU under noise."""
-
-    weights: dict[str, Tensor]
-    epoch: int
-    figures: Figures
-
-
-Report = Callable[[int, float, float, Figures | None], None]
-"""Called after each step: steps done, epoch (fraction), loss, figures where just measured."""
+from certiseg.training.validate import validate
 
 
 def fit(
@@ -44,49 +28,27 @@ def fit(
     """
     rng = np.random.default_rng(settings.seed)
     noise = torch.Generator().manual_seed(settings.seed)
-    per_epoch = math.ceil(len(train) / settings.batch_size)
-    steps = per_epoch * settings.epochs
-    optimiser = torch.optim.AdamW(
-        model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay
-    )
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda s: share_of_lr(s, steps))
-    average = averaged(model, steps)
     weight = _class_weights(train, settings.class_weight_power).to(settings.device)
-    every = max(1, settings.epochs // EVALUATIONS)
-    best: Chosen | None = None
-    done = 0
-    for epoch in range(1, settings.epochs + 1):
-        model.train()
+
+    def losses() -> Iterator[Tensor]:
         for x, target in _batches(train, settings, rng, noise):
-            logits = model(x.to(settings.device))
-            loss = F.cross_entropy(
-                logits,
+            yield F.cross_entropy(
+                model(x.to(settings.device)),
                 target.to(settings.device),
                 weight=weight,
                 ignore_index=IGNORE,
                 label_smoothing=settings.label_smoothing,
             )
-            value = float(loss.detach())
-            if not math.isfinite(value):
-                raise InputError(
-                    f"expected a finite loss, got {value} in epoch {epoch}; lower --lr or "
-                    "check that each batch holds labelled pixels"
-                )
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            optimiser.step()
-            schedule.step()
-            average.update_parameters(model)
-            done += 1
-            last = done == epoch * per_epoch
-            figures = None
-            if last and (epoch % every == 0 or epoch == settings.epochs):
-                figures = validate(average.module, val, settings.sigma, settings.seed)
-                if best is None or figures.miou > best.figures.miou:
-                    best = Chosen(copy.deepcopy(average.module.state_dict()), epoch, figures)
-            report(done, done / per_epoch, value, figures)
-    assert best is not None, "the last epoch is always validated"
-    return best
+
+    return descend(
+        model,
+        losses,
+        lambda average: validate(average, val, settings.sigma, settings.seed),
+        settings,
+        math.ceil(len(train) / settings.batch_size),
+        report,
+        check="each batch holds labelled pixels",
+    )
 
 
 def _batches(
