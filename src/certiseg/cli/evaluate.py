@@ -114,7 +114,7 @@ def evaluate(
         print(json_text(evaluation.rows), end="")
         return
     console = Console()
-    note, clouds = note_of(samples), samples.card.parts is not None
+    note, clouds = note_of(samples), samples.card.kind == "clouds"
     thinned = "" if note is None else f", {note}"
     whole, plural = "cloud" if clouds else "image", "" if len(samples) == 1 else "s"
     title = f"{samples.card.name}: {len(samples)} {whole}{plural}{thinned}"

@@ -14,6 +14,9 @@ IGNORE = 255
 
 Colour = tuple[int, int, int]
 
+KINDS = {"pictures": ("picture", "pixel"), "clouds": ("cloud", "point")}
+"""What data are of, and what each input and each of its components is called."""
+
 
 @dataclass(frozen=True)
 class Card:
@@ -38,6 +41,11 @@ class Card:
     @property
     def num_classes(self) -> int:
         return len(self.classes)
+
+    @property
+    def kind(self) -> str:
+        """A key of KINDS."""
+        return "pictures" if self.parts is None else "clouds"
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from certiseg.datasets.card import KINDS
 from certiseg.metrics.boundary import BoundaryCounts
 from certiseg.metrics.curve import RadiusCurve
 from certiseg.noise import Noise
 from certiseg.report.figures import Bars, Line, Panel, bars, curves
 from certiseg.report.folder.comparison import CERTIFIED
 from certiseg.report.look import Overview
-from certiseg.report.page.claim import COMPONENTS
 from certiseg.report.tables import radius_text
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def _curve(overviews: Sequence[Overview], names: Sequence[str]) -> Chart | None:
     found = [entry for entry in found if entry[2].curve is not None]
     if not found:
         return None
-    _, part = COMPONENTS[overviews[0].run.manifest.kind]
+    _, part = KINDS[overviews[0].run.manifest.kind]
     lines = []
     for number, name, overview in found:
         curve = overview.curve
@@ -106,7 +106,7 @@ def _over(overviews: Sequence[Overview]) -> str:
     """Which samples the curves are pooled over."""
     said = []
     for overview in overviews:
-        whole, _ = COMPONENTS[overview.run.manifest.kind]
+        whole, _ = KINDS[overview.run.manifest.kind]
         done = len(overview.run.done)
         part = f"all {done}" if overview.of_all else f"{overview.mapped} kept of {done}"
         said.append(f"{part} {whole}s")
@@ -126,7 +126,7 @@ def _classes(overviews: Sequence[Overview], names: Sequence[str]) -> Chart | Non
             label = f"{CERTIFIED}: lower bound" if len(runs) == 1 else name
             series.append((label, run.pooled.certified.certified_iou.tolist()))
     present = [n for n in range(len(classes)) if any(v[n] == v[n] for _, v in series)]
-    whole, _ = COMPONENTS[runs[0].manifest.kind]
+    whole, _ = KINDS[runs[0].manifest.kind]
     done = " / ".join(dict.fromkeys(str(len(run.done)) for run in runs))
     return Chart(
         "classes",
@@ -158,7 +158,7 @@ def _boundary(overviews: Sequence[Overview], names: Sequence[str]) -> Chart | No
     if len(overviews) == 1:
         series.append(("base model is wrong (clean)", _share(counts, counts.base_wrong)))
         series.append(("certified, but wrong", _share(counts, counts.wrong)))
-    whole, part = COMPONENTS[overviews[0].run.manifest.kind]
+    whole, part = KINDS[overviews[0].run.manifest.kind]
     kept = " / ".join(dict.fromkeys(str(o.kept) for _, o in found))
     return Chart(
         "boundary",

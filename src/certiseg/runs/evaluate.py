@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from certiseg.datasets.card import Card, Sample, Samples, note_of
+from certiseg.datasets.card import KINDS, Card, Sample, Samples, note_of
 from certiseg.errors import InputError
 from certiseg.files import output_folder
 from certiseg.metrics.curve import RadiusCurve, radius_grid
@@ -21,7 +21,6 @@ from certiseg.report.curve import write_curve
 from certiseg.report.folder.comparison import BASE_CLEAN, BASE_NOISE, CERTIFIED, NON_ROBUST
 from certiseg.report.folder.layout import RESULTS
 from certiseg.report.folder.pooled import Pooled
-from certiseg.report.page.claim import COMPONENTS
 from certiseg.report.tables import Row, csv_text, markdown, records
 from certiseg.runs.environment import environment
 from certiseg.runs.methods import certify_image
@@ -151,7 +150,7 @@ def evaluate(
         "non_robust": None if non_robust is None else non_robust.name,
         **_results(evaluation, samples, settings, pooled, command),
     }
-    whole, part = COMPONENTS["pictures" if samples.card.parts is None else "clouds"]
+    whole, part = KINDS[samples.card.kind]
     note = (
         f"{samples.card.name}, {len(samples)} {whole}s, sigma = {settings.sigma:g}, "
         f"alpha = {settings.alpha:g}; the edge is what n = {settings.num_samples} can prove"

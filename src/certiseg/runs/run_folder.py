@@ -113,7 +113,7 @@ def manifest(
     card = samples.card
     return {
         "format": FORMAT,
-        "kind": "pictures" if card.parts is None else "clouds",
+        "kind": card.kind,
         "model": loaded.name,
         "non_robust": None if non_robust is None else non_robust.name,
         "data": card.name,

@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from certiseg.datasets.card import IGNORE, Colour
+from certiseg.datasets.card import IGNORE, KINDS, Colour
 from certiseg.errors import InputError
 from certiseg.noise import Noise, noise_from_record
 from certiseg.report.folder.layout import FORMAT, MANIFEST, Layout, file_stem
-
-KINDS = ("pictures", "clouds")
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from certiseg.datasets.card import KINDS
 from certiseg.report.folder.manifest import Manifest
 
-COMPONENTS = {"pictures": ("picture", "pixel"), "clouds": ("cloud", "point")}
 _METHODS = {
     "segcertify": "SegCertify",
     "radius_map": "radius map",
@@ -19,7 +19,7 @@ _METHODS = {
 def claim(manifest: Manifest) -> str:
     """One sentence over all samples of the run, each at its own confidence."""
     settings, noise = manifest.settings, manifest.noise
-    whole, part = COMPONENTS[manifest.kind]
+    whole, part = KINDS[manifest.kind]
     of = ""
     if settings.get("grid"):
         part, of = "cell", f" of {settings['grid']} x {settings['grid']} pixels"

@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from certiseg.datasets.card import KINDS
 from certiseg.report.look import Overview
-from certiseg.report.page.claim import COMPONENTS
 
 
 def slider(
@@ -38,7 +38,7 @@ def slider(
         "words": (
             "Choose a radius, and the masks show what is certified at it. Looking first and "
             "choosing afterwards is sound here: the votes carry a map of radii for each "
-            f"{COMPONENTS[manifest.kind][0]}, which holds for all radii at once (theory T6). "
+            f"{KINDS[manifest.kind][0]}, which holds for all radii at once (theory T6). "
             f"{beside} At the end of the slider the draws can prove no more."
         ),
     }

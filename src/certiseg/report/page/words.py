@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from certiseg.datasets.card import KINDS
 from certiseg.report.charts import Chart, chart_table, drawn_figure
 from certiseg.report.figures import figure_bytes, has_matplotlib
 from certiseg.report.folder.comparison import CERTIFIED
 from certiseg.report.look import Overview
-from certiseg.report.page.claim import COMPONENTS, claim, confidence, plan
+from certiseg.report.page.claim import claim, confidence, plan
 from certiseg.report.page.interactive import plotly_figure
 from certiseg.report.tables import Row, cells, footnote
 
@@ -25,7 +26,7 @@ def words(
     """What the template says. samples: how many are on the page."""
     first, several = overviews[0].run, len(overviews) > 1
     manifest = first.manifest
-    whole, part = COMPONENTS[manifest.kind]
+    whole, part = KINDS[manifest.kind]
     pairs = list(zip(overviews, names, strict=True))
     rows = [(name, row) for overview, name in pairs for row in overview.run.rows(draws=True)]
     largest = max(overview.largest for overview in overviews)
@@ -74,14 +75,14 @@ def _title(overviews: Sequence[Overview]) -> str:
     data = " and ".join(dict.fromkeys(run.manifest.data for run in runs))
     if len(runs) > 1:
         return f"{data}: {len(runs)} runs side by side"
-    whole, _ = COMPONENTS[runs[0].manifest.kind]
+    whole, _ = KINDS[runs[0].manifest.kind]
     done = len(runs[0].done)
     return f"{data}: {done} {whole}{'' if done == 1 else 's'}, certified"
 
 
 def _facts(row: Row, overview: Overview) -> list[dict[str, str]]:
     manifest = overview.run.manifest
-    whole, part = COMPONENTS[manifest.kind]
+    whole, part = KINDS[manifest.kind]
     values = (
         (f"of the {part}s certified", _cut(1 - (row.abstention_all or 0.0))),
         ("certified accuracy", _cut(row.certified_accuracy or 0.0)),
