@@ -9,6 +9,7 @@ import numpy as np
 
 from certiseg.certificates.certificate import Certificate
 from certiseg.certificates.grid import upsample_nearest
+from certiseg.certificates.storage import content_of
 from certiseg.certify.hierarchical import hierarchical
 from certiseg.certify.radius_map import radius_map
 from certiseg.certify.segcertify import certify
@@ -16,7 +17,9 @@ from certiseg.certify.sequential import sequential
 from certiseg.datasets.card import Card, Sample
 from certiseg.models.resolve import LoadedModel
 from certiseg.report.folder.comparison import BASE_CLEAN, BASE_NOISE, CERTIFIED
-from certiseg.runs.run_folder import Keep, RunFolder, manifest, view_arrays
+from certiseg.runs.check import Checked
+from certiseg.runs.run_folder import RunFolder, view_content
+from certiseg.runs.run_manifest import manifest
 from certiseg.runs.settings import Settings
 from certiseg.runs.tally import Prediction, certified_record, figures
 from certiseg.votes import VoteCounts
@@ -117,11 +120,12 @@ def made_run(
     settings = settings or Settings(num_samples=200, seed=1)
     samples = Made(names, classes, clouds=clouds)
     card, num_classes = samples.card, len(classes)
-    folder = RunFolder(out, samples, Keep(keep))
+    folder = RunFolder(out)
     loaded = LoadedModel(model, lambda x: x, num_classes)
     title = f"{CERTIFIED}, n = {settings.num_samples}"
-    record = manifest(samples, loaded, None, settings, title, "certiseg evaluate ...")
-    folder.begin(record, list(names))
+    checked = [Checked(name, "made up") for name in names]
+    command = "certiseg evaluate ..."
+    folder.begin(manifest(samples, checked, loaded, None, settings, title, command, keep=keep))
     for index in range(len(samples) if done is None else done):
         sample = samples[index]
         votes = made_votes(sample, settings, num_classes)
@@ -138,18 +142,16 @@ def made_run(
             read_at=settings.noise.radius(settings.tau),
             curve_at=np.linspace(0, 1, 11),
         )
-        if index in folder.numbers:
-            noisy = sample.x + np.random.default_rng(9).normal(size=sample.x.shape) / 4
-            labels = {name: prediction.labels for name, prediction in said.items()}
-            folder.view(index, view_arrays(sample, noisy.astype(np.float32), labels))
-        folder.certificate(index, certificate)
-        folder.done(
-            index,
-            {
-                "name": sample.name,
-                "models": {name: p.record(sample, card) for name, p in said.items()},
-                "certified": held,
-                "figures": figures(sample.name, certificate, held),
-            },
-        )
+        record = {
+            "name": sample.name,
+            "models": {name: p.record(sample, card) for name, p in said.items()},
+            "certified": held,
+            "figures": figures(sample.name, certificate, held),
+        }
+        noisy = sample.x + np.random.default_rng(9).normal(size=sample.x.shape) / 4
+        labels = {name: prediction.labels for name, prediction in said.items()}
+        view = view_content(sample, noisy.astype(np.float32), labels)
+        kept, _ = folder.keeps(index)
+        files = (view, content_of(certificate)) if kept else (None, None)
+        folder.write(index, record, *files)
     return samples

@@ -51,6 +51,11 @@ _ARRAYS = (
 
 def save(certificate: Certificate, path: str | Path) -> None:
     """Write the certificate atomically. Raises OSError where the folder cannot be written."""
+    atomic_write(path, content_of(certificate))
+
+
+def content_of(certificate: Certificate) -> bytes:
+    """What ``save`` writes: for the same certificate the same bytes."""
     looks, hierarchy, stage = certificate.looks, certificate.hierarchy, certificate.selection_votes
     radius = certificate.radius
     known: dict[str, NDArray[Any] | None] = {
@@ -85,7 +90,7 @@ def save(certificate: Certificate, path: str | Path) -> None:
         digest=np.frombuffer(digest.encode(), dtype=np.uint8),
         **arrays,
     )
-    atomic_write(path, buffer.getvalue())
+    return buffer.getvalue()
 
 
 def load(path: str | Path) -> Certificate:

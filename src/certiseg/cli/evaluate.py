@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -64,6 +65,18 @@ def evaluate(
         bool, typer.Option("--report/--no-report", help="Write OUT/report.html at the end.")
     ] = True,
     overwrite: options.Overwrite = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in OUT, if there is one.")
+    ] = False,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes; with --ray actors. Default: this process alone.")
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(help="Of each worker; default: the cores shared out, of actors 1.")
+    ] = None,
+    ray: Annotated[
+        str | None, typer.Option(help="A Ray cluster: its address, auto, or local to start one.")
+    ] = None,
     json_table: options.Json = False,
 ) -> None:
     """Compare the non-robust, the base and the certified model; writes table and results."""
@@ -75,10 +88,16 @@ def evaluate(
     from certiseg.runs.model import open_model
     from certiseg.runs.run_folder import Keep
     from certiseg.runs.samples import open_samples
+    from certiseg.runs.work.crews import crew_of
+    from certiseg.runs.work.ranks import Ranks
 
     if keep < 0:
         raise InputError(f"expected --keep 0 or more, got {keep}; 0 keeps no sample")
+    if resume and overwrite:
+        raise InputError("expected --resume or --overwrite, got both; one goes on, one begins anew")
     keep_freed_memory()
+    ranks = Ranks.of_environment()
+    crew = crew_of(workers, threads, ray, ranks)
     loaded = open_model(model, num_classes=num_classes, channels=channels)
     plain = None
     if non_robust is not None:
@@ -97,18 +116,24 @@ def evaluate(
     )
     for reason in getattr(samples, "skipped", ()):
         print(f"skipped: {reason}", file=sys.stderr)
-    evaluation = run(
-        samples,
-        loaded,
-        settings,
-        out,
-        non_robust=plain,
-        percentile=percentile,
-        keep=Keep(keep, certificates=save_certificates),
-        overwrite=overwrite,
-        command=shlex.join(["certiseg", *sys.argv[1:]]),
-        progress=not json_table,
-    )
+    with nullcontext() if ranks is None else ranks.together(settings.device):
+        evaluation = run(
+            samples,
+            loaded,
+            settings,
+            out,
+            non_robust=plain,
+            percentile=percentile,
+            keep=Keep(keep, certificates=save_certificates),
+            overwrite=overwrite,
+            resume=resume,
+            crew=crew,
+            ranks=ranks,
+            command=shlex.join(["certiseg", *sys.argv[1:]]),
+            progress=not json_table and (ranks is None or ranks.rank == 0),
+        )
+    if ranks is not None and ranks.rank > 0:
+        return
     line = page_line(out) if page else ""
     if json_table:
         print(json_text(evaluation.rows), end="")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from torch import nn
@@ -30,7 +32,8 @@ class LoadedModel:
     (B, *size), of pictures in [0, 1] or of point clouds.
 
     num_classes, classes, palette, channels: None where the source does not tell. kind: "pictures",
-    "clouds" or None. parts: of clouds, the labels of each category the model knows.
+    "clouds" or None. parts: of clouds, the labels of each category the model knows. origin: of a
+    model that the user's code made, what made it: its name and the SHA-256 of its file.
     """
 
     name: str
@@ -41,6 +44,7 @@ class LoadedModel:
     channels: int | None = None
     kind: str | None = None
     parts: Mapping[str, tuple[int, ...]] | None = None
+    origin: str | None = None
 
     def of(self, category: str | None) -> nn.Module | Callable[..., Any]:
         """What labels samples of this category; the model itself where it knows no categories.
@@ -170,4 +174,14 @@ def _python(spec: str) -> LoadedModel:
         known if isinstance(known, int) else None,
         kind="clouds" if callable(getattr(model, "of", None)) else None,
         parts=getattr(model, "parts", None),
+        origin=f"{spec} {_file_digest(module)}",
     )
+
+
+def _file_digest(module: ModuleType) -> str:
+    """SHA-256 of the file that a module was read from; "" where it has none."""
+    file = getattr(module, "__file__", None)
+    try:
+        return "" if file is None else hashlib.sha256(Path(file).read_bytes()).hexdigest()
+    except OSError:
+        return ""

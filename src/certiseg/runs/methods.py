@@ -12,10 +12,12 @@ from certiseg.certificates.certificate import Certificate
 from certiseg.certify.adaptive import adaptive, levels_from_margins, softmax_margins
 from certiseg.certify.hierarchical import hierarchical
 from certiseg.certify.radius_map import radius_map
+from certiseg.certify.segcertify import certify
 from certiseg.runs.settings import Settings
 from certiseg.sampling.experiment import Watch
 from certiseg.sampling.sampler import Smoothed
 from certiseg.sampling.source import DrawSource
+from certiseg.votes import VoteCounts
 
 
 def certify_image(
@@ -54,19 +56,33 @@ def certify_image(
         )
     if settings.method == "adaptive":
         return _adaptive(smoothed.source(image, **drawing), settings)
-    votes = smoothed.vote(image, settings.num_samples, **drawing)
+    return certify_votes(smoothed.vote(image, settings.num_samples, **drawing), None, settings)
+
+
+def draws_are_fixed(settings: Settings) -> bool:
+    """Whether votes of all draws, in whatever parts they were made, are all that a certificate
+    needs: not where looks at the votes decide on more draws, nor where more is asked of the
+    model than votes (AdaptiveCertify's margins)."""
+    return settings.method in ("segcertify", "radius_map", "hierarchical")
+
+
+def certify_votes(
+    votes: VoteCounts, selection_votes: VoteCounts | None, settings: Settings
+) -> Certificate:
+    """The certificate of an image of which all draws were made, by a method with fixed draws."""
+    assert draws_are_fixed(settings)
+    options: dict[str, Any] = {"noise": settings.noise, "alpha": settings.alpha}
     if settings.method == "radius_map":
-        return radius_map(votes, noise=settings.noise, alpha=settings.alpha)
+        return radius_map(votes, **options)
+    options |= {
+        "tau": settings.tau,
+        "correction": settings.correction,
+        "budget": settings.budget,
+    }
+    if settings.method == "segcertify":
+        return certify(votes, selection_votes=selection_votes, **options)
     assert settings.hierarchy is not None
-    return hierarchical(
-        votes,
-        noise=settings.noise,
-        tau=settings.tau,
-        alpha=settings.alpha,
-        hierarchy=settings.hierarchy,
-        correction=settings.correction,
-        budget=settings.budget,
-    )
+    return hierarchical(votes, hierarchy=settings.hierarchy, **options)
 
 
 def _adaptive(source: DrawSource, settings: Settings) -> Certificate:

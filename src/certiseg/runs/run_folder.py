@@ -1,36 +1,27 @@
-"""Writing the folder of a run as it goes, so that an interrupted one can still be looked at."""
+"""Writing the folder of a run as it goes: it can be looked at, and continued, at every moment."""
 
 from __future__ import annotations
 
 import io
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from certiseg.certificates.certificate import Certificate
-from certiseg.datasets.card import Sample, Samples, note_of
+from certiseg.datasets.card import Sample
+from certiseg.errors import InputError
 from certiseg.files import atomic_write, output_folder
-from certiseg.models.resolve import LoadedModel
-from certiseg.noise import noise_record
 from certiseg.report.curve import CURVE_FILES
 from certiseg.report.folder.comparison import BASE_CLEAN, BASE_NOISE, NON_ROBUST
-from certiseg.report.folder.layout import (
-    FORMAT,
-    MANIFEST,
-    PAGE,
-    RESULTS,
-    TABLES,
-    Layout,
-    file_stem,
-    kept_numbers,
-)
-from certiseg.runs.environment import environment
-from certiseg.runs.output import write_text
-from certiseg.runs.settings import Settings
+from certiseg.report.folder.layout import MANIFEST, PAGE, RESULTS, TABLES, Layout
+from certiseg.report.folder.manifest import read_manifest
+from certiseg.report.folder.pooled import Pooled
+from certiseg.runs.output import refuse_existing, write_text
+from certiseg.runs.run_manifest import check_same
 
 _KEYS = {BASE_CLEAN: "base_clean", BASE_NOISE: "base_noise", NON_ROBUST: "non_robust"}
 
@@ -47,50 +38,109 @@ class Keep:
 class RunFolder:
     """A run in the making below ``out``; every file is written whole.
 
-    numbers: the samples kept for the report.
+    record: its manifest, once it has one; certificates: whether those of all samples are kept.
     """
 
-    def __init__(self, out: Path, samples: Samples, keep: Keep) -> None:
+    def __init__(self, out: Path, certificates: bool = False) -> None:
         self.layout = Layout(out)
-        self.numbers = kept_numbers(len(samples), keep.samples)
-        self._keep = keep
-        self._stems: list[str] = []
+        self.record: Mapping[str, Any] = {}
+        self._certificates = certificates
 
-    def begin(self, manifest: dict[str, Any], names: list[str]) -> None:
-        """Remove the files of an earlier run that is being replaced, then write the manifest."""
-        self._stems = [file_stem(number, name) for number, name in enumerate(names)]
+    def begin(self, record: Mapping[str, Any], overwrite: bool = False) -> None:
+        """Remove the files of an earlier run that is being replaced, then write the manifest.
+
+        Raises InputError where there are such files and they are not to be.
+        """
+        refuse_existing(earlier_files(self.layout.root), overwrite)
+        output_folder(self.layout.root)
         for file in [self.layout.manifest, *earlier_files(self.layout.root)]:
             # The manifest first: what is left of a removed run is none.
             file.unlink(missing_ok=True)
+        self._sweep()
+        write_text(self.layout.manifest, json.dumps(record, indent=1) + "\n")
+        self.record = record
+
+    def resume(self, asked: Mapping[str, Any]) -> None:
+        """Go on with the run that is there. Raises InputError where that asks for anything else."""
+        read_manifest(self.layout.root)
+        begun = json.loads(self.layout.manifest.read_text(encoding="utf-8"))
+        check_same(begun, asked, str(self.layout.root))
         output_folder(self.layout.root)
-        planned = [
-            {"number": number, "name": name, "file": stem, "kept": number in self.numbers}
-            for number, (name, stem) in enumerate(zip(names, self._stems, strict=True))
-        ]
-        write_text(
-            self.layout.manifest, json.dumps({**manifest, "samples": planned}, indent=1) + "\n"
+        self._sweep()
+        self.record = begun
+
+    def keeps(self, number: int) -> tuple[bool, bool]:
+        """Whether the view of this sample is kept, and whether its certificate is."""
+        kept = self.record["samples"][number]["kept"]
+        return kept, kept or self._certificates
+
+    def write(
+        self,
+        number: int,
+        record: Mapping[str, Any],
+        view: bytes | None = None,
+        certificate: bytes | None = None,
+    ) -> None:
+        """All files of a sample, its record last: with it the sample is done."""
+        stem = self._stem(number)
+        for path, content in (
+            (self.layout.view(stem), view),
+            (self.layout.certificate(stem), certificate),
+            (
+                self.layout.sample(stem),
+                f"{json.dumps({'number': number, **record})}\n".encode(),
+            ),
+        ):
+            if content is not None:
+                path.parent.mkdir(exist_ok=True)
+                atomic_write(path, content)
+
+    def done(self, number: int) -> bool:
+        """Whether the sample is whole: its record can be pooled and is of this run, and what is
+        kept of it is there."""
+        stem, (view, certificate) = self._stem(number), self.keeps(number)
+        try:
+            record = self._read(number)
+            Pooled().add(record)
+            same = record["figures"]["seed"] == self.record["seed"]
+        except (OSError, ValueError, TypeError, LookupError, AttributeError):
+            return False
+        return (
+            same
+            and (self.layout.view(stem).exists() or not view)
+            and (self.layout.certificate(stem).exists() or not certificate)
         )
 
-    def certificate(self, number: int, certificate: Certificate) -> None:
-        """Write it, if it is one to keep."""
-        if self._keep.certificates or number in self.numbers:
-            certificate.save(_place(self.layout.certificate(self._stems[number])))
+    def pooled(self) -> Pooled:
+        """The figures of all samples, in their order, one record at a time."""
+        pooled = Pooled()
+        for number in range(len(self.record["samples"])):
+            pooled.add(self._read(number))
+        return pooled
 
-    def view(self, number: int, arrays: dict[str, NDArray[Any]]) -> None:
-        """Write what shows a kept sample: see docs/report.md."""
-        buffer = io.BytesIO()
-        np.savez_compressed(buffer, allow_pickle=False, **arrays)
-        atomic_write(_place(self.layout.view(self._stems[number])), buffer.getvalue())
+    def _read(self, number: int) -> dict[str, Any]:
+        path = self.layout.sample(self._stem(number))
+        record = json.loads(path.read_text(encoding="utf-8"))
+        name = self.record["samples"][number]["name"]
+        if record["number"] != number or record["name"] != name:
+            raise InputError(
+                f"{path}: expected the record of {name!r}, got {record['name']!r:.60}; remove it"
+            )
+        return record
 
-    def done(self, number: int, record: dict[str, Any]) -> None:
-        """Write the figures of a sample: the last of its files."""
-        whole = {"number": number, **record}
-        write_text(_place(self.layout.sample(self._stems[number])), json.dumps(whole) + "\n")
+    def _stem(self, number: int) -> str:
+        return str(self.record["samples"][number]["file"])
+
+    def _sweep(self) -> None:
+        """Remove what a process that was killed had begun to write."""
+        for file in _unfinished(self.layout.root):
+            file.unlink(missing_ok=True)
 
 
-def _place(path: Path) -> Path:
-    path.parent.mkdir(exist_ok=True)
-    return path
+def _unfinished(root: Path) -> Iterator[Path]:
+    """Temporary files of ``files.atomic_write``."""
+    for folder in ("samples", "views", "certificates"):
+        yield from (root / folder).glob(".[0-9][0-9][0-9][0-9]*-*.*.????????")
 
 
 def earlier_files(out: Path) -> list[Path]:
@@ -101,36 +151,6 @@ def earlier_files(out: Path) -> list[Path]:
     return [file for file in (*files, *layout.of_samples()) if file.exists()]
 
 
-def manifest(
-    samples: Samples,
-    loaded: LoadedModel,
-    non_robust: LoadedModel | None,
-    settings: Settings,
-    certified: str,
-    command: str,
-) -> dict[str, Any]:
-    """What is fixed before the first draw. certified: name of the table's last row."""
-    card = samples.card
-    return {
-        "format": FORMAT,
-        "kind": card.kind,
-        "model": loaded.name,
-        "non_robust": None if non_robust is None else non_robust.name,
-        "data": card.name,
-        "thinned": note_of(samples),
-        "classes": list(card.classes),
-        "palette": [list(colour) for colour in card.palette],
-        "parts": None if card.parts is None else {k: list(v) for k, v in card.parts.items()},
-        "method": settings.method,
-        "certified": certified,
-        "settings": asdict(settings),
-        "noise": noise_record(settings.noise),
-        "norm": settings.noise.norm,
-        "radius": settings.noise.radius(settings.tau),
-        "made_with": environment(command, settings.device, "started"),
-    }
-
-
 def shown(x: NDArray[Any]) -> NDArray[Any]:
     """An input for show: a picture as uint8, clipped as pictures are; a cloud as it is."""
     if x.ndim != 3:
@@ -138,13 +158,14 @@ def shown(x: NDArray[Any]) -> NDArray[Any]:
     return np.rint(np.clip(x, 0.0, 1.0) * 255).astype(np.uint8)
 
 
-def view_arrays(
-    sample: Sample, noisy: NDArray[Any], labels: dict[str, NDArray[Any]]
-) -> dict[str, NDArray[Any]]:
-    """x, truth, noisy (one draw) and what the models say, by the name of their row, each on its own
-    grid."""
+def view_content(sample: Sample, noisy: NDArray[Any], labels: Mapping[str, NDArray[Any]]) -> bytes:
+    """The file of a view: x, truth, noisy (one draw) and what the models say, by the name of their
+    row, each on its own grid."""
     narrow = {
         _KEYS[name]: values.astype(np.uint8 if values.max() < 255 else np.int32)
         for name, values in labels.items()
     }
-    return {"x": shown(sample.x), "truth": sample.labels, "noisy": shown(noisy), **narrow}
+    arrays = {"x": shown(sample.x), "truth": sample.labels, "noisy": shown(noisy), **narrow}
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, **arrays)
+    return buffer.getvalue()

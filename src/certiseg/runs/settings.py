@@ -19,6 +19,7 @@ from certiseg.models.grid import OnGrid
 from certiseg.models.resolve import LoadedModel
 from certiseg.noise import Gaussian, Noise, Rotation
 from certiseg.runs.device import usable_device
+from certiseg.sampling.fingerprint import made_by
 from certiseg.sampling.sampler import Smoothed
 from certiseg.stats.spending import Spending, plan_looks
 
@@ -53,7 +54,8 @@ class Settings:
     radius_map: a radius for every pixel, tau and correction having no part in it (T6). stopping:
     T7. hierarchy: T8; with thresholds, and selection="split", AdaptiveCertify. grid: cells of
     grid x grid pixels (T14).
-    batch_size None: sized to memory. seed None: fresh entropy for each image (theory T15).
+    batch_size None: sized to memory. seed None: fresh entropy (theory T15), for each image or, in
+    runs that can be continued, for the run.
     """
 
     sigma: float = 0.25
@@ -219,8 +221,12 @@ class Settings:
         if self.device is not None and isinstance(loaded.model, nn.Module):
             loaded.model.to(self.device)
         base = loaded.of(category)
+        if self.grid is not None:
+            base = OnGrid(base, self.grid)
+        if loaded.origin is not None:
+            made_by(base, loaded.origin if category is None else f"{loaded.origin} {category}")
         return Smoothed(
-            base if self.grid is None else OnGrid(base, self.grid),
+            base,
             self.noise,
             loaded.num_classes,
             device=self.device,

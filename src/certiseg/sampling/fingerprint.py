@@ -8,19 +8,23 @@ import inspect
 import itertools
 import secrets
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import FunctionType, MethodType
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from certiseg.sampling.inside import functions_held, modules_inside
 
+T = TypeVar("T")
+
 _PROCESS = secrets.token_hex(16)
 _NUMBERS = itertools.count()
 _NUMBERED: dict[int, tuple[Callable[[], object], int]] = {}
 """By id: the object, and its number. Of an object that is gone until its id is used again."""
+_ORIGINS: dict[int, tuple[Callable[[], object], str]] = {}
+"""By id: the object, and what makes it."""
 
 
 def input_fingerprint(x: Tensor) -> str:
@@ -35,21 +39,30 @@ def model_fingerprint(model: Callable[..., Any]) -> tuple[str, str]:
     buffers, saved or not, and the functions its layers hold. A function: its source and all
     modules it refers to. A closure, partial, method or callable object may hold more than that, so
     its identity in this process enters too: votes of two such models are never taken for votes of
-    one.
+    one. Where ``made_by`` was told what makes the model, that enters instead.
     Computed anew at each call, since weights can change unseen by any counter.
     """
-    sha = hashlib.sha256()
+    sha, origin = hashlib.sha256(), _known(_ORIGINS, model)
     for module in modules_inside(model):
         _add_module(sha, module)
     if isinstance(model, nn.Module):
         for function in functions_held(model):
-            _add_function(sha, function)
+            _add_function(sha, function, origin)
         return sha.hexdigest(), str(getattr(model, "model_name", type(model).__name__))
-    name = _add_function(sha, model)
+    name = _add_function(sha, model, origin)
     return sha.hexdigest(), f"function {getattr(_bare(model), '__module__', '?')}.{name}"
 
 
-def _add_function(sha: Any, given: Callable[..., Any]) -> str:
+def made_by(model: Callable[..., Any], origin: str) -> None:
+    """Say what makes the model, so that processes which make it alike know it by one fingerprint.
+
+    What it holds that has no fingerprint of its own is then taken for what the origin makes:
+    the origin must make it alike each time.
+    """
+    _ORIGINS[id(model)] = (_reference(model), origin)
+
+
+def _add_function(sha: Any, given: Callable[..., Any], origin: str | None) -> str:
     """Add the function's source, and its identity unless that is all there is; returns its name."""
     function = _bare(given)
     name: str = getattr(function, "__qualname__", type(function).__qualname__)
@@ -57,20 +70,30 @@ def _add_function(sha: Any, given: Callable[..., Any]) -> str:
     held = ("__closure__", "__defaults__", "__kwdefaults__")
     if not isinstance(given, FunctionType) or any(getattr(given, name) for name in held):
         owner = given.__self__ if isinstance(given, MethodType) else given
-        sha.update(f"{_PROCESS} {_number(owner)}".encode())
+        sha.update((origin or f"{_PROCESS} {_number(owner)}").encode())
     return name
 
 
 def _number(owner: object) -> int:
     """A number of this object alone: its id goes to another object once this one is gone."""
-    known = _NUMBERED.get(id(owner))
-    if known is None or known[0]() is not owner:
-        try:
-            alive: Callable[[], object] = weakref.ref(owner)
-        except TypeError:  # kept, so that its id stays its own
-            alive = functools.partial(_same, owner)
-        known = _NUMBERED[id(owner)] = (alive, next(_NUMBERS))
-    return known[1]
+    number = _known(_NUMBERED, owner)
+    if number is None:
+        number = next(_NUMBERS)
+        _NUMBERED[id(owner)] = (_reference(owner), number)
+    return number
+
+
+def _known(table: Mapping[int, tuple[Callable[[], object], T]], owner: object) -> T | None:
+    """What the table says of this very object."""
+    found = table.get(id(owner))
+    return found[1] if found is not None and found[0]() is owner else None
+
+
+def _reference(owner: object) -> Callable[[], object]:
+    try:
+        return weakref.ref(owner)
+    except TypeError:  # kept, so that its id stays its own
+        return functools.partial(_same, owner)
 
 
 def _same(owner: object) -> object:

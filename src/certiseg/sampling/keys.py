@@ -18,14 +18,24 @@ from certiseg.errors import InputError
 SEED_BITS = 128
 
 
+class FreshSeed(int):
+    """A seed that came from the operating system for inputs, model and settings that were fixed
+    before it: it counts as entropy when it is given again to go on with just these (theory T15)."""
+
+
+def fresh_seed() -> FreshSeed:
+    """128 bits of the operating system's entropy."""
+    return FreshSeed(secrets.randbits(SEED_BITS))
+
+
 def resolve_seed(seed: int | None) -> tuple[int, str]:
     """The seed and where it came from: "caller", or "entropy" for a fresh 128-bit one.
 
     A seed that an adversary can foresee lets them choose an input that looks certified under just
     those draws, so the default is fresh (theory T15). Raises InputError for a negative seed.
     """
-    if seed is None:
-        return secrets.randbits(SEED_BITS), "entropy"
+    if seed is None or isinstance(seed, FreshSeed):
+        return int(fresh_seed() if seed is None else seed), "entropy"
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not int(seed) >= 0:
         raise InputError(
             f"expected a seed that is an integer >= 0 or None, got {seed!r}; "

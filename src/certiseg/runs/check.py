@@ -1,0 +1,70 @@
+"""What can be known to go wrong in an evaluation before its first draw."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from certiseg.datasets.card import Sample, Samples
+from certiseg.errors import InputError
+from certiseg.models.resolve import LoadedModel
+from certiseg.runs.model import check_classes, check_order, try_model
+from certiseg.runs.percentiles import check_percentile
+from certiseg.runs.settings import Settings
+from certiseg.runs.smoothing import ByCategory
+
+
+@dataclass(frozen=True)
+class Checked:
+    """Name and digest of a sample that was read."""
+
+    name: str
+    digest: str
+
+
+def check_evaluation(
+    samples: Samples,
+    loaded: LoadedModel,
+    settings: Settings,
+    *,
+    non_robust: LoadedModel | None = None,
+    percentile: bool = False,
+) -> list[Checked]:
+    """Raise InputError for whatever would stop the run later: reads every sample and passes one of
+    each size (and category) through each model. Holds one sample at a time.
+    """
+    if not len(samples):
+        raise InputError("expected at least one sample, got none; check the folders")
+    if percentile:
+        check_percentile(settings)
+    if settings.hierarchy is not None:
+        known = loaded.classes if loaded.classes is not None else samples.card.classes
+        check_order(settings.hierarchy, known, samples.card.name)
+    models = [ByCategory(model, settings) for model in (loaded, non_robust) if model is not None]
+    tried: set[tuple[Any, ...]] = set()
+    checked = []
+    for index in range(len(samples)):
+        sample = samples[index]
+        checked.append(Checked(sample.name, digest_of(sample)))
+        settings.check(settings.components(*sample.labels.shape), loaded.num_classes)
+        if (kind := (sample.category, *sample.x.shape)) in tried:
+            continue
+        tried.add(kind)
+        for model in models:
+            logits = settings.method == "adaptive" and model is models[0]
+            smoothed = model.of(sample)
+            try_model(smoothed, sample.x, settings.hierarchy, logits=logits)
+            check_classes(smoothed, samples.card)
+    return checked
+
+
+def digest_of(sample: Sample) -> str:
+    """SHA-256 of input, truth and category."""
+    sha = hashlib.sha256(f"{sample.category}".encode())
+    for array in (sample.x, sample.labels):
+        sha.update(f"\0{array.dtype} {array.shape}\0".encode())
+        sha.update(np.ascontiguousarray(array).data)
+    return sha.hexdigest()

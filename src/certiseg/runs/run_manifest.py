@@ -1,0 +1,130 @@
+"""What a run sets out to do, as run.json says it; and whether another call means the same."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from certiseg.datasets.card import Samples, note_of
+from certiseg.errors import InputError
+from certiseg.models.resolve import LoadedModel
+from certiseg.noise import noise_record
+from certiseg.report.folder.layout import FORMAT, file_stem, kept_numbers
+from certiseg.runs.check import Checked
+from certiseg.runs.environment import environment
+from certiseg.runs.settings import Settings
+from certiseg.runs.work.job import identity
+from certiseg.sampling.keys import FreshSeed, fresh_seed
+
+_VERSIONS = ("certiseg", "torch", "numpy")
+"""Of these the noise, its votes and their records may depend on."""
+
+
+def manifest(
+    samples: Samples,
+    checked: Sequence[Checked],
+    loaded: LoadedModel,
+    non_robust: LoadedModel | None,
+    settings: Settings,
+    certified: str,
+    command: str,
+    *,
+    percentile: bool = False,
+    keep: int | None = 20,
+) -> dict[str, Any]:
+    """What is fixed before the first draw, as plain JSON values. certified: name of the table's
+    last row. keep: samples kept for the report, None for all.
+
+    The seed is drawn here, after everything that it must not depend on is known by fingerprint
+    (theory T15).
+    """
+    card, kept = samples.card, kept_numbers(len(samples), keep)
+    seed = fresh_seed() if settings.seed is None else settings.seed
+    return {
+        "format": FORMAT,
+        "kind": card.kind,
+        "model": loaded.name,
+        "model_fingerprint": identity(loaded),
+        "non_robust": None if non_robust is None else non_robust.name,
+        "non_robust_fingerprint": None if non_robust is None else identity(non_robust),
+        "data": card.name,
+        "thinned": note_of(samples),
+        "classes": list(card.classes),
+        "palette": [list(colour) for colour in card.palette],
+        "parts": None if card.parts is None else {k: list(v) for k, v in card.parts.items()},
+        "method": settings.method,
+        "certified": certified,
+        "percentile": percentile,
+        "settings": asdict(settings),
+        "seed": int(seed),
+        "seed_origin": "entropy" if isinstance(seed, FreshSeed) else "caller",
+        "noise": noise_record(settings.noise),
+        "norm": settings.noise.norm,
+        "radius": settings.noise.radius(settings.tau),
+        "made_with": environment(command, settings.device, "started"),
+        "samples": [
+            {
+                "number": number,
+                "name": found.name,
+                "file": file_stem(number, found.name),
+                "kept": number in kept,
+                "digest": found.digest,
+            }
+            for number, found in enumerate(checked)
+        ],
+    }
+
+
+def seed_of(record: Mapping[str, Any]) -> int:
+    """The run's seed, which counts as entropy if it came from there."""
+    seed = record["seed"]
+    return FreshSeed(seed) if record["seed_origin"] == "entropy" else int(seed)
+
+
+def check_same(begun: Mapping[str, Any], asked: Mapping[str, Any], where: str) -> None:
+    """Raise InputError unless a call asks for what the folder's manifest says, in all that a
+    result may depend on. Both as ``manifest`` makes them."""
+    if "seed" not in begun or "model_fingerprint" not in begun:
+        raise InputError(
+            f"expected a run that can be continued at {where}, got one of an earlier version; "
+            "begin anew with --overwrite"
+        )
+    found = list(_differences(begun, json.loads(json.dumps(asked))))
+    if found:
+        more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+        raise InputError(
+            f"expected the run at {where} to go on as it began, got "
+            f"{', '.join(found[:3])}{more}; ask for the same, or begin anew with --overwrite"
+        )
+
+
+def _differences(begun: Mapping[str, Any], asked: Mapping[str, Any]) -> Iterator[str]:
+    """Each in a few words: what it is now, and what it was."""
+    skipped = ("settings", "samples", "made_with", "seed", "seed_origin")
+    for part, of in (("", skipped), ("settings", ()), ("made_with", ())):
+        old, new = (record if not part else record[part] for record in (begun, asked))
+        names = _VERSIONS if part == "made_with" else [*dict.fromkeys([*old, *new])]
+        for name in names:
+            if name not in of and old.get(name) != new.get(name):
+                if name.endswith("fingerprint"):
+                    yield f"another {name.removesuffix('_fingerprint')} under its name"
+                else:
+                    yield f"{name} {_short(new.get(name))} instead of {_short(old.get(name))}"
+    if len(begun["samples"]) != len(asked["samples"]):
+        yield f"{len(asked['samples'])} samples instead of {len(begun['samples'])}"
+        return
+    for old, new in zip(begun["samples"], asked["samples"], strict=True):
+        if old["name"] != new["name"]:
+            yield f"sample {_short(new['name'])} instead of {_short(old['name'])}"
+        elif old.get("digest") != new["digest"]:
+            yield f"other content of sample {_short(new['name'])}"
+        elif old["kept"] != new["kept"]:
+            yield "other samples to keep"
+            return
+
+
+def _short(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."

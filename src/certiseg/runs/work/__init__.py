@@ -1,0 +1,1 @@
+"""The work of a run: what a task is, and where tasks are done."""

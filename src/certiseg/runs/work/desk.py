@@ -1,0 +1,122 @@
+"""Where one task after another is done: a job with its models under noise."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from numpy.typing import NDArray
+
+from certiseg.certificates.certificate import Certificate
+from certiseg.certificates.storage import content_of
+from certiseg.metrics.curve import radius_grid
+from certiseg.report.folder.comparison import BASE_CLEAN, BASE_NOISE, NON_ROBUST
+from certiseg.runs.methods import certify_image
+from certiseg.runs.percentiles import DrawnScalars
+from certiseg.runs.run_folder import view_content
+from certiseg.runs.smoothing import ByCategory
+from certiseg.runs.tally import Prediction, certified_record, figures
+from certiseg.runs.work.job import Job
+from certiseg.runs.work.task import Drawn, Finished, Progress, Said, Task
+
+_CURVE_POINTS = 301
+
+
+class Desk:
+    """Does tasks of a job, one at a time."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._smoothed = ByCategory(job.loaded, job.settings)
+        self._plain = None if job.plain is None else ByCategory(job.plain, job.settings)
+
+    def do(self, task: Task, advance: Progress) -> Finished | Drawn:
+        """The record of a sample, or the votes of a range of its draws."""
+        return self._sample(task, advance) if task.draws is None else self._draws(task, advance)
+
+    def _sample(self, task: Task, advance: Progress) -> Finished:
+        job, sample = self._job, task.sample
+        said = self._said(task)
+        scalars = DrawnScalars(sample.labels, job.card.num_classes) if job.percentile else None
+        started = time.perf_counter()
+        certificate = certify_image(
+            self._smoothed.of(sample),
+            sample.x,
+            job.settings,
+            progress=advance,
+            watch=None if scalars is None else scalars.watch,
+        )
+        seconds = time.perf_counter() - started
+        bounds = None if scalars is None else scalars.bounds(job.settings)
+        return finish(job, task, said, certificate, seconds, bounds)
+
+    def _draws(self, task: Task, advance: Progress) -> Drawn:
+        assert task.draws is not None
+        settings, sample = self._job.settings, task.sample
+        start, stop = task.draws
+        first = settings.selection_samples if settings.selection == "split" else 0
+        said = self._said(task) if start == 0 else None
+        started = time.perf_counter()
+        vote = self._smoothed.of(sample).vote
+        drawing: dict[str, Any] = {
+            "batch_size": settings.batch_size,
+            "seed": settings.seed,
+            "progress": advance,
+        }
+        chosen = vote(sample.x, first, **drawing) if start == 0 and first else None
+        votes = vote(sample.x, stop - start, first_draw=first + start, **drawing)
+        return Drawn(votes, chosen, said, time.perf_counter() - started)
+
+    def _said(self, task: Task) -> Said:
+        sample, seed = task.sample, self._job.settings.seed
+        smoothed = self._smoothed.of(sample)
+        # One draw, looked at twice: through the base model, and as a picture where it is kept.
+        calls: dict[str, Callable[[], NDArray[Any]]] = {
+            BASE_CLEAN: lambda: smoothed.predict_clean(sample.x),
+            BASE_NOISE: lambda: smoothed.predict_once(sample.x, seed=seed),
+        }
+        if self._plain is not None:
+            plain = self._plain.of(sample)
+            calls = {NON_ROBUST: lambda: plain.predict_clean(sample.x), **calls}
+        found = {}
+        for name, predict in calls.items():
+            started = time.perf_counter()
+            labels = predict()
+            found[name] = Prediction(labels, time.perf_counter() - started)
+        if not task.view:
+            return Said(found, None)
+        noisy = smoothed.noisy(sample.x, seed=seed).cpu().numpy()
+        labels_of = {name: prediction.labels for name, prediction in found.items()}
+        return Said(found, view_content(sample, noisy, labels_of))
+
+
+def finish(
+    job: Job,
+    task: Task,
+    said: Said,
+    certificate: Certificate,
+    seconds: float,
+    percentile: dict[str, Any] | None = None,
+) -> Finished:
+    """The record of the sample and what is kept of it. seconds: that its certificate took."""
+    settings, sample, noise = job.settings, task.sample, job.settings.noise
+    held = certified_record(
+        sample,
+        job.card,
+        certificate,
+        seconds,
+        read_at=noise.radius(settings.tau),
+        curve_at=radius_grid(min(3 * settings.sigma, noise.largest), _CURVE_POINTS),
+    )
+    own = figures(sample.name, certificate, held)
+    if percentile is not None:
+        own["percentile"] = percentile
+    record = {
+        "name": sample.name,
+        "models": {name: p.record(sample, job.card) for name, p in said.predictions.items()},
+        "certified": held,
+        "figures": own,
+    }
+    kept = content_of(certificate) if task.certificate else None
+    return Finished(record, said.view, kept)

@@ -1,0 +1,91 @@
+"""What is fixed of a run, and how another process comes by the same."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from certiseg.datasets.card import Card
+from certiseg.errors import InputError
+from certiseg.models.resolve import LoadedModel
+from certiseg.runs.model import open_model
+from certiseg.runs.settings import Settings
+from certiseg.sampling.fingerprint import made_by, model_fingerprint
+
+
+@dataclass(frozen=True)
+class Job:
+    """The models, the settings with the run's seed, and what samples are of."""
+
+    loaded: LoadedModel
+    plain: LoadedModel | None
+    settings: Settings
+    card: Card
+    percentile: bool = False
+
+    def recipe(self) -> Recipe:
+        """For processes that load the models by their names."""
+        return Recipe(
+            loaded=Opening.of(self.loaded),
+            plain=None if self.plain is None else Opening.of(self.plain),
+            settings=self.settings,
+            card=self.card,
+            percentile=self.percentile,
+            folder=str(Path.cwd()),
+        )
+
+
+@dataclass(frozen=True)
+class Opening:
+    """How a model was loaded, and the fingerprint of what came of it."""
+
+    name: str
+    num_classes: int | None
+    channels: int | None
+    fingerprint: str
+
+    @staticmethod
+    def of(loaded: LoadedModel) -> Opening:
+        return Opening(loaded.name, loaded.num_classes, loaded.channels, identity(loaded))
+
+    def open(self) -> LoadedModel:
+        """The same model. Raises InputError where the name gives another one, or none."""
+        loaded = open_model(self.name, num_classes=self.num_classes, channels=self.channels)
+        if identity(loaded) != self.fingerprint:
+            raise InputError(
+                f"expected {self.name} to be the same model each time it is loaded, got other "
+                "weights or functions; load its weights from a file, or fix its seed"
+            )
+        return loaded
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What makes a job in another process. folder: where names of files and modules lead from."""
+
+    loaded: Opening
+    plain: Opening | None
+    settings: Settings
+    card: Card
+    percentile: bool
+    folder: str
+
+    def job(self) -> Job:
+        """Moves to the folder where there is one, and loads the models. Raises InputError."""
+        if os.path.isdir(self.folder):
+            os.chdir(self.folder)
+        return Job(
+            loaded=self.loaded.open(),
+            plain=None if self.plain is None else self.plain.open(),
+            settings=self.settings,
+            card=self.card,
+            percentile=self.percentile,
+        )
+
+
+def identity(loaded: LoadedModel) -> str:
+    """The model's fingerprint as it was loaded."""
+    if loaded.origin is not None:
+        made_by(loaded.model, loaded.origin)
+    return model_fingerprint(loaded.model)[0]

@@ -1,0 +1,103 @@
+"""A run shared by the processes that torchrun starts: each takes the samples of its rank."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+
+from certiseg.errors import InputError
+
+T = TypeVar("T")
+
+_TO_MEET = timedelta(minutes=10)
+_LONGEST = timedelta(days=30)
+"""Others may take as long as they need: one that has ended is noticed by its closed connection."""
+
+
+class Ranks:
+    """This process among its fellows. local: its number on this machine. They all write into one
+    folder; the first checks, plans and puts the tables together."""
+
+    def __init__(self, rank: int, size: int, local: int) -> None:
+        self.rank, self.size, self.local = rank, size, local
+        self._all: Any = None
+
+    @staticmethod
+    def of_environment(environment: Mapping[str, str] = os.environ) -> Ranks | None:
+        """What torchrun says (RANK, WORLD_SIZE, LOCAL_RANK); None for a process alone.
+
+        Raises InputError for variables that contradict each other.
+        """
+        size = environment.get("WORLD_SIZE", "1")
+        if size == "1" or "RANK" not in environment:
+            return None
+        given = (environment["RANK"], size, environment.get("LOCAL_RANK", "0"))
+        if not all(text.isdecimal() for text in given) or int(given[0]) >= int(size):
+            raise InputError(
+                "expected RANK below WORLD_SIZE, and LOCAL_RANK, as torchrun sets them, got "
+                f"{', '.join(given)}; unset them, or start with torchrun"
+            )
+        return Ranks(*(int(text) for text in given))
+
+    @contextmanager
+    def together(self, device: str | None) -> Iterator[None]:
+        """Meet the others for what is done inside. device "cuda" is then the GPU of the local
+        number. Raises InputError where they do not come."""
+        if device == "cuda":
+            torch.cuda.set_device(self.local % torch.cuda.device_count())
+        try:
+            dist.init_process_group("gloo", timeout=_TO_MEET)
+            # Another group of the same, which waits longer: only meeting has a limit.
+            self._all = dist.new_group(timeout=_LONGEST)
+        except (RuntimeError, ValueError) as error:
+            raise InputError(
+                f"expected {self.size} processes that meet, got {_line(error)}; start them with "
+                "torchrun, or unset RANK and WORLD_SIZE"
+            ) from None
+        try:
+            yield
+        finally:
+            dist.destroy_process_group()
+
+    def agreed(self, plan: Callable[[], T]) -> T:
+        """What the first rank plans. An InputError there is raised by all."""
+        told: list[Any] = [None, None]
+        if self.rank == 0:
+            try:
+                told[0] = plan()
+            except InputError as error:
+                told[1] = str(error)
+        with self._waiting():
+            dist.broadcast_object_list(told, src=0, group=self._all)
+        if told[1] is not None:
+            raise InputError(told[1])
+        return told[0]
+
+    def own(self, numbers: Sequence[int]) -> Sequence[int]:
+        """The samples of this rank: every ``size``-th."""
+        return numbers[self.rank :: self.size]
+
+    def all_done(self) -> None:
+        """Wait until all have done theirs. Raises InputError where one has ended before."""
+        with self._waiting():
+            dist.barrier(group=self._all)
+
+    @contextmanager
+    def _waiting(self) -> Iterator[None]:
+        try:
+            yield
+        except RuntimeError as error:
+            raise InputError(
+                f"expected all {self.size} ranks to finish, got the end of one ({_line(error)}); "
+                "what is done is kept, start them again with --resume"
+            ) from None
+
+
+def _line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
