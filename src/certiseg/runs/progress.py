@@ -38,29 +38,32 @@ def new_bar(show: bool) -> Progress:
 
 
 class Pace:
-    """Inputs and draws per second, and the time left: of this run alone, not of one that it goes
-    on with.
+    """Inputs and draws per second, and the time left.
 
-    inputs: in all, ``done`` of them before. draws: that an input takes, at most.
+    inputs: in all, ``done`` of them before. draws: that an input takes, at most. It runs from the
+    first news on: what was done before, and starting workers, are no part of it.
     """
 
     def __init__(
         self, inputs: int, draws: int, done: int = 0, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self.inputs, self.done = inputs, done
-        self._draws_each, self._before, self._clock = draws, done, clock
-        self._began, self._drawn, self._open = clock(), 0, 0
+        self._draws_each, self._clock = draws, clock
+        self._drawn, self._open = 0, 0
+        self._began: tuple[float, float, int] | None = None
 
     def draws(self, number: int) -> None:
         """So many more draws are done."""
         self._drawn += number
         self._open += number
+        self._begin()
 
     def finish(self, number: int = 1) -> None:
         """So many more inputs are done."""
         self.done += number
         # Draws of inputs that are not done yet; with early stopping a guess.
         self._open = max(0, self._open - number * self._draws_each)
+        self._begin()
 
     @property
     def completed(self) -> float:
@@ -68,22 +71,23 @@ class Pace:
         part = min(self._open / self._draws_each, 0.99 * (self.inputs - self.done))
         return self.done + part
 
-    @property
-    def seconds(self) -> float:
-        return self._clock() - self._began
+    def words(self) -> str:
+        """Such as "0.244 inputs/s, 24.4 draws/s, 0:06:10 left"; nothing at the beginning."""
+        if self._began is None:
+            return ""
+        began, completed, drawn = self._began
+        passed, made = self._clock() - began, self.completed - completed
+        if passed <= 0 or made <= 0:
+            return ""
+        left = passed / made * (self.inputs - self.completed)
+        return (
+            f"{made / passed:.3g} inputs/s, {(self._drawn - drawn) / passed:.3g} draws/s, "
+            f"{_clock_text(left)} left"
+        )
 
-    @property
-    def left(self) -> float | None:
-        """Seconds, at this pace; None before anything was done."""
-        made = self.completed - self._before
-        return None if made <= 0 else self.seconds / made * (self.inputs - self.completed)
-
-    def rates(self) -> str:
-        """Such as "0.244 images/s, 24.4 draws/s, 0:06:10 left"."""
-        passed = max(self.seconds, 1e-9)
-        made, left = self.completed - self._before, self.left
-        rest = "" if left is None else f", {_clock_text(left)} left"
-        return f"{made / passed:.3g} inputs/s, {self._drawn / passed:.3g} draws/s{rest}"
+    def _begin(self) -> None:
+        if self._began is None:
+            self._began = self._clock(), self.completed, self._drawn
 
 
 def _clock_text(seconds: float) -> str:
@@ -112,17 +116,17 @@ class RunBar:
         self._to = sys.stderr if to is None else to
         console = Console(file=self._to)
         self._lines = show and not console.is_terminal
-        self._told = self._pace.seconds
+        self._clock, self._told = clock, clock()
         self._bar = Progress(
             TextColumn("inputs"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[rates]}"),
+            TextColumn("{task.fields[pace]}"),
             console=console,
             transient=True,
             disable=not (show and console.is_terminal),
         )
-        self._task = self._bar.add_task("inputs", total=inputs, completed=done, rates="")
+        self._task = self._bar.add_task("inputs", total=inputs, completed=done, pace="")
 
     def start(self, index: int) -> None:
         """The input of this index begins: those before it are done."""
@@ -141,13 +145,11 @@ class RunBar:
 
     def _tell(self) -> None:
         pace = self._pace
-        if self._lines:
-            if pace.seconds - self._told >= EVERY:
-                self._told = pace.seconds
-                line = f"{pace.done} of {pace.inputs} inputs, {pace.rates()}"
-                print(line, file=self._to, flush=True)
-        elif not self._bar.disable:
-            self._bar.update(self._task, completed=pace.completed, rates=pace.rates())
+        if not self._bar.disable:
+            self._bar.update(self._task, completed=pace.completed, pace=pace.words())
+        elif self._lines and self._clock() - self._told >= EVERY and (words := pace.words()):
+            self._told = self._clock()
+            print(f"{pace.done} of {pace.inputs} inputs, {words}", file=self._to, flush=True)
 
     def __enter__(self) -> RunBar:
         self._bar.start()

@@ -56,8 +56,8 @@ def model_fingerprint(model: Callable[..., Any]) -> tuple[str, str]:
 def made_by(model: Callable[..., Any], origin: str) -> None:
     """Say what makes the model, so that processes which make it alike know it by one fingerprint.
 
-    What it holds that has no fingerprint of its own is then taken for what the origin makes:
-    the origin must make it alike each time.
+    Functions, and what they hold that has no fingerprint of its own, are then taken for what the
+    origin makes: it must make them alike each time.
     """
     _ORIGINS[id(model)] = (_reference(model), origin)
 
@@ -68,9 +68,11 @@ def _add_function(sha: Any, given: Callable[..., Any], origin: str | None) -> st
     name: str = getattr(function, "__qualname__", type(function).__qualname__)
     sha.update(f"{name}\0{_source(function)}".encode())
     held = ("__closure__", "__defaults__", "__kwdefaults__")
-    if not isinstance(given, FunctionType) or any(getattr(given, name) for name in held):
+    if origin is not None:
+        sha.update(origin.encode())
+    elif not isinstance(given, FunctionType) or any(getattr(given, name) for name in held):
         owner = given.__self__ if isinstance(given, MethodType) else given
-        sha.update((origin or f"{_PROCESS} {_number(owner)}").encode())
+        sha.update(f"{_PROCESS} {_number(owner)}".encode())
     return name
 
 

@@ -1,0 +1,89 @@
+"""A Ray cluster of two nodes on one machine, one of them killed: the same run."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from certiseg.errors import InputError
+from certiseg.runs.evaluate import evaluate
+from certiseg.runs.run_folder import Keep
+from certiseg.runs.settings import Settings
+from certiseg.runs.work.on_ray import OnRay
+from same_runs import content
+from tiny_runs import Bands, opened, write_models
+
+SETTINGS = Settings(num_samples=60, seed=3)
+KEEP = Keep(2, certificates=True)
+
+
+@pytest.fixture(autouse=True)
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_models(tmp_path, monkeypatch)
+
+
+def test_without_ray_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(InputError, match=r"pip install 'certiseg\[ray\]'"):
+        OnRay("local")
+
+
+@pytest.fixture
+def cluster(monkeypatch):
+    """A head without processors, and two nodes with one each."""
+    pytest.importorskip("ray")
+    import ray
+    from ray.cluster_utils import Cluster
+
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+    cluster.second = [cluster.add_node(num_cpus=1) for _ in range(2)][1]
+    cluster.wait_for_nodes()
+    yield cluster
+    ray.shutdown()
+    cluster.shutdown()
+
+
+@pytest.mark.slow
+def test_a_node_that_is_killed_changes_nothing(cluster):
+    total = 7
+    evaluate(Bands(total), opened("slow"), SETTINGS, Path("here"), keep=KEEP)
+    crew = OnRay(cluster.address)
+    assert crew.size == 2
+
+    class Killing(Bands):
+        """A node is lost as the fourth picture is read for its task: both are at work then."""
+
+        reads = 0
+
+        def __getitem__(self, index):
+            self.reads += 1
+            if self.reads == self.total + 4:
+                cluster.remove_node(cluster.second, allow_graceful=False)
+            return super().__getitem__(index)
+
+    evaluate(Killing(total), opened("slow"), SETTINGS, Path("cluster"), keep=KEEP, crew=crew)
+    import ray
+
+    assert sum(node["Alive"] for node in ray.nodes()) == 2
+    assert content(Path("cluster")) == content(Path("here"))
+    # What is left goes on to serve: an error of the model is the run's, a killer is given up.
+    with pytest.raises(RuntimeError, match="the roof is on fire"):
+        evaluate(Bands(2), opened("breaks"), SETTINGS, Path("fire"), keep=KEEP, crew=OnRay("auto"))
+    with pytest.raises(InputError, match=r"band 1 to be done .*3 workers"):
+        evaluate(Bands(2), opened("dies"), SETTINGS, Path("dead"), keep=KEEP, crew=OnRay("auto"))
+    assert [path.name for path in Path("dead/samples").iterdir()] == ["0000-band_0.json"]
+    # More threads than any node has: no room, and no waiting for ever.
+    crowded = OnRay("auto", size=1, threads=4, patience=3)
+    with pytest.raises(InputError, match="room for a worker with 4 threads"):
+        evaluate(Bands(2), opened(), SETTINGS, Path("room"), keep=KEEP, crew=crowded)
+
+
+@pytest.mark.slow
+def test_no_cluster_is_an_error_in_one_line():
+    pytest.importorskip("ray")
+    with pytest.raises(InputError, match=r"Ray cluster at '127\.0\.0\.1:1'") as caught:
+        OnRay("127.0.0.1:1")
+    assert "\n" not in str(caught.value)

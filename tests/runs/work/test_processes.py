@@ -1,0 +1,143 @@
+"""Worker processes: the same run, whoever does it; lost ones are replaced; errors come through."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from certiseg.errors import InputError
+from certiseg.runs.evaluate import evaluate
+from certiseg.runs.run_folder import Keep
+from certiseg.runs.settings import Settings, Stopping
+from certiseg.runs.work.processes import Processes, cores
+from same_runs import content
+from tiny_runs import Bands, opened, write_models
+
+SETTINGS = Settings(num_samples=60, seed=3)
+KEEP = Keep(2, certificates=True)
+
+
+@pytest.fixture(autouse=True)
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_models(tmp_path, monkeypatch)
+
+
+def run(out: str, model: str = "threshold", settings: Settings = SETTINGS, **options: Any) -> None:
+    samples = Bands(options.pop("total", 3))
+    evaluate(samples, opened(model), settings, Path(out), keep=KEEP, **options)
+
+
+def children() -> set[str]:
+    """Processes begun here that still run."""
+    found = subprocess.run(
+        ["ps", "-o", "pid=,args=", "--ppid", str(os.getpid())], capture_output=True, text=True
+    )
+    return {line.split()[0] for line in found.stdout.splitlines() if "spawn_main" in line}
+
+
+def test_two_processes_do_what_one_does():
+    """Two samples whole, the third shared out; a second run with a method that cannot be."""
+    run("here")
+    run("two", crew=Processes(2))
+    assert content(Path("two")) == content(Path("here"))
+    assert children() == set()
+    early = replace(SETTINGS, stopping=Stopping(until=0.01, looks=3))
+    run("here early", settings=early)
+    run("one early", settings=early, crew=Processes(1))
+    assert content(Path("one early")) == content(Path("here early"))
+
+
+def test_a_killed_worker_is_replaced():
+    run("here", "dies_once")
+    run("lost", "dies_once", crew=Processes(1))
+    assert Path("died").exists()
+    assert content(Path("lost")) == content(Path("here"))
+
+
+def test_a_task_that_kills_every_worker_ends_the_run_which_can_go_on():
+    with pytest.raises(InputError, match=r"band 1 to be done .* 3 workers .*signal 9.*--resume"):
+        run("out", "dies", crew=Processes(1))
+    assert [path.name for path in Path("out/samples").iterdir()] == ["0000-band_0.json"]
+    assert children() == set()
+    run("out", "dies", resume=True)
+    run("here", "dies")
+    assert content(Path("out")) == content(Path("here"))
+
+
+@pytest.mark.parametrize(
+    ("model", "kind", "words"),
+    [
+        ("refuses", InputError, "expected a better day, got this one; try tomorrow"),
+        ("breaks", RuntimeError, "the roof is on fire"),
+        ("other_weights_each_time", InputError, "same model each time"),
+    ],
+)
+def test_errors_of_a_worker_are_those_of_the_run(model, kind, words):
+    with pytest.raises(kind, match=words) as caught:
+        run("out", model, crew=Processes(1))
+    assert type(caught.value) is kind
+    assert children() == set()
+
+
+def test_cores_are_shared_out():
+    assert Processes(1).threads == cores()
+    assert Processes(10**6).threads == 1
+    assert Processes(2, threads=3).threads == 3
+    for size, threads in ((0, None), (2, 0)):
+        with pytest.raises(InputError, match="at least 1"):
+            Processes(size, threads)
+
+
+COMMAND = """
+import sys
+from pathlib import Path
+from certiseg.cli.main import run
+sys.path.insert(0, sys.argv[1])
+import certiseg.runs.samples
+from tiny_runs import Bands
+certiseg.runs.samples.open_samples = lambda loaded, **options: Bands(4)
+if __name__ == "__main__":
+    sys.exit(run(sys.argv[2:]))
+"""
+
+
+def alive(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_ctrl_c_ends_the_workers_and_leaves_a_run_that_goes_on():
+    """The signal goes to all processes of the terminal, as it does there."""
+    Path("command.py").write_text(COMMAND)
+    arguments = ["evaluate", "-m", "python:tiny_run_models:slow", "--num-classes", "2"]
+    arguments += ["--channels", "1", "-o", "out", "-n", "600", "--seed", "3", "--workers", "1"]
+    began = subprocess.Popen(
+        [sys.executable, "command.py", str(Path(__file__).parents[2]), *arguments, "--no-report"],
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 120
+    while not list(Path("out").glob("samples/*.json")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.killpg(began.pid, signal.SIGINT)
+    _, said = began.communicate(timeout=120)
+    assert began.returncode == 130, said
+    assert said.splitlines() == ["error: interrupted; files already written are whole"]
+    # Nothing of its process group is left, once Python's own helper has noticed.
+    while alive(began.pid) and time.monotonic() < deadline + 20:
+        time.sleep(0.1)
+    assert not alive(began.pid)
+    assert 1 <= len(list(Path("out/samples").iterdir())) < 4
+    assert not Path("out/results.json").exists()

@@ -1,0 +1,136 @@
+"""torchrun: samples shared by rank, tables by the first; a rank that ends is told of."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from certiseg.errors import InputError
+from certiseg.runs.evaluate import evaluate
+from certiseg.runs.run_folder import Keep
+from certiseg.runs.settings import Settings
+from certiseg.runs.work.crews import crew_of
+from certiseg.runs.work.ranks import Ranks
+from same_runs import content
+from tiny_runs import Bands, opened, write_models
+
+TESTS = Path(__file__).parents[2]
+SCRIPT = f"""
+import sys
+sys.path.insert(0, {str(TESTS)!r})
+from pathlib import Path
+from certiseg.errors import InputError
+from certiseg.runs.evaluate import evaluate
+from certiseg.runs.run_folder import Keep
+from certiseg.runs.settings import Settings
+from certiseg.runs.work.ranks import Ranks
+from tiny_runs import Bands, opened
+
+ranks = Ranks.of_environment()
+try:
+    with ranks.together(None):
+        evaluation = evaluate(
+            Bands(5), opened(sys.argv[1]), Settings(num_samples=int(sys.argv[3]), seed=3),
+            Path(sys.argv[2]), keep=Keep(2, certificates=True), ranks=ranks, resume=True,
+        )
+except InputError as error:
+    sys.exit(f"rank {{ranks.rank}}: {{error}}")
+print(ranks.rank, len(evaluation.images))
+"""
+
+
+@pytest.fixture(autouse=True)
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_models(tmp_path, monkeypatch)
+    Path("script.py").write_text(SCRIPT)
+
+
+def test_ranks_come_from_the_environment():
+    said = {"RANK": "1", "WORLD_SIZE": "3", "LOCAL_RANK": "0"}
+    ranks = Ranks.of_environment(said)
+    assert (ranks.rank, ranks.size, ranks.local) == (1, 3, 0)
+    shares = [Ranks(rank, 3, 0).own(range(7)) for rank in range(3)]
+    assert sorted(number for share in shares for number in share) == list(range(7))
+    for alone in ({}, {"WORLD_SIZE": "1", "RANK": "0"}, {"WORLD_SIZE": "4"}):
+        assert Ranks.of_environment(alone) is None
+    for wrong in ({"RANK": "3"}, {"RANK": "-1"}, {"WORLD_SIZE": "two"}):
+        with pytest.raises(InputError, match="RANK below WORLD_SIZE"):
+            Ranks.of_environment({**said, **wrong})
+
+
+def test_crews_that_do_not_go_together():
+    with pytest.raises(InputError, match=r"no --workers under torchrun"):
+        crew_of(2, None, None, Ranks(0, 2, 0))
+    with pytest.raises(InputError, match="--workers or --ray with --threads"):
+        crew_of(None, 2, None, None)
+    assert crew_of(None, None, None, None).size == 1
+    assert crew_of(3, 1, None, None).size == 3
+
+
+@pytest.mark.slow
+def test_two_ranks_of_torchrun_make_one_run():
+    settings = Settings(num_samples=60, seed=3)
+    evaluate(Bands(5), opened(), settings, Path("here"), keep=Keep(2, certificates=True))
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    done = subprocess.run(
+        [sys.executable, *torchrun, "script.py", "threshold", "out", "60"],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    # The second rank has no figures of its own to show.
+    assert sorted(done.stdout.splitlines()) == ["0 5", "1 0"]
+    assert content(Path("out")) == content(Path("here"))
+
+
+def started(out: str, model: str, draws: int) -> list[subprocess.Popen[str]]:
+    """Two ranks without torchrun, which would end one when the other ends."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2"}
+    return [
+        subprocess.Popen(
+            [sys.executable, "script.py", model, out, str(draws)],
+            env={**os.environ, **meeting, "RANK": str(rank)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+
+
+@pytest.mark.slow
+def test_a_rank_that_is_killed_ends_the_run_which_can_go_on():
+    """Rank 1 has band 1, whose passes take long here."""
+    first, second = started("out", "slow", 60)
+    deadline = time.monotonic() + 200
+    while len(list(Path("out").glob("samples/*.json"))) < 3 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    second.send_signal(signal.SIGKILL)
+    second.communicate(timeout=60)
+    _, said = first.communicate(timeout=60)
+    assert first.returncode == 1
+    assert said.strip().splitlines()[-1].startswith("rank 0: expected all 2 ranks to finish")
+    assert "--resume" in said
+    done = len(list(Path("out/samples").iterdir()))
+    assert 3 <= done < 5
+    finished = [rank.communicate(timeout=200) for rank in started("out", "slow", 60)]
+    assert [out for out, _ in finished] == ["0 5\n", "1 0\n"], finished
+
+
+@pytest.mark.slow
+def test_what_the_first_rank_refuses_all_refuse():
+    evaluate(Bands(5), opened(), Settings(num_samples=60, seed=3), Path("out"), keep=Keep(2))
+    finished = [rank.communicate(timeout=200) for rank in started("out", "threshold", 70)]
+    for rank, (_, said) in enumerate(finished):
+        assert said.strip().startswith(f"rank {rank}: expected the run at out to go on as it began")
