@@ -1,5 +1,6 @@
-
-import os, signal, time
+import os
+import signal
+import time
 from pathlib import Path
 
 import torch
@@ -10,6 +11,7 @@ from certiseg.errors import InputError
 def threshold():
     def model(x):
         return torch.cat([0.5 - x, x - 0.5], 1)
+
     return model
 
 

@@ -87,6 +87,26 @@ def test_the_page_on_point_clouds_runs(tmp_path, monkeypatch, capsys):
     assert names["cert"].abstention < 0.15
 
 
+def test_the_page_on_scale_runs(tmp_path, monkeypatch, capsys):
+    """Draws of one input in parts; then a whole run on two processes, which goes on at once."""
+    pixels = np.random.default_rng(0).integers(0, 256, (16, 20, 3), dtype=np.uint8)
+    for folder, array in (("images", pixels), ("labels", pixels[..., 0] % 3)):
+        (tmp_path / folder).mkdir()
+        Image.fromarray(array).save(tmp_path / folder / "one.png")
+    build = (
+        "def build():\n    torch.manual_seed(0)\n    return torch.nn.Conv2d(3, 3, 3, padding=1)\n"
+    )
+    (tmp_path / "mymodels.py").write_text(f"import torch\n\n\n{build}")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    torch.manual_seed(0)
+    model, x = torch.nn.Conv2d(3, 4, 3, padding=1).eval(), torch.rand(3, 24, 32)
+    parts, run = _snippets("docs/scale.md")
+    exec(parts, {"model": model, "x": x})
+    exec(run, {})
+    assert 0 <= float(capsys.readouterr().out) <= 1
+
+
 def test_the_first_ten_lines_run_and_the_file_page_recomputes_them(tmp_path, monkeypatch, capsys):
     """README's snippet on a made-up picture; then docs/certificate-file.md on what it saved."""
     monkeypatch.chdir(tmp_path)

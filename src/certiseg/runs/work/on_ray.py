@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
+import socket
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -17,7 +18,7 @@ from certiseg.runs.work.task import Drawn, Finished, Parts, Progress, Task
 
 LOCAL = "local"
 _PATIENCE = 120.0
-_TURN = 1.0
+_TURN, _TO_ANSWER = 1.0, 10.0
 
 
 class OnRay:
@@ -137,6 +138,13 @@ def _draws(task: Task, job: Job) -> int:
     return stop - start
 
 
+def _knock(address: str) -> None:
+    """Raise OSError where nobody answers at HOST:PORT: Ray itself would try for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host, int(port)), timeout=_TO_ANSWER).close()
+
+
 def _end(ray: Any, actor: Any) -> None:
     # Of one that is gone already, or a cluster that is.
     with contextlib.suppress(Exception):
@@ -160,6 +168,7 @@ def _connected(address: str) -> Any:
     if not ray.is_initialized():
         own = {"include_dashboard": False} if address == LOCAL else {}
         try:
+            _knock(address)
             ray.init(address, **own, log_to_driver=False, logging_level="ERROR")
         # It may fail in any way: no such host, another version, no answer.
         except Exception as error:
