@@ -17,7 +17,7 @@ EFFICIENT = "certiseg.models.efficientnet.EfficientSegmenter"
 
 
 def built(plan: Mapping[str, Any]) -> nn.Module:
-    """The network of a card's architecture, with fresh weights. Raises KeyError for a foreign one."""
+    """The network of a card's architecture, with fresh weights. KeyError for a foreign one."""
     shape = plan["in_channels"], plan["num_classes"]
     makers: dict[str, Callable[[], nn.Module]] = {
         UNET: lambda: SmallUNet(*shape, plan["widths"], plan["blocks"]),

@@ -24,8 +24,8 @@ KIND = "certiseg-model"
 
 
 class TrainedModel(nn.Module):
-    """A network of ``models.networks``: logits (B, classes, H, W) from (B, channels, H, W) in [0, 1], with its
-    normalisation.
+    """A network of ``models.networks`` with its normalisation: (B, channels, H, W) in [0, 1] ->
+    logits (B, classes, H, W).
 
     card: the record written by training. num_classes: as in the card.
     """

@@ -120,8 +120,8 @@ def card_page(card: dict[str, Any]) -> str:
     )
     return f"""# {card["name"]}
 
-{plan["class"].rpartition(".")[2]}, {weights["parameters"]} parameters in half precision ({weights["bytes"]} bytes), \
-trained {noise}.
+{plan["class"].rpartition(".")[2]}, {weights["parameters"]} parameters in half precision \
+({weights["bytes"]} bytes), trained {noise}.
 
 | on the val split | accuracy | mIoU |
 |---|---|---|
