@@ -29,7 +29,7 @@ def train(
         float | None, typer.Option(help="Noise of each view, even in this .. sigma.")
     ] = None,
     consistency: Annotated[
-        float, typer.Option(help="Weight of agreement under two draws of noise; 1 is usual.")
+        float, typer.Option(help="Weight of agreement under two draws of noise; 5 to 20 is usual.")
     ] = 0.0,
     network: Annotated[
         str, typer.Option(help="unet, or efficientnet-lite0, -lite1, -lite2.")

@@ -9,11 +9,12 @@ ENTROPY = 0.5
 """Weight of the mean answer's entropy, as the source fixes it."""
 
 
-def disagreement(logits: Tensor) -> Tensor:
+def disagreement(logits: Tensor, weight: float) -> Tensor:
     """Divergence of each answer from the mean answer, and the mean answer's entropy.
 
     logits: (2 B, C, *out), the pictures under one draw, then the same under another. With F_i the
-    softmax under draw i and F their mean: mean over components of E_i KL(F || F_i) + ENTROPY H(F).
+    softmax under draw i and F their mean: the mean over components of
+    weight * E_i KL(F || F_i) + ENTROPY * H(F).
     It is 0 where both draws are sure of one label. Certificates hold whatever was trained; answers
     that agree under noise are what they certify.
     Source: Jeong & Shin 2020, Consistency regularization for certified robustness, eq. 7.
@@ -24,4 +25,4 @@ def disagreement(logits: Tensor) -> Tensor:
     share = mean.exp()
     entropy = -(share * mean).sum(dim=1).mean()
     cross = -(share * (first + second) / 2).sum(dim=1).mean()
-    return (cross - entropy) + ENTROPY * entropy
+    return weight * (cross - entropy) + ENTROPY * entropy

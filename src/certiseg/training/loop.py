@@ -42,7 +42,7 @@ def fit(
                 label_smoothing=settings.label_smoothing,
             )
             if settings.consistency > 0:
-                loss = loss + settings.consistency * disagreement(logits)
+                loss = loss + disagreement(logits, settings.consistency)
             yield loss
 
     return descend(

@@ -46,7 +46,7 @@ class TrainSettings:
                 f"{self.sigma_from:g}; --sigma is its upper end"
             )
         if not (math.isfinite(self.consistency) and self.consistency >= 0):
-            raise InputError(f"expected consistency >= 0, got {self.consistency}; 1 is usual")
+            raise InputError(f"expected consistency >= 0, got {self.consistency}; 5 to 20 is usual")
         if self.consistency > 0 and self.sigma == 0:
             raise InputError(
                 "expected noise with consistency, got sigma 0; without noise all views agree"
