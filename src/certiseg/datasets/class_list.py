@@ -1,4 +1,4 @@
-"""Long class lists: JSON files beside the readers, a mapping class name -> colour in label order."""
+"""Long class lists: JSON files beside the readers, class name -> colour in label order."""
 
 from __future__ import annotations
 

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from certiseg.datasets.card import Card, customary_palette
+from certiseg.datasets.card import Card
+from certiseg.datasets.class_list import class_list
 from certiseg.datasets.layout import check_split
 from certiseg.datasets.pairs import Paired
 from certiseg.datasets.split_list import listed_pairs
 from certiseg.datasets.truth import Ids
 
-_CLASSES = (
-    "background aeroplane bicycle bird boat bottle bus car cat chair cow diningtable dog horse "
-    "motorbike person pottedplant sheep sofa train tvmonitor"
-).split()
+_CLASSES, _PALETTE = class_list("voc")
 
 CARD = Card(
     name="Pascal VOC 2012",
-    classes=tuple(_CLASSES),
-    palette=customary_palette(len(_CLASSES)),
+    classes=_CLASSES,
+    palette=_PALETTE,
     channels=3,
     source=(
         "Everingham et al.: The Pascal Visual Object Classes challenge, IJCV 2010; VOC 2012; split "
