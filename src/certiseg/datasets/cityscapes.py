@@ -9,7 +9,7 @@ from certiseg.datasets.layout import Layout, check_split, find_pairs
 from certiseg.datasets.pairs import Paired
 from certiseg.datasets.truth import Ids
 
-# Class, raw id and colour as in cityscapesScripts, helpers/labels.py; the place here is the trainId.
+# Class, raw id and colour as in cityscapesScripts, helpers/labels.py; its trainId is the place.
 _TABLE = (
     ("road", 7, (128, 64, 128)),
     ("sidewalk", 8, (244, 35, 232)),
