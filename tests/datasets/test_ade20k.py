@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from made_pictures import every_id, filled, labels, picture
 
 from certiseg.datasets.ade20k import CARD, ade20k
 from certiseg.datasets.card import IGNORE
 from certiseg.errors import InputError
+from made_pictures import every_id, filled, labels, picture
 
 # objectInfo150 of the benchmark: label in the files and first name.
 LISTED = {1: "wall", 2: "building", 3: "sky", 4: "floor", 7: "road", 13: "person", 21: "car"}

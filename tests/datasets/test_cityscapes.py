@@ -13,7 +13,6 @@ from certiseg.datasets.pairs import Paired, paired_by_stem
 from certiseg.datasets.truth import Ids
 from certiseg.errors import InputError
 from certiseg.hierarchies import load_hierarchy
-
 from made_pictures import every_id, filled, labels, picture
 
 # HRNet-Semantic-Segmentation, lib/datasets/cityscapes.py: raw ids of the classes 0..18 in order.

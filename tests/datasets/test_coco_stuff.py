@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_pictures import filled, labels, picture
 
 from certiseg.datasets.card import IGNORE
 from certiseg.datasets.coco_stuff import CARD, LABEL_MAP, coco_stuff
 from certiseg.datasets.pairs import Paired, paired_by_stem
 from certiseg.datasets.truth import Ids
 from certiseg.errors import InputError
+from made_pictures import filled, labels, picture
 
 # labels.txt of nightrome/cocostuff, here and there: number in the list (raw id + 1) and name.
 LISTED = {

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_pictures import filled, labels, picture
 from PIL import Image
 
 from certiseg.datasets.card import IGNORE
@@ -15,6 +14,7 @@ from certiseg.datasets.images import read_image
 from certiseg.datasets.pairs import Pair, Paired, Reading, paired_by_stem
 from certiseg.datasets.truth import Colours, Ids
 from certiseg.errors import InputError
+from made_pictures import filled, labels, picture
 
 SKY, ROAD, CAR = (128, 128, 128), (128, 64, 128), (64, 0, 128)
 
