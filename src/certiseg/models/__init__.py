@@ -3,5 +3,6 @@
 from certiseg.models.grid import OnGrid
 from certiseg.models.preprocess import Preprocess
 from certiseg.models.resolve import LoadedModel, resolve_model
+from certiseg.models.scales import Scales
 
-__all__ = ["LoadedModel", "OnGrid", "Preprocess", "resolve_model"]
+__all__ = ["LoadedModel", "OnGrid", "Preprocess", "Scales", "resolve_model"]
