@@ -16,7 +16,7 @@ from certiseg.errors import InputError
 from certiseg.models.huggingface import is_hf_folder, load_hf
 from certiseg.models.pointnet.published import load_shapenet
 from certiseg.models.shipped import load_shipped, shipped
-from certiseg.models.stored import CARD_FILE, Trained, TrainedClouds, load_folder
+from certiseg.models.stored import CARD_FILE, Trained, TrainedClouds, TrainedDenoiser, load_folder
 
 FORMS = (
     "certiseg:NAME (shipped), python:MODULE:FUNCTION, a local Hugging Face folder, a folder "
@@ -92,6 +92,31 @@ def resolve_model(spec: str) -> LoadedModel:
     raise InputError(f"expected a model as {FORMS}, got {spec!r}; shipped are {names or 'none'}")
 
 
+def resolve_denoiser(spec: str) -> nn.Module | Callable[..., Any]:
+    """Load the denoiser that `spec` names, in eval mode.
+
+    certiseg:NAME, python:MODULE:FUNCTION, or a folder that certiseg train denoiser wrote.
+
+    Raises InputError for anything else, and for a segmentation model.
+    """
+    if spec.startswith("python:"):
+        return _python(spec).model
+    if spec.startswith("certiseg:"):
+        found = load_shipped(spec.removeprefix("certiseg:"))
+    elif (Path(spec) / CARD_FILE).is_file() or Path(spec).suffix == ".safetensors":
+        found = load_folder(Path(spec))
+    else:
+        raise InputError(
+            "expected a denoiser as certiseg:NAME, python:MODULE:FUNCTION, or a folder that "
+            f"certiseg train denoiser wrote, got {spec!r}; check the path"
+        )
+    if not isinstance(found, TrainedDenoiser):
+        raise InputError(
+            f"expected a denoiser, got {spec}, which segments; pass it as the model itself"
+        )
+    return found
+
+
 def reason(error: BaseException) -> str:
     """What went wrong in somebody else's code, in one line."""
     lines = str(error).strip().splitlines()
@@ -99,6 +124,11 @@ def reason(error: BaseException) -> str:
 
 
 def _trained(spec: str, model: Trained) -> LoadedModel:
+    if isinstance(model, TrainedDenoiser):
+        raise InputError(
+            f"expected a segmentation model, got the denoiser {spec}; pass it as --denoiser beside "
+            "a model"
+        )
     card = model.card
     parts = model.parts if isinstance(model, TrainedClouds) else None
     return LoadedModel(
