@@ -10,15 +10,15 @@ import typer
 from certiseg.cli import options
 from certiseg.cli.train import Data, _numbers, _size
 from certiseg.cli.training_bar import steps_bar, training_bar
-from certiseg.errors import InputError
 
 
 def train_denoiser(
     data: Annotated[Data, typer.Option(help="Data set; folder = your own folders of pictures.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for weights and card.")],
-    sigma: Annotated[
-        str, typer.Option(help="Noise in [0, 1] input units, or a range of it as 0.1,0.5.")
-    ],
+    sigma: Annotated[float, typer.Option(help="Noise in [0, 1] input units.")],
+    sigma_from: Annotated[
+        float | None, typer.Option(help="Noise of each picture, even in this .. sigma.")
+    ] = None,
     model: Annotated[
         str | None,
         typer.Option("--for", help="The network whose labels are to stay, as --model of certify."),
@@ -52,7 +52,7 @@ def train_denoiser(
 
     keep_freed_memory()
     settings = DenoiseSettings(
-        sigma=_range(sigma),
+        sigma=sigma,
         epochs=epochs,
         batch_size=batch_size,
         crop=_size(crop),
@@ -61,6 +61,7 @@ def train_denoiser(
         device=device,
         widths=_numbers("--widths", widths),
         blocks=_numbers("--blocks", blocks),
+        sigma_from=sigma_from,
         stability=stability,
     )
     guide = None if model is None else open_model(model)
@@ -73,7 +74,8 @@ def train_denoiser(
             "--val-images": val_images,
             "--channels": channels if data is Data.folder else None,
             "--for": Path(model) if model and Path(model).exists() else model,
-            "--sigma": sigma,
+            "--sigma": f"{sigma:g}",
+            "--sigma-from": sigma_from,
             "--epochs": epochs,
             "--crop": crop,
             "--batch-size": batch_size,
@@ -108,15 +110,3 @@ def train_denoiser(
             highlight=False,
         )
     progress.console.print(f"written: {out} ({card['weights']['bytes']} bytes of weights)")
-
-
-def _range(text: str) -> tuple[float, float]:
-    """ "0.25", or "0.1,0.5" from low to high."""
-    from certiseg.cli.numbers import numbers_of
-
-    values = numbers_of("--sigma", text)
-    if len(values) > 2:
-        raise InputError(
-            f"expected one --sigma or two, from low to high, got {text!r}; such as 0.25 or 0.1,0.5"
-        )
-    return values[0], values[-1]

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
 from certiseg.errors import InputError
+from certiseg.models.own import load_own
+from certiseg.models.shipped import load_shipped
+from certiseg.models.stored import CARD_FILE, TrainedDenoiser, load_folder
+
+Denoiser = nn.Module | Callable[[Tensor], Tensor]
 
 
 class Denoised(nn.Module):
@@ -49,6 +55,32 @@ class Denoised(nn.Module):
                 "return the denoised pictures alone"
             )
         return self.model(restored)
+
+
+def load_denoiser(spec: str) -> Denoiser:
+    """The denoiser that `spec` names, in eval mode: certiseg:NAME, python:MODULE:FUNCTION,
+    or a folder that certiseg train denoiser wrote.
+
+    Raises InputError for anything else, and for a segmentation model.
+    """
+    scheme, _, rest = spec.partition(":")
+    if scheme == "python":
+        return load_own(spec, rest).model
+    if scheme == "certiseg":
+        found = load_shipped(rest)
+    elif (Path(spec) / CARD_FILE).is_file():
+        found = load_folder(Path(spec))
+    else:
+        raise InputError(
+            "expected a denoiser as certiseg:NAME (shipped), python:MODULE:FUNCTION or a folder "
+            f"that certiseg train denoiser wrote, got {spec!r}; check the path"
+        )
+    if not isinstance(found, TrainedDenoiser):
+        raise InputError(
+            f"expected a denoiser, got {spec}, which segments; name it with --model instead"
+        )
+    found.model_name = spec
+    return found
 
 
 def _name(part: object) -> str:

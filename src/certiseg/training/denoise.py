@@ -148,7 +148,9 @@ def _batches(
             left = int(rng.integers(picture.shape[2] - width + 1))
             view = picture[:, top : top + height, left : left + width]
             views.append(view.flip(-1) if rng.random() < 0.5 else view)
-        sigma = rng.uniform(*settings.sigma, (len(views), 1, 1, 1)).astype(np.float32)
+        sigma = rng.uniform(settings.levels[0], settings.sigma, (len(views), 1, 1, 1)).astype(
+            np.float32
+        )
         yield torch.stack(views).to(torch.float32) / 255, torch.from_numpy(sigma)
 
 

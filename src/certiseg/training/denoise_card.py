@@ -46,10 +46,9 @@ def describe_training(
     processor: str,
 ) -> dict[str, Any]:
     """guide: name and fingerprint of the segmentation network, where there is one."""
-    own = {k: v for k, v in asdict(settings).items() if k not in ("sigma", "widths", "blocks")}
+    own = {k: v for k, v in asdict(settings).items() if k not in ("widths", "blocks")}
     return {
         "command": command,
-        "sigma": list(settings.sigma),
         **own,
         "for": guide,
         "chosen_epoch": epoch,
@@ -79,8 +78,8 @@ def denoiser_page(card: dict[str, Any]) -> str:
         f"{_share(before['agreement'])} | {_share(after['agreement'])} |"
         for before, after in zip(figures["noisy"], figures["denoised"], strict=True)
     )
-    low, high = run["sigma"]
-    noise = f"sigma = {low:g}" if low == high else f"sigma between {low:g} and {high:g}"
+    low, high = run["sigma_from"], run["sigma"]
+    noise = f"sigma = {high:g}" if low is None else f"sigma between {low:g} and {high:g}"
     guide = run["for"]
     objective = (
         "squared error"

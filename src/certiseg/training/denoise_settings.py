@@ -10,13 +10,13 @@ from certiseg.errors import InputError
 
 @dataclass(frozen=True)
 class DenoiseSettings:
-    """sigma: the least and the greatest noise, in [0, 1] input units; each picture meets one
-    between. crop: (H, W), None = as large as every picture is.
+    """sigma: noise in [0, 1] input units; with sigma_from, of each picture its own, even in
+    sigma_from .. sigma. crop: (H, W), None = as large as every picture is.
 
     stability: weight of the segmentation network's cross-entropy, where there is one.
     """
 
-    sigma: tuple[float, float]
+    sigma: float
     epochs: int
     batch_size: int = 8
     crop: tuple[int, int] | None = None
@@ -25,15 +25,17 @@ class DenoiseSettings:
     device: str = "cpu"
     widths: tuple[int, ...] = (24, 48, 64, 96)
     blocks: tuple[int, ...] = (0, 1, 2, 3)
+    sigma_from: float | None = None
     stability: float = 0.1
     weight_decay: float = 0.0
 
     def __post_init__(self) -> None:
-        low, high = self.sigma
-        if not (math.isfinite(high) and 0 < low <= high):
+        if not (math.isfinite(self.sigma) and self.sigma > 0):
+            raise InputError(f"expected sigma > 0, got {self.sigma}; such as 0.25")
+        if self.sigma_from is not None and not 0 < self.sigma_from <= self.sigma:
             raise InputError(
-                f"expected sigma > 0, or a range of them from low to high, got {low:g} to "
-                f"{high:g}; such as 0.25"
+                f"expected a range of noise that starts in (0, {self.sigma:g}], got "
+                f"{self.sigma_from:g}; --sigma is its upper end"
             )
         if self.epochs < 1 or self.batch_size < 1:
             raise InputError(
@@ -61,4 +63,5 @@ class DenoiseSettings:
     @property
     def levels(self) -> tuple[float, ...]:
         """The sigmas that a validation measures at: the ends of the range."""
-        return tuple(dict.fromkeys(self.sigma))
+        ends = (self.sigma if self.sigma_from is None else self.sigma_from, self.sigma)
+        return tuple(dict.fromkeys(ends))
