@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from certiseg.errors import InputError
+from certiseg.models.denoise import SmallDenoiser
 from certiseg.models.networks import EFFICIENT, UNET, built
 from certiseg.models.pointnet.network import Plan, PointNet2
 from certiseg.models.pointnet.parts import PartSegmenter
@@ -59,10 +60,26 @@ class TrainedClouds(PartSegmenter):
         self.model_name = str(card.get("name", "PointNet2"))
 
 
-Trained = TrainedModel | TrainedClouds
+class TrainedDenoiser(nn.Module):
+    """A SmallDenoiser: pictures without their noise (B, channels, H, W) from noisy ones."""
+
+    def __init__(self, card: dict[str, Any]) -> None:
+        super().__init__()
+        plan = card["architecture"]
+        self.card = card
+        self.channels: int = plan["channels"]
+        self.network = SmallDenoiser(plan["channels"], plan["widths"], plan["blocks"])
+        self.model_name = str(card.get("name", "SmallDenoiser"))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.network(x)
+
+
+Trained = TrainedModel | TrainedClouds | TrainedDenoiser
 _CLASSES: dict[str, type[Trained]] = {
     UNET: TrainedModel,
     EFFICIENT: TrainedModel,
+    "certiseg.models.denoise.SmallDenoiser": TrainedDenoiser,
     "certiseg.models.pointnet.network.PointNet2": TrainedClouds,
 }
 
