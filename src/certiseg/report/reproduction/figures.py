@@ -7,9 +7,9 @@ from pathlib import Path
 
 from certiseg.metrics.curve import RadiusCurve
 from certiseg.report.charts import curve_end
-from certiseg.report.figures import Bars, Panel, bars, curves, write_figure
 from certiseg.report.figures import Line as Drawn
-from certiseg.report.reproduction.pictures import UNSOUND, Line
+from certiseg.report.figures import Panel, curves, write_figure
+from certiseg.report.reproduction.pictures import UNSOUND, FalseLine, Line
 
 _ROOM = 4
 """Panels side by side that stay readable."""
@@ -18,11 +18,12 @@ _ROOM = 4
 def write_figures(
     out: Path,
     lines: Sequence[Line],
+    false: Sequence[FalseLine],
     radius_curves: Mapping[tuple[str, float], RadiusCurve],
     note: str,
 ) -> None:
     """OUT/radius.png and .svg: certified accuracy by radius, a panel a scale; where lines emulate
-    shared noise, OUT/shared-noise.png and .svg beside them. note: one line across the top."""
+    shared noise, OUT/shared-noise.png and .svg of what that hides. note: a line across the top."""
     level = max((line.alpha for line in lines if line.alpha is not None), default=None)
     shown = [line for line in lines if line.alpha == level]
     scales = list(dict.fromkeys(line.scale for line in shown))[:_ROOM]
@@ -30,8 +31,9 @@ def write_figures(
     if any(panel.lines for panel in panels):
         write_figure(curves(panels, f"{note}, α = {level:g}"), out / "radius")
     if any(line.unsound for line in shown):
-        heading = f"{note}, α = {level:g}; {UNSOUND} where noise is shared"
-        write_figure(bars(_shares(shown), heading), out / "shared-noise")
+        counted = [line for line in false if line.alpha == level]
+        heading = f"{note}, α = {level:g}, the paper's method with Holm's correction"
+        write_figure(curves(_shared(shown, counted), heading), out / "shared-noise")
 
 
 def _panel(
@@ -72,28 +74,40 @@ def _panel(
     )
 
 
-def _shares(lines: Sequence[Line]) -> Bars:
-    """Share of all pixels called certified by the paper's method, by how many draws share a
-    noise."""
-    compared = [x for x in lines if x.unsound or x.model.startswith("SegCertify")]
-    compared = [line for line in compared if line.model.endswith("holm")]
-    places = list(dict.fromkeys((x.scale, x.sigma, x.tau, x.n) for x in compared))
-    batches = list(dict.fromkeys(line.shared_batch for line in compared))
-    series = []
-    for batch in batches:
-        by_place = {
-            (x.scale, x.sigma, x.tau, x.n): 1.0 - (x.abstention_all or 0.0)
-            for x in compared
-            if x.shared_batch == batch
-        }
-        name = "every draw its own noise" if batch is None else f"{UNSOUND}: batches of {batch}"
-        series.append((name, [by_place.get(place, float("nan")) for place in places]))
-    return Bars(
-        categories=[
-            f"scale {scale}, σ = {sigma:g}, τ = {tau:g}, n = {n}" for scale, sigma, tau, n in places
-        ],
-        series=series,
-        category_label="",
-        value_label="share of pixels called certified",
-        horizontal=True,
-    )
+def _shared(lines: Sequence[Line], false: Sequence[FalseLine]) -> list[Panel]:
+    """By how many draws share a noise, 1 being sound: abstention, and what is surely false."""
+    own = {_place(row): row for row in lines if _of_paper(row)}
+    counted = {_place(row): row for row in false if _of_paper(row)}
+    several = len({row.scale for row in own.values()}) > 1
+    abstaining, wrong = [], []
+    for style, kind in enumerate(dict.fromkeys(place[:-1] for place in own)):
+        scale, sigma, tau, n = kind
+        name = f"σ = {sigma:g}, τ = {tau:g}, n = {n}"
+        name = f"scale {scale}, {name}" if several else name
+        batches = [place[-1] for place in own if place[:-1] == kind]
+        shares = [own[*kind, batch].abstention_all or 0.0 for batch in batches]
+        abstaining.append(Drawn(name, batches, shares, style))
+        there = [batch for batch in batches if (*kind, batch) in counted]
+        if there:
+            shares = [counted[*kind, batch].share or 0.0 for batch in there]
+            wrong.append(Drawn(name, there, shares, style))
+    x_label = f"draws that share a noise (from 2 on: {UNSOUND})"
+    panels = [_by_batch("abstention, share of all pixels", x_label, abstaining)]
+    if wrong:
+        panels.append(_by_batch("surely false, share of those called certified", x_label, wrong))
+    return panels
+
+
+def _by_batch(y_label: str, x_label: str, drawn: Sequence[Drawn]) -> Panel:
+    highest = max(max(line.y) for line in drawn)
+    top = 1.1 * highest if highest > 0 else 1.0
+    return Panel("", drawn, x_label, y_label, (-0.03 * top, top))
+
+
+def _place(row: Line | FalseLine) -> tuple[str, float | None, float | None, int | None, int]:
+    return row.scale, row.sigma, row.tau, row.n, row.shared_batch or 1
+
+
+def _of_paper(row: Line | FalseLine) -> bool:
+    """Of the paper's method with Holm's correction, sound or emulated."""
+    return row.model.endswith("holm") and (row.unsound or row.model.startswith("SegCertify"))

@@ -41,7 +41,7 @@ def write_tables(
     write_text(out / "results.json", json.dumps(record, indent=1) + "\n")
     if last and has_matplotlib():
         total = len(about["pictures"])
-        write_figures(out, lines, whole.curves, f"{about['data']}, {total} pictures")
+        write_figures(out, lines, false, whole.curves, f"{about['data']}, {total} pictures")
 
 
 def _notes(about: Mapping[str, Any], done: int, false: bool) -> list[str]:
