@@ -12,7 +12,8 @@ from torch import nn
 from certiseg.datasets.card import Card
 from certiseg.errors import InputError
 from certiseg.hierarchies.hierarchy import Hierarchy
-from certiseg.models.resolve import LoadedModel, reason, resolve_model
+from certiseg.models.loaded import LoadedModel, reason
+from certiseg.models.resolve import resolve_model
 from certiseg.runs.appearance import made_up
 from certiseg.sampling.sampler import Smoothed
 
