@@ -20,7 +20,7 @@ from certiseg.certify.verify import verify
 from certiseg.datasets.card import Card, Sample
 from certiseg.errors import InputError
 from certiseg.metrics.confusion import Confusion
-from certiseg.models.resolve import LoadedModel
+from certiseg.models.loaded import LoadedModel
 from certiseg.noise import Gaussian
 from certiseg.runs.reproduction.cells import Cells
 from certiseg.runs.reproduction.drawn import Drawn

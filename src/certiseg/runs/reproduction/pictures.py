@@ -18,7 +18,7 @@ from certiseg.errors import InputError
 from certiseg.metrics.confusion import Confusion
 from certiseg.metrics.curve import RadiusCurve, radius_grid
 from certiseg.metrics.records import counts_record
-from certiseg.models.resolve import LoadedModel
+from certiseg.models.loaded import LoadedModel
 from certiseg.report.folder.comparison import BASE_CLEAN, BASE_NOISE, NON_ROBUST
 from certiseg.report.reproduction.pictures import Line
 from certiseg.runs.environment import environment

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from certiseg.models.loaded import LoadedModel
 from certiseg.models.preprocess import Preprocess
-from certiseg.models.resolve import LoadedModel
 
 
 def at_scales(loaded: LoadedModel, scales: tuple[float, ...]) -> LoadedModel:
