@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from certiseg.errors import InputError
+from certiseg.models.coarse import Coarse
 from certiseg.models.pointnet.network import Plan, PointNet2
 from certiseg.models.pointnet.parts import PartSegmenter
 from certiseg.models.preprocess import Preprocess
@@ -48,6 +49,10 @@ class TrainedModel(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.base(x)
+
+    def coarse(self, x: Tensor) -> Tensor | Coarse:
+        """Logits at half the size, and the size they stand for."""
+        return self.base.coarse(x)
 
 
 class TrainedClouds(PartSegmenter):
