@@ -10,6 +10,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from certiseg.errors import InputError
+from certiseg.models.coarse import Coarse
 from certiseg.models.preprocess import Preprocess
 
 _CONFIG = "config.json"
@@ -32,6 +33,10 @@ class HuggingFaceModel(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.base(x)
+
+    def coarse(self, x: Tensor) -> Tensor | Coarse:
+        """Logits of the transformers model's own size, and the size they stand for."""
+        return self.base.coarse(x)
 
 
 def is_hf_folder(path: Path) -> bool:
