@@ -32,10 +32,13 @@ def evaluate(
     ] = None,
     data: Annotated[
         str | None,
-        typer.Option(help="camvid, mni152, solids or shapenet (point clouds), instead of folders."),
+        typer.Option(
+            help="camvid, cityscapes, pascal-context, voc, ade20k, coco-stuff, mni152, solids or "
+            "shapenet (point clouds), or FILE.yaml that describes folders; instead of folders."
+        ),
     ] = None,
     root: Annotated[
-        Path | None, typer.Option(help="The folder of --data camvid or shapenet.")
+        Path | None, typer.Option(help="The folder of --data camvid, cityscapes, ...")
     ] = None,
     split: Annotated[
         str | None, typer.Option(help="Of --data; default val, of point clouds test.")

@@ -14,7 +14,7 @@ from certiseg.models.own import load_own
 from certiseg.models.pointnet.published import load_shapenet
 from certiseg.models.segmenter import Segmenter
 from certiseg.models.shipped import load_shipped, shipped
-from certiseg.models.stored import CARD_FILE, Trained, TrainedClouds, load_folder
+from certiseg.models.stored import CARD_FILE, Trained, TrainedClouds, TrainedDenoiser, load_folder
 from certiseg.models.zoo.smp import load_smp
 from certiseg.models.zoo.timm import load_timm
 from certiseg.models.zoo.torchvision import load_torchvision
@@ -32,6 +32,11 @@ class Form:
 
 
 def _of_card(spec: str, model: Trained) -> LoadedModel:
+    if isinstance(model, TrainedDenoiser):
+        raise InputError(
+            f"expected a segmentation model, got the denoiser {spec}; pass it as --denoiser beside "
+            "a model"
+        )
     card = model.card
     parts = model.parts if isinstance(model, TrainedClouds) else None
     return LoadedModel(
