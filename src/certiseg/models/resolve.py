@@ -15,6 +15,9 @@ from certiseg.models.pointnet.published import load_shapenet
 from certiseg.models.segmenter import Segmenter
 from certiseg.models.shipped import load_shipped, shipped
 from certiseg.models.stored import CARD_FILE, Trained, TrainedClouds, TrainedDenoiser, load_folder
+from certiseg.models.zoo.smp import load_smp
+from certiseg.models.zoo.timm import load_timm
+from certiseg.models.zoo.torchvision import load_torchvision
 
 Loader = Callable[[str, str], LoadedModel]
 """From the whole name, and what of it follows the scheme (of a path: all)."""
@@ -97,11 +100,32 @@ def _hrnet(spec: str, rest: str) -> LoadedModel:
     return _of_segmenter(spec, load_hrnet(rest))
 
 
+def _torchvision(spec: str, rest: str) -> LoadedModel:
+    name, _, weights = rest.partition(":")
+    if not name or not weights:
+        raise InputError(
+            f"expected torchvision:NAME:WEIGHTS or torchvision:NAME:FILE, got {spec!r}; such as "
+            "torchvision:deeplabv3_resnet50:DEFAULT, which fetches the published weights"
+        )
+    return _of_segmenter(spec, load_torchvision(name, weights))
+
+
+def _smp(spec: str, rest: str) -> LoadedModel:
+    return _of_segmenter(spec, load_smp(rest))
+
+
+def _timm(spec: str, rest: str) -> LoadedModel:
+    return _of_segmenter(spec, load_timm(rest))
+
+
 SCHEMES: dict[str, Form] = {
     "certiseg": Form("certiseg:NAME (shipped)", _shipped),
     "python": Form("python:MODULE:FUNCTION", load_own),
     "pointnet2": Form("pointnet2:CHECKPOINT.pth", _published),
     "hrnet": Form("hrnet:CHECKPOINT.pth", _hrnet),
+    "torchvision": Form("torchvision:NAME:WEIGHTS", _torchvision),
+    "smp": Form("smp:FOLDER", _smp),
+    "timm": Form("timm:FOLDER", _timm),
 }
 """By the word before the first colon."""
 
