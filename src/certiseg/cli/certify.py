@@ -26,6 +26,7 @@ def certify(
     model: options.Model,
     out: options.Output,
     settings: Any,
+    denoiser: options.Denoiser = None,
     num_classes: options.NumClasses = None,
     channels: options.Channels = None,
     category: Annotated[
@@ -53,7 +54,7 @@ def certify(
     from certiseg.runs.model import open_model
 
     keep_freed_memory()
-    loaded = open_model(model, num_classes=num_classes, channels=channels)
+    loaded = open_model(model, num_classes=num_classes, channels=channels, denoiser=denoiser)
     results = certify_images(
         files,
         loaded,

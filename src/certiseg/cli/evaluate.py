@@ -48,6 +48,7 @@ def evaluate(
         str | None, typer.Option(help="A model trained without noise, for the first row.")
     ] = None,
     settings: Any,
+    denoiser: options.Denoiser = None,
     num_classes: options.NumClasses = None,
     channels: options.Channels = None,
     limit: Annotated[int | None, typer.Option(help="At most so many, evenly spread.")] = None,
@@ -79,7 +80,7 @@ def evaluate(
     if keep < 0:
         raise InputError(f"expected --keep 0 or more, got {keep}; 0 keeps no sample")
     keep_freed_memory()
-    loaded = open_model(model, num_classes=num_classes, channels=channels)
+    loaded = open_model(model, num_classes=num_classes, channels=channels, denoiser=denoiser)
     plain = None
     if non_robust is not None:
         plain = open_model(non_robust, num_classes=num_classes, channels=channels)

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from certiseg.errors import InputError
 from certiseg.files import atomic_write, output_folder
-from certiseg.models.outputs import tensor_of
 from certiseg.models.loaded import LoadedModel
+from certiseg.models.outputs import tensor_of
 from certiseg.models.stored import (
     CARD_FILE,
     KIND,
