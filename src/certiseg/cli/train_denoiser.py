@@ -8,12 +8,17 @@ from typing import Annotated
 import typer
 
 from certiseg.cli import options
-from certiseg.cli.train import Data, _numbers, _size
+from certiseg.cli.train import _numbers, _size
 from certiseg.cli.training_bar import steps_bar, training_bar
 
 
 def train_denoiser(
-    data: Annotated[Data, typer.Option(help="Data set; folder = your own folders of pictures.")],
+    data: Annotated[
+        str,
+        typer.Option(
+            help="As in evaluate (camvid, ..., FILE.yaml), or folder: your own folders of pictures."
+        ),
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for weights and card.")],
     sigma: Annotated[float, typer.Option(help="Noise in [0, 1] input units.")],
     sigma_from: Annotated[
@@ -24,7 +29,9 @@ def train_denoiser(
         typer.Option("--for", help="The network whose labels are to stay, as --model of certify."),
     ] = None,
     epochs: Annotated[int, typer.Option(help="Passes over the training pictures.")] = 60,
-    root: Annotated[Path | None, typer.Option(help="camvid: folder with train/, val/.")] = None,
+    root: Annotated[
+        Path | None, typer.Option(help="The folder of --data camvid, cityscapes, ...")
+    ] = None,
     images: Annotated[Path | None, typer.Option(help="folder: training pictures.")] = None,
     val_images: Annotated[Path | None, typer.Option(help="folder: validation pictures.")] = None,
     channels: Annotated[int, typer.Option(help="folder: 3 for RGB, 1 for grey.")] = 3,
@@ -45,6 +52,7 @@ def train_denoiser(
     evaluate."""
     from certiseg.runs.malloc import keep_freed_memory
     from certiseg.runs.model import open_model
+    from certiseg.runs.pictures import is_described
     from certiseg.runs.train import spell_command
     from certiseg.runs.train_data import training_pictures
     from certiseg.runs.train_denoiser import run_denoiser_training
@@ -65,14 +73,14 @@ def train_denoiser(
         stability=stability,
     )
     guide = None if model is None else open_model(model)
-    pictures = training_pictures(data.value, root, images, val_images, channels)
+    pictures = training_pictures(data, root, images, val_images, channels)
     command = spell_command(
         {
-            "--data": data.value,
+            "--data": Path(data) if is_described(data) else data,
             "--root": root,
             "--images": images,
             "--val-images": val_images,
-            "--channels": channels if data is Data.folder else None,
+            "--channels": channels if data == "folder" else None,
             "--for": Path(model) if model and Path(model).exists() else model,
             "--sigma": f"{sigma:g}",
             "--sigma-from": sigma_from,

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from certiseg.errors import InputError
+from certiseg.models.hrnet.published import load_hrnet
 from certiseg.models.huggingface import is_hf_folder, load_hf
 from certiseg.models.loaded import LoadedModel
 from certiseg.models.own import load_own
 from certiseg.models.pointnet.published import load_shapenet
+from certiseg.models.segmenter import Segmenter
 from certiseg.models.shipped import load_shipped, shipped
 from certiseg.models.stored import CARD_FILE, Trained, TrainedClouds, TrainedDenoiser, load_folder
 
@@ -78,10 +80,28 @@ def _hugging_face(spec: str, rest: str) -> LoadedModel:
     )
 
 
+def _of_segmenter(spec: str, model: Segmenter) -> LoadedModel:
+    return LoadedModel(
+        spec,
+        model,
+        model.num_classes,
+        model.classes,
+        model.palette,
+        channels=model.channels,
+        kind="pictures",
+        notes=model.notes,
+    )
+
+
+def _hrnet(spec: str, rest: str) -> LoadedModel:
+    return _of_segmenter(spec, load_hrnet(rest))
+
+
 SCHEMES: dict[str, Form] = {
     "certiseg": Form("certiseg:NAME (shipped)", _shipped),
     "python": Form("python:MODULE:FUNCTION", load_own),
     "pointnet2": Form("pointnet2:CHECKPOINT.pth", _published),
+    "hrnet": Form("hrnet:CHECKPOINT.pth", _hrnet),
 }
 """By the word before the first colon."""
 
