@@ -27,6 +27,7 @@ def certify(
     model: options.Model,
     out: options.Output,
     settings: Any,
+    denoiser: options.Denoiser = None,
     num_classes: options.NumClasses = None,
     channels: options.Channels = None,
     scale: options.Scale = None,
@@ -55,7 +56,14 @@ def certify(
     from certiseg.runs.malloc import keep_freed_memory
 
     keep_freed_memory()
-    loaded = opened(model, num_classes=num_classes, channels=channels, scale=scale, flip=flip)
+    loaded = opened(
+        model,
+        num_classes=num_classes,
+        channels=channels,
+        scale=scale,
+        flip=flip,
+        denoiser=denoiser,
+    )
     results = certify_images(
         files,
         loaded,
