@@ -189,7 +189,7 @@ def _output(session: Any, output: str | None, path: Path) -> str:
         given = "none" if output is None else repr(output)
         raise InputError(
             f"{path}: expected the name of one output among {', '.join(names)}, got {given}; "
-            f"name it, {path}:{names[0]}"
+            f"name it, onnx:{path}:{names[0]}"
         )
     return output
 
