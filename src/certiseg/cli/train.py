@@ -21,6 +21,19 @@ def train(
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for weights and card.")],
     sigma: Annotated[float, typer.Option(help="Noise in [0, 1] input units; 0 = none.")],
+    sigma_from: Annotated[
+        float | None, typer.Option(help="Noise of each view, even in this .. sigma.")
+    ] = None,
+    consistency: Annotated[
+        float, typer.Option(help="Weight of agreement under two draws of noise; 5 to 20 is usual.")
+    ] = 0.0,
+    network: Annotated[
+        str, typer.Option(help="unet, or efficientnet-lite0, -lite1, -lite2.")
+    ] = "unet",
+    init: Annotated[
+        str | None,
+        typer.Option(help="Weights to start from: imagenet, or the folder of an earlier model."),
+    ] = None,
     epochs: Annotated[int, typer.Option(help="Passes over the training pictures.")] = 60,
     root: Annotated[
         Path | None, typer.Option(help="The folder of --data camvid, cityscapes, ...")
@@ -61,6 +74,9 @@ def train(
         device=device,
         widths=_numbers("--widths", widths),
         blocks=_numbers("--blocks", blocks),
+        sigma_from=sigma_from,
+        network=network,
+        consistency=consistency,
     )
     pairs = {
         "--images": images,
@@ -81,12 +97,16 @@ def train(
             "--root": root,
             **own,
             "--sigma": f"{sigma:g}",
+            "--sigma-from": sigma_from,
+            "--consistency": consistency or None,
+            "--network": network,
+            "--init": init if init in (None, "imagenet") else Path(init),
             "--epochs": epochs,
             "--crop": crop,
             "--batch-size": batch_size,
             "--lr": f"{lr:g}",
-            "--widths": widths,
-            "--blocks": blocks,
+            "--widths": widths if network == "unet" else None,
+            "--blocks": blocks if network == "unet" else None,
             "--seed": seed,
             "--device": device,
             "-o": out.resolve().name,
@@ -100,6 +120,7 @@ def train(
             out,
             command,
             lambda steps: steps_bar(progress, steps),
+            init=init,
             overwrite=overwrite,
         )
     figures = card["figures"]

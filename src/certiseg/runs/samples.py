@@ -8,7 +8,7 @@ from pathlib import Path
 from certiseg.datasets.card import Card, Samples
 from certiseg.datasets.folder import Folder, every
 from certiseg.errors import InputError
-from certiseg.models.resolve import LoadedModel
+from certiseg.models.loaded import LoadedModel
 from certiseg.runs.appearance import appearance
 from certiseg.runs.clouds import CLOUDS, open_clouds
 from certiseg.runs.model import channels_of
