@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from certiseg.datasets.card import Card, Sample
-from certiseg.models.resolve import LoadedModel
+from certiseg.models.loaded import LoadedModel
 from certiseg.runs.model import open_model
 
 MODELS = '''

@@ -15,7 +15,7 @@ import torch
 from certiseg.certificates.certificate import Certificate
 from certiseg.datasets.card import Sample
 from certiseg.errors import InputError
-from certiseg.models.resolve import LoadedModel
+from certiseg.models.loaded import LoadedModel
 from certiseg.report.folder.layout import Layout
 from certiseg.runs import run_folder
 from certiseg.runs.evaluate import evaluate

@@ -10,7 +10,7 @@ import numpy as np
 
 from certiseg.datasets.card import Sample, Samples
 from certiseg.errors import InputError
-from certiseg.models.resolve import LoadedModel
+from certiseg.models.loaded import LoadedModel
 from certiseg.runs.model import check_classes, check_order, try_model
 from certiseg.runs.percentiles import check_percentile
 from certiseg.runs.settings import Settings

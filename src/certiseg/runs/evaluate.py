@@ -10,7 +10,7 @@ from typing import Any
 
 from certiseg.datasets.card import Samples
 from certiseg.errors import InputError
-from certiseg.models.resolve import LoadedModel
+from certiseg.models.loaded import LoadedModel
 from certiseg.runs.check import check_evaluation, digest_of
 from certiseg.runs.progress import RunBar
 from certiseg.runs.results import Evaluation, title_of, write_results

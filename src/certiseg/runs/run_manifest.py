@@ -9,7 +9,7 @@ from typing import Any
 
 from certiseg.datasets.card import Samples, note_of
 from certiseg.errors import InputError
-from certiseg.models.resolve import LoadedModel
+from certiseg.models.loaded import LoadedModel
 from certiseg.noise import noise_record
 from certiseg.report.folder.layout import FORMAT, file_stem, kept_numbers
 from certiseg.runs.check import Checked

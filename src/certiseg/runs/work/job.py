@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from certiseg.datasets.card import Card
 from certiseg.errors import InputError
-from certiseg.models.resolve import LoadedModel
+from certiseg.models.loaded import LoadedModel
 from certiseg.runs.model import open_model
 from certiseg.runs.settings import Settings
 from certiseg.sampling.fingerprint import made_by, model_fingerprint
@@ -38,20 +39,25 @@ class Job:
 
 @dataclass(frozen=True)
 class Opening:
-    """How a model was loaded, and the fingerprint of what came of it."""
+    """How a model was opened, and the fingerprint of what came of it."""
 
     name: str
-    num_classes: int | None
-    channels: int | None
+    arguments: dict[str, Any]
     fingerprint: str
 
     @staticmethod
     def of(loaded: LoadedModel) -> Opening:
-        return Opening(loaded.name, loaded.num_classes, loaded.channels, identity(loaded))
+        """Raises InputError for a model that was not opened by its name."""
+        if loaded.opening is None:
+            raise InputError(
+                f"expected a model that workers can load by its name, got {loaded.name}, made in "
+                "this process; open it with certiseg.runs.model.open_model"
+            )
+        return Opening(loaded.name, dict(loaded.opening), identity(loaded))
 
     def open(self) -> LoadedModel:
         """The same model. Raises InputError where the name gives another one, or none."""
-        loaded = open_model(self.name, num_classes=self.num_classes, channels=self.channels)
+        loaded = open_model(**self.arguments)
         if identity(loaded) != self.fingerprint:
             raise InputError(
                 f"expected {self.name} to be the same model each time it is loaded, got other "
