@@ -104,7 +104,6 @@ def evaluate(
         raise InputError("expected --resume or --overwrite, got both; one goes on, one begins anew")
     keep_freed_memory()
     ranks = Ranks.of_environment()
-    crew = crew_of(workers, threads, ray, ranks)
     named = partial(opened, num_classes=num_classes, channels=channels, scale=scale, flip=flip)
     loaded = named(model, denoiser=denoiser)
     plain = None
@@ -124,6 +123,7 @@ def evaluate(
     )
     for reason in getattr(samples, "skipped", ()):
         print(f"skipped: {reason}", file=sys.stderr)
+    crew = crew_of(workers, threads, ray, ranks)
     with nullcontext() if ranks is None else ranks.together(settings.device):
         evaluation = run(
             samples,

@@ -17,7 +17,7 @@ from certiseg.runs.work.job import Job, Recipe
 from certiseg.runs.work.task import Drawn, Finished, Parts, Progress, Task
 
 LOCAL = "local"
-_PATIENCE = 120.0
+_PATIENCE = 600.0
 _TURN, _TO_ANSWER = 1.0, 10.0
 
 
