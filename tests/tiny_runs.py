@@ -63,6 +63,11 @@ def _break():
     raise RuntimeError("the roof is on fire")
 
 
+def _sleep():
+    Path("at_work").write_text(str(os.getppid()))
+    time.sleep(0.5)
+
+
 def dies():
     return Alert(_die)
 
@@ -80,7 +85,7 @@ def breaks():
 
 
 def slow():
-    return Alert(lambda: time.sleep(0.2))
+    return Alert(_sleep)
 
 
 def other_weights_each_time():
