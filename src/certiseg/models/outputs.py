@@ -15,6 +15,8 @@ from certiseg.models.decision import Decision
 __all__ = ["Coarse", "Decision", "Posterior", "decide", "posterior", "tensor_of"]
 
 _INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
+_SPATIAL = {4: "H, W", 5: "D, H, W"}
+"""By the axes of a batch: of pictures, and of volumes."""
 
 
 def decide(
@@ -97,9 +99,10 @@ def _checked_output(
             "expected logits (B, C, *out) or integer labels (B, *out), got "
             f"{tensor.dtype} of shape {tuple(tensor.shape)}; wrap the model in a function"
         )
-    if batch.ndim == 4 and tensor.ndim == 3:
+    if batch.ndim in _SPATIAL and tensor.ndim == batch.ndim - 1:
+        axes = _SPATIAL[batch.ndim]
         raise InputError(
-            "expected logits (B, C, H, W) or integer labels (B, H, W), got "
+            f"expected logits (B, C, {axes}) or integer labels (B, {axes}), got "
             f"{tensor.dtype} of shape {tuple(tensor.shape)}; return labels as integers"
         )
     if num_classes is not None and tensor.shape[1] != num_classes:
@@ -153,11 +156,16 @@ def tensor_of(output: object) -> tuple[Tensor, bool]:
 
 
 def _check_size(size: torch.Size, batch: Tensor, own_grid: bool) -> None:
-    """An image's mask has the image's size, or with own_grid a grid's that is no finer; outputs of
-    no or one axis are other tasks."""
-    if batch.ndim != 4 or len(size) < 2:
+    """The mask of an image or volume has its size, or with own_grid, of images alone, a grid's that
+    is no finer; outputs of no or one axis are other tasks."""
+    if batch.ndim not in _SPATIAL or len(size) < 2:
         return
     image = batch.shape[2:]
+    if batch.ndim == 5 and size != image:
+        raise InputError(
+            f"expected one label per voxel of {tuple(image)}, got an output of size "
+            f"{tuple(size)}; resize the logits inside the model"
+        )
     if not own_grid and size != image:
         raise InputError(
             f"expected one label per pixel of {tuple(image)}, got an output of size "

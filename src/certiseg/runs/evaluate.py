@@ -16,7 +16,7 @@ from certiseg.errors import InputError
 from certiseg.files import output_folder
 from certiseg.metrics.curve import RadiusCurve, radius_grid
 from certiseg.metrics.part_iou import PartIou
-from certiseg.models.resolve import LoadedModel
+from certiseg.models.loaded import LoadedModel
 from certiseg.report.curve import write_curve
 from certiseg.report.folder.comparison import BASE_CLEAN, BASE_NOISE, CERTIFIED, NON_ROBUST
 from certiseg.report.folder.layout import RESULTS
@@ -151,8 +151,9 @@ def evaluate(
         **_results(evaluation, samples, settings, pooled, command),
     }
     whole, part = KINDS[samples.card.kind]
+    thinned = "" if (of := note_of(samples)) is None else f" ({of})"
     note = (
-        f"{samples.card.name}, {len(samples)} {whole}s, sigma = {settings.sigma:g}, "
+        f"{samples.card.name}, {len(samples)} {whole}s{thinned}, sigma = {settings.sigma:g}, "
         f"alpha = {settings.alpha:g}; the edge is what n = {settings.num_samples} can prove"
     )
     write_text(out / "table.md", markdown(evaluation.rows))

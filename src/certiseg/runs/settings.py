@@ -16,7 +16,7 @@ from certiseg.certify.sequential import check_stopping
 from certiseg.errors import InputError
 from certiseg.hierarchies.hierarchy import Hierarchy
 from certiseg.models.grid import OnGrid
-from certiseg.models.resolve import LoadedModel
+from certiseg.models.loaded import LoadedModel
 from certiseg.noise import Gaussian, Noise, Rotation
 from certiseg.runs.device import usable_device
 from certiseg.sampling.engine import Engine
@@ -96,12 +96,13 @@ class Settings:
         return "segcertify"
 
     def components(self, *size: int) -> int:
-        """N for labels of this size: pixels, or the cells of the grid; points of a cloud."""
+        """N for labels of this size: pixels, or the cells of the grid; points, voxels."""
         if self.grid is None:
             return math.prod(size)
         if len(size) != 2:
             raise InputError(
-                f"expected pictures with a grid of cells, got a cloud of {size[0]} points; "
+                "expected pictures with a grid of cells, got "
+                f"{f'a cloud of {size[0]} points' if len(size) == 1 else 'a volume'}; "
                 "leave --grid out"
             )
         height, width = size
