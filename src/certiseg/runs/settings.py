@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -76,7 +76,7 @@ class Settings:
     device: str | None = None
     law: Law = "gaussian"
     axis: str | None = None
-    engine: Engine = Engine()
+    engine: Engine = field(default_factory=Engine)
 
     @property
     def noise(self) -> Noise:
