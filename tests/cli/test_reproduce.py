@@ -34,6 +34,10 @@ def eleven():
     return ByBrightness(11)
 
 
+def nineteen():
+    return ByBrightness(19)
+
+
 def three():
     return ByBrightness(3)
 """
@@ -60,7 +64,7 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_camvid_with_the_emulation_beside(workplace: Path, call: Call) -> None:
     done = call(
-        "reproduce", "camvid", *MODEL, "--root", "camvid", "--limit", 2, "--scales", "1,0.5",
+        "reproduce", "camvid", *MODEL, "--root", "camvid", "--limit", 2, "--scales", "1,0.5+1",
         "--sigmas", "0.05", "--most-draws", 100, "--seed", 1, "--emulate", "shared-noise",
         "--reference-draws", 20, "--non-robust", "python:street_models:eleven", "-o", "out",
     )  # fmt: skip
@@ -68,7 +72,7 @@ def test_camvid_with_the_emulation_beside(workplace: Path, call: Call) -> None:
     assert "2 of 3 samples, at an even stride" in done.out
     assert "UNSOUND" in done.out
     rows = list(csv.DictReader((workplace / "out" / "table.csv").open()))
-    for scale in ("1", "0.5"):
+    for scale in ("1", "0.5+1"):
         own = [row for row in rows if row["scale"] == scale]
         assert [row["model"] for row in own[:3]] == [
             "non-robust, clean", "base, clean", "base, one draw of noise",
@@ -91,6 +95,24 @@ def test_camvid_with_the_emulation_beside(workplace: Path, call: Call) -> None:
     assert results["made_with"]["command"].startswith("certiseg")
     certificates = call("verify", workplace / "out")
     assert certificates.code != 0
+
+
+def test_cityscapes_in_its_own_layout(workplace: Path, call: Call) -> None:
+    rng = np.random.default_rng(1)
+    for folder, ending in (("leftImg8bit", "leftImg8bit"), ("gtFine", "gtFine_labelIds")):
+        (workplace / "city" / folder / "val" / "ulm").mkdir(parents=True)
+        for number in range(2):
+            shape = (8, 16, 3) if folder == "leftImg8bit" else (8, 16)
+            values = rng.integers(0, 34, shape).astype(np.uint8)
+            name = f"city/{folder}/val/ulm/ulm_{number}_{ending}.png"
+            Image.fromarray(values).save(workplace / name)
+    options = ("--root", "city", "--model", "python:street_models:nineteen", "--most-draws", 100)
+    options += ("--methods", "paper", "--alphas", "0.001", "--sigmas", "0.05", "--seed", 1)
+    done = call("reproduce", "cityscapes", *options, "-o", "out")
+    assert done.code == 0, done.err
+    rows = list(csv.DictReader((workplace / "out" / "table.csv").open()))
+    assert list(dict.fromkeys(row["scale"] for row in rows)) == ["0.25", "0.5", "0.75", "1"]
+    assert len(rows) == 4 * 4
 
 
 def test_json_says_that_lines_are_unsound(workplace: Path, call: Call) -> None:

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from certiseg.errors import InputError
+from certiseg.models.adapters.bundle import is_bundle, load_bundle
+from certiseg.models.adapters.exported import resolve_exported
+from certiseg.models.adapters.onnx import resolve_onnx
 from certiseg.models.hrnet.published import load_hrnet
-from certiseg.models.huggingface import is_hf_folder, load_hf
+from certiseg.models.huggingface import is_hf_folder, resolve_folder, resolve_hub
 from certiseg.models.loaded import LoadedModel
 from certiseg.models.own import load_own
 from certiseg.models.pointnet.published import load_shapenet
@@ -71,18 +74,6 @@ def _stored(spec: str, rest: str) -> LoadedModel:
     return _of_card(spec, load_folder(Path(rest)))
 
 
-def _hugging_face(spec: str, rest: str) -> LoadedModel:
-    model = load_hf(Path(rest))
-    return LoadedModel(
-        spec,
-        model,
-        model.num_classes,
-        model.classes,
-        channels=model.channels,
-        kind="pictures",
-    )
-
-
 def _of_segmenter(spec: str, model: Segmenter) -> LoadedModel:
     return LoadedModel(
         spec,
@@ -126,11 +117,15 @@ SCHEMES: dict[str, Form] = {
     "torchvision": Form("torchvision:NAME:WEIGHTS", _torchvision),
     "smp": Form("smp:FOLDER", _smp),
     "timm": Form("timm:FOLDER", _timm),
+    "hf": Form("hf:ORG/NAME (from the Hub)", resolve_hub),
+    "onnx": Form("onnx:FILE:OUTPUT", resolve_onnx),
 }
 """By the word before the first colon."""
 
 FILES: dict[str, Form] = {
     ".safetensors": Form("its model.safetensors", _stored),
+    ".onnx": Form("FILE.onnx", resolve_onnx),
+    ".pt2": Form("FILE.pt2 (torch.export)", resolve_exported),
 }
 """By the ending of a file."""
 
@@ -139,7 +134,8 @@ FOLDERS: list[tuple[Callable[[Path], bool], Form]] = [
         lambda path: (path / CARD_FILE).is_file(),
         Form("a folder that certiseg train or train-clouds wrote", _stored),
     ),
-    (is_hf_folder, Form("a local Hugging Face folder", _hugging_face)),
+    (is_hf_folder, Form("a local Hugging Face folder", resolve_folder)),
+    (is_bundle, Form("a MONAI bundle", load_bundle)),
 ]
 """By their own card, never by the name of their weights; the first that fits."""
 

@@ -26,6 +26,7 @@ from certiseg.runs.reproduction.cells import Cells
 from certiseg.runs.reproduction.drawn import Drawn
 from certiseg.runs.reproduction.grid import GRIDS, METHODS, Grid, Point, scales_of, words
 from certiseg.runs.reproduction.pictures import Extras, reproduce
+from certiseg.runs.reproduction.scales import at_scales
 from certiseg.sampling.sampler import Smoothed
 from certiseg.votes import Source, VoteCounts
 
@@ -249,6 +250,34 @@ def test_emulation_is_marked_everywhere_and_changes_no_sound_line(tmp_path: Path
     false = list(csv.DictReader((out / "false.csv").open()))
     assert {row["unsound"] for row in false} == {"True", "False"}
     assert {row["pictures"] for row in false} == {"3"}
+
+
+class Seen(nn.Module):
+    """Remembers the sizes it was given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sizes: list[tuple[int, ...]] = []
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.sizes.append(tuple(x.shape[-2:]))
+        return x
+
+
+def test_a_model_sees_pictures_at_its_scales() -> None:
+    for scales, base_size, sizes in (
+        ((1.0,), None, [(12, 20)]),
+        ((0.25,), None, [(3, 5)]),
+        ((0.5, 1.0), None, [(6, 10), (12, 20)]),
+        ((1.0,), 40, [(24, 40)]),
+        ((0.25,), 40, [(6, 10)]),
+    ):
+        seen = Seen().eval()
+        there = at_scales(loaded(seen), scales, base_size)
+        assert there.of(None)(torch.rand(2, 3, 12, 20)).shape == (2, 3, 12, 20)
+        assert seen.sizes == sizes
+    assert there.name == "brightness at scale 0.25 of 40 pixels"
+    assert at_scales(loaded(), (1.0,)).model.__class__ is ByBrightness
 
 
 def test_grids_name_what_they_go_through() -> None:

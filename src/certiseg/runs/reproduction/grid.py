@@ -33,8 +33,11 @@ class Point:
 
 @dataclass(frozen=True)
 class Grid:
-    """A table of the paper. selection: draws that choose candidates, its n0. methods: of METHODS;
-    "paper" certifies in its two stages, the others use all draws to choose and to test.
+    """A table of the paper.
+
+    selection: draws that choose candidates, its n0. methods: of METHODS; "paper" certifies in its
+    two stages, the others use all draws to choose and to test. base_size: of the longer side at
+    scale 1, in pixels; None: the picture's own.
 
     One set of draws of each picture, scale and sigma serves all thresholds, levels and methods: a
     point of fewer draws looks at the first of them.
@@ -46,6 +49,7 @@ class Grid:
     alphas: tuple[float, ...] = (1e-3, 1e-4)
     selection: int = 10
     methods: tuple[str, ...] = METHODS
+    base_size: int | None = None
 
     def __post_init__(self) -> None:
         unknown = [name for name in self.methods if name not in METHODS]
@@ -116,11 +120,11 @@ class Grid:
 
 GRIDS = {
     "cityscapes": Grid(((0.25,), (0.5,), (0.75,), (1.0,)), (0.25, 0.33, 0.5)),
-    "pascal-context": Grid(((0.25,), (0.5,), (0.75,), (1.0,)), (0.25, 0.33, 0.5)),
+    "pascal-context": Grid(((0.25,), (0.5,), (0.75,), (1.0,)), (0.25, 0.33, 0.5), base_size=520),
     "camvid": Grid(((1.0,),), (0.25, 0.5)),
 }
-"""Fischer, Baader, Vechev 2021: semantic segmentation. CamVid, which is not in the paper, at its
-own size."""
+"""Fischer, Baader, Vechev 2021: semantic segmentation. The base size is that of the published code;
+Cityscapes pictures have theirs, 2048, of their own. CamVid, not in the paper, at its own size."""
 LIMITS = {"cityscapes": 100, "pascal-context": 100, "camvid": 26}
 """Pictures, at an even stride."""
 

@@ -148,14 +148,16 @@ class _Table:
         settings.check_options()
         self._smoothed = {
             (scales, sigma): replace(settings, sigma=sigma).smoothed(
-                at_scales(models[sigma], scales)
+                at_scales(models[sigma], scales, grid.base_size)
             )
             for scales, sigma in self.places
         }
         self._plain: dict[Any, Smoothed] = (
             {}
             if non_robust is None
-            else {s: settings.smoothed(at_scales(non_robust, s)) for s in grid.scales}
+            else {
+                s: settings.smoothed(at_scales(non_robust, s, grid.base_size)) for s in grid.scales
+            }
         )
         chosen = min(extras.reference_pictures, len(samples))
         self._referenced = set(even_stride(len(samples), chosen)) if len(samples) else set()
