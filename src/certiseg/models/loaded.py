@@ -18,7 +18,8 @@ class LoadedModel:
     (B, *size), of pictures in [0, 1] or of point clouds.
 
     num_classes, classes, palette, channels: None where the source does not tell. kind: "pictures",
-    "clouds" or None. parts: of clouds, the labels of each category the model knows.
+    "clouds" or None. parts: of clouds, the labels of each category the model knows. notes: what is
+    well but should be known before a run.
     """
 
     name: str
@@ -29,6 +30,7 @@ class LoadedModel:
     channels: int | None = None
     kind: str | None = None
     parts: Mapping[str, tuple[int, ...]] | None = None
+    notes: tuple[str, ...] = ()
 
     def of(self, category: str | None) -> nn.Module | Callable[..., Any]:
         """What labels samples of this category; the model itself where it knows no categories.

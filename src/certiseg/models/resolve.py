@@ -10,12 +10,17 @@ from certiseg.errors import InputError
 from certiseg.models.adapters.bundle import is_bundle, load_bundle
 from certiseg.models.adapters.exported import resolve_exported
 from certiseg.models.adapters.onnx import resolve_onnx
+from certiseg.models.hrnet.published import load_hrnet
 from certiseg.models.huggingface import is_hf_folder, resolve_folder, resolve_hub
 from certiseg.models.loaded import LoadedModel
 from certiseg.models.own import load_own
 from certiseg.models.pointnet.published import load_shapenet
+from certiseg.models.segmenter import Segmenter
 from certiseg.models.shipped import load_shipped, shipped
-from certiseg.models.stored import CARD_FILE, Trained, TrainedClouds, load_folder
+from certiseg.models.stored import CARD_FILE, Trained, TrainedClouds, TrainedDenoiser, load_folder
+from certiseg.models.zoo.smp import load_smp
+from certiseg.models.zoo.timm import load_timm
+from certiseg.models.zoo.torchvision import load_torchvision
 
 Loader = Callable[[str, str], LoadedModel]
 """From the whole name, and what of it follows the scheme (of a path: all)."""
@@ -30,6 +35,11 @@ class Form:
 
 
 def _of_card(spec: str, model: Trained) -> LoadedModel:
+    if isinstance(model, TrainedDenoiser):
+        raise InputError(
+            f"expected a segmentation model, got the denoiser {spec}; pass it as --denoiser beside "
+            "a model"
+        )
     card = model.card
     parts = model.parts if isinstance(model, TrainedClouds) else None
     return LoadedModel(
@@ -64,10 +74,49 @@ def _stored(spec: str, rest: str) -> LoadedModel:
     return _of_card(spec, load_folder(Path(rest)))
 
 
+def _of_segmenter(spec: str, model: Segmenter) -> LoadedModel:
+    return LoadedModel(
+        spec,
+        model,
+        model.num_classes,
+        model.classes,
+        model.palette,
+        channels=model.channels,
+        kind="pictures",
+        notes=model.notes,
+    )
+
+
+def _hrnet(spec: str, rest: str) -> LoadedModel:
+    return _of_segmenter(spec, load_hrnet(rest))
+
+
+def _torchvision(spec: str, rest: str) -> LoadedModel:
+    name, _, weights = rest.partition(":")
+    if not name or not weights:
+        raise InputError(
+            f"expected torchvision:NAME:WEIGHTS or torchvision:NAME:FILE, got {spec!r}; such as "
+            "torchvision:deeplabv3_resnet50:DEFAULT, which fetches the published weights"
+        )
+    return _of_segmenter(spec, load_torchvision(name, weights))
+
+
+def _smp(spec: str, rest: str) -> LoadedModel:
+    return _of_segmenter(spec, load_smp(rest))
+
+
+def _timm(spec: str, rest: str) -> LoadedModel:
+    return _of_segmenter(spec, load_timm(rest))
+
+
 SCHEMES: dict[str, Form] = {
     "certiseg": Form("certiseg:NAME (shipped)", _shipped),
     "python": Form("python:MODULE:FUNCTION", load_own),
     "pointnet2": Form("pointnet2:CHECKPOINT.pth", _published),
+    "hrnet": Form("hrnet:CHECKPOINT.pth", _hrnet),
+    "torchvision": Form("torchvision:NAME:WEIGHTS", _torchvision),
+    "smp": Form("smp:FOLDER", _smp),
+    "timm": Form("timm:FOLDER", _timm),
     "hf": Form("hf:ORG/NAME (from the Hub)", resolve_hub),
     "onnx": Form("onnx:FILE:OUTPUT", resolve_onnx),
 }

@@ -12,8 +12,10 @@ from torch import nn
 from certiseg.datasets.card import Card
 from certiseg.errors import InputError
 from certiseg.hierarchies.hierarchy import Hierarchy
+from certiseg.models.denoised import Denoised, load_denoiser
 from certiseg.models.loaded import LoadedModel, reason
 from certiseg.models.resolve import resolve_model
+from certiseg.models.scales import Scales
 from certiseg.runs.appearance import made_up
 from certiseg.sampling.sampler import Smoothed
 
@@ -21,10 +23,18 @@ _CHANNELS = (1, 3, 6)
 
 
 def open_model(
-    spec: str, *, num_classes: int | None = None, channels: int | None = None
+    spec: str,
+    *,
+    num_classes: int | None = None,
+    channels: int | None = None,
+    scales: Sequence[float] | None = None,
+    flip: bool = False,
+    denoiser: str | None = None,
 ) -> LoadedModel:
     """Load the model; num_classes and channels fill in what its source does not tell.
 
+    scales, flip: make it look at pictures at these scales, and mirrored (see models.Scales).
+    denoiser: what is put before it all, see ``models.denoised.load_denoiser`` (theory T13).
     Raises InputError where they contradict the source or make no sense.
     """
     if num_classes is not None and num_classes < 2:
@@ -46,11 +56,43 @@ def open_model(
     if isinstance(loaded.model, nn.Module):
         # Certificates then name the model as the user did, not by its Python class.
         loaded.model.model_name = spec  # type: ignore[assignment]
-    return replace(
+    loaded = replace(
         loaded,
         num_classes=loaded.num_classes if num_classes is None else num_classes,
         channels=loaded.channels if channels is None else channels,
     )
+    if scales is not None or flip:
+        loaded = _at_scales(loaded, scales or (1.0,), flip)
+    return loaded if denoiser is None else _behind(denoiser, loaded)
+
+
+def _at_scales(loaded: LoadedModel, scales: Sequence[float], flip: bool) -> LoadedModel:
+    if loaded.kind == "clouds":
+        raise InputError(
+            f"expected a model of pictures with --scale and --flip, got {loaded.name}; leave them "
+            "out"
+        )
+    model = Scales(loaded.model, scales, flip)
+    name = model.model_name = f"{loaded.name} {model.describe()}"
+    return replace(loaded, name=name, model=model)
+
+
+def _behind(spec: str, loaded: LoadedModel) -> LoadedModel:
+    """The model with the denoiser before it."""
+    if loaded.kind == "clouds":
+        raise InputError(
+            f"expected a model of pictures with --denoiser, got {loaded.name}, which is of point "
+            "clouds; leave the denoiser out"
+        )
+    denoiser = load_denoiser(spec)
+    own = getattr(denoiser, "channels", None)
+    if own is not None and own != channels_of(loaded):
+        raise InputError(
+            f"expected a denoiser of {channels_of(loaded)} channels, as {loaded.name} has, got "
+            f"{spec} of {own}; choose another"
+        )
+    model = Denoised(denoiser, loaded.model)
+    return replace(loaded, name=model.model_name, model=model)
 
 
 def try_model(

@@ -1,0 +1,89 @@
+"""Where the files of a known data set lie: what is looked for, and what is said where it is not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from certiseg.datasets.pairs import Pair, paired_by_stem
+from certiseg.errors import InputError
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Folders below the root, searched with the folders within them; the first that are there
+    count, and the first suffix of labels that occurs. {split} stands for the split's name."""
+
+    images: tuple[str, ...]
+    labels: tuple[str, ...]
+    image_suffix: str
+    label_suffixes: tuple[str, ...]
+
+    def find(self, root: Path, split: str) -> tuple[Path, Path, str] | None:
+        """The two folders and the suffix of labels; None where they are not all there."""
+        images = [path for path in _named(root, self.images, split) if path.is_dir()]
+        labels = [path for path in _named(root, self.labels, split) if path.is_dir()]
+        for folder in labels if images else []:
+            for suffix in self.label_suffixes:
+                if next(folder.rglob(f"*{suffix}"), None) is not None:
+                    return images[0], folder, suffix
+        return None
+
+    def words(self, split: str) -> str:
+        """What is looked for."""
+        images = " or ".join(name.format(split=split) for name in self.images)
+        labels = " or ".join(name.format(split=split) for name in self.labels)
+        suffixes = " or ".join(f"*{suffix}" for suffix in self.label_suffixes)
+        return f"*{self.image_suffix} in {images} with {suffixes} in {labels}"
+
+
+def find_pairs(
+    root: str | Path, split: str, layouts: Mapping[Layout, str], inner: Sequence[str] = ()
+) -> tuple[list[Pair], str]:
+    """The pairs of the first layout that is there, sorted, and the suffix of its labels.
+
+    layouts: each with what it calls the split. inner: folders of the archive that root may hold.
+    Raises InputError that says what was looked for and what is there, or for a file without a
+    partner.
+    """
+    for base in bases(root, inner):
+        for layout, name in layouts.items():
+            if (found := layout.find(base, name)) is not None:
+                images, labels, suffix = found
+                ends = [layout.image_suffix], [suffix]
+                return paired_by_stem(images, labels, *ends, nested=True), suffix
+    looked = "; or ".join(layout.words(name) for layout, name in layouts.items())
+    raise InputError(
+        f"{root}: expected {looked}; got {contents(root)}; pass the folder that holds them, with "
+        f"the split {split} unpacked"
+    )
+
+
+def _named(root: Path, names: Sequence[str], split: str) -> list[Path]:
+    return [root / name.format(split=split) for name in names]
+
+
+def bases(root: str | Path, inner: Sequence[str]) -> list[Path]:
+    """The root, and those of the inner folders that are there."""
+    root = Path(root)
+    return [base for base in (root, *(root / name for name in inner)) if base.is_dir()]
+
+
+def contents(root: str | Path) -> str:
+    """What lies in a folder, in a few words."""
+    root = Path(root)
+    if not root.is_dir():
+        return "no folder of that name"
+    names = sorted(path.name for path in root.iterdir() if not path.name.startswith("."))
+    if not names:
+        return "an empty folder"
+    more = f" and {len(names) - 4} more" if len(names) > 4 else ""
+    return ", ".join(names[:4]) + more
+
+
+def check_split(split: str, splits: Sequence[str], name: str) -> None:
+    if split not in splits:
+        raise InputError(
+            f"expected a split of {name} among {', '.join(splits)}, got {split!r}; pick one"
+        )
