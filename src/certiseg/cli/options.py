@@ -14,7 +14,8 @@ Model = Annotated[
         "--model",
         "-m",
         help="certiseg:NAME (shipped), python:module:function, pointnet2:FILE.pth, hrnet:FILE.pth, "
-        "a local Hugging Face folder, or what certiseg train or train-clouds wrote.",
+        "a local Hugging Face folder or hf:ORG/NAME, a MONAI bundle, FILE.onnx, FILE.pt2, or what "
+        "certiseg train or train-clouds wrote.",
     ),
 ]
 Denoiser = Annotated[
