@@ -81,7 +81,7 @@ def table(out: Path, samples: Pictures | None = None, **options: Any) -> list[di
     options = {"grid": GRID, "seed": 5, **options}
     grid = options.pop("grid")
     models = dict.fromkeys(grid.sigmas, options.pop("model", None) or loaded())
-    reproduce(grid, samples or Pictures(), models, out, **options)
+    reproduce(grid, Pictures() if samples is None else samples, models, out, **options)
     return list(csv.DictReader((out / "table.csv").open()))
 
 
