@@ -37,7 +37,7 @@ def train_denoiser(
     channels: Annotated[int, typer.Option(help="folder: 3 for RGB, 1 for grey.")] = 3,
     crop: Annotated[str | None, typer.Option(help="Training crop HxW; default whole.")] = None,
     batch_size: Annotated[int, typer.Option(help="Pictures a step.")] = 8,
-    lr: Annotated[float, typer.Option(help="Highest learning rate.")] = 2e-3,
+    lr: Annotated[float, typer.Option(help="Highest learning rate.")] = 4e-3,
     stability: Annotated[
         float,
         typer.Option(help="With --for: weight of keeping its labels, beside 1 for the noise."),

@@ -20,7 +20,7 @@ class DenoiseSettings:
     epochs: int
     batch_size: int = 8
     crop: tuple[int, int] | None = None
-    lr: float = 2e-3
+    lr: float = 4e-3
     seed: int = 0
     device: str = "cpu"
     widths: tuple[int, ...] = (24, 48, 64, 96)
@@ -43,7 +43,7 @@ class DenoiseSettings:
                 f"{self.batch_size}; raise them"
             )
         if not (math.isfinite(self.lr) and self.lr > 0):
-            raise InputError(f"expected a learning rate > 0, got {self.lr}; 2e-3 is the default")
+            raise InputError(f"expected a learning rate > 0, got {self.lr}; 4e-3 is the default")
         if not 0 <= self.seed < 2**63:
             raise InputError(f"expected a seed in [0, 2^63), got {self.seed}; 0 is the default")
         if not (math.isfinite(self.stability) and self.stability >= 0):
