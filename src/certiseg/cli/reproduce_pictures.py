@@ -100,7 +100,7 @@ def pictures(
     goes on where it stopped.
     """
     from certiseg.datasets.card import note_of
-    from certiseg.report.reproduction.pictures import UNSOUND_NOTE, records, rich_tables
+    from certiseg.report.reproduction.pictures import UNSOUND_NOTE, counted, records, rich_tables
     from certiseg.runs.malloc import keep_freed_memory
     from certiseg.runs.reproduction.grid import GRIDS, LIMITS, chosen, scales_of
     from certiseg.runs.reproduction.pictures import Extras, reproduce
@@ -164,7 +164,7 @@ def pictures(
     console = Console()
     note = note_of(samples)
     thinned = f" ({note})" if note else ""
-    console.print(f"{samples.card.name}, {len(samples)} pictures{thinned}", highlight=False)
+    console.print(f"{samples.card.name}, {counted(len(samples))}{thinned}", highlight=False)
     for drawn in rich_tables(lines, false):
         console.print(drawn)
     console.print(f"all figures: {out}", highlight=False, markup=False)
