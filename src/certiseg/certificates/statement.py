@@ -85,9 +85,12 @@ def _channels(certificate: Certificate) -> int | None:
 
 
 def _components(certificate: Certificate) -> str:
-    """What a label is given to: on a coarser grid than the input's (theory T14), a cell."""
+    """What a label is given to: of a volume a voxel; on a coarser grid than the input's (theory
+    T14), a cell."""
     source, shape = certificate.votes.source, certificate.labels.shape
     size = () if source is None else source.input_shape[1:]
+    if len(shape) == 3 and shape == size:
+        return "voxels"
     if len(shape) != 2 or len(size) != 2 or shape == size or certificate.method == "joint":
         return "components"
     return (
@@ -103,6 +106,12 @@ def _quoted(name: str) -> str:
     return f'"{plain if len(plain) <= _LONGEST_NAME else plain[: _LONGEST_NAME - 3] + "..."}"'
 
 
+def _precision(source: Source) -> str:
+    """In another precision a model is another function; float32 goes without saying."""
+    precision = source.engine.get("precision", "float32")
+    return "" if precision == "float32" else f", computed in {precision}"
+
+
 def _smoothed_model(certificate: Certificate) -> str:
     noise, source = certificate.noise, certificate.votes.source
     if source is None:
@@ -115,8 +124,8 @@ def _smoothed_model(certificate: Certificate) -> str:
     )
     given = f"the input (fingerprint {source.input[:12]}) of shape {shape} {values}"
     return (
-        f"the majority vote of {_quoted(source.model_name)} (fingerprint {source.model[:12]}) "
-        f"under {noise.applied(given, _channels(certificate))}"
+        f"the majority vote of {_quoted(source.model_name)} (fingerprint {source.model[:12]}"
+        f"{_precision(source)}) under {noise.applied(given, _channels(certificate))}"
     )
 
 

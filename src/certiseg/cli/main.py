@@ -15,7 +15,7 @@ from certiseg.cli.demo import demo
 from certiseg.cli.evaluate import evaluate
 from certiseg.cli.plan import plan
 from certiseg.cli.report import report
-from certiseg.cli.reproduce import reproduce
+from certiseg.cli.reproduce import app as reproduce
 from certiseg.cli.study import app as study
 from certiseg.cli.train_clouds import train_clouds
 from certiseg.cli.train_group import app as train
@@ -32,9 +32,10 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, certify, evaluate, report, reproduce, train_clouds, verify, plan):
+for command in (demo, certify, evaluate, report, train_clouds, verify, plan):
     app.command()(command)
 app.add_typer(train, name="train")
+app.add_typer(reproduce, name="reproduce")
 app.add_typer(study, name="study")
 
 

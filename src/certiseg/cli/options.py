@@ -79,6 +79,21 @@ class Correction(StrEnum):
     k_fwer_single = "k-fwer-single"
 
 
+class Precision(StrEnum):
+    """What passes are computed in."""
+
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+    float16 = "float16"
+
+
+class Place(StrEnum):
+    """Where noise is made."""
+
+    host = "host"
+    device = "device"
+
+
 class Selection(StrEnum):
     """Where the candidate labels come from."""
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from certiseg.errors import InputError
+from certiseg.models.coarse import Coarse
 from certiseg.models.denoise import SmallDenoiser
 from certiseg.models.networks import EFFICIENT, UNET, built
 from certiseg.models.pointnet.network import Plan, PointNet2
@@ -47,6 +48,10 @@ class TrainedModel(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.base(x)
+
+    def coarse(self, x: Tensor) -> Tensor | Coarse:
+        """Logits at half the size, and the size they stand for."""
+        return self.base.coarse(x)
 
 
 class TrainedClouds(PartSegmenter):

@@ -122,10 +122,15 @@ def try_model(
         ) from None
     own_grid = smoothed.output_grid and labels.ndim == 2
     if labels.shape != x.shape[1:] and not own_grid:
-        each = "pixels" if x.ndim == 3 else "points"
+        each = {2: "points", 3: "pixels"}.get(x.ndim, "voxels")
         raise InputError(
             f"expected one label for each of ({_sides(x[0])}) {each}, got an output of shape "
             f"{labels.shape}; pass a segmentation model"
+        )
+    if smoothed.num_classes == 1:
+        raise InputError(
+            "expected a model of at least 2 classes, got 1, whose label is always the same; of a "
+            "model with one sigmoid output return torch.cat([torch.zeros_like(z), z], dim=1)"
         )
     if hierarchy is not None and smoothed.num_classes != hierarchy.num_classes:
         raise InputError(
