@@ -14,7 +14,7 @@ from certiseg.certify.radius_map import radius_map
 from certiseg.certify.segcertify import certify
 from certiseg.certify.sequential import sequential
 from certiseg.datasets.card import Card, Sample
-from certiseg.models.resolve import LoadedModel
+from certiseg.models.loaded import LoadedModel
 from certiseg.report.folder.comparison import BASE_CLEAN, BASE_NOISE, CERTIFIED
 from certiseg.runs.run_folder import Keep, RunFolder, manifest, view_arrays
 from certiseg.runs.settings import Settings

@@ -15,6 +15,7 @@ TORCH_FREE = (
     "certiseg",
     "certiseg.errors",
     "certiseg.files",
+    "certiseg.documents",
     "certiseg.stats",
     "certiseg.noise",
     "certiseg.votes",

@@ -15,9 +15,9 @@ from PIL import Image
 from certiseg.certificates.certificate import Certificate
 from certiseg.datasets.shapenet import shapenet
 from certiseg.errors import InputError
+from certiseg.models.loaded import LoadedModel
 from certiseg.models.pointnet.network import PointNet2
 from certiseg.models.pointnet.parts import PartSegmenter
-from certiseg.models.resolve import LoadedModel
 from certiseg.runs.certify import certify_images
 from certiseg.runs.inputs import CloudOptions
 from certiseg.runs.settings import Settings

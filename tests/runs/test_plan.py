@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from certiseg.errors import InputError
-from certiseg.models.resolve import LoadedModel
+from certiseg.models.loaded import LoadedModel
 from certiseg.noise import Gaussian
 from certiseg.runs import plan as room
 from certiseg.runs.plan import SHOWN, plan, seconds_per_pass

@@ -13,7 +13,7 @@ import torch
 from certiseg.certificates.certificate import Certificate
 from certiseg.datasets.card import Card, Sample
 from certiseg.errors import InputError
-from certiseg.models.resolve import LoadedModel
+from certiseg.models.loaded import LoadedModel
 from certiseg.report.folder.layout import Layout, file_stem, kept_numbers
 from certiseg.report.folder.pooled import Pooled
 from certiseg.report.tables import records

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from certiseg.cli import options
 from certiseg.cli.method import with_settings
+from certiseg.cli.opened import opened
 
 
 @with_settings
@@ -28,6 +29,8 @@ def certify(
     settings: Any,
     num_classes: options.NumClasses = None,
     channels: options.Channels = None,
+    scale: options.Scale = None,
+    flip: options.Flip = False,
     category: Annotated[
         str | None, typer.Option(help="Of point clouds, for a model that knows categories.")
     ] = None,
@@ -50,10 +53,9 @@ def certify(
     from certiseg.runs.certify import certify_images
     from certiseg.runs.inputs import CloudOptions
     from certiseg.runs.malloc import keep_freed_memory
-    from certiseg.runs.model import open_model
 
     keep_freed_memory()
-    loaded = open_model(model, num_classes=num_classes, channels=channels)
+    loaded = opened(model, num_classes=num_classes, channels=channels, scale=scale, flip=flip)
     results = certify_images(
         files,
         loaded,

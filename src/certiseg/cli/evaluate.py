@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +13,7 @@ from rich.console import Console
 
 from certiseg.cli import options
 from certiseg.cli.method import with_settings
+from certiseg.cli.opened import opened
 from certiseg.cli.page import page_line
 from certiseg.errors import InputError
 
@@ -30,10 +32,13 @@ def evaluate(
     ] = None,
     data: Annotated[
         str | None,
-        typer.Option(help="camvid, mni152, solids or shapenet (point clouds), instead of folders."),
+        typer.Option(
+            help="camvid, cityscapes, pascal-context, voc, ade20k, coco-stuff, mni152, solids or "
+            "shapenet (point clouds), or FILE.yaml that describes folders; instead of folders."
+        ),
     ] = None,
     root: Annotated[
-        Path | None, typer.Option(help="The folder of --data camvid or shapenet.")
+        Path | None, typer.Option(help="The folder of --data camvid, cityscapes, ...")
     ] = None,
     split: Annotated[
         str | None, typer.Option(help="Of --data; default val, of point clouds test.")
@@ -50,6 +55,8 @@ def evaluate(
     settings: Any,
     num_classes: options.NumClasses = None,
     channels: options.Channels = None,
+    scale: options.Scale = None,
+    flip: options.Flip = False,
     limit: Annotated[int | None, typer.Option(help="At most so many, evenly spread.")] = None,
     percentile: Annotated[
         bool, typer.Option("--percentile", help="Also bounds on a single noisy pass.")
@@ -72,17 +79,17 @@ def evaluate(
     from certiseg.report.tables import json_text, radius_text, rich_table
     from certiseg.runs.evaluate import evaluate as run
     from certiseg.runs.malloc import keep_freed_memory
-    from certiseg.runs.model import open_model
     from certiseg.runs.run_folder import Keep
     from certiseg.runs.samples import open_samples
 
     if keep < 0:
         raise InputError(f"expected --keep 0 or more, got {keep}; 0 keeps no sample")
     keep_freed_memory()
-    loaded = open_model(model, num_classes=num_classes, channels=channels)
+    named = partial(opened, num_classes=num_classes, channels=channels, scale=scale, flip=flip)
+    loaded = named(model)
     plain = None
     if non_robust is not None:
-        plain = open_model(non_robust, num_classes=num_classes, channels=channels)
+        plain = named(non_robust)
     samples = open_samples(
         loaded,
         images=images,

@@ -13,8 +13,8 @@ Model = Annotated[
     typer.Option(
         "--model",
         "-m",
-        help="certiseg:NAME (shipped), python:module:function, pointnet2:FILE.pth, a local Hugging "
-        "Face folder, or what certiseg train or train-clouds wrote.",
+        help="certiseg:NAME (shipped), python:module:function, pointnet2:FILE.pth, hrnet:FILE.pth, "
+        "a local Hugging Face folder, or what certiseg train or train-clouds wrote.",
     ),
 ]
 NumSamples = Annotated[int, typer.Option("--num-samples", "-n", help="Draws of noise an input.")]
@@ -33,6 +33,13 @@ Channels = Annotated[
     typer.Option(
         help="For a python: model: 3 for RGB or x, y, z (default), 1 for grey, 6 with normals."
     ),
+]
+Scale = Annotated[
+    str | None,
+    typer.Option(help="The model sees pictures at this scale, or several: 0.5, or 0.25,0.5,1."),
+]
+Flip = Annotated[
+    bool, typer.Option("--flip", help="The model sees pictures mirrored too, and averages.")
 ]
 Output = Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace earlier results.")]

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from certiseg.cli import options
 from certiseg.cli.numbers import budget_of
+from certiseg.cli.opened import opened
 from certiseg.errors import InputError
 
 _CLASSES = 19
@@ -54,6 +55,8 @@ def plan(
         str | None, typer.Option("--model", "-m", help="Time a few passes of it, as for certify.")
     ] = None,
     channels: options.Channels = None,
+    scale: options.Scale = None,
+    flip: options.Flip = False,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Folder for a table and a figure.")
     ] = None,
@@ -71,8 +74,10 @@ def plan(
         raise InputError("expected --size or --points, got neither or both; pass one")
     if num_classes is not None and num_classes < 2:
         raise InputError(f"expected at least 2 classes, got --classes {num_classes}; raise it")
-    if channels is not None and model is None:
-        raise InputError("expected --model with --channels, got none; leave --channels out")
+    if model is None and (channels is not None or scale is not None or flip):
+        raise InputError(
+            "expected --model with --channels, --scale and --flip, got none; leave them out"
+        )
     if overwrite and out is None:
         raise InputError("expected -o with --overwrite, got none; leave --overwrite out")
     if tau is not None and radius is not None:
@@ -83,9 +88,7 @@ def plan(
         tau = tau_for_radius(noise, radius)
     loaded = None
     if model is not None:
-        from certiseg.runs.model import open_model
-
-        loaded = open_model(model, num_classes=num_classes, channels=channels)
+        loaded = opened(model, num_classes=num_classes, channels=channels, scale=scale, flip=flip)
     known = None if loaded is None else loaded.num_classes
     request = Request(
         size=shape,

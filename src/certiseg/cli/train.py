@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -13,20 +12,32 @@ from certiseg.cli.training_bar import steps_bar, training_bar
 from certiseg.errors import InputError
 
 
-class Data(StrEnum):
-    """The data sets that train knows."""
-
-    camvid = "camvid"
-    mni152 = "mni152"
-    folder = "folder"
-
-
 def train(
-    data: Annotated[Data, typer.Option(help="Data set; folder = your own image/label folders.")],
+    data: Annotated[
+        str,
+        typer.Option(
+            help="As in evaluate (camvid, cityscapes, ..., FILE.yaml), or folder: your own folders."
+        ),
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for weights and card.")],
     sigma: Annotated[float, typer.Option(help="Noise in [0, 1] input units; 0 = none.")],
+    sigma_from: Annotated[
+        float | None, typer.Option(help="Noise of each view, even in this .. sigma.")
+    ] = None,
+    consistency: Annotated[
+        float, typer.Option(help="Weight of agreement under two draws of noise; 5 to 20 is usual.")
+    ] = 0.0,
+    network: Annotated[
+        str, typer.Option(help="unet, or efficientnet-lite0, -lite1, -lite2.")
+    ] = "unet",
+    init: Annotated[
+        str | None,
+        typer.Option(help="Weights to start from: imagenet, or the folder of an earlier model."),
+    ] = None,
     epochs: Annotated[int, typer.Option(help="Passes over the training pictures.")] = 60,
-    root: Annotated[Path | None, typer.Option(help="camvid: folder with train/, val/.")] = None,
+    root: Annotated[
+        Path | None, typer.Option(help="The folder of --data camvid, cityscapes, ...")
+    ] = None,
     images: Annotated[Path | None, typer.Option(help="folder: training pictures.")] = None,
     labels: Annotated[Path | None, typer.Option(help="folder: their label maps (PNG).")] = None,
     val_images: Annotated[Path | None, typer.Option(help="folder: validation pictures.")] = None,
@@ -47,6 +58,7 @@ def train(
 ) -> None:
     """Train a small U-Net and write model.safetensors, card.json and CARD.md."""
     from certiseg.runs.malloc import keep_freed_memory
+    from certiseg.runs.pictures import is_described
     from certiseg.runs.train import run_training, spell_command
     from certiseg.runs.train_data import training_data
     from certiseg.training.settings import TrainSettings
@@ -62,6 +74,9 @@ def train(
         device=device,
         widths=_numbers("--widths", widths),
         blocks=_numbers("--blocks", blocks),
+        sigma_from=sigma_from,
+        network=network,
+        consistency=consistency,
     )
     pairs = {
         "--images": images,
@@ -70,24 +85,28 @@ def train(
         "--val-labels": val_labels,
     }
     ignored = _numbers("--ignore", ignore) if ignore else ()
-    train_set, val_set = training_data(data.value, root, pairs, classes, ignored, channels)
+    train_set, val_set = training_data(data, root, pairs, classes, ignored, channels)
     own: dict[str, object] = {}
-    if data is Data.folder:
+    if data == "folder":
         is_file = classes is not None and not classes.isdecimal()
         own = {**pairs, "--classes": Path(str(classes)) if is_file else classes}
         own |= {"--ignore": ignore or None, "--channels": channels}
     command = spell_command(
         {
-            "--data": data.value,
+            "--data": Path(data) if is_described(data) else data,
             "--root": root,
             **own,
             "--sigma": f"{sigma:g}",
+            "--sigma-from": sigma_from,
+            "--consistency": consistency or None,
+            "--network": network,
+            "--init": init if init in (None, "imagenet") else Path(init),
             "--epochs": epochs,
             "--crop": crop,
             "--batch-size": batch_size,
             "--lr": f"{lr:g}",
-            "--widths": widths,
-            "--blocks": blocks,
+            "--widths": widths if network == "unet" else None,
+            "--blocks": blocks if network == "unet" else None,
             "--seed": seed,
             "--device": device,
             "-o": out.resolve().name,
@@ -101,6 +120,7 @@ def train(
             out,
             command,
             lambda steps: steps_bar(progress, steps),
+            init=init,
             overwrite=overwrite,
         )
     figures = card["figures"]

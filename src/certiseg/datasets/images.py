@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import ExifTags, Image, ImageOps
 
 from certiseg.errors import InputError
 
@@ -17,6 +17,7 @@ IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
 _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 _BIT_DEPTH = 24  # offset of the depth byte in a PNG's first chunk
 _MODES = {1: "L", 3: "RGB"}
+_DEEP = ("I;16", "I;16B", "I")  # 16-bit grey, by version of the decoder
 _WORDS = {
     "1": "1-bit",
     "L": "grey",
@@ -31,18 +32,24 @@ _WORDS = {
 }
 
 
-def read_image(path: str | Path, channels: int = 3) -> NDArray[np.float32]:
+def read_image(
+    path: str | Path, channels: int = 3, *, grey_as_rgb: bool = False, upright: bool = False
+) -> NDArray[np.float32]:
     """Read an 8-bit PNG or JPEG as float32 (channels, H, W) in [0, 1].
 
     Nothing is converted: a grey file for a 3-channel model, RGBA, palette, CMYK or 16-bit files
     are refused, because each silent conversion would change the input that is certified.
-    EXIF orientation is not applied (labels are drawn on the stored pixels).
+    grey_as_rgb: a grey file is read as three equal channels, as the benchmarks with a few grey
+    photographs among thousands do. upright: turn the picture as its EXIF orientation says; else
+    the pixels stay as they are stored (data sets draw their labels on those).
     Raises InputError: missing, empty, truncated or other kind of file.
     """
     assert channels in _MODES
     path = Path(path)
     picture, depth = _open(path)
     mode = _MODES[channels]
+    if grey_as_rgb and mode == "RGB" and picture.mode == "L" and depth == 8:
+        picture = picture.convert("RGB")
     if picture.mode != mode or depth != 8:
         got = _kind(picture.mode, depth)
         raise InputError(
@@ -50,19 +57,24 @@ def read_image(path: str | Path, channels: int = 3) -> NDArray[np.float32]:
             f"{'s' if channels > 1 else ''}), got {got}; "
             f"{_remedy(mode, depth)}"
         )
+    if upright:
+        picture = ImageOps.exif_transpose(picture)
     pixels = np.asarray(picture, dtype=np.float32) / np.float32(255)
     if channels == 1:
         return pixels[None]
     return np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
-def read_labels(path: str | Path) -> NDArray[np.uint8]:
-    """Read a label map as uint8 (H, W): a single-channel 8-bit PNG, grey or palette indices.
+def read_labels(path: str | Path) -> NDArray[np.uint8] | NDArray[np.uint16]:
+    """Read a label map (H, W) of ids: a single-channel PNG. Of 8 bits, grey or palette indices
+    (not the palette's colours), as uint8; of 16 bits grey as uint16.
 
     Raises InputError: missing, empty, truncated, or a picture that is no label map.
     """
     path = Path(path)
     picture, depth = _open(path)
+    if picture.format == "PNG" and depth == 16 and picture.mode in _DEEP:
+        return np.array(picture).astype(np.uint16)
     # A palette file holds indices at any depth; grey below 8 bits would be rescaled by the decoder.
     if picture.format != "PNG" or not (picture.mode == "P" or (picture.mode == "L" and depth == 8)):
         raise InputError(
@@ -71,6 +83,30 @@ def read_labels(path: str | Path) -> NDArray[np.uint8]:
             "Image.fromarray(labels.astype('uint8')).save(...)"
         )
     return np.array(picture, dtype=np.uint8)
+
+
+def read_colours(path: str | Path) -> NDArray[np.uint8]:
+    """Read a label map that is drawn in colours as uint8 (H, W, 3): an RGB or palette PNG.
+
+    Raises InputError: missing, empty, truncated, or another kind of picture.
+    """
+    path = Path(path)
+    picture, depth = _open(path)
+    if picture.format != "PNG" or not (
+        picture.mode == "P" or (picture.mode == "RGB" and depth == 8)
+    ):
+        raise InputError(
+            f"{path}: expected an 8-bit RGB or palette PNG of labels drawn in colours, got "
+            f"{_kind(picture.mode, depth)} {picture.format}; JPEG blurs colours, and ids need no "
+            "colours"
+        )
+    return np.array(picture.convert("RGB"))
+
+
+def stored_turned(path: str | Path) -> bool:
+    """Whether the EXIF orientation of a readable picture would exchange its height and width."""
+    with Image.open(path) as picture:
+        return picture.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
 
 
 def _open(path: Path) -> tuple[Image.Image, int]:

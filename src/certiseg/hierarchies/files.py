@@ -14,20 +14,15 @@ Below a node stands a list of class names and further nodes, or a mapping of nod
 
 from __future__ import annotations
 
-import json
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import yaml
-
+from certiseg.documents import read_document
 from certiseg.errors import InputError
 from certiseg.hierarchies.hierarchy import ROOT, Hierarchy
 
 SUFFIXES = (".json", ".yaml", ".yml")
 _FOLDER = Path(__file__).parent
-_LARGEST = 256 * 1024
 _KEYS = {"name", "classes", "tree"}
 
 
@@ -62,52 +57,12 @@ def load_hierarchy(spec: str | Path) -> Hierarchy:
 def _parsed(path: Path) -> object:
     """The plain values in a file."""
     try:
-        with path.open("rb") as file:
-            content = file.read(_LARGEST + 1)
-        if len(content) > _LARGEST:
-            raise ValueError(f"more than {_LARGEST // 1024} KiB")
-        text = content.decode("utf-8")
-        if path.suffix.lower() == ".json":
-            return json.loads(text, object_pairs_hook=_mapping)
-        return yaml.load(text, Loader=_PlainLoader)
-    except OSError as error:
-        reason = error.strerror or "an unreadable file"
-    except RecursionError:
-        reason = "nodes nested too deeply"
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        reason = f"{error.problem}" + (f" in line {mark.line + 1}" if mark else "")
-    except (ValueError, yaml.YAMLError) as error:
-        reason = str(error).splitlines()[0]
-    raise InputError(
-        f"expected a small JSON or YAML file with {', '.join(sorted(_KEYS))}, got {reason}; "
-        "see the files shipped in certiseg/hierarchies"
-    )
-
-
-def _mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    _check_keys([key for key, _ in pairs])
-    return dict(pairs)
-
-
-def _check_keys(keys: list[str]) -> None:
-    """Of two equal keys a parser keeps the last, and the nodes below the first would vanish."""
-    twice = [key for key, times in Counter(keys).items() if times > 1]
-    if twice:
-        raise ValueError(f"the key {twice[0]!r} twice in one mapping")
-
-
-class _PlainLoader(yaml.SafeLoader):
-    """Safe YAML without aliases, with which a few lines could unfold to gigabytes."""
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):
-            raise ValueError("an alias (*); write the names out")
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        _check_keys([key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)])
-        return super().construct_mapping(node, deep)
+        return read_document(path)
+    except ValueError as error:
+        raise InputError(
+            f"expected a small JSON or YAML file with {', '.join(sorted(_KEYS))}, got {error}; "
+            "see the files shipped in certiseg/hierarchies"
+        ) from None
 
 
 def _build(content: object) -> Hierarchy:

@@ -2,103 +2,33 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from torch import nn
-
-from certiseg.datasets.card import Colour
 from certiseg.errors import InputError
+from certiseg.models.hrnet.published import load_hrnet
 from certiseg.models.huggingface import is_hf_folder, load_hf
+from certiseg.models.loaded import LoadedModel
+from certiseg.models.own import load_own
 from certiseg.models.pointnet.published import load_shapenet
+from certiseg.models.segmenter import Segmenter
 from certiseg.models.shipped import load_shipped, shipped
 from certiseg.models.stored import CARD_FILE, Trained, TrainedClouds, load_folder
 
-FORMS = (
-    "certiseg:NAME (shipped), python:MODULE:FUNCTION, a local Hugging Face folder, a folder "
-    "that certiseg train or train-clouds wrote, or pointnet2:CHECKPOINT.pth"
-)
+Loader = Callable[[str, str], LoadedModel]
+"""From the whole name, and what of it follows the scheme (of a path: all)."""
 
 
 @dataclass(frozen=True)
-class LoadedModel:
-    """A base model: callable (B, channels, *size) -> logits (B, classes, *size), or labels
-    (B, *size), of pictures in [0, 1] or of point clouds.
+class Form:
+    """One way to name a model. words: how it is written, for errors."""
 
-    num_classes, classes, palette, channels: None where the source does not tell. kind: "pictures",
-    "clouds" or None. parts: of clouds, the labels of each category the model knows.
-    """
-
-    name: str
-    model: nn.Module | Callable[..., Any]
-    num_classes: int | None = None
-    classes: tuple[str, ...] | None = None
-    palette: tuple[Colour, ...] | None = None
-    channels: int | None = None
-    kind: str | None = None
-    parts: Mapping[str, tuple[int, ...]] | None = None
-
-    def of(self, category: str | None) -> nn.Module | Callable[..., Any]:
-        """What labels samples of this category; the model itself where it knows no categories.
-
-        Raises InputError for a category that the model does not know, or none where it needs one.
-        """
-        choose = getattr(self.model, "of", None)
-        if not callable(choose):
-            return self.model
-        if category is None:
-            raise InputError(
-                f"expected samples with a category for {self.name}, got none; use a data set of "
-                "clouds with parts"
-            )
-        return choose(category)
+    words: str
+    load: Loader
 
 
-def resolve_model(spec: str) -> LoadedModel:
-    """Load the model that `spec` names; modules come back in eval mode.
-
-    python:MODULE:FUNCTION runs code of the user's: FUNCTION() returns the model, and the current
-    folder is importable; for clouds it takes them as they are, or has ``.of(category)``.
-    Raises InputError that lists the forms.
-    """
-    if spec.startswith("certiseg:"):
-        return _trained(spec, load_shipped(spec.removeprefix("certiseg:")))
-    if spec.startswith("python:"):
-        return _python(spec)
-    if spec.startswith("pointnet2:"):
-        return _published(spec)
-    path = Path(spec)
-    if path.is_file() and path.suffix == ".safetensors":
-        return _trained(spec, load_folder(path))
-    if path.is_dir():
-        # Both kinds of folder are told apart by their own card, never by their weights' name.
-        if (path / CARD_FILE).is_file():
-            return _trained(spec, load_folder(path))
-        if is_hf_folder(path):
-            found = load_hf(path)
-            return LoadedModel(
-                spec,
-                found,
-                found.num_classes,
-                found.classes,
-                channels=found.channels,
-                kind="pictures",
-            )
-    names = ", ".join(f"certiseg:{name}" for name in shipped())
-    raise InputError(f"expected a model as {FORMS}, got {spec!r}; shipped are {names or 'none'}")
-
-
-def reason(error: BaseException) -> str:
-    """What went wrong in somebody else's code, in one line."""
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
-
-
-def _trained(spec: str, model: Trained) -> LoadedModel:
+def _of_card(spec: str, model: Trained) -> LoadedModel:
     card = model.card
     parts = model.parts if isinstance(model, TrainedClouds) else None
     return LoadedModel(
@@ -113,8 +43,8 @@ def _trained(spec: str, model: Trained) -> LoadedModel:
     )
 
 
-def _published(spec: str) -> LoadedModel:
-    model = load_shapenet(Path(spec.removeprefix("pointnet2:")))
+def _published(spec: str, rest: str) -> LoadedModel:
+    model = load_shapenet(Path(rest))
     return LoadedModel(
         spec,
         model,
@@ -125,49 +55,88 @@ def _published(spec: str) -> LoadedModel:
     )
 
 
-def _python(spec: str) -> LoadedModel:
-    parts = spec.split(":")
-    if len(parts) != 3 or not all(parts):
-        raise InputError(
-            f"expected python:MODULE:FUNCTION, got {spec!r}; for example python:mymodels:build"
-        )
-    _, module_name, function_name = parts
-    here = str(Path.cwd())
-    # An installed command, unlike `python script.py`, does not see the current folder.
-    if here not in sys.path and "" not in sys.path:
-        sys.path.insert(0, here)
-    try:
-        module = importlib.import_module(module_name)
-    # The user's own code may fail in any way; one line says which.
-    except Exception as error:
-        raise InputError(
-            f"expected an importable module {module_name!r}, got {reason(error)}; "
-            "run in its folder, install or correct it"
-        ) from None
-    build = getattr(module, function_name, None)
-    if not callable(build):
-        raise InputError(
-            f"expected a function {function_name!r} in module {module_name!r}, got "
-            f"{type(build).__name__}; it takes nothing and returns the model"
-        )
-    try:
-        model = build()
-    except Exception as error:
-        raise InputError(
-            f"expected {spec} to return a model, got {reason(error)}; correct the function"
-        ) from None
-    if not callable(model):
-        raise InputError(
-            f"expected {spec} to return a callable model, got {type(model).__name__}; "
-            "return an nn.Module or a function of a batch"
-        )
-    if isinstance(model, nn.Module):
-        model.eval()
-    known = getattr(model, "num_classes", None)
+def _shipped(spec: str, rest: str) -> LoadedModel:
+    return _of_card(spec, load_shipped(rest))
+
+
+def _stored(spec: str, rest: str) -> LoadedModel:
+    return _of_card(spec, load_folder(Path(rest)))
+
+
+def _hugging_face(spec: str, rest: str) -> LoadedModel:
+    model = load_hf(Path(rest))
     return LoadedModel(
         spec,
         model,
-        known if isinstance(known, int) else None,
-        kind="clouds" if callable(getattr(model, "of", None)) else None,
-        parts=getattr(model, "parts", None),
+        model.num_classes,
+        model.classes,
+        channels=model.channels,
+        kind="pictures",
     )
+
+
+def _of_segmenter(spec: str, model: Segmenter) -> LoadedModel:
+    return LoadedModel(
+        spec,
+        model,
+        model.num_classes,
+        model.classes,
+        model.palette,
+        channels=model.channels,
+        kind="pictures",
+        notes=model.notes,
+    )
+
+
+def _hrnet(spec: str, rest: str) -> LoadedModel:
+    return _of_segmenter(spec, load_hrnet(rest))
+
+
+SCHEMES: dict[str, Form] = {
+    "certiseg": Form("certiseg:NAME (shipped)", _shipped),
+    "python": Form("python:MODULE:FUNCTION", load_own),
+    "pointnet2": Form("pointnet2:CHECKPOINT.pth", _published),
+    "hrnet": Form("hrnet:CHECKPOINT.pth", _hrnet),
+}
+"""By the word before the first colon."""
+
+FILES: dict[str, Form] = {
+    ".safetensors": Form("its model.safetensors", _stored),
+}
+"""By the ending of a file."""
+
+FOLDERS: list[tuple[Callable[[Path], bool], Form]] = [
+    (
+        lambda path: (path / CARD_FILE).is_file(),
+        Form("a folder that certiseg train or train-clouds wrote", _stored),
+    ),
+    (is_hf_folder, Form("a local Hugging Face folder", _hugging_face)),
+]
+"""By their own card, never by the name of their weights; the first that fits."""
+
+
+def resolve_model(spec: str) -> LoadedModel:
+    """Load the model that `spec` names; modules come back in eval mode.
+
+    Raises InputError that lists the forms.
+    """
+    scheme, colon, rest = spec.partition(":")
+    if colon and scheme in SCHEMES:
+        return SCHEMES[scheme].load(spec, rest)
+    path = Path(spec)
+    if path.is_file() and path.suffix in FILES:
+        return FILES[path.suffix].load(spec, spec)
+    if path.is_dir():
+        for fits, form in FOLDERS:
+            if fits(path):
+                return form.load(spec, spec)
+    raise InputError(
+        f"expected a model as {_forms()}, got {spec!r}; shipped are "
+        f"{', '.join(f'certiseg:{name}' for name in shipped()) or 'none'}"
+    )
+
+
+def _forms() -> str:
+    folders = [form for _, form in FOLDERS]
+    *others, last = [form.words for form in (*SCHEMES.values(), *folders, *FILES.values())]
+    return f"{', '.join(others)} or {last}"

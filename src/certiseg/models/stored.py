@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from certiseg.errors import InputError
+from certiseg.models.networks import EFFICIENT, UNET, built
 from certiseg.models.pointnet.network import Plan, PointNet2
 from certiseg.models.pointnet.parts import PartSegmenter
 from certiseg.models.preprocess import Preprocess
-from certiseg.models.unet import SmallUNet
 
 WEIGHTS_FILE = "model.safetensors"
 CARD_FILE = "card.json"
@@ -24,8 +24,8 @@ KIND = "certiseg-model"
 
 
 class TrainedModel(nn.Module):
-    """A SmallUNet: logits (B, classes, H, W) from (B, channels, H, W) in [0, 1], with its
-    normalisation.
+    """A network of ``models.networks`` with its normalisation: (B, channels, H, W) in [0, 1] ->
+    logits (B, classes, H, W).
 
     card: the record written by training. num_classes: as in the card.
     """
@@ -33,9 +33,7 @@ class TrainedModel(nn.Module):
     def __init__(self, card: dict[str, Any]) -> None:
         super().__init__()
         plan = card["architecture"]
-        network = SmallUNet(
-            plan["in_channels"], plan["num_classes"], plan["widths"], plan["blocks"]
-        )
+        network = built(plan)
         self.card = card
         self.num_classes: int = plan["num_classes"]
         self.base = Preprocess(network, mean=plan["mean"], std=plan["std"])
@@ -63,11 +61,10 @@ class TrainedClouds(PartSegmenter):
 
 Trained = TrainedModel | TrainedClouds
 _CLASSES: dict[str, type[Trained]] = {
-    "certiseg.models.unet.SmallUNet": TrainedModel,
+    UNET: TrainedModel,
+    EFFICIENT: TrainedModel,
     "certiseg.models.pointnet.network.PointNet2": TrainedClouds,
 }
-_FIRST_CLASS = "certiseg.models.unet.SmallUNet"
-"""Of cards without a class."""
 
 
 def to_bytes(network: nn.Module) -> bytes:
@@ -102,7 +99,7 @@ def load_trained(card: dict[str, Any], weights: bytes, name: str) -> Trained:
             f"{name}: expected weights with SHA-256 {card['weights']['sha256'][:12]}..., got "
             f"{digest[:12]}...; weights and card are not of one training, copy both again"
         )
-    kind = card["architecture"].get("class", _FIRST_CLASS)
+    kind = card["architecture"].get("class", UNET)
     if kind not in _CLASSES:
         raise InputError(
             f"{name}: expected an architecture among {', '.join(_CLASSES)}, got {kind!r}; "

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from certiseg.certificates.certificate import Certificate
 from certiseg.datasets.card import Card, Colour, customary_palette
-from certiseg.models.resolve import LoadedModel
+from certiseg.models.loaded import LoadedModel
 from certiseg.report.palettes import with_nodes
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from certiseg.errors import InputError
 from certiseg.files import output_folder
-from certiseg.models.resolve import LoadedModel
+from certiseg.models.loaded import LoadedModel
 from certiseg.runs.appearance import of_certificate
 from certiseg.runs.input_kinds import inputs_of
 from certiseg.runs.inputs import CloudOptions, Inputs

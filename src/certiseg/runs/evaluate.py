@@ -16,7 +16,7 @@ from certiseg.errors import InputError
 from certiseg.files import output_folder
 from certiseg.metrics.curve import RadiusCurve, radius_grid
 from certiseg.metrics.part_iou import PartIou
-from certiseg.models.resolve import LoadedModel
+from certiseg.models.loaded import LoadedModel
 from certiseg.report.curve import write_curve
 from certiseg.report.folder.comparison import BASE_CLEAN, BASE_NOISE, CERTIFIED, NON_ROBUST
 from certiseg.report.folder.layout import RESULTS

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from certiseg.datasets.cloud_file import CLOUD_SUFFIXES
 from certiseg.errors import InputError
-from certiseg.models.resolve import LoadedModel
+from certiseg.models.loaded import LoadedModel
 from certiseg.runs.inputs import CloudOptions, Clouds, Pictures
 
 

@@ -18,7 +18,7 @@ from certiseg.datasets.images import read_image
 from certiseg.datasets.shapenet import shapenet_card
 from certiseg.datasets.solids import PART_COLOURS
 from certiseg.errors import InputError
-from certiseg.models.resolve import LoadedModel
+from certiseg.models.loaded import LoadedModel
 from certiseg.report.cloud import cloud_picture
 from certiseg.report.heat import cloud_heat, heat
 from certiseg.report.overlay import overlay

@@ -12,7 +12,9 @@ from torch import nn
 from certiseg.datasets.card import Card
 from certiseg.errors import InputError
 from certiseg.hierarchies.hierarchy import Hierarchy
-from certiseg.models.resolve import LoadedModel, reason, resolve_model
+from certiseg.models.loaded import LoadedModel, reason
+from certiseg.models.resolve import resolve_model
+from certiseg.models.scales import Scales
 from certiseg.runs.appearance import made_up
 from certiseg.sampling.sampler import Smoothed
 
@@ -20,10 +22,16 @@ _CHANNELS = (1, 3, 6)
 
 
 def open_model(
-    spec: str, *, num_classes: int | None = None, channels: int | None = None
+    spec: str,
+    *,
+    num_classes: int | None = None,
+    channels: int | None = None,
+    scales: Sequence[float] | None = None,
+    flip: bool = False,
 ) -> LoadedModel:
     """Load the model; num_classes and channels fill in what its source does not tell.
 
+    scales, flip: make it look at pictures at these scales, and mirrored (see models.Scales).
     Raises InputError where they contradict the source or make no sense.
     """
     if num_classes is not None and num_classes < 2:
@@ -45,11 +53,23 @@ def open_model(
     if isinstance(loaded.model, nn.Module):
         # Certificates then name the model as the user did, not by its Python class.
         loaded.model.model_name = spec  # type: ignore[assignment]
-    return replace(
+    loaded = replace(
         loaded,
         num_classes=loaded.num_classes if num_classes is None else num_classes,
         channels=loaded.channels if channels is None else channels,
     )
+    return loaded if scales is None and not flip else _at_scales(loaded, scales or (1.0,), flip)
+
+
+def _at_scales(loaded: LoadedModel, scales: Sequence[float], flip: bool) -> LoadedModel:
+    if loaded.kind == "clouds":
+        raise InputError(
+            f"expected a model of pictures with --scale and --flip, got {loaded.name}; leave them "
+            "out"
+        )
+    model = Scales(loaded.model, scales, flip)
+    name = model.model_name = f"{loaded.name} {model.describe()}"
+    return replace(loaded, name=name, model=model)
 
 
 def try_model(

@@ -22,7 +22,7 @@ from certiseg.studies.plan import Prospect, likely_curves, pass_grid, prospects
 from certiseg.studies.request import Request
 
 if TYPE_CHECKING:
-    from certiseg.models.resolve import LoadedModel
+    from certiseg.models.loaded import LoadedModel
 
 TIMED = 3
 SHOWN = (100, 200, 500, 1000, 2000, 5000, 10_000)

@@ -18,7 +18,7 @@ from certiseg.errors import InputError
 from certiseg.files import output_folder
 from certiseg.metrics.confusion import Confusion
 from certiseg.metrics.part_iou import PartIou
-from certiseg.models.resolve import LoadedModel
+from certiseg.models.loaded import LoadedModel
 from certiseg.report.folder.comparison import BASE_CLEAN, BASE_NOISE, NON_ROBUST
 from certiseg.report.reproduction import FILES, Line, latex, markdown, records
 from certiseg.report.rows import rows_csv

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from certiseg.certificates.certificate import Certificate
 from certiseg.datasets.card import Sample, Samples, note_of
 from certiseg.files import atomic_write, output_folder
-from certiseg.models.resolve import LoadedModel
+from certiseg.models.loaded import LoadedModel
 from certiseg.noise import noise_record
 from certiseg.report.curve import CURVE_FILES
 from certiseg.report.folder.comparison import BASE_CLEAN, BASE_NOISE, NON_ROBUST

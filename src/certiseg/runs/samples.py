@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from certiseg.datasets.camvid import camvid
 from certiseg.datasets.card import Card, Samples
 from certiseg.datasets.folder import Folder, every
-from certiseg.datasets.mni152 import mni152
 from certiseg.errors import InputError
-from certiseg.models.resolve import LoadedModel
+from certiseg.models.loaded import LoadedModel
 from certiseg.runs.appearance import appearance
 from certiseg.runs.clouds import CLOUDS, open_clouds
 from certiseg.runs.model import channels_of
-
-DATA = ("camvid", "mni152", *CLOUDS)
+from certiseg.runs.pictures import open_pictures
 
 
 def open_samples(
@@ -31,7 +28,7 @@ def open_samples(
     points: int | None = None,
     skip_bad: bool = False,
 ) -> Samples:
-    """Either images and labels, or data (with root for camvid and shapenet), at most limit of
+    """Either images and labels, or data (a name, most with root, or a YAML file), at most limit of
     them, evenly spread. split: default "val", of point clouds "test".
 
     A folder pair has the model's classes. points, skip_bad: of point clouds, see open_clouds.
@@ -63,16 +60,10 @@ def open_samples(
     samples: Samples
     if images is not None and labels is not None:
         samples = Folder(images, labels, _folder_card(loaded, images), ignore)
-    elif data == "mni152":
-        samples = mni152(split or "val")
-    elif data == "camvid":
-        if root is None:
-            raise InputError("expected --root with --data camvid, got none; name its folder")
-        samples = camvid(root, split or "val")
     else:
-        raise InputError(
-            f"expected --data {', '.join(DATA[:-1])} or {DATA[-1]}, got {data!r}; or pass --images"
-        )
+        assert data is not None
+        others = f"{' or '.join(CLOUDS)} (clouds), or --images"
+        samples = open_pictures(data, root, split or "val", others)
     _check_fit(samples.card, loaded)
     return every(samples, limit)
 

@@ -16,7 +16,7 @@ from certiseg.certify.sequential import check_stopping
 from certiseg.errors import InputError
 from certiseg.hierarchies.hierarchy import Hierarchy
 from certiseg.models.grid import OnGrid
-from certiseg.models.resolve import LoadedModel
+from certiseg.models.loaded import LoadedModel
 from certiseg.noise import Gaussian, Noise, Rotation
 from certiseg.runs.device import usable_device
 from certiseg.sampling.sampler import Smoothed

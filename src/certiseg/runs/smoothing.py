@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from certiseg.datasets.card import Sample
-from certiseg.models.resolve import LoadedModel
+from certiseg.models.loaded import LoadedModel
 from certiseg.runs.settings import Settings
 from certiseg.sampling.sampler import Smoothed
 

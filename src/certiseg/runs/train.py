@@ -13,6 +13,7 @@ import torch
 
 from certiseg.datasets.card import Samples
 from certiseg.files import atomic_write, output_folder
+from certiseg.models.pretrained import start_from
 from certiseg.models.stored import (
     CARD_FILE,
     KIND,
@@ -49,10 +50,12 @@ def run_training(
     command: str,
     make_report: Callable[[int], Report],
     *,
+    init: str | None = None,
     overwrite: bool = False,
 ) -> dict[str, Any]:
     """Train, measure the rounded weights on val, write three files into `out`. Returns the card.
 
+    init: what to start from, see ``models.pretrained``; fresh weights where None.
     command: the line that repeats the run, for the card. make_report: total steps -> Report.
     Nothing is written before the training is over, and each file appears whole. An earlier model
     in `out` is refused unless overwrite is set.
@@ -74,7 +77,10 @@ def run_training(
         "palette": [list(colour) for colour in train.card.palette],
         "channels": train.card.channels,
     }
-    model = TrainedModel(card).to(device)
+    model = TrainedModel(card)
+    if init is not None:
+        start_from(model, init)
+    model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     per_epoch = -(-len(held) // settings.batch_size)
     chosen = fit(model, held, checked, settings, make_report(per_epoch * settings.epochs))
     seconds = time.monotonic() - started

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from certiseg.datasets.camvid import camvid
 from certiseg.datasets.card import Samples
 from certiseg.datasets.folder import Folder
 from certiseg.datasets.generic import generic_card
-from certiseg.datasets.mni152 import mni152
 from certiseg.errors import InputError
+from certiseg.runs.pictures import open_pictures
 
 
 def training_data(
@@ -21,17 +20,14 @@ def training_data(
     ignore: Sequence[int],
     channels: int,
 ) -> tuple[Samples, Samples]:
-    """(train, val) of "camvid" (under root), "mni152", or "folder" (pairs, classes, ...).
+    """(train, val) of a data set by name, of a YAML file, or of "folder" (pairs, classes, ...).
 
     pairs: option name -> folder, in the order images, labels, val images, val labels.
     Raises InputError for options that the data set needs and that are missing.
     """
-    if data == "mni152":
-        return mni152("train"), mni152("val")
-    if data == "camvid":
-        if root is None:
-            raise InputError("expected --root with --data camvid, got none; pass its folder")
-        return camvid(root, "train"), camvid(root, "val")
+    if data != "folder":
+        train, val = (open_pictures(data, root, split, "or folder") for split in ("train", "val"))
+        return train, val
     images, labels, val_images, val_labels = pairs.values()
     if not (images and labels and val_images and val_labels and classes):
         missing = [name for name, path in pairs.items() if path is None]

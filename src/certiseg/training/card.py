@@ -12,18 +12,32 @@ import torch
 
 from certiseg._version import __version__
 from certiseg.datasets.card import Card
+from certiseg.models.efficientnet import DECODER_WIDTH, MEAN, STD
+from certiseg.models.networks import EFFICIENT, UNET
 from certiseg.training.settings import TrainSettings
 from certiseg.training.validate import Figures
 
 
 def architecture(card: Card, settings: TrainSettings, mean: list[float], std: list[float]) -> dict:
     """Constructor arguments of the network and its preprocessing, as JSON values."""
+    if settings.network == "unet":
+        own: dict[str, Any] = {
+            "class": UNET,
+            "widths": list(settings.widths),
+            "blocks": list(settings.blocks),
+        }
+    else:
+        own = {
+            "class": EFFICIENT,
+            "variant": settings.network.removeprefix("efficientnet-"),
+            "width": DECODER_WIDTH,
+        }
+        if card.channels == 3:
+            mean, std = list(MEAN), list(STD)
     return {
-        "class": "certiseg.models.unet.SmallUNet",
+        **own,
         "in_channels": card.channels,
         "num_classes": card.num_classes,
-        "widths": list(settings.widths),
-        "blocks": list(settings.blocks),
         "mean": mean,
         "std": std,
     }
@@ -85,6 +99,11 @@ def describe_weights(file: str, data: bytes, parameters: int) -> dict[str, Any]:
     }
 
 
+def _spelled(plan: dict[str, Any]) -> str:
+    told = ("class", "in_channels", "num_classes")
+    return ", ".join(f"{name} {value}" for name, value in plan.items() if name not in told)
+
+
 def card_page(card: dict[str, Any]) -> str:
     """CARD.md: the same facts for a reader."""
     data, run, figures = card["data"], card["training"], card["figures"]
@@ -101,8 +120,8 @@ def card_page(card: dict[str, Any]) -> str:
     )
     return f"""# {card["name"]}
 
-SmallUNet, {weights["parameters"]} parameters in half precision ({weights["bytes"]} bytes), \
-trained {noise}.
+{plan["class"].rpartition(".")[2]}, {weights["parameters"]} parameters in half precision \
+({weights["bytes"]} bytes), trained {noise}.
 
 | on the val split | accuracy | mIoU |
 |---|---|---|
@@ -114,8 +133,7 @@ The checkpoint was chosen on this val split, so these figures lean to the bright
 - Source: {data["source"]}.
 - Licence of the data: {data["licence"]}.
 - Classes: {", ".join(card["classes"])}. Channels: {card["channels"]}.
-- Architecture: widths {plan["widths"]}, blocks {plan["blocks"]}, mean {plan["mean"]}, \
-std {plan["std"]}.
+- Architecture: {_spelled(plan)}.
 - Training: {run["epochs"]} epochs (epoch {run["chosen_epoch"]} kept), {run["seconds"]} s on \
 {machine["cpu"]}, {machine["cores"]} cores, torch {run["torch"]}, seed {run["seed"]}.
 

@@ -80,7 +80,7 @@ def _reshaped(state: State) -> State:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (_without, r"5 missing \(fp2.mlp_bns.1.weight, .*, \.\.\.\)"),
+        (_without, r"4 missing \(fp2.mlp_bns.1.weight, .*, \.\.\.\)"),
         (_with, r"1 unknown \(sa4.weight\)"),
         (_reshaped, r"conv1.weight \(64, 128, 1\) instead of \(128, 128, 1\)"),
         (lambda state: {"conv1.weight": torch.zeros(1)}, "none named sa1.conv_blocks"),

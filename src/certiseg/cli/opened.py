@@ -1,0 +1,29 @@
+"""The model that --model names, with what its source notes about it on standard error."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from certiseg.cli.numbers import numbers_of
+
+if TYPE_CHECKING:
+    from certiseg.models.loaded import LoadedModel
+
+
+def opened(
+    spec: str,
+    *,
+    num_classes: int | None = None,
+    channels: int | None = None,
+    scale: str | None = None,
+    flip: bool = False,
+) -> LoadedModel:
+    """``runs.model.open_model``, with --scale as it was typed. Raises InputError."""
+    from certiseg.runs.model import open_model
+
+    scales = None if scale is None else numbers_of("--scale", scale)
+    loaded = open_model(spec, num_classes=num_classes, channels=channels, scales=scales, flip=flip)
+    for note in loaded.notes:
+        print(f"note: {note}", file=sys.stderr)
+    return loaded

@@ -1,0 +1,62 @@
+"""COCO-Stuff 164k: 80 things and 91 stuff classes on the photographs of COCO 2017."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from certiseg.datasets.card import Card
+from certiseg.datasets.class_list import class_list
+from certiseg.datasets.layout import Layout, check_split, find_pairs
+from certiseg.datasets.pairs import Paired, Reading
+from certiseg.datasets.truth import Ids
+
+_CLASSES, _PALETTE = class_list("coco_stuff")
+
+CARD = Card(
+    name="COCO-Stuff",
+    classes=_CLASSES,
+    palette=_PALETTE,
+    channels=3,
+    source=(
+        "Caesar, Uijlings, Ferrari: COCO-Stuff, thing and stuff classes in context, CVPR 2018; "
+        "names of its labels.txt without the 11 that no image has; the data set has no colours of "
+        "its own: the Pascal VOC colours from 1 on"
+    ),
+    licence="annotations CC BY 4.0, photographs by the terms of Flickr; not redistributed here",
+)
+
+SPLITS = ("train", "val")
+_NEVER = (11, 25, 28, 29, 44, 65, 67, 68, 70, 82, 90)
+LABEL_MAP = {raw: place for place, raw in enumerate(raw for raw in range(182) if raw not in _NEVER)}
+"""Raw id (that of labels.txt - 1) -> class. 11 ids were withdrawn from COCO and never occur."""
+
+_CONVERTED = "_labelTrainIds.png"
+
+
+def coco_stuff(root: str | Path, split: str) -> Paired:
+    """COCO-Stuff images of `split` ("train" or "val") in their sizes; 255, unlabelled, is ignored.
+
+    Layout: root/images/SPLIT2017/ID.jpg with root/annotations/SPLIT2017/ID.png; images may lie in
+    root/SPLIT2017, labels in root/stuffthingmaps/SPLIT2017; or flat root/SPLIT_img with
+    root/SPLIT_label. Labels are raw ids 0-181, or ID_labelTrainIds.png (0-170) where these lie.
+    Grey photographs are read as RGB. Raises InputError when the layout is another one.
+    """
+    check_split(split, SPLITS, CARD.name)
+    year = f"{split}2017"
+    # Converted labels lie beside the raw ones, under names that raw ones would match too.
+    layouts = {
+        Layout(images, labels, ".jpg", suffix): name
+        for suffix in (_CONVERTED, ".png")
+        for images, labels, name in (
+            ("images/{split}", "annotations/{split}", year),
+            ("images/{split}", "stuffthingmaps/{split}", year),
+            ("{split}", "annotations/{split}", year),
+            ("{split}", "stuffthingmaps/{split}", year),
+            ("{split}_img", "{split}_label", split),
+        )
+    }
+    pairs, layout = find_pairs(root, split, layouts)
+    label_map = None if layout.label_suffix == _CONVERTED else LABEL_MAP
+    return Paired(
+        pairs, CARD, Ids(CARD.num_classes, label_map=label_map), Reading(grey_as_rgb=True)
+    )

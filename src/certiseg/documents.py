@@ -1,0 +1,92 @@
+"""Small JSON and YAML files, read strictly: plain values, no key twice, no aliases."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+LARGEST = 256 * 1024
+
+Lines = dict[tuple[str, ...], int]
+"""Path of keys (and places in lists) to a value -> the line it begins on, from 1."""
+
+
+def read_document(path: Path) -> Any:
+    """The plain values in a .json file, or in one of YAML. Raises ValueError, one line that says
+    what was got instead of a small file of that form."""
+    return read_with_lines(path)[0]
+
+
+def read_with_lines(path: Path) -> tuple[Any, Lines]:
+    """As read_document, with the lines of a YAML file's values."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(LARGEST + 1)
+        if len(content) > LARGEST:
+            raise ValueError(f"more than {LARGEST // 1024} KiB")
+        text = content.decode("utf-8")
+        if path.suffix.lower() == ".json":
+            return json.loads(text, object_pairs_hook=_mapping), {}
+        return _parsed(text)
+    except OSError as error:
+        reason = error.strerror or "an unreadable file"
+    except RecursionError:
+        reason = "nodes nested too deeply"
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        reason = f"{error.problem}" + (f" in line {mark.line + 1}" if mark else "")
+    except (ValueError, yaml.YAMLError) as error:
+        reason = str(error).splitlines()[0]
+    raise ValueError(reason)
+
+
+def _parsed(text: str) -> tuple[Any, Lines]:
+    loader = _PlainLoader(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None, {}
+        return loader.construct_document(node), dict(_lines(node))
+    finally:
+        loader.dispose()
+
+
+def _lines(node: yaml.Node, at: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], int]]:
+    found = [(at, node.start_mark.line + 1)]
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            place = (*at, str(key.value))
+            found += [*_lines(value, place), (place, key.start_mark.line + 1)]
+    elif isinstance(node, yaml.SequenceNode):
+        for number, item in enumerate(node.value):
+            found += _lines(item, (*at, str(number)))
+    return found
+
+
+def _mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    _check_keys([key for key, _ in pairs])
+    return dict(pairs)
+
+
+def _check_keys(keys: list[str]) -> None:
+    """Of two equal keys a parser keeps the last, and what stood below the first would vanish."""
+    twice = [key for key, times in Counter(keys).items() if times > 1]
+    if twice:
+        raise ValueError(f"the key {twice[0]!r} twice in one mapping")
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """Safe YAML without aliases, with which a few lines could unfold to gigabytes."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise ValueError("an alias (*); write the names out")
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        _check_keys([key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)])
+        return super().construct_mapping(node, deep)

@@ -1,0 +1,100 @@
+"""Files of weights from elsewhere: read without running code in them, and checked for fit."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from certiseg.errors import InputError
+
+# What training wrote beside the weights: NumPy numbers, under the names of old and new versions.
+_NUMBERS: list[Any] = [
+    (np.float64(0).__reduce__()[0], "numpy.core.multiarray.scalar"),
+    (np.float64(0).__reduce__()[0], "numpy._core.multiarray.scalar"),
+    np.dtype,
+    type(np.dtype(np.float64)),
+]
+_INSIDE = ("state_dict", "model_state_dict", "model")
+"""Where training codes keep the weights among other things."""
+_COUNTER = "num_batches_tracked"
+"""Of batch norm: takes no part in a pass, and old checkpoints lack it."""
+
+
+def read_checkpoint(path: str | Path) -> Any:
+    """What torch.save (or safetensors) wrote, on the CPU. No code in the file is run.
+
+    Raises InputError: no such file, or another kind of file.
+    """
+    try:
+        if Path(path).suffix == ".safetensors":
+            return safetensors.torch.load_file(path)
+        with torch.serialization.safe_globals(_NUMBERS):
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        reason = error.strerror or "no such file"
+        raise InputError(f"expected a checkpoint at {path}, got {reason}; check the path") from None
+    except (
+        pickle.UnpicklingError,
+        safetensors.SafetensorError,
+        RuntimeError,
+        EOFError,
+        ValueError,
+        KeyError,
+    ) as error:
+        first = (str(error).strip() or type(error).__name__).splitlines()[0].split(". ")[0]
+        raise InputError(
+            f"{path}: expected a checkpoint of weights alone, got {first[:120]}; save its "
+            "state_dict() with torch.save"
+        ) from None
+
+
+def weights_in(content: Any, name: str) -> dict[str, Tensor]:
+    """The weights by name, whether they are the content or lie in it under a usual key.
+
+    name: what errors call the file. Raises InputError where there are none.
+    """
+    if isinstance(content, Mapping):
+        inside = next((key for key in _INSIDE if isinstance(content.get(key), Mapping)), None)
+        content = content if inside is None else content[inside]
+    if not isinstance(content, Mapping) or not all(isinstance(v, Tensor) for v in content.values()):
+        raise InputError(
+            f"{name}: expected weights by name, got {type(content).__name__}; pass a checkpoint "
+            'with "state_dict" or "model_state_dict"'
+        )
+    return {str(key): value for key, value in content.items()}
+
+
+def check_fit(own: Mapping[str, Tensor], given: Mapping[str, Tensor], name: str, of: str) -> None:
+    """Raise InputError unless every weight has its place and every place its weight.
+
+    own, given: of the network called `of`, and of the file called `name`. Counters of batch norm
+    may be missing.
+    """
+    shapes = [
+        f"{key} {tuple(given[key].shape)} instead of {tuple(value.shape)}"
+        for key, value in own.items()
+        if key in given and given[key].shape != value.shape
+    ]
+    faults = {
+        "missing": [key for key in own if key not in given and not key.endswith(_COUNTER)],
+        "unknown": [key for key in given if key not in own],
+        "of another shape": shapes,
+    }
+    found = "; ".join(
+        f"{len(keys)} {kind} ({first_of(keys)})" for kind, keys in faults.items() if keys
+    )
+    if found:
+        raise InputError(f"{name}: expected the weights of {of}, got {found}; another network")
+
+
+def first_of(keys: list[str]) -> str:
+    """The first three, and a hint that there are more."""
+    return f"{', '.join(keys[:3])}{', ...' if len(keys) > 3 else ''}"

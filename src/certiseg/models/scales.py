@@ -1,0 +1,148 @@
+"""A base model that looks at the picture at other scales, and mirrored, as the paper's does."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from certiseg.errors import InputError
+from certiseg.models.outputs import tensor_of
+
+_LARGEST = 16.0
+MERGES = ("exp", "softmax")
+
+
+class Scales(nn.Module):
+    """`model` on the resized input, its answer brought back: noise at native size, then all this.
+
+    Takes (B, C, H, W) (plus noise) and returns logits (B, classes, H, W). For each of `scales` the
+    input is resized bilinearly to round(H * scale) x round(W * scale), or with base_size so that
+    its longer side is base_size * scale; the logits are brought bilinearly to that size and, with
+    `flip`, averaged with those of the mirrored input. merge "exp": exp(logits) are brought to the
+    input's size and averaged over the scales; "softmax": so are the probabilities. Their logarithms
+    are returned: the largest is the most likely class, and their softmax are its shares.
+    "exp" is what the code of Fischer et al. 2021 does (``multi_scale_inference_noisybatch``); a
+    scale above 1, which that code cuts into tiles, goes through whole here.
+    Preprocessing belongs inside `model`. Raises InputError for scales outside (0, 16], for a model
+    that returns labels, and where exp spans more than float32 holds.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module | Callable[[Tensor], Any],
+        scales: Sequence[float] = (1.0,),
+        flip: bool = False,
+        *,
+        base_size: int | None = None,
+        merge: str = "exp",
+    ) -> None:
+        super().__init__()
+        if not scales or not all(0 < scale <= _LARGEST for scale in scales):
+            raise InputError(
+                f"expected scales in (0, {_LARGEST:g}], got {list(scales)}; 0.5 halves height and "
+                "width"
+            )
+        if merge not in MERGES:
+            raise InputError(f"expected a merge among {', '.join(MERGES)}, got {merge!r}")
+        if base_size is not None and base_size < 1:
+            raise InputError(f"expected a base size of at least 1 pixel, got {base_size}")
+        self.model = model
+        self.scales = tuple(float(scale) for scale in scales)
+        self.flip = bool(flip)
+        self.base_size = base_size
+        self.merge = merge
+        # In the mode of the model it wraps, so that one that still trains is noticed.
+        self.training = bool(getattr(model, "training", False))
+        inner = getattr(model, "model_name", None) or getattr(
+            model, "__qualname__", type(model).__qualname__
+        )
+        self.model_name = f"{inner} {self.describe()}"
+        if hasattr(model, "num_classes"):
+            self.num_classes = model.num_classes
+
+    def describe(self) -> str:
+        """Such as "at scales 0.5, 1, mirrored too"."""
+        scales = ", ".join(f"{scale:g}" for scale in self.scales)
+        base = "" if self.base_size is None else f" of {self.base_size} pixels"
+        return (
+            f"at scale{'' if len(self.scales) == 1 else 's'} {scales}{base}"
+            f"{', mirrored too' if self.flip else ''}"
+        )
+
+    def extra_repr(self) -> str:
+        """None of it has a tensor; printed, it is part of the model's fingerprint."""
+        return (
+            f"scales={self.scales}, flip={self.flip}, base_size={self.base_size}, "
+            f"merge={self.merge}"
+        )
+
+    def size_at(self, scale: float, height: int, width: int) -> tuple[int, int]:
+        """Height and width that the model sees."""
+        if self.base_size is not None:
+            longer = math.floor(self.base_size * scale + 0.5)
+            scale = longer / max(height, width)
+        # Halves round up, as in the published code.
+        return max(1, math.floor(height * scale + 0.5)), max(1, math.floor(width * scale + 0.5))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.ndim != 4:
+            raise InputError(
+                f"expected images (B, C, H, W), got a batch of shape {tuple(x.shape)}; "
+                "only images have a scale"
+            )
+        full = (x.shape[2], x.shape[3])
+        total: Tensor | None = None
+        offset: Tensor | None = None
+        for scale in self.scales:
+            logits = self._logits(_resize(x, self.size_at(scale, *full)))
+            if self.merge == "softmax":
+                likely = logits.softmax(dim=1)
+            else:
+                # Up to one factor an image, common to all scales: it changes no order, and
+                # nothing overflows.
+                top = logits.amax(dim=(1, 2, 3), keepdim=True)
+                common = top if offset is None else torch.maximum(offset, top)
+                likely = logits.sub_(common).exp_()
+                if total is not None and offset is not None:
+                    total.mul_((offset - common).exp())
+                offset = common
+            likely = _resize(likely, full)
+            total = likely if total is None else total.add_(likely)
+        assert total is not None
+        if bool((total.amax(dim=1) == 0).any()):
+            raise InputError(
+                "expected logits whose highest differ by less than 87 between pixels, got more, "
+                "which exp cannot hold; pass merge='softmax'"
+            )
+        # Below the smallest number that float32 holds well, classes count as equally unlikely.
+        return total.div_(len(self.scales)).clamp_min_(torch.finfo(total.dtype).tiny).log_()
+
+    def _logits(self, x: Tensor) -> Tensor:
+        """At the size of x, float32; averaged over the two sides where flip is on."""
+        logits = self._one(x)
+        if self.flip:
+            logits = (logits + self._one(x.flip(3)).flip(3)).mul_(0.5)
+        return logits
+
+    def _one(self, x: Tensor) -> Tensor:
+        logits = tensor_of(self.model(x))[0]
+        if logits.ndim != 4 or not logits.is_floating_point():
+            raise InputError(
+                f"expected logits (B, classes, H, W), got {logits.dtype} of shape "
+                f"{tuple(logits.shape)}; labels have no average over scales, return the logits"
+            )
+        # A copy where nothing was resized or converted: the model may keep its output.
+        given = logits
+        logits = _resize(logits.float(), (x.shape[2], x.shape[3]))
+        return logits.clone() if logits is given else logits
+
+
+def _resize(x: Tensor, size: tuple[int, int]) -> Tensor:
+    if tuple(x.shape[-2:]) == size:
+        return x
+    return F.interpolate(x, size=size, mode="bilinear", align_corners=False)

@@ -1,0 +1,42 @@
+"""A network from elsewhere as a base model, with what its source tells about the classes."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from certiseg.datasets.card import Colour
+from certiseg.models.preprocess import Preprocess
+
+
+class Segmenter(nn.Module):
+    """Logits (B, classes, H, W) from (B, channels, H, W) in [0, 1], at the input's size.
+
+    base: the network with its normalisation, so noise is added to the [0, 1] input. classes,
+    palette: None where the source names none. name: of the network, for statements. notes: what a
+    command tells before it starts.
+    """
+
+    def __init__(
+        self,
+        base: Preprocess,
+        num_classes: int,
+        name: str,
+        *,
+        channels: int = 3,
+        classes: tuple[str, ...] | None = None,
+        palette: tuple[Colour, ...] | None = None,
+        notes: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__()
+        assert classes is None or len(classes) == num_classes
+        self.base = base
+        self.num_classes = num_classes
+        self.channels = channels
+        self.classes = classes
+        self.palette = palette
+        self.notes = notes
+        # What statements call it, unless a command knows how the user did.
+        self.model_name = name
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.base(x)
