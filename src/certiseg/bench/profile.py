@@ -32,7 +32,11 @@ PHASES = {
     "sampling/draw.py": "noise",
     "sampling/keys.py": "noise",
     "sampling/laws.py": "noise",
+    "sampling/normals.py": "noise",
+    "sampling/philox.py": "noise",
     "models/outputs.py": "decide",
+    "models/decision.py": "decide",
+    "models/coarse.py": "decide",
     "sampling/fingerprint.py": "checks",
     "sampling/checks.py": "checks",
     "votes.py": "count",
@@ -175,10 +179,15 @@ def _in_model(event: Any) -> bool:
 
 @contextmanager
 def marked(model: Callable[..., Any]) -> Iterator[None]:
-    """Mark the passes of a module for the profiler; a function's operators stay unmarked."""
+    """Mark the passes of a module's parts for the profiler; a function's stay unmarked.
+
+    Its parts, not the module itself: with a hook of its own it would not be run in the form in
+    which ``vote`` runs it without one.
+    """
     if not isinstance(model, nn.Module):
         yield
         return
+    parts = list(model.children()) or [model]
     ranges: list[Any] = []
 
     def begin(*_: object) -> None:
@@ -188,7 +197,8 @@ def marked(model: Callable[..., Any]) -> Iterator[None]:
     def end(*_: object) -> None:
         ranges.pop().__exit__(None, None, None)
 
-    hooks = [model.register_forward_pre_hook(begin), model.register_forward_hook(end)]
+    hooks = [part.register_forward_pre_hook(begin) for part in parts]
+    hooks += [part.register_forward_hook(end) for part in parts]
     try:
         yield
     finally:

@@ -12,6 +12,10 @@ from torch.nn import functional
 
 from certiseg.bench.options import Options
 from certiseg.errors import InputError
+from certiseg.models.hrnet import HRNetV2
+from certiseg.models.hrnet.published import MEAN as IMAGENET_MEAN
+from certiseg.models.hrnet.published import STD as IMAGENET_STD
+from certiseg.models.preprocess import Preprocess
 from certiseg.noise import Gaussian
 from certiseg.runs.model import channels_of, open_model
 from certiseg.sampling.sampler import Smoothed
@@ -51,7 +55,7 @@ class Subject:
 
 
 def subject(spec: str, options: Options) -> Subject:
-    """What --model names, or one of the benchmark's own: hrnet-w48 (needs timm), coarse-150.
+    """What --model names, or one of the benchmark's own: hrnet-w48, coarse-150.
 
     Random weights where the benchmark makes the model: its speed does not depend on them.
     """
@@ -106,12 +110,11 @@ class CoarseNet(nn.Module):
 def _hrnet(options: Options, device: torch.device) -> Subject:
     """The paper's network at Cityscapes' size: noise at full size, resized to the scale, labels of
     full size."""
-    from certiseg.bench.hrnet import hrnet_w48
-
     gpu = device.type == "cuda"
     scale = 0.5 if gpu else 0.25
     size = options.size or ((64, 128) if options.quick else CITYSCAPES_SIZE)
     x = picture(3, size, options.seed, device)
     draws = options.num_samples or (2 if options.quick else 100 if gpu else 8)
-    model = hrnet_w48(num_classes=19, scale=scale).eval().to(device)
+    network = Preprocess(HRNetV2(19), IMAGENET_MEAN, IMAGENET_STD, scale=scale)
+    model = network.eval().to(device)
     return Subject(HRNET, model, x, draws, 19, f"random weights, scale {scale:g}")

@@ -30,8 +30,8 @@ def bench(
         typer.Option(
             "--model",
             "-m",
-            help="As for evaluate, or hrnet-w48 (needs timm); for overhead more than one may be "
-            "given. Default: certiseg:camvid.",
+            help="As for evaluate, or hrnet-w48 (random weights); overhead takes several. Default: "
+            "certiseg:camvid.",
         ),
     ] = None,
     num_classes: options.NumClasses = None,
