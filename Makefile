@@ -9,11 +9,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := $(VENV)/.installed-demo
 DEV := $(VENV)/.installed-dev
+ZOO := .venv-zoo/.installed-zoo
 # -c: without the constraints an unpinned torch brings several gigabytes of CUDA libraries.
 INSTALL := $(BIN)/python -m pip install -q --disable-pip-version-check --no-input -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all check format install install-dev
+.PHONY: help demo test test-all test-zoo check format install install-dev
 
 help: ## list the targets
 	@echo "usage: make TARGET [PYTHON=python3.12]"
@@ -29,6 +30,9 @@ test: $(DEV) ## set up, then run the tests (without the slow ones)
 test-all: $(DEV) ## all tests, the slow calibration ones too
 	@$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
 
+test-zoo: $(ZOO) ## tests against torchvision, timm and smp, in an environment of their own (6 GB)
+	@CERTISEG_ZOO=required .venv-zoo/bin/python -m pytest tests/zoo $(PYTEST_ARGS)
+
 check: $(DEV) ## formatting, linting, types and the import contract
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
@@ -43,14 +47,14 @@ install: $(DEMO) ## set up what the demo needs
 install-dev: $(DEV) ## set up what development and the tests need
 
 # pip, not python: it is there only once the environment is complete.
-$(BIN)/pip:
+%/bin/pip:
 	@command -v $(PYTHON) >/dev/null || { \
 	  echo "error: expected Python 3.11 or newer, got no command '$(PYTHON)';" \
 	       "install it or name one: make PYTHON=python3.12" >&2; exit 2; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "error: expected Python 3.11 or newer, got $$($(PYTHON) --version 2>&1);" \
 	       "name another: make PYTHON=python3.12" >&2; exit 2; }
-	@$(PYTHON) -m venv $(VENV) || { \
+	@$(PYTHON) -m venv $* || { \
 	  echo "error: $(PYTHON) cannot make a virtual environment;" \
 	       "on Debian and Ubuntu: apt install python3-venv" >&2; exit 2; }
 
@@ -63,3 +67,10 @@ $(DEV): pyproject.toml constraints.txt | $(BIN)/pip
 	@echo "setting up $(VENV) for development (a few minutes the first time)"
 	@$(INSTALL) -e '.[dev]'
 	@touch $@ $(DEMO)
+
+# Apart: torchvision fails beside the build of torch that the other tests use.
+$(ZOO): pyproject.toml constraints-zoo.txt | .venv-zoo/bin/pip
+	@echo "setting up .venv-zoo (some minutes and 6 GB the first time)"
+	@.venv-zoo/bin/python -m pip install -q --disable-pip-version-check --no-input \
+	  -c constraints-zoo.txt -e '.[zoo]' hypothesis pytest pytest-timeout
+	@touch $@

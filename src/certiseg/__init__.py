@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from certiseg.metrics.information_gain import InformationGain
     from certiseg.metrics.part_iou import PartIou
     from certiseg.noise import Gaussian, Rotation
+    from certiseg.sampling.engine import Engine
     from certiseg.sampling.sampler import Smoothed
     from certiseg.votes import ABSTAIN, VoteCounts
 
@@ -45,6 +46,7 @@ _HOME = {
     "Certificate": "certiseg.certificates.certificate",
     "ClaimError": "certiseg.errors",
     "Confusion": "certiseg.metrics.confusion",
+    "Engine": "certiseg.sampling.engine",
     "Gaussian": "certiseg.noise",
     "Hierarchy": "certiseg.hierarchies.hierarchy",
     "InformationGain": "certiseg.metrics.information_gain",
@@ -74,6 +76,7 @@ __all__ = [
     "Certificate",
     "ClaimError",
     "Confusion",
+    "Engine",
     "Gaussian",
     "Hierarchy",
     "InformationGain",

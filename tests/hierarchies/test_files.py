@@ -44,12 +44,12 @@ def _with(**change: object) -> str:
 
 
 def test_shipped_names():
-    assert shipped_hierarchies() == ["camvid", "cityscapes", "pascal_context"]
+    assert shipped_hierarchies() == ["camvid", "cityscapes", "pascal_context", "voc"]
 
 
 @pytest.mark.parametrize(
     ("name", "classes", "depth"),
-    [("camvid", 11, 4), ("cityscapes", 19, 4), ("pascal_context", 59, 4)],
+    [("camvid", 11, 4), ("cityscapes", 19, 4), ("pascal_context", 59, 4), ("voc", 21, 3)],
 )
 def test_shipped_hierarchies(name, classes, depth):
     hierarchy = load_hierarchy(name)
@@ -157,7 +157,9 @@ def test_faults_in_one_line(tmp_path, name, text, part):
 def test_no_file(tmp_path):
     with pytest.raises(cs.InputError, match="got No such file"):
         load_hierarchy(tmp_path / "a.json")
-    with pytest.raises(cs.InputError, match="among camvid, cityscapes, pascal_context, or a file"):
+    with pytest.raises(
+        cs.InputError, match="among camvid, cityscapes, pascal_context, voc, or a file"
+    ):
         load_hierarchy("kitti")
     path = tmp_path / "b.json"
     path.write_bytes(b"\xff\xfe")

@@ -118,7 +118,7 @@ def test_python_errors(module: str, tail: str, word: str) -> None:
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("spec", ["", "street", "certiseg", "weights.pt", "hf:nvidia/segformer"])
+@pytest.mark.parametrize("spec", ["", "street", "certiseg", "weights.pt", "net:x"])
 def test_other_words_list_the_forms(
     spec: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -85,9 +85,12 @@ def _channels(certificate: Certificate) -> int | None:
 
 
 def _components(certificate: Certificate) -> str:
-    """What a label is given to: on a coarser grid than the input's (theory T14), a cell."""
+    """What a label is given to: of a volume a voxel; on a coarser grid than the input's (theory
+    T14), a cell."""
     source, shape = certificate.votes.source, certificate.labels.shape
     size = () if source is None else source.input_shape[1:]
+    if len(shape) == 3 and shape == size:
+        return "voxels"
     if len(shape) != 2 or len(size) != 2 or shape == size or certificate.method == "joint":
         return "components"
     return (

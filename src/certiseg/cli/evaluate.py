@@ -53,6 +53,7 @@ def evaluate(
         str | None, typer.Option(help="A model trained without noise, for the first row.")
     ] = None,
     settings: Any,
+    denoiser: options.Denoiser = None,
     num_classes: options.NumClasses = None,
     channels: options.Channels = None,
     scale: options.Scale = None,
@@ -86,7 +87,7 @@ def evaluate(
         raise InputError(f"expected --keep 0 or more, got {keep}; 0 keeps no sample")
     keep_freed_memory()
     named = partial(opened, num_classes=num_classes, channels=channels, scale=scale, flip=flip)
-    loaded = named(model)
+    loaded = named(model, denoiser=denoiser)
     plain = None
     if non_robust is not None:
         plain = named(non_robust)

@@ -16,10 +16,10 @@ from certiseg.cli.demo import demo
 from certiseg.cli.evaluate import evaluate
 from certiseg.cli.plan import plan
 from certiseg.cli.report import report
-from certiseg.cli.reproduce import reproduce
+from certiseg.cli.reproduce import app as reproduce
 from certiseg.cli.study import app as study
-from certiseg.cli.train import train
 from certiseg.cli.train_clouds import train_clouds
+from certiseg.cli.train_group import app as train
 from certiseg.cli.verify import verify
 from certiseg.errors import ClaimError, InputError
 
@@ -33,19 +33,10 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (
-    demo,
-    certify,
-    evaluate,
-    report,
-    reproduce,
-    train,
-    train_clouds,
-    verify,
-    plan,
-    bench,
-):
+for command in (demo, certify, evaluate, report, train_clouds, verify, plan, bench):
     app.command()(command)
+app.add_typer(train, name="train")
+app.add_typer(reproduce, name="reproduce")
 app.add_typer(study, name="study")
 
 

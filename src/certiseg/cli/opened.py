@@ -18,12 +18,20 @@ def opened(
     channels: int | None = None,
     scale: str | None = None,
     flip: bool = False,
+    denoiser: str | None = None,
 ) -> LoadedModel:
     """``runs.model.open_model``, with --scale as it was typed. Raises InputError."""
     from certiseg.runs.model import open_model
 
     scales = None if scale is None else numbers_of("--scale", scale)
-    loaded = open_model(spec, num_classes=num_classes, channels=channels, scales=scales, flip=flip)
+    loaded = open_model(
+        spec,
+        num_classes=num_classes,
+        channels=channels,
+        scales=scales,
+        flip=flip,
+        denoiser=denoiser,
+    )
     for note in loaded.notes:
         print(f"note: {note}", file=sys.stderr)
     return loaded

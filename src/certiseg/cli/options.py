@@ -17,6 +17,13 @@ Model = Annotated[
         "a local Hugging Face folder, or what certiseg train or train-clouds wrote.",
     ),
 ]
+Denoiser = Annotated[
+    str | None,
+    typer.Option(
+        help="Put before a model of pictures that never saw noise: certiseg:NAME, "
+        "python:module:function, or what certiseg train denoiser wrote."
+    ),
+]
 NumSamples = Annotated[int, typer.Option("--num-samples", "-n", help="Draws of noise an input.")]
 Sigma = Annotated[
     float, typer.Option(help="Noise, in units of the input ([0, 1]); rotations: radians.")

@@ -1,146 +1,17 @@
-"""`certiseg reproduce`: the paper's tables of point clouds."""
+"""`certiseg reproduce`: the paper's tables, of point clouds and of pictures."""
 
 from __future__ import annotations
 
-import json
-import shlex
-import sys
-from enum import StrEnum
-from pathlib import Path
-from typing import Annotated
-
 import typer
-from rich.console import Console
 
-from certiseg.cli import options
-from certiseg.errors import InputError
+from certiseg.cli.reproduce_clouds import clouds
+from certiseg.cli.reproduce_pictures import pictures
 
-_SHIPPED = {
-    "shapenet": "certiseg:solids-gaussian",
-    "shapenet-rotation": "certiseg:solids-rotation",
-}
-_PLAIN = "certiseg:solids"
-
-
-class Table(StrEnum):
-    """Tables of the paper: see runs.experiments."""
-
-    shapenet = "shapenet"
-    shapenet_rotation = "shapenet-rotation"
-
-
-def reproduce(
-    table: Annotated[Table, typer.Argument(help="Noise on the coordinates, or rotations.")],
-    out: options.Output,
-    model: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--model",
-            "-m",
-            help="As in certify; SIGMA=MODEL for one noise. Default for solids: what ships.",
-        ),
-    ] = None,
-    data: Annotated[
-        str, typer.Option(help="shapenet, or solids: generated, out of the box.")
-    ] = "shapenet",
-    root: Annotated[Path | None, typer.Option(help="The folder of --data shapenet.")] = None,
-    non_robust: Annotated[str | None, typer.Option(help="A model trained without noise.")] = None,
-    clouds: Annotated[
-        int, typer.Option(help="So many of the test split, evenly over the categories.")
-    ] = 100,
-    most_draws: Annotated[
-        int | None, typer.Option(help="Leave out lines that take more test draws than this.")
-    ] = None,
-    channels: options.Channels = None,
-    skip_bad: Annotated[
-        bool, typer.Option("--skip-bad", help="Leave out absent or damaged files.")
-    ] = False,
-    batch_size: Annotated[
-        int | None, typer.Option(help="Draws a pass; default fits the memory.")
-    ] = None,
-    seed: options.Seed = None,
-    device: options.Device = None,
-    overwrite: options.Overwrite = False,
-    json_lines: options.Json = False,
-) -> None:
-    """The paper's tables of point clouds: ShapeNet part, or generated clouds out of the box."""
-    from certiseg.datasets.card import note_of
-    from certiseg.report.reproduction import records, rich_table
-    from certiseg.runs.clouds import CLOUDS, open_clouds
-    from certiseg.runs.experiments import EXPERIMENTS
-    from certiseg.runs.malloc import keep_freed_memory
-    from certiseg.runs.model import channels_of, open_model
-    from certiseg.runs.reproduce import reproduce as run
-
-    if data not in CLOUDS:
-        raise InputError(f"expected --data {' or '.join(CLOUDS)}, got {data!r}; choose one")
-    generated = data == "solids"
-    if not model and not generated:
-        raise InputError(
-            "expected --model with --data shapenet, got none; pass a checkpoint such as "
-            "pointnet2:best_model.pth, or a folder that certiseg train-clouds wrote"
-        )
-    keep_freed_memory()
-    experiment = EXPERIMENTS[table.value].within(most_draws)
-    specs = _by_sigma(model or [_SHIPPED[table.value]], experiment.sigmas)
-    opened = {spec: open_model(spec, channels=channels) for spec in dict.fromkeys(specs.values())}
-    plain = non_robust or (_PLAIN if generated and not model else None)
-    widths = {channels_of(loaded) for loaded in opened.values()}
-    if len(widths) > 1:
-        raise InputError(
-            f"expected models of one number of channels, got {sorted(widths)}; run them apart"
-        )
-    samples = open_clouds(data, channels=widths.pop(), root=root, limit=clouds, skip_bad=skip_bad)
-    for reason in samples.skipped:
-        print(f"skipped: {reason}", file=sys.stderr)
-    lines = run(
-        experiment,
-        samples,
-        {sigma: opened[spec] for sigma, spec in specs.items()},
-        out,
-        non_robust=None if plain is None else open_model(plain, channels=channels),
-        seed=seed,
-        batch_size=batch_size,
-        device=device,
-        overwrite=overwrite,
-        command=shlex.join(["certiseg", *sys.argv[1:]]),
-        progress=not json_lines,
-    )
-    if json_lines:
-        print(json.dumps(records(lines)))
-        return
-    console = Console()
-    note = note_of(samples)
-    title = (
-        f"{table.value} on {samples.card.name}: {len(samples)} clouds{f', {note}' if note else ''}"
-    )
-    console.print(rich_table(lines, title))
-    console.print(f"all figures: {out}", highlight=False, markup=False)
-
-
-def _by_sigma(specs: list[str], sigmas: tuple[float, ...]) -> dict[float, str]:
-    """The model of each sigma: SIGMA=MODEL where given, else the one without a sigma."""
-    named: dict[float, str] = {}
-    rest: list[str] = []
-    for spec in specs:
-        head, equals, tail = spec.partition("=")
-        try:
-            sigma = float(head) if equals else None
-        except ValueError:
-            sigma = None
-        if sigma is None:
-            rest.append(spec)
-        elif sigma not in sigmas:
-            raise InputError(
-                f"expected --model for sigma {' or '.join(map(str, sigmas))}, got {spec!r}; "
-                "the experiment has no other noise"
-            )
-        else:
-            named[sigma] = tail
-    missing = [sigma for sigma in sigmas if sigma not in named]
-    if len(rest) > 1 or (missing and not rest):
-        raise InputError(
-            f"expected one --model for sigma {' and '.join(map(str, missing or sigmas))}, got "
-            f"{len(rest)}; write SIGMA=MODEL for each"
-        )
-    return {sigma: named.get(sigma, rest[0] if rest else "") for sigma in sigmas}
+app = typer.Typer(
+    help="The paper's tables, and beside them what this library makes of the same draws.",
+    rich_markup_mode=None,
+)
+for table in ("cityscapes", "pascal-context", "camvid"):
+    app.command(table)(pictures)
+for table in ("shapenet", "shapenet-rotation"):
+    app.command(table)(clouds)

@@ -14,8 +14,7 @@ from rich.progress import (
 )
 
 if TYPE_CHECKING:
-    from certiseg.training.descent import Report
-    from certiseg.training.validate import Figures
+    from certiseg.training.descent import Measured, Report
 
 
 def training_bar() -> Progress:
@@ -34,12 +33,11 @@ def steps_bar(progress: Progress, steps: int) -> Report:
     """A task of so many steps, and what a training calls after each."""
     task = progress.add_task("loss -", total=steps)
 
-    def report(done: int, epoch: float, loss: float, figures: Figures | None) -> None:
+    def report(done: int, epoch: float, loss: float, figures: Measured | None) -> None:
         progress.update(task, completed=done, description=f"loss {loss:.3f}")
         if figures is not None:
             progress.console.print(
-                f"epoch {epoch:.0f}: loss {loss:.3f}, val accuracy {figures.accuracy:.4f}, "
-                f"mIoU {figures.miou:.4f}"
+                f"epoch {epoch:.0f}: loss {loss:.3f}, val {figures.words()}", highlight=False
             )
 
     return report

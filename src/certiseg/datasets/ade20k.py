@@ -37,7 +37,7 @@ def ade20k(root: str | Path, split: str) -> Paired:
     Raises InputError when the layout is another one.
     """
     check_split(split, tuple(_FOLDER), CARD.name)
-    layout = Layout("images/{split}", "annotations/{split}", ".jpg", ".png")
+    layout = Layout(("images/{split}",), ("annotations/{split}",), ".jpg", (".png",))
     pairs, _ = find_pairs(root, split, {layout: _FOLDER[split]}, ("ADEChallengeData2016",))
     label_map = {label + 1: label for label in range(CARD.num_classes)}
     truth = Ids(CARD.num_classes, ignore=(_OTHER,), label_map=label_map)

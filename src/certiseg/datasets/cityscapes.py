@@ -51,6 +51,11 @@ CARD = Card(
 
 SPLITS = ("train", "val")
 _RAW, _CONVERTED = "_gtFine_labelIds.png", "_gtFine_labelTrainIds.png"
+_ENDS = ("_leftImg8bit.png", (_RAW, _CONVERTED))
+_LAYOUTS = (
+    Layout(("leftImg8bit/{split}",), ("gtFine/{split}",), *_ENDS),
+    Layout(("{split}_img",), ("{split}_label",), *_ENDS),
+)
 
 
 def cityscapes(root: str | Path, split: str) -> Paired:
@@ -62,17 +67,6 @@ def cityscapes(root: str | Path, split: str) -> Paired:
     Raises InputError when the layout is another one.
     """
     check_split(split, SPLITS, CARD.name)
-    pairs, layout = find_pairs(
-        root,
-        split,
-        {
-            Layout(images, labels, "_leftImg8bit.png", suffix): split
-            for suffix in (_RAW, _CONVERTED)
-            for images, labels in (
-                ("leftImg8bit/{split}", "gtFine/{split}"),
-                ("{split}_img", "{split}_label"),
-            )
-        },
-    )
-    label_map = LABEL_MAP if layout.label_suffix == _RAW else None
+    pairs, suffix = find_pairs(root, split, dict.fromkeys(_LAYOUTS, split))
+    label_map = LABEL_MAP if suffix == _RAW else None
     return Paired(pairs, CARD, Ids(CARD.num_classes, label_map=label_map))

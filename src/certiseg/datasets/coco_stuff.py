@@ -31,6 +31,12 @@ LABEL_MAP = {raw: place for place, raw in enumerate(raw for raw in range(182) if
 """Raw id (that of labels.txt - 1) -> class. 11 ids were withdrawn from COCO and never occur."""
 
 _CONVERTED = "_labelTrainIds.png"
+# Converted labels lie beside the raw ones, whose suffix they have too: so they come first.
+_ENDS = (".jpg", (_CONVERTED, ".png"))
+_PUBLISHED = Layout(
+    ("images/{split}", "{split}"), ("annotations/{split}", "stuffthingmaps/{split}"), *_ENDS
+)
+_FLAT = Layout(("{split}_img",), ("{split}_label",), *_ENDS)
 
 
 def coco_stuff(root: str | Path, split: str) -> Paired:
@@ -42,21 +48,7 @@ def coco_stuff(root: str | Path, split: str) -> Paired:
     Grey photographs are read as RGB. Raises InputError when the layout is another one.
     """
     check_split(split, SPLITS, CARD.name)
-    year = f"{split}2017"
-    # Converted labels lie beside the raw ones, under names that raw ones would match too.
-    layouts = {
-        Layout(images, labels, ".jpg", suffix): name
-        for suffix in (_CONVERTED, ".png")
-        for images, labels, name in (
-            ("images/{split}", "annotations/{split}", year),
-            ("images/{split}", "stuffthingmaps/{split}", year),
-            ("{split}", "annotations/{split}", year),
-            ("{split}", "stuffthingmaps/{split}", year),
-            ("{split}_img", "{split}_label", split),
-        )
-    }
-    pairs, layout = find_pairs(root, split, layouts)
-    label_map = None if layout.label_suffix == _CONVERTED else LABEL_MAP
-    return Paired(
-        pairs, CARD, Ids(CARD.num_classes, label_map=label_map), Reading(grey_as_rgb=True)
-    )
+    pairs, suffix = find_pairs(root, split, {_PUBLISHED: f"{split}2017", _FLAT: split})
+    label_map = None if suffix == _CONVERTED else LABEL_MAP
+    truth = Ids(CARD.num_classes, label_map=label_map)
+    return Paired(pairs, CARD, truth, Reading(grey_as_rgb=True))

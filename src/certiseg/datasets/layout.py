@@ -12,54 +12,56 @@ from certiseg.errors import InputError
 
 @dataclass(frozen=True)
 class Layout:
-    """Two folders below the root, searched with the folders within them; {split} in their names
-    stands for what the data set calls the split."""
+    """Folders below the root, searched with the folders within them; the first that are there
+    count, and the first suffix of labels that occurs. {split} stands for the split's name."""
 
-    images: str
-    labels: str
+    images: tuple[str, ...]
+    labels: tuple[str, ...]
     image_suffix: str
-    label_suffix: str
+    label_suffixes: tuple[str, ...]
 
-    def there(self, root: Path, split: str) -> bool:
-        """Whether both folders are there, and labels of this kind in theirs."""
-        images, labels = self._folders(root, split)
-        return (
-            images.is_dir()
-            and labels.is_dir()
-            and next(labels.rglob(f"*{self.label_suffix}"), None) is not None
-        )
-
-    def pairs(self, root: Path, split: str) -> list[Pair]:
-        """All pairs, sorted; raises InputError for a file without a partner."""
-        return paired_by_stem(
-            *self._folders(root, split), [self.image_suffix], [self.label_suffix], nested=True
-        )
+    def find(self, root: Path, split: str) -> tuple[Path, Path, str] | None:
+        """The two folders and the suffix of labels; None where they are not all there."""
+        images = [path for path in _named(root, self.images, split) if path.is_dir()]
+        labels = [path for path in _named(root, self.labels, split) if path.is_dir()]
+        for folder in labels if images else []:
+            for suffix in self.label_suffixes:
+                if next(folder.rglob(f"*{suffix}"), None) is not None:
+                    return images[0], folder, suffix
+        return None
 
     def words(self, split: str) -> str:
-        images, labels = (text.format(split=split) for text in (self.images, self.labels))
-        return f"{images}/**/*{self.image_suffix} with {labels}/**/*{self.label_suffix}"
-
-    def _folders(self, root: Path, split: str) -> tuple[Path, Path]:
-        return root / self.images.format(split=split), root / self.labels.format(split=split)
+        """What is looked for."""
+        images = " or ".join(name.format(split=split) for name in self.images)
+        labels = " or ".join(name.format(split=split) for name in self.labels)
+        suffixes = " or ".join(f"*{suffix}" for suffix in self.label_suffixes)
+        return f"*{self.image_suffix} in {images} with {suffixes} in {labels}"
 
 
 def find_pairs(
     root: str | Path, split: str, layouts: Mapping[Layout, str], inner: Sequence[str] = ()
-) -> tuple[list[Pair], Layout]:
-    """The pairs of the first layout that is there, and that layout.
+) -> tuple[list[Pair], str]:
+    """The pairs of the first layout that is there, sorted, and the suffix of its labels.
 
     layouts: each with what it calls the split. inner: folders of the archive that root may hold.
-    Raises InputError that says what was looked for and what is there.
+    Raises InputError that says what was looked for and what is there, or for a file without a
+    partner.
     """
     for base in bases(root, inner):
         for layout, name in layouts.items():
-            if layout.there(base, name):
-                return layout.pairs(base, name), layout
-    looked = ", or ".join(layout.words(name) for layout, name in layouts.items())
+            if (found := layout.find(base, name)) is not None:
+                images, labels, suffix = found
+                ends = [layout.image_suffix], [suffix]
+                return paired_by_stem(images, labels, *ends, nested=True), suffix
+    looked = "; or ".join(layout.words(name) for layout, name in layouts.items())
     raise InputError(
-        f"{root}: expected {looked}, got {contents(root)}; pass the folder that holds both, with "
+        f"{root}: expected {looked}; got {contents(root)}; pass the folder that holds them, with "
         f"the split {split} unpacked"
     )
+
+
+def _named(root: Path, names: Sequence[str], split: str) -> list[Path]:
+    return [root / name.format(split=split) for name in names]
 
 
 def bases(root: str | Path, inner: Sequence[str]) -> list[Path]:

@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from certiseg.models.coarse import Coarse
+
 MEAN, STD = (0.498, 0.498, 0.498), (0.502, 0.502, 0.502)
 """Of each channel, as the published weights were trained: (255 x - 127) / 128."""
 
@@ -142,6 +144,10 @@ class EfficientSegmenter(nn.Module):
         self.head = nn.Sequential(_conv(width, width, 3), nn.Conv2d(width, num_classes, 1))
 
     def forward(self, x: Tensor) -> Tensor:
+        return self.coarse(x).full()
+
+    def coarse(self, x: Tensor) -> Coarse:
+        """Logits at a quarter of the size, and the size they stand for."""
         features = self.encoder(x)
         top = features[4]
         near, pooled, whole = self.context
@@ -153,7 +159,7 @@ class EfficientSegmenter(nn.Module):
         for level in (2, 1, 0):
             skip = self.lateral[level](features[level + 1])
             y = self.smooth[level](_resize(y, skip.shape[-2:]) + skip)
-        return _resize(self.head(y), x.shape[-2:])
+        return Coarse(self.head(y), (x.shape[2], x.shape[3]))
 
 
 def _conv(source: int, target: int, kernel: int) -> nn.Sequential:

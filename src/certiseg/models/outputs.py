@@ -1,4 +1,4 @@
-"""What a model decides, from whatever it returns."""
+"""What a model says, read from whatever it returns."""
 
 from __future__ import annotations
 
@@ -7,79 +7,16 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from certiseg.errors import InputError
+from certiseg.models.coarse import Coarse
+from certiseg.models.decision import Decision
+
+__all__ = ["Coarse", "Decision", "Posterior", "decide", "posterior", "tensor_of"]
 
 _INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
-
-
-@dataclass(frozen=True)
-class Decision:
-    """Exactly one label per component for each draw of a batch.
-
-    won: bool (B, C, *out), True at the label that won, for models that return logits; or
-    given: int64 labels (B, *out), for models that return labels. One of them is None.
-    Counting from ``won`` is several times quicker on CPU than from an argmax.
-    """
-
-    num_classes: int
-    won: Tensor | None = None
-    given: Tensor | None = None
-
-    @property
-    def size(self) -> torch.Size:
-        """Shape of the components."""
-        if self.won is not None:
-            return self.won.shape[2:]
-        assert self.given is not None
-        return self.given.shape[1:]
-
-    @property
-    def draws(self) -> int:
-        """B, the number of draws in the batch."""
-        won = self.won if self.won is not None else self.given
-        assert won is not None
-        return len(won)
-
-    def new_counts(self, dtype: torch.dtype) -> Tensor:
-        """Zeros (C, *out) on the decision's device, in the memory layout of ``won``.
-
-        With equal layouts (channels-last networks return channels-last logits) adding a draw is
-        one pass over memory.
-        """
-        if self.won is not None:
-            return torch.zeros_like(self.won[0], dtype=dtype)
-        assert self.given is not None
-        return self.given.new_zeros((self.num_classes, *self.size), dtype=dtype)
-
-    def labels(self) -> Tensor:
-        """Labels int64 (B, *out)."""
-        if self.given is not None:
-            return self.given
-        assert self.won is not None
-        return self.won.to(torch.uint8).argmax(dim=1)
-
-    def equal(self, labels: Tensor) -> Tensor:
-        """Whether each draw's whole output equals labels int64 (*out). Returns bool (B,)."""
-        if self.given is not None:
-            return torch.eq(self.given, labels).flatten(1).all(dim=1)
-        assert self.won is not None
-        wanted = labels.expand(len(self.won), 1, *labels.shape)
-        return self.won.gather(1, wanted).flatten(1).all(dim=1)
-
-    def add_to(self, counts: Tensor) -> None:
-        """Add every draw to counts, ints (C, *out), in place."""
-        if self.won is not None:
-            for draw in self.won:
-                counts.add_(draw)
-            return
-        assert self.given is not None
-        flat = counts.view(self.num_classes, -1)
-        one = flat.new_ones(1, 1).expand(1, flat.shape[1])
-        for labels in self.given:
-            # No cell repeats inside a draw, so the sum is exact on any device.
-            flat.scatter_add_(0, labels.reshape(1, -1), one)
+_SPATIAL = {4: "H, W", 5: "D, H, W"}
+"""By the axes of a batch: of pictures, and of volumes."""
 
 
 def decide(
@@ -89,17 +26,18 @@ def decide(
 
     output: logits (B, C, *out), a mapping with "out" (torchvision), an object with ``.logits``
     (Hugging Face; logits coarser than the image are upsampled bilinearly to it, as those
-    libraries do themselves), or integer labels (B, *out). On equal logits the first label wins.
+    libraries do themselves), ``Coarse`` logits, or integer labels (B, *out). On equal logits the
+    first label wins.
     batch: the input (B, *shape). num_classes: found from logits where None.
     own_grid: an image's labels may lie on a grid (h, w) of the model's own, 1 <= h <= H and
     1 <= w <= W, and nothing is upsampled (theory T14).
-    Raises InputError for anything else, for a shape or class count that does not fit, for NaN
-    logits and for labels outside the classes.
+    Raises InputError for anything else, for a shape or class count that does not fit and for
+    labels outside the classes; for NaN logits once the decision is used.
     """
-    tensor = _checked_output(output, batch, num_classes, own_grid)
-    if tensor.dtype in _INTEGERS:
-        return Decision(_checked_classes(tensor, num_classes), given=tensor.long())
-    return Decision(tensor.shape[1], won=_winners(tensor))
+    scores = _checked_output(output, batch, num_classes, own_grid)
+    if isinstance(scores, Tensor) and scores.dtype in _INTEGERS:
+        return Decision(_checked_classes(scores, num_classes), given=scores.long())
+    return Decision(scores.shape[1], scores, context=_autocast_of(batch.device.type))
 
 
 @dataclass(frozen=True)
@@ -126,7 +64,8 @@ def posterior(
     output: object, batch: Tensor, num_classes: int | None, own_grid: bool = False
 ) -> Posterior:
     """The softmax of one batch of logits. Arguments and errors as ``decide``; labels have none."""
-    tensor = _checked_output(output, batch, num_classes, own_grid)
+    scores = _checked_output(output, batch, num_classes, own_grid)
+    tensor = scores.full() if isinstance(scores, Coarse) else scores
     if tensor.dtype in _INTEGERS:
         raise InputError(
             "expected a model that returns logits, got integer labels; labels have no softmax, "
@@ -135,11 +74,18 @@ def posterior(
     return Posterior(tensor.float().softmax(dim=1))
 
 
+def _autocast_of(kind: str) -> torch.autocast:
+    """The autocast that is on or off now, to be entered again."""
+    enabled = torch.is_autocast_enabled(kind)
+    return torch.autocast(kind, dtype=torch.get_autocast_dtype(kind), enabled=enabled)
+
+
 def _checked_output(
     output: object, batch: Tensor, num_classes: int | None, own_grid: bool
-) -> Tensor:
-    """Logits (B, C, *out) or integer labels (B, *out) of the right size."""
-    tensor, upsample = tensor_of(output)
+) -> Tensor | Coarse:
+    """Logits (B, C, *out), perhaps coarse ones, or integer labels (B, *out), of the right size."""
+    promised = output.size if isinstance(output, Coarse) else None
+    tensor, upsample = (output.logits, True) if isinstance(output, Coarse) else tensor_of(output)
     if tensor.ndim < 1 or tensor.shape[0] != len(batch):
         raise InputError(
             f"expected one output for each of {len(batch)} inputs, got shape "
@@ -153,9 +99,10 @@ def _checked_output(
             "expected logits (B, C, *out) or integer labels (B, *out), got "
             f"{tensor.dtype} of shape {tuple(tensor.shape)}; wrap the model in a function"
         )
-    if batch.ndim == 4 and tensor.ndim == 3:
+    if batch.ndim in _SPATIAL and tensor.ndim == batch.ndim - 1:
+        axes = _SPATIAL[batch.ndim]
         raise InputError(
-            "expected logits (B, C, H, W) or integer labels (B, H, W), got "
+            f"expected logits (B, C, {axes}) or integer labels (B, {axes}), got "
             f"{tensor.dtype} of shape {tuple(tensor.shape)}; return labels as integers"
         )
     if num_classes is not None and tensor.shape[1] != num_classes:
@@ -164,26 +111,11 @@ def _checked_output(
             f"{tuple(tensor.shape)}; pass num_classes={tensor.shape[1]} or another model"
         )
     images = batch.ndim == 4 and tensor.ndim == 4
-    if upsample and images and not own_grid and tensor.shape[2:] != batch.shape[2:]:
-        tensor = functional.interpolate(
-            tensor, size=batch.shape[2:], mode="bilinear", align_corners=False
-        )
-    _check_size(tensor.shape[2:], batch, own_grid)
-    return tensor
-
-
-def _winners(logits: Tensor) -> Tensor:
-    """Bool (B, C, *out), True at the first of the highest logits."""
-    top = logits.amax(dim=1, keepdim=True)
-    if bool(top.isnan().any()):
-        raise InputError(
-            "expected finite logits, got NaN; check the model's weights and its precision"
-        )
-    won = logits == top
-    if int(won.count_nonzero()) != top.numel():
-        narrow = torch.uint8 if logits.shape[1] < 256 else torch.int32
-        won &= won.cumsum(dim=1, dtype=narrow) == 1
-    return won
+    if images and promised is None and upsample and not own_grid:
+        promised = (batch.shape[2], batch.shape[3])
+    size = tensor.shape[2:] if promised is None else torch.Size(promised)
+    _check_size(size, batch, own_grid)
+    return tensor if promised is None or size == tensor.shape[2:] else Coarse(tensor, promised)
 
 
 def _checked_classes(labels: Tensor, num_classes: int | None) -> int:
@@ -208,6 +140,8 @@ def tensor_of(output: object) -> tuple[Tensor, bool]:
     """
     if isinstance(output, Tensor):
         return output, False
+    if isinstance(output, Coarse):
+        return output.full(), False
     logits = getattr(output, "logits", None)
     if isinstance(logits, Tensor):
         return logits, True
@@ -222,11 +156,16 @@ def tensor_of(output: object) -> tuple[Tensor, bool]:
 
 
 def _check_size(size: torch.Size, batch: Tensor, own_grid: bool) -> None:
-    """An image's mask has the image's size, or with own_grid a grid's that is no finer; outputs of
-    no or one axis are other tasks."""
-    if batch.ndim != 4 or len(size) < 2:
+    """The mask of an image or volume has its size, or with own_grid, of images alone, a grid's that
+    is no finer; outputs of no or one axis are other tasks."""
+    if batch.ndim not in _SPATIAL or len(size) < 2:
         return
     image = batch.shape[2:]
+    if batch.ndim == 5 and size != image:
+        raise InputError(
+            f"expected one label per voxel of {tuple(image)}, got an output of size "
+            f"{tuple(size)}; resize the logits inside the model"
+        )
     if not own_grid and size != image:
         raise InputError(
             f"expected one label per pixel of {tuple(image)}, got an output of size "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from torch import nn
@@ -54,7 +55,9 @@ def load_own(spec: str, rest: str) -> LoadedModel:
             "return an nn.Module or a function of a batch"
         )
     if isinstance(model, nn.Module):
-        model.eval()
+        # Programs of torch.export have no mode to set; sampling checks what they do.
+        with suppress(NotImplementedError):
+            model.eval()
     known = getattr(model, "num_classes", None)
     return LoadedModel(
         spec,

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from certiseg.errors import InputError
+from certiseg.models.coarse import Coarse, coarse_form
 from certiseg.models.outputs import tensor_of
 
 
@@ -57,6 +58,11 @@ class Preprocess(nn.Module):
         return f"scale={self.scale}, size={self.size}"
 
     def forward(self, x: Tensor) -> Tensor:
+        output = self.coarse(x)
+        return output.full() if isinstance(output, Coarse) else output
+
+    def coarse(self, x: Tensor) -> Tensor | Coarse:
+        """What ``forward`` returns, before its last step where that is a bilinear upsampling."""
         size = x.shape[-2:]
         for statistic in (self.mean, self.std):
             # Broadcasting would turn a grey picture into three channels without a word.
@@ -74,7 +80,10 @@ class Preprocess(nn.Module):
             x = x - self.mean
         if self.std is not None:
             x = x / self.std
-        return _enlarge(tensor_of(self.model(x))[0], size)
+        inner = coarse_form(self.model)(x)
+        if isinstance(inner, Coarse) and inner.size == tuple(size):
+            return inner
+        return _enlarge(tensor_of(inner)[0], size)
 
 
 def _per_channel(values: Sequence[float] | None) -> Tensor | None:
@@ -83,11 +92,13 @@ def _per_channel(values: Sequence[float] | None) -> Tensor | None:
     )
 
 
-def _enlarge(output: Tensor, size: torch.Size) -> Tensor:
+def _enlarge(output: Tensor, size: torch.Size) -> Tensor | Coarse:
     if output.shape[-2:] == size:
         return output
     if output.ndim == 3 and not output.is_floating_point():
         # Labels have no order: nearest neighbour is the only resize that invents none.
         near = F.interpolate(output[:, None].to(torch.float32), size=size, mode="nearest")
         return near[:, 0].to(output.dtype)
-    return F.interpolate(output, size=size, mode="bilinear", align_corners=False)
+    if output.ndim != 4:
+        return F.interpolate(output, size=size, mode="bilinear", align_corners=False)
+    return Coarse(output, (size[0], size[1]))

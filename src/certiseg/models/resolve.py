@@ -7,14 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from certiseg.errors import InputError
+from certiseg.models.adapters.bundle import is_bundle, load_bundle
+from certiseg.models.adapters.exported import resolve_exported
+from certiseg.models.adapters.onnx import resolve_onnx
 from certiseg.models.hrnet.published import load_hrnet
-from certiseg.models.huggingface import is_hf_folder, load_hf
+from certiseg.models.huggingface import is_hf_folder, resolve_folder, resolve_hub
 from certiseg.models.loaded import LoadedModel
 from certiseg.models.own import load_own
 from certiseg.models.pointnet.published import load_shapenet
 from certiseg.models.segmenter import Segmenter
 from certiseg.models.shipped import load_shipped, shipped
-from certiseg.models.stored import CARD_FILE, Trained, TrainedClouds, load_folder
+from certiseg.models.stored import CARD_FILE, Trained, TrainedClouds, TrainedDenoiser, load_folder
+from certiseg.models.zoo.smp import load_smp
+from certiseg.models.zoo.timm import load_timm
+from certiseg.models.zoo.torchvision import load_torchvision
 
 Loader = Callable[[str, str], LoadedModel]
 """From the whole name, and what of it follows the scheme (of a path: all)."""
@@ -29,6 +35,11 @@ class Form:
 
 
 def _of_card(spec: str, model: Trained) -> LoadedModel:
+    if isinstance(model, TrainedDenoiser):
+        raise InputError(
+            f"expected a segmentation model, got the denoiser {spec}; pass it as --denoiser beside "
+            "a model"
+        )
     card = model.card
     parts = model.parts if isinstance(model, TrainedClouds) else None
     return LoadedModel(
@@ -63,18 +74,6 @@ def _stored(spec: str, rest: str) -> LoadedModel:
     return _of_card(spec, load_folder(Path(rest)))
 
 
-def _hugging_face(spec: str, rest: str) -> LoadedModel:
-    model = load_hf(Path(rest))
-    return LoadedModel(
-        spec,
-        model,
-        model.num_classes,
-        model.classes,
-        channels=model.channels,
-        kind="pictures",
-    )
-
-
 def _of_segmenter(spec: str, model: Segmenter) -> LoadedModel:
     return LoadedModel(
         spec,
@@ -92,16 +91,41 @@ def _hrnet(spec: str, rest: str) -> LoadedModel:
     return _of_segmenter(spec, load_hrnet(rest))
 
 
+def _torchvision(spec: str, rest: str) -> LoadedModel:
+    name, _, weights = rest.partition(":")
+    if not name or not weights:
+        raise InputError(
+            f"expected torchvision:NAME:WEIGHTS or torchvision:NAME:FILE, got {spec!r}; such as "
+            "torchvision:deeplabv3_resnet50:DEFAULT, which fetches the published weights"
+        )
+    return _of_segmenter(spec, load_torchvision(name, weights))
+
+
+def _smp(spec: str, rest: str) -> LoadedModel:
+    return _of_segmenter(spec, load_smp(rest))
+
+
+def _timm(spec: str, rest: str) -> LoadedModel:
+    return _of_segmenter(spec, load_timm(rest))
+
+
 SCHEMES: dict[str, Form] = {
     "certiseg": Form("certiseg:NAME (shipped)", _shipped),
     "python": Form("python:MODULE:FUNCTION", load_own),
     "pointnet2": Form("pointnet2:CHECKPOINT.pth", _published),
     "hrnet": Form("hrnet:CHECKPOINT.pth", _hrnet),
+    "torchvision": Form("torchvision:NAME:WEIGHTS", _torchvision),
+    "smp": Form("smp:FOLDER", _smp),
+    "timm": Form("timm:FOLDER", _timm),
+    "hf": Form("hf:ORG/NAME (from the Hub)", resolve_hub),
+    "onnx": Form("onnx:FILE:OUTPUT", resolve_onnx),
 }
 """By the word before the first colon."""
 
 FILES: dict[str, Form] = {
     ".safetensors": Form("its model.safetensors", _stored),
+    ".onnx": Form("FILE.onnx", resolve_onnx),
+    ".pt2": Form("FILE.pt2 (torch.export)", resolve_exported),
 }
 """By the ending of a file."""
 
@@ -110,7 +134,8 @@ FOLDERS: list[tuple[Callable[[Path], bool], Form]] = [
         lambda path: (path / CARD_FILE).is_file(),
         Form("a folder that certiseg train or train-clouds wrote", _stored),
     ),
-    (is_hf_folder, Form("a local Hugging Face folder", _hugging_face)),
+    (is_hf_folder, Form("a local Hugging Face folder", resolve_folder)),
+    (is_bundle, Form("a MONAI bundle", load_bundle)),
 ]
 """By their own card, never by the name of their weights; the first that fits."""
 

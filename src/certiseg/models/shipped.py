@@ -16,9 +16,9 @@ def shipped() -> list[str]:
 
 
 def load_shipped(name: str) -> Trained:
-    """Load a shipped network in eval mode. It has .num_classes and .card (a dict).
+    """Load a shipped network in eval mode. It has .card (a dict).
 
-    Of pictures it is a TrainedModel, of clouds TrainedClouds.
+    Of pictures it is a TrainedModel, of clouds TrainedClouds, or it is a TrainedDenoiser.
 
     Raises InputError for an unknown name, with the known ones.
     """

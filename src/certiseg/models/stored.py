@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from certiseg.errors import InputError
+from certiseg.models.coarse import Coarse
+from certiseg.models.denoise import SmallDenoiser
 from certiseg.models.networks import EFFICIENT, UNET, built
 from certiseg.models.pointnet.network import Plan, PointNet2
 from certiseg.models.pointnet.parts import PartSegmenter
@@ -47,6 +49,10 @@ class TrainedModel(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return self.base(x)
 
+    def coarse(self, x: Tensor) -> Tensor | Coarse:
+        """Logits at half the size, and the size they stand for."""
+        return self.base.coarse(x)
+
 
 class TrainedClouds(PartSegmenter):
     """A PointNet2 with the categories and parts of its card; ``.of(category)`` labels clouds."""
@@ -59,10 +65,26 @@ class TrainedClouds(PartSegmenter):
         self.model_name = str(card.get("name", "PointNet2"))
 
 
-Trained = TrainedModel | TrainedClouds
+class TrainedDenoiser(nn.Module):
+    """A SmallDenoiser: pictures without their noise (B, channels, H, W) from noisy ones."""
+
+    def __init__(self, card: dict[str, Any]) -> None:
+        super().__init__()
+        plan = card["architecture"]
+        self.card = card
+        self.channels: int = plan["channels"]
+        self.network = SmallDenoiser(plan["channels"], plan["widths"], plan["blocks"])
+        self.model_name = str(card.get("name", "SmallDenoiser"))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.network(x)
+
+
+Trained = TrainedModel | TrainedClouds | TrainedDenoiser
 _CLASSES: dict[str, type[Trained]] = {
     UNET: TrainedModel,
     EFFICIENT: TrainedModel,
+    "certiseg.models.denoise.SmallDenoiser": TrainedDenoiser,
     "certiseg.models.pointnet.network.PointNet2": TrainedClouds,
 }
 

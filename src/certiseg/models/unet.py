@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from certiseg.models.coarse import Coarse
+
 
 class SmallUNet(nn.Module):
     """U-Net on a strided stem. (B, in_channels, H, W) -> logits (B, num_classes, H, W), any H, W.
@@ -46,7 +48,10 @@ class SmallUNet(nn.Module):
         self.head = nn.Conv2d(widths[0], num_classes, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        size = x.shape[-2:]
+        return self.coarse(x).full()
+
+    def coarse(self, x: Tensor) -> Coarse:
+        """Logits at half the size, and the size they stand for."""
         y = self.stem(x)
         skips = []
         for level in self.encoder:
@@ -57,7 +62,7 @@ class SmallUNet(nn.Module):
             skip = skips.pop()
             # Narrowing before enlarging commutes with it (1 x 1 against bilinear) and costs 1/4.
             y = decode(_resize(narrow(y), skip.shape[-2:]) + skip)
-        return _resize(self.head(y), size)
+        return Coarse(self.head(y), (x.shape[2], x.shape[3]))
 
 
 class _Residual(nn.Module):

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from certiseg.report.tables import radius_text
 
+_KINDS = {1: "cloud", 2: "picture", 3: "volume"}
 _NAMED = 3
 """Classes named in a line; the rest is in the records."""
 
@@ -20,7 +21,8 @@ def certified_table(records: Sequence[Mapping[str, Any]]) -> Table:
     with an error budget how many labels may be wrong, radius (of rotations in radians), main
     classes."""
     table = Table(box=SIMPLE_HEAD)
-    table.add_column("cloud" if all(len(r["size"]) == 1 for r in records) else "picture")
+    kinds = {len(record["size"]) for record in records}
+    table.add_column(_KINDS[kinds.pop()] if len(kinds) == 1 else "input")
     turned = any(record.get("norm") == "rotation" for record in records)
     budgets = any(record.get("budget") for record in records)
     wrong = ("may be wrong",) if budgets else ()

@@ -1,4 +1,5 @@
-"""Certify files of pictures or point clouds: certificate, pictures and a line of results each."""
+"""Certify files of pictures, point clouds or volumes: certificate, pictures and a line of results
+each."""
 
 from __future__ import annotations
 
@@ -7,8 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from certiseg.datasets.volume_file import Window, volume_stem
 from certiseg.errors import InputError
-from certiseg.files import output_folder
+from certiseg.files import atomic_write, output_folder
 from certiseg.models.loaded import LoadedModel
 from certiseg.runs.appearance import of_certificate
 from certiseg.runs.input_kinds import inputs_of
@@ -23,6 +25,7 @@ from certiseg.sampling.sampler import Smoothed
 
 _CERTIFICATE = "cert.npz"
 _PICTURES = ("overlay.png", "cloud.png", "legend.png", "radius.png")
+_ARRAYS = ("labels.nii.gz", "radius.nii.gz")
 
 
 def certify_images(
@@ -32,22 +35,24 @@ def certify_images(
     out: Path,
     *,
     clouds: CloudOptions | None = None,
+    window: Window | None = None,
     overwrite: bool = False,
     progress: bool = False,
     note: Callable[[str], None] = lambda text: None,
 ) -> Iterator[dict[str, Any]]:
-    """Certify each picture, or each point cloud; yields its record once its files are written.
+    """Certify each picture, point cloud or volume; yields its record once its files are written.
 
     Writes OUT/STEM.cert.npz, OUT/STEM.overlay.png (of a cloud STEM.cloud.png) with
-    OUT/STEM.legend.png, of a radius map OUT/STEM.radius.png, and the record to OUT/results.jsonl,
-    each atomically, input after input. clouds: how clouds are read; their record says so too.
+    OUT/STEM.legend.png, of a radius map OUT/STEM.radius.png, of NIfTI OUT/STEM.labels.nii.gz (and
+    radius.nii.gz), and the record to OUT/results.jsonl, each atomically, input after input.
+    clouds, window: how clouds and volumes are read; their record says so too.
     Everything that can be wrong is checked by the call itself, before anything is drawn or
     written: every file, the settings for its size, one pass of the model for every size,
     earlier results, the folder. note: called with what is well but should be known.
     Raises InputError.
     """
     stems = _stems(paths)
-    inputs = inputs_of(paths, loaded, clouds)
+    inputs = inputs_of(paths, loaded, clouds, window)
     smoothed = settings.smoothed(loaded, inputs.category, clouds=inputs.clouds)
     notes = _check_inputs(paths, inputs, loaded, settings, smoothed)
     refuse_existing([path for stem in stems for path in _outputs(out, stem).values()], overwrite)
@@ -87,6 +92,12 @@ def _certify(
                 else:
                     # Of an earlier run that is being replaced: it shows another certificate.
                     places[kind].unlink(missing_ok=True)
+            arrays = inputs.arrays(given, certificate)
+            for kind in _ARRAYS:
+                if kind in arrays:
+                    atomic_write(places[kind], arrays[kind])
+                else:
+                    places[kind].unlink(missing_ok=True)
             record = certificate_record(stem, certificate, look.classes, seconds, loaded.name)
             record.update(given.facts)
             records = [*records, record]
@@ -96,23 +107,24 @@ def _certify(
 
 def _outputs(out: Path, stem: str) -> dict[str, Path]:
     """All files that a run may write for an input, by their endings."""
-    return {kind: out / f"{stem}.{kind}" for kind in (_CERTIFICATE, *_PICTURES)}
+    return {kind: out / f"{stem}.{kind}" for kind in (_CERTIFICATE, *_PICTURES, *_ARRAYS)}
 
 
 def _stems(paths: Sequence[Path]) -> list[str]:
     if not paths:
         raise InputError(
-            "expected at least one picture or point cloud, got none; name PNG or JPEG files, or "
-            "clouds in text or npy"
+            "expected at least one picture, point cloud or volume, got none; name PNG or JPEG "
+            "files, clouds in text or npy, or NIfTI"
         )
     seen: dict[str, Path] = {}
     for path in paths:
-        if path.stem in seen:
+        stem = volume_stem(path)
+        if stem in seen:
             raise InputError(
-                f"expected inputs of different names, got {seen[path.stem]} and {path}; "
-                f"both would write {path.stem}.cert.npz, use two output folders"
+                f"expected inputs of different names, got {seen[stem]} and {path}; "
+                f"both would write {stem}.cert.npz, use two output folders"
             )
-        seen[path.stem] = path
+        seen[stem] = path
     return list(seen)
 
 

@@ -151,8 +151,9 @@ def evaluate(
         **_results(evaluation, samples, settings, pooled, command),
     }
     whole, part = KINDS[samples.card.kind]
+    thinned = "" if (of := note_of(samples)) is None else f" ({of})"
     note = (
-        f"{samples.card.name}, {len(samples)} {whole}s, sigma = {settings.sigma:g}, "
+        f"{samples.card.name}, {len(samples)} {whole}s{thinned}, sigma = {settings.sigma:g}, "
         f"alpha = {settings.alpha:g}; the edge is what n = {settings.num_samples} can prove"
     )
     write_text(out / "table.md", markdown(evaluation.rows))

@@ -6,19 +6,29 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from certiseg.datasets.cloud_file import CLOUD_SUFFIXES
+from certiseg.datasets.volume_file import Window, is_volume_file
 from certiseg.errors import InputError
 from certiseg.models.loaded import LoadedModel
 from certiseg.runs.inputs import CloudOptions, Clouds, Pictures
+from certiseg.runs.volumes import Volumes
 
 
 def inputs_of(
-    paths: Sequence[Path], loaded: LoadedModel, options: CloudOptions | None
-) -> Pictures | Clouds:
-    """How these files are read for this model; their endings tell clouds from pictures.
+    paths: Sequence[Path],
+    loaded: LoadedModel,
+    options: CloudOptions | None,
+    window: Window | None = None,
+) -> Pictures | Clouds | Volumes:
+    """How these files are read for this model; their endings tell clouds, volumes and pictures.
 
-    Raises InputError: both kinds, another kind than the model's, options of clouds for pictures, a
+    Raises InputError: several kinds, another kind than the model's, options of another kind, a
     category that the model does not know or a model that needs one.
     """
+    volumes = [path for path in paths if is_volume_file(path)]
+    if volumes or loaded.kind == "volumes":
+        return _volumes(paths, volumes, loaded, options, window)
+    if window is not None:
+        raise InputError("expected a window with volumes (NIfTI, npy), got others; leave it out")
     clouds = [path for path in paths if path.suffix.lower() in CLOUD_SUFFIXES]
     others = [path for path in paths if path.suffix.lower() not in CLOUD_SUFFIXES]
     endings = f"{', '.join(CLOUD_SUFFIXES[:-1])} or {CLOUD_SUFFIXES[-1]}"
@@ -47,6 +57,33 @@ def inputs_of(
                 f"expected {option} with point clouds ({endings}), got pictures; leave it out"
             )
     return Pictures(loaded)
+
+
+def _volumes(
+    paths: Sequence[Path],
+    volumes: Sequence[Path],
+    loaded: LoadedModel,
+    options: CloudOptions | None,
+    window: Window | None,
+) -> Volumes:
+    others = [path for path in paths if path not in volumes]
+    if others:
+        which = "alone" if volumes else f"for {loaded.name}"
+        raise InputError(
+            f"expected volumes (.nii, .nii.gz, or .npy of 3 or 4 axes) {which}, got {others[0]}; "
+            "a run takes one kind of file"
+        )
+    if loaded.kind not in (None, "volumes"):
+        raise InputError(
+            f"expected {loaded.kind} for {loaded.name}, got the volume {volumes[0]}; "
+            "choose a model of volumes"
+        )
+    if options not in (None, CloudOptions()):
+        raise InputError(
+            "expected no --category, --points or --normalise with volumes, got one of them; "
+            "they are for point clouds"
+        )
+    return Volumes(loaded, window)
 
 
 def _check_category(loaded: LoadedModel, category: str | None) -> None:

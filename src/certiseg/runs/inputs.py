@@ -1,4 +1,4 @@
-"""What a run of certify reads and shows: pictures, or point clouds."""
+"""What a run of certify reads and shows: pictures, or point clouds; volumes: ``volumes.py``."""
 
 from __future__ import annotations
 
@@ -47,18 +47,22 @@ class CloudOptions:
 @dataclass(frozen=True)
 class Read:
     """One input. facts: what its record says of how it was read. notes: what the user should know
-    of it, by kind."""
+    of it, by kind. origin: of a volume, the file it came from."""
 
     x: NDArray[np.float32]
     facts: Mapping[str, Any] = field(default_factory=dict)
     notes: Mapping[str, str] = field(default_factory=dict)
+    origin: Any = None
 
 
 class Inputs(Protocol):
     """Files of one kind. category: of clouds, where the model knows some."""
 
-    category: str | None
-    clouds: bool
+    @property
+    def category(self) -> str | None: ...
+
+    @property
+    def clouds(self) -> bool: ...
 
     def read(self, path: Path) -> Read:
         """The file's content. Raises InputError."""
@@ -74,6 +78,10 @@ class Inputs(Protocol):
         """What shows the certificate, by the ending of its file."""
         ...
 
+    def arrays(self, given: Read, certificate: Certificate) -> dict[str, bytes]:
+        """Labels and radii in the format of the input's file, by ending; of most kinds none."""
+        ...
+
 
 class Pictures:
     """PNG and JPEG files."""
@@ -83,6 +91,11 @@ class Pictures:
 
     def __init__(self, loaded: LoadedModel) -> None:
         self._loaded, self._channels = loaded, channels_of(loaded)
+        if self._channels not in (1, 3):
+            raise InputError(
+                f"expected a model for 1 channel (grey) or 3 (RGB), got one for {self._channels}; "
+                "PNG and JPEG files have no others, certify arrays in Python"
+            )
 
     def read(self, path: Path) -> Read:
         return Read(read_image(path, self._channels))
@@ -102,6 +115,9 @@ class Pictures:
             radius = at_size(certificate.radius, x.shape[1:])
             shown["radius.png"] = heat(radius, float(radius.max()), certificate.noise.radius_name)
         return shown
+
+    def arrays(self, given: Read, certificate: Certificate) -> dict[str, bytes]:
+        return {}
 
 
 class Clouds:
@@ -172,6 +188,9 @@ class Clouds:
             name = f"{noise.radius_name}{f' ({noise.unit})' if noise.unit else ''}"
             shown["radius.png"] = cloud_heat(x, certificate.radius, largest, name, _CLOUD_SIZE)
         return shown
+
+    def arrays(self, given: Read, certificate: Certificate) -> dict[str, bytes]:
+        return {}
 
 
 def _notes(found: CloudFile) -> dict[str, str]:

@@ -12,6 +12,7 @@ from torch import nn
 from certiseg.datasets.card import Card
 from certiseg.errors import InputError
 from certiseg.hierarchies.hierarchy import Hierarchy
+from certiseg.models.denoised import Denoised, load_denoiser
 from certiseg.models.loaded import LoadedModel, reason
 from certiseg.models.resolve import resolve_model
 from certiseg.models.scales import Scales
@@ -28,10 +29,12 @@ def open_model(
     channels: int | None = None,
     scales: Sequence[float] | None = None,
     flip: bool = False,
+    denoiser: str | None = None,
 ) -> LoadedModel:
     """Load the model; num_classes and channels fill in what its source does not tell.
 
     scales, flip: make it look at pictures at these scales, and mirrored (see models.Scales).
+    denoiser: what is put before it all, see ``models.denoised.load_denoiser`` (theory T13).
     Raises InputError where they contradict the source or make no sense.
     """
     if num_classes is not None and num_classes < 2:
@@ -58,7 +61,9 @@ def open_model(
         num_classes=loaded.num_classes if num_classes is None else num_classes,
         channels=loaded.channels if channels is None else channels,
     )
-    return loaded if scales is None and not flip else _at_scales(loaded, scales or (1.0,), flip)
+    if scales is not None or flip:
+        loaded = _at_scales(loaded, scales or (1.0,), flip)
+    return loaded if denoiser is None else _behind(denoiser, loaded)
 
 
 def _at_scales(loaded: LoadedModel, scales: Sequence[float], flip: bool) -> LoadedModel:
@@ -70,6 +75,24 @@ def _at_scales(loaded: LoadedModel, scales: Sequence[float], flip: bool) -> Load
     model = Scales(loaded.model, scales, flip)
     name = model.model_name = f"{loaded.name} {model.describe()}"
     return replace(loaded, name=name, model=model)
+
+
+def _behind(spec: str, loaded: LoadedModel) -> LoadedModel:
+    """The model with the denoiser before it."""
+    if loaded.kind == "clouds":
+        raise InputError(
+            f"expected a model of pictures with --denoiser, got {loaded.name}, which is of point "
+            "clouds; leave the denoiser out"
+        )
+    denoiser = load_denoiser(spec)
+    own = getattr(denoiser, "channels", None)
+    if own is not None and own != channels_of(loaded):
+        raise InputError(
+            f"expected a denoiser of {channels_of(loaded)} channels, as {loaded.name} has, got "
+            f"{spec} of {own}; choose another"
+        )
+    model = Denoised(denoiser, loaded.model)
+    return replace(loaded, name=model.model_name, model=model)
 
 
 def try_model(
@@ -99,10 +122,15 @@ def try_model(
         ) from None
     own_grid = smoothed.output_grid and labels.ndim == 2
     if labels.shape != x.shape[1:] and not own_grid:
-        each = "pixels" if x.ndim == 3 else "points"
+        each = {2: "points", 3: "pixels"}.get(x.ndim, "voxels")
         raise InputError(
             f"expected one label for each of ({_sides(x[0])}) {each}, got an output of shape "
             f"{labels.shape}; pass a segmentation model"
+        )
+    if smoothed.num_classes == 1:
+        raise InputError(
+            "expected a model of at least 2 classes, got 1, whose label is always the same; of a "
+            "model with one sigmoid output return torch.cat([torch.zeros_like(z), z], dim=1)"
         )
     if hierarchy is not None and smoothed.num_classes != hierarchy.num_classes:
         raise InputError(

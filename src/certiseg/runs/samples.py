@@ -107,3 +107,15 @@ def _check_fit(card: Card, loaded: LoadedModel) -> None:
             f"expected a model of the {card.num_classes} classes of {card.name}, got {num_classes} "
             "classes; choose another model or other data"
         )
+    # Spellings differ between libraries; the same names in another order are another labelling.
+    own, theirs = (_plain(names) for names in (card.classes, loaded.classes or ()))
+    if own != theirs and sorted(own) == sorted(theirs):
+        label = next(i for i, (a, b) in enumerate(zip(own, theirs, strict=True)) if a != b)
+        raise InputError(
+            f"expected the model's classes in the order of {card.name}, got {theirs[label]!r} as "
+            f"class {label} instead of {own[label]!r}; reorder its outputs"
+        )
+
+
+def _plain(names: Sequence[str]) -> list[str]:
+    return [name.strip().lower() for name in names]

@@ -93,12 +93,13 @@ class Settings:
         return "segcertify"
 
     def components(self, *size: int) -> int:
-        """N for labels of this size: pixels, or the cells of the grid; points of a cloud."""
+        """N for labels of this size: pixels, or the cells of the grid; points, voxels."""
         if self.grid is None:
             return math.prod(size)
         if len(size) != 2:
             raise InputError(
-                f"expected pictures with a grid of cells, got a cloud of {size[0]} points; "
+                "expected pictures with a grid of cells, got "
+                f"{f'a cloud of {size[0]} points' if len(size) == 1 else 'a volume'}; "
                 "leave --grid out"
             )
         height, width = size

@@ -1,4 +1,5 @@
-"""The training and validation pictures that the options of `certiseg train` name."""
+"""The training and validation pictures that the options of `certiseg train` name, with or without
+their labels."""
 
 from __future__ import annotations
 
@@ -8,8 +9,11 @@ from pathlib import Path
 from certiseg.datasets.card import Samples
 from certiseg.datasets.folder import Folder
 from certiseg.datasets.generic import generic_card
+from certiseg.datasets.pictures import Pictures
 from certiseg.errors import InputError
 from certiseg.runs.pictures import open_pictures
+from certiseg.runs.train_denoiser import PictureSet
+from certiseg.training.memory import hold, hold_pictures
 
 
 def training_data(
@@ -39,4 +43,36 @@ def training_data(
     return (
         Folder(images, labels, card, ignore=ignore),
         Folder(val_images, val_labels, card, ignore=ignore),
+    )
+
+
+def training_pictures(
+    data: str, root: Path | None, images: Path | None, val_images: Path | None, channels: int
+) -> PictureSet:
+    """The pictures of a data set (as above), or of two folders; labels play no part.
+
+    Raises InputError for options that the data set needs and that are missing.
+    """
+    if data != "folder":
+        train, val = training_data(data, root, {}, None, (), channels)
+        card = train.card
+        return PictureSet(
+            card.name,
+            card.source,
+            card.licence,
+            card.channels,
+            hold(train).images,
+            hold(val).images,
+        )
+    if images is None or val_images is None:
+        raise InputError("expected --images and --val-images with --data folder; add them")
+    if channels not in (1, 3):
+        raise InputError(f"expected --channels 1 or 3, got {channels}; 3 is RGB")
+    return PictureSet(
+        images.resolve().name,
+        "folders given by the user",
+        "as stated by the owner of the data",
+        channels,
+        hold_pictures(Pictures(images, channels)),
+        hold_pictures(Pictures(val_images, channels)),
     )

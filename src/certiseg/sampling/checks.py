@@ -11,6 +11,7 @@ from torch.nn.modules.dropout import _DropoutNd
 from torch.nn.modules.instancenorm import _InstanceNorm
 
 from certiseg.errors import InputError
+from certiseg.models.adapters.programs import unfit_node
 from certiseg.sampling.inside import modules_inside
 
 # Stochastic layers of other libraries that subclass nn.Module directly.
@@ -81,7 +82,8 @@ def check_evaluation_mode(model: object) -> None:
     """Raise InputError when a layer would mix the draws of a batch or add noise of its own.
 
     BatchNorm in training mode makes the label of one draw depend on the others in its batch, so
-    draws are no longer independent; dropout adds randomness that has no address. Modules inside
+    draws are no longer independent; dropout adds randomness that has no address. Programs of
+    torch.fx and torch.export are read operator by operator. Modules inside
     functions, methods, partials and closures are found too; what is reached in other ways (a
     registry, a remote server) is the caller's to answer for.
     """
@@ -92,6 +94,12 @@ def check_evaluation_mode(model: object) -> None:
                     f"expected a model in evaluation mode, got {_kind(module)} "
                     f"{name or '(the model)'!r} in training mode; call model.eval() first"
                 )
+        wrong = unfit_node(root)
+        if wrong is not None:
+            raise InputError(
+                f"expected a program traced or exported in evaluation mode, got {wrong}; call "
+                "model.eval() before the export"
+            )
 
 
 def _kind(module: nn.Module) -> str:

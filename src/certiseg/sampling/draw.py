@@ -1,15 +1,18 @@
-"""What a range of draws needs, made ahead of the model on a few threads."""
+"""Batches of draws: noise by address, from threads of the host or on the device itself."""
 
 from __future__ import annotations
 
 import os
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
+from typing import Protocol, Self
 
 import numpy as np
+import torch
+from torch import Tensor
 
-from certiseg.sampling.keys import generator
-from certiseg.sampling.laws import Drawn, Law
+from certiseg.sampling.keys import generator, philox_key
+from certiseg.sampling.laws import AddedNoise, Drawn, Law
 
 
 def fill(out: Drawn, law: Law, seed: int, key: str, draw: int) -> None:
@@ -17,19 +20,40 @@ def fill(out: Drawn, law: Law, seed: int, key: str, draw: int) -> None:
     law.fill(out, generator(seed, key, draw))
 
 
-class NoiseStream:
-    """Noise of draws as batches, the next one being filled while the caller uses the last.
+class Draws(Protocol):
+    """What the model sees under any range of draws. Use as a context manager."""
 
-    NumPy releases the interpreter lock while it fills an array, so threads do help. Two batches
-    are held at a time. Use as a context manager.
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+    def get(self, draws: range, following: range | None = None) -> Tensor:
+        """The inputs (len(draws), *x.shape) on the device. following: what is asked for next."""
+
+
+class NoiseStream:
+    """Draws made on threads of the host.
+
+    NumPy releases the interpreter lock while it works, so threads do help. ahead: fill the next
+    batch while the model works on the last; two batches are held then. On a CPU the model wants
+    all cores itself, and threads beside it cost more than they save (docs/engine.md).
     """
 
-    def __init__(self, law: Law, seed: int, key: str) -> None:
+    def __init__(self, law: Law, seed: int, key: str, ahead: bool | None = None) -> None:
         self._law, self._seed, self._key = law, seed, key
-        self._pool = ThreadPoolExecutor(min(8, os.cpu_count() or 1))
-        self._ahead: tuple[range, Drawn, list[Future[None]]] | None = None
+        on_cpu = law.x.device.type == "cpu"
+        workers = torch.get_num_threads() if on_cpu else min(8, os.cpu_count() or 1)
+        self._pool = ThreadPoolExecutor(workers)
+        self._looks_ahead = not on_cpu if ahead is None else ahead
+        self._pinned = law.x.device.type == "cuda"
+        self._ahead: tuple[range, Tensor, list[Future[None]]] | None = None
 
-    def __enter__(self) -> NoiseStream:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -40,22 +64,24 @@ class NoiseStream:
     ) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def get(self, draws: range, following: range | None = None) -> Drawn:
-        """What the given draws need (len(draws), *shape); starts on those that follow."""
+    def get(self, draws: range, following: range | None = None) -> Tensor:
+        """The inputs (len(draws), *x.shape); starts on those that follow."""
         if self._ahead is None or self._ahead[0] != draws:
             self._drain()
             self._ahead = self._start(draws)
         _, batch, pending = self._ahead
         for future in pending:
             future.result()
-        self._ahead = self._start(following) if following else None
-        return batch
+        self._ahead = self._start(following) if following and self._looks_ahead else None
+        return self._law.batch(batch)
 
-    def _start(self, draws: range) -> tuple[range, Drawn, list[Future[None]]]:
-        batch = np.empty((len(draws), *self._law.shape), dtype=self._law.dtype)
+    def _start(self, draws: range) -> tuple[range, Tensor, list[Future[None]]]:
+        # Pinned memory is copied to a GPU while the host goes on; PyTorch reuses it once read.
+        dtype = torch.float64 if np.dtype(self._law.dtype) == np.float64 else torch.float32
+        batch = torch.empty((len(draws), *self._law.shape), dtype=dtype, pin_memory=self._pinned)
         pending = [
             self._pool.submit(fill, row, self._law, self._seed, self._key, draw)
-            for row, draw in zip(batch, draws, strict=True)
+            for row, draw in zip(batch.numpy(), draws, strict=True)
         ]
         return draws, batch, pending
 
@@ -65,3 +91,25 @@ class NoiseStream:
             for future in self._ahead[2]:
                 future.cancel() or future.result()
             self._ahead = None
+
+
+class DeviceNoise:
+    """Draws made where the model runs, straight into its batch: the same bits as the host's."""
+
+    def __init__(self, law: AddedNoise, seed: int, key: str) -> None:
+        self._law, self._key = law, philox_key(seed, key)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        return None
+
+    def get(self, draws: range, following: range | None = None) -> Tensor:
+        """The inputs (len(draws), *x.shape)."""
+        return self._law.batch(self._law.on_device(self._key, draws))

@@ -58,7 +58,8 @@ def experiment_record(
             "generator": law.engine,
             "torch": torch.__version__,
             "device": x.device.type,
-            "precision": precision(model.dtype(x), x.device),
+            "precision": precision(model.dtype(x), x.device, model.engine),
+            **model.engine.record(),
         },
     )
 
@@ -97,23 +98,19 @@ class Experiment:
         """
         counts: Tensor | None = None
         source = self._source(start, stop)
-        # GPUs add atomically in 32 bits; narrow types save memory where that costs nothing.
         narrow = getattr(torch, counts_dtype(stop - start).name)
-        dtype = narrow if self.x.device.type == "cpu" else torch.int32
         for decision in batches(self.model, self._law, source, decide, self._batch_size):
             if counts is None:
                 if check is not None:
                     check(decision.size.numel())
-                counts = decision.new_counts(dtype)
+                counts = decision.new_counts(narrow)
             decision.add_to(counts)
             if watch is not None:
                 watch(decision.labels().cpu().numpy())
             self._advance(decision.draws)
         assert counts is not None
-        votes = counts.movedim(0, -1).contiguous().cpu().numpy()
-        return VoteCounts(
-            votes.astype(counts_dtype(stop - start), copy=False), stop - start, source
-        )
+        # A view: classes stay first in memory, where they were counted, and nothing is copied.
+        return VoteCounts(counts.cpu().movedim(0, -1).numpy(), stop - start, source)
 
     def equal(self, candidates: NDArray[np.int64], start: int, stop: int) -> VoteCounts:
         """Votes (2,): draws whose whole output equals candidates, and the others."""

@@ -13,7 +13,7 @@ from types import FunctionType, MethodType
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 from certiseg.sampling.inside import functions_held, modules_inside
 
@@ -31,22 +31,32 @@ def input_fingerprint(x: Tensor) -> str:
 def model_fingerprint(model: Callable[..., Any]) -> tuple[str, str]:
     """(SHA-256, readable name) of a base model.
 
-    An nn.Module: its layers as printed, name, type, shape and bytes of all parameters and
-    buffers, saved or not, and the functions its layers hold. A function: its source and all
+    An nn.Module: its layers as printed, the source of programs among them (torch.fx, TorchScript),
+    name, type, shape and bytes of all parameters and buffers, saved or not, and the functions its
+    layers hold. A function: its source and all
     modules it refers to. A closure, partial, method or callable object may hold more than that, so
     its identity in this process enters too: votes of two such models are never taken for votes of
-    one.
+    one. An adapter that prints the version of a library names it in ``states_libraries``: functions
+    of that library, such as hooks of transformers, are then told by the version.
     Computed anew at each call, since weights can change unseen by any counter.
     """
     sha = hashlib.sha256()
     for module in modules_inside(model):
         _add_module(sha, module)
     if isinstance(model, nn.Module):
+        told = _libraries(model)
         for function in functions_held(model):
-            _add_function(sha, function)
+            if (getattr(function, "__module__", None) or "").partition(".")[0] not in told:
+                _add_function(sha, function)
         return sha.hexdigest(), str(getattr(model, "model_name", type(model).__name__))
     name = _add_function(sha, model)
     return sha.hexdigest(), f"function {getattr(_bare(model), '__module__', '?')}.{name}"
+
+
+def _libraries(model: nn.Module) -> set[str]:
+    """Libraries of which some module inside says that its printed form tells their version."""
+    stated = (getattr(type(module), "states_libraries", ()) for module in model.modules())
+    return {name for names in stated for name in names}
 
 
 def _add_function(sha: Any, given: Callable[..., Any]) -> str:
@@ -83,10 +93,24 @@ def _bare(given: Callable[..., Any]) -> Callable[..., Any]:
 
 def _add_module(sha: Any, module: nn.Module) -> None:
     sha.update(repr(module).encode())
+    for inner in module.modules():
+        _add_program(sha, inner)
     tensors = {**dict(module.named_parameters()), **dict(module.named_buffers())}
     for name, tensor in sorted(tensors.items()):
         sha.update(name.encode())
         sha.update(_tensor_bytes(tensor))
+
+
+def _add_program(sha: Any, module: nn.Module) -> None:
+    """Add what a program does, which it does not print: the source of torch.fx, of TorchScript."""
+    if isinstance(module, fx.GraphModule):
+        sha.update(module.code.encode())
+    elif isinstance(module, torch.jit.ScriptModule):
+        code, constants = module.code_with_constants
+        sha.update(code.encode())
+        for name, value in sorted(constants.const_mapping.items()):
+            sha.update(name.encode())
+            sha.update(_tensor_bytes(value) if isinstance(value, Tensor) else repr(value).encode())
 
 
 def _tensor_bytes(tensor: Tensor) -> bytes:

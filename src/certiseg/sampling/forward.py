@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from certiseg.errors import InputError
+from certiseg.models.coarse import coarse_form
 from certiseg.models.outputs import Decision, Posterior
 from certiseg.sampling.batching import fitting_batch, is_out_of_memory, measured_activations
-from certiseg.sampling.draw import NoiseStream
+from certiseg.sampling.draw import DeviceNoise, Draws, NoiseStream
+from certiseg.sampling.engine import Engine
 from certiseg.sampling.facts import first_parameter
-from certiseg.sampling.laws import Law
+from certiseg.sampling.laws import AddedNoise, Law
 from certiseg.votes import Source
 
 Read = TypeVar("Read", Decision, Posterior)
@@ -32,11 +34,29 @@ class BaseModel:
     call: Callable[[Tensor], Any]
     num_classes: int | None = None
     own_grid: bool = False
+    engine: Engine = field(default_factory=Engine)
+    _compiled: Callable[[Tensor], Any] | None = None
 
     def dtype(self, x: Tensor) -> torch.dtype:
         """The precision x is given in: the parameters' own, else that of x."""
         parameter = first_parameter(self.call)
         return x.dtype if parameter is None else parameter.dtype
+
+    def given(self, batch: Tensor) -> Tensor:
+        """The batch in the model's precision and layout."""
+        given = batch.to(self.dtype(batch))
+        if self.engine.channels_last and given.ndim == 4:
+            return given.contiguous(memory_format=torch.channels_last)
+        return given
+
+    def __call__(self, given: Tensor) -> object:
+        """The model's output, or coarse logits that stand for it."""
+        if not self.engine.compile:
+            return coarse_form(self.call)(given)
+        if self._compiled is None:
+            mode = "reduce-overhead" if self.engine.cuda_graphs else None
+            self._compiled = torch.compile(coarse_form(self.call), mode=mode)
+        return self._compiled(given)
 
 
 def batches(
@@ -52,19 +72,19 @@ def batches(
     ((position, stop),) = source.draws
     size = batch_size or 1
     measure = batch_size is None
-    with NoiseStream(law, source.seed, source.key) as stream:
+    with _draws(model.engine, law, source) as stream:
         while position < stop:
             draws = range(position, min(position + size, stop))
             after = range(draws.stop, min(draws.stop + size, stop))
             failed = False
             try:
-                drawn = stream.get(draws, None if measure else after)
+                batch = stream.get(draws, None if measure else after)
                 with measured_activations(model.call if measure else None) as activations:
-                    output = forward(model, law.batch(drawn), read)
+                    output = forward(model, batch, read)
                 if measure:
                     # Noise, sum and output count beside the activations.
                     size_of_output = output.num_classes * output.size.numel()
-                    held = activations() + 8 * drawn.nbytes + 16 * size_of_output
+                    held = activations() + 8 * batch.nbytes + 16 * size_of_output
                     size, measure = fitting_batch(held, device), False
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
@@ -84,13 +104,20 @@ def batches(
             yield output
 
 
+def _draws(engine: Engine, law: Law, source: Source) -> Draws:
+    """Rotations are three numbers a draw, made on the host wherever the noise is asked for."""
+    if engine.noise == "device" and isinstance(law, AddedNoise):
+        return DeviceNoise(law, source.seed, source.key)
+    return NoiseStream(law, source.seed, source.key)
+
+
 def forward(model: BaseModel, batch: Tensor, read: Reader[Read]) -> Read:
     """What the model says to the batch (B, *shape), into which it may write.
 
     Raises InputError for outputs that do not fit (see ``models.outputs``).
     """
-    with torch.inference_mode():
-        given = batch.to(model.dtype(batch))
-        output = read(model.call(given), given, model.num_classes, model.own_grid)
+    with torch.inference_mode(), model.engine.autocast(batch.device):
+        given = model.given(batch)
+        output = read(model(given), given, model.num_classes, model.own_grid)
         model.num_classes = output.num_classes
         return output

@@ -34,13 +34,18 @@ def resolve_seed(seed: int | None) -> tuple[int, str]:
     return int(seed), "caller"
 
 
-def generator(seed: int, key: str, draw: int) -> np.random.Generator:
-    """The generator of one draw. 2^128 blocks lie between the starts of neighbouring draws."""
+def philox_key(seed: int, key: str) -> tuple[int, int]:
+    """The two halves of Philox's key."""
     address = hashlib.blake2b(
         f"{seed}\0{key}".encode("utf-8", "surrogatepass"), digest_size=16
     ).digest()
+    return int.from_bytes(address[:8], "little"), int.from_bytes(address[8:], "little")
+
+
+def generator(seed: int, key: str, draw: int) -> np.random.Generator:
+    """The generator of one draw. 2^128 blocks lie between the starts of neighbouring draws."""
     philox = np.random.Philox(
-        key=np.frombuffer(address, dtype=np.uint64),
+        key=np.array(philox_key(seed, key), dtype=np.uint64),
         counter=np.array([0, 0, draw, 0], dtype=np.uint64),
     )
     return np.random.Generator(philox)

@@ -12,8 +12,12 @@ from torch import Tensor
 
 from certiseg.noise import Gaussian, Noise, Rotation
 from certiseg.noise.rotation import AXES
+from certiseg.sampling.engine import Normals
+from certiseg.sampling.normals import chords, host_cells, normals_into, normals_of, table_name
+from certiseg.sampling.philox import philox_words
 
 Drawn = NDArray[Any]
+_WORDS_AT_ONCE = 2**23
 
 
 class Law(Protocol):
@@ -25,31 +29,80 @@ class Law(Protocol):
     x: Tensor
     shape: tuple[int, ...]
     dtype: DTypeLike
-    engine: str
+
+    @property
+    def engine(self) -> str: ...
 
     def fill(self, out: Drawn, generator: np.random.Generator) -> None:
         """Write what one draw needs into out, a contiguous array (*shape) of dtype."""
 
-    def batch(self, drawn: Drawn) -> Tensor:
-        """The inputs (B, *x.shape) under the draws (B, *shape), whose memory they may take over."""
+    def batch(self, drawn: Tensor) -> Tensor:
+        """The inputs (B, *x.shape) under the draws (B, *shape), on the device of x; may take over
+        their memory."""
 
 
-def law_at(noise: Noise, x: Tensor) -> Law:
+def law_at(noise: Noise, x: Tensor, normals: Normals = "table") -> Law:
     """The law at x. Raises InputError for inputs that it cannot perturb."""
     noise.check_shape(tuple(x.shape))
-    return TurnedCloud(noise, x) if isinstance(noise, Rotation) else AddedNoise(noise, x)
+    if isinstance(noise, Rotation):
+        return TurnedCloud(noise, x)
+    return AddedNoise(noise, x) if normals == "table" else ZigguratNoise(noise, x)
 
 
 class AddedNoise:
-    """Gaussian noise, drawn in float32 and added in the precision of the input."""
+    """Gaussian noise in float32, read off a table, added in the precision of the input.
 
-    engine = f"numpy {np.__version__} Philox, standard_normal in float32"
+    The bits of the noise are the same on every device (``normals.py``).
+    """
+
     dtype: DTypeLike = np.float32
 
     def __init__(self, noise: Gaussian, x: Tensor) -> None:
         self.x, self._sigma, self._channels = x, noise.sigma, noise.channels
         whole = tuple(x.shape)
         self.shape = whole if noise.channels is None else (noise.channels, *whole[1:])
+
+    @property
+    def engine(self) -> str:
+        return f"Philox 4x64, normal quantiles in float32 by table {table_name()}"
+
+    def fill(self, out: Drawn, generator: np.random.Generator) -> None:
+        normals_into(out.reshape(-1), host_cells(generator, out.size), chords(self._sigma))
+
+    def on_device(self, key: tuple[int, int], draws: range) -> Tensor:
+        """What ``fill`` writes for these draws (len(draws), *shape), made on the device of x."""
+        device = self.x.device
+        offsets, slopes = (torch.tensor(part, device=device) for part in chords(self._sigma))
+        size = math.prod(self.shape)
+        drawn = torch.empty((len(draws), size), device=device)
+        # A few draws at once, so that the integers of a big batch need little memory.
+        some = max(1, _WORDS_AT_ONCE // size)
+        for first in range(0, len(draws), some):
+            rows = drawn[first : first + some]
+            words = philox_words(key, draws[first : first + some], -(-size // 2), device)
+            cells = words.contiguous().view(torch.int32)[:, :size]
+            rows.copy_(normals_of(cells, (offsets, slopes)))
+        return drawn.view(len(draws), *self.shape)
+
+    def batch(self, drawn: Tensor) -> Tensor:
+        noise = drawn.to(self.x.device, non_blocking=True)
+        if self._channels is None:
+            # In place where types agree: the noise has served its turn.
+            return noise.to(self.x.dtype).add_(self.x)
+        batch = self.x.repeat(len(drawn), *[1] * self.x.ndim)
+        batch[:, : self._channels] += noise
+        return batch
+
+
+class ZigguratNoise(AddedNoise):
+    """Gaussian noise by NumPy's own normal numbers, as certificates before the table record it.
+
+    NumPy does not promise these numbers for ever; they are made on the host alone.
+    """
+
+    @property
+    def engine(self) -> str:
+        return f"numpy {np.__version__} Philox, standard_normal in float32"
 
     def fill(self, out: Drawn, generator: np.random.Generator) -> None:
         generator.standard_normal(dtype=np.float32, out=out)
@@ -59,15 +112,6 @@ class AddedNoise:
         else:
             # In float64, rounded once: a rounded sigma would make all noise smaller than stated.
             np.multiply(out, np.float64(self._sigma), out=out, casting="same_kind")
-
-    def batch(self, drawn: Drawn) -> Tensor:
-        noise = torch.from_numpy(drawn).to(self.x.device)
-        if self._channels is None:
-            # In place where types agree: the noise has served its turn.
-            return noise.to(self.x.dtype).add_(self.x)
-        batch = self.x.repeat(len(drawn), *[1] * self.x.ndim)
-        batch[:, : self._channels] += noise
-        return batch
 
 
 class TurnedCloud:
@@ -94,8 +138,8 @@ class TurnedCloud:
         if len(self._normals):
             out[3:] = _turned(turn, self._normals)
 
-    def batch(self, drawn: Drawn) -> Tensor:
-        return torch.from_numpy(drawn).to(self.x.device)
+    def batch(self, drawn: Tensor) -> Tensor:
+        return drawn.to(self.x.device)
 
 
 def drawn_rotation(noise: Rotation, generator: np.random.Generator) -> NDArray[np.float64]:

@@ -19,6 +19,7 @@ from certiseg.models.outputs import decide
 from certiseg.noise import Noise
 from certiseg.sampling.checks import check_evaluation_mode, check_input
 from certiseg.sampling.draw import fill
+from certiseg.sampling.engine import Engine
 from certiseg.sampling.experiment import Experiment, Watch, experiment_record
 from certiseg.sampling.facts import first_parameter, known_classes
 from certiseg.sampling.fingerprint import input_fingerprint
@@ -44,6 +45,7 @@ class Smoothed:
     output_grid: the model may decide on a grid (h, w) coarser than the image; votes, tests and
     certificates then live on that grid, and pixel (i, j) of (H, W) has the label of cell
     (i * h // H, j * w // W) (theory T14; ``certiseg.models.OnGrid`` makes such a model).
+    engine: precision, memory layout, compilation and where noise is made (``certiseg.Engine``).
     noise: ``Gaussian`` is added in float32 (to float64 inputs in float64), ``Rotation`` turns point
     clouds (3, N) or (6, N) in float64; either is cast to the model's precision.
     """
@@ -57,6 +59,7 @@ class Smoothed:
         device: str | torch.device | None = None,
         value_range: tuple[float, float] | None = (0.0, 1.0),
         output_grid: bool = False,
+        engine: Engine | None = None,
     ) -> None:
         if not callable(model):
             raise InputError(
@@ -74,15 +77,24 @@ class Smoothed:
         self.value_range = (
             None if value_range is None else (float(value_range[0]), float(value_range[1]))
         )
-        self._base = BaseModel(
-            model, known_classes(model) if num_classes is None else num_classes, output_grid
-        )
+        if engine is not None and not isinstance(engine, Engine):
+            raise InputError(
+                f"expected an engine such as certiseg.Engine(precision='bfloat16'), got {engine!r}"
+                "; wrap its options in it"
+            )
+        classes = known_classes(model) if num_classes is None else num_classes
+        self._base = BaseModel(model, classes, output_grid, engine or Engine())
         self._device = None if device is None else torch.device(device)
 
     @property
     def num_classes(self) -> int | None:
         """As given, or as the model states or has shown it; None before its first output."""
         return self._base.num_classes
+
+    @property
+    def engine(self) -> Engine:
+        """How passes are run."""
+        return self._base.engine
 
     @property
     def output_grid(self) -> bool:
@@ -287,11 +299,11 @@ class Smoothed:
         """The checked input on its device under one draw, as a batch (1, *shape)."""
         number, _ = checked_draws(draw, 1)
         address, _ = resolve_seed(seed)
-        law = law_at(self.noise, self._on_device(x))
+        law = law_at(self.noise, self._on_device(x), self.engine.normals)
         drawn = np.empty((1, *law.shape), dtype=law.dtype)
         own = input_fingerprint(law.x) if key is None else key
         fill(drawn[0], law, address, own, number)
-        return law.batch(drawn)
+        return law.batch(torch.from_numpy(drawn))
 
     def _predict(self, batch: Tensor) -> NDArray[np.int64]:
         return forward(self._base, batch, decide).labels()[0].cpu().numpy()
@@ -306,7 +318,7 @@ class Smoothed:
     ) -> Experiment:
         """The checked input on its device, and the record of what will be drawn for it."""
         # A copy: votes of one record may be asked for over a long time.
-        law = law_at(self.noise, self._on_device(x).clone())
+        law = law_at(self.noise, self._on_device(x).clone(), self.engine.normals)
         record = experiment_record(
             self._base, self.noise, law, seed=seed, key=key, value_range=self.value_range
         )
@@ -323,4 +335,5 @@ class Smoothed:
                 f"expected a model on {target}, got its weights on {parameter.device}; "
                 "move it first with model.to(device)"
             )
+        self.engine.check_device(target)
         return tensor.to(target)

@@ -1,4 +1,4 @@
-"""The steps of a training, of pictures as of clouds: AdamW, warm-up and cosine, averaged weights,
+"""The steps of a training, whatever is trained: AdamW, warm-up and cosine, averaged weights,
 choice on noisy validation."""
 
 from __future__ import annotations
@@ -14,19 +14,26 @@ from torch import Tensor, nn
 
 from certiseg.errors import InputError
 from certiseg.training.schedule import EVALUATIONS, averaged, share_of_lr
-from certiseg.training.validate import Figures
+
+
+class Measured(Protocol):
+    """What a validation found: a score, the higher the better, and words for a line."""
+
+    @property
+    def score(self) -> float: ...
+    def words(self) -> str: ...
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """The checkpoint with the best validation mIoU under noise."""
+    """The checkpoint with the best validation score under noise."""
 
     weights: dict[str, Tensor]
     epoch: int
-    figures: Figures
+    figures: Measured
 
 
-Report = Callable[[int, float, float, Figures | None], None]
+Report = Callable[[int, float, float, Measured | None], None]
 """Called after each step: steps done, epoch (fraction), loss, figures where just measured."""
 
 
@@ -44,7 +51,7 @@ class Pace(Protocol):
 def descend(
     model: nn.Module,
     losses: Callable[[], Iterable[Tensor]],
-    validate: Callable[[nn.Module], Figures],
+    validate: Callable[[nn.Module], Measured],
     pace: Pace,
     per_epoch: int,
     report: Report,
@@ -82,7 +89,7 @@ def descend(
             figures = None
             if done == epoch * per_epoch and (epoch % every == 0 or epoch == pace.epochs):
                 figures = validate(average.module)
-                if best is None or figures.miou > best.figures.miou:
+                if best is None or figures.score > best.figures.score:
                     best = Chosen(copy.deepcopy(average.module.state_dict()), epoch, figures)
             report(done, done / per_epoch, value, figures)
     assert best is not None, "the last epoch is always validated"

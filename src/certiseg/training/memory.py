@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from certiseg.datasets.card import IGNORE, Card, Samples
+from certiseg.datasets.pictures import Pictures
 from certiseg.errors import InputError
 
 
@@ -49,6 +51,15 @@ def hold(samples: Samples) -> Held:
     images, labels = [], []
     for index in range(len(samples)):
         sample = samples[index]
-        images.append(torch.from_numpy(np.rint(sample.x * 255).astype(np.uint8)))
+        images.append(_bytes(sample.x))
         labels.append(torch.from_numpy(sample.labels))
     return Held(samples.card, images, labels)
+
+
+def hold_pictures(pictures: Pictures) -> list[Tensor]:
+    """Decode every picture."""
+    return [_bytes(pictures[index]) for index in range(len(pictures))]
+
+
+def _bytes(x: NDArray[np.float32]) -> Tensor:
+    return torch.from_numpy(np.rint(x * 255).astype(np.uint8))

@@ -18,6 +18,15 @@ class Figures:
     accuracy: float
     miou: float
 
+    @property
+    def score(self) -> float:
+        """What checkpoints are chosen by."""
+        return self.miou
+
+    def words(self) -> str:
+        """For the line of a validation."""
+        return f"accuracy {self.accuracy:.4f}, mIoU {self.miou:.4f}"
+
 
 @torch.no_grad()
 def validate(model: nn.Module, data: Held, sigma: float, seed: int) -> Figures:

@@ -10,8 +10,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from certiseg.datasets import cityscapes, pascal_context
+from certiseg.datasets.card import Card
 from certiseg.errors import InputError
-from certiseg.hierarchies.files import load_hierarchy
 from certiseg.models.hrnet import load_hrnet
 from certiseg.models.hrnet.published import MEAN, STD, from_state
 from plain_hrnet import PlainHRNet, random_state
@@ -83,13 +84,14 @@ def test_old_checkpoints_have_no_counters(state: State) -> None:
 
 
 @pytest.mark.parametrize(
-    ("classes", "data"), [(19, "cityscapes"), (59, "pascal_context"), (11, None)]
+    ("classes", "data"), [(19, cityscapes.CARD), (59, pascal_context.CARD), (11, None)]
 )
-def test_classes_follow_from_their_number(tmp_path: Path, classes: int, data: str | None) -> None:
+def test_classes_follow_from_their_number(tmp_path: Path, classes: int, data: Card | None) -> None:
     torch.save(random_state(classes, width=4), tmp_path / "x.pth")
     model = load_hrnet(tmp_path / "x.pth")
     assert model.num_classes == classes
-    assert model.classes == (None if data is None else load_hierarchy(data).classes)
+    assert model.classes == (None if data is None else data.classes)
+    assert model.palette == (None if data is None else data.palette)
     assert model.notes == ()
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from certiseg.datasets import cityscapes, pascal_context
 from certiseg.errors import InputError
-from certiseg.hierarchies.files import load_hierarchy
 from certiseg.models.checkpoint import check_fit, first_of, read_checkpoint, weights_in
 from certiseg.models.hrnet.network import HRNetV2
 from certiseg.models.preprocess import Preprocess
@@ -21,7 +21,7 @@ _WIDTH = "stage2.0.branches.0.0.conv1.weight"
 _CLASSES = "last_layer.3.weight"
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of ImageNet, as the published code has them for every data set."""
-_DATA = {19: "cityscapes", 59: "pascal_context"}
+_DATA = {card.num_classes: card for card in (cityscapes.CARD, pascal_context.CARD)}
 """Data sets of the published checkpoints, by their number of classes."""
 
 
@@ -34,16 +34,14 @@ def load_hrnet(path: str | Path, *, align_corners: bool = False) -> Segmenter:
     """
     state = weights_in(read_checkpoint(path), str(path))
     network, ignored = from_state(state, str(path), align_corners=align_corners)
-    classes = palette = None
-    if network.num_classes in _DATA:
-        classes = load_hierarchy(_DATA[network.num_classes]).classes
+    card = _DATA.get(network.num_classes)
     left = f"{path}: left out {len(ignored)} that are no weights ({first_of(ignored)})"
     return Segmenter(
         Preprocess(network, mean=MEAN, std=STD),
         network.num_classes,
         f"HRNetV2-W{network.width}",
-        classes=classes,
-        palette=palette,
+        classes=None if card is None else card.classes,
+        palette=None if card is None else card.palette,
         notes=(left,) if ignored else (),
     ).eval()
 

@@ -20,13 +20,13 @@ from certiseg.metrics.confusion import Confusion
 from certiseg.metrics.part_iou import PartIou
 from certiseg.models.loaded import LoadedModel
 from certiseg.report.folder.comparison import BASE_CLEAN, BASE_NOISE, NON_ROBUST
-from certiseg.report.reproduction import FILES, Line, latex, markdown, records
+from certiseg.report.reproduction.clouds import FILES, Line, latex, markdown, records
 from certiseg.report.rows import rows_csv
 from certiseg.runs.environment import environment
-from certiseg.runs.experiments import ALPHA, SELECTION, Experiment
 from certiseg.runs.model import check_classes, try_model
 from certiseg.runs.output import refuse_existing, write_text
 from certiseg.runs.progress import RunBar
+from certiseg.runs.reproduction.cloud_tables import ALPHA, SELECTION, Experiment
 from certiseg.runs.settings import Settings
 from certiseg.runs.smoothing import ByCategory
 from certiseg.sampling.keys import resolve_seed

@@ -1,0 +1,120 @@
+"""`certiseg train denoiser`: a denoiser to put before a network that never saw noise."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from certiseg.cli import options
+from certiseg.cli.train import _numbers, _size
+from certiseg.cli.training_bar import steps_bar, training_bar
+
+
+def train_denoiser(
+    data: Annotated[
+        str,
+        typer.Option(
+            help="As in evaluate (camvid, ..., FILE.yaml), or folder: your own folders of pictures."
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for weights and card.")],
+    sigma: Annotated[float, typer.Option(help="Noise in [0, 1] input units.")],
+    sigma_from: Annotated[
+        float | None, typer.Option(help="Noise of each picture, even in this .. sigma.")
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option("--for", help="The network whose labels are to stay, as --model of certify."),
+    ] = None,
+    epochs: Annotated[int, typer.Option(help="Passes over the training pictures.")] = 60,
+    root: Annotated[
+        Path | None, typer.Option(help="The folder of --data camvid, cityscapes, ...")
+    ] = None,
+    images: Annotated[Path | None, typer.Option(help="folder: training pictures.")] = None,
+    val_images: Annotated[Path | None, typer.Option(help="folder: validation pictures.")] = None,
+    channels: Annotated[int, typer.Option(help="folder: 3 for RGB, 1 for grey.")] = 3,
+    crop: Annotated[str | None, typer.Option(help="Training crop HxW; default whole.")] = None,
+    batch_size: Annotated[int, typer.Option(help="Pictures a step.")] = 8,
+    lr: Annotated[float, typer.Option(help="Highest learning rate.")] = 4e-3,
+    stability: Annotated[
+        float,
+        typer.Option(help="With --for: weight of keeping its labels, beside 1 for the noise."),
+    ] = 0.1,
+    widths: Annotated[str, typer.Option(help="Channels at 1/2, 1/4, ...")] = "24,48,64,96",
+    blocks: Annotated[str, typer.Option(help="Residual blocks at 1/2, 1/4, ...")] = "0,1,2,3",
+    seed: Annotated[int, typer.Option(help="Seed of weights, order, crops and noise.")] = 0,
+    device: Annotated[str, typer.Option(help="Torch device.")] = "cpu",
+    overwrite: options.Overwrite = False,
+) -> None:
+    """Train a denoiser on pictures alone, labels are not read; for --denoiser of certify and
+    evaluate."""
+    from certiseg.runs.malloc import keep_freed_memory
+    from certiseg.runs.model import open_model
+    from certiseg.runs.pictures import is_described
+    from certiseg.runs.train import spell_command
+    from certiseg.runs.train_data import training_pictures
+    from certiseg.runs.train_denoiser import run_denoiser_training
+    from certiseg.training.denoise_settings import DenoiseSettings
+
+    keep_freed_memory()
+    settings = DenoiseSettings(
+        sigma=sigma,
+        epochs=epochs,
+        batch_size=batch_size,
+        crop=_size(crop),
+        lr=lr,
+        seed=seed,
+        device=device,
+        widths=_numbers("--widths", widths),
+        blocks=_numbers("--blocks", blocks),
+        sigma_from=sigma_from,
+        stability=stability,
+    )
+    guide = None if model is None else open_model(model)
+    pictures = training_pictures(data, root, images, val_images, channels)
+    command = spell_command(
+        {
+            "--data": Path(data) if is_described(data) else data,
+            "--root": root,
+            "--images": images,
+            "--val-images": val_images,
+            "--channels": channels if data == "folder" else None,
+            "--for": Path(model) if model and Path(model).exists() else model,
+            "--sigma": f"{sigma:g}",
+            "--sigma-from": sigma_from,
+            "--epochs": epochs,
+            "--crop": crop,
+            "--batch-size": batch_size,
+            "--lr": f"{lr:g}",
+            "--stability": f"{stability:g}" if model else None,
+            "--widths": widths,
+            "--blocks": blocks,
+            "--seed": seed,
+            "--device": device,
+            "-o": out.resolve().name,
+        },
+        name="train denoiser",
+    )
+    with training_bar() as progress:
+        card = run_denoiser_training(
+            pictures,
+            settings,
+            guide,
+            out,
+            command,
+            lambda steps: steps_bar(progress, steps),
+            overwrite=overwrite,
+        )
+    figures = card["figures"]
+    for before, after in zip(figures["noisy"], figures["denoised"], strict=True):
+        labels = ""
+        if after["agreement"] is not None:
+            labels = f"; labels kept {before['agreement']:.4f} -> {after['agreement']:.4f}"
+        progress.console.print(
+            f"val, sigma {before['sigma']:g}: {before['psnr']:.2f} -> {after['psnr']:.2f} dB"
+            + labels,
+            highlight=False,
+        )
+    progress.console.print(f"written: {out} ({card['weights']['bytes']} bytes of weights)")

@@ -1,0 +1,229 @@
+"""Strict reader of a volume: NIfTI or npy, its intensities brought to [0, 1] as the user says."""
+
+from __future__ import annotations
+
+import gzip
+import importlib.util
+import io
+import math
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from certiseg.errors import InputError
+
+NIFTI_SUFFIXES = (".nii", ".nii.gz")
+
+
+@dataclass(frozen=True)
+class Window:
+    """The intensities that become 0 and 1; what lies outside is clipped.
+
+    low, high: in the file's units; or with percentiles=True in percent of the values of the file
+    itself. Then the window is computed once from the file and taken as fixed: a certificate says
+    nothing of perturbations of the file that would move it. Raises InputError unless low < high.
+    """
+
+    low: float
+    high: float
+    percentiles: bool = False
+
+    def __post_init__(self) -> None:
+        finite = math.isfinite(self.low) and math.isfinite(self.high)
+        if not finite or not self.low < self.high:
+            raise InputError(
+                f"expected a window of two numbers, the lower first, got {self.low:g} and "
+                f"{self.high:g}; -160 240 is a usual one of soft tissue in CT"
+            )
+        if self.percentiles and not (self.low >= 0 and self.high <= 100):
+            raise InputError(
+                f"expected percentiles in [0, 100], got {self.low:g} and {self.high:g}; "
+                "0.5 99.5 is usual"
+            )
+
+
+def window_of(
+    values: tuple[float, float] | None, percentiles: tuple[float, float] | None
+) -> Window | None:
+    """The window a command names in one of two ways. Raises InputError for both at once."""
+    if values is not None and percentiles is not None:
+        raise InputError("expected --window or --window-percentiles, got both; leave one out")
+    if percentiles is not None:
+        return Window(*percentiles, percentiles=True)
+    return None if values is None else Window(*values)
+
+
+@dataclass(frozen=True, eq=False)
+class VolumeFile:
+    """A volume as it is certified, and as its file had it.
+
+    x: float32 (C, D, H, W) in [0, 1], axes in the file's order. window: (low, high) in the file's
+    units, None where values are as they come. clipped: share of values outside. affine: 4 x 4, of
+    NIfTI alone. header: of NIfTI, what its labels take over.
+    """
+
+    x: NDArray[np.float32]
+    window: tuple[float, float] | None
+    clipped: float
+    affine: NDArray[np.float64] | None = None
+    header: Any = None
+
+
+def is_volume_file(path: Path) -> bool:
+    """Whether the ending, or of npy the number of axes, says that the file holds a volume.
+
+    An npy file that cannot be read is none: the reader of point clouds says what is wrong.
+    """
+    name = path.name.lower()
+    if name.endswith(NIFTI_SUFFIXES):
+        return True
+    if not name.endswith(".npy"):
+        return False
+    try:
+        with path.open("rb") as file:
+            version = np.lib.format.read_magic(file)
+            read = np.lib.format.read_array_header_1_0
+            if version != (1, 0):
+                read = np.lib.format.read_array_header_2_0
+            return len(read(file)[0]) >= 3
+    except (OSError, ValueError):
+        return False
+
+
+def volume_stem(path: Path) -> str:
+    """The file's name without its ending, .nii.gz being one."""
+    name = path.name
+    return name[: -len(".nii.gz")] if name.lower().endswith(".nii.gz") else path.stem
+
+
+def read_volume(path: str | Path, window: Window | None = None) -> VolumeFile:
+    """Read a volume as float32 (C, D, H, W) in [0, 1].
+
+    NIfTI (X, Y, Z) or (X, Y, Z, C), with the scaling of its header; npy (D, H, W) or (C, D, H, W).
+    Voxels are taken as they are stored: nothing is resampled or reoriented. Without a window the
+    values must be in [0, 1]. Raises InputError: another kind of file, other axes, no finite
+    numbers, values outside [0, 1] without a window, a file with one value alone.
+    """
+    path = Path(path)
+    if path.name.lower().endswith(NIFTI_SUFFIXES):
+        values, affine, header = _nifti(path)
+    else:
+        values, affine, header = _npy(path), None, None
+    if not np.isfinite(values).all():
+        raise InputError(
+            f"{path}: expected finite intensities, got NaN or infinity; set them to a number of "
+            "the background"
+        )
+    if window is None:
+        low, high = float(values.min()), float(values.max())
+        if low < 0 or high > 1:
+            raise InputError(
+                f"{path}: expected intensities in [0, 1], got [{low:g}, {high:g}]; say "
+                "which become 0 and 1 (--window LOW HIGH, as in training)"
+            )
+        return VolumeFile(values.astype(np.float32), None, 0.0, affine, header)
+    low, high = window.low, window.high
+    if window.percentiles:
+        low, high = (float(v) for v in np.percentile(values, (low, high)))
+        if not low < high:
+            raise InputError(
+                f"{path}: expected intensities that differ, got {low:g} at both percentiles; "
+                "give the window itself (--window LOW HIGH)"
+            )
+    clipped = float(np.mean((values < low) | (values > high)))
+    scaled = np.clip((values - low) / (high - low), 0, 1)
+    return VolumeFile(scaled.astype(np.float32), (low, high), clipped, affine, header)
+
+
+def labels_nifti(
+    values: NDArray[Any], affine: NDArray[np.float64], header: Any, *, compressed: bool = True
+) -> bytes:
+    """A NIfTI file of values (D, H, W), labels int16 or radii float32, where the input lay."""
+    nibabel = _nibabel()
+    image = nibabel.Nifti1Image(values, affine)
+    if header is not None:
+        # Space and units of the input; its own scaling of intensities is not taken over.
+        image.header.set_xyzt_units(*header.get_xyzt_units())
+        for name in ("qform", "sform"):
+            code = int(header[f"{name}_code"])
+            getattr(image, f"set_{name}")(affine if code else None, code)
+    content: bytes = image.to_bytes()
+    # Without the time of writing, the same certificate makes the same file.
+    return gzip.compress(content, mtime=0) if compressed else content
+
+
+def _nifti(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64], Any]:
+    """Values (C, X, Y, Z), affine and header."""
+    nibabel = _nibabel()
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(
+            f"{path}: expected a readable NIfTI file, got {error.strerror}; check the path"
+        ) from None
+    try:
+        if path.name.lower().endswith(".gz"):
+            content = gzip.decompress(content)
+        image = nibabel.Nifti1Image.from_bytes(content)
+        values = np.asarray(image.dataobj, dtype=np.float64)
+    # nibabel's own errors share no base class.
+    except (Exception, zlib.error) as error:
+        said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise InputError(
+            f"{path}: expected a NIfTI-1 file, got {said[:120]}; write or download it again"
+        ) from None
+    if values.ndim not in (3, 4) or 0 in values.shape:
+        raise InputError(
+            f"{path}: expected a volume (X, Y, Z) or (X, Y, Z, channels), got {values.shape}; "
+            "take one volume out of a series"
+        )
+    if values.ndim == 3:
+        values = values[..., None]
+    return np.moveaxis(values, -1, 0), np.asarray(image.affine, np.float64), image.header
+
+
+def _npy(path: Path) -> NDArray[np.float64]:
+    """Values (C, D, H, W)."""
+    try:
+        # Not np.load, which also opens archives and what it takes for a pickle.
+        array = np.lib.format.read_array(io.BytesIO(path.read_bytes()), allow_pickle=False)
+    except (OSError, ValueError, EOFError, SyntaxError, TypeError, MemoryError) as error:
+        said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise InputError(
+            f"{path}: expected an npy file of numbers, got {said[:120]}; "
+            "write it with np.save, a float array"
+        ) from None
+    if array.dtype.kind not in "fiu" or array.ndim not in (3, 4) or array.size == 0:
+        raise InputError(
+            f"{path}: expected a volume (D, H, W) or (C, D, H, W) of numbers, got {array.dtype} "
+            f"{array.shape}; np.save it so"
+        )
+    return (array[None] if array.ndim == 3 else array).astype(np.float64)
+
+
+def _nibabel() -> Any:
+    if importlib.util.find_spec("nibabel") is None:
+        raise InputError(
+            "expected the package nibabel to read NIfTI, got none installed; "
+            "pip install 'certiseg[monai]'"
+        )
+    import nibabel
+
+    return nibabel
+
+
+def window_facts(volume: VolumeFile, window: Window | None) -> Mapping[str, Any]:
+    """What the record of a certificate says of the window."""
+    if volume.window is None or window is None:
+        return {"window": None, "window_percentiles": None, "clipped": 0.0}
+    percentiles = [window.low, window.high] if window.percentiles else None
+    return {
+        "window": list(volume.window),
+        "window_percentiles": percentiles,
+        "clipped": volume.clipped,
+    }

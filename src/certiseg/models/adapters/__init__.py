@@ -1,0 +1,1 @@
+"""Base models of other libraries, each loaded when it is asked for."""

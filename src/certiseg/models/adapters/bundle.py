@@ -1,0 +1,206 @@
+"""A MONAI bundle folder, read without running what its configuration says."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from torch import Tensor, nn
+
+from certiseg.errors import InputError
+from certiseg.models.adapters.monai import SlidingWindow, import_monai, sliding_window
+from certiseg.models.loaded import LoadedModel
+
+METADATA = Path("configs") / "metadata.json"
+_INFERENCE = tuple(Path("configs") / f"inference.{ending}" for ending in ("json", "yaml", "yml"))
+_WEIGHTS = Path("models") / "model.pt"
+_NETWORKS = "monai.networks.nets"
+
+
+def is_bundle(path: Path) -> bool:
+    """Whether the folder holds a bundle's metadata and inference configuration."""
+    return (path / METADATA).is_file() and any((path / name).is_file() for name in _INFERENCE)
+
+
+def load_bundle(spec: str, folder: str | Path) -> LoadedModel:
+    """The network of a bundle with its weights, and its sliding window if it has one; eval mode.
+
+    Read are network_def and inferer of configs/inference, models/model.pt and the classes in
+    configs/metadata.json. A configuration may name any Python object and hold expressions: here
+    networks come from monai.networks.nets alone, with plain values (or @references to plain
+    values) as arguments, and nothing is evaluated. Transforms are not applied: scaling and
+    spacing are the caller's, see docs/models/monai.md. Weights are loaded without pickle's objects.
+    Raises InputError otherwise.
+    """
+    path = Path(folder)
+    config_file = next((path / name for name in _INFERENCE if (path / name).is_file()), None)
+    if config_file is None or not (path / METADATA).is_file():
+        raise InputError(
+            f"{path}: expected a MONAI bundle with {METADATA} and {_INFERENCE[0]}, got none; "
+            "pass the bundle's folder"
+        )
+    config, metadata = _read(config_file), _read(path / METADATA)
+    network = _network(config, config_file)
+    _load_weights(network, path / _WEIGHTS)
+    model = _with_inferer(network.eval(), config, config_file)
+    data = _part(_part(metadata, "network_data_format"), "inputs")
+    outputs = _part(_part(metadata, "network_data_format"), "outputs")
+    given: object = next(iter(data.values()), None)
+    channels = given.get("num_channels") if isinstance(given, Mapping) else None
+    classes = _classes(next(iter(outputs.values()), {}))
+    dimensions = getattr(network, "dimensions", None) or _arguments(config).get("spatial_dims")
+    return LoadedModel(
+        spec,
+        model,
+        None if classes is None else len(classes),
+        classes,
+        channels=channels if isinstance(channels, int) else None,
+        kind={2: "pictures", 3: "volumes"}.get(dimensions) if dimensions else None,
+    )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+        value = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise InputError(
+            f"{path}: expected a configuration of a MONAI bundle, got {_line(error)}; "
+            "copy the bundle again"
+        ) from None
+    if not isinstance(value, dict):
+        raise InputError(
+            f"{path}: expected a mapping, got {type(value).__name__}; copy the bundle again"
+        )
+    return value
+
+
+def _part(value: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = value.get(name)
+    return found if isinstance(found, Mapping) else {}
+
+
+def _arguments(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    return _part(config, "network_def")
+
+
+def _network(config: Mapping[str, Any], where: Path) -> nn.Module:
+    definition = _arguments(config)
+    target = definition.get("_target_")
+    nets = import_monai(_NETWORKS)
+    name = str(target).removeprefix(f"{_NETWORKS}.")
+    network = getattr(nets, name, None) if name.isidentifier() else None
+    if not (isinstance(network, type) and issubclass(network, nn.Module)):
+        raise InputError(
+            f"{where}: expected network_def with a _target_ in {_NETWORKS}, got {target!r}; "
+            "build it in a function of yours (python:MODULE:FUNCTION)"
+        )
+    settings = {
+        key: _plain(value, config, where, f"network_def {key}")
+        for key, value in definition.items()
+        if not key.startswith("_")
+    }
+    try:
+        return network(**settings)
+    except Exception as error:  # another library's constructor may fail in any way
+        raise InputError(
+            f"{where}: expected arguments that {name} takes, got {_line(error)}; "
+            "another version of MONAI may know them"
+        ) from None
+
+
+def _plain(value: object, config: Mapping[str, Any], where: Path, what: str) -> Any:
+    """The value with @references followed; InputError for expressions and objects."""
+    if isinstance(value, str) and value.startswith("@"):
+        target: Any = config
+        for name in value[1:].replace("#", "::").split("::"):
+            target = target.get(name) if isinstance(target, Mapping) else None
+        # One step alone: a reference to a reference could go round in a circle.
+        if not (isinstance(target, str) and target.startswith("@")) and target is not None:
+            return _plain(target, config, where, what)
+    if isinstance(value, str) and not value.startswith(("@", "$", "%")):
+        return value
+    if isinstance(value, (bool, int, float)) or value is None:
+        return value
+    if isinstance(value, (list, tuple)):
+        return [_plain(entry, config, where, what) for entry in value]
+    if isinstance(value, Mapping) and "_target_" not in value:
+        return {key: _plain(entry, config, where, what) for key, entry in value.items()}
+    raise InputError(
+        f"{where}: expected a plain value as {what}, got {str(value)[:60]!r}; expressions and "
+        "objects of a configuration are not evaluated, build it in a function of yours "
+        "(python:MODULE:FUNCTION)"
+    )
+
+
+def _load_weights(network: nn.Module, path: Path) -> None:
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
+        raise InputError(
+            f"{path}: expected weights of a bundle, got {_line(error)}; save a state_dict"
+        ) from None
+    for key in ("model", "state_dict"):
+        if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
+            state = state[key]
+    if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()):
+        raise InputError(
+            f"{path}: expected a state_dict of tensors, got {type(state).__name__}; "
+            "save network.state_dict()"
+        )
+    own = network.state_dict()
+    misfits = [key for key in own if key not in state or state[key].shape != own[key].shape]
+    misfits += [key for key in state if key not in own]
+    if misfits:
+        raise InputError(
+            f"{path}: expected weights of network_def, got {len(misfits)} keys that do not fit, "
+            f"such as {misfits[0]}; they are of another network"
+        )
+    network.load_state_dict(state)
+
+
+def _with_inferer(
+    network: nn.Module, config: Mapping[str, Any], where: Path
+) -> nn.Module | SlidingWindow:
+    definition = _part(config, "inferer")
+    kind = str(definition.get("_target_", "")).rpartition(".")[2]
+    if kind in ("", "SimpleInferer"):
+        return network
+    if kind != "SlidingWindowInferer":
+        raise InputError(
+            f"{where}: expected a SlidingWindowInferer or SimpleInferer, got {kind}; "
+            "build it in a function of yours (python:MODULE:FUNCTION)"
+        )
+    known = ("roi_size", "overlap", "mode", "sw_batch_size")
+    settings = {
+        key: _plain(definition[key], config, where, f"inferer {key}")
+        for key in known
+        if key in definition
+    }
+    ignored = ("_target_", "progress", "device", "sw_device", "cache_roi_weight_map", "cpu_thresh")
+    others = sorted(set(definition) - {*known, *ignored})
+    if others or "roi_size" not in settings:
+        raise InputError(
+            f"{where}: expected an inferer with {', '.join(known)}, got {others or 'no roi_size'}; "
+            "build it in a function of yours (python:MODULE:FUNCTION)"
+        )
+    return sliding_window(network, **settings)
+
+
+def _classes(output: object) -> tuple[str, ...] | None:
+    """Names by channel, where channel_def tells one for each."""
+    names = output.get("channel_def") if isinstance(output, Mapping) else None
+    if not isinstance(names, Mapping) or len(names) < 2:
+        return None
+    listed = [names.get(str(label)) for label in range(len(names))]
+    return tuple(map(str, listed)) if None not in listed else None
+
+
+def _line(error: BaseException) -> str:
+    said = str(error).strip() or type(error).__name__
+    return f"{type(error).__name__}: {said.splitlines()[0][:120]}"

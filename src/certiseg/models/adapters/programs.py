@@ -1,0 +1,36 @@
+"""Programs of torch.fx (torch.export makes them): what their graph does, beside their weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import fx, nn
+
+
+def unfit_node(program: nn.Module) -> str | None:
+    """The first node that mixes the draws of a batch or is random, in words; None if none does.
+
+    A program has no training mode: dropout and batch statistics are operators of its graph.
+    """
+    for module in program.modules():
+        if isinstance(module, fx.GraphModule):
+            for node in module.graph.nodes:
+                if node.op == "call_function" and _unfit(node):
+                    return f"{node.target} ({node.name})"
+    return None
+
+
+def _unfit(node: fx.Node) -> bool:
+    schema = getattr(node.target, "_schema", None)
+    if schema is None:
+        return False
+    given = {arg.name: value for arg, value in zip(schema.arguments, node.args, strict=False)}
+    given = {**given, **node.kwargs}
+    for arg in schema.arguments:
+        value: Any = given.get(arg.name, arg.default_value if arg.has_default_value() else None)
+        if arg.name in ("train", "training"):
+            return bool(value)
+        if arg.name == "dropout_p":
+            return value != 0
+    return torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ())

@@ -1,0 +1,84 @@
+"""Coarse logits with a promise: the model's own output is their bilinear upsampling.
+
+What counts votes can then enlarge a band of rows at a time and never hold full-size logits of many
+classes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+# PyTorch has another kernel for outputs of height + width <= 128, whose last bits may differ.
+_WIDEST_OF_SMALL = 128
+
+
+@dataclass(frozen=True)
+class Coarse:
+    """logits (B, C, h, w), to be upsampled bilinearly to size (H, W).
+
+    A model may return it. A module of one class may also have, beside ``forward``, a method
+    ``coarse`` whose result's ``full()`` is what ``forward`` returns (see ``coarse_form``).
+    """
+
+    logits: Tensor
+    size: tuple[int, int]
+
+    def full(self) -> Tensor:
+        """The logits (B, C, H, W) that it stands for."""
+        if tuple(self.logits.shape[2:]) == self.size:
+            return self.logits
+        return F.interpolate(self.logits, size=self.size, mode="bilinear", align_corners=False)
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """Shape of ``full()``."""
+        batch, classes = self.logits.shape[:2]
+        return batch, classes, *self.size
+
+    @property
+    def step(self) -> int | None:
+        """Rows that a band must hold a multiple of; None where bands may differ from the whole.
+
+        The weights of the rows are exact floats, the same in a band as in the whole, where the
+        height grows by a power of two; elsewhere their last bits depend on the row's number.
+        """
+        factor, rest = divmod(self.size[0], self.logits.shape[2])
+        exact = rest == 0 and math.frexp(factor)[0] == 0.5
+        return factor if exact and self.size[1] >= _WIDEST_OF_SMALL else None
+
+    def band(self, draw: int, start: int, stop: int) -> Tensor:
+        """Rows start .. stop - 1 of one draw (1, C, stop - start, W), bit for bit those of
+        ``full()``. start, stop: multiples of ``step``."""
+        assert self.step is not None
+        # One coarse row more on either side: an edge of the band is none of the whole.
+        first = max(start // self.step - 1, 0)
+        last = min(stop // self.step + 1, self.logits.shape[2])
+        size = ((last - first) * self.step, self.size[1])
+        piece = self.logits[draw : draw + 1, :, first:last]
+        wide = F.interpolate(piece, size=size, mode="bilinear", align_corners=False)
+        return wide[:, :, start - first * self.step :][:, :, : stop - start]
+
+
+def coarse_form(model: Callable[[Tensor], Any]) -> Callable[[Tensor], Any]:
+    """``model.coarse`` where that is the same function as the model, else the model itself.
+
+    It is the same only if one class defines both: a subclass that overrides ``forward`` alone, a
+    hook, or a function put in place of ``forward`` would be passed over.
+    """
+    if not isinstance(model, nn.Module) or not callable(getattr(model, "coarse", None)):
+        return model
+    homes = {
+        name: next((kind for kind in type(model).__mro__ if name in vars(kind)), None)
+        for name in ("forward", "coarse")
+    }
+    replaced = any(name in vars(model) for name in homes)
+    hooked = bool(model._forward_hooks or model._forward_pre_hooks)
+    if replaced or hooked or homes["forward"] is not homes["coarse"]:
+        return model
+    return model.coarse  # type: ignore[return-value]

@@ -1,0 +1,171 @@
+"""One label per component for each draw of a batch, counted tile by tile."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from certiseg.errors import InputError
+from certiseg.models.coarse import Coarse
+
+# Bytes of logits decided on at once: on a CPU what its caches hold, on a GPU what fills it.
+_TILE = {"cpu": 2**23, "cuda": 2**28}
+_SINGLE_OR_DOUBLE = (torch.float32, torch.float64)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Exactly one label per component for each draw of a batch.
+
+    scores: logits (B, C, *out), or coarse ones that stand for them, for models that return logits;
+    or given: int64 labels (B, *out), for models that return labels. One of them is None.
+    Logits are decided on when they are counted, a tile at a time, so labels of all classes at full
+    size are never held. tile: bytes of logits in one; the labels do not depend on it.
+    """
+
+    num_classes: int
+    scores: Tensor | Coarse | None = None
+    given: Tensor | None = None
+    tile: int | None = None
+    context: contextlib.AbstractContextManager[object] = field(
+        default_factory=contextlib.nullcontext, repr=False
+    )
+    """In which coarse logits are upsampled: the model's own autocast."""
+
+    @property
+    def size(self) -> torch.Size:
+        """Shape of the components."""
+        return torch.Size(self._shape[2:] if self.given is None else self._shape[1:])
+
+    @property
+    def draws(self) -> int:
+        """B, the number of draws in the batch."""
+        return self._shape[0]
+
+    @property
+    def _shape(self) -> tuple[int, ...]:
+        held = self.scores if self.given is None else self.given
+        assert held is not None
+        return tuple(held.shape)
+
+    @property
+    def _device(self) -> torch.device:
+        held = self.scores.logits if isinstance(self.scores, Coarse) else self.scores
+        either = self.given if held is None else held
+        assert either is not None
+        return either.device
+
+    def new_counts(self, dtype: torch.dtype) -> Tensor:
+        """Zeros (C, *out) on the decision's device."""
+        return torch.zeros((self.num_classes, *self.size), dtype=dtype, device=self._device)
+
+    def labels(self) -> Tensor:
+        """Labels int64 (B, *out)."""
+        if self.given is not None:
+            return self.given
+        found = torch.zeros((self.draws, *self.size), dtype=torch.int32, device=self._device)
+        for draws, rows, won in self._won():
+            place = found[(draws, *rows)]
+            for label in range(1, self.num_classes):
+                place += won[:, label] * label
+        return found.long()
+
+    def equal(self, labels: Tensor) -> Tensor:
+        """Whether each draw's whole output equals labels int64 (*out). Returns bool (B,)."""
+        if self.given is not None:
+            return torch.eq(self.given, labels).flatten(1).all(dim=1)
+        same = torch.ones(self.draws, dtype=torch.bool, device=self._device)
+        for draws, rows, won in self._won():
+            wanted = labels[rows].expand(len(won), 1, *won.shape[2:])
+            same[draws] &= won.gather(1, wanted).flatten(1).all(dim=1)
+        return same
+
+    def add_to(self, counts: Tensor) -> None:
+        """Add every draw to counts, ints (C, *out), in place."""
+        if self.given is not None:
+            # No cell repeats inside a draw, so nothing is lost by adding without atomics.
+            flat = counts.view(self.num_classes, -1)
+            for labels in self.given:
+                cells = labels.reshape(1, -1)
+                flat.scatter_(0, cells, flat.gather(0, cells).add_(1))
+            return
+        for _, rows, won in self._won():
+            place = counts[(slice(None), *rows)]
+            # Of one draw it is one pass over memory.
+            place.add_(won[0] if len(won) == 1 else won.sum(dim=0, dtype=counts.dtype))
+
+    def _won(self) -> Iterator[tuple[slice, tuple[slice, ...], Tensor]]:
+        """Draws, rows (none for outputs without), and bool (b, C, *tile), True at the label that
+        won, until all were seen once."""
+        for draws, rows, logits in self._tiles():
+            yield draws, rows, winners(logits)
+
+    def _tiles(self) -> Iterator[tuple[slice, tuple[slice, ...], Tensor]]:
+        scores, (batch, *rest) = self.scores, self._shape
+        assert scores is not None
+        room = self.tile or _TILE.get(self._device.type, _TILE["cpu"])
+        draw_bytes = 4 * math.prod(rest)
+        with torch.inference_mode(), self.context:
+            if (rows := self._rows(room)) is None:
+                count = max(1, room // draw_bytes)
+                for first in range(0, batch, count):
+                    draws = slice(first, min(first + count, batch))
+                    yield draws, (), _part(scores, draws)
+                return
+            height = rest[1]
+            for draw in range(batch):
+                for start in range(0, height, rows):
+                    band = slice(start, min(start + rows, height))
+                    yield slice(draw, draw + 1), (band,), _band(scores, draw, band)
+
+    def _rows(self, room: int) -> int | None:
+        """Rows of an image's draw that fit into room bytes; None where it fits, or is not cut."""
+        assert self.scores is not None
+        step = self.scores.step if isinstance(self.scores, Coarse) else 1
+        _, classes, *size = self._shape
+        if len(size) != 2 or step is None:
+            return None
+        fitting = max(1, room // (4 * classes * size[1] * step)) * step
+        return fitting if fitting < size[0] else None
+
+
+def _part(scores: Tensor | Coarse, draws: slice) -> Tensor:
+    if isinstance(scores, Coarse):
+        return Coarse(scores.logits[draws], scores.size).full()
+    return scores[draws]
+
+
+def _band(scores: Tensor | Coarse, draw: int, rows: slice) -> Tensor:
+    if isinstance(scores, Coarse):
+        return scores.band(draw, rows.start, rows.stop)
+    return scores[draw : draw + 1, :, rows]
+
+
+def winners(logits: Tensor) -> Tensor:
+    """Bool (b, C, *out), True at the first of the highest logits. Raises InputError for NaN."""
+    if logits.device.type == "cpu" and logits.dtype not in _SINGLE_OR_DOUBLE:
+        logits = logits.float()  # exact
+    # Channels-last networks return channels-last logits, over which maxima are slow.
+    logits = logits.contiguous()
+    top = logits.amax(dim=1, keepdim=True)
+    if bool(top.max().isnan()):
+        raise InputError(
+            "expected finite logits, got NaN; check the model's weights and its precision"
+        )
+    if logits.device.type == "cpu":
+        # NumPy compares with one broadcast side several times quicker than PyTorch.
+        equal = np.equal(logits.numpy(), top.numpy())
+        won, found = torch.from_numpy(equal), int(np.count_nonzero(equal))
+    else:
+        won = logits == top
+        found = int(won.count_nonzero())
+    if found != top.numel():
+        narrow = torch.uint8 if logits.shape[1] < 256 else torch.int32
+        won &= won.cumsum(dim=1, dtype=narrow) == 1
+    return won

@@ -1,0 +1,166 @@
+"""Models of segmentation_models_pytorch, from the folder that save_pretrained wrote."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from certiseg.errors import InputError
+from certiseg.models.checkpoint import check_fit, read_checkpoint, weights_in
+from certiseg.models.loaded import reason
+from certiseg.models.padding import Padded
+from certiseg.models.preprocess import Preprocess
+from certiseg.models.segmenter import Segmenter
+from certiseg.models.zoo.packages import package
+
+_SMP = "segmentation_models_pytorch"
+_CONFIG, _WEIGHTS, _PREPROCESSING = "config.json", "model.safetensors", "preprocessing.json"
+_CLASS = "_model_class"
+
+
+class Foreground(nn.Module):
+    """Logits (B, 2, H, W) of background and foreground from one channel of foreground logits.
+
+    Foreground where its logit is above 0, so its probability above 1/2.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits = self.model(x)
+        return torch.cat([torch.zeros_like(logits), logits], 1)
+
+
+def is_smp_folder(path: Path) -> bool:
+    """Whether the folder holds a config of segmentation_models_pytorch."""
+    try:
+        return _CLASS in json.loads((path / _CONFIG).read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError):
+        return False
+
+
+def load_smp(folder: str | Path) -> Segmenter:
+    """Load config.json and model.safetensors, in evaluation mode, on the CPU; never the network.
+
+    The preprocessing of the encoder is part of the model: preprocessing.json in the folder (what
+    ``get_preprocessing_params`` returned), else timm's for a "tu-" encoder, else what the cache of
+    Hugging Face holds for the encoder's weights; none for an encoder that had no such weights.
+    Pictures are padded to the encoder's stride (see Padded). A final activation is left out: it
+    moves no label. One class becomes two, background and foreground.
+    Raises InputError: the package is missing, another kind of folder, weights that do not fit, or
+    a preprocessing that cannot be found.
+    """
+    path = Path(folder)
+    if not is_smp_folder(path):
+        raise InputError(
+            f"{path}: expected a folder with {_CONFIG} of {_SMP}, got none; pass the folder that "
+            "its save_pretrained wrote"
+        )
+    smp = package(_SMP)
+    config = json.loads((path / _CONFIG).read_text(encoding="utf-8"))
+    network = _network(smp, config, path)
+    mean, std, notes = _preprocessing(smp, config, path)
+    channels = int(config.get("in_channels", 3))
+    if mean is not None and len(mean) != channels:
+        raise InputError(
+            f"{path}: expected a mean for each of {channels} channels, got {mean}; write "
+            f"{_PREPROCESSING} with mean and std"
+        )
+    padded = Padded(network, int(network.encoder.output_stride))
+    classes = int(config.get("classes", 1))
+    base = Preprocess(Foreground(padded) if classes == 1 else padded, mean=mean, std=std)
+    name = f"{config[_CLASS]} on {config.get('encoder_name')}"
+    return Segmenter(base, max(classes, 2), name, channels=channels, notes=notes).eval()
+
+
+def _network(smp: Any, config: dict[str, Any], path: Path) -> Any:
+    kind = getattr(smp, str(config[_CLASS]), None)
+    if not isinstance(kind, type) or not issubclass(kind, smp.base.SegmentationModel):
+        raise InputError(
+            f"{path / _CONFIG}: expected a model of {_SMP} {smp.__version__}, got "
+            f"{config[_CLASS]!r}; another version may know it"
+        )
+    arguments = {key: value for key, value in config.items() if not key.startswith("_")}
+    # Weights come from the folder: none are fetched to be replaced, and labels need no activation.
+    arguments.update(encoder_weights=None, activation=None)
+    try:
+        network = kind(**arguments)
+    except (TypeError, ValueError, KeyError, RuntimeError) as error:
+        raise InputError(
+            f"{path / _CONFIG}: expected arguments of {config[_CLASS]}, got {reason(error)}; "
+            "save it again with save_pretrained"
+        ) from None
+    weights = path / _WEIGHTS
+    state = weights_in(read_checkpoint(weights), str(weights))
+    check_fit(network.state_dict(), state, str(weights), str(config[_CLASS]))
+    network.load_state_dict(state)
+    network.classification_head = None  # of whole pictures: it would come beside the masks
+    return network
+
+
+def _preprocessing(
+    smp: Any, config: dict[str, Any], path: Path
+) -> tuple[list[float] | None, list[float] | None, tuple[str, ...]]:
+    """Mean and std in units of [0, 1] inputs, and what should be known about them."""
+    encoder, weights = str(config.get("encoder_name")), config.get("encoder_weights")
+    written = path / _PREPROCESSING
+    if written.is_file():
+        found = _read(written)
+    elif weights is None:
+        note = (
+            f"{path}: no {_PREPROCESSING}, and an encoder without weights; inputs go in as [0, 1]"
+        )
+        return None, None, (note,)
+    else:
+        found = _of_encoder(smp, encoder, str(weights), path)
+    lowest, highest = found.get("input_range") or (0, 1)
+    if found.get("input_space", "RGB") != "RGB" or lowest != 0 or not highest > 0:
+        raise InputError(
+            f"{path}: expected a preprocessing of RGB from 0 up, got {found}; wrap the model in "
+            "certiseg.models.Preprocess instead"
+        )
+    mean, std = (
+        None if found.get(key) is None else [float(value) / highest for value in found[key]]
+        for key in ("mean", "std")
+    )
+    return mean, std, ()
+
+
+def _of_encoder(smp: Any, encoder: str, weights: str, path: Path) -> dict[str, Any]:
+    """What timm says of its encoders; of the others what smp would look up on the hub, if it has
+    done so on this machine before."""
+    hub = package("huggingface_hub")
+    try:
+        if encoder.startswith("tu-"):
+            return smp.encoders.get_preprocessing_params(encoder)
+        settings = smp.encoders.encoders[encoder]["pretrained_settings"][weights]
+        file = hub.hf_hub_download(
+            settings["repo_id"], "config.json", revision=settings["revision"], local_files_only=True
+        )
+    # Of the hub a missing file is an OSError, of smp an unknown name a KeyError or a ValueError.
+    except (OSError, KeyError, ValueError):
+        raise InputError(
+            f"{path}: expected the preprocessing of {encoder} ({weights}), got none on this "
+            f"machine; write what get_preprocessing_params({encoder!r}) returns as JSON to "
+            f"{path / _PREPROCESSING}"
+        ) from None
+    return _read(Path(file))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        found = None
+    if not isinstance(found, dict):
+        raise InputError(
+            f"{path}: expected a JSON object with mean and std, got none; write what "
+            "get_preprocessing_params returns"
+        )
+    return found

@@ -1,0 +1,88 @@
+"""Segmentation models of torchvision, with published weights or from a local file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from certiseg.errors import InputError
+from certiseg.models.checkpoint import check_fit, first_of, read_checkpoint, weights_in
+from certiseg.models.loaded import reason
+from certiseg.models.preprocess import Preprocess
+from certiseg.models.segmenter import Segmenter
+from certiseg.models.zoo.packages import package
+
+_LAST = ("classifier.4.weight", "classifier.low_classifier.weight")
+"""Last layers of FCN and DeepLab, and of LR-ASPP."""
+_WRAPPER = "module."
+
+
+def load_torchvision(name: str, weights: str | Path) -> Segmenter:
+    """The model `name`, such as "deeplabv3_resnet50", in evaluation mode, on the CPU.
+
+    weights: a name of the model's published weights ("DEFAULT" is the best), fetched once into
+    torch's cache; else a file with its state_dict, whose classes are counted but have no names.
+    Mean and std of the published weights are part of the model; pictures keep their size.
+    Raises InputError: torchvision is missing, no such model, weights that cannot be had or do not
+    fit.
+    """
+    models = package("torchvision.models")
+    names = models.list_models(module=models.segmentation)
+    if name not in names:
+        raise InputError(f"expected a model among {', '.join(names)}, got {name!r}")
+    published = models.get_model_weights(name)
+    known = list(published.__members__)
+    if str(weights) in known:
+        return _published(models, name, published[str(weights)])
+    path = Path(weights)
+    if not path.is_file():
+        raise InputError(
+            f"expected weights of {name} among {', '.join(known)} or a file, got {str(weights)!r}"
+        )
+    return _from_file(models, name, path, published["DEFAULT"])
+
+
+def _published(models: Any, name: str, chosen: Any) -> Segmenter:
+    try:
+        network = models.get_model(name, weights=chosen)
+    except (OSError, RuntimeError) as error:
+        raise InputError(
+            f"expected to fetch {chosen} from {chosen.url}, got {reason(error)}; fetch the file "
+            f"elsewhere and name it: torchvision:{name}:FILE"
+        ) from None
+    classes = tuple(chosen.meta["categories"])
+    return _segmenter(network, name, chosen, len(classes), classes)
+
+
+def _from_file(models: Any, name: str, path: Path, default: Any) -> Segmenter:
+    given = weights_in(read_checkpoint(path), str(path))
+    state = {key.removeprefix(_WRAPPER): value for key, value in given.items()}
+    last: Tensor | None = next((state[key] for key in _LAST if key in state), None)
+    if last is None or last.ndim < 1:
+        raise InputError(
+            f"{path}: expected the weights of {name}, got none named {' or '.join(_LAST)} but "
+            f"{first_of(list(state)) or 'none at all'}; another network"
+        )
+    network = models.get_model(
+        name,
+        weights=None,
+        weights_backbone=None,
+        num_classes=len(last),
+        aux_loss=any(key.startswith("aux_classifier.") for key in state),
+    )
+    check_fit(network.state_dict(), state, str(path), name)
+    network.load_state_dict(state)
+    return _segmenter(network, name, default, len(last), None)
+
+
+def _segmenter(
+    network: Any, name: str, chosen: Any, num_classes: int, classes: tuple[str, ...] | None
+) -> Segmenter:
+    """With mean and std of the weights `chosen`. The auxiliary head served training alone."""
+    if getattr(network, "aux_classifier", None) is not None:
+        network.aux_classifier = None
+    seen = chosen.transforms()
+    base = Preprocess(network, mean=seen.mean, std=seen.std)
+    return Segmenter(base, num_classes, name, classes=classes).eval()

@@ -1,0 +1,65 @@
+"""A volume in three cuts through its middle, labels or radii over it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from PIL import Image
+
+from certiseg.datasets.card import Colour
+from certiseg.report.heat import heat
+from certiseg.report.overlay import overlay
+from certiseg.report.panel import PAPER
+
+_GAP = 6
+_SIDE = 320
+"""Height in pixels that small volumes are enlarged to, by whole factors."""
+
+
+def volume_overlay(volume: ArrayLike, labels: ArrayLike, palette: Sequence[Colour]) -> Image.Image:
+    """Three overlays side by side, each a cut through the middle of one axis.
+
+    volume: (C, D, H, W) in [0, 1], of which the first channel is shown; labels: ints (D, H, W),
+    abstentions white. Cuts are turned by a quarter, so that the last axis (in NIfTI mostly feet to
+    head) points up.
+    """
+    values, given = np.asarray(volume)[:1], np.asarray(labels)
+    cuts = [overlay(_cut(values, axis), _cut(given, axis), palette) for axis in range(given.ndim)]
+    return _row(cuts)
+
+
+def volume_heat(radius: ArrayLike, largest: float, name: str = "l2 radius") -> Image.Image:
+    """The cuts of ``volume_overlay`` of a map of radii (D, H, W), 0 where it abstains, over one
+    colour bar."""
+    values = np.asarray(radius, dtype=np.float64)
+    cuts = [_cut(values, axis) for axis in range(values.ndim)]
+    height = max(cut.shape[0] for cut in cuts)
+    # Zeros are paper as well as abstention: white.
+    padded = [np.pad(cut, ((0, height - cut.shape[0]), (0, 2))) for cut in cuts]
+    return heat(np.concatenate(padded, axis=1), largest, name)
+
+
+def _cut(values: NDArray[Any], axis: int) -> NDArray[Any]:
+    """The middle of an axis among the last three, (..., rows, columns), last axis upwards."""
+    place = values.ndim - 3 + axis
+    middle = values.take(values.shape[place] // 2, axis=place)
+    return np.ascontiguousarray(np.flip(np.swapaxes(middle, -1, -2), axis=-2))
+
+
+def _row(pictures: Sequence[Image.Image]) -> Image.Image:
+    height = max(picture.height for picture in pictures)
+    factor = max(1, _SIDE // height)
+    large = [
+        picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)
+        for picture in pictures
+    ]
+    width = sum(picture.width for picture in large) + _GAP * (len(large) - 1)
+    figure = Image.new("RGB", (width, height * factor), PAPER)
+    left = 0
+    for picture in large:
+        figure.paste(picture, (left, 0))
+        left += picture.width + _GAP
+    return figure

@@ -1,0 +1,1 @@
+"""`certiseg reproduce`: the paper's tables, of point clouds and of pictures."""

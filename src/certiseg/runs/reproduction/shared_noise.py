@@ -1,0 +1,113 @@
+"""UNSOUND: certification as the paper's published code does it, one noise for a whole batch.
+
+The published image sampler makes a noisy copy of the picture for each draw of a batch and then
+resizes the **last** of them once for each draw (eth-sri/segmentation-smoothing at 937d8f6,
+lib/datasets/base_dataset.py, multi_scale_inference_noisybatch: the comprehension over the copies
+uses the variable of the loop before). So the draws of a batch are one draw, counted as many; the
+batches run on from the draws that choose into those that test, and one batch may do both. See
+theory, faults in published code, 1.
+
+What is made here is for comparison alone. It holds candidates and hits, no votes and no source:
+no certificate can be made of it, and none can be stored.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from certiseg.certify.segcertify import check_plan, flat_cutoff
+from certiseg.errors import InputError
+from certiseg.votes import ABSTAIN, labels_dtype
+
+UNSOUND = "UNSOUND"
+
+
+@dataclass
+class SharedNoise:
+    """Sees the draws of one picture in order and counts them as the published code would.
+
+    batch: draws that share a noise. selection, tested: draws that choose (n0) and test (n). The
+    noise of a batch is that of its last draw, so those draws alone are looked at.
+    """
+
+    batch: int
+    selection: int
+    tested: int
+    num_classes: int
+    _position: int = 0
+    _chosen: list[tuple[NDArray[np.int64], int]] = field(default_factory=list)
+    _candidates: NDArray[np.int64] | None = None
+    _hits: NDArray[np.int64] | None = None
+
+    def __post_init__(self) -> None:
+        if self.batch < 1:
+            raise InputError(f"expected --shared-batch of at least 1, got {self.batch}; raise it")
+
+    @property
+    def total(self) -> int:
+        return self.selection + self.tested
+
+    @property
+    def distinct(self) -> int:
+        """Noises that there are for all n0 + n draws."""
+        return -(-self.total // self.batch)
+
+    def watch(self, labels: NDArray[np.int64]) -> None:
+        """The labels (B, *size) of the next draws."""
+        for one in labels:
+            draw, self._position = self._position, self._position + 1
+            if draw < self.total and self._ends_batch(draw):
+                self._count(one, draw // self.batch * self.batch, draw + 1)
+
+    def _ends_batch(self, draw: int) -> bool:
+        return (draw + 1) % self.batch == 0 or draw + 1 == self.total
+
+    def _count(self, labels: NDArray[np.int64], start: int, stop: int) -> None:
+        """The batch start .. stop - 1, whose draws all have these labels."""
+        choosing = max(0, min(stop, self.selection) - start)
+        if choosing:
+            self._chosen.append((labels, choosing))
+        if stop < self.selection:
+            return
+        if self._candidates is None:
+            self._candidates = self._mode()
+            self._hits = np.zeros(labels.shape, dtype=np.int64)
+            self._chosen.clear()
+        assert self._hits is not None
+        self._hits += (stop - start - choosing) * (labels == self._candidates)
+
+    def _mode(self) -> NDArray[np.int64]:
+        """The most frequent label of the draws that choose, the smallest on a tie."""
+        counts = np.zeros((self.num_classes, *self._chosen[0][0].shape), dtype=np.int64)
+        for labels, weight in self._chosen:
+            for label in range(self.num_classes):
+                counts[label] += weight * (labels == label)
+        return counts.argmax(axis=0)
+
+    def labels(self, tau: float, alpha: float, correction: str) -> NDArray[np.signedinteger]:
+        """What the published code reports as certified, ABSTAIN elsewhere. No guarantee at all:
+        its test takes the draws for independent, and they are not."""
+        assert self._candidates is not None, "labels come after all draws were seen"
+        assert self._hits is not None
+        assert self._position >= self.total
+        check_plan(
+            self._hits.size,
+            self.tested,
+            tau=tau,
+            alpha=alpha,
+            correction=correction,
+            selection="split",
+        )
+        cutoff = flat_cutoff(
+            self._hits,
+            self.tested,
+            tau=tau,
+            alpha=alpha,
+            correction=correction,
+            selection="split",
+        )
+        reported = np.where(self._hits >= cutoff, self._candidates, ABSTAIN)
+        return reported.astype(labels_dtype(self.num_classes))

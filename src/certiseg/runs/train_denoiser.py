@@ -1,0 +1,146 @@
+"""One training of a denoiser, from pictures to files: model.safetensors, card.json, CARD.md."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from certiseg.errors import InputError
+from certiseg.files import atomic_write, output_folder
+from certiseg.models.loaded import LoadedModel
+from certiseg.models.outputs import tensor_of
+from certiseg.models.stored import (
+    CARD_FILE,
+    KIND,
+    WEIGHTS_FILE,
+    TrainedDenoiser,
+    load_trained,
+    to_bytes,
+)
+from certiseg.runs.device import usable_device
+from certiseg.runs.environment import processor
+from certiseg.runs.output import refuse_existing
+from certiseg.runs.train import PAGE_FILE
+from certiseg.sampling.checks import check_evaluation_mode
+from certiseg.sampling.fingerprint import model_fingerprint
+from certiseg.training.card import describe_weights
+from certiseg.training.denoise import Guide, check_crop, fit_denoiser, measure
+from certiseg.training.denoise_card import (
+    denoiser_page,
+    describe_data,
+    describe_figures,
+    describe_model,
+    describe_training,
+)
+from certiseg.training.denoise_settings import DenoiseSettings
+from certiseg.training.descent import Report
+
+
+@dataclass(frozen=True)
+class PictureSet:
+    """Pictures to learn from and to choose on, uint8 (channels, H, W), and whose they are."""
+
+    name: str
+    source: str
+    licence: str
+    channels: int
+    train: list[Tensor]
+    val: list[Tensor]
+
+
+def run_denoiser_training(
+    data: PictureSet,
+    settings: DenoiseSettings,
+    loaded: LoadedModel | None,
+    out: str | Path,
+    command: str,
+    make_report: Callable[[int], Report],
+    *,
+    overwrite: bool = False,
+) -> dict[str, Any]:
+    """Train, measure the rounded weights on val, write three files into `out`. Returns the card.
+
+    loaded: the segmentation network whose labels are to stay, if any. Otherwise as
+    ``run_training``.
+    """
+    folder = Path(out)
+    refuse_existing([folder / name for name in (WEIGHTS_FILE, CARD_FILE, PAGE_FILE)], overwrite)
+    device = usable_device(settings.device)
+    check_crop(data.train, settings.crop)
+    guide = None if loaded is None else _guide(loaded, data, device)
+    output_folder(folder)
+    started = time.monotonic()
+    torch.manual_seed(settings.seed)
+    card: dict[str, Any] = {
+        "kind": KIND,
+        "name": folder.resolve().name,
+        **describe_model(data.channels, settings),
+    }
+    model = TrainedDenoiser(card).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    per_epoch = -(-len(data.train) // settings.batch_size)
+    report = make_report(per_epoch * settings.epochs)
+    chosen = fit_denoiser(model, data.train, data.val, settings, guide, report)
+    seconds = time.monotonic() - started
+    model.load_state_dict(chosen.weights)
+    weights = to_bytes(model.network)
+    parameters = sum(p.numel() for p in model.network.parameters())
+    card["weights"] = describe_weights(WEIGHTS_FILE, weights, parameters)
+    stored = load_trained(card, weights, card["name"]).to(device)
+    levels, seed = settings.levels, settings.seed
+    noisy = measure(nn.Identity(), data.val, levels, seed, guide, device)
+    denoised = measure(stored, data.val, levels, seed, guide)
+    card["figures"] = describe_figures(noisy, denoised, seed)
+    by = "mean PSNR" if guide is None else "share of labels kept"
+    card["data"] = describe_data(
+        data.name, data.source, data.licence, len(data.train), len(data.val), by
+    )
+    named = None
+    if loaded is not None:
+        named = {
+            "name": _bare(loaded.name),
+            "fingerprint": model_fingerprint(loaded.model)[0],
+        }
+    card["training"] = describe_training(
+        settings, command, named, chosen.epoch, seconds, processor()
+    )
+    atomic_write(folder / WEIGHTS_FILE, weights)
+    atomic_write(folder / CARD_FILE, (json.dumps(card, indent=1) + "\n").encode())
+    atomic_write(folder / PAGE_FILE, denoiser_page(card).encode())
+    return card
+
+
+def _guide(loaded: LoadedModel, data: PictureSet, device: torch.device) -> Guide:
+    """The network, checked on one picture: it must take it and return logits that have a slope."""
+    if loaded.kind == "clouds":
+        raise InputError(
+            f"expected a model of pictures with --for, got {loaded.name}, which is of point clouds"
+        )
+    if loaded.channels is not None and loaded.channels != data.channels:
+        raise InputError(
+            f"expected a model for the {data.channels} channels of {data.name} with --for, got "
+            f"one for {loaded.channels}; choose another model or other data"
+        )
+    model = loaded.model
+    check_evaluation_mode(model)
+    if isinstance(model, nn.Module):
+        model.to(device).requires_grad_(False)
+    x = (data.val[0][None].to(torch.float32) / 255).to(device).requires_grad_()
+    logits = tensor_of(model(x))[0]
+    if logits.ndim != 4 or not logits.requires_grad:
+        raise InputError(
+            f"expected logits (B, classes, H, W) with a gradient from {loaded.name}, got "
+            f"{logits.dtype} of shape {tuple(logits.shape)}; leave --for out"
+        )
+    return model
+
+
+def _bare(spec: str) -> str:
+    """A folder by its last part: a card says nothing about the machine it was made on."""
+    return f"PATH/TO/{Path(spec).resolve().name}" if Path(spec).exists() else spec

@@ -1,0 +1,90 @@
+"""What a run of certify reads and shows of volumes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from certiseg.certificates.certificate import Certificate
+from certiseg.datasets.volume_file import (
+    VolumeFile,
+    Window,
+    labels_nifti,
+    read_volume,
+    window_facts,
+)
+from certiseg.errors import InputError
+from certiseg.models.loaded import LoadedModel
+from certiseg.report.panel import legend
+from certiseg.report.volume import volume_heat, volume_overlay
+from certiseg.runs.appearance import Appearance, appearance
+from certiseg.runs.inputs import Read
+
+_LEGEND_WIDTH = 480
+_OFTEN = 0.05
+
+
+@dataclass(frozen=True)
+class Volumes:
+    """NIfTI and npy files of volumes. window: which intensities become 0 and 1."""
+
+    loaded: LoadedModel
+    window: Window | None = None
+    category: str | None = None
+    clouds: bool = False
+
+    def read(self, path: Path) -> Read:
+        found = read_volume(path, self.window)
+        channels = self.loaded.channels
+        if channels is not None and len(found.x) != channels:
+            raise InputError(
+                f"{path}: expected {channels} channels for {self.loaded.name}, got "
+                f"{len(found.x)}; choose another model or other volumes"
+            )
+        notes = {}
+        if found.clipped > _OFTEN:
+            notes["window"] = (
+                f"{100 * found.clipped:.1f}% of its values lie outside the window and are clipped"
+            )
+        return Read(found.x, window_facts(found, self.window), notes, found)
+
+    def appearance(self, num_classes: int) -> Appearance:
+        """The model's names and colours of classes, else made up."""
+        return appearance(self.loaded, num_classes)
+
+    def pictures(
+        self, x: NDArray[np.float32], certificate: Certificate, look: Appearance
+    ) -> dict[str, Image.Image]:
+        """Three cuts in the colours of the labels, their legend, and those of a radius map."""
+        shown = {
+            "overlay.png": volume_overlay(x, certificate.labels, look.palette),
+            "legend.png": legend(look.classes, look.palette, width=_LEGEND_WIDTH),
+        }
+        radius = certificate.radius
+        if isinstance(radius, np.ndarray):
+            name = certificate.noise.radius_name
+            shown["radius.png"] = volume_heat(radius, float(radius.max()), name)
+        return shown
+
+    def arrays(self, given: Read, certificate: Certificate) -> dict[str, bytes]:
+        """Of NIfTI files, labels and a radius map as NIfTI in the same space."""
+        found = given.origin
+        if not isinstance(found, VolumeFile) or found.affine is None:
+            return {}
+        labels = certificate.labels.astype(np.int16)
+        files = {"labels.nii.gz": labels_nifti(labels, found.affine, found.header)}
+        if isinstance(certificate.radius, np.ndarray):
+            files["radius.nii.gz"] = labels_nifti(
+                rounded_down(certificate.radius), found.affine, found.header
+            )
+        return files
+
+
+def rounded_down(radius: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Radii in single precision, none larger than it was."""
+    single = radius.astype(np.float32)
+    return np.where(single > radius, np.nextafter(single, np.float32(0)), single)
