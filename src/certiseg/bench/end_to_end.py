@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from certiseg.bench import published
 from certiseg.bench.hardware import made_with
 from certiseg.bench.options import Options
-from certiseg.bench.passes import bare, ready_batch
+from certiseg.bench.passes import bare, passes_of, ready_batch
 from certiseg.bench.result import Goal, Result, Row
 from certiseg.bench.subjects import CAMVID, NOISE, Subject, subject
 from certiseg.bench.turns import Spread, seconds
 from certiseg.certify.segcertify import certify
-from certiseg.errors import ClaimError
+from certiseg.errors import ClaimError, InputError
 from certiseg.runs.steps import steps
 
 TAU, ALPHA, SELECTION, KEY, GOAL = 0.75, 1e-3, 10, "bench", 3.0
@@ -49,6 +49,8 @@ def published_way(options: Options) -> Result:
         options = replace(
             options, size=options.size or (24, 32), num_samples=options.num_samples or 60
         )
+    if options.engine.compile:
+        raise InputError("expected no --compile with published, got it; the published way has none")
     about = subject((options.models or (CAMVID,))[0], options)
     replay = replayed(about, options.seed)
     theirs: list[Spent] = []
@@ -123,7 +125,7 @@ def the_published(about: Subject, replay: published.Replay) -> Found:
     assert classes is not None
     clock = published.Clock(about.device)
     labels = published.sample(
-        about.model,
+        passes_of(about.model, about.engine),
         about.x,
         SELECTION + about.draws,
         NOISE.sigma,
@@ -159,7 +161,8 @@ def our_way(about: Subject, seed: int) -> Found:
     chosen = certificate.selection_votes
     assert chosen is not None
     batch = ready_batch(about.x, NOISE.sigma, BATCH)
-    passes, _ = seconds(lambda: bare(about.model, batch, SELECTION + about.draws), about.device)
+    model = passes_of(about.model, about.engine)
+    passes, _ = seconds(lambda: bare(model, batch, SELECTION + about.draws), about.device)
     tests, _ = seconds(
         lambda: certify(
             certificate.votes, noise=NOISE, tau=TAU, alpha=ALPHA, selection_votes=chosen

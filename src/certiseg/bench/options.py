@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 
 from certiseg.errors import InputError
 from certiseg.runs.device import usable_device
+from certiseg.sampling.engine import Engine
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,8 @@ class Options:
     """turns: each side is timed so often. models: as after --model; none for the benchmark's own.
 
     size: (H, W) of the picture, num_samples: draws; None for the benchmark's own. quick: sizes that
-    show that it runs, whose figures say nothing. device: None for the CPU.
+    show that it runs, whose figures say nothing. device: None for the CPU. engine: how passes are
+    run, on both sides of a comparison.
     """
 
     turns: int = 5
@@ -26,6 +28,7 @@ class Options:
     num_classes: int | None = None
     channels: int | None = None
     device: str | None = None
+    engine: Engine = field(default_factory=Engine)
     quick: bool = False
     progress: bool = False
     command: str = ""
@@ -40,7 +43,9 @@ class Options:
 
     def on(self) -> torch.device:
         """The device to run on. Raises InputError where this machine has none."""
-        return usable_device(self.device or "cpu")
+        device = usable_device(self.device or "cpu")
+        self.engine.check_device(device)
+        return device
 
 
 def size_of(text: str) -> tuple[int, int]:

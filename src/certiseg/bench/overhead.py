@@ -9,11 +9,12 @@ threads (the figure to read on a machine that others use too; on a GPU it says n
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import partial
 
 from certiseg.bench.hardware import made_with
 from certiseg.bench.options import Options
-from certiseg.bench.passes import bare, picked_batch, ready_batch
+from certiseg.bench.passes import bare, passes_of, picked_batch, ready_batch
 from certiseg.bench.result import Goal, Result, Row
 from certiseg.bench.subjects import CAMVID, NOISE, Subject, subject
 from certiseg.bench.turns import Spread, in_turn
@@ -34,6 +35,7 @@ def overhead(options: Options) -> Result:
         made_with(options.command, device),
         {
             "noise": NOISE.describe(),
+            "engine": asdict(options.engine),
             "parameters": {about.name: about.parameters for about in subjects},
             "seed": options.seed,
             "turns": options.turns,
@@ -47,10 +49,11 @@ def _measured(about: Subject, options: Options) -> tuple[Row, Goal]:
     smooth, x, draws = about.smoothed(), about.x, about.draws
     size = picked_batch(smooth, x, draws)
     batch = ready_batch(x, NOISE.sigma, size, options.seed)
-    bare(about.model, batch, size)
+    model = passes_of(about.model, about.engine)
+    bare(model, batch, draws)
     sides: dict[str, Callable[[], object]] = {
         _VOTE: partial(smooth.vote, x, draws, seed=options.seed),
-        _BARE: partial(bare, about.model, batch, draws),
+        _BARE: partial(bare, model, batch, draws),
     }
     times = in_turn(
         sides,

@@ -10,7 +10,22 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from certiseg.sampling.engine import Engine
 from certiseg.sampling.sampler import Smoothed
+
+
+def passes_of(model: Callable[[Tensor], Any], engine: Engine) -> Callable[[Tensor], Any]:
+    """The model as the engine runs it: compiled once, in its precision and layout."""
+    mode = "reduce-overhead" if engine.cuda_graphs else None
+    call = torch.compile(model, mode=mode) if engine.compile else model
+
+    def one_pass(batch: Tensor) -> Any:
+        with engine.autocast(batch.device):
+            if engine.channels_last:
+                batch = batch.contiguous(memory_format=torch.channels_last)
+            return call(batch)
+
+    return one_pass
 
 
 def bare(model: Callable[[Tensor], Any], batch: Tensor, draws: int) -> None:

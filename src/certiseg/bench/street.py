@@ -31,11 +31,12 @@ class Street:
         return Street(rng.integers(0, num_classes, size), probability, num_classes)
 
     def votes(self, rng: np.random.Generator, trials: int) -> VoteCounts:
-        """Votes (H, W, C), in the narrowest type, of so many new draws."""
+        """Votes (H, W, C) of so many new draws, in the type and the order in memory, classes
+        first, in which ``Smoothed.vote`` gives them."""
         dtype = counts_dtype(trials)
         hits = rng.binomial(trials, self.probability)
-        counts = np.zeros((*self.label.shape, self.num_classes), dtype=dtype)
-        other = ((self.label + 1) % self.num_classes)[..., None]
-        np.put_along_axis(counts, other, (trials - hits)[..., None].astype(dtype), -1)
-        np.put_along_axis(counts, self.label[..., None], hits[..., None].astype(dtype), -1)
-        return VoteCounts(counts, trials)
+        counts = np.zeros((self.num_classes, *self.label.shape), dtype=dtype)
+        other = ((self.label + 1) % self.num_classes)[None]
+        np.put_along_axis(counts, other, (trials - hits)[None].astype(dtype), 0)
+        np.put_along_axis(counts, self.label[None], hits[None].astype(dtype), 0)
+        return VoteCounts(np.moveaxis(counts, 0, -1), trials)

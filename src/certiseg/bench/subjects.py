@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -18,6 +18,7 @@ from certiseg.models.hrnet.published import STD as IMAGENET_STD
 from certiseg.models.preprocess import Preprocess
 from certiseg.noise import Gaussian
 from certiseg.runs.model import channels_of, open_model
+from certiseg.sampling.engine import Engine
 from certiseg.sampling.sampler import Smoothed
 
 NOISE = Gaussian(0.25)
@@ -37,6 +38,7 @@ class Subject:
     x: Tensor
     draws: int
     classes: int | None = None
+    engine: Engine = field(default_factory=Engine)
     note: str = ""
 
     @property
@@ -51,7 +53,7 @@ class Subject:
         return sum(p.numel() for p in self.model.parameters())
 
     def smoothed(self) -> Smoothed:
-        return Smoothed(self.model, NOISE, self.classes, device=self.device)
+        return Smoothed(self.model, NOISE, self.classes, device=self.device, engine=self.engine)
 
 
 def subject(spec: str, options: Options) -> Subject:
@@ -66,7 +68,8 @@ def subject(spec: str, options: Options) -> Subject:
     if spec == COARSE:
         size = options.size or CITYSCAPES_SIZE
         x = picture(3, size, options.seed, device)
-        return Subject(spec, CoarseNet(150).eval().to(device), x, options.num_samples or 4)
+        model = CoarseNet(150).eval().to(device)
+        return Subject(spec, model, x, options.num_samples or 4, engine=options.engine)
     loaded = open_model(spec, num_classes=options.num_classes, channels=options.channels)
     if loaded.kind == "clouds":
         raise InputError(
@@ -77,7 +80,7 @@ def subject(spec: str, options: Options) -> Subject:
     size = options.size or ((48, 64) if options.quick else CAMVID_SIZE)
     x = picture(channels_of(loaded), size, options.seed, device)
     draws = options.num_samples or (12 if options.quick else 100)
-    return Subject(spec, loaded.model, x, draws, loaded.num_classes)
+    return Subject(spec, loaded.model, x, draws, loaded.num_classes, options.engine)
 
 
 def picture(channels: int, size: tuple[int, int], seed: int, device: torch.device) -> Tensor:
@@ -117,4 +120,5 @@ def _hrnet(options: Options, device: torch.device) -> Subject:
     draws = options.num_samples or (2 if options.quick else 100 if gpu else 8)
     network = Preprocess(HRNetV2(19), IMAGENET_MEAN, IMAGENET_STD, scale=scale)
     model = network.eval().to(device)
-    return Subject(HRNET, model, x, draws, 19, f"random weights, scale {scale:g}")
+    note = f"random weights, scale {scale:g}"
+    return Subject(HRNET, model, x, draws, 19, options.engine, note)

@@ -46,6 +46,21 @@ def bench(
     turns: Annotated[int, typer.Option(help="How often each side is timed.")] = 5,
     seed: Annotated[int, typer.Option(help="Of pictures, weights and draws.")] = 0,
     device: options.Device = None,
+    precision: Annotated[
+        options.Precision, typer.Option(help="Of the passes, on both sides of a comparison.")
+    ] = options.Precision.float32,
+    channels_last: Annotated[
+        bool, typer.Option("--channels-last", help="Give the model its batches in this layout.")
+    ] = False,
+    compile_model: Annotated[
+        bool, typer.Option("--compile", help="Run the model through torch.compile.")
+    ] = False,
+    cuda_graphs: Annotated[
+        bool, typer.Option("--cuda-graphs", help="With --compile, on CUDA: one graph a pass.")
+    ] = False,
+    noise_on: Annotated[
+        options.Place, typer.Option(help="Where vote makes its noise.")
+    ] = options.Place.host,
     quick: Annotated[
         bool, typer.Option("--quick", help="Tiny sizes: shows that it runs, measures nothing.")
     ] = False,
@@ -57,6 +72,7 @@ def bench(
     from certiseg.bench.options import Options, size_of
     from certiseg.bench.result import rich_table
     from certiseg.runs.malloc import keep_freed_memory
+    from certiseg.sampling.engine import Engine
 
     keep_freed_memory()  # all sides profit
     asked = Options(
@@ -68,6 +84,13 @@ def bench(
         num_classes=num_classes,
         channels=channels,
         device=device,
+        engine=Engine(
+            precision=precision.value,
+            channels_last=channels_last,
+            compile=compile_model,
+            cuda_graphs=cuda_graphs,
+            noise=noise_on.value,
+        ),
         quick=quick,
         progress=not json_results,
         command=shlex.join(["certiseg", *sys.argv[1:]]),
