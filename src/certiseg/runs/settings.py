@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -19,6 +19,7 @@ from certiseg.models.grid import OnGrid
 from certiseg.models.loaded import LoadedModel
 from certiseg.noise import Gaussian, Noise, Rotation
 from certiseg.runs.device import usable_device
+from certiseg.sampling.engine import Engine
 from certiseg.sampling.fingerprint import made_by
 from certiseg.sampling.sampler import Smoothed
 from certiseg.stats.spending import Spending, plan_looks
@@ -56,6 +57,7 @@ class Settings:
     grid x grid pixels (T14).
     batch_size None: sized to memory. seed None: fresh entropy (theory T15), for each image or, in
     runs that can be continued, for the run.
+    engine: how passes are run.
     """
 
     sigma: float = 0.25
@@ -76,6 +78,7 @@ class Settings:
     device: str | None = None
     law: Law = "gaussian"
     axis: str | None = None
+    engine: Engine = field(default_factory=Engine)
 
     @property
     def noise(self) -> Noise:
@@ -164,7 +167,7 @@ class Settings:
             if value is not None and value < lowest:
                 raise InputError(f"expected {option} of at least {lowest}, got {value}; raise it")
         if self.device is not None:
-            usable_device(self.device)
+            self.engine.check_device(usable_device(self.device))
 
     def _check_method(self) -> None:
         """One method at a time, and no option that it would ignore."""
@@ -233,6 +236,7 @@ class Settings:
             device=self.device,
             value_range=None if clouds or category is not None else (0.0, 1.0),
             output_grid=self.grid is not None,
+            engine=self.engine,
         )
 
     def sequential(self) -> dict[str, Any]:
