@@ -54,7 +54,7 @@ def train(
     blocks: Annotated[str, typer.Option(help="Residual blocks at 1/2, 1/4, ...")] = "0,2,2,2,1",
     seed: Annotated[int, typer.Option(help="Seed of weights, order, views and noise.")] = 0,
     device: Annotated[str, typer.Option(help="Torch device.")] = "cpu",
-    precision: options.Precision = "float32",
+    precision: options.TrainingPrecision = "float32",
     memory: options.Memory = 4.0,
     resume: options.Resume = False,
     overwrite: options.Overwrite = False,

@@ -59,7 +59,9 @@ class Kept(Generic[T]):
 
     def counted(self) -> Sequence[int]:
         """Which items statistics are taken of: all that are kept, or an even stride."""
-        return range(len(self)) if self.all_kept else even_stride(len(self), _COUNTED)
+        if self.all_kept or len(self) <= _COUNTED:
+            return range(len(self))
+        return even_stride(len(self), _COUNTED)
 
 
 class Held(Kept[tuple[Tensor, Tensor]]):
