@@ -65,7 +65,8 @@ def test_sigma_that_float32_rounds_is_drawn_as_stated():
     fill(drawn, law_at(cs.Gaussian(0.7), torch.from_numpy(drawn)), 1, "k", 0)
     a, b = drawn.astype(np.float64), unit.astype(np.float64)
     ratio = np.sum(a * b) / np.sum(b * b)
-    assert abs(ratio - 0.7) < 1e-9
+    # Each segment of the table is rounded by itself.
+    assert abs(ratio - 0.7) < 3e-9
     assert abs(np.float64(np.float32(0.7)) - 0.7) > 1e-8  # what the check can see
 
 
@@ -79,19 +80,20 @@ def test_noise_is_normal():
     assert abs(lagged) < 5 / np.sqrt(rows[1:].size)
 
 
+@pytest.mark.parametrize("ahead", [False, True])
 @pytest.mark.parametrize("size", [1, 3, 8])
-def test_stream_of_batches_equals_single_draws(size):
-    with NoiseStream(LAW, 1, "k") as stream:
+def test_stream_of_batches_equals_single_draws(size, ahead):
+    with NoiseStream(LAW, 1, "k", ahead) as stream:
         parts = [range(first, min(first + size, 8)) for first in range(0, 8, size)]
         batches = [
             stream.get(draws, following)
             for draws, following in zip(parts, [*parts[1:], None], strict=True)
         ]
-    assert np.array_equal(np.concatenate(batches), np.stack([_noise(draw=j) for j in range(8)]))
+    assert np.array_equal(torch.cat(batches), np.stack([_noise(draw=j) for j in range(8)]))
 
 
 def test_stream_serves_another_range_than_announced():
-    with NoiseStream(LAW, 1, "k") as stream:
+    with NoiseStream(LAW, 1, "k", ahead=True) as stream:
         stream.get(range(4), range(4, 8))
         assert np.array_equal(stream.get(range(2, 4), None), [_noise(draw=2), _noise(draw=3)])
 

@@ -106,6 +106,12 @@ def _quoted(name: str) -> str:
     return f'"{plain if len(plain) <= _LONGEST_NAME else plain[: _LONGEST_NAME - 3] + "..."}"'
 
 
+def _precision(source: Source) -> str:
+    """In another precision a model is another function; float32 goes without saying."""
+    precision = source.engine.get("precision", "float32")
+    return "" if precision == "float32" else f", computed in {precision}"
+
+
 def _smoothed_model(certificate: Certificate) -> str:
     noise, source = certificate.noise, certificate.votes.source
     if source is None:
@@ -118,8 +124,8 @@ def _smoothed_model(certificate: Certificate) -> str:
     )
     given = f"the input (fingerprint {source.input[:12]}) of shape {shape} {values}"
     return (
-        f"the majority vote of {_quoted(source.model_name)} (fingerprint {source.model[:12]}) "
-        f"under {noise.applied(given, _channels(certificate))}"
+        f"the majority vote of {_quoted(source.model_name)} (fingerprint {source.model[:12]}"
+        f"{_precision(source)}) under {noise.applied(given, _channels(certificate))}"
     )
 
 

@@ -86,9 +86,26 @@ def _settings(
     ] = None,
     seed: options.Seed = None,
     device: options.Device = None,
+    precision: Annotated[
+        options.Precision,
+        typer.Option(help="float32: as the model is; bfloat16, float16: it runs under autocast."),
+    ] = options.Precision.float32,
+    channels_last: Annotated[
+        bool, typer.Option("--channels-last", help="Give the model its batches in this layout.")
+    ] = False,
+    compile_model: Annotated[
+        bool, typer.Option("--compile", help="Run the model through torch.compile.")
+    ] = False,
+    cuda_graphs: Annotated[
+        bool, typer.Option("--cuda-graphs", help="With --compile, on CUDA: one graph a pass.")
+    ] = False,
+    noise_on: Annotated[
+        options.Place, typer.Option(help="Where noise is made: the same bits on either.")
+    ] = options.Place.host,
 ) -> Settings:
     from certiseg.hierarchies.files import load_hierarchy
     from certiseg.runs.settings import Settings, Stopping
+    from certiseg.sampling.engine import Engine
 
     if (looks is not None or spending is not None) and until is None and wanted is None:
         raise InputError(
@@ -132,6 +149,13 @@ def _settings(
         device=device,
         law=noise.value,
         axis=axis,
+        engine=Engine(
+            precision=precision.value,
+            channels_last=channels_last,
+            compile=compile_model,
+            cuda_graphs=cuda_graphs,
+            noise=noise_on.value,
+        ),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -19,6 +19,7 @@ from certiseg.models.grid import OnGrid
 from certiseg.models.loaded import LoadedModel
 from certiseg.noise import Gaussian, Noise, Rotation
 from certiseg.runs.device import usable_device
+from certiseg.sampling.engine import Engine
 from certiseg.sampling.sampler import Smoothed
 from certiseg.stats.spending import Spending, plan_looks
 
@@ -54,6 +55,7 @@ class Settings:
     T7. hierarchy: T8; with thresholds, and selection="split", AdaptiveCertify. grid: cells of
     grid x grid pixels (T14).
     batch_size None: sized to memory. seed None: fresh entropy for each image (theory T15).
+    engine: how passes are run.
     """
 
     sigma: float = 0.25
@@ -74,6 +76,7 @@ class Settings:
     device: str | None = None
     law: Law = "gaussian"
     axis: str | None = None
+    engine: Engine = field(default_factory=Engine)
 
     @property
     def noise(self) -> Noise:
@@ -162,7 +165,7 @@ class Settings:
             if value is not None and value < lowest:
                 raise InputError(f"expected {option} of at least {lowest}, got {value}; raise it")
         if self.device is not None:
-            usable_device(self.device)
+            self.engine.check_device(usable_device(self.device))
 
     def _check_method(self) -> None:
         """One method at a time, and no option that it would ignore."""
@@ -227,6 +230,7 @@ class Settings:
             device=self.device,
             value_range=None if clouds or category is not None else (0.0, 1.0),
             output_grid=self.grid is not None,
+            engine=self.engine,
         )
 
     def sequential(self) -> dict[str, Any]:

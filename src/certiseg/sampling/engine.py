@@ -27,7 +27,8 @@ class Engine:
     cuda_graphs: with compile, replay each pass as one CUDA graph. CUDA alone.
     noise: "host" draws on CPU threads, on a GPU one batch ahead of the model; "device" draws where
     the model runs. Both give the same bits, so their votes add up.
-    normals: "table" (``theory T12``), or "ziggurat", NumPy's own, to replay votes of before 0.2.
+    normals: "table" (``theory T12``), or "ziggurat", NumPy's own, to replay votes of
+    before the table.
     Raises InputError for values that are none of these.
     """
 
@@ -56,8 +57,8 @@ class Engine:
                 )
         if self.cuda_graphs and not self.compile:
             raise InputError(
-                "expected compile=True with cuda_graphs=True, got False; torch.compile records "
-                "the graphs"
+                "expected compile with cuda_graphs (--compile with --cuda-graphs), got it alone; "
+                "torch.compile records the graphs"
             )
         if self.noise == "device" and self.normals != "table":
             raise InputError(
@@ -69,7 +70,8 @@ class Engine:
         """Raise InputError where the device cannot do what is asked, or not to any use."""
         if self.cuda_graphs and device.type != "cuda":
             raise InputError(
-                f"expected a CUDA device with cuda_graphs=True, got {device}; leave it out"
+                f"expected a CUDA device with cuda_graphs (--cuda-graphs), got {device}; leave it "
+                "out"
             )
         if self.precision == "float16" and device.type == "cpu":
             raise InputError(
