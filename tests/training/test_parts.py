@@ -20,7 +20,7 @@ CARD = generic_card("toy", "3", channels=1)
 
 
 def _held(labels: torch.Tensor) -> Held:
-    return Held(CARD, [(labels * 80).clamp(max=255).to(torch.uint8)[None]], [labels])
+    return Held(CARD, [((labels * 80).clamp(max=255).to(torch.uint8)[None], labels)])
 
 
 @pytest.mark.parametrize("size", [(40, 50), (20, 70)])
@@ -88,7 +88,7 @@ class _Threshold(nn.Module):
 
 def test_validation_noise_is_fixed_and_has_the_stated_size() -> None:
     labels = torch.zeros(100, 100, dtype=torch.uint8)
-    data = Held(CARD, [torch.zeros(1, 100, 100, dtype=torch.uint8)], [labels])
+    data = Held(CARD, [(torch.zeros(1, 100, 100, dtype=torch.uint8), labels)])
     model = _Threshold()
     assert validate(model, data, 0.0, 0).accuracy == 1
     first = validate(model, data, 0.25, 0)

@@ -15,8 +15,10 @@ from torch import Tensor, nn
 
 from certiseg.cli.main import run
 from certiseg.models.denoised import load_denoiser
-from certiseg.training.denoise import _batches, measure
+from certiseg.training.denoise import _batches, measure, smallest
 from certiseg.training.denoise_settings import DenoiseSettings
+from certiseg.training.memory import Kept
+from certiseg.training.randomness import Randomness
 
 Call = Callable[..., tuple[int, str]]
 SMALL = ["--widths", "8,12", "--blocks", "0,1", "--epochs", "1", "--batch-size", "2"]
@@ -104,12 +106,16 @@ def test_same_seed_same_bytes_and_no_overwriting(call: Call, tmp_path: Path) -> 
 def test_batches_hold_every_picture_once_uncut_in_value() -> None:
     pictures = [torch.full((3, 20 + i, 30), 10 * i, dtype=torch.uint8) for i in range(5)]
     settings = DenoiseSettings(sigma=0.5, sigma_from=0.1, epochs=1, batch_size=2)
-    batches = list(_batches(pictures, settings, np.random.default_rng(0)))
-    assert [len(x) for x, _ in batches] == [2, 2, 1]
-    assert {tuple(x.shape[1:]) for x, _ in batches} == {(3, 20, 30)}
-    found = torch.cat([x.flatten(1).amax(1) for x, _ in batches]) * 255
+    held = Kept(pictures)
+    batches = list(_batches(held, smallest(held), settings, Randomness(0)))
+    assert [len(x) for x, _, _ in batches] == [2, 2, 1]
+    assert {tuple(x.shape[1:]) for x, _, _ in batches} == {(3, 20, 30)}
+    found = torch.cat([x.flatten(1).amax(1) for x, _, _ in batches]) * 255
     assert sorted(found.round().int().tolist()) == [0, 10, 20, 30, 40]
-    sigmas = torch.cat([sigma.flatten() for _, sigma in batches])
+    sigmas = torch.cat([sigma.flatten() for _, _, sigma in batches])
+    for _, drawn, sigma in batches:
+        # 1800 values a picture: their spread is sigma to 1 in 60, 6 standard errors are 10 %.
+        torch.testing.assert_close(drawn.flatten(1).std(1), sigma.flatten(), rtol=0.1, atol=0)
     assert 0.1 <= float(sigmas.min()) < float(sigmas.max()) <= 0.5
 
 
@@ -121,9 +127,10 @@ class _Bright(nn.Module):
 
 def test_figures_are_fixed_and_agree_with_the_law() -> None:
     pictures = [torch.full((3, 64, 64), 204, dtype=torch.uint8)] * 2
-    found = measure(nn.Identity(), pictures, (0.1, 0.5), 0, _Bright(), "cpu")
-    assert found == measure(nn.Identity(), pictures, (0.1, 0.5), 0, _Bright(), "cpu")
-    assert found != measure(nn.Identity(), pictures, (0.1, 0.5), 1, _Bright(), "cpu")
+    held = Kept(pictures)
+    found = measure(nn.Identity(), held, (0.1, 0.5), 0, _Bright(), "cpu")
+    assert found == measure(nn.Identity(), held, (0.1, 0.5), 0, _Bright(), "cpu")
+    assert found != measure(nn.Identity(), held, (0.1, 0.5), 1, _Bright(), "cpu")
     for level in found.levels:
         assert level.psnr == pytest.approx(-20 * math.log10(level.sigma), abs=0.2)
         # Mean of three channels: N(0.8, sigma^2 / 3); 8192 pixels, 6 standard errors.

@@ -45,6 +45,24 @@ def numbers_of(option: str, text: str) -> tuple[float, ...]:
     return values
 
 
+def whole_numbers_of(option: str, text: str) -> tuple[int, ...]:
+    """ "24,32" as whole numbers. Raises InputError for anything else."""
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() for part in parts):
+        raise InputError(f"expected {option} as whole numbers, got {text!r}; write them as 1,2,3")
+    return tuple(int(part) for part in parts)
+
+
+def size_of(text: str | None) -> tuple[int, int] | None:
+    """ "288x384" as (288, 384), nothing as None. Raises InputError for anything else."""
+    if text is None:
+        return None
+    parts = text.lower().split("x")
+    if len(parts) != 2 or not all(part.isdecimal() for part in parts):
+        raise InputError(f"expected --crop as HxW, got {text!r}; for example 288x384")
+    return int(parts[0]), int(parts[1])
+
+
 def _number(text: str) -> float:
     try:
         return float(text)

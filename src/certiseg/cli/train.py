@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from certiseg.cli import options
+from certiseg.cli.numbers import size_of, whole_numbers_of
 from certiseg.cli.training_bar import steps_bar, training_bar
-from certiseg.errors import InputError
 
 
 def train(
@@ -54,6 +54,9 @@ def train(
     blocks: Annotated[str, typer.Option(help="Residual blocks at 1/2, 1/4, ...")] = "0,2,2,2,1",
     seed: Annotated[int, typer.Option(help="Seed of weights, order, views and noise.")] = 0,
     device: Annotated[str, typer.Option(help="Torch device.")] = "cpu",
+    precision: options.TrainingPrecision = "float32",
+    memory: options.Memory = 4.0,
+    resume: options.Resume = False,
     overwrite: options.Overwrite = False,
 ) -> None:
     """Train a small U-Net and write model.safetensors, card.json and CARD.md."""
@@ -68,15 +71,16 @@ def train(
         sigma=sigma,
         epochs=epochs,
         batch_size=batch_size,
-        crop=_size(crop),
+        crop=size_of(crop),
         lr=lr,
         seed=seed,
         device=device,
-        widths=_numbers("--widths", widths),
-        blocks=_numbers("--blocks", blocks),
+        widths=whole_numbers_of("--widths", widths),
+        blocks=whole_numbers_of("--blocks", blocks),
         sigma_from=sigma_from,
         network=network,
         consistency=consistency,
+        precision=precision,
     )
     pairs = {
         "--images": images,
@@ -84,7 +88,7 @@ def train(
         "--val-images": val_images,
         "--val-labels": val_labels,
     }
-    ignored = _numbers("--ignore", ignore) if ignore else ()
+    ignored = whole_numbers_of("--ignore", ignore) if ignore else ()
     train_set, val_set = training_data(data, root, pairs, classes, ignored, channels)
     own: dict[str, object] = {}
     if data == "folder":
@@ -109,6 +113,7 @@ def train(
             "--blocks": blocks if network == "unet" else None,
             "--seed": seed,
             "--device": device,
+            "--precision": precision if precision != "float32" else None,
             "-o": out.resolve().name,
         }
     )
@@ -121,8 +126,12 @@ def train(
             command,
             lambda steps: steps_bar(progress, steps),
             init=init,
+            memory=memory,
+            resume=resume,
             overwrite=overwrite,
         )
+    if card is None:
+        return
     figures = card["figures"]
     for words, values in (("clean", figures["clean"]), ("one draw of noise", figures["one_draw"])):
         if values is not None:
@@ -130,19 +139,3 @@ def train(
                 f"val, {words}: accuracy {values['accuracy']:.4f}, mIoU {values['miou']:.4f}"
             )
     progress.console.print(f"written: {out} ({card['weights']['bytes']} bytes of weights)")
-
-
-def _size(text: str | None) -> tuple[int, int] | None:
-    if text is None:
-        return None
-    parts = text.lower().split("x")
-    if len(parts) != 2 or not all(part.isdecimal() for part in parts):
-        raise InputError(f"expected --crop as HxW, got {text!r}; for example 288x384")
-    return int(parts[0]), int(parts[1])
-
-
-def _numbers(option: str, text: str) -> tuple[int, ...]:
-    parts = [part.strip() for part in text.split(",")]
-    if not all(part.isdecimal() for part in parts):
-        raise InputError(f"expected {option} as whole numbers, got {text!r}; write them as 1,2,3")
-    return tuple(int(part) for part in parts)

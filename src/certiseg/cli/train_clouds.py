@@ -68,6 +68,7 @@ def train_clouds(
     lr: Annotated[float, typer.Option(help="Highest learning rate.")] = 2e-3,
     seed: Annotated[int, typer.Option(help="Seed of weights, order, views and noise.")] = 0,
     device: Annotated[str, typer.Option(help="Torch device.")] = "cpu",
+    resume: options.Resume = False,
     overwrite: options.Overwrite = False,
 ) -> None:
     """Train PointNet++ on point clouds and write model.safetensors, card.json and CARD.md."""
@@ -123,6 +124,7 @@ def train_clouds(
             command,
             lambda steps: steps_bar(progress, steps),
             reading,
+            resume=resume,
             overwrite=overwrite,
         )
     figures = card["figures"]

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from certiseg.cli import options
-from certiseg.cli.train import _numbers, _size
+from certiseg.cli.numbers import size_of, whole_numbers_of
 from certiseg.cli.training_bar import steps_bar, training_bar
 
 
@@ -46,6 +46,9 @@ def train_denoiser(
     blocks: Annotated[str, typer.Option(help="Residual blocks at 1/2, 1/4, ...")] = "0,1,2,3",
     seed: Annotated[int, typer.Option(help="Seed of weights, order, crops and noise.")] = 0,
     device: Annotated[str, typer.Option(help="Torch device.")] = "cpu",
+    precision: options.TrainingPrecision = "float32",
+    memory: options.Memory = 4.0,
+    resume: options.Resume = False,
     overwrite: options.Overwrite = False,
 ) -> None:
     """Train a denoiser on pictures alone, labels are not read; for --denoiser of certify and
@@ -63,17 +66,18 @@ def train_denoiser(
         sigma=sigma,
         epochs=epochs,
         batch_size=batch_size,
-        crop=_size(crop),
+        crop=size_of(crop),
         lr=lr,
         seed=seed,
         device=device,
-        widths=_numbers("--widths", widths),
-        blocks=_numbers("--blocks", blocks),
+        widths=whole_numbers_of("--widths", widths),
+        blocks=whole_numbers_of("--blocks", blocks),
         sigma_from=sigma_from,
         stability=stability,
+        precision=precision,
     )
     guide = None if model is None else open_model(model)
-    pictures = training_pictures(data, root, images, val_images, channels)
+    pictures = training_pictures(data, root, images, val_images, channels, memory)
     command = spell_command(
         {
             "--data": Path(data) if is_described(data) else data,
@@ -93,6 +97,7 @@ def train_denoiser(
             "--blocks": blocks,
             "--seed": seed,
             "--device": device,
+            "--precision": precision if precision != "float32" else None,
             "-o": out.resolve().name,
         },
         name="train denoiser",
@@ -105,8 +110,11 @@ def train_denoiser(
             out,
             command,
             lambda steps: steps_bar(progress, steps),
+            resume=resume,
             overwrite=overwrite,
         )
+    if card is None:
+        return
     figures = card["figures"]
     for before, after in zip(figures["noisy"], figures["denoised"], strict=True):
         labels = ""

@@ -151,12 +151,13 @@ def evaluate(
         **_results(evaluation, samples, settings, pooled, command),
     }
     whole, part = KINDS[samples.card.kind]
-    thinned = "" if (of := note_of(samples)) is None else f" ({of})"
+    thinned = "" if (left := note_of(samples)) is None else f" ({left})"
+    data = f"{samples.card.name}, {len(samples)} {whole}{'' if len(samples) == 1 else 's'}{thinned}"
     note = (
-        f"{samples.card.name}, {len(samples)} {whole}s{thinned}, sigma = {settings.sigma:g}, "
-        f"alpha = {settings.alpha:g}; the edge is what n = {settings.num_samples} can prove"
+        f"{data}, sigma = {settings.sigma:g}, alpha = {settings.alpha:g}; the edge is what "
+        f"n = {settings.num_samples} can prove"
     )
-    write_text(out / "table.md", markdown(evaluation.rows))
+    write_text(out / "table.md", f"{markdown(evaluation.rows)}\nData: {data}.\n")
     write_text(out / "table.csv", csv_text(evaluation.rows))
     if evaluation.curve is not None:
         write_curve(out, evaluation.curve, note, noise=settings.noise, part=part)

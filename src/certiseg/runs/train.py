@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from certiseg.datasets.card import Samples
-from certiseg.files import atomic_write, output_folder
+from certiseg.files import output_folder
 from certiseg.models.pretrained import start_from
 from certiseg.models.stored import (
-    CARD_FILE,
     KIND,
     WEIGHTS_FILE,
     TrainedModel,
@@ -24,7 +23,7 @@ from certiseg.models.stored import (
 )
 from certiseg.runs.device import usable_device
 from certiseg.runs.environment import processor
-from certiseg.runs.output import refuse_existing
+from certiseg.runs.model_files import refuse_model, write_model
 from certiseg.training.card import (
     architecture,
     card_page,
@@ -33,13 +32,13 @@ from certiseg.training.card import (
     describe_training,
     describe_weights,
 )
-from certiseg.training.descent import Report
+from certiseg.training.descent import Means, Report
 from certiseg.training.loop import fit
-from certiseg.training.memory import hold
+from certiseg.training.memory import check_memory, hold
+from certiseg.training.processes import processes
 from certiseg.training.settings import TrainSettings
+from certiseg.training.state import StateFile
 from certiseg.training.validate import validate
-
-PAGE_FILE = "CARD.md"
 
 
 def run_training(
@@ -51,39 +50,50 @@ def run_training(
     make_report: Callable[[int], Report],
     *,
     init: str | None = None,
+    memory: float = 4.0,
+    resume: bool = False,
     overwrite: bool = False,
-) -> dict[str, Any]:
-    """Train, measure the rounded weights on val, write three files into `out`. Returns the card.
+) -> dict[str, Any] | None:
+    """Train, measure the rounded weights on val, write three files into `out`. Returns the card, or
+    None in all processes of torchrun but the first.
 
-    init: what to start from, see ``models.pretrained``; fresh weights where None.
-    command: the line that repeats the run, for the card. make_report: total steps -> Report.
-    Nothing is written before the training is over, and each file appears whole. An earlier model
-    in `out` is refused unless overwrite is set.
+    init: what to start from, see ``models.pretrained``; fresh weights where None. memory: GiB of
+    pictures to keep. command: the line that repeats the run, for the card. make_report: total
+    steps -> Report. Until the training is over only its state is written, for resume; each file
+    appears whole. An earlier model in `out` is refused unless overwrite is set.
     """
     folder = Path(out)
-    refuse_existing([folder / name for name in (WEIGHTS_FILE, CARD_FILE, PAGE_FILE)], overwrite)
-    device = usable_device(settings.device)
-    started = time.monotonic()
-    held, checked = hold(train), hold(val)
-    output_folder(folder)
-    torch.manual_seed(settings.seed)
-    mean, std = held.statistics()
-    plan = architecture(train.card, settings, mean, std)
-    card: dict[str, Any] = {
-        "kind": KIND,
-        "name": folder.resolve().name,
-        "architecture": plan,
-        "classes": list(train.card.classes),
-        "palette": [list(colour) for colour in train.card.palette],
-        "channels": train.card.channels,
-    }
-    model = TrainedModel(card)
-    if init is not None:
-        start_from(model, init)
-    model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    per_epoch = -(-len(held) // settings.batch_size)
-    chosen = fit(model, held, checked, settings, make_report(per_epoch * settings.epochs))
-    seconds = time.monotonic() - started
+    refuse_model(folder, overwrite)
+    check_memory(memory)
+    with processes(settings.device) as (among, own):
+        settings = replace(settings, device=own)
+        device = usable_device(own)
+        facts = {"data": train.card.name, "pictures": len(train), "processes": among.count}
+        facts |= asdict(settings)
+        state = StateFile(folder, facts, resume=resume, overwrite=overwrite)
+        started = time.monotonic()
+        held, checked = hold(train, memory), hold(val, memory)
+        output_folder(folder)
+        torch.manual_seed(settings.seed)
+        mean, std = held.statistics()
+        card: dict[str, Any] = {
+            "kind": KIND,
+            "name": folder.resolve().name,
+            "architecture": architecture(train.card, settings, mean, std),
+            "classes": list(train.card.classes),
+            "palette": [list(colour) for colour in train.card.palette],
+            "channels": train.card.channels,
+        }
+        model = TrainedModel(card)
+        if init is not None:
+            start_from(model, init)
+        model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        steps = -(-len(held) // settings.batch_size) * settings.epochs
+        report = make_report(steps) if among.first else silent
+        chosen = fit(model, held, checked, settings, report, Means(among, state))
+        seconds = state.seconds + time.monotonic() - started
+    if chosen is None:
+        return None
     model.load_state_dict(chosen.weights)
     data = to_bytes(model.network)
     parameters = sum(p.numel() for p in model.network.parameters())
@@ -93,11 +103,16 @@ def run_training(
     noisy = validate(stored, checked, settings.sigma, settings.seed) if settings.sigma > 0 else None
     card["figures"] = describe_figures(clean, noisy, settings.seed)
     card["data"] = describe_data(train.card, len(train), len(val))
-    card["training"] = describe_training(settings, command, chosen.epoch, seconds, processor())
-    atomic_write(folder / WEIGHTS_FILE, data)
-    atomic_write(folder / CARD_FILE, (json.dumps(card, indent=1) + "\n").encode())
-    atomic_write(folder / PAGE_FILE, card_page(card).encode())
+    card["training"] = describe_training(
+        settings, among.count, command, chosen.epoch, seconds, processor()
+    )
+    write_model(folder, data, card, card_page(card))
+    state.remove()
     return card
+
+
+def silent(done: int, epoch: float, loss: float, figures: object) -> None:
+    """The report of a process that is not the first."""
 
 
 def spell_command(options: Mapping[str, object], name: str = "train") -> str:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from certiseg.datasets.card import Samples, note_of
-from certiseg.files import atomic_write, output_folder
+from certiseg.files import output_folder
 from certiseg.models.stored import (
-    CARD_FILE,
     KIND,
     WEIGHTS_FILE,
     TrainedClouds,
@@ -23,8 +22,7 @@ from certiseg.models.stored import (
 from certiseg.runs.clouds import open_clouds
 from certiseg.runs.device import usable_device
 from certiseg.runs.environment import processor
-from certiseg.runs.output import refuse_existing
-from certiseg.runs.train import PAGE_FILE
+from certiseg.runs.model_files import refuse_model, write_model
 from certiseg.training.card import describe_weights
 from certiseg.training.cloud_card import (
     cloud_page,
@@ -36,7 +34,9 @@ from certiseg.training.cloud_card import (
 from certiseg.training.cloud_noise import CloudNoise
 from certiseg.training.cloud_settings import CloudSettings
 from certiseg.training.clouds import batches_an_epoch, fit_clouds, hold_clouds, validate_clouds
-from certiseg.training.descent import Report
+from certiseg.training.descent import Means, Report
+from certiseg.training.processes import refuse_several
+from certiseg.training.state import StateFile
 
 
 def open_splits(
@@ -71,6 +71,7 @@ def run_cloud_training(
     make_report: Callable[[int], Report],
     reading: Callable[[int], Callable[[], None]] = lambda clouds: lambda: None,
     *,
+    resume: bool = False,
     overwrite: bool = False,
 ) -> dict[str, Any]:
     """Train on "train", choose on "val", measure the rounded weights on "val" and "test", write
@@ -78,14 +79,17 @@ def run_cloud_training(
 
     command: the line that repeats the run, for the card. make_report: total steps -> Report.
     reading: clouds to read -> what is called after each.
-    Nothing is written before the training is over, and each file appears whole. An earlier model
-    in `out` is refused unless overwrite is set.
+    Until the training is over only its state is written, for resume; each file appears whole. An
+    earlier model in `out` is refused unless overwrite is set.
     """
     folder = Path(out)
-    refuse_existing([folder / name for name in (WEIGHTS_FILE, CARD_FILE, PAGE_FILE)], overwrite)
+    refuse_model(folder, overwrite)
+    refuse_several("train-clouds")
     device = usable_device(settings.device)
     train_card = splits["train"].card
     plan = settings.plan(train_card)
+    facts = {"data": train_card.name, "clouds": len(splits["train"]), **asdict(settings)}
+    state = StateFile(folder, facts, resume=resume, overwrite=overwrite)
     advance = reading(sum(len(samples) for samples in splits.values()))
     held = {name: hold_clouds(samples, advance) for name, samples in splits.items()}
     output_folder(folder)
@@ -98,8 +102,10 @@ def run_cloud_training(
     }
     model = TrainedClouds(card).to(device)
     steps = settings.epochs * batches_an_epoch(len(held["train"]), settings.batch_size)
-    chosen = fit_clouds(model, held["train"], held["val"], settings, make_report(steps))
-    seconds = time.monotonic() - started
+    report, means = make_report(steps), Means(state=state)
+    chosen = fit_clouds(model, held["train"], held["val"], settings, report, means)
+    assert chosen is not None
+    seconds = state.seconds + time.monotonic() - started
     model.load_state_dict(chosen.weights)
     data = to_bytes(model.network)
     parameters = sum(p.numel() for p in model.network.parameters())
@@ -116,9 +122,8 @@ def run_cloud_training(
     counts = {name: _count(samples) for name, samples in splits.items()}
     card["data"] = describe_data(train_card, held["train"].x.shape[2], counts, under_noise)
     card["training"] = describe_training(settings, command, chosen.epoch, seconds, processor())
-    atomic_write(folder / WEIGHTS_FILE, data)
-    atomic_write(folder / CARD_FILE, (json.dumps(card, indent=1) + "\n").encode())
-    atomic_write(folder / PAGE_FILE, cloud_page(card).encode())
+    write_model(folder, data, card, cloud_page(card))
+    state.remove()
     return card
 
 

@@ -13,7 +13,7 @@ from certiseg.datasets.pictures import Pictures
 from certiseg.errors import InputError
 from certiseg.runs.pictures import open_pictures
 from certiseg.runs.train_denoiser import PictureSet
-from certiseg.training.memory import hold, hold_pictures
+from certiseg.training.memory import check_memory, hold_pictures
 
 
 def training_data(
@@ -47,22 +47,28 @@ def training_data(
 
 
 def training_pictures(
-    data: str, root: Path | None, images: Path | None, val_images: Path | None, channels: int
+    data: str,
+    root: Path | None,
+    images: Path | None,
+    val_images: Path | None,
+    channels: int,
+    memory: float,
 ) -> PictureSet:
     """The pictures of a data set (as above), or of two folders; labels play no part.
 
-    Raises InputError for options that the data set needs and that are missing.
+    memory: GiB of them to keep. Raises InputError for options that are needed and missing.
     """
+    check_memory(memory)
     if data != "folder":
-        train, val = training_data(data, root, {}, None, (), channels)
-        card = train.card
+        samples, checked = training_data(data, root, {}, None, (), channels)
+        card = samples.card
         return PictureSet(
             card.name,
             card.source,
             card.licence,
             card.channels,
-            hold(train).images,
-            hold(val).images,
+            hold_pictures(samples, memory),
+            hold_pictures(checked, memory),
         )
     if images is None or val_images is None:
         raise InputError("expected --images and --val-images with --data folder; add them")
@@ -73,6 +79,6 @@ def training_pictures(
         "folders given by the user",
         "as stated by the owner of the data",
         channels,
-        hold_pictures(Pictures(images, channels)),
-        hold_pictures(Pictures(val_images, channels)),
+        hold_pictures(Pictures(images, channels), memory),
+        hold_pictures(Pictures(val_images, channels), memory),
     )

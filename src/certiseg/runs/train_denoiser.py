@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from certiseg.errors import InputError
-from certiseg.files import atomic_write, output_folder
+from certiseg.files import output_folder
 from certiseg.models.loaded import LoadedModel
 from certiseg.models.outputs import tensor_of
 from certiseg.models.stored import (
-    CARD_FILE,
     KIND,
     WEIGHTS_FILE,
     TrainedDenoiser,
@@ -26,12 +24,12 @@ from certiseg.models.stored import (
 )
 from certiseg.runs.device import usable_device
 from certiseg.runs.environment import processor
-from certiseg.runs.output import refuse_existing
-from certiseg.runs.train import PAGE_FILE
+from certiseg.runs.model_files import refuse_model, write_model
+from certiseg.runs.train import silent
 from certiseg.sampling.checks import check_evaluation_mode
 from certiseg.sampling.fingerprint import model_fingerprint
 from certiseg.training.card import describe_weights
-from certiseg.training.denoise import Guide, check_crop, fit_denoiser, measure
+from certiseg.training.denoise import Guide, fit_denoiser, measure
 from certiseg.training.denoise_card import (
     denoiser_page,
     describe_data,
@@ -40,7 +38,10 @@ from certiseg.training.denoise_card import (
     describe_training,
 )
 from certiseg.training.denoise_settings import DenoiseSettings
-from certiseg.training.descent import Report
+from certiseg.training.descent import Means, Report
+from certiseg.training.memory import Kept
+from certiseg.training.processes import processes
+from certiseg.training.state import StateFile
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,8 @@ class PictureSet:
     source: str
     licence: str
     channels: int
-    train: list[Tensor]
-    val: list[Tensor]
+    train: Kept[Tensor]
+    val: Kept[Tensor]
 
 
 def run_denoiser_training(
@@ -63,31 +64,43 @@ def run_denoiser_training(
     command: str,
     make_report: Callable[[int], Report],
     *,
+    resume: bool = False,
     overwrite: bool = False,
-) -> dict[str, Any]:
+) -> dict[str, Any] | None:
     """Train, measure the rounded weights on val, write three files into `out`. Returns the card.
 
     loaded: the segmentation network whose labels are to stay, if any. Otherwise as
     ``run_training``.
     """
     folder = Path(out)
-    refuse_existing([folder / name for name in (WEIGHTS_FILE, CARD_FILE, PAGE_FILE)], overwrite)
-    device = usable_device(settings.device)
-    check_crop(data.train, settings.crop)
-    guide = None if loaded is None else _guide(loaded, data, device)
-    output_folder(folder)
-    started = time.monotonic()
-    torch.manual_seed(settings.seed)
-    card: dict[str, Any] = {
-        "kind": KIND,
-        "name": folder.resolve().name,
-        **describe_model(data.channels, settings),
-    }
-    model = TrainedDenoiser(card).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    per_epoch = -(-len(data.train) // settings.batch_size)
-    report = make_report(per_epoch * settings.epochs)
-    chosen = fit_denoiser(model, data.train, data.val, settings, guide, report)
-    seconds = time.monotonic() - started
+    refuse_model(folder, overwrite)
+    guided = None
+    if loaded is not None:
+        guided = {"name": _bare(loaded.name), "fingerprint": model_fingerprint(loaded.model)[0]}
+    with processes(settings.device) as (among, own):
+        settings = replace(settings, device=own)
+        device = usable_device(own)
+        facts = {"data": data.name, "pictures": len(data.train), "processes": among.count}
+        facts |= {"for": guided, **asdict(settings)}
+        state = StateFile(folder, facts, resume=resume, overwrite=overwrite)
+        guide = None if loaded is None else _guide(loaded, data, device)
+        output_folder(folder)
+        started = time.monotonic()
+        torch.manual_seed(settings.seed)
+        card: dict[str, Any] = {
+            "kind": KIND,
+            "name": folder.resolve().name,
+            **describe_model(data.channels, settings),
+        }
+        model = TrainedDenoiser(card)
+        model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        steps = -(-len(data.train) // settings.batch_size) * settings.epochs
+        report = make_report(steps) if among.first else silent
+        means = Means(among, state)
+        chosen = fit_denoiser(model, data.train, data.val, settings, guide, report, means)
+        seconds = state.seconds + time.monotonic() - started
+    if chosen is None:
+        return None
     model.load_state_dict(chosen.weights)
     weights = to_bytes(model.network)
     parameters = sum(p.numel() for p in model.network.parameters())
@@ -101,18 +114,11 @@ def run_denoiser_training(
     card["data"] = describe_data(
         data.name, data.source, data.licence, len(data.train), len(data.val), by
     )
-    named = None
-    if loaded is not None:
-        named = {
-            "name": _bare(loaded.name),
-            "fingerprint": model_fingerprint(loaded.model)[0],
-        }
     card["training"] = describe_training(
-        settings, command, named, chosen.epoch, seconds, processor()
+        settings, among.count, command, guided, chosen.epoch, seconds, processor()
     )
-    atomic_write(folder / WEIGHTS_FILE, weights)
-    atomic_write(folder / CARD_FILE, (json.dumps(card, indent=1) + "\n").encode())
-    atomic_write(folder / PAGE_FILE, denoiser_page(card).encode())
+    write_model(folder, weights, card, denoiser_page(card))
+    state.remove()
     return card
 
 

@@ -54,10 +54,16 @@ def describe_data(card: Card, train: int, val: int) -> dict[str, Any]:
 
 
 def describe_training(
-    settings: TrainSettings, command: str, epoch: int, seconds: float, processor: str
+    settings: TrainSettings,
+    processes: int,
+    command: str,
+    epoch: int,
+    seconds: float,
+    processor: str,
 ) -> dict:
     return {
         "command": command,
+        "processes": processes,
         **{k: v for k, v in asdict(settings).items() if k not in ("widths", "blocks")},
         "chosen_epoch": epoch,
         **describe_machine(seconds, processor),

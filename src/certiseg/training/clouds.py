@@ -17,7 +17,8 @@ from certiseg.metrics.confusion import Confusion
 from certiseg.models.pointnet.parts import PartSegmenter
 from certiseg.training.cloud_noise import CloudNoise
 from certiseg.training.cloud_settings import CloudSettings
-from certiseg.training.descent import Chosen, Report, descend
+from certiseg.training.descent import Chosen, Forward, Means, Report, descend
+from certiseg.training.randomness import Randomness
 from certiseg.training.validate import Figures
 
 SCALE = (0.8, 1.25)
@@ -62,18 +63,18 @@ def fit_clouds(
     val: HeldClouds,
     settings: CloudSettings,
     report: Report,
-) -> Chosen:
+    means: Means,
+) -> Chosen | None:
     """Train `model` (on settings.device) in place; only the parts of a cloud's category compete.
 
     Deterministic for one machine, thread count and seed. Raises InputError when the loss stops
     being finite.
     """
-    rng = np.random.default_rng(settings.seed)
-    noise = torch.Generator().manual_seed(settings.seed)
+    randomness = Randomness(settings.seed)
 
-    def losses() -> Iterator[Tensor]:
-        for x, labels, category in _batches(train, settings, rng, noise):
-            logits = model(x.to(settings.device), category.to(settings.device))
+    def losses(forward: Forward) -> Iterator[Tensor]:
+        for x, labels, category in _batches(train, settings, randomness):
+            logits = forward(x.to(settings.device), category.to(settings.device))
             yield F.cross_entropy(logits, labels.to(settings.device), ignore_index=IGNORE)
 
     def figures(average: nn.Module) -> Figures:
@@ -88,6 +89,8 @@ def fit_clouds(
         batches_an_epoch(len(train), settings.batch_size),
         report,
         check="the clouds have labels of their category",
+        randomness=randomness,
+        means=means,
     )
 
 
@@ -117,13 +120,18 @@ def validate_clouds(
 
 
 def _batches(
-    data: HeldClouds, settings: CloudSettings, rng: np.random.Generator, noise: torch.Generator
+    data: HeldClouds, settings: CloudSettings, randomness: Randomness
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """Noisy views (B, C, N), labels (B, N), categories (B,), every cloud once an epoch."""
+    rng = randomness.order
     order = torch.from_numpy(rng.permutation(len(data)))
     for chosen in order.tensor_split(batches_an_epoch(len(data), settings.batch_size)):
         x = data.x[chosen]
         scale = torch.from_numpy(rng.uniform(*SCALE, (len(x), 1, 1)).astype(np.float32))
         shift = torch.from_numpy(rng.uniform(-SHIFT, SHIFT, (len(x), 3, 1)).astype(np.float32))
         view = torch.cat([x[:, :3] * scale + shift, x[:, 3:]], dim=1)
-        yield settings.noise.applied(view, noise), data.labels[chosen], data.category[chosen]
+        yield (
+            settings.noise.applied(view, randomness.noise),
+            data.labels[chosen],
+            data.category[chosen],
+        )

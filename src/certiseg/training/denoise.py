@@ -14,8 +14,12 @@ from torch import Tensor, nn
 
 from certiseg.errors import InputError
 from certiseg.models.outputs import tensor_of
+from certiseg.training.ahead import ahead
 from certiseg.training.denoise_settings import DenoiseSettings
-from certiseg.training.descent import Chosen, Report, descend
+from certiseg.training.descent import Chosen, Forward, Means, Report, descend
+from certiseg.training.memory import Kept
+from certiseg.training.processes import ALONE, Processes
+from certiseg.training.randomness import Randomness
 
 Guide = nn.Module | Callable[[Tensor], Any]
 """The segmentation network that a denoiser is for; it is never trained."""
@@ -53,12 +57,13 @@ class Restored:
 
 def fit_denoiser(
     model: nn.Module,
-    train: Sequence[Tensor],
-    val: Sequence[Tensor],
+    train: Kept[Tensor],
+    val: Kept[Tensor],
     settings: DenoiseSettings,
     guide: Guide | None,
     report: Report,
-) -> Chosen:
+    means: Means,
+) -> Chosen | None:
     """Train `model` (denoised from noisy pictures, on settings.device) in place.
 
     train, val: uint8 (C, H, W). The loss is the share of the noise's power that is left, and with
@@ -66,14 +71,14 @@ def fit_denoiser(
     labels on the clean one (Salman et al. 2020). Deterministic for one machine, thread count and
     seed. Raises InputError when the loss stops being finite.
     """
-    rng = np.random.default_rng(settings.seed)
-    noise = torch.Generator().manual_seed(settings.seed)
+    randomness = Randomness(settings.seed, means.processes)
+    crop = settings.crop or smallest(train)
 
-    def losses() -> Iterator[Tensor]:
-        for clean, sigma in _batches(train, settings, rng):
-            drawn = sigma * torch.randn(clean.shape, generator=noise)
-            x, scale = clean.to(settings.device), sigma.to(settings.device)
-            restored = model(x + drawn.to(settings.device))
+    def losses(forward: Forward) -> Iterator[Tensor]:
+        batches = _batches(train, crop, settings, randomness, means.processes)
+        for parts in batches if settings.device == "cpu" else ahead(batches):
+            x, drawn, scale = (part.to(settings.device) for part in parts)
+            restored = forward(x + drawn)
             loss = (((restored - x) / scale) ** 2).mean()
             if guide is not None and settings.stability > 0:
                 loss = loss + settings.stability * _stability(guide, restored, x)
@@ -87,13 +92,16 @@ def fit_denoiser(
         math.ceil(len(train) / settings.batch_size),
         report,
         check="the pictures are in order",
+        randomness=randomness,
+        means=means,
+        precision=settings.precision,
     )
 
 
 @torch.no_grad()
 def measure(
     denoiser: nn.Module,
-    pictures: Sequence[Tensor],
+    pictures: Kept[Tensor],
     sigmas: Sequence[float],
     seed: int,
     guide: Guide | None,
@@ -107,8 +115,8 @@ def measure(
     denoiser.eval()
     device = next(denoiser.parameters()).device if device is None else device
     decibels, kept = np.zeros(len(sigmas)), np.zeros(len(sigmas))
-    for index, picture in enumerate(pictures):
-        clean = (picture.to(torch.float32)[None] / 255).to(device)
+    for index in range(len(pictures)):
+        clean = (pictures[index].to(torch.float32)[None] / 255).to(device)
         generator = torch.Generator().manual_seed(seed * 1_000_003 + index)
         drawn = torch.randn(clean.shape, generator=generator).to(device)
         truth = None if guide is None else tensor_of(guide(clean))[0].argmax(1)
@@ -134,36 +142,42 @@ def _stability(guide: Guide, restored: Tensor, clean: Tensor) -> Tensor:
 
 
 def _batches(
-    pictures: Sequence[Tensor], settings: DenoiseSettings, rng: np.random.Generator
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Clean crops (B, C, h, w) in [0, 1] and a sigma for each (B, 1, 1, 1), every picture once an
-    epoch. Crops are cut and mirrored, never resized: resizing would smooth what is to be learnt."""
-    height, width = settings.crop or smallest(pictures)
-    order = rng.permutation(len(pictures))
+    pictures: Kept[Tensor],
+    crop: tuple[int, int],
+    settings: DenoiseSettings,
+    randomness: Randomness,
+    processes: Processes = ALONE,
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Clean crops (B, C, h, w) in [0, 1], their noise, and its sigmas (B, 1, 1, 1); every picture
+    once an epoch, of each batch the share of this process.
+
+    Crops are cut and mirrored, never resized: resizing would smooth what is to be learnt.
+    """
+    rng = randomness.views
+    order = randomness.order.permutation(len(pictures))
     for start in range(0, len(order), settings.batch_size):
-        views = []
-        for index in order[start : start + settings.batch_size]:
-            picture = pictures[index]
-            top = int(rng.integers(picture.shape[1] - height + 1))
-            left = int(rng.integers(picture.shape[2] - width + 1))
-            view = picture[:, top : top + height, left : left + width]
-            views.append(view.flip(-1) if rng.random() < 0.5 else view)
-        sigma = rng.uniform(settings.levels[0], settings.sigma, (len(views), 1, 1, 1)).astype(
-            np.float32
-        )
-        yield torch.stack(views).to(torch.float32) / 255, torch.from_numpy(sigma)
+        chosen = processes.share(order[start : start + settings.batch_size])
+        views = [_view(picture, crop, rng) for picture in pictures.many(chosen.tolist())]
+        clean = torch.stack(views).to(torch.float32) / 255
+        drawn = rng.uniform(settings.levels[0], settings.sigma, (len(views), 1, 1, 1))
+        sigma = torch.from_numpy(drawn.astype(np.float32))
+        yield clean, sigma * torch.randn(clean.shape, generator=randomness.noise), sigma
 
 
-def smallest(pictures: Sequence[Tensor]) -> tuple[int, int]:
-    """The size (H, W) that every picture has at least."""
-    return min(p.shape[1] for p in pictures), min(p.shape[2] for p in pictures)
-
-
-def check_crop(pictures: Sequence[Tensor], crop: tuple[int, int] | None) -> None:
-    """Raise InputError unless every picture is as large as the crop."""
-    height, width = smallest(pictures)
-    if crop is not None and (height < crop[0] or width < crop[1]):
+def _view(picture: Tensor, crop: tuple[int, int], rng: np.random.Generator) -> Tensor:
+    height, width = picture.shape[1:]
+    if height < crop[0] or width < crop[1]:
         raise InputError(
             f"expected pictures of at least {crop[0]} x {crop[1]} pixels, the crop, got one of "
-            f"{height} x {width} at most; lower --crop or leave it out"
+            f"{height} x {width}; lower --crop or leave it out"
         )
+    top = int(rng.integers(height - crop[0] + 1))
+    left = int(rng.integers(width - crop[1] + 1))
+    view = picture[:, top : top + crop[0], left : left + crop[1]]
+    return view.flip(-1) if rng.random() < 0.5 else view
+
+
+def smallest(pictures: Kept[Tensor]) -> tuple[int, int]:
+    """The size (H, W) that every picture has at least."""
+    sizes = [pictures[index].shape[1:] for index in range(len(pictures))]
+    return min(h for h, _ in sizes), min(w for _, w in sizes)

@@ -39,6 +39,7 @@ def describe_data(
 
 def describe_training(
     settings: DenoiseSettings,
+    processes: int,
     command: str,
     guide: dict[str, str] | None,
     epoch: int,
@@ -49,6 +50,7 @@ def describe_training(
     own = {k: v for k, v in asdict(settings).items() if k not in ("widths", "blocks")}
     return {
         "command": command,
+        "processes": processes,
         **own,
         "for": guide,
         "chosen_epoch": epoch,

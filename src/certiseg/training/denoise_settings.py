@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from certiseg.errors import InputError
+from certiseg.training.precision import check_precision
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class DenoiseSettings:
     sigma_from: float | None = None
     stability: float = 0.1
     weight_decay: float = 0.0
+    precision: str = "float32"
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.sigma) and self.sigma > 0):
@@ -53,6 +55,7 @@ class DenoiseSettings:
                 f"expected a crop of at least 16 x 16, got {self.crop[0]} x {self.crop[1]}; "
                 "enlarge it or leave it out"
             )
+        check_precision(self.precision, self.device)
         levels = len(self.widths)
         if levels < 2 or levels != len(self.blocks) or min(self.widths) < 1 or min(self.blocks) < 0:
             raise InputError(

@@ -5,35 +5,43 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from certiseg.datasets.card import IGNORE
+from certiseg.training.ahead import ahead
 from certiseg.training.augment import random_view
 from certiseg.training.consistency import disagreement
-from certiseg.training.descent import Chosen, Report, descend
+from certiseg.training.descent import Chosen, Forward, Means, Report, descend
 from certiseg.training.memory import Held
+from certiseg.training.processes import ALONE, Processes
+from certiseg.training.randomness import Randomness
 from certiseg.training.settings import TrainSettings
 from certiseg.training.validate import validate
 
 
 def fit(
-    model: nn.Module, train: Held, val: Held, settings: TrainSettings, report: Report
-) -> Chosen:
+    model: nn.Module,
+    train: Held,
+    val: Held,
+    settings: TrainSettings,
+    report: Report,
+    means: Means,
+) -> Chosen | None:
     """Train `model` (logits from [0, 1] inputs, on settings.device) in place.
 
     Deterministic for one machine, thread count and seed. Raises InputError when the loss stops
     being finite.
     """
-    rng = np.random.default_rng(settings.seed)
-    noise = torch.Generator().manual_seed(settings.seed)
+    randomness = Randomness(settings.seed, means.processes)
     weight = _class_weights(train, settings.class_weight_power).to(settings.device)
 
-    def losses() -> Iterator[Tensor]:
-        for x, target in _batches(train, settings, rng, noise):
-            logits = model(x.to(settings.device, memory_format=torch.channels_last))
+    def losses(forward: Forward) -> Iterator[Tensor]:
+        batches = _batches(train, settings, randomness, means.processes)
+        # On a CPU that computes the passes too, a thread beside them only competes.
+        for x, target in batches if settings.device == "cpu" else ahead(batches):
+            logits = forward(x.to(settings.device, memory_format=torch.channels_last))
             loss = F.cross_entropy(
                 logits,
                 target.to(settings.device),
@@ -53,21 +61,27 @@ def fit(
         math.ceil(len(train) / settings.batch_size),
         report,
         check="each batch holds labelled pixels",
+        randomness=randomness,
+        means=means,
+        precision=settings.precision,
     )
 
 
 def _batches(
-    data: Held, settings: TrainSettings, rng: np.random.Generator, noise: torch.Generator
+    data: Held, settings: TrainSettings, randomness: Randomness, processes: Processes = ALONE
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Augmented noisy inputs (B, C, h, w) and targets (B, h, w), every picture once an epoch.
+    """Augmented noisy inputs (B, C, h, w) and targets (B, h, w), every picture once an epoch; of
+    each batch the share of this process.
 
     With consistency (2 B, ...): all views under one draw of noise each, then all under another.
     """
-    order = rng.permutation(len(data))
+    noise = randomness.noise
+    order = randomness.order.permutation(len(data))
     for start in range(0, len(order), settings.batch_size):
-        chosen = order[start : start + settings.batch_size]
-        crop = settings.crop or tuple(data.labels[chosen[0]].shape)
-        views = [random_view(data.images[i], data.labels[i], crop, rng) for i in chosen]
+        chosen = processes.share(order[start : start + settings.batch_size])
+        pairs = data.many(chosen.tolist())
+        height, width = settings.crop or pairs[0][1].shape
+        views = [random_view(*pair, (height, width), randomness.views) for pair in pairs]
         x = torch.stack([view for view, _ in views])
         targets = torch.stack([target for _, target in views])
         if settings.consistency > 0:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from certiseg.errors import InputError
 from certiseg.models.networks import NETWORKS
+from certiseg.training.precision import check_precision
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class TrainSettings:
     sigma_from: float | None = None
     network: str = "unet"
     consistency: float = 0.0
+    precision: str = "float32"
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.sigma) and self.sigma >= 0):
@@ -69,6 +71,7 @@ class TrainSettings:
                 f"expected a crop of at least 16 x 16, got {self.crop[0]} x {self.crop[1]}; "
                 "enlarge it or leave it out"
             )
+        check_precision(self.precision, self.device)
         levels = len(self.widths)
         if levels < 2 or levels != len(self.blocks) or min(self.widths) < 1 or min(self.blocks) < 0:
             raise InputError(

@@ -37,7 +37,8 @@ def validate(model: nn.Module, data: Held, sigma: float, seed: int) -> Figures:
     model.eval()
     device = next(model.parameters()).device
     total: Confusion | None = None
-    for index, (image, labels) in enumerate(zip(data.images, data.labels, strict=True)):
+    for index in range(len(data)):
+        image, labels = data[index]
         x = image.to(torch.float32)[None] / 255
         if sigma > 0:
             generator = torch.Generator().manual_seed(seed * 1_000_003 + index)

@@ -1,0 +1,90 @@
+"""The processes of one training, as torchrun starts them: who is who, and what they share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from numpy.typing import NDArray
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from certiseg.errors import InputError
+
+_PATIENCE = timedelta(hours=1)
+"""How long processes wait for the first one, which alone validates and writes."""
+
+
+@dataclass(frozen=True)
+class Processes:
+    """rank: this one of count. Only rank 0 validates, reports and writes."""
+
+    rank: int = 0
+    count: int = 1
+
+    @property
+    def first(self) -> bool:
+        return self.rank == 0
+
+    def share(self, chosen: NDArray[np.int64]) -> NDArray[np.int64]:
+        """This process's part of a batch. All parts are of one size, so that the mean of their
+        gradients is the batch's; what is missing for that is repeated from the front."""
+        missing = -len(chosen) % self.count
+        return np.concatenate([chosen, np.resize(chosen, missing)])[self.rank :: self.count]
+
+    def joined(self, model: nn.Module) -> nn.Module:
+        """The model with gradients averaged over all processes."""
+        return model if self.count == 1 else DistributedDataParallel(model)
+
+    def gathered(self, value: Any) -> list[Any]:
+        """Every process's value, by rank; all must call this."""
+        if self.count == 1:
+            return [value]
+        values: list[Any] = [None] * self.count
+        dist.all_gather_object(values, value)
+        return values
+
+
+ALONE = Processes()
+
+
+@contextmanager
+def processes(device: str) -> Iterator[tuple[Processes, str]]:
+    """(processes, this one's device): those that torchrun started (its variables RANK, WORLD_SIZE,
+    LOCAL_RANK), or this one alone.
+
+    device: "cuda" becomes a GPU for each process. Raises InputError for a GPU by number.
+    """
+    count = int(os.environ.get("WORLD_SIZE", "1"))
+    if count == 1:
+        yield ALONE, device
+        return
+    kind = torch.device(device).type
+    if kind == "cuda" and device != "cuda":
+        raise InputError(
+            f"expected --device cuda with several processes, got {device}; each takes its own GPU"
+        )
+    own = f"cuda:{os.environ['LOCAL_RANK']}" if kind == "cuda" else device
+    if kind == "cuda":
+        torch.cuda.set_device(own)
+    dist.init_process_group("nccl" if kind == "cuda" else "gloo", timeout=_PATIENCE)
+    try:
+        yield Processes(dist.get_rank(), count), own
+    finally:
+        dist.destroy_process_group()
+
+
+def refuse_several(command: str) -> None:
+    """Raise InputError where torchrun started more than one process of a command for one."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise InputError(
+            f"expected one process for certiseg {command}, got {os.environ['WORLD_SIZE']}; start "
+            "it without torchrun"
+        )

@@ -1,0 +1,45 @@
+"""The generators of one training: all chance comes from them, and all of it can be stored."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import torch
+
+from certiseg.training.processes import ALONE, Processes
+
+
+class Randomness:
+    """order: of the pictures, the same in every process. views, noise: this process's own.
+
+    PyTorch's global generators, which layers such as dropout use, are stored with them.
+    """
+
+    def __init__(self, seed: int, processes: Processes = ALONE) -> None:
+        self.order = np.random.default_rng(seed)
+        self.views = self.order
+        self.noise = torch.Generator().manual_seed(seed)
+        if processes.count > 1:
+            own = np.random.SeedSequence([seed, processes.rank])
+            self.views = np.random.default_rng(own)
+            self.noise.manual_seed(int(own.generate_state(1)[0]))
+
+    def state(self) -> dict[str, Any]:
+        """Text and tensors; ``restore`` takes them back."""
+        return {
+            "order": json.dumps(self.order.bit_generator.state),
+            "views": json.dumps(self.views.bit_generator.state),
+            "noise": self.noise.get_state(),
+            "torch": torch.get_rng_state(),
+            "cuda": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.order.bit_generator.state = json.loads(state["order"])
+        self.views.bit_generator.state = json.loads(state["views"])
+        self.noise.set_state(state["noise"])
+        torch.set_rng_state(state["torch"])
+        if state["cuda"] is not None and torch.cuda.is_available():
+            torch.cuda.set_rng_state(state["cuda"])

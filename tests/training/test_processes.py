@@ -1,0 +1,155 @@
+"""Several processes train as one: shares of a batch, averaged gradients, one writer."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import certiseg
+from certiseg.errors import InputError
+from certiseg.training.processes import Processes, processes, refuse_several
+from certiseg.training.randomness import Randomness
+
+SCRIPT = '''
+"""Train a linear map for four epochs; again, stopped after two and resumed. Argument: a folder."""
+import sys
+from pathlib import Path
+import torch
+import torch.distributed as dist
+from torch import nn
+import certiseg.training.state as state
+from certiseg.training.descent import Means, descend
+from certiseg.training.processes import processes
+from certiseg.training.randomness import Randomness
+from certiseg.training.settings import TrainSettings
+from certiseg.training.state import StateFile
+from certiseg.training.validate import Figures
+
+state.SECONDS = 0.0
+folder, apart = Path(sys.argv[1]), len(sys.argv) > 2
+class Stop(Exception): pass
+
+def run(among, kept, noise, stop=99):
+    torch.manual_seed(0)
+    model = nn.Linear(4, 3)
+    data = torch.randn(9, 4, generator=torch.Generator().manual_seed(1))
+    chance = Randomness(0, among)
+    def losses(forward):
+        order = chance.order.permutation(9)
+        for start in range(0, 9, 4):
+            some = data[among.share(order[start : start + 4])]
+            some = some + noise * torch.randn(some.shape, generator=chance.noise)
+            yield ((model if apart else forward)(some) ** 2).mean()
+    def report(done, epoch, loss, figures):
+        if epoch > stop:
+            raise Stop
+    chosen = descend(model, losses, lambda average: Figures(0.5, 0.5), TrainSettings(0.1, 4), 3,
+                     report, check="-", randomness=chance, means=Means(among, kept))
+    assert (chosen is None) == (not among.first)
+    return model.state_dict()
+
+with processes("cpu") as (among, device):
+    found = [run(among, None, 0.0), run(among, None, 0.5)]
+    try:
+        run(among, StateFile(folder, {}, resume=False, overwrite=False), 0.5, stop=2)
+    except Stop:
+        pass
+    if among.count > 1:
+        dist.barrier()
+    found.append(run(among, StateFile(folder, {}, resume=True, overwrite=False), 0.5))
+    everyone = among.gathered({k: v for k, v in found[1].items()})
+    if among.first:
+        torch.save([*found, *everyone], folder / f"{among.count}.pt")
+'''
+
+
+def _start(count: int, *command: object) -> subprocess.CompletedProcess[str]:
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(count)]
+    source = str(Path(certiseg.__file__).parents[1])
+    environment = {**os.environ, "PYTHONPATH": source, "OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        [sys.executable, *(launch if count > 1 else []), *map(str, command)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+def test_shares_are_of_one_size_and_cover_the_batch() -> None:
+    for count in (1, 2, 3, 4):
+        for size in range(1, 9):
+            shares = [Processes(rank, count).share(np.arange(size)) for rank in range(count)]
+            assert len({len(share) for share in shares}) == 1
+            assert set(np.concatenate(shares)) == set(range(size))
+            assert sum(map(len, shares)) < size + count
+
+
+def test_chance_is_shared_in_the_order_alone() -> None:
+    chances = [Randomness(0, Processes(rank, 2)) for rank in range(2)]
+    orders = [c.order.permutation(20).tolist() for c in chances]
+    assert orders[0] == orders[1]
+    assert chances[0].views.random() != chances[1].views.random()
+    noises = [torch.rand(4, generator=c.noise) for c in chances]
+    assert not torch.equal(*noises)
+
+
+def test_one_process_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    with processes("cpu") as (among, device):
+        assert (among, device) == (Processes(), "cpu")
+    refuse_several("train-clouds")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(InputError, match="one process for certiseg train-clouds, got 2"):
+        refuse_several("train-clouds")
+    with pytest.raises(InputError, match="expected --device cuda"), processes("cuda:1"):
+        pass
+
+
+@pytest.mark.slow
+def test_two_processes_train_as_one(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    for count in (1, 2):
+        ended = _start(count, script, tmp_path)
+        assert ended.returncode == 0, ended.stderr
+        (tmp_path / "training-state.pt").unlink()
+    one, two = (torch.load(tmp_path / f"{count}.pt", weights_only=True) for count in (1, 2))
+    # Without noise the batch is all there is: the same weights but for the order of sums.
+    torch.testing.assert_close(two[0], one[0], rtol=1e-4, atol=1e-5)
+    # Both processes end with one set of weights, and go on from their state to the same bits.
+    for name, value in two[1].items():
+        assert torch.equal(value, two[2][name])
+        assert torch.equal(value, two[3][name])
+        assert torch.equal(value, two[4][name])
+    # Negative control: without averaging the first process trains on its shares alone.
+    assert _start(2, script, tmp_path, "apart").returncode == 0
+    apart = torch.load(tmp_path / "2.pt", weights_only=True)
+    assert not torch.allclose(apart[0]["weight"], one[0]["weight"], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_the_command_under_torchrun(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    (tmp_path / "images").mkdir()
+    for i in range(5):
+        colours = np.kron(rng.integers(0, 255, (3, 4, 3)), np.ones((8, 8, 1))).astype(np.uint8)
+        Image.fromarray(colours).save(tmp_path / "images" / f"{i}.png")
+    out = tmp_path / "denoiser"
+    options = ["--data", "folder", "--images", tmp_path / "images", "--sigma", 0.25]
+    options += ["--val-images", tmp_path / "images", "--widths", "4,6", "--blocks", "0,1"]
+    options += ["--epochs", 2, "--batch-size", 4, "-o", out]
+    command = ["-m", "certiseg.cli.main", "train", "denoiser", *options]
+    ended = _start(2, *command)
+    assert ended.returncode == 0, ended.stderr
+    assert sorted(p.name for p in out.iterdir()) == ["CARD.md", "card.json", "model.safetensors"]
+    assert json.loads((out / "card.json").read_text())["training"]["processes"] == 2
+    assert ended.stdout.count("written:") == 1

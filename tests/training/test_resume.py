@@ -1,0 +1,188 @@
+"""An interrupted training goes on to the same bits, and refuses what it cannot go on from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import certiseg.training.state as state
+from certiseg.datasets.card import Sample
+from certiseg.datasets.generic import generic_card
+from certiseg.datasets.solids import solids
+from certiseg.errors import InputError
+from certiseg.runs.train import run_training
+from certiseg.runs.train_clouds import run_cloud_training
+from certiseg.runs.train_denoiser import PictureSet, run_denoiser_training
+from certiseg.training.cloud_noise import CloudNoise
+from certiseg.training.cloud_settings import CloudSettings
+from certiseg.training.denoise_settings import DenoiseSettings
+from certiseg.training.memory import hold_pictures
+from certiseg.training.randomness import Randomness
+from certiseg.training.settings import TrainSettings
+
+Train = Callable[..., Any]
+
+
+class Stop(Exception):
+    """The plug is pulled."""
+
+
+class Blocks:
+    """Five pictures of large blocks whose class is their brightness."""
+
+    card = generic_card("blocks", "3", channels=1)
+
+    def __len__(self) -> int:
+        return 5
+
+    def __getitem__(self, index: int) -> Sample:
+        rng = np.random.default_rng(index)
+        labels = np.kron(rng.integers(0, 3, (3, 3)), np.ones((8, 8))).astype(np.uint8)
+        return Sample(str(index), (labels[None] * 100 / 255).astype(np.float32), labels)
+
+
+def _pictures(out: Path, make_report: Any, **options: Any) -> object:
+    changes = {"epochs": 4, "widths": (4, 6), "blocks": (0, 1), "batch_size": 2, "consistency": 1.0}
+    changes |= options.pop("changes", {})
+    settings = TrainSettings(sigma=0.2, sigma_from=0.1, **changes)
+    return run_training(Blocks(), Blocks(), settings, out, "", make_report, **options)
+
+
+def _denoiser(out: Path, make_report: Any, **options: Any) -> object:
+    held = hold_pictures(Blocks(), 1)
+    data = PictureSet("blocks", "", "", 1, held, held)
+    settings = DenoiseSettings(
+        sigma=0.5, sigma_from=0.2, epochs=4, widths=(4, 6), blocks=(0, 1), batch_size=2
+    )
+    return run_denoiser_training(data, settings, None, out, "", make_report, **options)
+
+
+def _clouds(out: Path, make_report: Any, **options: Any) -> object:
+    splits = {name: solids(name, points=260, count=4) for name in ("train", "val", "test")}
+    settings = CloudSettings(epochs=3, noise=CloudNoise("rotation", 0.2), batch_size=2)
+    return run_cloud_training(splits, settings, out, "", make_report, **options)
+
+
+def _quiet(steps: int) -> Any:
+    return lambda *_: None
+
+
+def _stopping(epochs: float) -> Callable[[int], Any]:
+    def make(steps: int) -> Any:
+        def report(done: int, epoch: float, loss: float, figures: object) -> None:
+            if epoch > epochs:
+                raise Stop
+
+        return report
+
+    return make
+
+
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(state, "SECONDS", 0.0)
+
+
+@pytest.mark.parametrize("train", [_pictures, _denoiser, _clouds])
+def test_goes_on_to_the_same_bits(train: Train, tmp_path: Path) -> None:
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    train(whole, _quiet)
+    with pytest.raises(Stop):
+        train(parts, _stopping(2))
+    assert [path.name for path in parts.iterdir()] == [state.STATE_FILE]
+    # As in another process: nothing of the first is left in PyTorch's own generator.
+    torch.manual_seed(99)
+    seen: list[int] = []
+    train(parts, lambda steps: lambda done, *_: seen.append(done), resume=True)
+    assert seen[0] > 1, "the training began anew"
+    found = [(folder / "model.safetensors").read_bytes() for folder in (whole, parts)]
+    assert found[0] == found[1]
+    cards = [json.loads((folder / "card.json").read_text()) for folder in (whole, parts)]
+    assert cards[0]["training"]["chosen_epoch"] == cards[1]["training"]["chosen_epoch"]
+    assert sorted(path.name for path in parts.iterdir()) == sorted(
+        path.name for path in whole.iterdir()
+    )
+
+
+@pytest.mark.parametrize("lost", ["views", "noise"])
+def test_a_lost_generator_is_noticed(
+    lost: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Negative control: what is not restored changes the weights."""
+    _pictures(tmp_path / "whole", _quiet)
+    with pytest.raises(Stop):
+        _pictures(tmp_path / "parts", _stopping(2))
+    restore = Randomness.restore
+    fresh = Randomness(0).state()
+    monkeypatch.setattr(
+        Randomness, "restore", lambda self, found: restore(self, {**found, lost: fresh[lost]})
+    )
+    _pictures(tmp_path / "parts", _quiet, resume=True)
+    a, b = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "parts"))
+    assert a != b
+
+
+def test_all_generators_are_stored() -> None:
+    chance = Randomness(3)
+    for _ in range(2):
+        found = chance.state()
+        first = (chance.order.random(), torch.rand(1, generator=chance.noise), torch.rand(1))
+        chance.restore(found)
+        assert first == (
+            chance.order.random(),
+            torch.rand(1, generator=chance.noise),
+            torch.rand(1),
+        )
+
+
+def test_what_there_is_nothing_to_go_on_from(tmp_path: Path) -> None:
+    out = tmp_path / "model"
+    with pytest.raises(InputError, match="expected an interrupted training with --resume"):
+        _pictures(out, _quiet, resume=True)
+    assert not out.exists()
+    with pytest.raises(Stop):
+        _pictures(out, _stopping(2))
+    with pytest.raises(InputError, match="pass --resume to go on with it, or --overwrite"):
+        _pictures(out, _quiet)
+    with pytest.raises(InputError, match=r"expected lr 0\.003, as the interrupted .*, got 0\.01"):
+        _pictures(out, _quiet, resume=True, changes={"lr": 0.01})
+    with pytest.raises(InputError, match="expected epochs 4"):
+        _pictures(out, _quiet, resume=True, changes={"epochs": 9})
+    _pictures(out, _quiet, overwrite=True)
+    assert not (out / state.STATE_FILE).exists()
+    with pytest.raises(InputError, match="no earlier results"):
+        _pictures(out, _quiet, resume=True)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 no archive"])
+def test_a_damaged_state(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / state.STATE_FILE).write_bytes(content)
+    with pytest.raises(InputError, match="damaged or foreign file") as error:
+        _pictures(tmp_path, _quiet, resume=True)
+    assert "\n" not in str(error.value)
+
+
+def test_a_state_runs_no_code(tmp_path: Path) -> None:
+    class Foreign:
+        def __reduce__(self) -> Any:
+            return (Path.touch, (tmp_path / "run",))
+
+    torch.save({"facts": "{}", "seconds": 0.0, "state": Foreign()}, tmp_path / state.STATE_FILE)
+    with pytest.raises(InputError, match="damaged or foreign file"):
+        _pictures(tmp_path, _quiet, resume=True)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_state_is_not_written_at_every_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(state, "SECONDS", 1000.0)
+    with pytest.raises(Stop):
+        _pictures(tmp_path / "model", _stopping(2))
+    assert not (tmp_path / "model" / state.STATE_FILE).exists()
