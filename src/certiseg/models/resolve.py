@@ -157,8 +157,8 @@ def resolve_model(spec: str) -> LoadedModel:
     if path.is_file() and path.suffix in _PICKLED:
         raise InputError(
             f"expected a model that says what it is, got {spec}, weights or TorchScript without "
-            "their code; build the model and load it in a function of yours (python:MODULE:FUNCTION), or "
-            "name its kind, such as hrnet:FILE.pth"
+            "their code; build the model and load it in a function of yours "
+            "(python:MODULE:FUNCTION), or name its kind, such as hrnet:FILE.pth"
         )
     if path.is_dir():
         for fits, form in FOLDERS:
