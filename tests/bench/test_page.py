@@ -17,7 +17,8 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture(scope="module")
 def speed() -> ModuleType:
     spec = importlib.util.spec_from_file_location("speed", ROOT / "benchmarks" / "speed.py")
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -28,6 +29,7 @@ def record() -> dict[str, Any]:
         "processor": "P", "cpus": 2, "threads": 1, "vector instructions": "AVX2", "load": 0.1,
     }  # fmt: skip
     return {
+        "question": "How much?",
         "rows": [{"model": "a", "ratio": 1.5}],
         "goals": [
             {"goal": "ratio, a", "value": 1.5, "at most": 1.05, "met": False},
@@ -42,11 +44,12 @@ def record() -> dict[str, Any]:
 
 
 def test_a_missed_goal_is_said(speed: ModuleType) -> None:
-    text = speed.block(record())
+    text = speed.block(record(), [ROOT / "benchmarks" / "results" / "cost.png"])
     assert "| a | 1.50 |" in text
     assert "- ratio, a: 1.50, goal at most 1.05: **missed**" in text
     assert "- times: 6000, goal at least 5000: met" in text
     assert "- a note." in text
+    assert "![How much?](../benchmarks/results/cost.png)" in text
     assert "Machine: P, 2 cores, 1 threads, AVX2, load 0.1; torch 2" in text
 
 
