@@ -115,6 +115,21 @@ def test_cityscapes_in_its_own_layout(workplace: Path, call: Call) -> None:
     assert len(rows) == 4 * 4
 
 
+@pytest.mark.slow
+def test_the_sample_of_cityscapes(data_root: Path, workplace: Path, call: Call) -> None:
+    """One frame of 2048 x 1024 at a quarter of its size; the model knows nothing of streets."""
+    root = data_root / "cityscapes_sample"
+    if not root.is_dir():
+        pytest.skip("cityscapes_sample/ is not in the folder of real data")
+    options = ("--split", "train", "--limit", 1, "--scales", "0.25", "--sigmas", "0.25")
+    options += ("--model", "python:street_models:nineteen", "--most-draws", 100)
+    done = call("reproduce", "cityscapes", "--root", root, *options, "-o", "out")
+    assert done.code == 0, done.err
+    rows = list(csv.DictReader((workplace / "out" / "table.csv").open()))
+    assert len(rows) == 2 + 6 * 2
+    assert "1 of 8 samples" in (workplace / "out" / "table.md").read_text()
+
+
 def test_json_says_that_lines_are_unsound(workplace: Path, call: Call) -> None:
     options = ("--root", "camvid", "--limit", 1, "--sigmas", "0.05", "--most-draws", 100)
     options += ("--alphas", "0.01", "--methods", "paper", "--json")

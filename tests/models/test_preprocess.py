@@ -81,3 +81,13 @@ def test_channels_are_not_broadcast() -> None:
         with pytest.raises(InputError, match="expected 3 channels"):
             model(torch.rand(1, channels, 4, 4))
     Preprocess(nn.Conv2d(3, 2, 1), mean=(0.5,))(torch.rand(1, 3, 4, 4))
+
+
+def test_volumes_are_normalised_by_channel_and_not_resized():
+    """As many slices as channels: along the first side the statistics would fit as well."""
+    x = torch.rand(2, 2, 2, 3, 4)
+    model = Preprocess(lambda given: given, mean=(0.2, 0.4), std=(0.5, 2.0))
+    expected = torch.stack([(x[:, 0] - 0.2) / 0.5, (x[:, 1] - 0.4) / 2.0], dim=1)
+    torch.testing.assert_close(model(x), expected)
+    with pytest.raises(InputError, match="to resize, got shape"):
+        Preprocess(lambda given: given, scale=0.5)(x)

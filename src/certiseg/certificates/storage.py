@@ -241,5 +241,5 @@ def _digest(text: str, arrays: dict[str, NDArray[Any]]) -> str:
     for name in sorted(arrays):
         array = np.ascontiguousarray(arrays[name])
         sha.update(f"{name} {array.dtype.str} {array.shape}".encode())
-        sha.update(array.tobytes())
+        sha.update(array.data)
     return sha.hexdigest()

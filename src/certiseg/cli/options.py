@@ -14,7 +14,8 @@ Model = Annotated[
         "--model",
         "-m",
         help="certiseg:NAME (shipped), python:module:function, pointnet2:FILE.pth, hrnet:FILE.pth, "
-        "a local Hugging Face folder, or what certiseg train or train-clouds wrote.",
+        "a local Hugging Face folder or hf:ORG/NAME, a MONAI bundle, FILE.onnx, FILE.pt2, or what "
+        "certiseg train or train-clouds wrote.",
     ),
 ]
 Denoiser = Annotated[
@@ -49,9 +50,6 @@ Flip = Annotated[
     bool, typer.Option("--flip", help="The model sees pictures mirrored too, and averages.")
 ]
 Output = Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")]
-Precision = Annotated[
-    str, typer.Option(help="Of training passes: float32, bfloat16, or on CUDA float16.")
-]
 Memory = Annotated[
     float, typer.Option(help="GiB of pictures to keep in memory; others are read in each epoch.")
 ]

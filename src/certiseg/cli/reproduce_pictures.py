@@ -16,6 +16,7 @@ from rich.console import Console
 from certiseg.cli import options
 from certiseg.cli.by_sigma import by_sigma
 from certiseg.cli.numbers import numbers_of
+from certiseg.cli.opened import opened as opened_model
 from certiseg.errors import InputError
 
 _SHIPPED = "certiseg:camvid"
@@ -99,9 +100,8 @@ def pictures(
     goes on where it stopped.
     """
     from certiseg.datasets.card import note_of
-    from certiseg.report.reproduction.pictures import UNSOUND_NOTE, records, rich_tables
+    from certiseg.report.reproduction.pictures import UNSOUND_NOTE, counted, records, rich_tables
     from certiseg.runs.malloc import keep_freed_memory
-    from certiseg.runs.model import open_model
     from certiseg.runs.reproduction.grid import GRIDS, LIMITS, chosen, scales_of
     from certiseg.runs.reproduction.pictures import Extras, reproduce
     from certiseg.runs.samples import open_samples
@@ -134,7 +134,7 @@ def pictures(
     keep_freed_memory()
     specs = by_sigma(model or [_SHIPPED], grid.sigmas)
     opened = {
-        spec: open_model(spec, num_classes=num_classes) for spec in dict.fromkeys(specs.values())
+        spec: opened_model(spec, num_classes=num_classes) for spec in dict.fromkeys(specs.values())
     }
     first = next(iter(opened.values()))
     samples = open_samples(
@@ -145,7 +145,9 @@ def pictures(
         samples,
         {sigma: opened[spec] for sigma, spec in specs.items()},
         out,
-        non_robust=None if non_robust is None else open_model(non_robust, num_classes=num_classes),
+        non_robust=None
+        if non_robust is None
+        else opened_model(non_robust, num_classes=num_classes),
         extras=extras,
         seed=seed,
         batch_size=batch_size,
@@ -162,7 +164,7 @@ def pictures(
     console = Console()
     note = note_of(samples)
     thinned = f" ({note})" if note else ""
-    console.print(f"{samples.card.name}, {len(samples)} pictures{thinned}", highlight=False)
+    console.print(f"{samples.card.name}, {counted(len(samples))}{thinned}", highlight=False)
     for drawn in rich_tables(lines, false):
         console.print(drawn)
     console.print(f"all figures: {out}", highlight=False, markup=False)

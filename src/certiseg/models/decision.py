@@ -16,6 +16,7 @@ from certiseg.models.coarse import Coarse
 
 # Bytes of logits decided on at once: on a CPU what its caches hold, on a GPU what fills it.
 _TILE = {"cpu": 2**23, "cuda": 2**28}
+_STEPS = 8
 _SINGLE_OR_DOUBLE = (torch.float32, torch.float64)
 
 
@@ -26,7 +27,8 @@ class Decision:
     scores: logits (B, C, *out), or coarse ones that stand for them, for models that return logits;
     or given: int64 labels (B, *out), for models that return labels. One of them is None.
     Logits are decided on when they are counted, a tile at a time, so labels of all classes at full
-    size are never held. tile: bytes of logits in one; the labels do not depend on it.
+    size are never held. tile: bytes of logits in one (at least 8 steps of rows); the labels do not
+    depend on it.
     """
 
     num_classes: int
@@ -131,7 +133,8 @@ class Decision:
         _, classes, *size = self._shape
         if len(size) != 2 or step is None:
             return None
-        fitting = max(1, room // (4 * classes * size[1] * step)) * step
+        # Coarse logits need a row more on either side, which thin bands would pay for.
+        fitting = max(_STEPS, room // (4 * classes * size[1] * step)) * step
         return fitting if fitting < size[0] else None
 
 

@@ -18,7 +18,8 @@ class Preprocess(nn.Module):
     """Resize and normalise the input, call `model`, bring its logits back to the input's size.
 
     Takes (B, C, H, W) in [0, 1] (plus noise: nothing is clipped) and returns logits
-    (B, classes, H, W), or labels (B, H, W) where the model returns integer labels.
+    (B, classes, H, W), or labels (B, H, W) where the model returns integer labels. Volumes
+    (B, C, D, H, W) are normalised, but not resized.
     mean, std: one number a channel, in input units. Resizing is bilinear, to `size` (H', W') or by
     the factor `scale`, at most one of them. A model output as dict["out"] or object.logits is read.
     """
@@ -71,18 +72,27 @@ class Preprocess(nn.Module):
                     f"expected {len(statistic)} channels, as many as means and stds, got input of "
                     f"shape {tuple(x.shape)}; pass a picture with these channels"
                 )
+        if x.ndim != 4 and not (self.size is None and self.scale is None):
+            raise InputError(
+                f"expected pictures (B, C, H, W) to resize, got shape {tuple(x.shape)}; resize "
+                "volumes beforehand"
+            )
         if self.size is not None:
             x = F.interpolate(x, size=self.size, mode="bilinear", align_corners=False)
         elif self.scale is not None:
             target = [max(1, round(n * self.scale)) for n in size]
             x = F.interpolate(x, size=target, mode="bilinear", align_corners=False)
+        # On axis 1, whatever comes after it: of a volume three sides.
+        along = (-1, *[1] * (x.ndim - 2))
         if self.mean is not None:
-            x = x - self.mean
+            x = x - self.mean.reshape(along)
         if self.std is not None:
-            x = x / self.std
+            x = x / self.std.reshape(along)
         inner = coarse_form(self.model)(x)
         if isinstance(inner, Coarse) and inner.size == tuple(size):
             return inner
+        if x.ndim != 4:
+            return tensor_of(inner)[0]
         return _enlarge(tensor_of(inner)[0], size)
 
 

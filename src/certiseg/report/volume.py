@@ -39,7 +39,9 @@ def volume_heat(radius: ArrayLike, largest: float, name: str = "l2 radius") -> I
     height = max(cut.shape[0] for cut in cuts)
     # Zeros are paper as well as abstention: white.
     padded = [np.pad(cut, ((0, height - cut.shape[0]), (0, 2))) for cut in cuts]
-    return heat(np.concatenate(padded, axis=1), largest, name)
+    row = np.concatenate(padded, axis=1)
+    factor = max(1, _SIDE // height)
+    return heat(row.repeat(factor, axis=0).repeat(factor, axis=1), largest, name)
 
 
 def _cut(values: NDArray[Any], axis: int) -> NDArray[Any]:

@@ -108,6 +108,7 @@ class Experiment:
             if watch is not None:
                 watch(decision.labels().cpu().numpy())
             self._advance(decision.draws)
+            del decision
         assert counts is not None
         # A view: classes stay first in memory, where they were counted, and nothing is copied.
         return VoteCounts(counts.cpu().movedim(0, -1).numpy(), stop - start, source)

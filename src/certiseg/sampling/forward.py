@@ -102,6 +102,8 @@ def batches(
                 continue
             position = draws.stop
             yield output
+            # Counted by now; the next pass may have its memory.
+            del output
 
 
 def _draws(engine: Engine, law: Law, source: Source) -> Draws:

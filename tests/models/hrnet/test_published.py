@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from PIL import Image
 
 from certiseg.datasets import cityscapes, pascal_context
 from certiseg.datasets.card import Card
@@ -142,3 +144,16 @@ def test_other_files(tmp_path: Path) -> None:
     torch.save([1, 2], tmp_path / "list.pth")
     with pytest.raises(InputError, match="weights by name, got list"):
         load_hrnet(tmp_path / "list.pth")
+
+
+def test_the_page_on_hrnet_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.save(random_state(19, width=2), "cityscapes.pth")
+    pixels = np.random.default_rng(0).integers(0, 256, (24, 40, 3)).astype(np.uint8)
+    Image.fromarray(pixels).save("street.png")
+    page = Path(__file__).resolve().parents[3] / "docs" / "models" / "hrnet.md"
+    (snippet,) = re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), flags=re.DOTALL)
+    names: dict[str, object] = {}
+    exec(snippet, names)
+    assert names["cert"].labels.shape == (24, 40)
+    assert "at scale 0.25" in names["cert"].statement()

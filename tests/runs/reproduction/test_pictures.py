@@ -81,7 +81,7 @@ def table(out: Path, samples: Pictures | None = None, **options: Any) -> list[di
     options = {"grid": GRID, "seed": 5, **options}
     grid = options.pop("grid")
     models = dict.fromkeys(grid.sigmas, options.pop("model", None) or loaded())
-    reproduce(grid, samples or Pictures(), models, out, **options)
+    reproduce(grid, Pictures() if samples is None else samples, models, out, **options)
     return list(csv.DictReader((out / "table.csv").open()))
 
 
@@ -314,7 +314,7 @@ def test_too_few_draws_are_refused_before_the_first(tmp_path: Path) -> None:
         with pytest.raises(InputError, match="384 components"):
             table(tmp_path / "out", grid=grid)
     with pytest.raises(InputError, match="3 classes of made-up"):
-        table(tmp_path / "out", model=loaded(num_classes=4))
+        table(tmp_path / "out", model=loaded(nn.Conv2d(3, 4, 1).eval(), 4))
     with pytest.raises(InputError, match="at least one picture"):
         table(tmp_path / "out", Pictures(0))
     assert not (tmp_path / "out").exists()

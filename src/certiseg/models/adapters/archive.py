@@ -78,6 +78,8 @@ def check_archive(path: Path) -> None:
             program = json.loads(archive.read(files["models/model.json"]))
             if _SAMPLES in files:
                 torch.load(io.BytesIO(archive.read(files[_SAMPLES])), weights_only=True)
+    except InputError:
+        raise
     except pickle.UnpicklingError:
         raise InputError(
             f"{path}: expected sample inputs that are plain tensors, got other objects; "

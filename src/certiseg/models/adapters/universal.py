@@ -15,6 +15,7 @@ KINDS = ("maskformer", "mask2former", "oneformer")
 """model_type of the configurations that are known."""
 
 _TASK = "the task is semantic"
+_WORDS = ("tokenizer.json", "vocab.json")
 
 
 class SemanticScores(nn.Module):
@@ -54,6 +55,9 @@ def task_tokens(folder: Path, length: int) -> Tensor:
     from transformers import CLIPTokenizer
 
     try:
+        # transformers makes a tokenizer without words where there is no such file.
+        if not any((folder / name).is_file() for name in _WORDS):
+            raise OSError(f"none of {', '.join(_WORDS)}")
         tokenizer = CLIPTokenizer.from_pretrained(str(folder), local_files_only=True)
         given = tokenizer(_TASK, padding="max_length", max_length=length, truncation=True)
     except (OSError, ValueError, TypeError, KeyError) as error:

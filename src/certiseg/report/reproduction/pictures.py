@@ -203,6 +203,11 @@ def rich_tables(lines: Sequence[Line], false: Sequence[FalseLine]) -> list[Table
     return tables
 
 
+def counted(pictures: int) -> str:
+    """ "1 picture", "26 pictures"."""
+    return f"{pictures} picture{'' if pictures == 1 else 's'}"
+
+
 def _main(line: Line | FalseLine) -> bool:
     return not line.model.endswith("bonferroni")
 

@@ -22,7 +22,7 @@ class TableBar:
     A cell is one picture at one scale and sigma. Use as a context manager.
     """
 
-    def __init__(self, show: bool, cells: int, draws: int) -> None:
+    def __init__(self, show: bool, cells: int) -> None:
         console = Console(stderr=True)
         self._progress = Progress(
             TextColumn("{task.description}"),
@@ -36,12 +36,12 @@ class TableBar:
             disable=not (show and console.is_terminal),
         )
         self._cells = self._progress.add_task("pictures x scales x sigmas", total=cells, pace="")
-        self._draws = self._progress.add_task("draws", total=draws, pace="")
+        self._draws = self._progress.add_task("draws", total=None, pace="")
         self._made, self._started = 0, time.perf_counter()
 
-    def start(self) -> None:
-        """The next cell begins."""
-        self._progress.reset(self._draws)
+    def start(self, draws: int) -> None:
+        """The next cell, of so many draws, begins."""
+        self._progress.reset(self._draws, total=draws)
 
     def draws(self, done: int) -> None:
         """So many more draws are done."""

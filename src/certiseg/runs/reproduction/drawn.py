@@ -28,6 +28,10 @@ class Drawn:
             votes = votes + part
         return votes
 
+    def sizes(self) -> tuple[int, int]:
+        """Numbers of components and of classes."""
+        return self._parts[0].num_components, self._parts[0].num_classes
+
     def seconds(self, stop: int) -> float:
         """What draws 0 .. stop - 1 took."""
         return sum(self._seconds[: self._stops.index(stop) + 1])
@@ -45,10 +49,9 @@ class Replay:
 
     def __init__(self, drawn: Drawn) -> None:
         self._drawn, self._given = drawn, 0
-        self._first = drawn._parts[0]
 
     def sizes(self) -> tuple[int, int]:
-        return self._first.num_components, self._first.num_classes
+        return self._drawn.sizes()
 
     def more(self, draws: int) -> VoteCounts:
         votes = self._drawn.between(self._given, self._given + draws)

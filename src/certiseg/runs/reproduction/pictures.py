@@ -28,7 +28,7 @@ from certiseg.runs.reproduction.cells import Cell, Cells
 from certiseg.runs.reproduction.drawn import Drawn
 from certiseg.runs.reproduction.grid import PAPER, RADIUS_MAP, Grid, words
 from certiseg.runs.reproduction.lines import Held, certified_lines, shared_noise_lines
-from certiseg.runs.reproduction.pooled import Pooled, identity, pooled
+from certiseg.runs.reproduction.pooled import Pooled, identity
 from certiseg.runs.reproduction.reference import falsity
 from certiseg.runs.reproduction.scales import at_scales
 from certiseg.runs.reproduction.shared_noise import SharedNoise
@@ -103,14 +103,13 @@ def reproduce(
     cells = Cells(out)
     cells.open(fixed, overwrite=overwrite)
     about = {**fixed, "thinned": note_of(samples), "made_with": environment(command, device)}
-    found: list[dict[str, Any]] = []
-    whole = Pooled({}, {}, {})
-    with TableBar(progress, len(names) * len(table.places), table.draws) as bar:
+    whole = Pooled()
+    with TableBar(progress, len(names) * len(table.places)) as bar:
         for number, name in enumerate(names):
             sample: Sample | None = None
             for scales, sigma in table.places:
                 cell = Cell(number, name, words(scales), sigma)
-                bar.start()
+                bar.start(table.draws(number))
                 record = cells.get(cell)
                 made = record is None
                 if record is None:
@@ -120,8 +119,7 @@ def reproduce(
                         cells.keep_votes(cell, parts)
                     cells.put(cell, record)
                 bar.done(made=made)
-                found.append(record)
-            whole = pooled(found)
+                whole.add(record)
             write_tables(out, whole, about, number + 1, last=number + 1 == len(names))
     return whole
 
@@ -162,9 +160,9 @@ class _Table:
         chosen = min(extras.reference_pictures, len(samples))
         self._referenced = set(even_stride(len(samples), chosen)) if len(samples) else set()
 
-    @property
-    def draws(self) -> int:
-        return self.grid.draws
+    def draws(self, number: int) -> int:
+        """Draws of a cell of this picture."""
+        return self.grid.draws + (self.extras.reference_draws if number in self._referenced else 0)
 
     def check(self) -> list[str]:
         """Raise InputError for whatever would stop the run later: reads every picture, and passes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -44,43 +44,38 @@ class Figures:
         )
 
 
-@dataclass
 class Pooled:
     """All lines so far. curves: by scale and sigma, from the radius map of most draws."""
 
-    figures: dict[Line, Figures]
-    false: dict[Line, Falsity]
-    curves: dict[tuple[str, float], RadiusCurve]
+    def __init__(self) -> None:
+        self._figures: dict[Line, Figures] = {}
+        self._false: dict[Line, Falsity] = {}
+        self.curves: dict[tuple[str, float], RadiusCurve] = {}
 
-    def lines(self) -> list[Line]:
-        """With figures; bounds where a line certifies (theory T9)."""
-        return [_filled(line, figures) for line, figures in self.figures.items()]
-
-    def false_lines(self) -> list[FalseLine]:
-        return [_counted(line, falsity) for line, falsity in self.false.items()]
-
-
-def pooled(records: Iterable[Mapping[str, Any]]) -> Pooled:
-    """The records of cells, added up."""
-    found = Pooled({}, {}, {})
-    for record in records:
+    def add(self, record: Mapping[str, Any]) -> None:
+        """Add the record of one cell."""
         for part in record["lines"]:
             line = Line(**part["line"])
             figures = Figures(
                 counts_from_record(Confusion, part["confusion"]), part["draws"], part["seconds"]
             )
-            known = found.figures.get(line)
-            found.figures[line] = figures if known is None else known + figures
+            _add(self._figures, line, figures)
             if part["false"] is not None:
-                falsity = Falsity(**part["false"])
-                so_far = found.false.get(line)
-                found.false[line] = falsity if so_far is None else so_far + falsity
+                _add(self._false, line, Falsity(**part["false"]))
         if record["curve"] is not None:
             place = (record["scale"], record["sigma"])
-            curve = counts_from_record(RadiusCurve, record["curve"])
-            there = found.curves.get(place)
-            found.curves[place] = curve if there is None else there + curve
-    return found
+            _add(self.curves, place, counts_from_record(RadiusCurve, record["curve"]))
+
+    def lines(self) -> list[Line]:
+        """With figures; bounds where a line certifies (theory T9)."""
+        return [_filled(line, figures) for line, figures in self._figures.items()]
+
+    def false_lines(self) -> list[FalseLine]:
+        return [_counted(line, falsity) for line, falsity in self._false.items()]
+
+
+def _add(total: dict[Any, Any], key: object, part: Any) -> None:
+    total[key] = total[key] + part if key in total else part
 
 
 def identity(line: Line) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from certiseg.report.figures import has_matplotlib
 from certiseg.report.reproduction.figures import write_figures
-from certiseg.report.reproduction.pictures import latex, markdown, records
+from certiseg.report.reproduction.pictures import counted, latex, markdown, records
 from certiseg.report.rows import rows_csv
 from certiseg.runs.output import write_text
 from certiseg.runs.reproduction.pooled import Pooled
@@ -40,8 +40,8 @@ def write_tables(
     }
     write_text(out / "results.json", json.dumps(record, indent=1) + "\n")
     if last and has_matplotlib():
-        total = len(about["pictures"])
-        write_figures(out, lines, false, whole.curves, f"{about['data']}, {total} pictures")
+        number = counted(len(about["pictures"]))
+        write_figures(out, lines, false, whole.curves, f"{about['data']}, {number}")
 
 
 def _notes(about: Mapping[str, Any], done: int, false: bool) -> list[str]:
@@ -49,7 +49,7 @@ def _notes(about: Mapping[str, Any], done: int, false: bool) -> list[str]:
     some = "" if done == total else f", the first {done} so far"
     thinned = "" if about["thinned"] is None else f" ({about['thinned']})"
     noted = [
-        f"{about['data']}, {total} pictures{thinned}{some}; alpha is for each picture. Lines of "
+        f"{about['data']}, {counted(total)}{thinned}{some}; alpha is for each picture. Lines of "
         "one scale and sigma look at the same draws, and the claim of each holds on its own; n "
         "draws test, n0 others choose candidates, where it is 0 all do both.",
         "Only the certified figures hold under attack, an abstaining pixel becoming anything; in "

@@ -1,0 +1,76 @@
+"""Memory of votes: counts, the model's own pass and a batch, whatever the number of draws."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+_SCRIPT = """
+import resource, sys
+import torch
+import certiseg as cs
+from certiseg.models.coarse import Coarse
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+draws, classes, height, width = map(int, sys.argv[1:5])
+torch.manual_seed(0)
+torch.set_num_threads(1)
+conv = torch.nn.Conv2d(3, classes, 3, stride=4, padding=1).eval()
+whole = sys.argv[5] == "whole"
+
+def model(x):
+    coarse = Coarse(conv(x), (x.shape[2], x.shape[3]))
+    return coarse.full() if whole else coarse
+
+x = torch.rand(3, height, width)
+with torch.inference_mode():
+    conv(x[None])
+before = peak()
+votes = cs.Smoothed(model, cs.Gaussian(0.25)).vote(x, draws, batch_size=1, seed=0)
+print(peak() - before, peak())
+if draws == 4:
+    # As many draws as certify asks for, without making them.
+    counts = votes.counts
+    counts *= 25
+    certificate = cs.certify(cs.VoteCounts(counts, 100), noise=cs.Gaussian(0.25))
+    certificate.save(sys.argv[6])
+    print(peak())
+"""
+
+
+def _megabytes(
+    draws: int, classes: int, size: tuple[int, int], form="coarse", path=""
+) -> list[int]:
+    options = [draws, classes, *size, form, path]
+    done = subprocess.run(
+        [sys.executable, "-c", _SCRIPT, *map(str, options)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return [int(word) for word in done.stdout.split()]
+
+
+@pytest.mark.slow
+def test_a_street_of_150_classes_fits_into_two_gibibytes(tmp_path):
+    """1024 x 2048 x 150: votes, certificate and file. Logits at full size alone are 1200 MiB."""
+    beyond, _, whole_run = _megabytes(4, 150, (1024, 2048), path=str(tmp_path / "a.npz"))
+    assert whole_run < 2048
+    # Counts 300, noise and its tiles 75, coarse logits 75, tiles of logits: all but the pass.
+    assert beyond < 300 + 350
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_draws():
+    few, many = (_megabytes(draws, 20, (512, 512))[0] for draws in (3, 60))
+    assert many < few + 20
+
+
+@pytest.mark.slow
+def test_full_size_logits_are_seen():
+    """Negative control: the check above on a model that enlarges its logits itself."""
+    assert _megabytes(2, 150, (1024, 2048), "whole")[1] > 300 + 1200
