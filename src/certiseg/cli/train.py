@@ -61,7 +61,7 @@ def train(
     resume: options.Resume = False,
     overwrite: options.Overwrite = False,
 ) -> None:
-    """Train a small U-Net and write model.safetensors, card.json and CARD.md."""
+    """Train a segmentation network; write model.safetensors, card.json and CARD.md."""
     from certiseg.runs.malloc import keep_freed_memory
     from certiseg.runs.pictures import is_described
     from certiseg.runs.train import run_training, spell_command
