@@ -128,15 +128,13 @@ def card_page(card: dict[str, Any]) -> str:
         rows.append((f"one draw of noise, sigma = {run['sigma']}", figures["one_draw"]))
     table = "\n".join(f"| {k} | {v['accuracy']:.4f} | {v['miou']:.4f} |" for k, v in rows)
     machine = run["machine"]
-    noise = (
-        f"with Gaussian noise of sigma = {run['sigma']} in [0, 1] input units"
-        if run["sigma"] > 0
-        else "without noise"
-    )
+    low = run["sigma_from"]
+    sigma = f"= {run['sigma']}" if low is None else f"between {low} and {run['sigma']}"
+    noise = f"with Gaussian noise of sigma {sigma} in [0, 1] input units"
     return f"""# {card["name"]}
 
 {plan["class"].rpartition(".")[2]}, {weights["parameters"]} parameters in half precision \
-({weights["bytes"]} bytes), trained {noise}.
+({weights["bytes"]} bytes), trained {noise if run["sigma"] > 0 else "without noise"}.
 
 | on the val split | accuracy | mIoU |
 |---|---|---|
