@@ -50,9 +50,6 @@ Flip = Annotated[
     bool, typer.Option("--flip", help="The model sees pictures mirrored too, and averages.")
 ]
 Output = Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")]
-TrainingPrecision = Annotated[
-    str, typer.Option(help="Of training passes: float32, bfloat16, or on CUDA float16.")
-]
 Memory = Annotated[
     float, typer.Option(help="GiB of pictures to keep in memory; others are read in each epoch.")
 ]

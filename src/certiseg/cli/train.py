@@ -54,12 +54,14 @@ def train(
     blocks: Annotated[str, typer.Option(help="Residual blocks at 1/2, 1/4, ...")] = "0,2,2,2,1",
     seed: Annotated[int, typer.Option(help="Seed of weights, order, views and noise.")] = 0,
     device: Annotated[str, typer.Option(help="Torch device.")] = "cpu",
-    precision: options.TrainingPrecision = "float32",
+    precision: Annotated[
+        options.Precision, typer.Option(help="Of training passes; float16 on CUDA alone.")
+    ] = options.Precision.float32,
     memory: options.Memory = 4.0,
     resume: options.Resume = False,
     overwrite: options.Overwrite = False,
 ) -> None:
-    """Train a small U-Net and write model.safetensors, card.json and CARD.md."""
+    """Train a segmentation network; write model.safetensors, card.json and CARD.md."""
     from certiseg.runs.malloc import keep_freed_memory
     from certiseg.runs.pictures import is_described
     from certiseg.runs.train import run_training, spell_command
@@ -80,7 +82,7 @@ def train(
         sigma_from=sigma_from,
         network=network,
         consistency=consistency,
-        precision=precision,
+        precision=precision.value,
     )
     pairs = {
         "--images": images,
@@ -113,7 +115,7 @@ def train(
             "--blocks": blocks if network == "unet" else None,
             "--seed": seed,
             "--device": device,
-            "--precision": precision if precision != "float32" else None,
+            "--precision": precision.value if precision != "float32" else None,
             "-o": out.resolve().name,
         }
     )

@@ -46,7 +46,9 @@ def train_denoiser(
     blocks: Annotated[str, typer.Option(help="Residual blocks at 1/2, 1/4, ...")] = "0,1,2,3",
     seed: Annotated[int, typer.Option(help="Seed of weights, order, crops and noise.")] = 0,
     device: Annotated[str, typer.Option(help="Torch device.")] = "cpu",
-    precision: options.TrainingPrecision = "float32",
+    precision: Annotated[
+        options.Precision, typer.Option(help="Of training passes; float16 on CUDA alone.")
+    ] = options.Precision.float32,
     memory: options.Memory = 4.0,
     resume: options.Resume = False,
     overwrite: options.Overwrite = False,
@@ -74,7 +76,7 @@ def train_denoiser(
         blocks=whole_numbers_of("--blocks", blocks),
         sigma_from=sigma_from,
         stability=stability,
-        precision=precision,
+        precision=precision.value,
     )
     guide = None if model is None else open_model(model)
     pictures = training_pictures(data, root, images, val_images, channels, memory)
@@ -97,7 +99,7 @@ def train_denoiser(
             "--blocks": blocks,
             "--seed": seed,
             "--device": device,
-            "--precision": precision if precision != "float32" else None,
+            "--precision": precision.value if precision != "float32" else None,
             "-o": out.resolve().name,
         },
         name="train denoiser",

@@ -20,12 +20,11 @@ class _WithDefault(TyperGroup):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if args and args[0].startswith("-") and args[0] not in _HELP:
             args = [_DEFAULT, *args]
-        return super().parse_args(ctx, args)
+        return super().parse_args(ctx, args or ["--help"])
 
 
 app = typer.Typer(
     cls=_WithDefault,
-    no_args_is_help=True,
     rich_markup_mode=None,
     help="Train a network on pictures under noise, or a denoiser. `certiseg train --data ...` is "
     "short for `certiseg train pictures --data ...`; point clouds: certiseg train-clouds.",

@@ -10,6 +10,7 @@ from rich.progress import (
     Progress,
     SpinnerColumn,
     TextColumn,
+    TimeElapsedColumn,
     TimeRemainingColumn,
 )
 
@@ -18,26 +19,35 @@ if TYPE_CHECKING:
 
 
 def training_bar() -> Progress:
-    """Steps done, time left, and the loss."""
+    """Steps done, the loss, time taken and time left."""
     return Progress(
         SpinnerColumn(),
         TextColumn("step"),
         MofNCompleteColumn(),
         BarColumn(),
         TextColumn("{task.description}"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
         TimeRemainingColumn(),
     )
 
 
 def steps_bar(progress: Progress, steps: int) -> Report:
-    """A task of so many steps, and what a training calls after each."""
+    """A task of so many steps, and what a training calls after each.
+
+    Losses are means over the steps since the last validation: single batches say little.
+    """
     task = progress.add_task("loss -", total=steps)
+    since: list[float] = []
 
     def report(done: int, epoch: float, loss: float, figures: Measured | None) -> None:
-        progress.update(task, completed=done, description=f"loss {loss:.3f}")
+        since.append(loss)
+        mean = sum(since) / len(since)
+        progress.update(task, completed=done, description=f"loss {mean:.3f}")
         if figures is not None:
             progress.console.print(
-                f"epoch {epoch:.0f}: loss {loss:.3f}, val {figures.words()}", highlight=False
+                f"epoch {epoch:.0f}: loss {mean:.3f}, val {figures.words()}", highlight=False
             )
+            since.clear()
 
     return report

@@ -110,6 +110,15 @@ def _spelled(plan: dict[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in plan.items() if name not in told)
 
 
+def _origin(started_from: dict[str, Any] | None) -> str:
+    if started_from is None:
+        return ""
+    if "package" in started_from:
+        return f"\nIts encoder started from the weights of {started_from['package']}.\n"
+    earlier = _origin(started_from.get("started_from"))
+    return f"\nIt started from the weights of\n\n```\n{started_from['command']}\n```\n{earlier}"
+
+
 def card_page(card: dict[str, Any]) -> str:
     """CARD.md: the same facts for a reader."""
     data, run, figures = card["data"], card["training"], card["figures"]
@@ -119,15 +128,13 @@ def card_page(card: dict[str, Any]) -> str:
         rows.append((f"one draw of noise, sigma = {run['sigma']}", figures["one_draw"]))
     table = "\n".join(f"| {k} | {v['accuracy']:.4f} | {v['miou']:.4f} |" for k, v in rows)
     machine = run["machine"]
-    noise = (
-        f"with Gaussian noise of sigma = {run['sigma']} in [0, 1] input units"
-        if run["sigma"] > 0
-        else "without noise"
-    )
+    low = run["sigma_from"]
+    sigma = f"= {run['sigma']}" if low is None else f"between {low} and {run['sigma']}"
+    noise = f"with Gaussian noise of sigma {sigma} in [0, 1] input units"
     return f"""# {card["name"]}
 
 {plan["class"].rpartition(".")[2]}, {weights["parameters"]} parameters in half precision \
-({weights["bytes"]} bytes), trained {noise}.
+({weights["bytes"]} bytes), trained {noise if run["sigma"] > 0 else "without noise"}.
 
 | on the val split | accuracy | mIoU |
 |---|---|---|
@@ -146,4 +153,4 @@ The checkpoint was chosen on this val split, so these figures lean to the bright
 ```
 {run["command"]}
 ```
-"""
+{_origin(run.get("started_from"))}"""

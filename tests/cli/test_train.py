@@ -1,0 +1,86 @@
+"""`certiseg train`: pictures where nothing is named, a denoiser by name, help for both."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from certiseg.cli.main import run
+
+SMALL = ["--widths", "4,6", "--blocks", "0,1", "--epochs", "1", "--batch-size", "2"]
+
+
+@pytest.fixture(autouse=True)
+def _ordinary_malloc(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("certiseg.runs.malloc.keep_freed_memory", lambda: False)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> list[str]:
+    rng = np.random.default_rng(0)
+    for folder in ("images", "labels"):
+        (tmp_path / folder).mkdir()
+    for i in range(3):
+        ids = np.kron(rng.integers(0, 3, (3, 3)), np.ones((8, 8))).astype(np.uint8)
+        Image.fromarray(ids).save(tmp_path / "labels" / f"{i}.png")
+        Image.fromarray(np.stack([ids * 90] * 3, 2)).save(tmp_path / "images" / f"{i}.png")
+    options = ["--data", "folder", "--classes", "3"]
+    for name in ("images", "labels"):
+        options += [f"--{name}", str(tmp_path / name), f"--val-{name}", str(tmp_path / name)]
+    return options
+
+
+def test_pictures_are_what_is_trained_where_nothing_is_named(
+    data: list[str], tmp_path: Path
+) -> None:
+    for words, name in ((["train"], "a"), (["train", "pictures"], "b")):
+        assert run([*words, *data, "--sigma", "0.1", *SMALL, "-o", str(tmp_path / name)]) == 0
+    a, b = ((tmp_path / name / "model.safetensors").read_bytes() for name in "ab")
+    assert a == b
+
+
+@pytest.mark.parametrize("given", [["train"], ["train", "--help"], ["train", "-h"]])
+def test_help_names_both(given: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(given) == 0
+    told = capsys.readouterr().out
+    assert "pictures" in told
+    assert "denoiser" in told
+
+
+def test_precision_is_in_the_command_of_the_card(data: list[str], tmp_path: Path) -> None:
+    out = tmp_path / "model"
+    given = ["train", *data, "--sigma", "0.1", *SMALL, "--precision", "bfloat16", "-o", str(out)]
+    assert run(given) == 0
+    assert "--precision bfloat16" in (out / "CARD.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        (["--precision", "float16"], "float16 on a CUDA device"),
+        (["--precision", "half"], "half"),
+        (["--memory", "-1"], "--memory 0 or more"),
+        (["--resume"], "expected an interrupted training with --resume"),
+    ],
+)
+def test_bad_options(
+    change: list[str],
+    word: str,
+    data: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = tmp_path / "model"
+    assert run(["train", *data, "--sigma", "0.1", *SMALL, *change, "-o", str(out)]) == 2
+    error = capsys.readouterr().err
+    assert word in error
+    assert len(error.splitlines()) == 1
+    assert not out.exists()
+
+
+def test_what_is_no_training(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["train", "voxels"]) == 2
+    assert "No such command 'voxels'" in capsys.readouterr().err
