@@ -14,21 +14,19 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 import certiseg as cs
+from certiseg.bench.passes import bare
+from certiseg.bench.turns import Spread, Times, in_turn, seconds
 from certiseg.datasets.solids import solids
 from certiseg.models.pointnet import PartSegmenter, PointNet2, msg, small
 from certiseg.runs.environment import environment
 from certiseg.runs.malloc import keep_freed_memory
-from certiseg.sampling.sampler import Smoothed
 
 NOISE = cs.Gaussian(0.1)
 DRAWS = {"small": 1000, "msg": 100}
@@ -45,24 +43,21 @@ def models(card, category: str) -> dict[str, nn.Module]:
     return made
 
 
-def timed(work: Callable[[], object]) -> NDArray[np.float64]:
-    """Seconds on the wall and of CPU."""
-    start = np.array([time.perf_counter(), time.process_time()])
-    work()
-    return np.array([time.perf_counter(), time.process_time()]) - start
+def figures(times: dict[str, Times], clock: str, draws: int) -> dict[str, object]:
+    """Of one clock, "wall" or "cpu"."""
+    voted, passed = (getattr(times[side], clock) for side in ("vote", "bare"))
+    ratio = Spread.ratio(voted, passed)
+    return {
+        "bare pass (ms)": round(1e3 * Spread.of(passed).median / draws, 2),
+        "vote (ms a draw)": round(1e3 * Spread.of(voted).median / draws, 2),
+        "ratio": round(ratio.median, 3),
+        "ratio, lowest and highest": [round(ratio.lowest, 3), round(ratio.highest, 3)],
+    }
 
 
-def bare(model: nn.Module, batch: Tensor, draws: int) -> NDArray[np.float64]:
-    def passes() -> None:
-        with torch.inference_mode():
-            for _ in range(draws // len(batch)):
-                model(batch)
-
-    return timed(passes)
-
-
-def voted(smooth: Smoothed, x: Tensor, draws: int, batch_size: int) -> NDArray[np.float64]:
-    return timed(lambda: smooth.vote(x, draws, batch_size=batch_size, seed=0))
+def best(model: nn.Module, batch: Tensor) -> float:
+    """CPU seconds of as many clouds as the largest batch holds."""
+    return min(seconds(partial(bare, model, batch, SIZES[-1]))[1] for _ in range(3))
 
 
 def main() -> None:
@@ -87,33 +82,20 @@ def main() -> None:
     }
     for name, model in models(solids("test", normals=False).card, str(sample.category)).items():
         draws = DRAWS[name]
-        smooth = Smoothed(model, NOISE, value_range=None)
+        smooth = cs.Smoothed(model, NOISE, value_range=None)
+        vote = partial(smooth.vote, x, batch_size=size, seed=0)
         bare(model, batch[:size], size)
-        voted(smooth, x, size, size)
-        turns = np.array(
-            [
-                (voted(smooth, x, draws, size), bare(model, batch[:size], draws))
-                for _ in range(options.repeats)
-            ]
+        vote(size)
+        times = in_turn(
+            {"vote": partial(vote, draws), "bare": partial(bare, model, batch[:size], draws)},
+            options.repeats,
         )
-        ratios = np.sort(turns[:, 0] / turns[:, 1], axis=0)
         result[name] = {
             "parameters": sum(p.numel() for p in model.parameters()),
             "draws": draws,
-            **{
-                clock: {
-                    "bare pass (ms)": round(1e3 * float(np.median(turns[:, 1, i])) / draws, 2),
-                    "vote (ms a draw)": round(1e3 * float(np.median(turns[:, 0, i])) / draws, 2),
-                    "ratio": round(float(np.median(ratios[:, i])), 3),
-                    "ratio, lowest and highest": [round(float(ratios[j, i]), 3) for j in (0, -1)],
-                }
-                for i, clock in enumerate(("wall", "cpu"))
-            },
+            **{clock: figures(times, clock, draws) for clock in ("wall", "cpu")},
             "bare pass by batch size (CPU ms a cloud, best of 3)": {
-                str(b): round(
-                    1e3 * min(bare(model, batch[:b], SIZES[-1])[1] for _ in range(3)) / SIZES[-1], 1
-                )
-                for b in SIZES
+                str(b): round(1e3 * best(model, batch[:b]) / SIZES[-1], 1) for b in SIZES
             },
         }
         print(name, result[name], flush=True)

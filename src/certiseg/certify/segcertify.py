@@ -161,10 +161,12 @@ def certify(
         selection=selection,
         budget=allowed,
     )
-    labels = np.where(hits >= cutoff, candidates, ABSTAIN)
+    labels = candidates.astype(labels_dtype(votes.num_classes), copy=False)
+    # ABSTAIN, -1, has all bits set; several times quicker than choosing with np.where.
+    labels = labels | ABSTAIN * (hits < cutoff).astype(labels.dtype)
     return Certificate(
         method="segcertify",
-        labels=labels.astype(labels_dtype(votes.num_classes)),
+        labels=labels,
         radius=noise.radius(tau),
         votes=votes,
         noise=noise,

@@ -10,6 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from certiseg._version import __version__
+from certiseg.cli.bench import bench
 from certiseg.cli.certify import certify
 from certiseg.cli.demo import demo
 from certiseg.cli.evaluate import evaluate
@@ -32,7 +33,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, certify, evaluate, report, train_clouds, verify, plan):
+for command in (demo, certify, evaluate, report, train_clouds, verify, plan, bench):
     app.command()(command)
 app.add_typer(train, name="train")
 app.add_typer(reproduce, name="reproduce")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,15 +16,14 @@ from certiseg.models.stored import TrainedModel, load_folder
 IMAGENET = "imagenet"
 
 
-def start_from(model: TrainedModel, init: str) -> None:
-    """Load initial weights into `model` in place.
+def start_from(model: TrainedModel, init: str) -> dict[str, Any]:
+    """Load initial weights into `model` in place; returns where they come from, for the card.
 
     init: "imagenet", for the encoder of an EfficientNet-Lite, or the folder of an earlier training
     of the same architecture. Raises InputError for anything else.
     """
     if init == IMAGENET:
-        _imagenet(model.network, model.card["architecture"])
-        return
+        return {"package": _imagenet(model.network, model.card["architecture"])}
     earlier = load_folder(Path(init))
     ours, theirs = (
         {k: v for k, v in m.card["architecture"].items() if k not in ("mean", "std")}
@@ -36,9 +36,10 @@ def start_from(model: TrainedModel, init: str) -> None:
             f"{differing[0] if differing else 'class'}; train with its options or leave --init out"
         )
     model.network.load_state_dict(earlier.network.state_dict())
+    return dict(earlier.card["training"])
 
 
-def _imagenet(network: nn.Module, plan: dict) -> None:
+def _imagenet(network: nn.Module, plan: dict) -> str:
     if not isinstance(network, EfficientSegmenter) or plan["in_channels"] != 3:
         raise InputError(
             "expected --network efficientnet-lite0, -lite1 or -lite2 on RGB with --init imagenet, "
@@ -57,3 +58,4 @@ def _imagenet(network: nn.Module, plan: dict) -> None:
     network.encoder.load_state_dict(
         {name: value for name, value in weights.items() if not name.startswith(classifier)}
     )
+    return package

@@ -140,6 +140,9 @@ FOLDERS: list[tuple[Callable[[Path], bool], Form]] = [
 """By their own card, never by the name of their weights; the first that fits."""
 
 
+_PICKLED = (".pt", ".pth", ".ckpt", ".bin", ".pkl")
+
+
 def resolve_model(spec: str) -> LoadedModel:
     """Load the model that `spec` names; modules come back in eval mode.
 
@@ -151,6 +154,12 @@ def resolve_model(spec: str) -> LoadedModel:
     path = Path(spec)
     if path.is_file() and path.suffix in FILES:
         return FILES[path.suffix].load(spec, spec)
+    if path.is_file() and path.suffix in _PICKLED:
+        raise InputError(
+            f"expected a model that says what it is, got {spec}, weights or TorchScript without "
+            "their code; build the model and load it in a function of yours "
+            "(python:MODULE:FUNCTION), or name its kind, such as hrnet:FILE.pth"
+        )
     if path.is_dir():
         for fits, form in FOLDERS:
             if fits(path):

@@ -96,6 +96,8 @@ class Scales(nn.Module):
                 "only images have a scale"
             )
         full = (x.shape[2], x.shape[3])
+        if len(self.scales) == 1 and self.size_at(self.scales[0], *full) == full:
+            return self._logits(x)  # nothing is resized, so log undoes what exp or softmax does
         total: Tensor | None = None
         offset: Tensor | None = None
         for scale in self.scales:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from certiseg.datasets.card import Colour
+from certiseg.models.coarse import Coarse, coarse_form
 from certiseg.models.preprocess import Preprocess
 
 
@@ -12,8 +13,9 @@ class Segmenter(nn.Module):
     """Logits (B, classes, H, W) from (B, channels, H, W) in [0, 1], at the input's size.
 
     base: the network with its normalisation, so noise is added to the [0, 1] input. classes,
-    palette: None where the source names none. name: of the network, for statements. notes: what a
-    command tells before it starts.
+    palette: None where the source names none. name: of the network, for statements. made_by: what
+    its layers do not print (their library's version, their configuration). notes: what a command
+    tells before it starts.
     """
 
     def __init__(
@@ -25,6 +27,7 @@ class Segmenter(nn.Module):
         channels: int = 3,
         classes: tuple[str, ...] | None = None,
         palette: tuple[Colour, ...] | None = None,
+        made_by: str = "",
         notes: tuple[str, ...] = (),
     ) -> None:
         super().__init__()
@@ -34,9 +37,18 @@ class Segmenter(nn.Module):
         self.channels = channels
         self.classes = classes
         self.palette = palette
+        self.made_by = made_by
         self.notes = notes
         # What statements call it, unless a command knows how the user did.
         self.model_name = name
 
+    def extra_repr(self) -> str:
+        """Printed, it is part of the model's fingerprint."""
+        return self.made_by
+
     def forward(self, x: Tensor) -> Tensor:
         return self.base(x)
+
+    def coarse(self, x: Tensor) -> Tensor | Coarse:
+        """What ``forward`` returns, before its last step where that is a bilinear upsampling."""
+        return coarse_form(self.base)(x)

@@ -67,6 +67,7 @@ class Panel:
     y_label: str
     y_range: tuple[float, float]
     log_x: bool = False
+    log_y: bool = False
     levels: Sequence[tuple[float, str]] = ()
 
 
@@ -267,6 +268,8 @@ def _draw(axes: Axes, panel: Panel) -> dict[str, Any]:
             axes.fill_between(line.x, low, high, color=colour, alpha=0.15, linewidth=0)
     if panel.log_x:
         axes.set_xscale("log")
+    if panel.log_y:
+        axes.set_yscale("log")
     axes.set(title=panel.title, xlabel=panel.x_label, ylabel=panel.y_label, ylim=panel.y_range)
     return entries
 

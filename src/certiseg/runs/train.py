@@ -85,8 +85,7 @@ def run_training(
             "channels": train.card.channels,
         }
         model = TrainedModel(card)
-        if init is not None:
-            start_from(model, init)
+        origin = None if init is None else start_from(model, init)
         model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         steps = -(-len(held) // settings.batch_size) * settings.epochs
         report = make_report(steps) if among.first else silent
@@ -106,6 +105,8 @@ def run_training(
     card["training"] = describe_training(
         settings, among.count, command, chosen.epoch, seconds, processor()
     )
+    if origin is not None:
+        card["training"]["started_from"] = origin
     write_model(folder, data, card, card_page(card))
     state.remove()
     return card

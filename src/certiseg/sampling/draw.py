@@ -40,8 +40,8 @@ class NoiseStream:
     """Draws made on threads of the host.
 
     NumPy releases the interpreter lock while it works, so threads do help. ahead: fill the next
-    batch while the model works on the last; two batches are held then. On a CPU the model wants
-    all cores itself, and threads beside it cost more than they save (docs/engine.md).
+    batch while the model works on the last; two batches are held then. Not on a CPU, whose
+    cores the model wants itself.
     """
 
     def __init__(self, law: Law, seed: int, key: str, ahead: bool | None = None) -> None:

@@ -13,7 +13,14 @@ from torch import Tensor
 from certiseg.noise import Gaussian, Noise, Rotation
 from certiseg.noise.rotation import AXES
 from certiseg.sampling.engine import Normals
-from certiseg.sampling.normals import chords, host_cells, normals_into, normals_of, table_name
+from certiseg.sampling.normals import (
+    TILE,
+    chords,
+    host_cells,
+    normals_into,
+    normals_of,
+    table_name,
+)
 from certiseg.sampling.philox import philox_words
 
 Drawn = NDArray[Any]
@@ -67,7 +74,11 @@ class AddedNoise:
         return f"Philox 4x64, normal quantiles in float32 by table {table_name()}"
 
     def fill(self, out: Drawn, generator: np.random.Generator) -> None:
-        normals_into(out.reshape(-1), host_cells(generator, out.size), chords(self._sigma))
+        flat, table = out.reshape(-1), chords(self._sigma)
+        # Piece by piece, so that the words are still in the cache when they are read.
+        for start in range(0, len(flat), TILE):
+            piece = flat[start : start + TILE]
+            normals_into(piece, host_cells(generator, len(piece)), table)
 
     def on_device(self, key: tuple[int, int], draws: range) -> Tensor:
         """What ``fill`` writes for these draws (len(draws), *shape), made on the device of x."""

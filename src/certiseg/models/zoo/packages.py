@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
+import json
+from importlib.metadata import version
 from typing import Any
 
 from certiseg.errors import InputError
@@ -21,3 +24,13 @@ def package(module: str) -> Any:
             f"expected the package {module.partition('.')[0]}, got {reason(error)}; "
             "pip install 'certiseg[zoo]' in an environment whose torch it fits"
         ) from None
+
+
+def made_by(configuration: object, *packages: str) -> str:
+    """Versions of the packages (and torch), and a digest of the configuration as JSON.
+
+    For fingerprints: layers do not print all that they do, and the code is the library's.
+    """
+    digest = hashlib.sha256(json.dumps(configuration, sort_keys=True).encode()).hexdigest()
+    versions = [f"{name}={version(name)}" for name in (*packages, "torch")]
+    return f"config_sha256={digest}, {', '.join(versions)}"

@@ -15,7 +15,7 @@ from certiseg.models.loaded import reason
 from certiseg.models.padding import Padded
 from certiseg.models.preprocess import Preprocess
 from certiseg.models.segmenter import Segmenter
-from certiseg.models.zoo.packages import package
+from certiseg.models.zoo.packages import made_by, package
 
 _SMP = "segmentation_models_pytorch"
 _CONFIG, _WEIGHTS, _PREPROCESSING = "config.json", "model.safetensors", "preprocessing.json"
@@ -76,7 +76,14 @@ def load_smp(folder: str | Path) -> Segmenter:
     classes = int(config.get("classes", 1))
     base = Preprocess(Foreground(padded) if classes == 1 else padded, mean=mean, std=std)
     name = f"{config[_CLASS]} on {config.get('encoder_name')}"
-    return Segmenter(base, max(classes, 2), name, channels=channels, notes=notes).eval()
+    return Segmenter(
+        base,
+        max(classes, 2),
+        name,
+        channels=channels,
+        made_by=made_by(config, _SMP, "timm"),
+        notes=notes,
+    ).eval()
 
 
 def _network(smp: Any, config: dict[str, Any], path: Path) -> Any:

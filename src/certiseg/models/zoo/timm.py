@@ -17,7 +17,7 @@ from certiseg.models.checkpoint import check_fit, read_checkpoint, weights_in
 from certiseg.models.loaded import reason
 from certiseg.models.preprocess import Preprocess
 from certiseg.models.segmenter import Segmenter
-from certiseg.models.zoo.packages import package
+from certiseg.models.zoo.packages import made_by, package
 
 _CONFIG, _WEIGHTS, KIND = "config.json", "model.safetensors", "certiseg-timm"
 
@@ -145,6 +145,7 @@ def load_timm(folder: str | Path) -> Segmenter:
         f"{config['backbone']} of timm",
         channels=network.channels,
         classes=network.classes,
+        made_by=made_by(config, "timm"),
     ).eval()
 
 

@@ -12,7 +12,7 @@ from certiseg.models.checkpoint import check_fit, first_of, read_checkpoint, wei
 from certiseg.models.loaded import reason
 from certiseg.models.preprocess import Preprocess
 from certiseg.models.segmenter import Segmenter
-from certiseg.models.zoo.packages import package
+from certiseg.models.zoo.packages import made_by, package
 
 _LAST = ("classifier.4.weight", "classifier.low_classifier.weight")
 """Last layers of FCN and DeepLab, and of LR-ASPP."""
@@ -85,4 +85,5 @@ def _segmenter(
         network.aux_classifier = None
     seen = chosen.transforms()
     base = Preprocess(network, mean=seen.mean, std=seen.std)
-    return Segmenter(base, num_classes, name, classes=classes).eval()
+    made = made_by({"name": name, "num_classes": num_classes}, "torchvision")
+    return Segmenter(base, num_classes, name, classes=classes, made_by=made).eval()

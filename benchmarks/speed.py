@@ -1,0 +1,99 @@
+"""What does certification cost on this machine? Every result file and table of docs/benchmarks.md.
+
+Runs `certiseg bench` once for each line of PLAN, each in a process of its own, and puts the tables
+into the page. A quarter of an hour on two cores; leave the machine alone meanwhile.
+
+    python benchmarks/speed.py
+    python benchmarks/speed.py --only overhead hrnet
+    python benchmarks/speed.py --page-only
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from certiseg.bench.result import markdown, number
+from certiseg.runs.output import write_text
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS, PAGE = ROOT / "benchmarks" / "results", ROOT / "docs" / "benchmarks.md"
+PLAN = {
+    "statistics": "statistics",
+    "overhead": "overhead",
+    "hrnet": "overhead --model hrnet-w48",
+    "published": "published --turns 3",
+    "memory": "memory",
+    "growth": "growth",
+    "profile": "profile",
+}
+"""Folder below benchmarks/results/speed -> what follows `certiseg bench`."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", nargs="+", choices=PLAN, default=list(PLAN))
+    parser.add_argument("--page-only", action="store_true", help="Measure nothing.")
+    options = parser.parse_args()
+    for name in () if options.page_only else options.only:
+        measure(name)
+    text = PAGE.read_text(encoding="utf-8")
+    for name in PLAN:
+        files = list(folder(name).glob("*.json"))
+        if files:
+            text = put(text, name, block(json.loads(files[0].read_text())))
+    write_text(PAGE, text)
+
+
+def folder(name: str) -> Path:
+    return RESULTS / "speed" / name
+
+
+def measure(name: str) -> None:
+    arguments = [*PLAN[name].split(), "-o", str(folder(name).relative_to(ROOT)), "--overwrite"]
+    print("certiseg bench", *arguments, flush=True)
+    command = [sys.executable, "-m", "certiseg.cli.main", "bench", *arguments]
+    subprocess.run(command, cwd=ROOT, check=True)
+
+
+def block(record: dict[str, Any]) -> str:
+    """One result on the page: its table, what was aimed at, and where."""
+    goals = [
+        f"- {goal['goal']}: {number(goal['value'])}, goal {side} {number(goal[side])}: "
+        + ("met" if goal["met"] else "**missed**")
+        for goal in record["goals"]
+        for side in ("at least", "at most")
+        if side in goal
+    ]
+    notes = [f"- {note}" for note in record["notes"]]
+    made = record["made_with"]
+    machine = made["machine"]
+    where = (
+        f"{machine.get('gpu') or machine['processor']}, {machine['cpus']} cores, "
+        f"{machine['threads']} threads, {machine['vector instructions']}, load "
+        f"{machine['load']}; torch {made['torch']}, numpy {made['numpy']}, scipy {made['scipy']}; "
+        f"{made['finished'][:10]}"
+    )
+    parts = [markdown(record), "\n".join([*goals, *notes]) + "\n", f"Machine: {where}.\n"]
+    return "\n".join(part for part in parts if part.strip())
+
+
+def put(page: str, name: str, text: str) -> str:
+    """The page with this text between the marks of that name, which must be there once."""
+    begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
+    assert page.count(begin) == page.count(end) == 1, f"{PAGE}: expected one pair of {begin!r}"
+    return re.sub(
+        re.escape(begin) + ".*?" + re.escape(end),
+        lambda _: f"{begin}\n{text}\n{end}",
+        page,
+        flags=re.DOTALL,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What certification costs, measured: each file answers one question (`certiseg bench`)."""

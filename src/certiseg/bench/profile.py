@@ -1,0 +1,215 @@
+"""Where does the time of ``vote`` go: noise, model, deciding, counting?
+
+Two looks. Phases: a second thread looks a thousand times a second at which line the voting thread
+executes, and says which phase the line belongs to; the run is otherwise undisturbed. Operators:
+``torch.profiler`` over a run of its own, inside and outside the model apart.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from torch import nn
+
+import certiseg
+from certiseg.bench.hardware import made_with
+from certiseg.bench.options import Options
+from certiseg.bench.result import Result, Row
+from certiseg.bench.subjects import CAMVID, NOISE, Subject, subject
+from certiseg.bench.turns import wait
+
+MODEL, OTHER = "model", "other"
+PHASES = {
+    "sampling/draw.py": "noise",
+    "sampling/keys.py": "noise",
+    "sampling/laws.py": "noise",
+    "sampling/normals.py": "noise",
+    "sampling/philox.py": "noise",
+    "models/outputs.py": "decide",
+    "models/decision.py": "decide",
+    "models/coarse.py": "decide",
+    "sampling/fingerprint.py": "checks",
+    "sampling/checks.py": "checks",
+    "votes.py": "count",
+}
+"""File of the package -> phase; functions named below belong to another phase than their file."""
+FUNCTIONS = {"add_to": "count", "new_counts": "count"}
+_HOME = Path(certiseg.__file__).parent
+_PERIOD = 1e-3
+_OPERATORS = 8
+_INSIDE = "certiseg: inside the model"
+
+
+def profile(options: Options) -> Result:
+    """Rows of phases, then of the dearest operators."""
+    about = subject((options.models or (CAMVID,))[0], options)
+    smooth = about.smoothed()
+
+    def vote() -> None:
+        smooth.vote(about.x, about.draws, seed=options.seed)
+        wait(about.device)
+
+    vote()
+    places, whole = watched(vote, about.model)
+    looks = sum(places.values())
+    phases: Counter[str] = Counter()
+    for (phase, _), count in places.items():
+        phases[phase] += count
+    rows: list[Row] = [
+        _row("phase", phase, count / looks, whole) for phase, count in phases.most_common()
+    ]
+    rows += [
+        _row(f"place in {phase}", where, count / looks, whole)
+        for (phase, where), count in places.most_common(_OPERATORS)
+        if phase != MODEL
+    ]
+    rows += operators(vote, about)
+    return Result(
+        "profile",
+        f"Where does the time of vote go? {about.name}, n = {about.draws}",
+        rows,
+        made_with(options.command, about.device),
+        {
+            "model": about.name,
+            "input": list(about.x.shape),
+            "noise": NOISE.describe(),
+            "n": about.draws,
+            "seed": options.seed,
+            "looks": looks,
+        },
+        notes=(
+            f"phases and places: {looks} looks at the voting thread over {whole:.3g} s; noise is "
+            "what it waits for, other threads draw ahead.",
+            "operators: their own time under torch.profiler, which slows small ones; share of all "
+            "operators.",
+        ),
+    )
+
+
+def watched(
+    call: Callable[[], object], model: Callable[..., Any]
+) -> tuple[Counter[tuple[str, str]], float]:
+    """Looks by (phase, place) at the calling thread while it runs, and the seconds it took."""
+    places: Counter[tuple[str, str]] = Counter()
+    done, me = threading.Event(), threading.get_ident()
+
+    def look() -> None:
+        while not done.wait(_PERIOD):
+            frame = sys._current_frames().get(me)
+            if frame is not None:
+                places[phase_of(frame, model)] += 1
+
+    watcher = threading.Thread(target=look, daemon=True)
+    start = time.perf_counter()
+    watcher.start()
+    try:
+        call()
+    finally:
+        done.set()
+        watcher.join()
+    return places, time.perf_counter() - start
+
+
+def phase_of(frame: FrameType | None, model: Callable[..., Any]) -> tuple[str, str]:
+    """The phase and the place of a stack: the model's where the model is anywhere in it, else that
+    of the innermost line of this package."""
+    code = _code_of(model)
+    innermost: FrameType | None = None
+    while frame is not None:
+        called = frame.f_locals.get("self") is model if isinstance(model, nn.Module) else False
+        if called or (code is not None and frame.f_code is code):
+            return MODEL, MODEL
+        if innermost is None and Path(frame.f_code.co_filename).is_relative_to(_HOME):
+            innermost = frame
+        frame = frame.f_back
+    if innermost is None:
+        return OTHER, OTHER
+    code_there = innermost.f_code
+    file = Path(code_there.co_filename).relative_to(_HOME).as_posix()
+    phase = FUNCTIONS.get(code_there.co_name, PHASES.get(file, OTHER))
+    return phase, f"{file} {code_there.co_name}"
+
+
+def _code_of(model: Callable[..., Any]) -> object:
+    return None if isinstance(model, nn.Module) else getattr(model, "__code__", None)
+
+
+def operators(call: Callable[[], object], about: Subject) -> list[Row]:
+    """The dearest operators outside the model, and the model's in one row."""
+    from torch.profiler import ProfilerActivity
+    from torch.profiler import profile as torch_profile
+
+    gpu = about.device.type == "cuda"
+    activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if gpu else [])]
+    with marked(about.model), torch_profile(activities=activities) as seen:
+        call()
+    inside: Counter[str] = Counter()
+    outside: Counter[str] = Counter()
+    for event in seen.events():
+        if event.name != _INSIDE:
+            own = event.self_device_time_total if gpu else event.self_cpu_time_total
+            (inside if _in_model(event) else outside)[event.name] += own
+    whole = sum(inside.values()) + sum(outside.values())
+    clock = "GPU" if gpu else "CPU"
+    rows = [_row(f"operators, {clock}", MODEL, sum(inside.values()) / whole, whole / 1e6)]
+    rows += [
+        _row(f"operators, {clock}", name, spent / whole, whole / 1e6)
+        for name, spent in outside.most_common(_OPERATORS)
+    ]
+    return rows
+
+
+def _in_model(event: Any) -> bool:
+    parent = event.cpu_parent
+    while parent is not None:
+        if parent.name == _INSIDE:
+            return True
+        parent = parent.cpu_parent
+    return False
+
+
+@contextmanager
+def marked(model: Callable[..., Any]) -> Iterator[None]:
+    """Mark the passes of a module's parts for the profiler; a function's stay unmarked.
+
+    Its parts, not the module itself: with a hook of its own it would not be run in the form in
+    which ``vote`` runs it without one.
+    """
+    if not isinstance(model, nn.Module):
+        yield
+        return
+    parts = list(model.children()) or [model]
+    ranges: list[Any] = []
+
+    def begin(*_: object) -> None:
+        ranges.append(torch.profiler.record_function(_INSIDE))
+        ranges[-1].__enter__()
+
+    def end(*_: object) -> None:
+        ranges.pop().__exit__(None, None, None)
+
+    hooks = [part.register_forward_pre_hook(begin) for part in parts]
+    hooks += [part.register_forward_hook(end) for part in parts]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _row(look: str, name: str, share: float, whole: float) -> Row:
+    return {
+        "look": look,
+        "name": name,
+        "share (%)": 100 * share,
+        "seconds": share * whole,
+    }

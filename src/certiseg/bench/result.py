@@ -1,0 +1,188 @@
+"""What a benchmark found: rows, goals, and how it was made; as files and as tables."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from certiseg.bench.turns import Spread
+from certiseg.runs.output import write_text
+
+Value = str | int | float | bool | Spread | None
+Row = Mapping[str, Value]
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A figure and what it should be: at least the limit, or at most."""
+
+    words: str
+    value: float
+    limit: float
+    at_least: bool = False
+
+    @property
+    def met(self) -> bool:
+        return self.value >= self.limit if self.at_least else self.value <= self.limit
+
+    def __str__(self) -> str:
+        side = "at least" if self.at_least else "at most"
+        verdict = "met" if self.met else "MISSED"
+        return f"{self.words}: {number(self.value)}, goal {side} {number(self.limit)}: {verdict}"
+
+
+@dataclass(frozen=True)
+class Result:
+    """name: of the files. rows: all with the same columns. notes: what a reader must know.
+
+    settings: sizes, numbers of draws, seed, as plain JSON values. figures: as (suffix, bytes).
+    """
+
+    name: str
+    question: str
+    rows: Sequence[Row]
+    made_with: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    goals: Sequence[Goal] = ()
+    notes: Sequence[str] = ()
+    figures: Sequence[tuple[str, bytes]] = field(default=(), repr=False)
+
+    def record(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        return {
+            "benchmark": self.name,
+            "question": self.question,
+            "settings": dict(self.settings),
+            "rows": _flat(self.rows),
+            "goals": [
+                {
+                    "goal": goal.words,
+                    "value": _rounded(goal.value),
+                    "at least" if goal.at_least else "at most": goal.limit,
+                    "met": goal.met,
+                }
+                for goal in self.goals
+            ],
+            "notes": list(self.notes),
+            "made_with": dict(self.made_with),
+        }
+
+    def write(self, folder: Path) -> None:
+        """Write NAME.json and NAME.csv, and the figures."""
+        from certiseg.files import atomic_write
+
+        write_text(folder / f"{self.name}.json", json.dumps(self.record(), indent=1) + "\n")
+        text = io.StringIO()
+        flat = _flat(self.rows)
+        writer = csv.DictWriter(text, list(flat[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(flat)
+        write_text(folder / f"{self.name}.csv", text.getvalue())
+        for suffix, data in self.figures:
+            atomic_write(folder / f"{self.name}{suffix}", data)
+
+
+def rich_table(result: Result) -> Table:
+    """The rows on the screen, the question above, goals and notes below."""
+    table = Table(
+        title=result.question,
+        title_justify="left",
+        caption="\n".join([*map(str, result.goals), *result.notes]),
+        caption_justify="left",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
+    )
+    for name, value in result.rows[0].items():
+        table.add_column(name, justify="left" if isinstance(value, str) else "right")
+    for row in result.rows:
+        table.add_row(*map(brief, row.values()))
+    return table
+
+
+def markdown(record: Mapping[str, Any]) -> str:
+    """The rows of a stored record as a table of a page."""
+    rows = [_gathered(row) for row in record["rows"]]
+    left = [isinstance(value, str) for value in rows[0].values()]
+    lines = [
+        "| " + " | ".join(rows[0]) + " |",
+        "|" + "|".join("---" if text else "---:" for text in left) + "|",
+        *("| " + " | ".join(map(shown, row.values())) + " |" for row in rows),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def brief(value: Value) -> str:
+    """A cell of the screen: a spread as its median and half its width in per cent."""
+    if isinstance(value, Spread):
+        half = 50 * (value.highest - value.lowest) / value.median
+        return f"{number(value.median)} ±{half:.0f}%"
+    return shown(value)
+
+
+def shown(value: Value) -> str:
+    """A cell: three digits; a spread as "median (lowest to highest)"."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Spread):
+        low, high = number(value.lowest), number(value.highest)
+        return f"{number(value.median)} ({low} to {high})"
+    return number(value) if isinstance(value, (int, float)) else value
+
+
+def number(value: float) -> str:
+    """Three digits without an exponent; whole numbers whole."""
+    if isinstance(value, int) or value == int(value) or abs(value) >= 100:
+        return f"{value:.0f}"
+    return f"{value:.{max(0, 2 - math.floor(math.log10(abs(value))))}f}"
+
+
+_LOWEST, _HIGHEST = ", lowest", ", highest"
+
+
+def _flat(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """Columns that hold a spread in any row as three columns in all."""
+    spreads = {name for row in rows for name, value in row.items() if isinstance(value, Spread)}
+    return [
+        {key: cell for name, value in row.items() for key, cell in _cells(name, value, spreads)}
+        for row in rows
+    ]
+
+
+def _cells(name: str, value: Value, spreads: set[str]) -> list[tuple[str, Any]]:
+    names = (name, name + _LOWEST, name + _HIGHEST)
+    if isinstance(value, Spread):
+        figures = (value.median, value.lowest, value.highest)
+        return [(key, _rounded(figure)) for key, figure in zip(names, figures, strict=True)]
+    if name in spreads:
+        assert value is None, "a column of spreads holds nothing else"
+        return [(key, None) for key in names]
+    return [(name, _rounded(value) if isinstance(value, float) else value)]
+
+
+def _gathered(flat: Mapping[str, Any]) -> dict[str, Value]:
+    """Inverse of _flat, for one row."""
+    row: dict[str, Value] = {}
+    for name, value in flat.items():
+        if name.endswith((_LOWEST, _HIGHEST)):
+            continue
+        if value is not None and name + _LOWEST in flat:
+            value = Spread(value, flat[name + _LOWEST], flat[name + _HIGHEST])
+        row[name] = value
+    return row
+
+
+def _rounded(value: float) -> float:
+    """Five digits: more would be noise."""
+    return float(f"{value:.5g}")

@@ -1,0 +1,107 @@
+"""`certiseg bench`: what certification costs on this machine."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from certiseg.cli import options
+
+_NAMES = (
+    "statistics (against a test per pixel), overhead (vote over bare passes), published (end to "
+    "end against the published way), memory, growth; these are the default. profile: where vote's "
+    "time goes."
+)
+
+
+def bench(
+    names: Annotated[list[str] | None, typer.Argument(help=_NAMES, show_default=False)] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder for NAME.json and NAME.csv.")
+    ] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--model",
+            "-m",
+            help="As for evaluate, or hrnet-w48 (random weights); overhead takes several. Default: "
+            "certiseg:camvid.",
+        ),
+    ] = None,
+    num_classes: options.NumClasses = None,
+    channels: options.Channels = None,
+    size: Annotated[
+        str | None, typer.Option(help="Of the picture, such as 360x480; default: the benchmark's.")
+    ] = None,
+    num_samples: Annotated[
+        int | None,
+        typer.Option("--num-samples", "-n", help="Draws; default: the benchmark's own."),
+    ] = None,
+    turns: Annotated[int, typer.Option(help="How often each side is timed.")] = 5,
+    seed: Annotated[int, typer.Option(help="Of pictures, weights and draws.")] = 0,
+    device: options.Device = None,
+    precision: Annotated[
+        options.Precision, typer.Option(help="Of the passes, on both sides of a comparison.")
+    ] = options.Precision.float32,
+    channels_last: Annotated[
+        bool, typer.Option("--channels-last", help="Give the model its batches in this layout.")
+    ] = False,
+    compile_model: Annotated[
+        bool, typer.Option("--compile", help="Run the model through torch.compile.")
+    ] = False,
+    cuda_graphs: Annotated[
+        bool, typer.Option("--cuda-graphs", help="With --compile, on CUDA: one graph a pass.")
+    ] = False,
+    noise_on: Annotated[
+        options.Place, typer.Option(help="Where vote makes its noise.")
+    ] = options.Place.host,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Tiny sizes: shows that it runs, measures nothing.")
+    ] = False,
+    overwrite: options.Overwrite = False,
+    json_results: options.Json = False,
+) -> None:
+    """Measure speed and memory, all sides in turn in one process; tables, JSON and CSV."""
+    from certiseg.bench.catalogue import run
+    from certiseg.bench.options import Options, size_of
+    from certiseg.bench.result import rich_table
+    from certiseg.runs.malloc import keep_freed_memory
+    from certiseg.sampling.engine import Engine
+
+    keep_freed_memory()  # all sides profit
+    asked = Options(
+        turns=turns,
+        seed=seed,
+        models=tuple(model or ()),
+        size=None if size is None else size_of(size),
+        num_samples=num_samples,
+        num_classes=num_classes,
+        channels=channels,
+        device=device,
+        engine=Engine(
+            precision=precision.value,
+            channels_last=channels_last,
+            compile=compile_model,
+            cuda_graphs=cuda_graphs,
+            noise=noise_on.value,
+        ),
+        quick=quick,
+        progress=not json_results,
+        command=shlex.join(["certiseg", *sys.argv[1:]]),
+    )
+    console, records = Console(), []
+    for result in run(names or (), asked, out, overwrite=overwrite):
+        if json_results:
+            records.append(result.record())
+        else:
+            console.print(rich_table(result))
+    if json_results:
+        print(json.dumps(records))
+    elif out is not None:
+        console.print(f"results: {out}", highlight=False, markup=False)

@@ -1,0 +1,97 @@
+"""Runs of certify over volumes: what is refused beforehand, what is written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from certiseg.certificates.certificate import Certificate
+from certiseg.datasets.volume_file import Window
+from certiseg.errors import InputError
+from certiseg.models.loaded import LoadedModel
+from certiseg.runs.certify import certify_images
+from certiseg.runs.inputs import CloudOptions
+from certiseg.runs.settings import Settings
+from certiseg.runs.volumes import rounded_down
+
+SETTINGS = Settings(sigma=0.1, num_samples=60)
+WINDOW = Window(0, 200)
+
+
+def by_brightness(x: torch.Tensor) -> torch.Tensor:
+    return (x.mean(1) > 0.5).long()
+
+
+def loaded(kind: str | None = None, channels: int | None = None, model: Any = None) -> LoadedModel:
+    return LoadedModel("python:test", model or by_brightness, 2, channels=channels, kind=kind)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    scan = np.random.default_rng(0).integers(0, 201, (5, 6, 7)).astype(np.float64)
+    np.save(tmp_path / "scan.npy", scan)
+    np.save(tmp_path / "two.npy", np.stack([scan, scan]))
+    np.save(tmp_path / "cloud.npy", np.random.default_rng(0).random((40, 3)))
+    Image.fromarray(np.zeros((6, 7, 3), np.uint8)).save(tmp_path / "street.png")
+    return tmp_path
+
+
+def test_a_volume_is_written_and_its_record_says_how_it_was_scaled(folder: Path) -> None:
+    out = folder / "out"
+    paths = [folder / "scan.npy", folder / "two.npy"]
+    first, second = certify_images(paths, loaded(), SETTINGS, out, window=WINDOW)
+    assert (first["size"], first["window"], first["clipped"]) == ([5, 6, 7], [0, 200], 0)
+    assert first["window_percentiles"] is None
+    assert second["size"] == [5, 6, 7]
+    certificate = Certificate.load(out / "scan.cert.npz")
+    assert certificate.votes.source is not None
+    assert certificate.votes.source.input_shape == (1, 5, 6, 7)
+    assert {path.suffix for path in out.iterdir()} == {".npz", ".png", ".jsonl"}
+
+
+@pytest.mark.parametrize(
+    ("names", "model", "options", "word"),
+    [
+        (["scan.npy", "street.png"], loaded(), {"window": WINDOW}, "alone, got .*street.png"),
+        (["scan.npy", "cloud.npy"], loaded(), {"window": WINDOW}, "alone, got .*cloud.npy"),
+        (["street.png"], loaded("volumes"), {}, "for python:test, got .*street.png"),
+        (["scan.npy"], loaded("pictures"), {"window": WINDOW}, "got the volume .*scan.npy"),
+        (["street.png"], loaded(), {"window": WINDOW}, "a window with volumes"),
+        (["scan.npy"], loaded(), {}, r"intensities in \[0, 1\]"),
+        (["scan.npy"], loaded(channels=2), {"window": WINDOW}, "2 channels for python:test, got 1"),
+        (["scan.npy"], loaded(), {"clouds": CloudOptions("mug")}, "no --category, --points"),
+        (["street.png"], loaded("pictures", 4), {}, "1 channel .grey. or 3"),
+    ],
+)
+def test_what_does_not_fit_is_one_line(
+    names: list[str], model: LoadedModel, options: dict[str, Any], word: str, folder: Path
+) -> None:
+    with pytest.raises(InputError, match=word) as caught:
+        certify_images([folder / n for n in names], model, SETTINGS, folder / "out", **options)
+    assert "\n" not in str(caught.value)
+    assert not (folder / "out").exists()
+
+
+def test_a_grid_and_a_model_of_one_class_are_refused(folder: Path) -> None:
+    out = folder / "out"
+    settings = Settings(sigma=0.1, num_samples=60, grid=2)
+    with pytest.raises(InputError, match="pictures with a grid of cells, got a volume"):
+        certify_images([folder / "scan.npy"], loaded(), settings, out, window=WINDOW)
+    one = LoadedModel("python:test", lambda x: x[:, :1] - 0.5)
+    with pytest.raises(InputError, match="at least 2 classes, got 1, whose label"):
+        certify_images([folder / "scan.npy"], one, SETTINGS, out, window=WINDOW)
+    assert not out.exists()
+
+
+def test_radii_in_single_precision_are_no_larger() -> None:
+    radius = np.random.default_rng(0).random(1000)
+    single = rounded_down(radius)
+    assert single.dtype == np.float32
+    assert (single <= radius).all()
+    assert (radius - single <= 2**-23).all()
+    assert (radius.astype(np.float32) > radius).any()  # plain rounding would not do
