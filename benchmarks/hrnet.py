@@ -17,6 +17,7 @@ import resource
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -82,15 +83,17 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    result: dict[str, object] = {
+    result: dict[str, Any] = {
         "question": __doc__.splitlines()[0],
         "torch threads": torch.get_num_threads(),
         "made_with": environment("python benchmarks/hrnet.py", None),
     }
-    # A process each: peak memory is that of a whole process.
-    with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
-        rest = (options.draws, options.repeats)
-        result["places"] = pool.starmap(measured, [(*place, *rest) for place in PLACES], 1)
+    places = result["places"] = []
+    for size, scale in PLACES:
+        # A process each: peak memory is that of a whole process.
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            places.append(pool.apply(measured, (size, scale, options.draws, options.repeats)))
+        print(json.dumps(places[-1]), flush=True)
     text = json.dumps(result, indent=1)
     print(text)
     if options.out:

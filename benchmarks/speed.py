@@ -15,6 +15,7 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,8 @@ def main() -> None:
     for name in PLAN:
         files = list(folder(name).glob("*.json"))
         if files:
-            text = put(text, name, block(json.loads(files[0].read_text())))
+            pictures = sorted(folder(name).glob("*.png"))
+            text = put(text, name, block(json.loads(files[0].read_text()), pictures))
     write_text(PAGE, text)
 
 
@@ -61,8 +63,8 @@ def measure(name: str) -> None:
     subprocess.run(command, cwd=ROOT, check=True)
 
 
-def block(record: dict[str, Any]) -> str:
-    """One result on the page: its table, what was aimed at, and where."""
+def block(record: dict[str, Any], pictures: Sequence[Path] = ()) -> str:
+    """One result on the page: its table and pictures, what was aimed at, and where."""
     goals = [
         f"- {goal['goal']}: {number(goal['value'])}, goal {side} {number(goal[side])}: "
         + ("met" if goal["met"] else "**missed**")
@@ -79,7 +81,11 @@ def block(record: dict[str, Any]) -> str:
         f"{machine['load']}; torch {made['torch']}, numpy {made['numpy']}, scipy {made['scipy']}; "
         f"{made['finished'][:10]}"
     )
-    parts = [markdown(record), "\n".join([*goals, *notes]) + "\n", f"Machine: {where}.\n"]
+    shown = [
+        f"![{record['question']}](../{path.relative_to(ROOT).as_posix()})\n" for path in pictures
+    ]
+    listed = "\n".join([*goals, *notes]) + "\n"
+    parts = [markdown(record), *shown, listed, f"Machine: {where}.\n"]
     return "\n".join(part for part in parts if part.strip())
 
 

@@ -12,7 +12,7 @@ from certiseg.bench.end_to_end import SELECTION, check_agreement, our_way, repla
 from certiseg.bench.subjects import NOISE, Subject, picture
 from certiseg.errors import ClaimError
 
-DRAWS = 50
+DRAWS = 80
 CPU = torch.device("cpu")
 
 
@@ -21,7 +21,7 @@ def bands() -> Subject:
 
     def model(batch: torch.Tensor) -> torch.Tensor:
         mean = batch.mean(1, keepdim=True)
-        y = torch.nn.functional.avg_pool2d(mean, 5, 1, 2, count_include_pad=False)
+        y = torch.nn.functional.avg_pool2d(mean, 7, 1, 3, count_include_pad=False)
         return 20 * torch.cat([0.45 - y, 0.02 + 0 * y, y - 0.55], 1)
 
     return Subject("bands", model, picture(3, (12, 16), 0, CPU), DRAWS, 3)
@@ -38,7 +38,7 @@ def test_both_ways_agree(both: tuple[Subject, end_to_end.Found, end_to_end.Found
     check_agreement(ours, theirs)
     assert np.array_equal(ours.test, theirs.test)
     certified = ours.labels != cs.ABSTAIN
-    assert 0.05 < certified.mean() < 1  # else the agreement would say little
+    assert 0.2 < certified.mean() < 1  # else the agreement would say little
 
 
 def test_the_steps_of_both_ways_add_up(

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from certiseg.datasets.nifti import nifti_bytes
 from certiseg.datasets.volume_file import (
     Window,
     is_volume_file,
-    labels_nifti,
     read_volume,
     volume_stem,
     window_of,
@@ -170,8 +170,8 @@ def test_labels_lie_where_the_input_lay(tmp_path: Path) -> None:
     source = nifti(tmp_path / "a.nii.gz", np.zeros((3, 4, 5), np.float32))
     found = read_volume(source)
     labels = np.random.default_rng(0).integers(-1, 4, (3, 4, 5)).astype(np.int16)
-    content = labels_nifti(labels, found.affine, found.header)
-    assert content == labels_nifti(labels, found.affine, found.header)
+    content = nifti_bytes(labels, found.affine, found.header)
+    assert content == nifti_bytes(labels, found.affine, found.header)
     (tmp_path / "l.nii.gz").write_bytes(content)
     again = nibabel.load(tmp_path / "l.nii.gz")
     assert np.array_equal(np.asarray(again.dataobj), labels)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
-import importlib.util
 import io
 import math
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from certiseg.datasets.nifti import NIFTI_SUFFIXES, read_nifti
 from certiseg.errors import InputError
-
-NIFTI_SUFFIXES = (".nii", ".nii.gz")
 
 
 @dataclass(frozen=True)
@@ -111,7 +107,7 @@ def read_volume(path: str | Path, window: Window | None = None) -> VolumeFile:
     """
     path = Path(path)
     if path.name.lower().endswith(NIFTI_SUFFIXES):
-        values, affine, header = _nifti(path)
+        values, affine, header = read_nifti(path)
     else:
         values, affine, header = _npy(path), None, None
     if not np.isfinite(values).all():
@@ -140,53 +136,6 @@ def read_volume(path: str | Path, window: Window | None = None) -> VolumeFile:
     return VolumeFile(scaled.astype(np.float32), (low, high), clipped, affine, header)
 
 
-def labels_nifti(
-    values: NDArray[Any], affine: NDArray[np.float64], header: Any, *, compressed: bool = True
-) -> bytes:
-    """A NIfTI file of values (D, H, W), labels int16 or radii float32, where the input lay."""
-    nibabel = _nibabel()
-    image = nibabel.Nifti1Image(values, affine)
-    if header is not None:
-        # Space and units of the input; its own scaling of intensities is not taken over.
-        image.header.set_xyzt_units(*header.get_xyzt_units())
-        for name in ("qform", "sform"):
-            code = int(header[f"{name}_code"])
-            getattr(image, f"set_{name}")(affine if code else None, code)
-    content: bytes = image.to_bytes()
-    # Without the time of writing, the same certificate makes the same file.
-    return gzip.compress(content, mtime=0) if compressed else content
-
-
-def _nifti(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64], Any]:
-    """Values (C, X, Y, Z), affine and header."""
-    nibabel = _nibabel()
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputError(
-            f"{path}: expected a readable NIfTI file, got {error.strerror}; check the path"
-        ) from None
-    try:
-        if path.name.lower().endswith(".gz"):
-            content = gzip.decompress(content)
-        image = nibabel.Nifti1Image.from_bytes(content)
-        values = np.asarray(image.dataobj, dtype=np.float64)
-    # nibabel's own errors share no base class.
-    except (Exception, zlib.error) as error:
-        said = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise InputError(
-            f"{path}: expected a NIfTI-1 file, got {said[:120]}; write or download it again"
-        ) from None
-    if values.ndim not in (3, 4) or 0 in values.shape:
-        raise InputError(
-            f"{path}: expected a volume (X, Y, Z) or (X, Y, Z, channels), got {values.shape}; "
-            "take one volume out of a series"
-        )
-    if values.ndim == 3:
-        values = values[..., None]
-    return np.moveaxis(values, -1, 0), np.asarray(image.affine, np.float64), image.header
-
-
 def _npy(path: Path) -> NDArray[np.float64]:
     """Values (C, D, H, W)."""
     try:
@@ -204,17 +153,6 @@ def _npy(path: Path) -> NDArray[np.float64]:
             f"{array.shape}; np.save it so"
         )
     return (array[None] if array.ndim == 3 else array).astype(np.float64)
-
-
-def _nibabel() -> Any:
-    if importlib.util.find_spec("nibabel") is None:
-        raise InputError(
-            "expected the package nibabel to read NIfTI, got none installed; "
-            "pip install 'certiseg[monai]'"
-        )
-    import nibabel
-
-    return nibabel
 
 
 def window_facts(volume: VolumeFile, window: Window | None) -> Mapping[str, Any]:

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from certiseg.certificates.certificate import Certificate
+from certiseg.datasets.nifti import nifti_bytes
 from certiseg.datasets.volume_file import (
     VolumeFile,
     Window,
-    labels_nifti,
     read_volume,
     window_facts,
 )
@@ -76,9 +76,9 @@ class Volumes:
         if not isinstance(found, VolumeFile) or found.affine is None:
             return {}
         labels = certificate.labels.astype(np.int16)
-        files = {"labels.nii.gz": labels_nifti(labels, found.affine, found.header)}
+        files = {"labels.nii.gz": nifti_bytes(labels, found.affine, found.header)}
         if isinstance(certificate.radius, np.ndarray):
-            files["radius.nii.gz"] = labels_nifti(
+            files["radius.nii.gz"] = nifti_bytes(
                 rounded_down(certificate.radius), found.affine, found.header
             )
         return files

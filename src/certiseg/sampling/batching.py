@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-# Past a few images a bigger batch buys nothing on a CPU (measured: benchmarks/overhead.py).
+# Past a few images a bigger batch buys nothing on a CPU (measured: certiseg bench overhead).
 _LARGEST = {"cpu": 4, "cuda": 128, "mps": 32}
 _SHARE_OF_FREE_MEMORY = 0.5
 _UNKNOWN_MEMORY = 2 * 1024**3

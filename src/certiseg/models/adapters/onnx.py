@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import ast
-import hashlib
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from certiseg.errors import InputError
+from certiseg.models.adapters.onnx_file import check_nodes, class_names, file_digest
 from certiseg.models.loaded import LoadedModel, reason
 
 _TYPES = {
@@ -22,14 +20,6 @@ _TYPES = {
     "tensor(float16)": torch.float16,
     "tensor(double)": torch.float64,
 }
-_RANDOM = (
-    "Bernoulli",
-    "Multinomial",
-    "RandomNormal",
-    "RandomNormalLike",
-    "RandomUniform",
-    "RandomUniformLike",
-)
 _CPU = ("CPUExecutionProvider",)
 
 
@@ -122,7 +112,7 @@ def load_onnx(
         raise InputError(
             f"{path}: expected an ONNX file, got {reason(error)}; export the model again"
         ) from None
-    _check_nodes(graph, path)
+    check_nodes(graph, path)
     unknown = sorted(set(providers) - set(onnxruntime.get_available_providers()))
     if unknown or not providers:
         raise InputError(
@@ -140,7 +130,7 @@ def load_onnx(
             "export the model again"
         ) from None
     _check_input(session, path)
-    return OnnxModel(session, _output(session, output, path), _digest(path, graph))
+    return OnnxModel(session, _output(session, output, path), file_digest(path, graph))
 
 
 def resolve_onnx(spec: str, rest: str) -> LoadedModel:
@@ -149,7 +139,7 @@ def resolve_onnx(spec: str, rest: str) -> LoadedModel:
     if not Path(rest).is_file():
         file, colon, output = rest.rpartition(":")
     model = load_onnx(file if colon else rest, output if colon else None)
-    classes = _classes(model.session.get_modelmeta().custom_metadata_map)
+    classes = class_names(model.session.get_modelmeta().custom_metadata_map)
     shape = next(o.shape for o in model.session.get_outputs() if o.name == model.output)
     kind = next(o.type for o in model.session.get_outputs() if o.name == model.output)
     stated = shape[1] if kind in _TYPES and len(shape) > 1 and isinstance(shape[1], int) else None
@@ -192,73 +182,3 @@ def _output(session: Any, output: str | None, path: Path) -> str:
             f"name it, onnx:{path}:{names[0]}"
         )
     return output
-
-
-def _check_nodes(model: Any, path: Path) -> None:
-    """Raise InputError for nodes that would mix the draws of a batch or add noise of their own."""
-    off = {tensor.name for tensor in model.graph.initializer if _is_false(tensor)}
-    off |= {
-        node.output[0]
-        for node in model.graph.node
-        if node.op_type == "Constant" and any(_is_false(a.t) for a in node.attribute)
-    }
-    for node in _nodes([model.graph, *model.functions]):
-        training = any(a.name == "training_mode" and a.i == 1 for a in node.attribute)
-        # Dropout has its mode as the third input.
-        mode = node.input[2] if node.op_type == "Dropout" and len(node.input) > 2 else ""
-        if node.op_type in _RANDOM or training or (mode and mode not in off):
-            raise InputError(
-                f"{path}: expected a model in evaluation mode, got a node {node.op_type} "
-                f"{node.name!r} that is random or in training mode; call model.eval() before the "
-                "export"
-            )
-
-
-def _is_false(tensor: Any) -> bool:
-    """Whether a constant is one boolean, and off."""
-    boolean = 9  # onnx.TensorProto.BOOL
-    return tensor.data_type == boolean and not any([*tensor.raw_data, *tensor.int32_data])
-
-
-def _nodes(graphs: Sequence[Any]) -> Iterator[Any]:
-    for graph in graphs:
-        for node in graph.node:
-            yield node
-            for attribute in node.attribute:
-                yield from _nodes([attribute.g, *attribute.graphs])
-
-
-def _digest(path: Path, model: Any) -> str:
-    """SHA-256 of the file, and of the files beside it that hold its weights."""
-    sha = hashlib.sha256(path.read_bytes())
-    beside = {
-        entry.value
-        for tensor in model.graph.initializer
-        for entry in tensor.external_data
-        if entry.key == "location"
-    }
-    for name in sorted(beside):
-        sha.update(name.encode())
-        sha.update((path.parent / name).read_bytes())
-    return sha.hexdigest()
-
-
-def _classes(metadata: Mapping[str, str]) -> tuple[str, ...] | None:
-    """Names from the metadata "classes" or "names": a list, or a mapping from label to name."""
-    for key in ("classes", "names"):
-        text = metadata.get(key)
-        if text is None:
-            continue
-        try:
-            names = json.loads(text)
-        except ValueError:
-            try:
-                names = ast.literal_eval(text)
-            except (ValueError, SyntaxError, MemoryError, RecursionError):
-                continue
-        if isinstance(names, Mapping):
-            by_label = {str(label): name for label, name in names.items()}
-            names = [by_label.get(str(label)) for label in range(len(by_label))]
-        if isinstance(names, (list, tuple)) and all(isinstance(n, str) for n in names):
-            return tuple(names)
-    return None

@@ -1,0 +1,74 @@
+"""NIfTI files: values with the scaling of their header, and new ones in the same space."""
+
+from __future__ import annotations
+
+import gzip
+import importlib.util
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from certiseg.errors import InputError
+
+NIFTI_SUFFIXES = (".nii", ".nii.gz")
+
+
+def read_nifti(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64], Any]:
+    """Values (C, X, Y, Z), scaled as the header says, affine and header. Raises InputError."""
+    nibabel = _nibabel()
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(
+            f"{path}: expected a readable NIfTI file, got {error.strerror}; check the path"
+        ) from None
+    try:
+        if path.name.lower().endswith(".gz"):
+            content = gzip.decompress(content)
+        image = nibabel.Nifti1Image.from_bytes(content)
+        values = np.asarray(image.dataobj, dtype=np.float64)
+    # nibabel's own errors share no base class.
+    except (Exception, zlib.error) as error:
+        said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise InputError(
+            f"{path}: expected a NIfTI-1 file, got {said[:120]}; write or download it again"
+        ) from None
+    if values.ndim not in (3, 4) or 0 in values.shape:
+        raise InputError(
+            f"{path}: expected a volume (X, Y, Z) or (X, Y, Z, channels), got {values.shape}; "
+            "take one volume out of a series"
+        )
+    if values.ndim == 3:
+        values = values[..., None]
+    return np.moveaxis(values, -1, 0), np.asarray(image.affine, np.float64), image.header
+
+
+def nifti_bytes(
+    values: NDArray[Any], affine: NDArray[np.float64], header: Any, *, compressed: bool = True
+) -> bytes:
+    """A NIfTI file of values (D, H, W), labels int16 or radii float32, where the input lay."""
+    nibabel = _nibabel()
+    image = nibabel.Nifti1Image(values, affine)
+    if header is not None:
+        # Space and units of the input; its own scaling of intensities is not taken over.
+        image.header.set_xyzt_units(*header.get_xyzt_units())
+        for name in ("qform", "sform"):
+            code = int(header[f"{name}_code"])
+            getattr(image, f"set_{name}")(affine if code else None, code)
+    content: bytes = image.to_bytes()
+    # Without the time of writing, the same certificate makes the same file.
+    return gzip.compress(content, mtime=0) if compressed else content
+
+
+def _nibabel() -> Any:
+    if importlib.util.find_spec("nibabel") is None:
+        raise InputError(
+            "expected the package nibabel to read NIfTI, got none installed; "
+            "pip install 'certiseg[monai]'"
+        )
+    import nibabel
+
+    return nibabel
