@@ -122,7 +122,7 @@ def test_card_figures_are_what_the_weights_do() -> None:
     model = load_shipped("mni152")
     figures = model.card["figures"]
     seed = figures["one_draw"]["noise_seed"]
-    held = hold(mni152("val"))
+    held = hold(mni152("val"), 1.0)
     for sigma, stated in ((0.0, figures["clean"]), (0.25, figures["one_draw"])):
         found = validate(model, held, sigma, seed)
         # Other CPUs sum in another order, which moves single pixels at class borders.
