@@ -84,3 +84,13 @@ def test_bad_options(
 def test_what_is_no_training(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["train", "voxels"]) == 2
     assert "No such command 'voxels'" in capsys.readouterr().err
+
+
+def test_weights_to_start_from_that_are_not_there_leave_no_folder(
+    data: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, nothing = tmp_path / "out", tmp_path / "nothing"
+    words = ["train", *data, "--sigma", "0.1", *SMALL, "-o", str(out)]
+    assert run([*words, "--init", str(nothing)]) == 2
+    assert "got nothing of that name; check the path" in capsys.readouterr().err
+    assert not out.exists()

@@ -118,7 +118,7 @@ def test_python_errors(module: str, tail: str, word: str) -> None:
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("spec", ["", "street", "certiseg", "weights.pt", "net:x"])
+@pytest.mark.parametrize("spec", ["", "street", "certiseg", "net:x", "hrnt:city.pth"])
 def test_other_words_list_the_forms(
     spec: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -142,3 +142,14 @@ def test_weights_without_their_code_are_one_line(ending: str, tmp_path: Path) ->
     with pytest.raises(InputError, match="without their code; build the model") as caught:
         resolve_model(str(path))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("ending", ["onnx", "pt2", "safetensors", "pth"])
+def test_a_file_that_is_not_there_is_said_to_be_missing(ending: str, tmp_path: Path) -> None:
+    path = tmp_path / f"net.{ending}"
+    with pytest.raises(InputError, match="got no such file; check the path"):
+        resolve_model(str(path))
+    path.write_bytes(b"no model")  # there: another complaint
+    with pytest.raises(InputError) as caught:
+        resolve_model(str(path))
+    assert "no such file" not in str(caught.value)

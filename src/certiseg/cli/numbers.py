@@ -41,7 +41,9 @@ def numbers_of(option: str, text: str) -> tuple[float, ...]:
     """ "0,0,0.25" as numbers. Raises InputError for anything else."""
     values = tuple(_number(part) for part in text.split(","))
     if not all(math.isfinite(value) for value in values):
-        raise InputError(f"expected numbers with commas between with {option}, got {text!r}")
+        raise InputError(
+            f"expected numbers with commas between with {option}, got {text!r}; write them as 0.5,1"
+        )
     return values
 
 

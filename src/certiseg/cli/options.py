@@ -13,9 +13,9 @@ Model = Annotated[
     typer.Option(
         "--model",
         "-m",
-        help="certiseg:NAME (shipped), python:module:function, pointnet2:FILE.pth, hrnet:FILE.pth, "
-        "a local Hugging Face folder or hf:ORG/NAME, a MONAI bundle, FILE.onnx, FILE.pt2, or what "
-        "certiseg train or train-clouds wrote.",
+        help="certiseg:NAME (shipped), python:module:function, what certiseg train or train-clouds "
+        "wrote, a Hugging Face folder or hf:ORG/NAME, a MONAI bundle, FILE.onnx, FILE.pt2, "
+        "torchvision:NAME:WEIGHTS, smp:FOLDER, timm:FOLDER, hrnet:FILE.pth or pointnet2:FILE.pth.",
     ),
 ]
 Denoiser = Annotated[

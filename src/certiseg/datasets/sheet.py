@@ -23,7 +23,7 @@ class Sheet:
         except ValueError as error:
             raise InputError(
                 f"{path}: expected a YAML file that describes a data set, got {error}; "
-                "see docs/datasets.md"
+                "see docs/datasets.md, or check the path"
             ) from None
         if not isinstance(content, dict):
             self.fail("a mapping of fields", "none", "see docs/datasets.md")

@@ -152,6 +152,8 @@ def resolve_model(spec: str) -> LoadedModel:
     if colon and scheme in SCHEMES:
         return SCHEMES[scheme].load(spec, rest)
     path = Path(spec)
+    if not colon and path.suffix in (*FILES, *_PICKLED) and not path.exists():
+        raise InputError(f"{spec}: expected the file of a model, got no such file; check the path")
     if path.is_file() and path.suffix in FILES:
         return FILES[path.suffix].load(spec, spec)
     if path.is_file() and path.suffix in _PICKLED:

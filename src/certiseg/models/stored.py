@@ -144,6 +144,11 @@ def load_trained(card: dict[str, Any], weights: bytes, name: str) -> Trained:
 
 def load_folder(path: Path) -> Trained:
     """Load what `certiseg train -o FOLDER` wrote; path: the folder or its weights file."""
+    if not path.exists():
+        raise InputError(
+            f"{path}: expected the folder of a trained model, got nothing of that name; check the "
+            "path"
+        )
     folder = path if path.is_dir() else path.parent
     return load_files(folder / CARD_FILE, folder / WEIGHTS_FILE if path.is_dir() else path)
 

@@ -73,7 +73,6 @@ def run_training(
         state = StateFile(folder, facts, resume=resume, overwrite=overwrite)
         started = time.monotonic()
         held, checked = hold(train, memory), hold(val, memory)
-        output_folder(folder)
         torch.manual_seed(settings.seed)
         mean, std = held.statistics()
         card: dict[str, Any] = {
@@ -86,6 +85,7 @@ def run_training(
         }
         model = TrainedModel(card)
         origin = None if init is None else start_from(model, init)
+        output_folder(folder)
         model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         steps = -(-len(held) // settings.batch_size) * settings.epochs
         report = make_report(steps) if among.first else silent

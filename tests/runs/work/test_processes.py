@@ -91,8 +91,8 @@ def test_cores_are_shared_out():
     assert Processes(1).threads == cores()
     assert Processes(10**6).threads == 1
     assert Processes(2, threads=3).threads == 3
-    for size, threads in ((0, None), (2, 0)):
-        with pytest.raises(InputError, match="at least 1"):
+    for size, threads, option in ((0, None, "--workers"), (2, 0, "--threads")):
+        with pytest.raises(InputError, match=f"{option} of at least 1, got 0; leave it out"):
             Processes(size, threads)
 
 

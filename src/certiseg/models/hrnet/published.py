@@ -71,7 +71,7 @@ def from_state(
     if _WIDTH not in state or state[_WIDTH].ndim != 4:
         raise InputError(
             f"{name}: expected the weights of an HRNetV2, got none named {_WIDTH} but "
-            f"{first_of(list(state)) or 'none at all'}; another network"
+            f"{first_of(list(state)) or 'none at all'}; it is of another network, check the file"
         )
     last = state.get(_CLASSES)
     with torch.device("meta"):  # shapes alone, until the weights are known to fit

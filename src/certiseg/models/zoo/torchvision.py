@@ -63,7 +63,7 @@ def _from_file(models: Any, name: str, path: Path, default: Any) -> Segmenter:
     if last is None or last.ndim < 1:
         raise InputError(
             f"{path}: expected the weights of {name}, got none named {' or '.join(_LAST)} but "
-            f"{first_of(list(state)) or 'none at all'}; another network"
+            f"{first_of(list(state)) or 'none at all'}; it is of another network, check the file"
         )
     network = models.get_model(
         name,

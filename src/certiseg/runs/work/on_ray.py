@@ -14,7 +14,7 @@ from certiseg.errors import InputError
 from certiseg.runs.work.backlog import Backlog
 from certiseg.runs.work.child import open_desk, sendable
 from certiseg.runs.work.job import Job, Recipe
-from certiseg.runs.work.task import Drawn, Finished, Parts, Progress, Task
+from certiseg.runs.work.task import Drawn, Finished, Parts, Progress, Task, check_numbers
 
 LOCAL = "local"
 _PATIENCE = 600.0
@@ -39,9 +39,7 @@ class OnRay:
         threads: int | None = None,
         patience: float = _PATIENCE,
     ) -> None:
-        for name, value in (("workers", size), ("threads a worker", threads)):
-            if value is not None and value < 1:
-                raise InputError(f"expected at least 1 of {name}, got {value}; raise it")
+        check_numbers(size, threads)
         self._ray = _connected(address)
         self._patience, self.threads = patience, threads or 1
         room = int(self._ray.cluster_resources().get("CPU", 0)) // self.threads

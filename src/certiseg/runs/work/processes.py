@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from certiseg.errors import InputError
 from certiseg.runs.work.backlog import Backlog
 from certiseg.runs.work.child import Advanced, Failed, Message, Ready, serve
 from certiseg.runs.work.job import Job, Recipe
-from certiseg.runs.work.task import Parts, Progress, Task
+from certiseg.runs.work.task import Parts, Progress, Task, check_numbers
 
 _PATIENCE = 5.0
 """Seconds a process gets to end by itself."""
@@ -47,12 +46,7 @@ class Processes:
     """
 
     def __init__(self, size: int, threads: int | None = None) -> None:
-        for name, value in (
-            ("workers", size),
-            ("threads a worker", 1 if threads is None else threads),
-        ):
-            if value < 1:
-                raise InputError(f"expected at least 1 of {name}, got {value}; raise it")
+        check_numbers(size, threads)
         self.size = size
         self.threads = max(1, cores() // size) if threads is None else threads
         # Forked threads and locks of torch would hang.

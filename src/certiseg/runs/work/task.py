@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from certiseg.datasets.card import Sample
+from certiseg.errors import InputError
 from certiseg.runs.tally import Prediction
 from certiseg.runs.work.job import Job
 from certiseg.votes import VoteCounts
@@ -76,3 +77,12 @@ class Crew(Protocol):
         doing a task raises; InputError where it could not be done for another reason.
         """
         ...
+
+
+def check_numbers(workers: int | None, threads: int | None) -> None:
+    """Raises InputError where one is given and below 1."""
+    for option, value in (("--workers", workers), ("--threads", threads)):
+        if value is not None and value < 1:
+            raise InputError(
+                f"expected {option} of at least 1, got {value}; leave it out for the default"
+            )
