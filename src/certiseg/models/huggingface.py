@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from certiseg.errors import InputError
 from certiseg.models.adapters.universal import KINDS, SemanticScores, task_tokens
-from certiseg.models.coarse import Coarse
+from certiseg.models.coarse import Coarse, coarse_form
 from certiseg.models.loaded import LoadedModel, reason
 from certiseg.models.preprocess import Preprocess
 
@@ -54,7 +54,7 @@ class HuggingFaceModel(nn.Module):
 
     def coarse(self, x: Tensor) -> Tensor | Coarse:
         """Logits of the transformers model's own size, and the size they stand for."""
-        return self.base.coarse(x)
+        return coarse_form(self.base)(x)
 
 
 def is_hf_folder(path: Path) -> bool:
