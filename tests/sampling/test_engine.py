@@ -123,6 +123,26 @@ def test_an_autocast_around_the_call_is_kept_and_recorded():
     assert votes.source.engine["precision"] == "float32, autocast bfloat16"
 
 
+def test_a_source_notices_another_precision():
+    """Draws are asked for later, perhaps in a context that was not there when it was made."""
+    source = cs.Smoothed(Net().eval(), NOISE).source(X, seed=1)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        with pytest.raises(cs.InputError, match="expected passes in float32, as the draws"):
+            source.more(2)
+
+
+def test_matrix_products_of_less_precision_are_recorded():
+    model, given = Net().eval(), torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high")
+    try:
+        votes = cs.Smoothed(model, NOISE).vote(X, 2, seed=1)
+    finally:
+        torch.set_float32_matmul_precision(given)
+    assert votes.source.engine["precision"] == "float32, matrix products of high precision"
+    with pytest.raises(cs.InputError, match="different engine"):
+        cs.Smoothed(model, NOISE).vote(X, 2, seed=1, first_draw=2) + votes
+
+
 def test_counts_are_narrow_and_not_copied():
     votes = cs.Smoothed(Net().eval(), NOISE).vote(X, 30, seed=1)
     assert votes.counts.dtype == np.uint8

@@ -150,4 +150,12 @@ class Experiment:
 
     def _source(self, start: int, stop: int) -> Source:
         check_evaluation_mode(self.model.call)
+        recorded = self.record.engine["precision"]
+        now = precision(self.model.dtype(self.x), self.x.device, self.model.engine)
+        if now != recorded:
+            # An autocast of the caller's may have begun or ended since.
+            raise InputError(
+                f"expected passes in {recorded}, as the draws are recorded, got {now}; keep "
+                "autocast and tf32 as they were when the source was made"
+            )
         return replace(self.record, draws=((start, stop),))

@@ -30,7 +30,14 @@ def precision(dtype: torch.dtype, device: torch.device, engine: Engine) -> str:
         if torch.is_autocast_enabled(device.type):
             lower = str(torch.get_autocast_dtype(device.type)).removeprefix("torch.")
             return f"{name}, autocast {lower}"
+    if dtype != torch.float32:
+        return name
+    lowered = []
     # PyTorch's default on recent GPUs: factors of float32 products keep 10 bits of 23.
-    if device.type == "cuda" and dtype == torch.float32 and torch.backends.cudnn.allow_tf32:
-        return f"{name}, convolutions in tf32"
-    return name
+    if device.type == "cuda" and torch.backends.cudnn.allow_tf32:
+        lowered.append("convolutions in tf32")
+    # Of any device: a backend may keep fewer bits where it is allowed to.
+    allowed = torch.get_float32_matmul_precision()
+    if allowed != "highest":
+        lowered.append(f"matrix products of {allowed} precision")
+    return ", ".join([name, *lowered])
