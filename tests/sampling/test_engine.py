@@ -126,9 +126,9 @@ def test_an_autocast_around_the_call_is_kept_and_recorded():
 def test_a_source_notices_another_precision():
     """Draws are asked for later, perhaps in a context that was not there when it was made."""
     source = cs.Smoothed(Net().eval(), NOISE).source(X, seed=1)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        with pytest.raises(cs.InputError, match="expected passes in float32, as the draws"):
-            source.more(2)
+    lower = torch.autocast("cpu", dtype=torch.bfloat16)
+    with lower, pytest.raises(cs.InputError, match="expected passes in float32, as the draws"):
+        source.more(2)
 
 
 def test_matrix_products_of_less_precision_are_recorded():

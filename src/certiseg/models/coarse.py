@@ -84,9 +84,7 @@ def coarse_form(model: Callable[[Tensor], Any]) -> Callable[[Tensor], Any]:
     # What calling the model would do beside its forward.
     called = type(model).__call__ is not nn.Module.__call__ or model._compiled_call_impl is not None
     hooked = bool(model._forward_hooks or model._forward_pre_hooks)
-    everywhere = bool(
-        hooks_of_all._global_forward_hooks or hooks_of_all._global_forward_pre_hooks
-    )
+    everywhere = bool(hooks_of_all._global_forward_hooks or hooks_of_all._global_forward_pre_hooks)
     if replaced or called or hooked or everywhere:
         return model
     return model.coarse  # type: ignore[return-value]
