@@ -23,6 +23,14 @@ def first_parameter(model: object) -> nn.Parameter | None:
     return next((p for p in model.parameters() if p.is_floating_point()), None)
 
 
+def stated_type(model: object) -> torch.dtype | None:
+    """The type that a module without parameters says its arithmetic has, as ONNX sessions do."""
+    if not isinstance(model, nn.Module) or first_parameter(model) is not None:
+        return None
+    stated = (getattr(module, "dtype", None) for module in model.modules())
+    return next((given for given in stated if isinstance(given, torch.dtype)), None)
+
+
 def precision(dtype: torch.dtype, device: torch.device, engine: Engine) -> str:
     """The precision of the model's arithmetic: its parameters', and what a pass lowers it to."""
     name = str(dtype).removeprefix("torch.")
