@@ -179,18 +179,6 @@ def test_own_models_hand_over_what_they_return(model):
     assert (votes.counts == plain.counts).all()
 
 
-def test_nothing_stays_on_where_counting_stops():
-    """An error in the midst of a tile leaves neither inference mode nor autocast behind."""
-    bad = Coarse(_logits() * torch.nan, (24, 160))
-    decision = Decision(5, bad, tile=1, context=torch.autocast("cpu", torch.bfloat16))
-    with pytest.raises(cs.InputError, match="NaN") as held:
-        decision.add_to(decision.new_counts(torch.uint8))
-    # The error, and with it all that was in use, is still there, as in an interactive session.
-    assert held.value is not None
-    assert not torch.is_autocast_enabled("cpu")
-    assert not torch.is_inference_mode_enabled()
-
-
 def test_a_function_may_return_coarse_logits():
     noise, x = cs.Gaussian(0.25), torch.rand(3, 32, 130)
     votes = cs.Smoothed(lambda b: Coarse(b[:, :, ::4, ::4], (32, 130)), noise).vote(x, 5, seed=1)

@@ -105,28 +105,26 @@ class Decision:
     def _won(self) -> Iterator[tuple[slice, tuple[slice, ...], Tensor]]:
         """Draws, rows (none for outputs without), and bool (b, C, *tile), True at the label that
         won, until all were seen once."""
-        scores = self.scores
-        assert scores is not None
-        for draws, rows in self._tiles():
-            # Never open while the caller has its turn: whoever stops midway, at NaN say, would
-            # leave these contexts on.
-            with torch.inference_mode(), self.context:
-                won = winners(_band(scores, draws, rows[0]) if rows else _part(scores, draws))
-            yield draws, rows, won
+        for draws, rows, logits in self._tiles():
+            yield draws, rows, winners(logits)
 
-    def _tiles(self) -> Iterator[tuple[slice, tuple[slice, ...]]]:
-        """Draws and rows, one draw where there are rows."""
-        batch, *rest = self._shape
+    def _tiles(self) -> Iterator[tuple[slice, tuple[slice, ...], Tensor]]:
+        scores, (batch, *rest) = self.scores, self._shape
+        assert scores is not None
         room = self.tile or _TILE.get(self._device.type, _TILE["cpu"])
-        if (rows := self._rows(room)) is None:
-            count = max(1, room // (4 * math.prod(rest)))
-            for first in range(0, batch, count):
-                yield slice(first, min(first + count, batch)), ()
-            return
-        height = rest[1]
-        for draw in range(batch):
-            for start in range(0, height, rows):
-                yield slice(draw, draw + 1), (slice(start, min(start + rows, height)),)
+        draw_bytes = 4 * math.prod(rest)
+        with torch.inference_mode(), self.context:
+            if (rows := self._rows(room)) is None:
+                count = max(1, room // draw_bytes)
+                for first in range(0, batch, count):
+                    draws = slice(first, min(first + count, batch))
+                    yield draws, (), _part(scores, draws)
+                return
+            height = rest[1]
+            for draw in range(batch):
+                for start in range(0, height, rows):
+                    band = slice(start, min(start + rows, height))
+                    yield slice(draw, draw + 1), (band,), _band(scores, draw, band)
 
     def _rows(self, room: int) -> int | None:
         """Rows of an image's draw that fit into room bytes; None where it fits, or is not cut."""
@@ -146,10 +144,10 @@ def _part(scores: Tensor | Coarse, draws: slice) -> Tensor:
     return scores[draws]
 
 
-def _band(scores: Tensor | Coarse, draw: slice, rows: slice) -> Tensor:
+def _band(scores: Tensor | Coarse, draw: int, rows: slice) -> Tensor:
     if isinstance(scores, Coarse):
-        return scores.band(draw.start, rows.start, rows.stop)
-    return scores[draw, :, rows]
+        return scores.band(draw, rows.start, rows.stop)
+    return scores[draw : draw + 1, :, rows]
 
 
 def winners(logits: Tensor) -> Tensor:
