@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 
 from certiseg.datasets.card import Card
 from certiseg.errors import InputError
 from certiseg.models.pointnet.network import Plan, msg, small
+from certiseg.training.checks import check_pace
 from certiseg.training.cloud_noise import CloudNoise
 
 PRESETS = {"small": small, "msg": msg}
@@ -29,15 +29,7 @@ class CloudSettings:
     def __post_init__(self) -> None:
         if self.preset not in PRESETS:
             raise InputError(f"expected a preset among {', '.join(PRESETS)}, got {self.preset!r}")
-        if self.epochs < 1 or self.batch_size < 2:
-            raise InputError(
-                f"expected at least 1 epoch and a batch of at least 2, got {self.epochs} and "
-                f"{self.batch_size}; raise them"
-            )
-        if not (math.isfinite(self.lr) and self.lr > 0):
-            raise InputError(f"expected a learning rate > 0, got {self.lr}; 2e-3 is the default")
-        if not 0 <= self.seed < 2**63:
-            raise InputError(f"expected a seed in [0, 2^63), got {self.seed}; 0 is the default")
+        check_pace(self.epochs, self.batch_size, self.lr, self.seed, smallest=2)
 
     def plan(self, card: Card) -> Plan:
         """The architecture for the clouds of a card. InputError: a card of pictures."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from certiseg.errors import InputError
 from certiseg.models.networks import NETWORKS
+from certiseg.training.checks import check_crop, check_levels, check_pace
 from certiseg.training.precision import check_precision
 
 
@@ -57,24 +58,7 @@ class TrainSettings:
             raise InputError(
                 f"expected a network among {', '.join(NETWORKS)}, got {self.network!r}; choose one"
             )
-        if self.epochs < 1 or self.batch_size < 1:
-            raise InputError(
-                f"expected at least 1 epoch and a batch of at least 1, got {self.epochs} and "
-                f"{self.batch_size}; raise them"
-            )
-        if not (math.isfinite(self.lr) and self.lr > 0):
-            raise InputError(f"expected a learning rate > 0, got {self.lr}; 3e-3 is the default")
-        if not 0 <= self.seed < 2**63:
-            raise InputError(f"expected a seed in [0, 2^63), got {self.seed}; 0 is the default")
-        if self.crop is not None and min(self.crop) < 16:
-            raise InputError(
-                f"expected a crop of at least 16 x 16, got {self.crop[0]} x {self.crop[1]}; "
-                "enlarge it or leave it out"
-            )
+        check_pace(self.epochs, self.batch_size, self.lr, self.seed)
+        check_crop(self.crop)
         check_precision(self.precision, self.device)
-        levels = len(self.widths)
-        if levels < 2 or levels != len(self.blocks) or min(self.widths) < 1 or min(self.blocks) < 0:
-            raise InputError(
-                f"expected as many blocks as widths, two or more, got widths {self.widths} and "
-                f"blocks {self.blocks}; for example 24,32,64 and 0,2,1"
-            )
+        check_levels(self.widths, self.blocks)

@@ -97,8 +97,10 @@ def test_cores_are_shared_out():
 
 
 COMMAND = """
-import sys
+import signal, sys
 from pathlib import Path
+# Started in the background, a process and its children would ignore Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from certiseg.cli.main import run
 sys.path.insert(0, sys.argv[1])
 import certiseg.runs.samples
