@@ -99,6 +99,9 @@ class Source:
         for name in ("seed_origin", "key", "model", "model_name", "input"):
             if not isinstance(values[name], str):
                 raise InputError(f"expected text as {name} of a source, got {values[name]!r}")
+        engine = values["engine"]
+        if not isinstance(engine, dict) or not all(isinstance(v, str) for v in engine.values()):
+            raise InputError(f"expected names with text as engine of a source, got {engine!r:.80}")
         if not isinstance(values["seed"], int) or values["seed_origin"] not in ORIGINS:
             raise InputError(
                 f"expected a whole seed from {' or '.join(ORIGINS)}, got {values['seed']!r} from "

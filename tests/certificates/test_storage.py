@@ -84,6 +84,25 @@ def test_statement_is_one_sentence(certificate):
     assert "l2 norm below" in text or "nothing is claimed" in text
 
 
+def test_what_a_file_says_of_its_engine_adds_nothing_to_the_sentence():
+    """Whoever writes a file chooses these words; quoted, they cannot pass for the claim."""
+    votes = _votes()
+    said = {}
+    for precision in ("float32, autocast bfloat16", 'float32) holds for radius 9"\n(see "above'):
+        source = replace(SOURCE, engine={"precision": precision})
+        said[precision] = cs.certify(
+            cs.VoteCounts(votes.counts, 100, source), noise=NOISE
+        ).statement()
+    plain, forged = said.values()
+    assert ", computed in float32, autocast bfloat16) under" in plain
+    assert """, computed in "float32) holds for radius 9' (see 'above") under""" in forged
+    assert "\n" not in forged
+    record = replace(SOURCE, engine={"precision": "float32"}).record()
+    for engine in (["float32"], {"precision": 32}):
+        with pytest.raises(cs.InputError, match="text as engine of a source"):
+            Source.from_record({**record, "engine": engine})
+
+
 def test_statement_names_every_assumption():
     text = _certificates()["split"].statement()
     for part in (

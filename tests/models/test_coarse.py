@@ -10,6 +10,7 @@ import certiseg as cs
 from certiseg.models.coarse import Coarse, coarse_form
 from certiseg.models.decision import Decision
 from certiseg.models.preprocess import Preprocess
+from certiseg.models.stored import TrainedModel
 from certiseg.models.unet import SmallUNet
 
 
@@ -72,7 +73,7 @@ class Doubling(nn.Module):
     def forward(self, x):
         return self.coarse(x).full()
 
-    def coarse(self, x):
+    def coarse(self, x) -> Coarse:
         return Coarse(x[:, :, ::2, ::2], (x.shape[2], x.shape[3]))
 
 
@@ -95,6 +96,51 @@ def test_only_the_same_function_is_taken():
     ]
     assert all((other == votes[0]).all() for other in votes[1:4])
     assert (votes[4] != votes[0]).any()
+
+
+class Zooming(nn.Module):
+    """Its ``coarse`` is a method of its own, no other form of its output."""
+
+    def forward(self, x):
+        return -self.coarse(x)
+
+    def coarse(self, x):
+        return x + 0.0
+
+
+class Wrapping(Doubling):
+    def __call__(self, x):
+        return -super().__call__(x)
+
+
+def test_another_method_of_that_name_is_no_promise():
+    x = torch.rand(3, 24, 160, generator=torch.Generator().manual_seed(1))
+    noise = cs.Gaussian(0.25)
+    for model in (Zooming().eval(), Wrapping().eval()):
+        assert coarse_form(model) is model
+        votes = cs.Smoothed(model, noise).vote(x, 8, seed=1).counts
+        called = cs.Smoothed(lambda batch, model=model: model(batch), noise)
+        assert (votes == called.vote(x, 8, seed=1).counts).all()
+
+
+def test_hooks_on_all_modules_are_not_passed_over():
+    model = Doubling().eval()
+    hook = nn.modules.module.register_module_forward_hook(lambda module, given, output: -output)
+    try:
+        assert coarse_form(model) is model
+    finally:
+        hook.remove()
+    assert coarse_form(model) == model.coarse
+
+
+def test_a_hook_on_the_base_of_a_stored_model_is_not_passed_over():
+    plan = {"widths": [4, 8], "blocks": [0, 1], "num_classes": 3, "in_channels": 3}
+    model = TrainedModel({"architecture": {**plan, "mean": [0.0], "std": [1.0]}})
+    model.eval().base.register_forward_hook(lambda module, given, output: -output)
+    x = torch.rand(1, 3, 24, 160, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        form = model.coarse(x)
+        assert torch.equal(form.full() if isinstance(form, Coarse) else form, model(x))
 
 
 def test_a_child_of_that_name_is_no_promise():

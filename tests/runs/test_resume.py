@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import sys
 import weakref
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +21,7 @@ from certiseg.models.loaded import LoadedModel
 from certiseg.report.folder.layout import Layout
 from certiseg.runs import run_folder
 from certiseg.runs.evaluate import evaluate
+from certiseg.runs.model import open_model
 from certiseg.runs.run_folder import Keep
 from certiseg.runs.settings import Settings, Stopping
 from same_runs import content
@@ -178,6 +181,29 @@ def test_an_edited_model_is_another(tmp_path):
     path.write_text(path.read_text() + "\n# edited\n")
     with pytest.raises(InputError, match="another model under its name"):
         run("out", resume=True)
+
+
+def test_an_edited_module_is_another(tmp_path, monkeypatch):
+    """Layers print alike and hold the same weights whatever their forward does with them."""
+    path = tmp_path / "edited_net.py"
+    source = (
+        "import torch\n\nclass Net(torch.nn.Module):\n    def forward(self, x):\n"
+        "        return torch.cat([0.5 - x, x - 0.5], 1)\n\ndef net():\n    return Net().eval()\n"
+    )
+    path.write_text(source)
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def net() -> LoadedModel:
+        sys.modules.pop("edited_net", None)
+        importlib.invalidate_caches()
+        return open_model("python:edited_net:net", num_classes=2, channels=1)
+
+    run("out", loaded=net())
+    run("out", resume=True, loaded=net())
+    path.write_text(source.replace("0.5 - x, x - 0.5", "x - 0.5, 0.5 - x"))
+    with pytest.raises(InputError, match="another model under its name"):
+        run("out", resume=True, loaded=net())
+    sys.modules.pop("edited_net", None)
 
 
 def test_a_run_of_an_earlier_version_is_refused():

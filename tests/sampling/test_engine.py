@@ -11,6 +11,7 @@ from torch import nn
 
 import certiseg as cs
 from certiseg.certificates.statement import statement
+from certiseg.models.preprocess import Preprocess
 
 NOISE = cs.Gaussian(0.25)
 X = torch.rand(3, 24, 40, generator=torch.Generator().manual_seed(0))
@@ -121,6 +122,41 @@ def test_an_autocast_around_the_call_is_kept_and_recorded():
     with torch.autocast("cpu", dtype=torch.bfloat16):
         votes = smooth.vote(X, 2, seed=1)
     assert votes.source.engine["precision"] == "float32, autocast bfloat16"
+
+
+def test_a_source_notices_another_precision():
+    """Draws are asked for later, perhaps in a context that was not there when it was made."""
+    source = cs.Smoothed(Net().eval(), NOISE).source(X, seed=1)
+    lower = torch.autocast("cpu", dtype=torch.bfloat16)
+    with lower, pytest.raises(cs.InputError, match="expected passes in float32, as the draws"):
+        source.more(2)
+
+
+def test_a_session_of_half_precision_is_recorded():
+    """It has no parameters that would tell; ONNX models say it, also inside preprocessing."""
+
+    class Session(nn.Module):
+        dtype = torch.float16
+
+        def forward(self, x):
+            return x.half()
+
+    for model in (Session().eval(), Preprocess(Session(), mean=[0.5]).eval()):
+        votes = cs.Smoothed(model, NOISE).vote(X, 2, seed=1)
+        assert votes.source.engine["precision"] == "float16"
+    assert cs.Smoothed(Net().eval(), NOISE).vote(X, 2).source.engine["precision"] == "float32"
+
+
+def test_matrix_products_of_less_precision_are_recorded():
+    model, given = Net().eval(), torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high")
+    try:
+        votes = cs.Smoothed(model, NOISE).vote(X, 2, seed=1)
+    finally:
+        torch.set_float32_matmul_precision(given)
+    assert votes.source.engine["precision"] == "float32, matrix products of high precision"
+    with pytest.raises(cs.InputError, match="different engine"):
+        cs.Smoothed(model, NOISE).vote(X, 2, seed=1, first_draw=2) + votes
 
 
 def test_counts_are_narrow_and_not_copied():

@@ -192,3 +192,20 @@ def test_a_source_notices_another_model_and_keeps_its_input():
         net[0].weight.mul_(-1)
     with pytest.raises(cs.InputError, match="the model that made the earlier draws"):
         source.more(4)
+
+
+def test_functions_without_a_source_of_their_own_differ():
+    """Lambdas of one line, and functions of code that is in no file."""
+    # fmt: off
+    one, two = lambda x: x, lambda x: -x
+    # fmt: on
+    assert model_fingerprint(one)[0] != model_fingerprint(two)[0]
+
+    def made(body: str):
+        names: dict[str, object] = {}
+        exec(f"def model(x):\n    return {body}\n", names)
+        return names["model"]
+
+    prints = [model_fingerprint(made(body))[0] for body in ("x * 2", "x * 3", "x + 2", "x * 2.0")]
+    assert len(set(prints)) == 4
+    assert model_fingerprint(made("x * 2"))[0] == prints[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 
 import numpy as np
@@ -102,14 +103,18 @@ def _components(certificate: Certificate) -> str:
 
 def _quoted(name: str) -> str:
     """A name that came from somebody else, so that it cannot be read as part of the sentence."""
-    plain = name.replace('"', "'")
+    plain = " ".join(name.replace('"', "'").split())
     return f'"{plain if len(plain) <= _LONGEST_NAME else plain[: _LONGEST_NAME - 3] + "..."}"'
 
 
 def _precision(source: Source) -> str:
     """In another precision a model is another function; float32 goes without saying."""
     precision = source.engine.get("precision", "float32")
-    return "" if precision == "float32" else f", computed in {precision}"
+    if precision == "float32":
+        return ""
+    # What a file says there may be anything.
+    known = re.fullmatch(rf"[a-z0-9_, ]{{1,{_LONGEST_NAME}}}", precision)
+    return f", computed in {precision if known else _quoted(precision)}"
 
 
 def _smoothed_model(certificate: Certificate) -> str:

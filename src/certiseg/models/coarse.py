@@ -7,12 +7,14 @@ classes.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.modules import module as hooks_of_all
 
 # PyTorch has another kernel for outputs of height + width <= 128, whose last bits may differ.
 _WIDEST_OF_SMALL = 128
@@ -23,7 +25,8 @@ class Coarse:
     """logits (B, C, h, w), to be upsampled bilinearly to size (H, W).
 
     A model may return it. A module of one class may also have, beside ``forward``, a method
-    ``coarse`` whose result's ``full()`` is what ``forward`` returns (see ``coarse_form``).
+    ``coarse(x) -> Coarse`` whose result's ``full()`` is what ``forward`` returns (see
+    ``coarse_form``).
     """
 
     logits: Tensor
@@ -68,17 +71,30 @@ class Coarse:
 def coarse_form(model: Callable[[Tensor], Any]) -> Callable[[Tensor], Any]:
     """``model.coarse`` where that is the same function as the model, else the model itself.
 
-    It is the same only if one class defines both: a subclass that overrides ``forward`` alone, a
-    hook, or a function put in place of ``forward`` would be passed over.
+    It is the same only if one class defines both and the method is annotated to return a
+    ``Coarse``: a subclass that overrides ``forward`` or ``__call__`` alone, a hook, a function put
+    in place of ``forward`` would be passed over, and another method may have that name by chance.
     """
     if not isinstance(model, nn.Module) or not callable(getattr(model, "coarse", None)):
         return model
-    homes = {
-        name: next((kind for kind in type(model).__mro__ if name in vars(kind)), None)
-        for name in ("forward", "coarse")
-    }
-    replaced = any(name in vars(model) for name in homes)
+    home = _home(model, "coarse")
+    if home is None or home is not _home(model, "forward") or not _promises(vars(home)["coarse"]):
+        return model
+    replaced = any(name in vars(model) for name in ("forward", "coarse"))
+    # What calling the model would do beside its forward.
+    called = type(model).__call__ is not nn.Module.__call__ or model._compiled_call_impl is not None
     hooked = bool(model._forward_hooks or model._forward_pre_hooks)
-    if replaced or hooked or homes["forward"] is not homes["coarse"]:
+    everywhere = bool(hooks_of_all._global_forward_hooks or hooks_of_all._global_forward_pre_hooks)
+    if replaced or called or hooked or everywhere:
         return model
     return model.coarse  # type: ignore[return-value]
+
+
+def _home(model: nn.Module, name: str) -> type | None:
+    """The class that defines the method."""
+    return next((kind for kind in type(model).__mro__ if name in vars(kind)), None)
+
+
+def _promises(method: object) -> bool:
+    said = getattr(method, "__annotations__", {}).get("return")
+    return re.search(r"\bCoarse\b", said if isinstance(said, str) else repr(said)) is not None

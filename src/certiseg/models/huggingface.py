@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from certiseg.errors import InputError
 from certiseg.models.adapters.universal import KINDS, SemanticScores, task_tokens
-from certiseg.models.coarse import Coarse
+from certiseg.models.coarse import Coarse, coarse_form
 from certiseg.models.loaded import LoadedModel, reason
 from certiseg.models.preprocess import Preprocess
 
@@ -54,7 +54,7 @@ class HuggingFaceModel(nn.Module):
 
     def coarse(self, x: Tensor) -> Tensor | Coarse:
         """Logits of the transformers model's own size, and the size they stand for."""
-        return self.base.coarse(x)
+        return coarse_form(self.base)(x)
 
 
 def is_hf_folder(path: Path) -> bool:
@@ -82,6 +82,7 @@ def load_hf(folder: str | Path, resize: bool = False) -> HuggingFaceModel:
         from transformers import AutoModelForSemanticSegmentation, AutoModelForUniversalSegmentation
     except (ImportError, RuntimeError):
         raise missing() from None
+    _check_backbone(path)
     known = AutoModelForUniversalSegmentation if kind in KINDS else AutoModelForSemanticSegmentation
     try:
         model, loading = known.from_pretrained(
@@ -163,6 +164,25 @@ def missing() -> InputError:
         "expected the package transformers for a Hugging Face model, got none that imports; "
         "pip install 'certiseg[hf]'"
     )
+
+
+def _check_backbone(path: Path) -> None:
+    """Raise InputError where the config names a backbone to be looked up on the Hub: transformers
+    would do so unasked, whatever from_pretrained was told."""
+    config = _read_json(path / _CONFIG)
+    described = config.get("backbone_config")
+    if described is None:
+        named = config.get("backbone")
+    else:
+        named = described.get("backbone") if isinstance(described, dict) else described
+        # A name of timm's own is no place; "hf-hub:ORG/NAME" is one.
+        named = named if ":" in str(named) else None
+    if named is not None:
+        raise InputError(
+            f"{path / _CONFIG}: expected a config that describes its backbone (backbone_config), "
+            f"got the name {str(named)[:60]!r}, which would be looked up on the network; load the "
+            "model and save it again with save_pretrained"
+        )
 
 
 def _processor(

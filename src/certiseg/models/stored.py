@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from certiseg.errors import InputError
-from certiseg.models.coarse import Coarse
+from certiseg.models.coarse import Coarse, coarse_form
 from certiseg.models.denoise import SmallDenoiser
 from certiseg.models.networks import EFFICIENT, UNET, built
 from certiseg.models.pointnet.network import Plan, PointNet2
@@ -51,7 +51,7 @@ class TrainedModel(nn.Module):
 
     def coarse(self, x: Tensor) -> Tensor | Coarse:
         """Logits at half the size, and the size they stand for."""
-        return self.base.coarse(x)
+        return coarse_form(self.base)(x)
 
 
 class TrainedClouds(PartSegmenter):

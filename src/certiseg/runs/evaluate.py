@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from certiseg.runs.run_manifest import manifest, seed_of
 from certiseg.runs.settings import Settings
 from certiseg.runs.work.divide import Assembly, tasks
 from certiseg.runs.work.here import Here
-from certiseg.runs.work.job import Job
+from certiseg.runs.work.job import Job, identity
 from certiseg.runs.work.ranks import Ranks
 from certiseg.runs.work.task import Crew, Task
 
@@ -80,6 +81,8 @@ def evaluate(
 
     agreed = plan() if ranks is None else ranks.agreed(plan)
     folder.record = agreed.record
+    if ranks is not None:
+        _check_own(agreed.record, loaded, non_robust, settings)
     job = Job(
         loaded,
         non_robust,
@@ -96,6 +99,28 @@ def evaluate(
         if ranks.rank > 0:
             return Evaluation()
     return write_results(out, folder.pooled(), agreed.record, samples, settings, command)
+
+
+def _check_own(
+    record: Mapping[str, Any],
+    loaded: LoadedModel,
+    non_robust: LoadedModel | None,
+    settings: Settings,
+) -> None:
+    """Raise InputError unless this process has the models and settings of the first rank's plan:
+    samples of another model would be counted with the others."""
+    own = {
+        "model_fingerprint": identity(loaded),
+        "non_robust_fingerprint": None if non_robust is None else identity(non_robust),
+        "settings": asdict(settings),
+    }
+    for name, value in json.loads(json.dumps(own)).items():
+        if value != json.loads(json.dumps(record[name])):
+            what = name.removesuffix("_fingerprint").replace("_", "-")
+            raise InputError(
+                f"expected the {what} of the first rank on every rank, got another here; start all "
+                "with the same command and the same files"
+            )
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,6 @@ from certiseg.errors import InputError
 from certiseg.models.outputs import decide, posterior
 from certiseg.noise import Noise
 from certiseg.sampling.checks import check_evaluation_mode
-from certiseg.sampling.facts import precision
 from certiseg.sampling.fingerprint import input_fingerprint, model_fingerprint
 from certiseg.sampling.forward import BaseModel, batches
 from certiseg.sampling.keys import resolve_seed
@@ -58,7 +57,7 @@ def experiment_record(
             "generator": law.engine,
             "torch": torch.__version__,
             "device": x.device.type,
-            "precision": precision(model.dtype(x), x.device, model.engine),
+            "precision": model.precision(x),
             **model.engine.record(),
         },
     )
@@ -150,4 +149,12 @@ class Experiment:
 
     def _source(self, start: int, stop: int) -> Source:
         check_evaluation_mode(self.model.call)
+        recorded = self.record.engine["precision"]
+        now = self.model.precision(self.x)
+        if now != recorded:
+            # An autocast of the caller's may have begun or ended since.
+            raise InputError(
+                f"expected passes in {recorded}, as the draws are recorded, got {now}; keep "
+                "autocast and tf32 as they were when the source was made"
+            )
         return replace(self.record, draws=((start, stop),))

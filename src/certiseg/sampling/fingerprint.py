@@ -9,7 +9,7 @@ import itertools
 import secrets
 import weakref
 from collections.abc import Callable, Mapping
-from types import FunctionType, MethodType
+from types import CodeType, FunctionType, MethodType
 from typing import Any, TypeVar
 
 import torch
@@ -77,7 +77,12 @@ def _add_function(sha: Any, given: Callable[..., Any], origin: str | None) -> st
     """Add the function's source, and its identity unless that is all there is; returns its name."""
     function = _bare(given)
     name: str = getattr(function, "__qualname__", type(function).__qualname__)
-    sha.update(f"{name}\0{_source(function)}".encode())
+    source = _source(function)
+    sha.update(f"{name}\0{source}".encode())
+    code = getattr(function, "__code__", None)
+    if isinstance(code, CodeType) and (not source or function.__name__ == "<lambda>"):
+        # Without a file there is no source, and two lambdas may share a line of it.
+        _add_code(sha, code)
     held = ("__closure__", "__defaults__", "__kwdefaults__")
     if origin is not None:
         sha.update(origin.encode())
@@ -85,6 +90,19 @@ def _add_function(sha: Any, given: Callable[..., Any], origin: str | None) -> st
         owner = given.__self__ if isinstance(given, MethodType) else given
         sha.update(f"{_PROCESS} {_number(owner)}".encode())
     return name
+
+
+def _add_code(sha: Any, code: CodeType) -> None:
+    """Add what the interpreter runs: instructions, names and constants, code within among them."""
+    sha.update(code.co_code)
+    sha.update(repr((code.co_names, code.co_varnames, code.co_freevars)).encode())
+    for value in code.co_consts:
+        if isinstance(value, CodeType):
+            _add_code(sha, value)
+        else:
+            # The type too: 1, 1.0 and True are not one constant. Sets have no fixed order.
+            plain = sorted(map(repr, value)) if isinstance(value, frozenset) else value
+            sha.update(f"\0{type(value).__name__} {plain!r}".encode())
 
 
 def _number(owner: object) -> int:

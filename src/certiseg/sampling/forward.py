@@ -15,7 +15,7 @@ from certiseg.models.outputs import Decision, Posterior
 from certiseg.sampling.batching import fitting_batch, is_out_of_memory, measured_activations
 from certiseg.sampling.draw import DeviceNoise, Draws, NoiseStream
 from certiseg.sampling.engine import Engine
-from certiseg.sampling.facts import first_parameter
+from certiseg.sampling.facts import first_parameter, precision, stated_type
 from certiseg.sampling.laws import AddedNoise, Law
 from certiseg.votes import Source
 
@@ -41,6 +41,10 @@ class BaseModel:
         """The precision x is given in: the parameters' own, else that of x."""
         parameter = first_parameter(self.call)
         return x.dtype if parameter is None else parameter.dtype
+
+    def precision(self, x: Tensor) -> str:
+        """The precision of its arithmetic, in words, for the record."""
+        return precision(stated_type(self.call) or self.dtype(x), x.device, self.engine)
 
     def given(self, batch: Tensor) -> Tensor:
         """The batch in the model's precision and layout."""

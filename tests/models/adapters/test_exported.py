@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import operator
 import os
 import pickle
 import zipfile
@@ -23,6 +24,7 @@ from certiseg.cli.main import run
 from certiseg.errors import InputError
 from certiseg.models import Preprocess
 from certiseg.models.adapters.exported import load_exported
+from certiseg.models.adapters.programs import unfit_node
 from certiseg.models.resolve import resolve_model
 from certiseg.sampling import fingerprint
 from certiseg.sampling.fingerprint import model_fingerprint
@@ -94,6 +96,16 @@ def test_programs_in_training_mode_are_refused(layer: nn.Module, tmp_path: Path)
     path = save(layer.eval(), tmp_path / "evaluation.pt2")
     assert load_exported(path).shape == (None, 3, None, None)
     cs.Smoothed(torch.export.load(path).module(), cs.Gaussian(0.25)).vote(torch.rand(3, 8, 8), 2)
+
+
+@pytest.mark.parametrize(("mode", "refused"), [(None, True), (True, True), (False, False)])
+def test_dropout_without_a_mode_is_in_training(mode: bool | None, refused: bool) -> None:
+    graph = torch.fx.Graph()
+    dropped = graph.call_function(
+        torch.ops.aten.native_dropout.default, (graph.placeholder("x"), 0.5, mode)
+    )
+    graph.output(graph.call_function(operator.getitem, (dropped, 0)))
+    assert (unfit_node(torch.fx.GraphModule(nn.Module(), graph)) is not None) == refused
 
 
 def test_a_program_of_a_function_needs_no_eval(

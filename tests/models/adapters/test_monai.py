@@ -189,6 +189,32 @@ def test_a_bundle_runs_nothing(
     assert not (tmp_path / "SPRUNG").exists()
 
 
+def test_a_bundle_fetches_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether by default, by a switch or from a place that the file names."""
+    fetched: list[str] = []
+
+    def fetch(*given: Any, **named: Any) -> None:
+        fetched.append(str(given))
+        raise OSError("no network")
+
+    monkeypatch.setattr("urllib.request.urlopen", fetch)
+    monkeypatch.setattr("urllib.request.urlretrieve", fetch)
+    monkeypatch.setattr("torch.hub.download_url_to_file", fetch)
+    flat = {"spatial_dims": 2, "in_channels": 3, "num_classes": 3}
+    hover = {"_target_": "HoVerNet", "pretrained_url": "http://127.0.0.1:9/spy.pth"}
+    vision = {"_target_": "TorchVisionFCModel", "num_classes": 3, "weights": "DEFAULT"}
+    for definition, word in (
+        ({"_target_": "EfficientNetBN", "model_name": "efficientnet-b0", **flat}, "do not fit"),
+        ({"_target_": "ResNetEncoder", "model_name": "resnet10", "pretrained": True}, "do not fit"),
+        (hover, "fetches no weights, got HoVerNet"),
+        (vision, "fetches no weights, got TorchVisionFCModel"),
+    ):
+        path = bundle(tmp_path / definition["_target_"], network_def=definition)
+        with pytest.raises(InputError, match=word):
+            load_bundle("bundle", path)
+    assert fetched == []
+
+
 def test_weights_that_are_no_tensors_are_refused(tmp_path: Path) -> None:
     path = bundle(tmp_path / "bundle")
     torch.save(unet(3), path / "models" / "model.pt")

@@ -73,6 +73,14 @@ class Pictures:
         return Sample(f"picture {index}", x, truth)
 
 
+class Brighter(Pictures):
+    """Other pictures under the same names."""
+
+    def __getitem__(self, index: int) -> Sample:
+        sample = super().__getitem__(index)
+        return replace(sample, x=(sample.x / 2).astype(np.float32))
+
+
 def loaded(model: Any = None, num_classes: int = 3) -> LoadedModel:
     return LoadedModel("brightness", model or ByBrightness().eval(), num_classes, channels=3)
 
@@ -205,6 +213,7 @@ def test_another_run_is_not_mixed_in(tmp_path: Path) -> None:
         ({"grid": replace(grid, alphas=(0.01,))}, "grid"),
         ({"model": loaded(other)}, "models"),
         ({"samples": Pictures(2)}, "pictures"),
+        ({"samples": Brighter(1)}, "contents"),
     ):
         options: dict[str, Any] = {"samples": Pictures(1), "grid": grid, **change}
         with pytest.raises(InputError, match=f"of another {word}"):

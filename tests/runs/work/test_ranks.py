@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -9,11 +10,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from certiseg.errors import InputError
-from certiseg.runs.evaluate import evaluate
+from certiseg.runs.evaluate import _Plan, evaluate
 from certiseg.runs.run_folder import Keep
 from certiseg.runs.settings import Settings
 from certiseg.runs.work.crews import crew_of
@@ -50,6 +52,39 @@ print(ranks.rank, len(evaluation.images))
 def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_models(tmp_path, monkeypatch)
     Path("script.py").write_text(SCRIPT)
+
+
+class Second(Ranks):
+    """Rank 1 of 2, that is told of a run begun by another process."""
+
+    def __init__(self, record: dict[str, Any]) -> None:
+        super().__init__(1, 2, 0)
+        self.record = record
+
+    def agreed(self, plan: Any) -> Any:
+        return _Plan(self.record, [])
+
+    def all_done(self) -> None:
+        pass
+
+
+def test_a_rank_with_another_model_is_refused(tmp_path: Path):
+    """Its samples would be counted with the others."""
+    model, settings = opened("threshold"), Settings(num_samples=60, seed=3)
+    evaluate(Bands(2), model, settings, tmp_path / "out")
+    record = json.loads((tmp_path / "out" / "run.json").read_text())
+
+    def second(record: dict[str, Any]) -> Any:
+        ranks = Second(record)
+        return evaluate(Bands(2), model, settings, tmp_path / "out", ranks=ranks, resume=True)
+
+    assert second(record).images == []
+    for change, word in (
+        ({"model_fingerprint": "0" * 64}, "expected the model of the first rank"),
+        ({"settings": {**record["settings"], "tau": 0.8}}, "expected the settings of the first"),
+    ):
+        with pytest.raises(InputError, match=word):
+            second({**record, **change})
 
 
 def test_ranks_come_from_the_environment():

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import pickle
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,8 @@ METADATA = Path("configs") / "metadata.json"
 _INFERENCE = tuple(Path("configs") / f"inference.{ending}" for ending in ("json", "yaml", "yml"))
 _WEIGHTS = Path("models") / "model.pt"
 _NETWORKS = "monai.networks.nets"
+_FETCHING = re.compile(r"pretrained_url|\w*checkpoint_path|checkpoint|weights|path_or_repo_id|url")
+"""Arguments by which a network would fetch weights of its own, from a place the file names."""
 
 
 def is_bundle(path: Path) -> bool:
@@ -33,7 +37,8 @@ def load_bundle(spec: str, folder: str | Path) -> LoadedModel:
     Read are network_def and inferer of configs/inference, models/model.pt and the classes in
     configs/metadata.json. A configuration may name any Python object and hold expressions: here
     networks come from monai.networks.nets alone, with plain values (or @references to plain
-    values) as arguments, and nothing is evaluated. Transforms are not applied: scaling and
+    values) as arguments, nothing is evaluated, and no network fetches weights of its own: those of
+    the bundle are complete. Transforms are not applied: scaling and
     spacing are the caller's, see docs/models/monai.md. Weights are loaded without pickle's objects.
     Raises InputError otherwise.
     """
@@ -105,6 +110,7 @@ def _network(config: Mapping[str, Any], where: Path) -> nn.Module:
         for key, value in definition.items()
         if not key.startswith("_")
     }
+    _fetch_nothing(network, settings, where)
     try:
         return network(**settings)
     except Exception as error:  # another library's constructor may fail in any way
@@ -112,6 +118,22 @@ def _network(config: Mapping[str, Any], where: Path) -> nn.Module:
             f"{where}: expected arguments that {name} takes, got {_line(error)}; "
             "another version of MONAI may know them"
         ) from None
+
+
+def _fetch_nothing(network: type[nn.Module], settings: dict[str, Any], where: Path) -> None:
+    """Switch off "pretrained", which downloads what models/model.pt replaces; raise InputError for
+    other arguments, given or by default, that name a place to fetch weights from."""
+    parameters = inspect.signature(network).parameters
+    if "pretrained" in parameters or "pretrained" in settings:
+        settings["pretrained"] = False
+    defaults = {key: p.default for key, p in parameters.items() if p.default is not p.empty}
+    for key, value in {**defaults, **settings}.items():
+        if _FETCHING.fullmatch(key) and value:
+            raise InputError(
+                f"{where}: expected a network that fetches no weights, got {network.__name__} with "
+                f"{key}={str(value)[:60]!r}; build it in a function of yours "
+                "(python:MODULE:FUNCTION)"
+            )
 
 
 def _plain(value: object, config: Mapping[str, Any], where: Path, what: str) -> Any:

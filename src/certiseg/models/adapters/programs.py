@@ -30,7 +30,8 @@ def _unfit(node: fx.Node) -> bool:
     for arg in schema.arguments:
         value: Any = given.get(arg.name, arg.default_value if arg.has_default_value() else None)
         if arg.name in ("train", "training"):
-            return bool(value)
+            # None, of native_dropout, means training too.
+            return value is None or bool(value)
         if arg.name == "dropout_p":
             return value != 0
     return torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ())

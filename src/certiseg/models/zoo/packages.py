@@ -6,6 +6,7 @@ import hashlib
 import importlib
 import json
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from certiseg.errors import InputError
@@ -24,6 +25,16 @@ def package(module: str) -> Any:
             f"expected the package {module.partition('.')[0]}, got {reason(error)}; "
             "pip install 'certiseg[zoo]' in an environment whose torch it fits"
         ) from None
+
+
+def check_local(name: object, where: Path) -> None:
+    """Raise InputError for a model's name in a file that timm would look up elsewhere, such as
+    "hf-hub:ORG/NAME" or "local-dir:FOLDER"."""
+    if ":" in str(name):
+        raise InputError(
+            f"{where}: expected a name of timm's own, got {str(name)[:60]!r}, which leads to "
+            "another place; build the model in a function of yours (python:MODULE:FUNCTION)"
+        )
 
 
 def made_by(configuration: object, *packages: str) -> str:

@@ -15,7 +15,7 @@ from certiseg.models.loaded import reason
 from certiseg.models.padding import Padded
 from certiseg.models.preprocess import Preprocess
 from certiseg.models.segmenter import Segmenter
-from certiseg.models.zoo.packages import made_by, package
+from certiseg.models.zoo.packages import check_local, made_by, package
 
 _SMP = "segmentation_models_pytorch"
 _CONFIG, _WEIGHTS, _PREPROCESSING = "config.json", "model.safetensors", "preprocessing.json"
@@ -62,8 +62,9 @@ def load_smp(folder: str | Path) -> Segmenter:
             f"{path}: expected a folder with {_CONFIG} of {_SMP}, got none; pass the folder that "
             "its save_pretrained wrote"
         )
-    smp = package(_SMP)
     config = json.loads((path / _CONFIG).read_text(encoding="utf-8"))
+    check_local(config.get("encoder_name"), path / _CONFIG)
+    smp = package(_SMP)
     network = _network(smp, config, path)
     mean, std, notes = _preprocessing(smp, config, path)
     channels = int(config.get("in_channels", 3))

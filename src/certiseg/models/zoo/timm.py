@@ -17,7 +17,7 @@ from certiseg.models.checkpoint import check_fit, read_checkpoint, weights_in
 from certiseg.models.loaded import reason
 from certiseg.models.preprocess import Preprocess
 from certiseg.models.segmenter import Segmenter
-from certiseg.models.zoo.packages import made_by, package
+from certiseg.models.zoo.packages import check_local, made_by, package
 
 _CONFIG, _WEIGHTS, KIND = "config.json", "model.safetensors", "certiseg-timm"
 
@@ -133,6 +133,7 @@ def load_timm(folder: str | Path) -> Segmenter:
             f"{path / _CONFIG}: expected {', '.join(wanted)}, got none named {missing[0]}; save it "
             "again with TimmSegmenter.save"
         )
+    check_local(config["backbone"], path / _CONFIG)
     arguments = {key: config[key] for key in wanted if key not in ("mean", "std")}
     network = TimmSegmenter(**arguments)
     weights = path / _WEIGHTS

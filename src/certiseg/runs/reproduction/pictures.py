@@ -21,6 +21,7 @@ from certiseg.metrics.records import counts_record
 from certiseg.models.loaded import LoadedModel
 from certiseg.report.folder.comparison import BASE_CLEAN, BASE_NOISE, NON_ROBUST
 from certiseg.report.reproduction.pictures import Line
+from certiseg.runs.check import Checked, digest_of
 from certiseg.runs.environment import environment
 from certiseg.runs.model import check_classes, try_model
 from certiseg.runs.reproduction.bar import TableBar
@@ -34,7 +35,7 @@ from certiseg.runs.reproduction.scales import at_scales
 from certiseg.runs.reproduction.shared_noise import SharedNoise
 from certiseg.runs.reproduction.write import write_tables
 from certiseg.runs.settings import Settings
-from certiseg.sampling.fingerprint import model_fingerprint
+from certiseg.runs.work import job
 from certiseg.sampling.keys import resolve_seed
 from certiseg.sampling.sampler import Smoothed
 from certiseg.votes import VoteCounts
@@ -98,8 +99,9 @@ def reproduce(
     extras = extras or Extras()
     extras.check(grid)
     table = _Table(grid, samples, models, non_robust, extras, seed, batch_size, device)
-    names = table.check()
-    fixed = table.fixed(names)
+    checked = table.check()
+    names = [found.name for found in checked]
+    fixed = table.fixed(checked)
     cells = Cells(out)
     cells.open(fixed, overwrite=overwrite)
     about = {**fixed, "thinned": note_of(samples), "made_with": environment(command, device)}
@@ -164,18 +166,18 @@ class _Table:
         """Draws of a cell of this picture."""
         return self.grid.draws + (self.extras.reference_draws if number in self._referenced else 0)
 
-    def check(self) -> list[str]:
+    def check(self) -> list[Checked]:
         """Raise InputError for whatever would stop the run later: reads every picture, and passes
-        one of each size through each model. Returns the pictures' names."""
+        one of each size through each model. Returns the pictures' names and digests."""
         if not len(self.samples):
             raise InputError("expected at least one picture, got none; check the folder")
         if self.samples.card.kind != "pictures":
             raise InputError("expected pictures, got point clouds; reproduce shapenet is for them")
         tried: set[tuple[int, ...]] = set()
-        names = []
+        checked = []
         for index in range(len(self.samples)):
             sample = self.samples[index]
-            names.append(sample.name)
+            checked.append(Checked(sample.name, digest_of(sample)))
             if sample.x.shape in tried:
                 continue
             tried.add(sample.x.shape)
@@ -183,9 +185,9 @@ class _Table:
             for smoothed in [*self._smoothed.values(), *self._plain.values()]:
                 try_model(smoothed, sample.x)
                 check_classes(smoothed, self.samples.card)
-        return names
+        return checked
 
-    def fixed(self, names: Sequence[str]) -> dict[str, Any]:
+    def fixed(self, checked: Sequence[Checked]) -> dict[str, Any]:
         """What is fixed before the first draw."""
         return {
             "grid": asdict(self.grid),
@@ -196,7 +198,8 @@ class _Table:
             "classes": list(self.samples.card.classes),
             "seed": self._seed,
             "unsound": bool(self.extras.shared_batches),
-            "pictures": list(names),
+            "pictures": [found.name for found in checked],
+            "contents": [found.digest for found in checked],
         }
 
     def cell(
@@ -287,12 +290,10 @@ class _Table:
 
 
 def _known(loaded: LoadedModel) -> dict[str, Any]:
-    """Name and, of a module, fingerprint: a function's changes with the process."""
-    module = isinstance(loaded.model, nn.Module)
-    return {
-        "name": loaded.name,
-        "fingerprint": model_fingerprint(loaded.model)[0] if module else None,
-    }
+    """Name and fingerprint, of a module or what is known to have made it: that of any other
+    function changes with the process."""
+    lasting = isinstance(loaded.model, nn.Module) or loaded.origin is not None
+    return {"name": loaded.name, "fingerprint": job.identity(loaded) if lasting else None}
 
 
 def _line_record(

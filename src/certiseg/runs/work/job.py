@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,7 +92,10 @@ class Recipe:
 
 
 def identity(loaded: LoadedModel) -> str:
-    """The model's fingerprint as it was loaded."""
-    if loaded.origin is not None:
-        made_by(loaded.model, loaded.origin)
-    return model_fingerprint(loaded.model)[0]
+    """What tells the model as it was loaded: its fingerprint, and of what the user's code made also
+    that code, since a module's fingerprint does not say what its layers do."""
+    if loaded.origin is None:
+        return model_fingerprint(loaded.model)[0]
+    made_by(loaded.model, loaded.origin)
+    found = f"{loaded.origin} {model_fingerprint(loaded.model)[0]}"
+    return hashlib.sha256(found.encode()).hexdigest()
