@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from certiseg.bench.peak import resident_peak
 from certiseg.datasets.camvid import CARD
 from certiseg.datasets.card import Sample
 from certiseg.models.loaded import LoadedModel
@@ -60,7 +60,7 @@ def peak(images: int) -> float:
     settings = Settings(num_samples=DRAWS, seed=1, batch_size=4)
     with tempfile.TemporaryDirectory() as out:
         evaluate(Blocks(images), loaded, settings, Path(out), keep=Keep(0))
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return resident_peak() / 2**20
 
 
 def main() -> None:
