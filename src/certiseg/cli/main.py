@@ -33,10 +33,20 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, certify, evaluate, report, train_clouds, verify, plan, bench):
-    app.command()(command)
-app.add_typer(train, name="train")
-app.add_typer(reproduce, name="reproduce")
+# Said in the list of commands, which cuts longer lines off.
+for command, words in (
+    (demo, "Certify held-out samples with a model that ships."),
+    (certify, "Certify pictures, point clouds or volumes."),
+    (evaluate, "Compare non-robust, base and certified on data with truth."),
+    (report, "Show a run in one HTML file; figures and tables for a paper."),
+    (verify, "Recompute labels and radius from the stored counts."),
+    (plan, "Tell what n draws can prove, before anything is drawn."),
+    (bench, "Measure speed and memory on this machine."),
+):
+    app.command(short_help=words)(command)
+app.add_typer(train, name="train", short_help="Train under noise: pictures, or a denoiser.")
+app.command(short_help="Train PointNet++ on point clouds.")(train_clouds)
+app.add_typer(reproduce, name="reproduce", short_help="Make the paper's tables.")
 app.add_typer(study, name="study")
 
 
