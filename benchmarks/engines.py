@@ -1,0 +1,77 @@
+"""What do the options of the engine buy on this machine?
+
+CPU time of a draw of `Smoothed.vote` under each engine over that under the default, in turn in one
+process; after a warm-up, which pays for compiling. Random pictures, networks that ship.
+
+    OMP_NUM_THREADS=1 python benchmarks/engines.py --out benchmarks/results/engines.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+from statistics import median
+
+import torch
+
+import certiseg as cs
+from certiseg.models.shipped import load_shipped
+from certiseg.runs.environment import environment
+from certiseg.runs.malloc import keep_freed_memory
+
+ENGINES = {
+    "default": cs.Engine(),
+    "bfloat16": cs.Engine(precision="bfloat16"),
+    "channels last": cs.Engine(channels_last=True),
+    "compile": cs.Engine(compile=True),
+}
+MODELS = ("camvid", "camvid-lite2")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--draws", type=int, default=16)
+    parser.add_argument("--turns", type=int, default=5)
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    keep_freed_memory()
+    x = torch.rand(3, 360, 480, generator=torch.Generator().manual_seed(0))
+    found = {}
+    for name in MODELS:
+        smooth = {
+            engine: cs.Smoothed(load_shipped(name), cs.Gaussian(0.25), engine=record)
+            for engine, record in ENGINES.items()
+        }
+        spent: dict[str, list[float]] = {engine: [] for engine in ENGINES}
+        for turn in range(options.turns + 1):
+            for engine, one in smooth.items():
+                start = time.process_time()
+                one.vote(x, options.draws, batch_size=4, seed=turn)
+                spent[engine].append((time.process_time() - start) / options.draws)
+        found[name] = {
+            engine: {
+                "ms a draw": round(1e3 * median(times[1:]), 1),
+                "times the default": round(
+                    median(t / d for t, d in zip(times[1:], spent["default"][1:], strict=True)), 3
+                ),
+                "seconds of the warm-up": round(times[0] * options.draws, 1),
+            }
+            for engine, times in spent.items()
+        }
+    record = {
+        "question": __doc__.splitlines()[0],
+        "draws": options.draws,
+        "turns": options.turns,
+        "models": found,
+        "made_with": environment("python benchmarks/engines.py", None),
+    }
+    text = json.dumps(record, indent=1)
+    print(text)
+    if options.out:
+        options.out.write_text(text + "\n")
+
+
+if __name__ == "__main__":
+    main()
