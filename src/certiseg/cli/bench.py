@@ -49,15 +49,9 @@ def bench(
     precision: Annotated[
         options.Precision, typer.Option(help="Of the passes, on both sides of a comparison.")
     ] = options.Precision.float32,
-    channels_last: Annotated[
-        bool, typer.Option("--channels-last", help="Give the model its batches in this layout.")
-    ] = False,
-    compile_model: Annotated[
-        bool, typer.Option("--compile", help="Run the model through torch.compile.")
-    ] = False,
-    cuda_graphs: Annotated[
-        bool, typer.Option("--cuda-graphs", help="With --compile, on CUDA: one graph a pass.")
-    ] = False,
+    channels_last: options.ChannelsLast = False,
+    compile_model: options.Compile = False,
+    cuda_graphs: options.CudaGraphs = False,
     noise_on: Annotated[
         options.Place, typer.Option(help="Where vote makes its noise.")
     ] = options.Place.host,

@@ -81,24 +81,16 @@ def _settings(
     grid: Annotated[
         int | None, typer.Option(help="Of pictures: decide on cells of so many pixels squared.")
     ] = None,
-    batch_size: Annotated[
-        int | None, typer.Option(help="Draws a pass; default fits the memory.")
-    ] = None,
+    batch_size: options.BatchSize = None,
     seed: options.Seed = None,
     device: options.Device = None,
     precision: Annotated[
         options.Precision,
         typer.Option(help="float32: as the model is; bfloat16, float16: it runs under autocast."),
     ] = options.Precision.float32,
-    channels_last: Annotated[
-        bool, typer.Option("--channels-last", help="Give the model its batches in this layout.")
-    ] = False,
-    compile_model: Annotated[
-        bool, typer.Option("--compile", help="Run the model through torch.compile.")
-    ] = False,
-    cuda_graphs: Annotated[
-        bool, typer.Option("--cuda-graphs", help="With --compile, on CUDA: one graph a pass.")
-    ] = False,
+    channels_last: options.ChannelsLast = False,
+    compile_model: options.Compile = False,
+    cuda_graphs: options.CudaGraphs = False,
     noise_on: Annotated[
         options.Place, typer.Option(help="Where noise is made: the same bits on either.")
     ] = options.Place.host,

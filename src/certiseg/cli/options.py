@@ -97,3 +97,13 @@ class Selection(StrEnum):
 
     pooled = "pooled"
     two_stages = "split"  # the name split belongs to str
+
+
+ChannelsLast = Annotated[
+    bool, typer.Option("--channels-last", help="Give the model its batches in this layout.")
+]
+Compile = Annotated[bool, typer.Option("--compile", help="Run the model through torch.compile.")]
+CudaGraphs = Annotated[
+    bool, typer.Option("--cuda-graphs", help="With --compile, on CUDA: one graph a pass.")
+]
+BatchSize = Annotated[int | None, typer.Option(help="Draws a pass; default fits the memory.")]

@@ -48,9 +48,7 @@ def clouds(
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Leave out absent or damaged files.")
     ] = False,
-    batch_size: Annotated[
-        int | None, typer.Option(help="Draws a pass; default fits the memory.")
-    ] = None,
+    batch_size: options.BatchSize = None,
     seed: options.Seed = None,
     device: options.Device = None,
     overwrite: options.Overwrite = False,

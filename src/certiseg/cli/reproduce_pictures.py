@@ -85,9 +85,7 @@ def pictures(
     keep_votes: Annotated[
         bool, typer.Option("--keep-votes", help="Write the votes of every picture too.")
     ] = False,
-    batch_size: Annotated[
-        int | None, typer.Option(help="Draws a pass; default fits the memory.")
-    ] = None,
+    batch_size: options.BatchSize = None,
     num_classes: options.NumClasses = None,
     seed: options.Seed = None,
     device: options.Device = None,

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from certiseg.errors import InputError
 from certiseg.models.adapters.archive import check_archive
 from certiseg.models.adapters.programs import unfit_node
+from certiseg.models.adapters.sides import check_sides
 from certiseg.models.loaded import LoadedModel, reason
 from certiseg.models.outputs import tensor_of
 
@@ -44,17 +45,7 @@ class ExportedModel(nn.Module):
         return f"sha256={self.digest}, torch={torch.__version__}"
 
     def forward(self, x: Tensor) -> Tensor:
-        wanted, got = self.shape[1:], tuple(x.shape[1:])
-        fits = len(wanted) == len(got) and all(
-            side in (None, given) for side, given in zip(wanted, got, strict=True)
-        )
-        if not fits:
-            sides = ", ".join("any" if side is None else str(side) for side in wanted)
-            raise InputError(
-                f"expected inputs of shape ({sides}), which the program was exported for, got "
-                f"{got}; export it with dynamic_shapes, or resize with "
-                "certiseg.models.Preprocess(model, size=...)"
-            )
+        check_sides(x, self.shape, "the program was exported for", "dynamic_shapes")
         fixed = self.shape[0]
         if fixed is None:
             return tensor_of(self.program(x))[0]

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from certiseg.errors import InputError
 from certiseg.models.adapters.onnx_file import check_nodes, class_names, file_digest
+from certiseg.models.adapters.sides import check_sides
 from certiseg.models.loaded import LoadedModel, reason
 
 _TYPES = {
@@ -49,16 +50,7 @@ class OnnxModel(nn.Module):
         return f"sha256={self.digest}, output={self.output}, providers={self.providers}"
 
     def forward(self, x: Tensor) -> Tensor:
-        wanted, got = self.shape[1:], tuple(x.shape[1:])
-        fits = len(wanted) == len(got) and all(
-            side in (None, given) for side, given in zip(wanted, got, strict=True)
-        )
-        if not fits:
-            sides = ", ".join("any" if side is None else str(side) for side in wanted)
-            raise InputError(
-                f"expected inputs of shape ({sides}), which the ONNX file has, got {got}; export "
-                "it with dynamic sizes, or resize with certiseg.models.Preprocess(model, size=...)"
-            )
+        check_sides(x, self.shape, "the ONNX file has", "dynamic sizes")
         batch = x.detach().to("cpu", self.dtype).contiguous().numpy()
         parts = [self._run(part)[: len(part)] for part in self._parts(batch)]
         return torch.from_numpy(np.concatenate(parts)).to(x.device)
