@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -24,10 +24,12 @@ _PATIENCE = timedelta(hours=1)
 
 @dataclass(frozen=True)
 class Processes:
-    """rank: this one of count. Only rank 0 validates, reports and writes."""
+    """rank: this one of count. Only rank 0 validates, reports and writes. group: that over which
+    objects go, while the processes are together."""
 
     rank: int = 0
     count: int = 1
+    group: list[Any] = field(default_factory=list, repr=False, compare=False)
 
     @property
     def first(self) -> bool:
@@ -48,7 +50,8 @@ class Processes:
         if self.count == 1:
             return [value]
         values: list[Any] = [None] * self.count
-        dist.all_gather_object(values, value)
+        (group,) = self.group
+        dist.all_gather_object(values, value, group=group)
         return values
 
 
@@ -75,9 +78,14 @@ def processes(device: str) -> Iterator[tuple[Processes, str]]:
     if kind == "cuda":
         torch.cuda.set_device(own)
     dist.init_process_group("nccl" if kind == "cuda" else "gloo", timeout=_PATIENCE)
+    # Objects go over a group of their own, which ends below, threads and all. The one of gradients
+    # does not (DistributedDataParallel keeps it): a thread of it that lets go of an object of
+    # Python's while the interpreter shuts down would abort the process.
+    group = [dist.new_group(backend="gloo", timeout=_PATIENCE)]
     try:
-        yield Processes(dist.get_rank(), count), own
+        yield Processes(dist.get_rank(), count, group), own
     finally:
+        group.clear()
         dist.destroy_process_group()
 
 

@@ -63,6 +63,8 @@ class Ranks:
         try:
             yield
         finally:
+            # The last hold on it: it ends below, with the threads that hold what it sent.
+            self._all = None
             dist.destroy_process_group()
 
     def agreed(self, plan: Callable[[], T]) -> T:
