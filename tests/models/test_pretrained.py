@@ -12,6 +12,7 @@ import torch
 from certiseg.errors import InputError
 from certiseg.models.networks import EFFICIENT, UNET
 from certiseg.models.pretrained import start_from
+from certiseg.models.shipped import load_shipped
 from certiseg.models.stored import KIND, TrainedModel, to_bytes
 
 LITE = {"class": EFFICIENT, "variant": "lite0", "width": 16}
@@ -59,6 +60,14 @@ def test_earlier_training(tmp_path: Path) -> None:
     assert start_from(model, str(folder)) == {"command": "certiseg train ..."}
     for ours, theirs in zip(model.network.parameters(), earlier.network.parameters(), strict=True):
         assert torch.equal(ours, theirs.half().float())
+
+
+def test_what_ships() -> None:
+    shipped = load_shipped("camvid")
+    model = TrainedModel(shipped.card)
+    assert start_from(model, "certiseg:camvid") == shipped.card["training"]
+    for ours, theirs in zip(model.parameters(), shipped.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
 
 
 def test_of_another_architecture(tmp_path: Path) -> None:

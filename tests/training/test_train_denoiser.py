@@ -92,6 +92,28 @@ def test_labels_of_a_network_stay(call: Call, tmp_path: Path) -> None:
     assert weights[0] != weights[1]
 
 
+def test_starts_from_an_earlier_one(call: Call, tmp_path: Path) -> None:
+    earlier, out = tmp_path / "earlier", tmp_path / "out"
+    assert call("--sigma", 0.25, "-o", earlier)[0] == 0
+    # Steps too small to count: what is written is what was loaded.
+    assert call("--sigma", 0.25, "--init", earlier, "--lr", 1e-9, "-o", out) == (0, "")
+    (_, theirs), (_, ours) = (
+        zip(*sorted(load_denoiser(str(f)).state_dict().items()), strict=True)  # type: ignore[union-attr]
+        for f in (earlier, out)
+    )
+    for a, b in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-6)
+    training = json.loads((out / "card.json").read_text())["training"]
+    assert "--init PATH/TO/earlier" in training["command"]
+    assert training["started_from"]["command"].endswith("-o earlier")
+    assert "It started from the weights of" in (out / "CARD.md").read_text()
+    code, error = call("--sigma", 0.25, "--init", "certiseg:camvid", "-o", tmp_path / "no")
+    assert code == 2
+    assert "expected a model of the same architecture" in error
+    assert call("--sigma", 0.25, "--init", "imagenet", "-o", tmp_path / "no")[0] == 2
+    assert not (tmp_path / "no").exists()
+
+
 def test_same_seed_same_bytes_and_no_overwriting(call: Call, tmp_path: Path) -> None:
     for name, seed in (("a", 5), ("b", 5), ("c", 6)):
         assert call("--sigma", 0.2, "-o", tmp_path / name, "--seed", seed)[0] == 0

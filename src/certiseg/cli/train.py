@@ -32,7 +32,7 @@ def train(
     ] = "unet",
     init: Annotated[
         str | None,
-        typer.Option(help="Weights to start from: imagenet, or the folder of an earlier model."),
+        typer.Option(help="Weights to start from: imagenet, certiseg:NAME or an earlier folder."),
     ] = None,
     epochs: Annotated[int, typer.Option(help="Passes over the training pictures.")] = 60,
     root: Annotated[
@@ -64,7 +64,7 @@ def train(
     """Train a segmentation network; write model.safetensors, card.json and CARD.md."""
     from certiseg.runs.malloc import keep_freed_memory
     from certiseg.runs.pictures import is_described
-    from certiseg.runs.train import run_training, spell_command
+    from certiseg.runs.train import bare, run_training, spell_command
     from certiseg.runs.train_data import training_data
     from certiseg.training.settings import TrainSettings
 
@@ -106,7 +106,7 @@ def train(
             "--sigma-from": sigma_from,
             "--consistency": consistency or None,
             "--network": network,
-            "--init": init if init in (None, "imagenet") else Path(init),
+            "--init": init and bare(init),
             "--epochs": epochs,
             "--crop": crop,
             "--batch-size": batch_size,

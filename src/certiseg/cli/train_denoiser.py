@@ -28,6 +28,10 @@ def train_denoiser(
         str | None,
         typer.Option("--for", help="The network whose labels are to stay, as --model of certify."),
     ] = None,
+    init: Annotated[
+        str | None,
+        typer.Option(help="Denoiser to start from: certiseg:NAME or an earlier folder."),
+    ] = None,
     epochs: Annotated[int, typer.Option(help="Passes over the training pictures.")] = 60,
     root: Annotated[
         Path | None, typer.Option(help="The folder of --data camvid, cityscapes, ...")
@@ -58,7 +62,7 @@ def train_denoiser(
     from certiseg.runs.malloc import keep_freed_memory
     from certiseg.runs.model import open_model
     from certiseg.runs.pictures import is_described
-    from certiseg.runs.train import spell_command
+    from certiseg.runs.train import bare, spell_command
     from certiseg.runs.train_data import training_pictures
     from certiseg.runs.train_denoiser import run_denoiser_training
     from certiseg.training.denoise_settings import DenoiseSettings
@@ -87,7 +91,8 @@ def train_denoiser(
             "--images": images,
             "--val-images": val_images,
             "--channels": channels if data == "folder" else None,
-            "--for": Path(model) if model and Path(model).exists() else model,
+            "--for": model and bare(model),
+            "--init": init and bare(init),
             "--sigma": f"{sigma:g}",
             "--sigma-from": sigma_from,
             "--epochs": epochs,
@@ -112,6 +117,7 @@ def train_denoiser(
             out,
             command,
             lambda steps: steps_bar(progress, steps),
+            init=init,
             resume=resume,
             overwrite=overwrite,
         )

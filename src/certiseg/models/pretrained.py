@@ -11,20 +11,21 @@ from torch import Tensor, nn
 
 from certiseg.errors import InputError
 from certiseg.models.efficientnet import EfficientSegmenter
-from certiseg.models.stored import TrainedModel, load_folder
+from certiseg.models.shipped import load_shipped
+from certiseg.models.stored import Trained, TrainedDenoiser, TrainedModel, load_folder
 
 IMAGENET = "imagenet"
 
 
-def start_from(model: TrainedModel, init: str) -> dict[str, Any]:
+def start_from(model: TrainedModel | TrainedDenoiser, init: str) -> dict[str, Any]:
     """Load initial weights into `model` in place; returns where they come from, for the card.
 
-    init: "imagenet", for the encoder of an EfficientNet-Lite, or the folder of an earlier training
-    of the same architecture. Raises InputError for anything else.
+    init: "imagenet", for the encoder of an EfficientNet-Lite, certiseg:NAME or the folder of an
+    earlier training of the same architecture. Raises InputError for anything else.
     """
-    if init == IMAGENET:
+    if init == IMAGENET and isinstance(model, TrainedModel):
         return {"package": _imagenet(model.network, model.card["architecture"])}
-    earlier = load_folder(Path(init))
+    earlier = _earlier(init)
     ours, theirs = (
         {k: v for k, v in m.card["architecture"].items() if k not in ("mean", "std")}
         for m in (model, earlier)
@@ -37,6 +38,11 @@ def start_from(model: TrainedModel, init: str) -> dict[str, Any]:
         )
     model.network.load_state_dict(earlier.network.state_dict())
     return dict(earlier.card["training"])
+
+
+def _earlier(init: str) -> Trained:
+    scheme, _, name = init.partition(":")
+    return load_shipped(name) if scheme == "certiseg" else load_folder(Path(init))
 
 
 def _imagenet(network: nn.Module, plan: dict) -> str:

@@ -116,11 +116,15 @@ def silent(done: int, epoch: float, loss: float, figures: object) -> None:
     """The report of a process that is not the first."""
 
 
-def spell_command(options: Mapping[str, object], name: str = "train") -> str:
-    """The command line of `certiseg NAME` with these options.
+def bare(spec: str) -> str:
+    """A path as PATH/TO/its last part, other names of models as they are: a card says nothing
+    about the folders of the machine it was made on."""
+    return f"PATH/TO/{Path(spec).resolve().name}" if Path(spec).exists() else spec
 
-    A path is written as PATH/TO/its last part. So a card tells how to repeat a run and nothing
-    about the folders of the machine it ran on.
+
+def spell_command(options: Mapping[str, object], name: str = "train") -> str:
+    """The command line of `certiseg NAME` with these options, so that a card tells how to repeat a
+    run. A path is written as PATH/TO/its last part.
     """
     words = ["certiseg", name]
     for option, value in options.items():

@@ -15,6 +15,7 @@ from certiseg.errors import InputError
 from certiseg.files import output_folder
 from certiseg.models.loaded import LoadedModel
 from certiseg.models.outputs import tensor_of
+from certiseg.models.pretrained import start_from
 from certiseg.models.stored import (
     KIND,
     WEIGHTS_FILE,
@@ -25,7 +26,7 @@ from certiseg.models.stored import (
 from certiseg.runs.device import usable_device
 from certiseg.runs.environment import processor
 from certiseg.runs.model_files import refuse_model, write_model
-from certiseg.runs.train import silent
+from certiseg.runs.train import bare, silent
 from certiseg.sampling.checks import check_evaluation_mode
 from certiseg.sampling.fingerprint import model_fingerprint
 from certiseg.training.card import describe_weights
@@ -64,19 +65,20 @@ def run_denoiser_training(
     command: str,
     make_report: Callable[[int], Report],
     *,
+    init: str | None = None,
     resume: bool = False,
     overwrite: bool = False,
 ) -> dict[str, Any] | None:
     """Train, measure the rounded weights on val, write three files into `out`. Returns the card.
 
-    loaded: the segmentation network whose labels are to stay, if any. Otherwise as
-    ``run_training``.
+    loaded: the segmentation network whose labels are to stay, if any. init: the denoiser to start
+    from. Otherwise as ``run_training``.
     """
     folder = Path(out)
     refuse_model(folder, overwrite)
     guided = None
     if loaded is not None:
-        guided = {"name": _bare(loaded.name), "fingerprint": model_fingerprint(loaded.model)[0]}
+        guided = {"name": bare(loaded.name), "fingerprint": model_fingerprint(loaded.model)[0]}
     with processes(settings.device) as (among, own):
         settings = replace(settings, device=own)
         device = usable_device(own)
@@ -84,7 +86,6 @@ def run_denoiser_training(
         facts |= {"for": guided, **asdict(settings)}
         state = StateFile(folder, facts, resume=resume, overwrite=overwrite)
         guide = None if loaded is None else _guide(loaded, data, device)
-        output_folder(folder)
         started = time.monotonic()
         torch.manual_seed(settings.seed)
         card: dict[str, Any] = {
@@ -93,6 +94,8 @@ def run_denoiser_training(
             **describe_model(data.channels, settings),
         }
         model = TrainedDenoiser(card)
+        origin = None if init is None else start_from(model, init)
+        output_folder(folder)
         model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         steps = -(-len(data.train) // settings.batch_size) * settings.epochs
         report = make_report(steps) if among.first else silent
@@ -117,6 +120,8 @@ def run_denoiser_training(
     card["training"] = describe_training(
         settings, among.count, command, guided, chosen.epoch, seconds, processor()
     )
+    if origin is not None:
+        card["training"]["started_from"] = origin
     write_model(folder, weights, card, denoiser_page(card))
     state.remove()
     return card
@@ -145,8 +150,3 @@ def _guide(loaded: LoadedModel, data: PictureSet, device: torch.device) -> Guide
             f"{logits.dtype} of shape {tuple(logits.shape)}; leave --for out"
         )
     return model
-
-
-def _bare(spec: str) -> str:
-    """A folder by its last part: a card says nothing about the machine it was made on."""
-    return f"PATH/TO/{Path(spec).resolve().name}" if Path(spec).exists() else spec

@@ -110,12 +110,12 @@ def _spelled(plan: dict[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in plan.items() if name not in told)
 
 
-def _origin(started_from: dict[str, Any] | None) -> str:
+def origin_words(started_from: dict[str, Any] | None) -> str:
     if started_from is None:
         return ""
     if "package" in started_from:
         return f"\nIts encoder started from the weights of {started_from['package']}.\n"
-    earlier = _origin(started_from.get("started_from"))
+    earlier = origin_words(started_from.get("started_from"))
     return f"\nIt started from the weights of\n\n```\n{started_from['command']}\n```\n{earlier}"
 
 
@@ -153,4 +153,4 @@ The checkpoint was chosen on this val split, so these figures lean to the bright
 ```
 {run["command"]}
 ```
-{_origin(run.get("started_from"))}"""
+{origin_words(run.get("started_from"))}"""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from certiseg.training.card import describe_machine
+from certiseg.training.card import describe_machine, origin_words
 from certiseg.training.denoise import Restored
 from certiseg.training.denoise_settings import DenoiseSettings
 
@@ -114,7 +114,7 @@ was chosen on these pictures, so the figures lean to the bright side.
 ```
 {run["command"]}
 ```
-"""
+{origin_words(run.get("started_from"))}"""
 
 
 def _share(value: float | None) -> str:
