@@ -17,6 +17,7 @@ from certiseg.cli.evaluate import evaluate
 from certiseg.cli.plan import plan
 from certiseg.cli.report import report
 from certiseg.cli.reproduce import app as reproduce
+from certiseg.cli.sections import Sectioned
 from certiseg.cli.study import app as study
 from certiseg.cli.train_clouds import train_clouds
 from certiseg.cli.train_group import app as train
@@ -43,7 +44,8 @@ for command, words in (
     (plan, "Tell what n draws can prove, before anything is drawn."),
     (bench, "Measure speed and memory on this machine."),
 ):
-    app.command(short_help=words)(command)
+    many = Sectioned if command in (certify, evaluate) else None
+    app.command(short_help=words, cls=many)(command)
 app.add_typer(train, name="train", short_help="Train under noise: pictures, or a denoiser.")
 app.command(short_help="Train PointNet++ on point clouds.")(train_clouds)
 app.add_typer(reproduce, name="reproduce", short_help="Make the paper's tables.")
