@@ -136,6 +136,8 @@ def test_missing_and_foreign_files(tmp_path):
     with pytest.raises(cs.InputError, match="no file"):
         cs.Certificate.load(tmp_path / "none.npz")
     np.savez(tmp_path / "other.npz", a=np.zeros(3))
+    with pytest.raises(cs.InputError, match=r"other.npz \(it holds no 'meta'\)"):
+        cs.Certificate.load(tmp_path / "other.npz")
     np.save(tmp_path / "bare.npy", np.zeros(3))
     (tmp_path / "text.npz").write_text("hello")
     for name in ("other.npz", "bare.npy", "text.npz"):

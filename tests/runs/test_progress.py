@@ -58,13 +58,13 @@ def test_draws_of_several_inputs_at_once_never_finish_them():
 
 def test_lines_now_and_then_where_there_is_no_terminal():
     clock, to = Clock(), io.StringIO()
-    with RunBar(True, 4, 10, clock=clock, to=to) as bar:
+    with RunBar(True, 4, 10, clock=clock, to=to, what="cells") as bar:
         for _ in range(3):
             bar.draws(10)
             bar.finish()
             clock.now += EVERY / 2
     assert to.getvalue().splitlines() == [
-        "2 of 4 inputs, 0.0667 inputs/s, 0.667 draws/s, 0:00:15 left"
+        "2 of 4 cells, 0.0667 cells/s, 0.667 draws/s, 0:00:15 left"
     ]
 
 

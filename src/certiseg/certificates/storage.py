@@ -139,6 +139,8 @@ def _read(path: str | Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any], st
     # TokenError ...); none of them is more than "this is no whole certificate".
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if isinstance(error, KeyError):
+            reason = f"it holds no {reason}"
         raise InputError(
             f"expected a whole {FORMAT} file, got {path} ({reason}); {remedy}"
         ) from None

@@ -41,13 +41,19 @@ class Pace:
     """Inputs and draws per second, and the time left.
 
     inputs: in all, ``done`` of them before. draws: that an input takes, at most. It runs from the
-    first news on: what was done before, and starting workers, are no part of it.
+    first news on: what was done before, and starting workers, are no part of it. what: the word
+    for inputs.
     """
 
     def __init__(
-        self, inputs: int, draws: int, done: int = 0, clock: Callable[[], float] = time.monotonic
+        self,
+        inputs: int,
+        draws: int,
+        done: int = 0,
+        clock: Callable[[], float] = time.monotonic,
+        what: str = "inputs",
     ) -> None:
-        self.inputs, self.done = inputs, done
+        self.inputs, self.done, self.what = inputs, done, what
         self._draws_each, self._clock = draws, clock
         self._drawn, self._open = 0, 0
         self._began: tuple[float, float, int] | None = None
@@ -81,7 +87,7 @@ class Pace:
             return ""
         left = passed / made * (self.inputs - self.completed)
         return (
-            f"{made / passed:.3g} inputs/s, {(self._drawn - drawn) / passed:.3g} draws/s, "
+            f"{made / passed:.3g} {self.what}/s, {(self._drawn - drawn) / passed:.3g} draws/s, "
             f"{_clock_text(left)} left"
         )
 
@@ -111,14 +117,15 @@ class RunBar:
         *,
         clock: Callable[[], float] = time.monotonic,
         to: TextIO | None = None,
+        what: str = "inputs",
     ) -> None:
-        self._pace = Pace(inputs, draws, done, clock)
+        self._pace = Pace(inputs, draws, done, clock, what)
         self._to = sys.stderr if to is None else to
         console = Console(file=self._to)
         self._lines = show and not console.is_terminal
         self._clock, self._told = clock, clock()
         self._bar = Progress(
-            TextColumn("inputs"),
+            TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[pace]}"),
@@ -126,7 +133,7 @@ class RunBar:
             transient=True,
             disable=not (show and console.is_terminal),
         )
-        self._task = self._bar.add_task("inputs", total=inputs, completed=done, pace="")
+        self._task = self._bar.add_task(what, total=inputs, completed=done, pace="")
 
     def start(self, index: int) -> None:
         """The input of this index begins: those before it are done."""
@@ -149,7 +156,7 @@ class RunBar:
             self._bar.update(self._task, completed=pace.completed, pace=pace.words())
         elif self._lines and self._clock() - self._told >= EVERY and (words := pace.words()):
             self._told = self._clock()
-            print(f"{pace.done} of {pace.inputs} inputs, {words}", file=self._to, flush=True)
+            print(f"{pace.done} of {pace.inputs} {pace.what}, {words}", file=self._to, flush=True)
 
     def __enter__(self) -> RunBar:
         self._bar.start()

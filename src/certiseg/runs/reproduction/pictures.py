@@ -24,7 +24,7 @@ from certiseg.report.reproduction.pictures import Line
 from certiseg.runs.check import Checked, digest_of
 from certiseg.runs.environment import environment
 from certiseg.runs.model import check_classes, try_model
-from certiseg.runs.reproduction.bar import TableBar
+from certiseg.runs.progress import RunBar
 from certiseg.runs.reproduction.cells import Cell, Cells
 from certiseg.runs.reproduction.drawn import Drawn
 from certiseg.runs.reproduction.grid import PAPER, RADIUS_MAP, Grid, words
@@ -106,21 +106,21 @@ def reproduce(
     cells.open(fixed, overwrite=overwrite)
     about = {**fixed, "thinned": note_of(samples), "made_with": environment(command, device)}
     whole = Pooled()
-    with TableBar(progress, len(names) * len(table.places)) as bar:
-        for number, name in enumerate(names):
+    planned = [table.row(number, name) for number, name in enumerate(names)]
+    earlier = sum(cells.get(cell) is not None for row in planned for cell, *_ in row)
+    total = len(planned) * len(table.places)
+    with RunBar(progress, total, table.grid.draws, earlier, what="cells") as bar:
+        for number, row in enumerate(planned):
             sample: Sample | None = None
-            for scales, sigma in table.places:
-                cell = Cell(number, name, words(scales), sigma)
-                bar.start(table.draws(number))
+            for cell, scales, sigma in row:
                 record = cells.get(cell)
-                made = record is None
                 if record is None:
                     sample = samples[number] if sample is None else sample
                     record, parts = table.cell(number, sample, scales, sigma, bar.draws)
                     if extras.keep_votes:
                         cells.keep_votes(cell, parts)
                     cells.put(cell, record)
-                bar.done(made=made)
+                    bar.finish()
                 whole.add(record)
             write_tables(out, whole, about, number + 1, last=number + 1 == len(names))
     return whole
@@ -162,9 +162,9 @@ class _Table:
         chosen = min(extras.reference_pictures, len(samples))
         self._referenced = set(even_stride(len(samples), chosen)) if len(samples) else set()
 
-    def draws(self, number: int) -> int:
-        """Draws of a cell of this picture."""
-        return self.grid.draws + (self.extras.reference_draws if number in self._referenced else 0)
+    def row(self, number: int, name: str) -> list[tuple[Cell, tuple[float, ...], float]]:
+        """The cells of a picture, each with its scales and sigma."""
+        return [(Cell(number, name, words(s), sigma), s, sigma) for s, sigma in self.places]
 
     def check(self) -> list[Checked]:
         """Raise InputError for whatever would stop the run later: reads every picture, and passes
