@@ -25,6 +25,21 @@ Denoiser = Annotated[
         "python:module:function, or what certiseg train denoiser wrote."
     ),
 ]
+NonRobust = Annotated[str | None, typer.Option(help="A model trained without noise.")]
+ModelBySigma = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--model",
+        "-m",
+        help="As in certify; SIGMA=MODEL for one noise. Default for solids and camvid: what ships.",
+    ),
+]
+MostDraws = Annotated[
+    int | None, typer.Option(help="Leave out lines that take more test draws than this.")
+]
+SkipBad = Annotated[
+    bool, typer.Option("--skip-bad", help="Leave out files that are absent or damaged.")
+]
 NumSamples = Annotated[int, typer.Option("--num-samples", "-n", help="Draws of noise an input.")]
 Sigma = Annotated[
     float, typer.Option(help="Noise, in units of the input ([0, 1]); rotations: radians.")
@@ -50,12 +65,6 @@ Flip = Annotated[
     bool, typer.Option("--flip", help="The model sees pictures mirrored too, and averages.")
 ]
 Output = Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")]
-Memory = Annotated[
-    float, typer.Option(help="GiB of pictures to keep in memory; others are read in each epoch.")
-]
-Resume = Annotated[
-    bool, typer.Option("--resume", help="Go on with the interrupted training in -o.")
-]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace earlier results.")]
 Json = Annotated[bool, typer.Option("--json", help="Only JSON on standard output.")]
 

@@ -25,29 +25,18 @@ _PLAIN = "certiseg:solids"
 def clouds(
     context: typer.Context,
     out: options.Output,
-    model: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--model",
-            "-m",
-            help="As in certify; SIGMA=MODEL for one noise. Default for solids: what ships.",
-        ),
-    ] = None,
+    model: options.ModelBySigma = None,
     data: Annotated[
         str, typer.Option(help="shapenet, or solids: generated, out of the box.")
     ] = "shapenet",
     root: Annotated[Path | None, typer.Option(help="The folder of --data shapenet.")] = None,
-    non_robust: Annotated[str | None, typer.Option(help="A model trained without noise.")] = None,
+    non_robust: options.NonRobust = None,
     limit: Annotated[
         int, typer.Option("--clouds", help="So many of the test split, evenly over the categories.")
     ] = 100,
-    most_draws: Annotated[
-        int | None, typer.Option(help="Leave out lines that take more test draws than this.")
-    ] = None,
+    most_draws: options.MostDraws = None,
     channels: options.Channels = None,
-    skip_bad: Annotated[
-        bool, typer.Option("--skip-bad", help="Leave out absent or damaged files.")
-    ] = False,
+    skip_bad: options.SkipBad = False,
     batch_size: options.BatchSize = None,
     seed: options.Seed = None,
     device: options.Device = None,

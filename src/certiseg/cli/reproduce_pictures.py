@@ -38,15 +38,8 @@ def pictures(
     context: typer.Context,
     out: options.Output,
     root: Annotated[Path, typer.Option(help="The folder of the data set.")],
-    model: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--model",
-            "-m",
-            help="As in certify; SIGMA=MODEL for one noise. Default for camvid: what ships.",
-        ),
-    ] = None,
-    non_robust: Annotated[str | None, typer.Option(help="A model trained without noise.")] = None,
+    model: options.ModelBySigma = None,
+    non_robust: options.NonRobust = None,
     scales: Annotated[
         str | None,
         typer.Option(help="Such as 0.25,0.5,0.5+1; + for one model that looks at several sizes."),
@@ -62,9 +55,7 @@ def pictures(
         int | None,
         typer.Option(help="Pictures, at an even stride; default: the paper's 100, camvid 26."),
     ] = None,
-    most_draws: Annotated[
-        int | None, typer.Option(help="Leave out lines that take more test draws than this.")
-    ] = None,
+    most_draws: options.MostDraws = None,
     emulate: Annotated[
         Emulate | None,
         typer.Option(help="Beside the sound lines, what the published code reports. UNSOUND."),

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from certiseg.cli import options
+from certiseg.cli import options, training_options
 from certiseg.cli.numbers import size_of, whole_numbers_of
 from certiseg.cli.training_bar import steps_bar, training_bar
 
@@ -19,7 +19,7 @@ def train(
             help="As in evaluate (camvid, cityscapes, ..., FILE.yaml), or folder: your own folders."
         ),
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for weights and card.")],
+    out: training_options.Out,
     sigma: Annotated[float, typer.Option(help="Noise in [0, 1] input units; 0 = none.")],
     sigma_from: Annotated[
         float | None, typer.Option(help="Noise of each view, even in this .. sigma.")
@@ -34,31 +34,27 @@ def train(
         str | None,
         typer.Option(help="Weights to start from: imagenet, certiseg:NAME or an earlier folder."),
     ] = None,
-    epochs: Annotated[int, typer.Option(help="Passes over the training pictures.")] = 60,
-    root: Annotated[
-        Path | None, typer.Option(help="The folder of --data camvid, cityscapes, ...")
-    ] = None,
-    images: Annotated[Path | None, typer.Option(help="folder: training pictures.")] = None,
+    epochs: training_options.Epochs = 60,
+    root: training_options.Root = None,
+    images: training_options.Images = None,
     labels: Annotated[Path | None, typer.Option(help="folder: their label maps (PNG).")] = None,
-    val_images: Annotated[Path | None, typer.Option(help="folder: validation pictures.")] = None,
+    val_images: training_options.ValImages = None,
     val_labels: Annotated[Path | None, typer.Option(help="folder: their label maps.")] = None,
     classes: Annotated[
         str | None, typer.Option(help="folder: number of classes, or a file, one name a line.")
     ] = None,
     ignore: Annotated[str, typer.Option(help="folder: label ids to ignore, as 11,12.")] = "",
-    channels: Annotated[int, typer.Option(help="folder: 3 for RGB, 1 for grey.")] = 3,
-    crop: Annotated[str | None, typer.Option(help="Training crop HxW; default whole.")] = None,
-    batch_size: Annotated[int, typer.Option(help="Pictures a step.")] = 8,
-    lr: Annotated[float, typer.Option(help="Highest learning rate.")] = 3e-3,
+    channels: training_options.Channels = 3,
+    crop: training_options.Crop = None,
+    batch_size: training_options.BatchSize = 8,
+    lr: training_options.Rate = 3e-3,
     widths: Annotated[str, typer.Option(help="Channels at 1/2, 1/4, ...")] = "24,32,64,96,120",
     blocks: Annotated[str, typer.Option(help="Residual blocks at 1/2, 1/4, ...")] = "0,2,2,2,1",
-    seed: Annotated[int, typer.Option(help="Seed of weights, order, views and noise.")] = 0,
-    device: Annotated[str, typer.Option(help="Torch device.")] = "cpu",
-    precision: Annotated[
-        options.Precision, typer.Option(help="Of training passes; float16 on CUDA alone.")
-    ] = options.Precision.float32,
-    memory: options.Memory = 4.0,
-    resume: options.Resume = False,
+    seed: training_options.Seed = 0,
+    device: training_options.Device = "cpu",
+    precision: training_options.Precision = options.Precision.float32,
+    memory: training_options.Memory = 4.0,
+    resume: training_options.Resume = False,
     overwrite: options.Overwrite = False,
 ) -> None:
     """Train a segmentation network; write model.safetensors, card.json and CARD.md."""

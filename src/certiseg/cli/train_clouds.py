@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from certiseg.cli import options
+from certiseg.cli import options, training_options
 from certiseg.cli.training_bar import steps_bar, training_bar
 
 
@@ -43,7 +43,7 @@ class Preset(StrEnum):
 
 def train_clouds(
     data: Annotated[Clouds, typer.Option(help="Data set; solids are generated.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for weights and card.")],
+    out: training_options.Out,
     noise: Annotated[
         Noise, typer.Option(help="Gaussian on the coordinates, or rotation.")
     ] = Noise.none,
@@ -59,16 +59,14 @@ def train_clouds(
     limit: Annotated[
         int | None, typer.Option(help="Train on at most so many, evenly over the categories.")
     ] = None,
-    skip_bad: Annotated[
-        bool, typer.Option("--skip-bad", help="Leave out files that are absent or damaged.")
-    ] = False,
+    skip_bad: options.SkipBad = False,
     preset: Annotated[Preset, typer.Option(help="msg: as published.")] = Preset.small,
     epochs: Annotated[int, typer.Option(help="Passes over the training clouds.")] = 12,
     batch_size: Annotated[int, typer.Option(help="Clouds a step.")] = 16,
-    lr: Annotated[float, typer.Option(help="Highest learning rate.")] = 2e-3,
-    seed: Annotated[int, typer.Option(help="Seed of weights, order, views and noise.")] = 0,
-    device: Annotated[str, typer.Option(help="Torch device.")] = "cpu",
-    resume: options.Resume = False,
+    lr: training_options.Rate = 2e-3,
+    seed: training_options.Seed = 0,
+    device: training_options.Device = "cpu",
+    resume: training_options.Resume = False,
     overwrite: options.Overwrite = False,
 ) -> None:
     """Train PointNet++ on point clouds and write model.safetensors, card.json and CARD.md."""
