@@ -128,6 +128,7 @@ def test_one_process_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
         assert (among, device) == (Processes(), "cpu")
     refuse_several("train-clouds")
     monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "0")
     with pytest.raises(InputError, match="one process for certiseg train-clouds, got 2"):
         refuse_several("train-clouds")
     with pytest.raises(InputError, match="expected --device cuda"), processes("cuda:1"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from certiseg.errors import InputError
+from certiseg.torchrun import meet, place_of
 
 _PATIENCE = timedelta(hours=1)
 """How long processes wait for the first one, which alone validates and writes."""
@@ -60,13 +60,13 @@ ALONE = Processes()
 
 @contextmanager
 def processes(device: str) -> Iterator[tuple[Processes, str]]:
-    """(processes, this one's device): those that torchrun started (its variables RANK, WORLD_SIZE,
-    LOCAL_RANK), or this one alone.
+    """(processes, this one's device): those that torchrun started, or this one alone.
 
-    device: "cuda" becomes a GPU for each process. Raises InputError for a GPU by number.
+    device: "cuda" becomes a GPU for each process. Raises InputError for a GPU by number, and where
+    the others do not come.
     """
-    count = int(os.environ.get("WORLD_SIZE", "1"))
-    if count == 1:
+    place = place_of()
+    if place is None:
         yield ALONE, device
         return
     kind = torch.device(device).type
@@ -74,16 +74,12 @@ def processes(device: str) -> Iterator[tuple[Processes, str]]:
         raise InputError(
             f"expected --device cuda with several processes, got {device}; each takes its own GPU"
         )
-    own = f"cuda:{os.environ['LOCAL_RANK']}" if kind == "cuda" else device
+    own = f"cuda:{place.local}" if kind == "cuda" else device
     if kind == "cuda":
         torch.cuda.set_device(own)
-    dist.init_process_group("nccl" if kind == "cuda" else "gloo", timeout=_PATIENCE)
-    # Objects go over a group of their own, which ends below, threads and all. The one of gradients
-    # does not (DistributedDataParallel keeps it): a thread of it that lets go of an object of
-    # Python's while the interpreter shuts down would abort the process.
-    group = [dist.new_group(backend="gloo", timeout=_PATIENCE)]
+    group = [meet(place, "nccl" if kind == "cuda" else "gloo", _PATIENCE, _PATIENCE)]
     try:
-        yield Processes(dist.get_rank(), count, group), own
+        yield Processes(place.rank, place.size, group), own
     finally:
         group.clear()
         dist.destroy_process_group()
@@ -91,8 +87,9 @@ def processes(device: str) -> Iterator[tuple[Processes, str]]:
 
 def refuse_several(command: str) -> None:
     """Raise InputError where torchrun started more than one process of a command for one."""
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+    place = place_of()
+    if place is not None:
         raise InputError(
-            f"expected one process for certiseg {command}, got {os.environ['WORLD_SIZE']}; start "
-            "it without torchrun"
+            f"expected one process for certiseg {command}, got {place.size}; start it without "
+            "torchrun"
         )

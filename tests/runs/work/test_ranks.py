@@ -20,6 +20,7 @@ from certiseg.runs.run_folder import Keep
 from certiseg.runs.settings import Settings
 from certiseg.runs.work.crews import crew_of
 from certiseg.runs.work.ranks import Ranks
+from certiseg.torchrun import Place
 from same_runs import content
 from tiny_runs import Bands, opened, write_models
 
@@ -33,6 +34,7 @@ from certiseg.runs.evaluate import evaluate
 from certiseg.runs.run_folder import Keep
 from certiseg.runs.settings import Settings
 from certiseg.runs.work.ranks import Ranks
+from certiseg.torchrun import Place
 from tiny_runs import Bands, opened
 
 ranks = Ranks.of_environment()
@@ -58,7 +60,7 @@ class Second(Ranks):
     """Rank 1 of 2, that is told of a run begun by another process."""
 
     def __init__(self, record: dict[str, Any]) -> None:
-        super().__init__(1, 2, 0)
+        super().__init__(Place(1, 2, 0))
         self.record = record
 
     def agreed(self, plan: Any) -> Any:
@@ -91,7 +93,7 @@ def test_ranks_come_from_the_environment():
     said = {"RANK": "1", "WORLD_SIZE": "3", "LOCAL_RANK": "0"}
     ranks = Ranks.of_environment(said)
     assert (ranks.rank, ranks.size, ranks.local) == (1, 3, 0)
-    shares = [Ranks(rank, 3, 0).own(range(7)) for rank in range(3)]
+    shares = [Ranks(Place(rank, 3, 0)).own(range(7)) for rank in range(3)]
     assert sorted(number for share in shares for number in share) == list(range(7))
     for alone in ({}, {"WORLD_SIZE": "1", "RANK": "0"}, {"WORLD_SIZE": "4"}):
         assert Ranks.of_environment(alone) is None
@@ -102,7 +104,7 @@ def test_ranks_come_from_the_environment():
 
 def test_crews_that_do_not_go_together():
     with pytest.raises(InputError, match=r"no --workers under torchrun"):
-        crew_of(2, None, None, Ranks(0, 2, 0))
+        crew_of(2, None, None, Ranks(Place(0, 2, 0)))
     with pytest.raises(InputError, match="--workers or --ray with --threads"):
         crew_of(None, 2, None, None)
     assert crew_of(None, None, None, None).size == 1

@@ -12,6 +12,7 @@ import torch
 import torch.distributed as dist
 
 from certiseg.errors import InputError
+from certiseg.torchrun import Place, line_of, meet, place_of
 
 T = TypeVar("T")
 
@@ -21,29 +22,19 @@ _LONGEST = timedelta(days=30)
 
 
 class Ranks:
-    """This process among its fellows. local: its number on this machine. They all write into one
-    folder; the first checks, plans and puts the tables together."""
+    """This process among its fellows. They all write into one folder; the first checks, plans and
+    puts the tables together."""
 
-    def __init__(self, rank: int, size: int, local: int) -> None:
-        self.rank, self.size, self.local = rank, size, local
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self.rank, self.size, self.local = place.rank, place.size, place.local
         self._all: Any = None
 
     @staticmethod
     def of_environment(environment: Mapping[str, str] = os.environ) -> Ranks | None:
-        """What torchrun says (RANK, WORLD_SIZE, LOCAL_RANK); None for a process alone.
-
-        Raises InputError for variables that contradict each other.
-        """
-        size = environment.get("WORLD_SIZE", "1")
-        if size == "1" or "RANK" not in environment:
-            return None
-        given = (environment["RANK"], size, environment.get("LOCAL_RANK", "0"))
-        if not all(text.isdecimal() for text in given) or int(given[0]) >= int(size):
-            raise InputError(
-                "expected RANK below WORLD_SIZE, and LOCAL_RANK, as torchrun sets them, got "
-                f"{', '.join(given)}; unset them, or start with torchrun"
-            )
-        return Ranks(*(int(text) for text in given))
+        """What torchrun says; None for a process alone. Raises InputError as ``place_of``."""
+        place = place_of(environment)
+        return None if place is None else Ranks(place)
 
     @contextmanager
     def together(self, device: str | None) -> Iterator[None]:
@@ -51,19 +42,11 @@ class Ranks:
         number. Raises InputError where they do not come."""
         if device == "cuda":
             torch.cuda.set_device(self.local % torch.cuda.device_count())
-        try:
-            dist.init_process_group("gloo", timeout=_TO_MEET)
-            # Another group of the same, which waits longer: only meeting has a limit.
-            self._all = dist.new_group(timeout=_LONGEST)
-        except (RuntimeError, ValueError) as error:
-            raise InputError(
-                f"expected {self.size} processes that meet, got {_line(error)}; start them with "
-                "torchrun, or unset RANK and WORLD_SIZE"
-            ) from None
+        # Only meeting has a limit.
+        self._all = meet(self._place, "gloo", _TO_MEET, _LONGEST)
         try:
             yield
         finally:
-            # The last hold on it: it ends below, with the threads that hold what it sent.
             self._all = None
             dist.destroy_process_group()
 
@@ -96,10 +79,6 @@ class Ranks:
             yield
         except RuntimeError as error:
             raise InputError(
-                f"expected all {self.size} ranks to finish, got the end of one ({_line(error)}); "
+                f"expected all {self.size} ranks to finish, got the end of one ({line_of(error)}); "
                 "what is done is kept, start them again with --resume"
             ) from None
-
-
-def _line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
