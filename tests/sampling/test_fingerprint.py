@@ -209,3 +209,39 @@ def test_functions_without_a_source_of_their_own_differ():
     prints = [model_fingerprint(made(body))[0] for body in ("x * 2", "x * 3", "x + 2", "x * 2.0")]
     assert len(set(prints)) == 4
     assert model_fingerprint(made("x * 2"))[0] == prints[0]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "def forward(self, x): return self.half(x) + 1",
+        "def forward(self, x): return self.half(x) * 2",
+        "def forward(self, x): return self.half(x)\n    def half(self, x): return x / 4",
+        "forward = lambda self, x: self.half(x)\n    @staticmethod\n    def half(x): return x / 4",
+        "forward = lambda self, x: self.half(x)\n    @property\n    def half(self): return abs",
+    ],
+)
+def test_classes_of_one_name_with_other_code_differ(body):
+    """Their layers print alike and have no weights."""
+
+    def made(body: str) -> nn.Module:
+        names: dict[str, type[nn.Module]] = {"Module": nn.Module}
+        plain = "" if "def half" in body else "    def half(self, x): return x / 2\n"
+        exec(f"class Net(Module):\n{plain}    {body}\n", names)
+        # Within another: its layers count as much as itself.
+        return nn.Sequential(nn.ReLU(), names["Net"]()).eval()
+
+    first = "def forward(self, x): return self.half(x)"
+    assert model_fingerprint(made(first)) == model_fingerprint(made(first))
+    assert model_fingerprint(made(first))[0] != model_fingerprint(made(body))[0]
+
+
+def test_a_method_that_is_replaced_is_noticed(monkeypatch):
+    class Net(nn.Module):
+        def forward(self, x):
+            return x
+
+    before = model_fingerprint(Net())
+    assert model_fingerprint(Net()) == before
+    monkeypatch.setattr(Net, "forward", lambda self, x: -x)
+    assert model_fingerprint(Net())[0] != before[0]

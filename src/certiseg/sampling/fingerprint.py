@@ -35,9 +35,11 @@ def input_fingerprint(x: Tensor) -> str:
 def model_fingerprint(model: Callable[..., Any]) -> tuple[str, str]:
     """(SHA-256, readable name) of a base model.
 
-    An nn.Module: its layers as printed, the source of programs among them (torch.fx, TorchScript),
-    name, type, shape and bytes of all parameters and buffers, saved or not, and the functions its
-    layers hold. A function: its source and all
+    An nn.Module: its layers as printed, the methods of their classes, the source of programs among
+    them (torch.fx, TorchScript), name, type, shape and bytes of all parameters and buffers, saved
+    or not, and the functions its layers hold; numbers and flags it keeps as plain attributes only
+    where it prints them. Classes of torch and of this library are known by their version. A
+    function: its source and all
     modules it refers to. A closure, partial, method or callable object may hold more than that, so
     its identity in this process enters too: votes of two such models are never taken for votes of
     one. An adapter that prints the version of a library names it in ``states_libraries``: functions
@@ -48,6 +50,7 @@ def model_fingerprint(model: Callable[..., Any]) -> tuple[str, str]:
     sha, origin = hashlib.sha256(), _known(_ORIGINS, model)
     for module in modules_inside(model):
         _add_module(sha, module)
+        _add_methods(sha, module)
     if isinstance(model, nn.Module):
         told = _libraries(model)
         for function in functions_held(model):
@@ -143,6 +146,31 @@ def _add_module(sha: Any, module: nn.Module) -> None:
     for name, tensor in sorted(tensors.items()):
         sha.update(name.encode())
         sha.update(_tensor_bytes(tensor))
+
+
+def _add_methods(sha: Any, model: nn.Module) -> None:
+    """Add what the layers' classes do, which may differ where names and weights are equal."""
+    known = {"torch", "certiseg", *_libraries(model)}
+    classes = dict.fromkeys(base for m in model.modules() for base in type(m).__mro__)
+    for kind in classes:
+        if not issubclass(kind, nn.Module) or kind.__module__.partition(".")[0] in known:
+            continue
+        for name, value in sorted(vars(kind).items()):
+            held = (getattr(value, part, None) for part in ("__func__", "fget"))
+            function = inspect.unwrap(next((h for h in held if h is not None), value))
+            if isinstance(function, FunctionType):
+                sha.update(f"\0{kind.__qualname__}.{name}\0{_method(function)}".encode())
+
+
+@functools.lru_cache(maxsize=4096)
+def _method(function: FunctionType) -> str:
+    """Its source, or a digest of its code where there is none."""
+    source = _source(function)
+    if source:
+        return source
+    sha = hashlib.sha256()
+    _add_code(sha, function.__code__)
+    return sha.hexdigest()
 
 
 def _add_program(sha: Any, module: nn.Module) -> None:
