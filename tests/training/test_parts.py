@@ -39,6 +39,19 @@ def test_views_keep_picture_and_truth_together(size: tuple[int, int]) -> None:
         assert agree > 0.9
 
 
+@pytest.mark.parametrize("crop", [(24, 32), (15, 60), (30, 90)])
+def test_views_never_stretch(crop: tuple[int, int]) -> None:
+    """A picture smaller than the crop, or of another shape, is magnified alike both ways."""
+    rng = np.random.default_rng(0)
+    rows, columns = torch.meshgrid(torch.arange(20), torch.arange(70), indexing="ij")
+    image = (50 + 2 * torch.stack([rows, columns])).to(torch.uint8)
+    for _ in range(20):
+        view, _ = random_view(image, torch.zeros(20, 70, dtype=torch.uint8), crop, rng)
+        down = view[0].diff(dim=0).abs().median()
+        across = view[1].diff(dim=1).abs().median()
+        assert float(down / across) == pytest.approx(1, abs=0.1)
+
+
 def test_views_invent_no_labels() -> None:
     rng = np.random.default_rng(0)
     labels = torch.from_numpy(rng.choice([0, 4, IGNORE], (30, 30)).astype(np.uint8))

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 SCALE = (0.8, 1.5)
-"""Zoom of the picture, log-uniform. Below 1 it is limited by the picture's size."""
+"""Zoom of the picture, log-uniform; more where the picture would not fill the crop."""
 BRIGHTNESS = 0.1
 CONTRAST = 0.2
 
@@ -25,6 +25,7 @@ def random_view(
     """
     height, width = labels.shape
     zoom = math.exp(rng.uniform(math.log(SCALE[0]), math.log(SCALE[1])))
+    zoom = max(zoom, crop[0] / height, crop[1] / width)
     h = min(height, max(1, round(crop[0] / zoom)))
     w = min(width, max(1, round(crop[1] / zoom)))
     top = int(rng.integers(height - h + 1))
