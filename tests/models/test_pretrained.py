@@ -11,7 +11,7 @@ import torch
 
 from certiseg.errors import InputError
 from certiseg.models.networks import EFFICIENT, UNET
-from certiseg.models.pretrained import start_from
+from certiseg.models.pretrained import found_start, start_from
 from certiseg.models.shipped import load_shipped
 from certiseg.models.stored import KIND, TrainedModel, to_bytes
 
@@ -57,7 +57,7 @@ def test_earlier_training(tmp_path: Path) -> None:
     earlier = _model(SMALL)
     model = _model(SMALL)
     folder = _stored(earlier, tmp_path / "earlier")
-    assert start_from(model, str(folder)) == {"command": "certiseg train ..."}
+    assert start_from(model, found_start(str(folder))) == {"command": "certiseg train ..."}
     for ours, theirs in zip(model.network.parameters(), earlier.network.parameters(), strict=True):
         assert torch.equal(ours, theirs.half().float())
 
@@ -65,7 +65,7 @@ def test_earlier_training(tmp_path: Path) -> None:
 def test_what_ships() -> None:
     shipped = load_shipped("camvid")
     model = TrainedModel(shipped.card)
-    assert start_from(model, "certiseg:camvid") == shipped.card["training"]
+    assert start_from(model, found_start("certiseg:camvid")) == shipped.card["training"]
     for ours, theirs in zip(model.parameters(), shipped.parameters(), strict=True):
         assert torch.equal(ours, theirs)
 
@@ -73,15 +73,15 @@ def test_what_ships() -> None:
 def test_of_another_architecture(tmp_path: Path) -> None:
     folder = _stored(_model(SMALL), tmp_path / "earlier")
     wider = _model({**SMALL, "widths": [4, 6, 10]})
-    with pytest.raises(InputError, match="same architecture, got another widths"):
-        start_from(wider, str(folder))
+    with pytest.raises(InputError, match="same architecture with --init, got another widths"):
+        start_from(wider, found_start(str(folder)))
     with pytest.raises(InputError, match="got another class"):
-        start_from(_model(LITE), str(folder))
+        start_from(_model(LITE), found_start(str(folder)))
 
 
 @pytest.mark.parametrize("model", [(SMALL, 3), (LITE, 1)], ids=["unet", "grey"])
 def test_no_imagenet_weights(model: tuple) -> None:
-    with pytest.raises(InputError, match="expected --network efficientnet"):
+    with pytest.raises(InputError, match="expected an EfficientNet-Lite"):
         start_from(_model(*model), "imagenet")
 
 

