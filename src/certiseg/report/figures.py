@@ -98,9 +98,11 @@ def curves(panels: Sequence[Panel], note: str = "") -> Figure:
 
     Raises InputError where Matplotlib is missing.
     """
-    columns = 2 if len(panels) == 1 else 5
     names = list(dict.fromkeys(line.name for panel in panels for line in panel.lines))
-    figure = new_figure(max(3.7 * len(panels), 5.4), 3.5 + 0.2 * -(-len(names) // columns))
+    # Rows of one length, as a legend is filled column by column.
+    rows = max(1, -(-len(names) // (2 if len(panels) == 1 else 5)))
+    columns = -(-len(names) // rows)
+    figure = new_figure(max(3.7 * len(panels), 5.4), 3.5 + 0.2 * rows)
     with style():
         entries: dict[str, Any] = {}
         for axes, panel in zip(_row(figure, len(panels)), panels, strict=True):
