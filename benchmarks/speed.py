@@ -27,7 +27,7 @@ RESULTS, PAGE = ROOT / "benchmarks" / "results", ROOT / "docs" / "benchmarks.md"
 PLAN = {
     "statistics": "statistics",
     "overhead": "overhead",
-    "hrnet": "overhead --model hrnet-w48",
+    "hrnet": "overhead --model hrnet-w48 -n 48 --turns 3",
     "published": "published --turns 3",
     "memory": "memory",
     "growth": "growth",
