@@ -99,14 +99,14 @@ def test_cores_are_shared_out():
 COMMAND = """
 import signal, sys
 from pathlib import Path
-# Started in the background, a process and its children would ignore Ctrl-C.
-signal.signal(signal.SIGINT, signal.default_int_handler)
 from certiseg.cli.main import run
 sys.path.insert(0, sys.argv[1])
 import certiseg.runs.samples
 from tiny_runs import Bands
 certiseg.runs.samples.open_samples = lambda loaded, **options: Bands(4)
 if __name__ == "__main__":
+    # Begun in the background, it would ignore Ctrl-C; workers read this file too, and are to.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.exit(run(sys.argv[2:]))
 """
 
