@@ -9,6 +9,8 @@ from typing import Any
 
 import yaml
 
+from certiseg.errors import first_line
+
 LARGEST = 256 * 1024
 
 Lines = dict[tuple[str, ...], int]
@@ -40,7 +42,7 @@ def read_with_lines(path: Path) -> tuple[Any, Lines]:
         mark = error.problem_mark
         reason = f"{error.problem}" + (f" in line {mark.line + 1}" if mark else "")
     except (ValueError, yaml.YAMLError) as error:
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
     raise ValueError(reason)
 
 

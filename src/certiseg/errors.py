@@ -1,4 +1,5 @@
-"""The two ways a call can end badly: the input was wrong, or a stored claim does not hold."""
+"""The two ways a call can end badly: the input was wrong, or a stored claim does not hold; and
+what errors of other libraries say, in a line."""
 
 from __future__ import annotations
 
@@ -9,3 +10,8 @@ class InputError(ValueError):
 
 class ClaimError(Exception):
     """A stored certificate does not follow from its own counts (exit code 1)."""
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message, or its type where it has none."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import torch.distributed as dist
 
-from certiseg.errors import InputError
+from certiseg.errors import InputError, first_line
 
 
 @dataclass(frozen=True)
@@ -38,10 +38,10 @@ def place_of(environment: Mapping[str, str] = os.environ) -> Place | None:
     return Place(*(int(text) for text in given))
 
 
-def meet(place: Place, backend: str, to_meet: timedelta, later: timedelta) -> dist.ProcessGroup:
-    """Wait for the others, at most ``to_meet``; returns a group of all over gloo, for objects,
-    whose members wait for each other as long as ``later``. Raises InputError where they do not
-    come.
+def meet(size: int, backend: str, to_meet: timedelta, later: timedelta) -> dist.ProcessGroup:
+    """Wait for all ``size`` processes, at most ``to_meet``; returns a group of them over gloo, for
+    objects, whose members wait for each other as long as ``later``. Raises InputError where they
+    do not come.
 
     Let go of the group before ``dist.destroy_process_group``: it ends there, threads and all. A
     thread that lets go of an object of Python's while the interpreter shuts down aborts the
@@ -52,10 +52,6 @@ def meet(place: Place, backend: str, to_meet: timedelta, later: timedelta) -> di
         return dist.new_group(backend="gloo", timeout=later)
     except (RuntimeError, ValueError) as error:
         raise InputError(
-            f"expected {place.size} processes that meet, got {line_of(error)}; start them with "
+            f"expected {size} processes that meet, got {first_line(error)[:200]}; start them with "
             "torchrun, or unset RANK and WORLD_SIZE"
         ) from None
-
-
-def line_of(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

@@ -245,3 +245,9 @@ def test_a_method_that_is_replaced_is_noticed(monkeypatch):
     assert model_fingerprint(Net()) == before
     monkeypatch.setattr(Net, "forward", lambda self, x: -x)
     assert model_fingerprint(Net())[0] != before[0]
+
+
+def test_methods_that_share_a_line_differ():
+    both = (lambda self, x: x, lambda self, x: -x)
+    one, two = (type("Net", (nn.Module,), {"forward": forward})() for forward in both)
+    assert model_fingerprint(one)[0] != model_fingerprint(two)[0]

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from certiseg._version import __version__
 from certiseg.certificates.certificate import Certificate
 from certiseg.certificates.looks import Looks
-from certiseg.errors import ClaimError, InputError
+from certiseg.errors import ClaimError, InputError, first_line
 from certiseg.files import atomic_write
 from certiseg.hierarchies.hierarchy import Hierarchy
 from certiseg.noise import noise_from_record, noise_record
@@ -138,7 +138,7 @@ def _read(path: str | Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any], st
     # A damaged zip or array header can fail in any way (NotImplementedError, RecursionError,
     # TokenError ...); none of them is more than "this is no whole certificate".
     except Exception as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = first_line(error)
         if isinstance(error, KeyError):
             reason = f"it holds no {reason}"
         raise InputError(

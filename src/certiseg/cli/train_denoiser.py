@@ -55,6 +55,7 @@ def train_denoiser(
 ) -> None:
     """Train a denoiser on pictures alone, labels are not read; for --denoiser of certify and
     evaluate."""
+    from certiseg.models.pretrained import found_start
     from certiseg.runs.malloc import keep_freed_memory
     from certiseg.runs.model import open_model
     from certiseg.runs.pictures import is_described
@@ -79,6 +80,7 @@ def train_denoiser(
         precision=precision.value,
     )
     guide = None if model is None else open_model(model)
+    start = None if init is None else found_start(init)
     pictures = training_pictures(data, root, images, val_images, channels, memory)
     command = spell_command(
         {
@@ -113,7 +115,7 @@ def train_denoiser(
             out,
             command,
             lambda steps: steps_bar(progress, steps),
-            init=init,
+            start=start,
             resume=resume,
             overwrite=overwrite,
         )

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from certiseg.datasets.cloud_steps import centre_and_reach, normalised, resampled
 from certiseg.datasets.cloud_text import check_points, read_table
-from certiseg.errors import InputError
+from certiseg.errors import InputError, first_line
 
 TEXT_SUFFIXES = (".txt", ".xyz", ".pts", ".csv")
 CLOUD_SUFFIXES = (*TEXT_SUFFIXES, ".npy")
@@ -117,7 +117,7 @@ def _array(path: Path) -> Array:
         # Not np.load, which also opens archives and what it takes for a pickle.
         array = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
     except (ValueError, EOFError, SyntaxError, TypeError, MemoryError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = first_line(error)
         raise InputError(
             f"{path}: expected an npy file of numbers, got {reason[:120]}; "
             "write it with np.save, a float array"

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from certiseg.errors import InputError
+from certiseg.errors import InputError, first_line
 
 NIFTI_SUFFIXES = (".nii", ".nii.gz")
 
@@ -32,7 +32,7 @@ def read_nifti(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64], An
         values = np.asarray(image.dataobj, dtype=np.float64)
     # nibabel's own errors share no base class.
     except (Exception, zlib.error) as error:
-        said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        said = first_line(error)
         raise InputError(
             f"{path}: expected a NIfTI-1 file, got {said[:120]}; write or download it again"
         ) from None

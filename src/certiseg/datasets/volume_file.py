@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from certiseg.datasets.nifti import NIFTI_SUFFIXES, read_nifti
-from certiseg.errors import InputError
+from certiseg.errors import InputError, first_line
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ def _npy(path: Path) -> NDArray[np.float64]:
         # Not np.load, which also opens archives and what it takes for a pickle.
         array = np.lib.format.read_array(io.BytesIO(path.read_bytes()), allow_pickle=False)
     except (OSError, ValueError, EOFError, SyntaxError, TypeError, MemoryError) as error:
-        said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        said = first_line(error)
         raise InputError(
             f"{path}: expected an npy file of numbers, got {said[:120]}; "
             "write it with np.save, a float array"

@@ -13,7 +13,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from certiseg.errors import InputError
+from certiseg.errors import InputError, first_line
 
 # What training wrote beside the weights: NumPy numbers, under the names of old and new versions.
 _NUMBERS: list[Any] = [
@@ -49,7 +49,7 @@ def read_checkpoint(path: str | Path) -> Any:
         ValueError,
         KeyError,
     ) as error:
-        first = (str(error).strip() or type(error).__name__).splitlines()[0].split(". ")[0]
+        first = first_line(error).split(". ")[0]
         raise InputError(
             f"{path}: expected a checkpoint of weights alone, got {first[:120]}; save its "
             "state_dict() with torch.save"

@@ -12,7 +12,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from certiseg.errors import InputError
+from certiseg.errors import InputError, first_line
 from certiseg.models.coarse import Coarse, coarse_form
 from certiseg.models.denoise import SmallDenoiser
 from certiseg.models.networks import EFFICIENT, UNET, built
@@ -131,7 +131,7 @@ def load_trained(card: dict[str, Any], weights: bytes, name: str) -> Trained:
         model = _CLASSES[kind](card)
         model.network.load_state_dict(safetensors.torch.load(weights))
     except (safetensors.SafetensorError, RuntimeError, KeyError, TypeError) as error:
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         raise InputError(
             f"{name}: expected weights that fit the card's architecture, got {reason}; "
             "copy model and card again"

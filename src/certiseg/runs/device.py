@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from certiseg.errors import InputError
+from certiseg.errors import InputError, first_line
 
 
 def usable_device(name: str) -> torch.device:
@@ -14,7 +14,7 @@ def usable_device(name: str) -> torch.device:
         torch.empty(1, device=device).item()
     # A CPU build answers with AssertionError, a missing driver with RuntimeError.
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0].rstrip(".")
+        reason = first_line(error).rstrip(".")
         raise InputError(
             f"expected a usable torch device, got {name!r} ({reason}); leave it out or use 'cpu'"
         ) from None

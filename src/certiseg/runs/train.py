@@ -117,20 +117,22 @@ def silent(done: int, epoch: float, loss: float, figures: object) -> None:
     """The report of a process that is not the first."""
 
 
-def bare(spec: str) -> str:
+def bare(spec: str | Path) -> str:
     """A path as PATH/TO/its last part, other names of models as they are: a card says nothing
     about the folders of the machine it was made on."""
-    return f"PATH/TO/{Path(spec).resolve().name}" if Path(spec).exists() else spec
+    if isinstance(spec, Path) or Path(spec).exists():
+        return f"PATH/TO/{Path(spec).resolve().name}"
+    return spec
 
 
 def spell_command(options: Mapping[str, object], name: str = "train") -> str:
     """The command line of `certiseg NAME` with these options, so that a card tells how to repeat a
-    run. A path is written as PATH/TO/its last part.
+    run. A path is written as ``bare`` does.
     """
     words = ["certiseg", name]
     for option, value in options.items():
         if value is None:
             continue
-        text = f"PATH/TO/{value.resolve().name}" if isinstance(value, Path) else str(value)
+        text = bare(value) if isinstance(value, Path) else str(value)
         words += [option, shlex.quote(text)]
     return " ".join(words)

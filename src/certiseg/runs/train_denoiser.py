@@ -15,10 +15,11 @@ from certiseg.errors import InputError
 from certiseg.files import output_folder
 from certiseg.models.loaded import LoadedModel
 from certiseg.models.outputs import tensor_of
-from certiseg.models.pretrained import found_start, start_from
+from certiseg.models.pretrained import start_from
 from certiseg.models.stored import (
     KIND,
     WEIGHTS_FILE,
+    Trained,
     TrainedDenoiser,
     load_trained,
     to_bytes,
@@ -65,18 +66,17 @@ def run_denoiser_training(
     command: str,
     make_report: Callable[[int], Report],
     *,
-    init: str | None = None,
+    start: str | Trained | None = None,
     resume: bool = False,
     overwrite: bool = False,
 ) -> dict[str, Any] | None:
     """Train, measure the rounded weights on val, write three files into `out`. Returns the card.
 
-    loaded: the segmentation network whose labels are to stay, if any. init: the denoiser to start
-    from. Otherwise as ``run_training``.
+    loaded: the segmentation network whose labels are to stay, if any. start: the denoiser to
+    start from. Otherwise as ``run_training``.
     """
     folder = Path(out)
     refuse_model(folder, overwrite)
-    start = None if init is None else found_start(init)
     guided = None
     if loaded is not None:
         guided = {"name": bare(loaded.name), "fingerprint": model_fingerprint(loaded.model)[0]}

@@ -25,6 +25,7 @@ _NUMBERED: dict[int, tuple[Callable[[], object], int]] = {}
 """By id: the object, and its number. Of an object that is gone until its id is used again."""
 _ORIGINS: dict[int, tuple[Callable[[], object], str]] = {}
 """By id: the object, and what makes it."""
+_BODIES: weakref.WeakKeyDictionary[FunctionType, bytes] = weakref.WeakKeyDictionary()
 
 
 def input_fingerprint(x: Tensor) -> str:
@@ -37,14 +38,14 @@ def model_fingerprint(model: Callable[..., Any]) -> tuple[str, str]:
 
     An nn.Module: its layers as printed, the methods of their classes, the source of programs among
     them (torch.fx, TorchScript), name, type, shape and bytes of all parameters and buffers, saved
-    or not, and the functions its layers hold; numbers and flags it keeps as plain attributes only
-    where it prints them. Classes of torch and of this library are known by their version. A
-    function: its source and all
-    modules it refers to. A closure, partial, method or callable object may hold more than that, so
-    its identity in this process enters too: votes of two such models are never taken for votes of
-    one. An adapter that prints the version of a library names it in ``states_libraries``: functions
-    of that library, such as hooks of transformers, are then told by the version. Where
-    ``made_by`` was told what makes a model, that enters instead of identities.
+    or not, and the functions its layers hold. Classes of torch and of this library are known by
+    their version. What a layer keeps as a plain attribute, or a method in its closure, counts only
+    where it is printed. A function: its source and all modules it refers to. A closure, partial,
+    method or callable object may hold more than that, so its identity in this process enters too:
+    votes of two such models are never taken for votes of one. An adapter that prints the version
+    of a library names it in ``states_libraries``: functions and classes of that library, such as
+    hooks of transformers, are then told by the version. Where ``made_by`` was told what makes a
+    model, that enters instead of identities.
     Computed anew at each call, since weights can change unseen by any counter.
     """
     sha, origin = hashlib.sha256(), _known(_ORIGINS, model)
@@ -80,12 +81,7 @@ def _add_function(sha: Any, given: Callable[..., Any], origin: str | None) -> st
     """Add the function's source, and its identity unless that is all there is; returns its name."""
     function = _bare(given)
     name: str = getattr(function, "__qualname__", type(function).__qualname__)
-    source = _source(function)
-    sha.update(f"{name}\0{source}".encode())
-    code = getattr(function, "__code__", None)
-    if isinstance(code, CodeType) and (not source or function.__name__ == "<lambda>"):
-        # Without a file there is no source, and two lambdas may share a line of it.
-        _add_code(sha, code)
+    _add_body(sha, name, function)
     held = ("__closure__", "__defaults__", "__kwdefaults__")
     if origin is not None:
         sha.update(origin.encode())
@@ -93,6 +89,15 @@ def _add_function(sha: Any, given: Callable[..., Any], origin: str | None) -> st
         owner = given.__self__ if isinstance(given, MethodType) else given
         sha.update(f"{_PROCESS} {_number(owner)}".encode())
     return name
+
+
+def _add_body(sha: Any, name: str, function: Callable[..., Any]) -> None:
+    source = _source(function)
+    sha.update(f"{name}\0{source}".encode())
+    code = getattr(function, "__code__", None)
+    if isinstance(code, CodeType) and (not source or function.__name__ == "<lambda>"):
+        # Without a file there is no source, and two lambdas may share a line of it.
+        _add_code(sha, code)
 
 
 def _add_code(sha: Any, code: CodeType) -> None:
@@ -159,18 +164,17 @@ def _add_methods(sha: Any, model: nn.Module) -> None:
             held = (getattr(value, part, None) for part in ("__func__", "fget"))
             function = inspect.unwrap(next((h for h in held if h is not None), value))
             if isinstance(function, FunctionType):
-                sha.update(f"\0{kind.__qualname__}.{name}\0{_method(function)}".encode())
+                sha.update(f"\0{kind.__qualname__}.{name}\0".encode())
+                sha.update(_body(function))
 
 
-@functools.lru_cache(maxsize=4096)
-def _method(function: FunctionType) -> str:
-    """Its source, or a digest of its code where there is none."""
-    source = _source(function)
-    if source:
-        return source
-    sha = hashlib.sha256()
-    _add_code(sha, function.__code__)
-    return sha.hexdigest()
+def _body(function: FunctionType) -> bytes:
+    """Digest of what it does: read from its file once, as fingerprints are made at every call."""
+    if function not in _BODIES:
+        sha = hashlib.sha256()
+        _add_body(sha, function.__qualname__, function)
+        _BODIES[function] = sha.digest()
+    return _BODIES[function]
 
 
 def _add_program(sha: Any, module: nn.Module) -> None:

@@ -24,8 +24,8 @@ _PATIENCE = timedelta(hours=1)
 
 @dataclass(frozen=True)
 class Processes:
-    """rank: this one of count. Only rank 0 validates, reports and writes. group: that over which
-    objects go, while the processes are together."""
+    """rank: this one of count. Only rank 0 validates, reports and writes. group: the one over which
+    objects go, while the processes are together; then empty."""
 
     rank: int = 0
     count: int = 1
@@ -77,7 +77,7 @@ def processes(device: str) -> Iterator[tuple[Processes, str]]:
     own = f"cuda:{place.local}" if kind == "cuda" else device
     if kind == "cuda":
         torch.cuda.set_device(own)
-    group = [meet(place, "nccl" if kind == "cuda" else "gloo", _PATIENCE, _PATIENCE)]
+    group = [meet(place.size, "nccl" if kind == "cuda" else "gloo", _PATIENCE, _PATIENCE)]
     try:
         yield Processes(place.rank, place.size, group), own
     finally:

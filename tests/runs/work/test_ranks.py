@@ -34,7 +34,6 @@ from certiseg.runs.evaluate import evaluate
 from certiseg.runs.run_folder import Keep
 from certiseg.runs.settings import Settings
 from certiseg.runs.work.ranks import Ranks
-from certiseg.torchrun import Place
 from tiny_runs import Bands, opened
 
 ranks = Ranks.of_environment()

@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 
-from certiseg.errors import InputError
+from certiseg.errors import InputError, first_line
 
 _FILES = re.compile(
     r"(?:models/model\.json|archive_format|archive_version|version|byteorder"
@@ -88,7 +88,7 @@ def check_archive(path: Path) -> None:
     except (OSError, zipfile.BadZipFile, ValueError, KeyError, EOFError, RuntimeError) as error:
         raise InputError(
             f"{path}: expected a program of torch.export.save, got "
-            f"{(str(error).strip() or type(error).__name__).splitlines()[0][:120]}; save it again"
+            f"{first_line(error)[:120]}; save it again"
         ) from None
     _check_program(program, path)
 

@@ -14,7 +14,7 @@ import torch
 import yaml
 from torch import Tensor, nn
 
-from certiseg.errors import InputError
+from certiseg.errors import InputError, first_line
 from certiseg.models.adapters.monai import SlidingWindow, import_monai, sliding_window
 from certiseg.models.loaded import LoadedModel
 
@@ -224,5 +224,4 @@ def _classes(output: object) -> tuple[str, ...] | None:
 
 
 def _line(error: BaseException) -> str:
-    said = str(error).strip() or type(error).__name__
-    return f"{type(error).__name__}: {said.splitlines()[0][:120]}"
+    return f"{type(error).__name__}: {first_line(error)[:120]}"

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from certiseg.errors import InputError
+from certiseg.errors import InputError, first_line
 
 KINDS = ("maskformer", "mask2former", "oneformer")
 """model_type of the configurations that are known."""
@@ -61,7 +61,7 @@ def task_tokens(folder: Path, length: int) -> Tensor:
         tokenizer = CLIPTokenizer.from_pretrained(str(folder), local_files_only=True)
         given = tokenizer(_TASK, padding="max_length", max_length=length, truncation=True)
     except (OSError, ValueError, TypeError, KeyError) as error:
-        said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        said = first_line(error)
         raise InputError(
             f"{folder}: expected OneFormer's tokenizer beside the model, got {said[:120]}; "
             "save its processor too (OneFormerProcessor.save_pretrained)"

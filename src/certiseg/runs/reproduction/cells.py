@@ -86,11 +86,14 @@ class Cells:
         yield from sorted((self._folder / "cells").glob("*.json"))
         yield from sorted((self._folder / "votes").glob("*.npz"))
 
+    def __contains__(self, cell: Cell) -> bool:
+        return self._path("cells", cell, "json").exists()
+
     def get(self, cell: Cell) -> dict[str, Any] | None:
         """The record, if the cell is done. Raises InputError for a damaged file."""
-        path = self._path("cells", cell, "json")
-        if not path.exists():
+        if cell not in self:
             return None
+        path = self._path("cells", cell, "json")
         try:
             record = json.loads(path.read_text())
             if not isinstance(record, dict) or record.get("name") != cell.name:

@@ -107,7 +107,7 @@ def reproduce(
     about = {**fixed, "thinned": note_of(samples), "made_with": environment(command, device)}
     whole = Pooled()
     planned = [table.row(number, name) for number, name in enumerate(names)]
-    earlier = sum(cells.get(cell) is not None for row in planned for cell, *_ in row)
+    earlier = sum(cell in cells for row in planned for cell, *_ in row)
     total = len(planned) * len(table.places)
     with RunBar(progress, total, table.grid.draws, earlier, what="cells") as bar:
         for number, row in enumerate(planned):

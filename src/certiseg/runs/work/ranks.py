@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 
-from certiseg.errors import InputError
-from certiseg.torchrun import Place, line_of, meet, place_of
+from certiseg.errors import InputError, first_line
+from certiseg.torchrun import Place, meet, place_of
 
 T = TypeVar("T")
 
@@ -26,7 +26,6 @@ class Ranks:
     puts the tables together."""
 
     def __init__(self, place: Place) -> None:
-        self._place = place
         self.rank, self.size, self.local = place.rank, place.size, place.local
         self._all: Any = None
 
@@ -43,7 +42,7 @@ class Ranks:
         if device == "cuda":
             torch.cuda.set_device(self.local % torch.cuda.device_count())
         # Only meeting has a limit.
-        self._all = meet(self._place, "gloo", _TO_MEET, _LONGEST)
+        self._all = meet(self.size, "gloo", _TO_MEET, _LONGEST)
         try:
             yield
         finally:
@@ -78,7 +77,8 @@ class Ranks:
         try:
             yield
         except RuntimeError as error:
+            said = first_line(error)[:200]
             raise InputError(
-                f"expected all {self.size} ranks to finish, got the end of one ({line_of(error)}); "
+                f"expected all {self.size} ranks to finish, got the end of one ({said}); "
                 "what is done is kept, start them again with --resume"
             ) from None
