@@ -170,6 +170,12 @@ class VoteCounts:
         """N, the number of hypotheses tested at once."""
         return int(np.prod(self.shape, dtype=np.int64))
 
+    @property
+    def eta(self) -> float:
+        """Distance in total variation of the law that was drawn from the law of the claim (theory
+        T12); 0.0 where the caller counted, who answers for the draws."""
+        return 0.0 if self.source is None else self.source.noise.eta(self.source.input_shape)
+
     def mode(self) -> NDArray[np.intp]:
         """Most frequent label per component (the smallest label on a tie)."""
         return self.top()[0].astype(np.intp)

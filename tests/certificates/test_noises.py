@@ -61,7 +61,8 @@ def test_statement_of_rotations():
     for part in (
         "every rotation of the input around any axis through its centroid, normals rotating along, "
         "by an angle below 0.0844", "degrees)", "exp(v), v ~ N(0, 0.125^2 I) with |v| <= pi (T11)",
-        "rotations were drawn and applied in floating point", "6 x 5 of any value",
+        "rotations were drawn and applied in float64, which the theory treats as exact",
+        "6 x 5 of any value",
     ):  # fmt: skip
         assert part in text, part
     for wrong in ("l2", "clipping", "added", "Gaussian"):

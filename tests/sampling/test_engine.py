@@ -79,21 +79,15 @@ def test_layouts_and_compilation_do_not_mix():
         other = cs.Smoothed(model, NOISE, engine=engine).vote(X, 5, seed=1, first_draw=5)
         with pytest.raises(cs.InputError, match="different engine"):
             plain + other
-    ziggurat = cs.Engine(normals="ziggurat")
-    other = cs.Smoothed(model, NOISE, engine=ziggurat).vote(X, 5, seed=1, first_draw=5)
-    with pytest.raises(cs.InputError, match="different engine"):
-        plain + other
     device = cs.Smoothed(model, NOISE, engine=cs.Engine(noise="device"))
     both = plain + device.vote(X, 5, seed=1, first_draw=5)
     assert np.array_equal(both.counts, cs.Smoothed(model, NOISE).vote(X, 10, seed=1).counts)
 
 
-def test_old_votes_can_be_continued():
-    """With the ziggurat the generator is recorded as it was before there was a table."""
-    smooth = cs.Smoothed(Net().eval(), NOISE, engine=cs.Engine(normals="ziggurat"))
-    source = smooth.vote(X, 2, seed=1).source
+def test_the_generator_is_recorded():
+    source = cs.Smoothed(Net().eval(), NOISE).vote(X, 2, seed=1).source
     assert source.engine["generator"] == (
-        f"numpy {np.__version__} Philox, standard_normal in float32"
+        "Philox 4x64, 64 bits a value, sums rounded to multiples of 2^-10"
     )
     assert set(source.engine) == {"generator", "torch", "device", "precision"}
 
@@ -172,10 +166,8 @@ def test_counts_are_narrow_and_not_copied():
     [
         ({"precision": "fp16"}, "expected precision float32, bfloat16 or float16, got 'fp16'"),
         ({"noise": "cuda"}, "expected noise host or device, got 'cuda'"),
-        ({"normals": "polar"}, "expected normals table or ziggurat"),
         ({"channels_last": 1}, "expected channels_last True or False, got 1"),
         ({"cuda_graphs": True}, "expected compile with cuda_graphs"),
-        ({"noise": "device", "normals": "ziggurat"}, 'expected normals "table" with noise on'),
     ],
 )
 def test_bad_options(options, part):

@@ -83,6 +83,11 @@ class Certificate:
         """Share of all components without a certified label."""
         return 1.0 - float(self.certified.mean())
 
+    @property
+    def eta(self) -> float:
+        """Labels were tested against tau + eta (theory T12)."""
+        return self.votes.eta
+
     def at(self, radius: float) -> NDArray[np.signedinteger]:
         """The labels that hold under every perturbation of norm < radius; ABSTAIN elsewhere.
 

@@ -211,4 +211,4 @@ def _drawing(source: Source) -> str:
             f"seed {source.seed} was given by the caller, so the confidence assumes that the input "
             "was not chosen with knowledge of it"
         )
-    return f"{seed}; {source.noise.idealised}"
+    return f"{seed}; {source.noise.drawn(source.input_shape)}"

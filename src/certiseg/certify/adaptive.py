@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from certiseg.certificates.certificate import Certificate
-from certiseg.certify.checks import check_noise, check_stages
+from certiseg.certify.checks import check_noise, check_stages, tested_tau
 from certiseg.certify.hierarchical import CHUNK, check_classes
 from certiseg.certify.segcertify import check_plan, flat_cutoff
 from certiseg.errors import InputError
@@ -51,10 +51,11 @@ def adaptive(
             f"expected correction {' or '.join(CORRECTIONS)} with levels chosen beforehand, got "
             f"{correction!r}; choose one"
         )
+    tested = tested_tau(checked_tau(tau), votes)
     check_plan(
         votes.num_components,
         votes.trials,
-        tau=tau,
+        tau=tested,
         alpha=alpha,
         correction=correction,
         selection="split",
@@ -66,7 +67,7 @@ def adaptive(
     chosen = _checked_levels(levels, votes.shape, hierarchy.depth)
     candidates, hits = _node_hits(votes, selection_votes, chosen, hierarchy)
     cutoff = flat_cutoff(
-        hits, votes.trials, tau=tau, alpha=alpha, correction=correction, selection="split"
+        hits, votes.trials, tau=tested, alpha=alpha, correction=correction, selection="split"
     )
     labels = np.where(hits >= cutoff, candidates, ABSTAIN)
     return Certificate(

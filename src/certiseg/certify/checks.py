@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from certiseg.errors import InputError
@@ -10,12 +12,30 @@ from certiseg.votes import VoteCounts
 
 
 def check_noise(votes: VoteCounts, noise: Noise) -> None:
-    """Raise InputError when the votes are known to come from another noise."""
+    """Raise InputError when the votes are known to come from another noise, or, drawn by the
+    million for a huge input, from too coarse a law."""
     if votes.source is not None and votes.source.noise != noise:
         raise InputError(
             f"expected the noise that was drawn, {votes.source.noise}, got {noise}; "
             "a certificate holds for the noise of its votes only"
         )
+    if votes.trials * votes.eta > 0.5:
+        raise InputError(
+            f"expected draws with n eta <= 1/2 (theory T12), got {votes.trials} with eta = "
+            f"{votes.eta:.3g}; certify the input in parts"
+        )
+
+
+def tested_tau(tau: float, votes: VoteCounts) -> float:
+    """tau + eta, rounded up: a label that exceeds it under the law that was drawn exceeds tau
+    under the law of the claim (theory T12)."""
+    return tau if votes.eta == 0.0 else math.nextafter(tau + votes.eta, 1.0)
+
+
+def lowered(bound: float, eta: float) -> float:
+    """A lower bound on a probability under the law that was drawn, as one under the law of the
+    claim (theory T12)."""
+    return bound if eta == 0.0 else math.nextafter(bound - eta, 0.0)
 
 
 def check_stages(votes: VoteCounts, selection_votes: VoteCounts) -> None:

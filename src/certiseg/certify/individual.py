@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from certiseg.certificates.certificate import Certificate
-from certiseg.certify.checks import check_noise, check_stages
+from certiseg.certify.checks import check_noise, check_stages, lowered
 from certiseg.noise import Noise
 from certiseg.stats.binomial import lower_bound
 from certiseg.stats.pvalues import checked_alpha
@@ -39,7 +39,7 @@ def individual(
         candidates = selection_votes.mode()
     worst = votes.hits(candidates).min()
     # The bound grows with the hits, so the smallest count has the smallest bound.
-    bound = float(lower_bound(worst, votes.trials, level))
+    bound = lowered(float(lower_bound(worst, votes.trials, level)), votes.eta)
     held = bound > 0.5
     labels = candidates if held else np.full(votes.shape, ABSTAIN)
     return Certificate(

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from certiseg.certificates.certificate import Certificate
-from certiseg.certify.checks import check_fresh, check_noise
+from certiseg.certify.checks import check_fresh, check_noise, lowered
 from certiseg.errors import InputError
 from certiseg.noise import Noise
 from certiseg.stats.binomial import lower_bound
@@ -44,7 +44,7 @@ def joint(
     if selection_votes is not None:
         check_fresh(votes, selection_votes)
     wanted = checked_labels(candidates)
-    bound = float(lower_bound(int(votes.counts[0]), votes.trials, alpha))
+    bound = lowered(float(lower_bound(int(votes.counts[0]), votes.trials, alpha)), votes.eta)
     held = bound > 0.5
     return Certificate(
         method="joint",

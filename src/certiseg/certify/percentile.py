@@ -84,6 +84,7 @@ def percentile(
     alpha: float = 1e-3,
     side: str = "lower",
     bounds: tuple[float, float] = (0.0, 1.0),
+    eta: float = 0.0,
 ) -> PercentileBound:
     """Bound the median of a number of one noisy pass under every perturbation within radius.
 
@@ -93,7 +94,8 @@ def percentile(
     (``metrics.scalars``): no multiplicity over pixels enters.
     values: floats (n,), m of n independent draws at x itself. radius, alpha and side must be fixed
     before sampling; each further number or radius needs its own alpha. bounds: the natural range
-    of m, reported for the side not asked for.
+    of m, reported for the side not asked for. eta: of the draws, ``noise.eta(input shape)`` (theory
+    T12); 0 where the caller answers for them.
     Raises InputError for too few draws, with the number that would do, and for bad parameters.
     Source: Chiang et al. 2020 (median smoothing); theory T10.
     """
@@ -101,7 +103,7 @@ def percentile(
     if side not in SIDES:
         raise InputError(f"expected side {', '.join(SIDES)}, got {side!r}; choose one")
     drawn = np.sort(_checked_values(values, bounds))
-    rank = _rank(len(drawn), noise.needed(radius), _level(alpha, side), radius)
+    rank = _rank(len(drawn), noise.needed(radius) + eta, _level(alpha, side), radius)
     return PercentileBound(
         lower=float(drawn[rank - 1]) if side != "upper" else float(bounds[0]),
         upper=float(drawn[-rank]) if side != "lower" else float(bounds[1]),

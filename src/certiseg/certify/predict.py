@@ -21,11 +21,13 @@ def predict(votes: VoteCounts, *, alpha: float = 1e-3) -> NDArray[np.signedinteg
     frequent labels); Hung & Fithian 2019.
     """
     alpha = checked_alpha(alpha)
+    # n draws together are within n eta of the law of the claim, whatever is made of them.
+    left = alpha - votes.trials * votes.eta
     top = votes.mode()
     first = votes.hits(top)
     rest = votes.counts.astype(np.int64)
     np.put_along_axis(rest, top[..., None], -1, axis=-1)
     second = np.maximum(rest.max(axis=-1), 0)
     pvalues = np.minimum(2.0 * upper_tail(first, first + second, 0.5), 1.0)
-    labels = np.where(pvalues * votes.num_components <= alpha, top, ABSTAIN)
+    labels = np.where(pvalues * votes.num_components <= left, top, ABSTAIN)
     return np.asarray(labels).astype(labels_dtype(votes.num_classes))

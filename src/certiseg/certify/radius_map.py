@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from certiseg.certificates.certificate import Certificate
-from certiseg.certify.checks import check_noise
+from certiseg.certify.checks import check_noise, lowered
 from certiseg.errors import InputError
 from certiseg.noise import Noise
 from certiseg.stats.binomial import lower_bound
@@ -31,7 +31,7 @@ def radius_map(votes: VoteCounts, *, noise: Noise, alpha: float = 1e-3) -> Certi
     check_radius_plan(votes.num_components, votes.trials, alpha)
     check_noise(votes, noise)
     candidates, hits = votes.top()
-    radius = radius_by_count(hits, votes.trials, noise=noise, alpha=alpha)[hits]
+    radius = radius_by_count(hits, votes.trials, noise=noise, alpha=alpha, eta=votes.eta)[hits]
     labels = np.where(np.isnan(radius), ABSTAIN, candidates)
     return Certificate(
         method="radius_map",
@@ -56,16 +56,18 @@ def check_radius_plan(components: int, trials: int, alpha: float) -> None:
 
 
 def radius_by_count(
-    hits: NDArray[np.integer], trials: int, *, noise: Noise, alpha: float
+    hits: NDArray[np.integer], trials: int, *, noise: Noise, alpha: float, eta: float = 0.0
 ) -> NDArray[np.float64]:
     """Radius (n + 1,) by count of hits, NaN where nothing is certified (theory T6).
 
-    hits: votes for the mode of each of N components; only counts that occur are computed.
+    hits: votes for the mode of each of N components; only counts that occur are computed. eta: as
+    ``VoteCounts.eta``.
     """
     table = np.full(trials + 1, np.nan)
     level = alpha / hits.size / 2
     present = np.flatnonzero(np.bincount(hits.ravel(), minlength=trials + 1))
     for count, bound in zip(present, lower_bound(present, trials, level), strict=True):
-        if bound > 0.5:
-            table[count] = noise.radius(float(bound))
+        held = lowered(float(bound), eta)
+        if held > 0.5:
+            table[count] = noise.radius(held)
     return table

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from certiseg.certificates.certificate import Certificate
 from certiseg.certificates.looks import Looks
-from certiseg.certify.checks import check_noise
+from certiseg.certify.checks import check_noise, tested_tau
 from certiseg.certify.segcertify import check_options, checked_budget
 from certiseg.errors import InputError
 from certiseg.stats.eprocess import anytime_tables
@@ -142,7 +142,7 @@ def verify_looks(stored: Certificate) -> Certificate:
     _check_votes(looks, votes)
     labels, _ = recompute(
         looks,
-        tau=stored.tau,
+        tau=tested_tau(stored.tau, votes),
         alpha=stored.alpha,
         budget=checked_budget(stored.budget, votes.num_components),
         num_classes=votes.num_classes,

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from certiseg.certificates.certificate import Certificate
-from certiseg.certify.checks import check_noise, check_stages
+from certiseg.certify.checks import check_noise, check_stages, tested_tau
 from certiseg.errors import InputError
 from certiseg.noise import Noise
 from certiseg.stats.multiple_testing import bonferroni_cutoff, step_down_cutoff
@@ -134,16 +134,18 @@ def certify(
             f"expected selection_votes with selection='split' and only then, got {selection!r} "
             f"{'without' if selection_votes is None else 'with'} them; pass both or neither"
         )
+    check_options(tau, alpha, correction, selection, budget)
+    tau, alpha = checked_tau(tau), checked_alpha(alpha)
+    tested = tested_tau(tau, votes)
     check_plan(
         votes.num_components,
         votes.trials,
-        tau=tau,
+        tau=tested,
         alpha=alpha,
         correction=correction,
         selection=selection,
         budget=budget,
     )
-    tau, alpha = checked_tau(tau), checked_alpha(alpha)
     allowed = checked_budget(budget, votes.num_components)
     check_noise(votes, noise)
     if selection_votes is None:
@@ -155,7 +157,7 @@ def certify(
     cutoff = flat_cutoff(
         hits,
         votes.trials,
-        tau=tau,
+        tau=tested,
         alpha=alpha,
         correction=correction,
         selection=selection,

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from certiseg.certificates.certificate import Certificate
 from certiseg.certificates.looks import NONE_OPEN, NOT_WORTH, SHARES, USED, WANTED, Look, Looks
-from certiseg.certify.checks import check_noise
+from certiseg.certify.checks import check_noise, tested_tau
 from certiseg.certify.replay import LookRule, Standing
 from certiseg.certify.segcertify import Budget, check_options, checked_budget
 from certiseg.errors import InputError
@@ -74,9 +74,9 @@ def sequential(
         spending=spending,
         num_classes=classes,
     )
-    rule = LookRule(tau, allowed, classes, anytime=spending == ANYTIME)
     # A copy: the source may go on writing into its own.
     votes = _drawn(source, plan[0][0], (components, classes), noise).copy()
+    rule = LookRule(tested_tau(tau, votes), allowed, classes, anytime=spending == ANYTIME)
     standing = Standing.start(votes.shape, classes)
     taken: list[Look] = []
     seen: list[tuple[NDArray[np.integer], NDArray[np.integer]]] = []

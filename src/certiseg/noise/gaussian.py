@@ -8,19 +8,24 @@ from typing import ClassVar
 
 from certiseg.errors import InputError
 from certiseg.noise.checks import checked_sigma
-from certiseg.noise.words import cut
+from certiseg.noise.words import cut, rounded_up
 from certiseg.stats.normal import probability_up, quantile_down
 from certiseg.stats.pvalues import checked_tau
 
 LARGEST_SIGMA = 1e5
+_LARGEST_ETA = 1e-4
+_OUTERMOST = 9.2
+"""Normal numbers beyond it have a probability below 2^-64 on either side."""
 
 
 @dataclass(frozen=True)
 class Gaussian:
     """Isotropic Gaussian noise ``N(0, sigma^2 I)`` added to the input.
 
+    The base model that is certified sees the sum rounded to multiples of ``grid``, a power of two
+    below sigma / 256; drawn so, the sum is exact (theory T12).
     sigma: standard deviation in the units of the input (images in [0, 1]: 0.25 is a quarter of
-    the range), in [1e-5, 1e5]: noise is added in float32, where less would be lost in rounding.
+    the range), in [1e-5, 1e5].
     channels: noise for the first so many channels alone, such as 3 for the coordinates of a point
     cloud with normals; the claim is then about perturbations of these, the others as given. None:
     all of the input.
@@ -35,16 +40,13 @@ class Gaussian:
     radius_name: ClassVar[str] = "l2 radius"
     largest: ClassVar[float] = math.inf
     measured: ClassVar[str] = "of l2 norm"
-    idealised: ClassVar[str] = (
-        "noise was drawn in floating point, which the theory treats as exactly Gaussian"
-    )
 
     def __post_init__(self) -> None:
         sigma = checked_sigma(
             self.sigma,
             LARGEST_SIGMA,
             usual="in images in [0, 1] the usual is 0.25",
-            remedy="other noise is lost in float32, rescale the input",
+            remedy="rescale the input",
         )
         object.__setattr__(self, "sigma", sigma)
         whole = isinstance(self.channels, int) and not isinstance(self.channels, bool)
@@ -55,12 +57,32 @@ class Gaussian:
             )
 
     def check_shape(self, shape: tuple[int, ...]) -> None:
-        """Raise InputError for inputs (*shape) without so many channels."""
+        """Raise InputError for inputs (*shape) without so many channels, and for huge ones."""
         if self.channels is not None and (not shape or shape[0] < self.channels):
             raise InputError(
                 f"expected an input of at least {self.channels} channels, got shape {shape}; "
                 "noise is added to the first ones"
             )
+        if self.eta(shape) >= _LARGEST_ETA:
+            raise InputError(
+                f"expected an input whose noise is drawn to within eta < {_LARGEST_ETA:g}, got "
+                f"{self.eta(shape):.3g} for shape {shape}; certify it in parts (theory T12)"
+            )
+
+    @property
+    def grid(self) -> float:
+        """h, the power of two with sigma / h in [256, 512)."""
+        return math.ldexp(1.0, math.frexp(self.sigma)[1] - 9)
+
+    def eta(self, shape: tuple[int, ...]) -> float:
+        """How far in total variation the law that is drawn may be from the law of round_h(x + Z).
+
+        For inputs (*shape); rounded up (theory T12). Each value is off where a boundary of the grid
+        lies inside its cell of 2^-64: one cell for each boundary, and the two outermost cells.
+        """
+        values = math.prod(shape) if self.channels is None else self.channels * math.prod(shape[1:])
+        boundaries = math.ceil(2.0 * _OUTERMOST * self.sigma / self.grid) + 1
+        return math.nextafter(values * (boundaries + 2) * 2.0**-64, 1.0)
 
     def radius(self, tau: float) -> float:
         """Certified l2 radius ``R = sigma * PhiInv(tau)`` (theory T1), rounded down.
@@ -83,10 +105,19 @@ class Gaussian:
 
     def applied(self, given: str, channels: int | None = None) -> str:
         """The law and what is done with it, in words. given: the input in words."""
-        law = f"Gaussian noise N(0, {self.sigma:g}^2 I)"
-        if self.channels is None:
-            return f"{law} added, without clipping, to {given}"
-        return f"{law} added, without clipping, to {self._first(channels)} of {given}"
+        to = given if self.channels is None else f"{self._first(channels)} of {given}"
+        return (
+            f"Gaussian noise N(0, {self.sigma:g}^2 I) added, without clipping, to {to}, the sum "
+            f"rounded to multiples of h = 2^{round(math.log2(self.grid))}"
+        )
+
+    def drawn(self, shape: tuple[int, ...]) -> str:
+        """How close the draws come to the law, in words. shape: of the input."""
+        return (
+            "the rounded sums were drawn from a law within eta = "
+            f"{rounded_up(self.eta(shape))} of theirs in total variation, and labels were tested "
+            "against tau + eta (T12)"
+        )
 
     def moved(self, channels: int | None = None) -> str:
         """What the claim allows for, in words. channels: those of the input, where known."""

@@ -37,9 +37,6 @@ class Rotation:
     radius_name: ClassVar[str] = "rotation angle"
     largest: ClassVar[float] = math.pi
     measured: ClassVar[str] = "by an angle"
-    idealised: ClassVar[str] = (
-        "rotations were drawn and applied in floating point, which the theory treats as exact"
-    )
 
     def __post_init__(self) -> None:
         sigma = checked_sigma(
@@ -62,6 +59,14 @@ class Rotation:
                 f"expected a point cloud (3, N), or (6, N) with normals, got shape {shape}; "
                 f"{'pass x.T' if transposed else 'only clouds are rotated'}"
             )
+
+    def eta(self, shape: tuple[int, ...]) -> float:
+        """0: the claim takes rotations in float64 as exact (theory T11), and says so."""
+        return 0.0
+
+    def drawn(self, shape: tuple[int, ...]) -> str:
+        """How close the draws come to the law, in words. shape: of the input."""
+        return "rotations were drawn and applied in float64, which the theory treats as exact"
 
     def radius(self, tau: float) -> float:
         """Certified angle in radians (theory T11), rounded down.

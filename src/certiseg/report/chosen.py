@@ -65,7 +65,11 @@ def chosen(certificate: Certificate) -> Chosen:
         hits=hits,
         trials=votes.trials,
         radius=radius_by_count(
-            hits, votes.trials, noise=certificate.noise, alpha=certificate.alpha
+            hits,
+            votes.trials,
+            noise=certificate.noise,
+            alpha=certificate.alpha,
+            eta=certificate.eta,
         ),
         alpha=certificate.alpha,
         own=certificate.method == "radius_map",

@@ -38,16 +38,17 @@ class DrawnScalars:
     def _add(self, name: str, values: NDArray[np.float64]) -> None:
         self._values.setdefault(name, []).append(values)
 
-    def bounds(self, settings: Settings) -> dict[str, Any]:
+    def bounds(self, settings: Settings, eta: float) -> dict[str, Any]:
         """Bounds at the radius of tau, each at alpha on its own: plain JSON values.
 
         accuracy, mean_iou: from below; area: by class, [lowest, highest] share of the pixels; of:
-        draws, radius and alpha of each.
+        draws, radius and alpha of each. eta: of the draws (theory T12).
         """
         options: dict[str, Any] = {
             "noise": settings.noise,
             "radius": settings.noise.radius(settings.tau),
             "alpha": settings.alpha,
+            "eta": eta,
         }
         drawn = {name: np.concatenate(parts) for name, parts in self._values.items()}
         areas = [

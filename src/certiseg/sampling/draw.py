@@ -7,17 +7,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Protocol, Self
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from certiseg.sampling.keys import generator, philox_key
-from certiseg.sampling.laws import AddedNoise, Drawn, Law
-
-
-def fill(out: Drawn, law: Law, seed: int, key: str, draw: int) -> None:
-    """Write what the draw at this address needs into out, a contiguous array of the law's shape."""
-    law.fill(out, generator(seed, key, draw))
+from certiseg.sampling.keys import Address, philox_key
+from certiseg.sampling.laws import AddedNoise, Law
 
 
 class Draws(Protocol):
@@ -45,7 +39,7 @@ class NoiseStream:
     """
 
     def __init__(self, law: Law, seed: int, key: str, ahead: bool | None = None) -> None:
-        self._law, self._seed, self._key = law, seed, key
+        self._law, self._key = law, philox_key(seed, key)
         on_cpu = law.x.device.type == "cpu"
         workers = torch.get_num_threads() if on_cpu else min(8, os.cpu_count() or 1)
         self._pool = ThreadPoolExecutor(workers)
@@ -73,14 +67,14 @@ class NoiseStream:
         for future in pending:
             future.result()
         self._ahead = self._start(following) if following and self._looks_ahead else None
-        return self._law.batch(batch)
+        return batch.to(self._law.x.device, non_blocking=True)
 
     def _start(self, draws: range) -> tuple[range, Tensor, list[Future[None]]]:
         # Pinned memory is copied to a GPU while the host goes on; PyTorch reuses it once read.
-        dtype = torch.float64 if np.dtype(self._law.dtype) == np.float64 else torch.float32
-        batch = torch.empty((len(draws), *self._law.shape), dtype=dtype, pin_memory=self._pinned)
+        x = self._law.x
+        batch = torch.empty((len(draws), *x.shape), dtype=x.dtype, pin_memory=self._pinned)
         pending = [
-            self._pool.submit(fill, row, self._law, self._seed, self._key, draw)
+            self._pool.submit(self._law.fill, row, Address(self._key, draw))
             for row, draw in zip(batch.numpy(), draws, strict=True)
         ]
         return draws, batch, pending
@@ -112,4 +106,4 @@ class DeviceNoise:
 
     def get(self, draws: range, following: range | None = None) -> Tensor:
         """The inputs (len(draws), *x.shape)."""
-        return self._law.batch(self._law.on_device(self._key, draws))
+        return self._law.on_device(self._key, draws)

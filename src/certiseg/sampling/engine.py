@@ -11,7 +11,6 @@ import torch
 from certiseg.errors import InputError
 
 Precision = Literal["float32", "bfloat16", "float16"]
-Normals = Literal["table", "ziggurat"]
 Place = Literal["host", "device"]
 
 
@@ -26,9 +25,7 @@ class Engine:
     compile: the model through ``torch.compile``: 10 to 60 seconds at first, quicker passes after.
     cuda_graphs: with compile, replay each pass as one CUDA graph. CUDA alone.
     noise: "host" draws on CPU threads, on a GPU one batch ahead of the model; "device" draws where
-    the model runs. Both give the same bits, so their votes add up.
-    normals: "table" (``theory T12``), or "ziggurat", NumPy's own, to replay votes of
-    before the table.
+    the model runs. Both give the same bits (theory T12), so their votes add up.
     Raises InputError for values that are none of these.
     """
 
@@ -37,13 +34,11 @@ class Engine:
     compile: bool = False
     cuda_graphs: bool = False
     noise: Place = "host"
-    normals: Normals = "table"
 
     def __post_init__(self) -> None:
         for name, given, allowed in (
             ("precision", self.precision, get_args(Precision)),
             ("noise", self.noise, get_args(Place)),
-            ("normals", self.normals, get_args(Normals)),
         ):
             if given not in allowed:
                 raise InputError(
@@ -59,11 +54,6 @@ class Engine:
             raise InputError(
                 "expected compile with cuda_graphs (--compile with --cuda-graphs), got it alone; "
                 "torch.compile records the graphs"
-            )
-        if self.noise == "device" and self.normals != "table":
-            raise InputError(
-                f'expected normals "table" with noise on the device, got {self.normals!r}; NumPy '
-                "draws on the host alone"
             )
 
     def check_device(self, device: torch.device) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -44,6 +45,28 @@ def resolve_seed(seed: int | None) -> tuple[int, str]:
     return int(seed), "caller"
 
 
+@dataclass(frozen=True)
+class Address:
+    """Where the words of one draw stand: Philox's key, from seed and key, and the draw's number."""
+
+    halves: tuple[int, int]
+    draw: int
+
+    @staticmethod
+    def of(seed: int, key: str, draw: int) -> Address:
+        """The address of draw number ``draw`` of an input under a seed."""
+        return Address(philox_key(seed, key), draw)
+
+    def generator(self, block: int = 0, stream: int = 0) -> np.random.Generator:
+        """From a block of four words on. 2^64 blocks lie between two streams, 2^128 between the
+        starts of neighbouring draws."""
+        philox = np.random.Philox(
+            key=np.array(self.halves, dtype=np.uint64),
+            counter=np.array([block, stream, self.draw, 0], dtype=np.uint64),
+        )
+        return np.random.Generator(philox)
+
+
 def philox_key(seed: int, key: str) -> tuple[int, int]:
     """The two halves of Philox's key."""
     address = hashlib.blake2b(
@@ -53,9 +76,5 @@ def philox_key(seed: int, key: str) -> tuple[int, int]:
 
 
 def generator(seed: int, key: str, draw: int) -> np.random.Generator:
-    """The generator of one draw. 2^128 blocks lie between the starts of neighbouring draws."""
-    philox = np.random.Philox(
-        key=np.array(philox_key(seed, key), dtype=np.uint64),
-        counter=np.array([0, 0, draw, 0], dtype=np.uint64),
-    )
-    return np.random.Generator(philox)
+    """The generator of one draw."""
+    return Address.of(seed, key, draw).generator()

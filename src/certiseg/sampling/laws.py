@@ -1,4 +1,4 @@
-"""How a law perturbs an input: what is drawn for one draw, and what the model then sees."""
+"""How a law perturbs an input: what the model sees under one draw."""
 
 from __future__ import annotations
 
@@ -7,122 +7,158 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 from torch import Tensor
 
+from certiseg.errors import InputError
 from certiseg.noise import Gaussian, Noise, Rotation
 from certiseg.noise.rotation import AXES
-from certiseg.sampling.engine import Normals
-from certiseg.sampling.normals import (
-    TILE,
-    chords,
-    host_cells,
-    normals_into,
-    normals_of,
-    table_name,
-)
+from certiseg.sampling.keys import Address
+from certiseg.sampling.normals import TILE, chords, host_cells, normals_into, normals_of
 from certiseg.sampling.philox import philox_words
+from certiseg.sampling.rounded import brackets, exact_steps, unsure
 
 Drawn = NDArray[Any]
 _WORDS_AT_ONCE = 2**23
+_FURTHER = 1
+"""The stream with the lower halves of the words, whose upper halves are stream 0."""
 
 
 class Law(Protocol):
-    """One law at one input x, checked and on its device.
-
-    shape, dtype: of the array that one draw fills. engine: how, in words, for the record.
-    """
+    """One law at one input x, checked and on its device. engine: how it draws, for the record."""
 
     x: Tensor
-    shape: tuple[int, ...]
-    dtype: DTypeLike
 
     @property
     def engine(self) -> str: ...
 
-    def fill(self, out: Drawn, generator: np.random.Generator) -> None:
-        """Write what one draw needs into out, a contiguous array (*shape) of dtype."""
-
-    def batch(self, drawn: Tensor) -> Tensor:
-        """The inputs (B, *x.shape) under the draws (B, *shape), on the device of x; may take over
-        their memory."""
+    def fill(self, out: Drawn, address: Address) -> None:
+        """Write what the model sees under one draw into out, contiguous, of x's shape and type."""
 
 
-def law_at(noise: Noise, x: Tensor, normals: Normals = "table") -> Law:
+def law_at(noise: Noise, x: Tensor) -> Law:
     """The law at x. Raises InputError for inputs that it cannot perturb."""
     noise.check_shape(tuple(x.shape))
-    if isinstance(noise, Rotation):
-        return TurnedCloud(noise, x)
-    return AddedNoise(noise, x) if normals == "table" else ZigguratNoise(noise, x)
+    return TurnedCloud(noise, x) if isinstance(noise, Rotation) else AddedNoise(noise, x)
 
 
 class AddedNoise:
-    """Gaussian noise in float32, read off a table, added in the precision of the input.
+    """``round_h(x + Z)``: Gaussian noise added and the sum rounded to the grid (theory T12).
 
-    The bits of the noise are the same on every device (``normals.py``).
+    x / h is split into whole steps and a residual in [-1/2, 1/2], both exact in float64; what is
+    drawn is the number of steps that residual and noise make together.
     """
 
-    dtype: DTypeLike = np.float32
-
     def __init__(self, noise: Gaussian, x: Tensor) -> None:
-        self.x, self._sigma, self._channels = x, noise.sigma, noise.channels
-        whole = tuple(x.shape)
-        self.shape = whole if noise.channels is None else (noise.channels, *whole[1:])
+        self.x, self._step, self._scale = x, noise.grid, noise.sigma / noise.grid
+        given = np.ascontiguousarray(x.cpu().numpy())
+        moved = given[: noise.channels]
+        self._kept = given[len(moved) :]
+        self._flat = moved.reshape(-1)
+        whole = np.rint(self._flat.astype(np.float64) / self._step)
+        _check_size(given.dtype, float(np.abs(whole).max()), noise)
+        self._whole = whole.astype(given.dtype)
+        self._residual = (self._flat.astype(np.float64) / self._step - whole).astype(np.float32)
+        self._sure = np.float32(0.5 - unsure(self._scale))
 
     @property
     def engine(self) -> str:
-        return f"Philox 4x64, normal quantiles in float32 by table {table_name()}"
+        steps = f"2^{round(math.log2(self._step))}"
+        return f"Philox 4x64, 64 bits a value, sums rounded to multiples of {steps}"
 
-    def fill(self, out: Drawn, generator: np.random.Generator) -> None:
-        flat, table = out.reshape(-1), chords(self._sigma)
-        # Piece by piece, so that the words are still in the cache when they are read.
-        for start in range(0, len(flat), TILE):
-            piece = flat[start : start + TILE]
-            normals_into(piece, host_cells(generator, len(piece)), table)
+    def fill(self, out: Drawn, address: Address) -> None:
+        count = len(self._flat)
+        out[len(out) - len(self._kept) :] = self._kept
+        flat, generator = out.reshape(-1)[:count], address.generator()
+        table = chords(self._scale)
+        sums, steps = np.empty((2, TILE), np.float32)
+        left: list[tuple[NDArray[np.intp], NDArray[np.int32]]] = []
+        # Tile by tile, so that the words are still in the cache when they are read.
+        for start in range(0, count, TILE):
+            tile = slice(start, min(start + TILE, count))
+            size = tile.stop - start
+            near, step = sums[:size], steps[:size]
+            cells = host_cells(generator, size)
+            normals_into(near, cells, table)
+            near += self._residual[tile]
+            np.rint(near, out=step)
+            near -= step
+            np.abs(near, out=near)
+            # Written so that the table's NaN is unsure too.
+            places = np.flatnonzero(~(near <= self._sure))
+            left.append((places + start, cells[places]))
+            np.add(step, self._whole[tile], out=flat[tile])
+        places, cells = (np.concatenate(parts) for parts in zip(*left, strict=True))
+        settled = exact_steps(
+            cells, self._exact(places), self._scale, lambda some: _lower(address, places[some])
+        )
+        flat[places] = settled + self._whole[places]
+        flat *= flat.dtype.type(self._step)
 
     def on_device(self, key: tuple[int, int], draws: range) -> Tensor:
-        """What ``fill`` writes for these draws (len(draws), *shape), made on the device of x."""
-        device = self.x.device
-        offsets, slopes = (torch.tensor(part, device=device) for part in chords(self._sigma))
-        size = math.prod(self.shape)
-        drawn = torch.empty((len(draws), size), device=device)
+        """What ``fill`` writes for these draws (len(draws), *x.shape), made on the device of x."""
+        device, size = self.x.device, len(self._flat)
+        table = tuple(torch.tensor(part, device=device) for part in chords(self._scale))
+        residual, whole = (torch.from_numpy(a).to(device) for a in (self._residual, self._whole))
+        out = self.x.repeat(len(draws), *[1] * self.x.ndim).view(len(draws), -1)
         # A few draws at once, so that the integers of a big batch need little memory.
         some = max(1, _WORDS_AT_ONCE // size)
         for first in range(0, len(draws), some):
-            rows = drawn[first : first + some]
-            words = philox_words(key, draws[first : first + some], -(-size // 2), device)
+            numbers = draws[first : first + some]
+            words = philox_words(key, numbers, -(-size // 2), device)
             cells = words.contiguous().view(torch.int32)[:, :size]
-            rows.copy_(normals_of(cells, (offsets, slopes)))
-        return drawn.view(len(draws), *self.shape)
+            near = normals_of(cells, (table[0], table[1])).add_(residual)
+            steps = near.round()
+            left = ~(near.sub_(steps).abs_() <= float(self._sure))
+            rows, places = (part.cpu() for part in left.nonzero(as_tuple=True))
+            steps[left] = self._settled(cells[left], rows, places, key, numbers).to(steps.dtype)
+            out[first : first + some, :size] = steps.to(out.dtype).add_(whole).mul_(self._step)
+        return out.view(len(draws), *self.x.shape)
 
-    def batch(self, drawn: Tensor) -> Tensor:
-        noise = drawn.to(self.x.device, non_blocking=True)
-        if self._channels is None:
-            # In place where types agree: the noise has served its turn.
-            return noise.to(self.x.dtype).add_(self.x)
-        batch = self.x.repeat(len(drawn), *[1] * self.x.ndim)
-        batch[:, : self._channels] += noise
-        return batch
+    def _settled(
+        self, cells: Tensor, rows: Tensor, places: Tensor, key: tuple[int, int], numbers: range
+    ) -> Tensor:
+        """Steps float64 of the values (rows, places) that float32 left open: in float64 on the
+        device, and the few that this leaves open on the host."""
+        residual = torch.from_numpy(self._exact(places.numpy())).to(cells.device)
+        low, high = brackets(
+            cells.double(), 2.0**-32, residual, self._scale, torch.special.ndtri, torch.floor
+        )
+        for index in (low != high).nonzero()[:, 0].tolist():
+            address = Address(key, numbers[int(rows[index])])
+            place = places[index : index + 1].numpy()
+            low[index] = exact_steps(
+                cells[index : index + 1].cpu().numpy(),
+                self._exact(place),
+                self._scale,
+                lambda _, address=address, place=place: _lower(address, place),  # type: ignore[misc]
+            )[0]
+        return low
+
+    def _exact(self, places: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Residuals in float64, without rounding: x / h and its whole part are close."""
+        steps = self._flat[places].astype(np.float64) / self._step
+        return np.asarray(steps - self._whole[places])
 
 
-class ZigguratNoise(AddedNoise):
-    """Gaussian noise by NumPy's own normal numbers, as certificates before the table record it.
+def _check_size(dtype: np.dtype[Any], largest: float, noise: Gaussian) -> None:
+    """Raise InputError where whole steps would not be exact in the type of the input."""
+    most = 2.0 ** (np.finfo(dtype).nmant + 1) - 10.0 * noise.sigma / noise.grid
+    if largest > most:
+        raise InputError(
+            f"expected values of at most {most * noise.grid:g} with sigma = {noise.sigma:g} in "
+            f"{dtype}, got {largest * noise.grid:g}; rescale the input, or pass it as float64"
+        )
 
-    NumPy does not promise these numbers for ever; they are made on the host alone.
-    """
 
-    @property
-    def engine(self) -> str:
-        return f"numpy {np.__version__} Philox, standard_normal in float32"
-
-    def fill(self, out: Drawn, generator: np.random.Generator) -> None:
-        generator.standard_normal(dtype=np.float32, out=out)
-        single = np.float32(self._sigma)
-        if float(single) == self._sigma:
-            out *= single
-        else:
-            # In float64, rounded once: a rounded sigma would make all noise smaller than stated.
-            np.multiply(out, np.float64(self._sigma), out=out, casting="same_kind")
+def _lower(address: Address, places: NDArray[np.intp]) -> NDArray[np.uint32]:
+    """The lower halves of the words of these values: one in a million needs them."""
+    found = np.empty(len(places), np.uint32)
+    for index, place in enumerate(places.tolist()):
+        word, half = divmod(place, 2)
+        words = address.generator(word // 4, _FURTHER).bit_generator.random_raw(4)
+        found[index] = words.astype("<u8").view("<u4")[2 * (word % 4) + half]
+    return found
 
 
 class TurnedCloud:
@@ -136,21 +172,15 @@ class TurnedCloud:
 
     def __init__(self, noise: Rotation, x: Tensor) -> None:
         self.x, self._noise = x, noise
-        given = x.cpu().numpy()
-        self.shape: tuple[int, ...] = given.shape
-        self.dtype: DTypeLike = given.dtype
-        cloud = given.astype(np.float64)
+        cloud = x.cpu().numpy().astype(np.float64)
         self._centroid = cloud[:3].mean(axis=1, keepdims=True)
         self._points, self._normals = cloud[:3] - self._centroid, cloud[3:]
 
-    def fill(self, out: Drawn, generator: np.random.Generator) -> None:
-        turn = drawn_rotation(self._noise, generator)
+    def fill(self, out: Drawn, address: Address) -> None:
+        turn = drawn_rotation(self._noise, address.generator())
         out[:3] = _turned(turn, self._points) + self._centroid
         if len(self._normals):
             out[3:] = _turned(turn, self._normals)
-
-    def batch(self, drawn: Tensor) -> Tensor:
-        return drawn.to(self.x.device)
 
 
 def drawn_rotation(noise: Rotation, generator: np.random.Generator) -> NDArray[np.float64]:

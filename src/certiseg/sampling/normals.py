@@ -1,15 +1,14 @@
-"""Normal numbers from 32-bit integers by a table and three exact operations: equal bits anywhere.
+"""Normal quantiles in float32 by a table: quick, and with a known error.
 
 The integer s is one of 2^32 cells of equal probability; its number is the normal quantile at the
-middle of the cell. It is read off a chord: the sign, the exponent and the first bits of the float
-s + 1/2 name a segment, and one product and one sum in float32 give the number. Integers, table
-look-ups, and single float32 products and sums are the same on every device, unlike logarithms and
-cosines. How close this is to the normal law: theory T12.
+middle of the cell, read off a chord: the sign, the exponent and the first bits of the float s + 1/2
+name a segment, and one product and one sum give the number. No claim rests on these numbers:
+``rounded.py`` takes from them only what no error within the bound below could change.
 """
 
 from __future__ import annotations
 
-import hashlib
+import math
 from functools import lru_cache
 from typing import Any
 
@@ -25,16 +24,17 @@ _SEGMENTS = 2 ** (32 - _SHIFT)
 _CELLS = 2.0**32
 TILE = 2**15
 """Numbers worked on at once on the host: what stays in a core's cache. Even: two share a word."""
+LARGEST = 4.0
+"""Beyond it cells are wide, and the table says NaN: look closer."""
+ERROR = 3e-7
+"""Numbers z are within ERROR * max(1, \\|z\\|) of the quantile at the middle of their cell."""
 
 Table = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 
 @lru_cache(maxsize=8)
-def chords(sigma: float) -> Table:
-    """Offsets and slopes float32 (2^18,) of the chords, for numbers of standard deviation sigma.
-
-    Scaled in float64 and rounded once: a rounded sigma would make all noise too small.
-    """
+def chords(scale: float) -> Table:
+    """Offsets and slopes float32 (2^18,) of the chords, for numbers of standard deviation scale."""
     names = np.arange(_SEGMENTS // 2, dtype=np.uint32)
     start = (names << np.uint32(_SHIFT)).view(np.float32)
     # From 1/2, the smallest there is, up to 2^31, where the number is 0.
@@ -45,23 +45,15 @@ def chords(sigma: float) -> Table:
     slope = (at_high - at_low) / (high - low)
     # The quantile is convex: half of its largest distance, in the middle, goes to either side.
     offset = at_low - slope * low + (at_middle - (at_low + at_high) / 2) / 2
+    offset[at_low > LARGEST] = math.nan
     offsets, slopes = np.zeros((2, _SEGMENTS))
     for sign, first in ((1.0, 0), (-1.0, _SEGMENTS // 2)):
         offsets[first + used] = sign * offset
         slopes[first + used] = slope
-    table = (offsets * sigma).astype(np.float32), (slopes * sigma).astype(np.float32)
+    table = (offsets * scale).astype(np.float32), (slopes * scale).astype(np.float32)
     for part in table:
         part.setflags(write=False)
     return table
-
-
-@lru_cache(maxsize=1)
-def table_name() -> str:
-    """Names the table by its bytes: another mathematical library might round an entry otherwise."""
-    sha = hashlib.sha256()
-    for part in chords(1.0):
-        sha.update(part.tobytes())
-    return sha.hexdigest()[:12]
 
 
 def normals_into(out: NDArray[np.float32], cells: NDArray[np.int32], table: Table) -> None:
@@ -78,10 +70,7 @@ def normals_into(out: NDArray[np.float32], cells: NDArray[np.int32], table: Tabl
 
 
 def normals_of(cells: Tensor, table: tuple[Tensor, Tensor]) -> Tensor:
-    """float32 of the shape of cells (int32), equal bit for bit to ``normals_into``.
-
-    One operation at a time: a compiler that joined product and sum would round once less.
-    """
+    """The same, float32 of the shape of cells (int32), on any device."""
     offsets, slopes = table
     x = cells.to(torch.float32).add_(0.5)
     names = (x.view(torch.int32) >> _SHIFT) & (_SEGMENTS - 1)

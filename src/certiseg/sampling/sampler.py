@@ -18,13 +18,12 @@ from certiseg.errors import InputError
 from certiseg.models.outputs import decide
 from certiseg.noise import Noise
 from certiseg.sampling.checks import check_evaluation_mode, check_input
-from certiseg.sampling.draw import fill
 from certiseg.sampling.engine import Engine
 from certiseg.sampling.experiment import Experiment, Watch, experiment_record
 from certiseg.sampling.facts import first_parameter, known_classes
 from certiseg.sampling.fingerprint import input_fingerprint
 from certiseg.sampling.forward import BaseModel, forward
-from certiseg.sampling.keys import resolve_seed
+from certiseg.sampling.keys import Address, resolve_seed
 from certiseg.sampling.laws import law_at
 from certiseg.sampling.progress import Progress, draws_bar
 from certiseg.sampling.ranges import checked_count, checked_draws
@@ -46,8 +45,9 @@ class Smoothed:
     certificates then live on that grid, and pixel (i, j) of (H, W) has the label of cell
     (i * h // H, j * w // W) (theory T14; ``certiseg.models.OnGrid`` makes such a model).
     engine: precision, memory layout, compilation and where noise is made (``certiseg.Engine``).
-    noise: ``Gaussian`` is added in float32 (to float64 inputs in float64), ``Rotation`` turns point
-    clouds (3, N) or (6, N) in float64; either is cast to the model's precision.
+    noise: under ``Gaussian`` the model sees round_h(x + Z), the noisy input rounded to multiples of
+    ``noise.grid`` and exact (theory T12); ``Rotation`` turns point clouds (3, N) or (6, N) in
+    float64. Either is cast to the model's precision.
     """
 
     def __init__(
@@ -299,11 +299,11 @@ class Smoothed:
         """The checked input on its device under one draw, as a batch (1, *shape)."""
         number, _ = checked_draws(draw, 1)
         address, _ = resolve_seed(seed)
-        law = law_at(self.noise, self._on_device(x), self.engine.normals)
-        drawn = np.empty((1, *law.shape), dtype=law.dtype)
+        law = law_at(self.noise, self._on_device(x))
         own = input_fingerprint(law.x) if key is None else key
-        fill(drawn[0], law, address, own, number)
-        return law.batch(torch.from_numpy(drawn))
+        batch = torch.empty((1, *law.x.shape), dtype=law.x.dtype)
+        law.fill(batch[0].numpy(), Address.of(address, own, number))
+        return batch.to(law.x.device)
 
     def _predict(self, batch: Tensor) -> NDArray[np.int64]:
         return forward(self._base, batch, decide).labels()[0].cpu().numpy()
@@ -318,7 +318,7 @@ class Smoothed:
     ) -> Experiment:
         """The checked input on its device, and the record of what will be drawn for it."""
         # A copy: votes of one record may be asked for over a long time.
-        law = law_at(self.noise, self._on_device(x).clone(), self.engine.normals)
+        law = law_at(self.noise, self._on_device(x).clone())
         record = experiment_record(
             self._base, self.noise, law, seed=seed, key=key, value_range=self.value_range
         )

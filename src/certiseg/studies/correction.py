@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from certiseg.certificates.certificate import Certificate
+from certiseg.certify.checks import tested_tau
 from certiseg.certify.radius_map import radius_by_count
 from certiseg.certify.segcertify import checked_budget, flat_cutoff
 from certiseg.errors import InputError
 from certiseg.noise import Noise
 from certiseg.studies.names import BONFERRONI, HOLM, RADIUS_MAP, k_fwer_name, pooled_name
+from certiseg.votes import VoteCounts
 
 BUDGETS: tuple[int | float, ...] = (2, 5, 0.001, 0.01)
 
@@ -83,11 +85,11 @@ def shares(certificate: Certificate, task: Task) -> dict[str, float]:
     votes, first = certificate.votes, certificate.selection_votes
     found: dict[str, float] = {}
     if first is not None:
-        found |= _flat(votes.hits(first.mode()), votes.trials, task, "split")
+        found |= _flat(votes, votes.hits(first.mode()), task, "split")
         votes = votes + first
     _, hits = votes.top()
-    found |= _flat(hits, votes.trials, task, "pooled")
-    radius = radius_by_count(hits, votes.trials, noise=task.noise, alpha=task.alpha)
+    found |= _flat(votes, hits, task, "pooled")
+    radius = radius_by_count(hits, votes.trials, noise=task.noise, alpha=task.alpha, eta=votes.eta)
     # NaN, where nothing is certified, is no larger than any radius.
     held = radius >= task.noise.radius(task.tau)
     found[RADIUS_MAP] = float(held[hits].mean())
@@ -115,12 +117,14 @@ def compared(images: Iterable[Mapping[str, float]], draws: int) -> list[Compared
     return rows
 
 
-def _flat(hits: NDArray[np.integer], trials: int, task: Task, selection: str) -> dict[str, float]:
+def _flat(
+    votes: VoteCounts, hits: NDArray[np.integer], task: Task, selection: str
+) -> dict[str, float]:
     def share(correction: str, budget: int = 1) -> float:
         cutoff = flat_cutoff(
             hits,
-            trials,
-            tau=task.tau,
+            votes.trials,
+            tau=tested_tau(task.tau, votes),
             alpha=task.alpha,
             correction=correction,
             selection=selection,

@@ -54,7 +54,7 @@ def surely_false(
     # An upper bound on p is one minus a lower bound on 1 - p, which is rounded down.
     low = lower_bound(reference.trials - counts, reference.trials, LEVEL / labels.size)
     upper = np.nextafter(1.0 - low, 2.0)
-    found: NDArray[np.bool_] = certified & (upper < tau)[hits]
+    found: NDArray[np.bool_] = certified & (upper + reference.eta < tau)[hits]
     return found
 
 

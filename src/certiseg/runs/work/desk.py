@@ -48,7 +48,7 @@ class Desk:
             watch=None if scalars is None else scalars.watch,
         )
         seconds = time.perf_counter() - started
-        bounds = None if scalars is None else scalars.bounds(job.settings)
+        bounds = None if scalars is None else scalars.bounds(job.settings, certificate.eta)
         return finish(job, task, said, certificate, seconds, bounds)
 
     def _draws(self, task: Task, advance: Progress) -> Drawn:
