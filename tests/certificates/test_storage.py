@@ -109,7 +109,7 @@ def test_statement_names_every_assumption():
         "alpha = 0.001", "0.168622", "N(0, 0.25^2 I)", "without clipping", "3 x 2 x 3", "[0, 1]",
         "100 draws", "tau = 0.75", "Bonferroni", "10 separate draws", str(2**100 + 1), "entropy",
         "abababababab", "cdcdcdcdcdcd",
-        "multiples of h = 2^-10", "within eta = 9.3e-15", "tau + eta",
+        "multiples of h = 2^-10", "within eta = 4.6e-15", "tau + eta",
     ):  # fmt: skip
         assert part in text, part
 
