@@ -90,7 +90,7 @@ class AddedNoise:
             np.add(step, self._whole[tile], out=flat[tile])
         places, cells = (np.concatenate(parts) for parts in zip(*left, strict=True))
         settled = exact_steps(
-            cells, self._exact(places), self._scale, lambda some: _lower(address, places[some])
+            cells, self._exact(places), self._scale, lambda some: lower_words(address, places[some])
         )
         flat[places] = settled + self._whole[places]
         flat *= flat.dtype.type(self._step)
@@ -131,7 +131,7 @@ class AddedNoise:
                 cells[index : index + 1].cpu().numpy(),
                 self._exact(place),
                 self._scale,
-                lambda _, address=address, place=place: _lower(address, place),  # type: ignore[misc]
+                lambda _, address=address, place=place: lower_words(address, place),  # type: ignore[misc]
             )[0]
         return low
 
@@ -151,7 +151,7 @@ def _check_size(dtype: np.dtype[Any], largest: float, noise: Gaussian) -> None:
         )
 
 
-def _lower(address: Address, places: NDArray[np.intp]) -> NDArray[np.uint32]:
+def lower_words(address: Address, places: NDArray[np.intp]) -> NDArray[np.uint32]:
     """The lower halves of the words of these values: one in a million needs them."""
     found = np.empty(len(places), np.uint32)
     for index, place in enumerate(places.tolist()):

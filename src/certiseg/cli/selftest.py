@@ -1,0 +1,60 @@
+"""`certiseg selftest`: measured errors beside alpha, on the user's machine and model."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from certiseg.cli import options
+from certiseg.errors import ClaimError
+
+
+def selftest(
+    model: Annotated[
+        str | None,
+        typer.Option("--model", "-m", help="As for certify; default: no model is checked."),
+    ] = None,
+    images: Annotated[
+        int, typer.Option(help="Simulated for each method, independent and coupled.")
+    ] = 300,
+    alpha: Annotated[
+        float, typer.Option(help="Of the simulation: large enough for errors to be seen.")
+    ] = 0.05,
+    seed: Annotated[
+        int | None, typer.Option(help="Of the simulation; default: fresh, new evidence each time.")
+    ] = None,
+    size: Annotated[str, typer.Option(help="Of the made-up picture for the model.")] = "96x128",
+    num_classes: options.NumClasses = None,
+    channels: options.Channels = None,
+    device: options.Device = None,
+    json_results: options.Json = False,
+) -> None:
+    """Check the statistics, every method at its least favourable null, the noise, and a model.
+
+    Exit code 1 if anything is off. Takes less than a minute."""
+    from certiseg.bench.options import size_of
+    from certiseg.runs.selftest import selftest as run
+    from certiseg.stats.pvalues import checked_alpha
+
+    checks = []
+    for check in run(
+        model,
+        images=images,
+        alpha=checked_alpha(alpha),
+        seed=seed,
+        size=size_of(size),
+        device=device or "cpu",
+        num_classes=num_classes,
+        channels=channels,
+    ):
+        checks.append(check)
+        if not json_results:
+            typer.echo(f"{'ok ' if check.passed else 'OFF'}  {check.name}: {check.seen}")
+    if json_results:
+        typer.echo(json.dumps([asdict(check) for check in checks]))
+    wrong = [check.name for check in checks if not check.passed]
+    if wrong:
+        raise ClaimError(f"expected all {len(checks)} checks to hold, got {', '.join(wrong)} off")
