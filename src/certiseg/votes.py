@@ -16,6 +16,8 @@ from certiseg.stats.pvalues import MOST_TRIALS
 ABSTAIN = -1
 _BLOCK = 2**16
 ORIGINS = ("entropy", "caller")
+_MAY_DIFFER = ("draws", "seed_origin", "batch_sizes", "own_randomness")
+"""What parts of one experiment need not share."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,9 @@ class Source:
     draws: half-open ranges of draw numbers, sorted and disjoint. seed_origin: "entropy" or
     "caller" (theory T15). model, input: fingerprints. input_shape without a batch axis.
     value_range: the input domain, None where any value is allowed. engine: generator, device,
-    precision and library versions that made the draws.
+    precision and library versions that made the draws. batch_sizes: of the passes, rising; a draw
+    is as likely to have had any place in its batch (theory T1). own_randomness: whether the model
+    was found to have some, so that its votes cannot be replayed.
     """
 
     noise: Noise
@@ -39,6 +43,8 @@ class Source:
     input_shape: tuple[int, ...]
     value_range: tuple[float, float] | None
     engine: dict[str, str] = field(default_factory=dict)
+    batch_sizes: tuple[int, ...] = ()
+    own_randomness: bool = False
 
     def __post_init__(self) -> None:
         self.noise.check_shape(self.input_shape)
@@ -59,8 +65,7 @@ class Source:
         changed = [
             f.name
             for f in fields(self)
-            if f.name not in ("draws", "seed_origin")
-            and getattr(self, f.name) != getattr(other, f.name)
+            if f.name not in _MAY_DIFFER and getattr(self, f.name) != getattr(other, f.name)
         ]
         if changed:
             raise InputError(
@@ -79,8 +84,13 @@ class Source:
                 merged[-1] = (merged[-1][0], stop)
             else:
                 merged.append((start, stop))
-        origin = self.seed_origin if self.seed_origin == other.seed_origin else "caller"
-        return replace(self, draws=tuple(merged), seed_origin=origin)
+        return replace(
+            self,
+            draws=tuple(merged),
+            seed_origin=self.seed_origin if self.seed_origin == other.seed_origin else "caller",
+            batch_sizes=tuple(sorted({*self.batch_sizes, *other.batch_sizes})),
+            own_randomness=self.own_randomness or other.own_randomness,
+        )
 
     def record(self) -> dict[str, Any]:
         """The source as plain JSON values."""
@@ -110,6 +120,13 @@ class Source:
         values["noise"] = noise_from_record(values["noise"])
         values["draws"] = tuple((int(a), int(b)) for a, b in values["draws"])
         values["input_shape"] = tuple(int(side) for side in values["input_shape"])
+        values["batch_sizes"] = tuple(int(size) for size in values["batch_sizes"])
+        if any(size < 1 for size in values["batch_sizes"]):
+            raise InputError(f"expected batches of draws, got sizes {values['batch_sizes']}")
+        if not isinstance(values["own_randomness"], bool):
+            raise InputError(
+                f"expected own_randomness true or false, got {values['own_randomness']}"
+            )
         if any(side < 1 for side in values["input_shape"]):
             raise InputError(f"expected an input with values, got shape {values['input_shape']}")
         if values["value_range"] is not None:

@@ -190,7 +190,7 @@ def test_a_source_notices_another_model_and_keeps_its_input():
     assert ((first + source.more(4)).counts == (first + again).counts).all()
     with torch.no_grad():
         net[0].weight.mul_(-1)
-    with pytest.raises(cs.InputError, match="the model that made the earlier draws"):
+    with pytest.raises(cs.InputError, match="one model for all draws, got another"):
         source.more(4)
 
 

@@ -200,6 +200,12 @@ def _assumptions(certificate: Certificate) -> str:
         return "; ".join(said)
     if certificate.method == "joint" or (first is not None and first.source is None):
         said.append("the caller answers for the draws that chose the candidates")
+    said.append(
+        "each draw was passed through the model independently of the others, as a probe of its "
+        "passes found"
+    )
+    if source.own_randomness:
+        said.append("the model has randomness of its own, so that its votes cannot be replayed")
     return "; ".join([*said, _drawing(source)])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -30,6 +31,11 @@ def fitting_batch(bytes_per_draw: int, device: torch.device) -> int:
     room = int(free_memory(device) * _SHARE_OF_FREE_MEMORY)
     largest = _LARGEST.get(device.type, 8)
     return max(1, min(largest, room // max(bytes_per_draw, 1)))
+
+
+def even_batch(draws: int, most: int) -> int:
+    """The size, at most this, of as few batches as can be of about the same number of draws."""
+    return math.ceil(draws / math.ceil(draws / most))
 
 
 @contextmanager

@@ -23,12 +23,31 @@ def modules_inside(model: object, depth: int = _DEPTH) -> Iterator[nn.Module]:
     """
     if isinstance(model, nn.Module):
         yield model
-        held: list[object] = list(functions_held(model))
+        held: list[object] = [*modules_unregistered(model), *functions_held(model)]
     else:
         held = _references(model)
     if depth > 0:
         for value in held:
             yield from modules_inside(value, depth - 1)
+
+
+def modules_unregistered(model: nn.Module) -> list[nn.Module]:
+    """Modules that layers keep as plain attributes or in containers, out of sight of eval()."""
+    attributes = (
+        value
+        for module in model.modules()
+        for name, value in vars(module).items()
+        if name not in _REGISTERED
+    )
+    return [inner for value in attributes for inner in _modules_in(value)]
+
+
+def _modules_in(value: object, depth: int = _DEPTH) -> list[nn.Module]:
+    if isinstance(value, nn.Module):
+        return [value]
+    if depth == 0 or not isinstance(value, (list, tuple, dict)):
+        return []
+    return [inner for part in _contents(value) for inner in _modules_in(part, depth - 1)]
 
 
 def functions_held(model: nn.Module) -> list[Callable[..., Any]]:
