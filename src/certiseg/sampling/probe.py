@@ -27,6 +27,7 @@ from certiseg.sampling.forward import BaseModel, Read, Reader, forward
 _TOLERANCE, _LOW_TOLERANCE, _SHARE = 1e-3, 0.2, 0.01
 _COMPONENTS = 2**14
 _DRAWS = 5
+_TRIES = 8
 
 
 class Probe(Generic[Read]):
@@ -83,7 +84,8 @@ class Probe(Generic[Read]):
 
         def again(draw: int) -> Read:
             batch = self._input(draw)
-            return self._pass(self._model, _unlike(batch, 1, batch) if size > 1 else batch)
+            beside = [_unlike(batch), batch] if size > 1 else [batch]
+            return self._pass(self._model, torch.cat(beside))
 
         first = self._draws.start
         if not self.own_randomness and self._differ(_scores(again(first), -1), self._kept[first]):
@@ -97,37 +99,38 @@ class Probe(Generic[Read]):
         if others and 2 * sum(changed) < len(changed):
             return
         one = self._input(draw)
+        far = _unlike(one)
 
-        def differ_in(row: int, *batches: Tensor, seeded: bool = False) -> bool:
-            said = []
-            for batch in batches:
-                with same_randomness(batch.device) if seeded else contextlib.nullcontext():
-                    said.append(_scores(self._pass(self.copy, batch.clone()), row))
-            return self._differ(*said)
+        def said(*rows: Tensor, row: int = 0, seeded: bool = False) -> Tensor:
+            with same_randomness(one.device) if seeded else contextlib.nullcontext():
+                return _scores(self._pass(self.copy, torch.cat(rows)), row)
 
-        if not differ_in(0, one, one):
+        first = said(one)
+        if not any(self._differ(first, said(one)) for _ in range(_TRIES)):
             raise InputError(
                 "expected a model that treats each draw of a batch alone, got another output for "
                 "a draw passed without its batch; remove what mixes the batch or is kept from "
                 "pass to pass (statistics or attention over axis 0, caches, calibration)"
             )
-        if differ_in(0, one, one, seeded=True):
+        held = said(one, seeded=True)
+        said(far)
+        if self._differ(held, said(one, seeded=True)):
             raise InputError(
                 "expected a model whose randomness comes from torch.manual_seed, np.random.seed or "
                 "random.seed, got another output for the same draw under the same seeds; remove "
                 "what it keeps from pass to pass, and generators of its own"
             )
         if size > 1:
-            both = torch.cat([one, one])
-            said = self._pass(self.copy, both)
-            if not self._differ(_scores(said, 0), _scores(said, 1)):
+            same = self._pass(self.copy, torch.cat([one] * min(size, _TRIES)))
+            rows = [_scores(same, row) for row in range(same.draws)]
+            if not any(self._differ(rows[0], other) for other in rows):
                 raise InputError(
                     "expected randomness of the model's own in each row of a batch, got one random "
-                    "choice shared by all rows; draw it for each row, or use batch_size=1"
+                    "choice for all rows; make it for each row"
                 )
-            for row in (0, 1):
-                pair = both, _unlike(one, row, one)
-                if differ_in(row, *pair, seeded=True):
+            for row, other in ((0, (one, far)), (1, (far, one))):
+                pair = said(one, one, row=row, seeded=True)
+                if self._differ(pair, said(*other, row=row, seeded=True)):
                     raise InputError(
                         "expected a model that treats each draw of a batch alone, got another "
                         "output for a draw beside another input, its randomness held still; remove "
@@ -145,10 +148,9 @@ class Probe(Generic[Read]):
         return differ(one, other, self._tolerance)
 
 
-def _unlike(one: Tensor, row: int, draw: Tensor) -> Tensor:
-    """A batch of two: the draw in this row, in the other one an input unlike any draw."""
-    far = 2 * one.flip(-1)
-    return torch.cat([draw, far] if row == 0 else [far, draw])
+def _unlike(draw: Tensor) -> Tensor:
+    """An input that is unlike any draw."""
+    return 2 * draw.flip(-1)
 
 
 def _scores(output: Decision | Posterior, row: int) -> Tensor:
