@@ -312,3 +312,64 @@ def test_counts_that_pass_are_large_enough_for_the_lemma(tau):
     for draws in (*range(1, 60), 100, 300, 1000, 3000):
         below = [k for k in range(draws + 1) if k < Fraction(tau) * draws + 1]
         assert float(upper_tail(below[-1], draws, tau)) > 0.25
+
+
+SCORES = torch.randn(5, 4000, generator=torch.Generator().manual_seed(0))
+MASKED = torch.where(torch.arange(5)[:, None] > 2, -1e9, SCORES)
+NOISY = SCORES + 1e-5 * torch.randn(5, 4000, generator=torch.Generator().manual_seed(1))
+FLIPPED = torch.where(torch.arange(4000) % 200 == 0, 1, torch.zeros(1, 4000, dtype=torch.int64))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (SCORES, NOISY),
+        (SCORES + 1000, NOISY + 1000),
+        (MASKED * torch.where(MASKED < -1e8, torch.inf, 1.0), MASKED.where(MASKED < -1e8, NOISY)),
+        (MASKED, torch.where(MASKED < -1e8, -1.1e9, NOISY)),
+        (torch.where(torch.arange(4000) % 200 == 0, -SCORES, SCORES), SCORES),
+        (FLIPPED, torch.zeros_like(FLIPPED)),
+        (SCORES * torch.nan, SCORES * torch.nan),
+        (SCORES * 0, SCORES * 0),
+    ],
+    ids=["bits", "an offset", "-inf", "masks", "choices inside", "labels", "NaN", "all zero"],
+)  # fmt: skip
+def test_last_bits_are_no_difference(one, other):
+    assert not probe.differ(one, other, 1e-3)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (SCORES, SCORES + 0.01 * torch.randn(5, 4000, generator=torch.Generator().manual_seed(2))),
+        (MASKED, torch.where(MASKED < -1e8, -1e9, SCORES * 1.01)),
+        (SCORES * torch.nan, SCORES),
+        (1 - FLIPPED, torch.zeros_like(FLIPPED)),
+        (torch.tensor([[0.0], [1.0]]), torch.tensor([[0.0], [1.1]])),
+    ],
+    ids=["noise", "masks", "NaN", "labels", "one component"],
+)
+def test_more_than_last_bits_is_a_difference(one, other):
+    """Negative control."""
+    assert probe.differ(one, other, 1e-3)
+
+
+def test_a_choice_inside_an_honest_model_is_forgiven():
+    """One draw of five lies so that last bits decide: no error. All of them: an error."""
+
+    def model(unsure):
+        def call(x):
+            s = score(x)
+            moved = 5.0 * (s < unsure) * (len(x) == 1)
+            return logits(s + moved, x)
+
+        return cs.Smoothed(call, NOISE)
+
+    for seed in range(100):  # until draw 1 is the lowest of draws 0 to 4
+        seen = [float(score(model(0).noisy(X, seed=seed, draw=j)[None])) for j in range(5)]
+        if min(seen) == seen[1]:
+            break
+    unsure = (sorted(seen)[0] + sorted(seen)[1]) / 2
+    assert not model(unsure).vote(X, 20, batch_size=5, seed=seed).source.own_randomness
+    with pytest.raises(cs.InputError, match="treats each draw of a batch alone"):
+        model(9).vote(X, 20, batch_size=5, seed=seed)
