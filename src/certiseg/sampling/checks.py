@@ -16,6 +16,7 @@ from certiseg.sampling.inside import modules_inside
 
 # Stochastic layers of other libraries that subclass nn.Module directly.
 _STOCHASTIC_NAMES = ("DropPath", "StochasticDepth", "DropBlock2d")
+_OF_KNOWN_MODE = ("torch.nn.modules.", "torch.export.", "certiseg.")
 _LAST_CHANNELS, _FIRST_CHANNELS = (1, 3, 4), (1, 3)
 
 
@@ -122,8 +123,8 @@ def _drops(module: nn.Module) -> bool:
 
 def _may_care(module: nn.Module) -> bool:
     """In training mode, and not known to compute the same in either: its own code may ask for the
-    mode. What layers of torch do is told above, operators of a graph by ``unfit_node``."""
-    known = type(module).__module__.startswith(("torch.nn.modules.", "certiseg."))
+    mode. What layers of torch do is told above, operators of programs by ``unfit_node``."""
+    known = type(module).__module__.startswith(_OF_KNOWN_MODE)
     return module.training and not known and not isinstance(module, fx.GraphModule)
 
 

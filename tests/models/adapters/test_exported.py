@@ -93,6 +93,8 @@ def test_programs_in_training_mode_are_refused(layer: nn.Module, tmp_path: Path)
         load_exported(path)
     with pytest.raises(InputError, match="exported in evaluation mode, got aten"):
         cs.Smoothed(torch.export.load(path).module(), cs.Gaussian(0.25))
+    with pytest.raises(InputError, match="exported in evaluation mode, got aten"):
+        cs.Smoothed(torch.export.unflatten(torch.export.load(path)), cs.Gaussian(0.25))
     path = save(layer.eval(), tmp_path / "evaluation.pt2")
     assert load_exported(path).shape == (None, 3, None, None)
     cs.Smoothed(torch.export.load(path).module(), cs.Gaussian(0.25)).vote(torch.rand(3, 8, 8), 2)
