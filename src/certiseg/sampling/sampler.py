@@ -118,13 +118,14 @@ class Smoothed:
         The noise of a draw depends on (seed, key, draw number) alone, so any split of the draws
         over calls, batch sizes and machines adds up to the same votes (up to the last bits of the
         model's own arithmetic, which may depend on the batch size).
-        x: (*shape), such as (3, H, W) in [0, 1]. batch_size: default fits the memory; halved
-        where memory runs out. seed: None takes fresh entropy (theory T15). key: tells inputs
+        x: (*shape), such as (3, H, W) in [0, 1]. batch_size: the most draws in a pass, all of one
+        size; default fits the memory; halved where memory runs out. seed: None takes fresh entropy (theory T15). key: tells inputs
         apart under one seed; default: the input's fingerprint. progress: True for a bar, or a
         function called with the number of draws just done. watch: called with the labels, int64
         (B, *out), of each batch, in the order of the draws.
-        Returns counts of shape (*out, C). Raises InputError for bad input or a model that does
-        not fit it.
+        Returns counts of shape (*out, C). Raises InputError for bad input, for a model that does
+        not fit it and for one that mixes draws or changes on the way (theory T1): two passes more,
+        of one and two draws, tell.
         """
         start, stop = checked_draws(first_draw, num_samples)
         with draws_bar(progress, stop - start) as advance:
