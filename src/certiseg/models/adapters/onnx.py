@@ -33,6 +33,8 @@ class OnnxModel(nn.Module):
     data, of the output and the providers.
     """
 
+    not_fingerprinted = ("session",)
+
     def __init__(self, session: Any, output: str, digest: str) -> None:
         super().__init__()
         self.session = session
