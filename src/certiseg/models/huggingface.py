@@ -32,8 +32,6 @@ class HuggingFaceModel(nn.Module):
     num_classes, classes: from the folder's config (id2label). config: that file's content.
     """
 
-    states_libraries = ("transformers", "torch")
-
     def __init__(
         self, base: Preprocess, classes: tuple[str, ...], channels: int, config: str
     ) -> None:

@@ -82,7 +82,8 @@ def read(code: CodeType) -> Code:
     known = _CODES.get(id(code))
     if known is not None:
         return known
-    sha, names, looked_up = hashlib.sha256(code.co_code), set(code.co_names), set()
+    sha, names = hashlib.sha256(code.co_code), set(code.co_names)
+    looked_up: set[str] = set()
     shape = (code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags)
     variables = (code.co_varnames, code.co_freevars, code.co_cellvars)
     sha.update(repr((shape, code.co_names, variables, code.co_exceptiontable)).encode())

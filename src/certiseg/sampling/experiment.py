@@ -50,6 +50,8 @@ def experiment_record(
         draws=(),
         model=found.sha256,
         model_name=found.name,
+        not_covered=found.not_covered,
+        code=dict(found.code),
         input=print_of_input,
         input_shape=tuple(x.shape),
         value_range=value_range,
@@ -141,7 +143,7 @@ class Experiment:
 
     def check_unchanged(self) -> None:
         """Raise InputError when the model is no longer the one of the record."""
-        if model_fingerprint(self.model.call)[0] != self.record.model:
+        if model_fingerprint(self.model.call).sha256 != self.record.model:
             raise InputError(
                 "expected the model that made the earlier draws, got another (its weights or "
                 "functions changed); start anew with a new source"

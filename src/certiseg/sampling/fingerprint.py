@@ -9,12 +9,14 @@ import secrets
 import weakref
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules import module as hooks_of_all
 
+from certiseg.models.loaded import Origin
 from certiseg.sampling.inside import Walk, tensor_digest
 
 T = TypeVar("T")
@@ -23,17 +25,19 @@ _PROCESS = secrets.token_hex(16)
 _NUMBERS = itertools.count()
 _NUMBERED: dict[int, tuple[Callable[[], object], int]] = {}
 """By id: the object, and its number. Of an object that is gone until its id is used again."""
-_ORIGINS: dict[int, tuple[Callable[[], object], str]] = {}
+_ORIGINS: dict[int, tuple[Callable[[], object], Origin]] = {}
 """By id: the object, and what makes it."""
 _EVERYWHERE = ("_global_forward_pre_hooks", "_global_forward_hooks")
 
 
 class Fingerprint(NamedTuple):
-    """Which model it is. not_covered: what of it the digest does not see, in a few words each."""
+    """Which model it is. not_covered: what of it the digest does not see, in a few words each.
+    code: of a model that the user's code made, SHA-256 of its files by name."""
 
     sha256: str
     name: str
-    not_covered: tuple[str, ...]
+    not_covered: tuple[str, ...] = ()
+    code: Mapping[str, str] = MappingProxyType({})
 
 
 def input_fingerprint(x: Tensor) -> str:
@@ -53,7 +57,7 @@ def model_fingerprint(model: Callable[..., Any]) -> Fingerprint:
     origin, sha = _known(_ORIGINS, model), hashlib.sha256()
 
     def identify(value: object) -> str:
-        return f"{_PROCESS} {_number(value)}" if origin is None else origin
+        return f"{_PROCESS} {_number(value)}" if origin is None else origin.text
 
     walk = Walk(sha.update, identify)
     name = _name(model)
@@ -66,10 +70,11 @@ def model_fingerprint(model: Callable[..., Any]) -> Fingerprint:
         digests = dict(zip(own, threads.map(tensor_digest, own.values()), strict=True))
     for tensor in walk.tensors:
         sha.update(digests[id(tensor)])
-    return Fingerprint(sha.hexdigest(), name, tuple(sorted(set(walk.not_covered))))
+    code = {} if origin is None else dict(origin.files)
+    return Fingerprint(sha.hexdigest(), name, tuple(sorted(set(walk.not_covered))), code)
 
 
-def made_by(model: Callable[..., Any], origin: str) -> None:
+def made_by(model: Callable[..., Any], origin: Origin) -> None:
     """Say what makes the model, so that processes which make it alike know it by one fingerprint.
 
     What shows nothing of itself is then taken for what the origin makes: it must make it alike each

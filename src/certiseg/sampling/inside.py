@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copyreg
 import hashlib
 import re
 import types
@@ -32,8 +33,10 @@ from certiseg.sampling.kept import (
 _DEPTH, _VALUES = 100, 1_000_000
 """How deep and how much is read; what lies beyond is not covered."""
 _ATOMS = frozenset(
-    (type(None), bool, int, float, complex, str, bytes, range, type(...), type(NotImplemented))
-    + (torch.dtype, torch.layout, torch.memory_format)
+    [
+        *(type(None), bool, int, float, complex, str, bytes, range),
+        *(type(...), type(NotImplemented), torch.dtype, torch.layout, torch.memory_format),
+    ]
 )
 _FLAT = frozenset((tuple, list, set, frozenset, torch.Size))
 _BUILT_IN = (
@@ -62,8 +65,8 @@ class Walk:
     values of globals that they name, with functions and classes of all files of the user's. Code of
     libraries is told by name and version; their objects are read like others. No addresses, no
     order of sets, no device, no layout of tensors.
-    A class or function may name attributes or variables in ``not_fingerprinted``. These, and what shows nothing of itself,
-    are listed in not_covered; of the latter ``identify`` tells two apart.
+    A class or function may name attributes or variables in ``not_fingerprinted``. These, and what
+    shows nothing of itself, are listed in not_covered; of the latter ``identify`` tells two apart.
     modules: as ``modules_inside``. tensors: in the order they were met; their digests belong to
     what was written.
     """
@@ -83,7 +86,12 @@ class Walk:
         self.not_covered: list[str] = []
 
     def add(
-        self, value: Any, name: str, *, registered: bool = False, reads: frozenset[str] | None = None
+        self,
+        value: Any,
+        name: str,
+        *,
+        registered: bool = False,
+        reads: frozenset[str] | None = None,
     ) -> None:
         """name: what to call it where nothing of it can be seen. registered: in the module before.
         reads: all names in the code that looks it up."""
@@ -171,7 +179,7 @@ class Walk:
             self.not_covered += inner.not_covered
 
     def _tensor(self, value: Tensor, name: str) -> None:
-        if value.is_meta or value.is_nested or isinstance(value, nn.parameter.UninitializedTensorMixin):
+        if value.is_meta or value.is_nested or nn.parameter.is_lazy(value):
             self._unseen(value, f"{name} ({type(value).__name__} without values)")
             return
         self._text("tensor")
@@ -182,7 +190,7 @@ class Walk:
         if value.dtype.hasobject:
             self._all(np.asarray(value).ravel().tolist(), name)
         else:
-            self._text(hashlib.sha256(np.ascontiguousarray(value)).hexdigest())
+            self._text(hashlib.sha256(value.tobytes()).hexdigest())
 
     def _module(self, module: nn.Module) -> None:
         kind = type(module)
@@ -191,7 +199,6 @@ class Walk:
         if isinstance(module, torch.jit.ScriptModule):
             self._script(module)
             return
-        self._attributes(vars(module), kind, kept_by(module))
         for tensors in (module._parameters, module._buffers):
             self._pairs(sorted(tensors.items()), owner)
         self._text(f"{len(module._modules)} modules")
@@ -203,6 +210,8 @@ class Walk:
             for key, hook in getattr(module, hooks).items():
                 self._text(f"{hooks} {[key in getattr(module, option) for option in options]}")
                 self.add(hook, f"{owner} (hook)")
+        # Last: what a list holds may be registered too.
+        self._attributes(vars(module), kind, kept_by(module))
 
     def _script(self, module: torch.jit.ScriptModule) -> None:
         """A program of TorchScript: its code, the values that this names, its tensors."""
@@ -211,7 +220,8 @@ class Walk:
         names = sorted({name for code, _ in codes for name in re.findall(r"\.(\w+)", code)})
         for inner, (code, constants) in zip(inside, codes, strict=True):
             owner = str(getattr(inner, "original_name", type(inner).__name__))
-            self._text(f"{owner} {inner.training} {code!r}")
+            # Frozen ones have no mode left.
+            self._text(f"{owner} {getattr(inner, 'training', False)} {code!r}")
             if constants is not None:
                 self._pairs(sorted(constants.const_mapping.items()), owner)
             held: Any = getattr(inner, "_c", None)
@@ -247,6 +257,10 @@ class Walk:
 
     def _function(self, function: types.FunctionType) -> None:
         owner, code, library = function.__qualname__, function.__code__, library_of(function)
+        compiled = getattr(function, "_torchdynamo_orig_callable", None)
+        if compiled is not None:
+            self.add(compiled, owner)
+            return
         self._text(f"function {owner} {read(code).digest if library is None else library}")
         left_out = getattr(function, "not_fingerprinted", ())
         self.not_covered += [f"{owner}.{name}" for name in left_out]
@@ -298,7 +312,7 @@ class Walk:
         self._all((*kind.__bases__, type(kind)), name)
         members = isinstance(kind, EnumMeta)
         if isinstance(kind, EnumMeta):
-            self._pairs([(member.name, member.value) for member in kind], name)
+            self._pairs([(member.name, member.value) for member in list[Enum](kind)], name)
         for part, value in sorted(vars(kind).items()):
             said = part.startswith("__") and not callable(value)
             own = part in ("_abc_impl", "_backward_cls") or (members and part.startswith("_"))
@@ -319,7 +333,7 @@ class Walk:
     def _other(self, value: Any, name: str) -> None:
         kind = type(value)
         home = f"{kind.__module__}.{kind.__qualname__}"
-        self._text(home)
+        self._text(kind.__qualname__)
         if kind in PARTS:
             self._all((getattr(value, part) for part in PARTS[kind]), name)
         elif isinstance(value, _BUILT_IN):
@@ -368,7 +382,8 @@ class Walk:
         elif isinstance(value, (set, frozenset)):
             self._set(value, name)
         elif isinstance(value, (list, tuple)):
-            self._all((list if isinstance(value, list) else tuple).__iter__(value), name)
+            own: Any = list if isinstance(value, list) else tuple
+            self._all(own.__iter__(value), name)
         elif isinstance(value, (int, float, complex, str, bytes)):
             self.add(next(base for base in kind.__mro__ if base in _ATOMS)(value), name)
         elif not held:
@@ -377,7 +392,8 @@ class Walk:
 
     def _reduced(self, value: object, name: str) -> None:
         try:
-            made = value.__reduce_ex__(2)
+            reduce = copyreg.dispatch_table.get(type(value))
+            made = value.__reduce_ex__(2) if reduce is None else reduce(value)
         except Exception:  # types fail in their own ways
             self._unseen(value, f"{name} ({type(value).__name__})")
             return
@@ -397,5 +413,5 @@ def tensor_digest(tensor: Tensor) -> bytes:
         value = value.dequantize()
     value = value.resolve_conj().resolve_neg().cpu().contiguous()
     sha = hashlib.sha256(f"{tensor.dtype} {tuple(value.shape)}".encode())
-    sha.update(value.flatten().view(torch.uint8).numpy())
+    sha.update(value.flatten().view(torch.uint8).numpy().data)
     return sha.digest()

@@ -26,8 +26,6 @@ class ExportedModel(nn.Module):
     they do.
     """
 
-    states_libraries = ("torch",)
-
     def __init__(self, program: nn.Module, shape: tuple[int | None, ...], digest: str) -> None:
         super().__init__()
         self.program = program

@@ -25,8 +25,6 @@ class SlidingWindow(nn.Module):
     sw_batch_size at once, each on its own account in evaluation mode.
     """
 
-    states_libraries = ("monai", "torch")
-
     def __init__(
         self,
         model: nn.Module | Callable[[Tensor], Any],
