@@ -255,10 +255,10 @@ _OTHER = {
                 return x * by
             return lambda x: times(x)
         model = made(V)""",
-    "compiled": "model = torch.compile(Net([V]))",
+    "compiled": "model = torch.compile(Net([V]), backend='eager')",
     "compiled function": """
         BY = V
-        @torch.compile
+        @torch.compile(backend="eager")
         def model(x):
             return x * BY""",
     "traced": "model = torch.fx.symbolic_trace(weights(1)); model.kept = [V]",
@@ -270,8 +270,16 @@ TEXTS = {
 
 _NAMES: dict[str, Any] = {
     **{m.__name__: m for m in (collections, enum, fractions, functools, pathlib, re, torch)},
-    "types": types, "weakref": weakref, "np": np, "nn": nn, "__name__": "made",
-    "Holder": Holder, "Slotted": Slotted, "Record": Record, "Net": Net, "weights": weights,
+    "types": types,
+    "weakref": weakref,
+    "np": np,
+    "nn": nn,
+    "__name__": "made",
+    "Holder": Holder,
+    "Slotted": Slotted,
+    "Record": Record,
+    "Net": Net,
+    "weights": weights,
 }
 
 
