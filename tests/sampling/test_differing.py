@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import collections
+import enum
 import functools
+import io
 import json
 import os
 import random
@@ -324,3 +327,84 @@ def test_the_identity_of_the_process_is_a_last_resort(monkeypatch):
     before = [model_fingerprint(model) for model in models]
     monkeypatch.setattr(fingerprint, "_PROCESS", "another")
     assert [model_fingerprint(m) == b for m, b in zip(models, before, strict=True)] == [True, False]
+
+
+def test_what_libraries_are_given_counts(monkeypatch):
+    """A function put into a library, and one put into its layers."""
+    models = (lambda x: nn.functional.relu(x), nn.Sequential(nn.ReLU()))
+    before = [model_fingerprint(model)[0] for model in models]
+    assert [model_fingerprint(model)[0] for model in models] == before
+    monkeypatch.setattr(nn.functional, "relu", lambda x: x)
+    monkeypatch.setattr(nn.ReLU, "forward", lambda self, x: x)
+    after = [model_fingerprint(model)[0] for model in models]
+    assert before[0] != after[0]
+    assert before[1] != after[1]
+
+
+def test_hooks_of_all_modules_count():
+    model = weights(1)
+    before = model_fingerprint(model)
+    handle = nn.modules.module.register_module_forward_hook(lambda layer, given, result: -result)
+    assert model_fingerprint(model) != before
+    handle.remove()
+    assert model_fingerprint(model) == before
+
+
+def test_attributes_of_tensors_count():
+    one, other = weights(1), weights(1)
+    for model, scale in ((one, 2), (other, 3)):
+        model.weight.scale = [scale, model.weight]
+    assert model_fingerprint(one)[0] != model_fingerprint(other)[0]
+
+
+def test_a_member_kept_by_a_class_counts():
+    kind = enum.Enum("Kind", "A B")
+    one, other = (type("Own", (Net,), {"kind": member})(1) for member in kind)
+    assert model_fingerprint(one)[0] != model_fingerprint(other)[0]
+
+
+def test_what_python_does_not_see_of_an_object_is_named():
+    """A type of an extension with attributes of its own beside what pickle keeps of it."""
+
+    class Own(collections.deque):
+        pass
+
+    one, other = Own([1]), Own([2])
+    one.name = other.name = "same"
+    assert model_fingerprint(Net(one))[0] != model_fingerprint(Net(other))[0]
+
+    class Log(io.FileIO):
+        pass
+
+    with Log(os.devnull) as log:
+        log.level = 1
+        assert model_fingerprint(Net(log)).not_covered == ("Net.kept (Log)",)
+
+
+def test_nothing_is_imported_for_a_name(tmp_path, monkeypatch):
+    """Names of builtins are no packages, even where a file has one; what is imported in a pass is
+    read beforehand, so that the first pass changes nothing."""
+    (tmp_path / "sorted.py").write_text("raise SystemExit")
+    (tmp_path / "p4_late.py").write_text("by = 2\n")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def model(x):
+        import p4_late
+
+        return sorted(x) if p4_late.by == 3 else x
+
+    before = model_fingerprint(model)
+    assert "sorted" not in sys.modules
+    model(X)
+    assert model_fingerprint(model) == before
+    sys.modules["p4_late"].by = 3
+    assert model_fingerprint(model)[0] != before[0]
+    del sys.modules["p4_late"]
+
+    def missing(x):
+        import p4_no_such_package
+
+        return p4_no_such_package.of(x)
+
+    (named,) = model_fingerprint(missing).not_covered
+    assert named.endswith("missing (imports p4_no_such_package)")

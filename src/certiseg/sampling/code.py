@@ -26,8 +26,10 @@ class Code(NamedTuple):
     own: CodeType
     digest: str
     """Of what runs: instructions, constants and names, code within among them; no lines, no file"""
-    globals: tuple[str, ...]
-    """That it looks up, builtins and what it imports among them."""
+    globals: frozenset[str]
+    """That it looks up, builtins among them."""
+    imports: frozenset[str]
+    """Packages that it imports when it runs; "" of a relative import."""
     names: frozenset[str]
     """All names in it: of attributes, too."""
 
@@ -84,6 +86,7 @@ def read(code: CodeType) -> Code:
         return known
     sha, names = hashlib.sha256(code.co_code), set(code.co_names)
     looked_up: set[str] = set()
+    imports: set[str] = set()
     shape = (code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags)
     variables = (code.co_varnames, code.co_freevars, code.co_cellvars)
     sha.update(repr((shape, code.co_names, variables, code.co_exceptiontable)).encode())
@@ -92,13 +95,17 @@ def read(code: CodeType) -> Code:
             inner = read(value)
             sha.update(inner.digest.encode())
             names |= inner.names
-            looked_up.update(inner.globals)
+            looked_up |= inner.globals
+            imports |= inner.imports
         else:
             sha.update(_constant(value).encode("utf-8", "surrogatepass"))
     for step in dis.get_instructions(code):
-        if step.opname in ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS", "IMPORT_NAME"):
+        if step.opname in ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"):
             looked_up.add(str(step.argval))
-    known = Code(code, sha.hexdigest(), tuple(sorted(looked_up)), frozenset(names))
+        elif step.opname == "IMPORT_NAME":
+            imports.add(str(step.argval))
+    parts = (frozenset(part) for part in (looked_up, imports, names))
+    known = Code(code, sha.hexdigest(), *parts)
     _CODES[id(code)] = known
     return known
 
@@ -117,8 +124,8 @@ def imported(name: str, function: FunctionType) -> ModuleType | None:
 
     It is imported here, so that the first pass changes nothing.
     """
-    home = function.__globals__.get("__package__")
-    for full in (name, f"{home}.{name}") if home else (name,):
+    home = function.__globals__.get("__package__") or ""
+    for full in (name, f"{home}.{name}".strip(".")):
         with suppress(Exception):  # code of others may fail in any way
             return importlib.import_module(full)
     return None

@@ -39,6 +39,7 @@ _ATOMS = frozenset(
     ]
 )
 _FLAT = frozenset((tuple, list, set, frozenset, torch.Size))
+_TENSORS = frozenset((Tensor, nn.Parameter))
 _BUILT_IN = (
     types.BuiltinFunctionType,
     types.MethodDescriptorType,
@@ -141,8 +142,9 @@ class Walk:
 
     def _flat(self, kind: type, values: Any, name: str) -> None:
         """Only numbers and the like: by value, whoever shares it."""
-        self._left -= len(values) // 16
-        if self._left < 0:
+        much = len(values) // 16
+        self._left -= much
+        if much and self._left < 0:
             self._unseen(values, f"{name} (more than {_VALUES} values)")
             return
         held = sorted(map(repr, values)) if issubclass(kind, (set, frozenset)) else list(values)
@@ -182,6 +184,19 @@ class Walk:
         if value.is_meta or value.is_nested or nn.parameter.is_lazy(value):
             self._unseen(value, f"{name} ({type(value).__name__} without values)")
             return
+        kind = type(value)
+        # Of torch.compile are marks on parameters.
+        held = {name: v for name, v in vars(value).items() if not name.startswith("_dynamo")}
+        if held or kind not in _TENSORS:
+            if not self._is_new(value, None, name):
+                return
+            self.add(kind, name)
+            self._attributes(held, kind, frozenset())
+            if hasattr(value, "__tensor_flatten__"):  # made of others
+                parts, about = value.__tensor_flatten__()
+                self.add(about, name)
+                self._all((getattr(value, part) for part in parts), name)
+                return
         self._text("tensor")
         self.tensors.append(value)
 
@@ -275,14 +290,19 @@ class Walk:
         if library is not None:
             self._leads_out(library, owner)
             return
-        own, names = function.__globals__, read(code).names
-        for name in sorted(set(read(code).globals) - set(left_out)):
-            value = own[name] if name in own else imported(name, function)
-            if name in CALLS and name not in own:
-                self.not_covered.append(f"{owner} (calls {name})")
-            elif name in own or value is not None:
+        _, _, looked_up, imports, names = read(code)
+        for name in sorted(looked_up - set(left_out)):
+            if name in function.__globals__:
                 self._text(f"global {name}")
-                self.add(value, name, reads=names)
+                self.add(function.__globals__[name], name, reads=names)
+            elif name in CALLS:
+                self.not_covered.append(f"{owner} (calls {name})")
+        for name in sorted(imports):
+            package = imported(name, function)
+            if package is None:
+                self.not_covered.append(f"{owner} (imports {name})")
+            else:
+                self.add(package, name, reads=names)
 
     def _leads_out(self, library: str, name: str) -> None:
         if library.partition(" ")[0] in OUTSIDE:
@@ -294,11 +314,13 @@ class Walk:
         self._text(f"package {package.__name__} {library}")
         if library is not None:
             self._leads_out(library, name)
-            return
         for part in sorted(reads & set(vars(package))):
-            if not part.startswith("__"):
+            value = vars(package)[part]
+            # Of a library, what somebody put into it.
+            mine = library is None or _is_own_function(value)
+            if (mine or isinstance(value, types.ModuleType)) and not part.startswith("__"):
                 self._text(part)
-                self.add(vars(package)[part], f"{package.__name__}.{part}", reads=reads)
+                self.add(value, f"{package.__name__}.{part}", reads=reads)
 
     def _class(self, kind: type) -> None:
         name, library = kind.__name__, library_of(kind)
@@ -315,8 +337,10 @@ class Walk:
             self._pairs([(member.name, member.value) for member in list[Enum](kind)], name)
         for part, value in sorted(vars(kind).items()):
             said = part.startswith("__") and not callable(value)
-            own = part in ("_abc_impl", "_backward_cls") or (members and part.startswith("_"))
-            if not said and not own and not isinstance(value, Enum):
+            own = part in ("_abc_impl", "_backward_cls")
+            if members:
+                own = part.startswith("_") or isinstance(value, kind)
+            if not said and not own:
                 self._text(part)
                 self.add(value, f"{name}.{part}")
 
@@ -326,7 +350,7 @@ class Walk:
             if issubclass(base, nn.Module):
                 self.add(base, base.__name__)
         for name, value in vars(kind).items():
-            if isinstance(value, types.FunctionType) and library_of(value) is None:
+            if _is_own_function(value):
                 self._text(name)
                 self.add(value, f"{kind.__name__}.{name}")
 
@@ -370,9 +394,11 @@ class Walk:
             self._unseen(value, f"{name} ({kind.__name__})")
             return
         held: dict[str, Any] = {}
+        size = object.__basicsize__ + 16  # with __dict__ and __weakref__
         for base in reversed(kind.__mro__):
             slots = [n for n, v in vars(base).items() if isinstance(v, types.MemberDescriptorType)]
             if "__slots__" in vars(base):
+                size += 8 * len(slots)
                 held |= {slot: getattr(value, slot) for slot in slots if hasattr(value, slot)}
         if isinstance(getattr(value, "__dict__", None), dict):
             held |= vars(value)
@@ -386,7 +412,7 @@ class Walk:
             self._all(own.__iter__(value), name)
         elif isinstance(value, (int, float, complex, str, bytes)):
             self.add(next(base for base in kind.__mro__ if base in _ATOMS)(value), name)
-        elif not held:
+        elif not held or kind.__basicsize__ > size:  # there is more than Python sees
             self._reduced(value, name)
         self._attributes(held, kind, frozenset())
 
@@ -402,6 +428,10 @@ class Walk:
             return
         for part in made:
             self._all(part, name) if isinstance(part, Iterator) else self.add(part, name)
+
+
+def _is_own_function(value: object) -> bool:
+    return isinstance(value, types.FunctionType) and library_of(value) is None
 
 
 def tensor_digest(tensor: Tensor) -> bytes:

@@ -60,7 +60,7 @@ OUTSIDE = _words("""
 """)
 """Packages that lead out of the process; and builtins that do."""
 CALLS = _words("""
-    open eval exec input __import__
+    open eval exec input globals __import__
 """)
 PLAIN = _words("""
     _collections _decimal argparse array builtins collections copyreg datetime decimal fractions
