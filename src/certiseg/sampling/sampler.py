@@ -23,6 +23,7 @@ from certiseg.sampling.experiment import Experiment, Watch, experiment_record
 from certiseg.sampling.facts import first_parameter, known_classes
 from certiseg.sampling.fingerprint import input_fingerprint
 from certiseg.sampling.forward import BaseModel, forward
+from certiseg.sampling.inside import modules_inside
 from certiseg.sampling.keys import Address, resolve_seed
 from certiseg.sampling.laws import law_at
 from certiseg.sampling.progress import Progress, draws_bar
@@ -330,10 +331,13 @@ class Smoothed:
         parameter = first_parameter(self.model)
         home = parameter.device if parameter is not None else tensor.device
         target = self._device or home
-        if parameter is not None and parameter.device.type != target.type:
-            raise InputError(
-                f"expected a model on {target}, got its weights on {parameter.device}; "
-                "move it first with model.to(device)"
-            )
+        # A module that only a list holds stays behind when its model is moved.
+        found = modules_inside(self.model) if target.type != "cpu" else (self.model,)
+        for own in map(first_parameter, found if parameter is not None else ()):
+            if own is not None and own.device.type != target.type:
+                raise InputError(
+                    f"expected a model on {target}, got weights on {own.device}; move it "
+                    "first with model.to(device), and keep modules in an nn.ModuleList"
+                )
         self.engine.check_device(target)
         return tensor.to(target)
