@@ -27,9 +27,11 @@ class Source:
     draws: half-open ranges of draw numbers, sorted and disjoint. seed_origin: "entropy" or
     "caller" (theory T15). model, input: fingerprints. input_shape without a batch axis.
     value_range: the input domain, None where any value is allowed. engine: generator, device,
-    precision and library versions that made the draws. batch_sizes: of the passes, rising; a draw
-    is as likely to have had any place in its batch (theory T1). own_randomness: whether the model
-    was found to have some, so that its votes cannot be replayed.
+    precision and library versions that made the draws. not_covered: what of the model its
+    fingerprint does not see. code: of a model that the user's code made, SHA-256 of its files.
+    batch_sizes: of the passes, rising; a draw is as likely to have had any place in its batch
+    (theory T1). own_randomness: whether the model was found to have some, so that its votes cannot
+    be replayed.
     """
 
     noise: Noise
@@ -42,6 +44,8 @@ class Source:
     input: str
     input_shape: tuple[int, ...]
     value_range: tuple[float, float] | None
+    not_covered: tuple[str, ...] = ()
+    code: dict[str, str] = field(default_factory=dict)
     engine: dict[str, str] = field(default_factory=dict)
     batch_sizes: tuple[int, ...] = ()
     own_randomness: bool = False
@@ -109,9 +113,16 @@ class Source:
         for name in ("seed_origin", "key", "model", "model_name", "input"):
             if not isinstance(values[name], str):
                 raise InputError(f"expected text as {name} of a source, got {values[name]!r}")
-        engine = values["engine"]
-        if not isinstance(engine, dict) or not all(isinstance(v, str) for v in engine.values()):
-            raise InputError(f"expected names with text as engine of a source, got {engine!r:.80}")
+        for name in ("engine", "code"):
+            given = values[name]
+            if not isinstance(given, dict) or not all(isinstance(v, str) for v in given.values()):
+                raise InputError(
+                    f"expected names with text as {name} of a source, got {given!r:.80}"
+                )
+        said = values["not_covered"]
+        if not isinstance(said, (list, tuple)) or not all(isinstance(v, str) for v in said):
+            raise InputError(f"expected texts as not_covered of a source, got {said!r:.80}")
+        values["not_covered"] = tuple(said)
         if not isinstance(values["seed"], int) or values["seed_origin"] not in ORIGINS:
             raise InputError(
                 f"expected a whole seed from {' or '.join(ORIGINS)}, got {values['seed']!r} from "

@@ -200,6 +200,10 @@ def test_models_elsewhere_are_named(monkeypatch):
     model = nn.Conv2d(3, 3, 1)
     with pytest.raises(cs.InputError, match=r"weights on cpu; move it first with model.to"):
         cs.Smoothed(model, NOISE, device="meta").vote(GOOD, 3)
+    # What a plain list holds is not moved with the model.
+    model.kept = [nn.Conv2d(3, 3, 1)]
+    with pytest.raises(cs.InputError, match=r"weights on cpu; .* nn.ModuleList"):
+        cs.Smoothed(model.to("meta"), NOISE).vote(GOOD, 3)
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,10 @@ PHASES = {
     "models/outputs.py": "decide",
     "models/decision.py": "decide",
     "models/coarse.py": "decide",
+    "sampling/code.py": "checks",
     "sampling/fingerprint.py": "checks",
+    "sampling/inside.py": "checks",
+    "sampling/kept.py": "checks",
     "sampling/checks.py": "checks",
     "votes.py": "count",
 }

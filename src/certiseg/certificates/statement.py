@@ -12,6 +12,7 @@ from certiseg.certificates.looks import Looks
 from certiseg.votes import Source
 
 _LONGEST_NAME = 80
+_FEW = 3
 
 
 def statement(certificate: Certificate) -> str:
@@ -117,6 +118,18 @@ def _precision(source: Source) -> str:
     return f", computed in {precision if known else _quoted(precision)}"
 
 
+def _made_and_missed(source: Source) -> str:
+    """The user's code that made the model, and what of the model its fingerprint does not see."""
+    files = [f"{_quoted(name)} {digest[:12]}" for name, digest in sorted(source.code.items())]
+    missed = [_quoted(name) for name in source.not_covered]
+    return "".join(
+        f", {word} {', '.join(found[:_FEW])}"
+        + (f" and {len(found) - _FEW} more" if len(found) > _FEW else "")
+        for word, found in (("code", files), ("not covered:", missed))
+        if found
+    )
+
+
 def _smoothed_model(certificate: Certificate) -> str:
     noise, source = certificate.noise, certificate.votes.source
     if source is None:
@@ -128,9 +141,10 @@ def _smoothed_model(certificate: Certificate) -> str:
         else f"with values in [{source.value_range[0]:g}, {source.value_range[1]:g}]"
     )
     given = f"the input (fingerprint {source.input[:12]}) of shape {shape} {values}"
+    more = f"{_precision(source)}{_made_and_missed(source)}"
     return (
         f"the majority vote of {_quoted(source.model_name)} (fingerprint {source.model[:12]}"
-        f"{_precision(source)}) under {noise.applied(given, _channels(certificate))}"
+        f"{more}) under {noise.applied(given, _channels(certificate))}"
     )
 
 

@@ -75,7 +75,6 @@ class Scales(nn.Module):
         )
 
     def extra_repr(self) -> str:
-        """None of it has a tensor; printed, it is part of the model's fingerprint."""
         return (
             f"scales={self.scales}, flip={self.flip}, base_size={self.base_size}, "
             f"merge={self.merge}"

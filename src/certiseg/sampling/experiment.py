@@ -42,15 +42,17 @@ def experiment_record(
     x = law.x
     number, origin = resolve_seed(seed)
     print_of_input = input_fingerprint(x)
-    fingerprint, name = model_fingerprint(model.call)
+    found = model_fingerprint(model.call)
     return Source(
         noise=noise,
         seed=number,
         seed_origin=origin,
         key=print_of_input if key is None else key,
         draws=(),
-        model=fingerprint,
-        model_name=name,
+        model=found.sha256,
+        model_name=found.name,
+        not_covered=found.not_covered,
+        code=dict(found.code),
         input=print_of_input,
         input_shape=tuple(x.shape),
         value_range=value_range,

@@ -149,7 +149,12 @@ def test_programs_that_print_alike_have_their_own_fingerprint(tmp_path: Path) ->
 def test_the_fingerprint_of_a_file_is_the_same_in_another_process(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = model_fingerprint(load_exported(folder / "any.pt2"))
+    model = load_exported(folder / "any.pt2")
+    first = model_fingerprint(model)
+    assert first.not_covered == ()
+    for draws in (1, 3):
+        model(torch.rand(draws, 3, 16, 20))
+    assert model_fingerprint(model) == first
     monkeypatch.setattr(fingerprint, "_PROCESS", "another")
     again = load_exported(folder / "any.pt2")
     assert model_fingerprint(again) == first

@@ -73,7 +73,12 @@ def test_a_picture_is_certified_per_pixel() -> None:
 
 def test_windows_are_part_of_the_fingerprint(monkeypatch: pytest.MonkeyPatch) -> None:
     """And nothing of this process is."""
-    first = model_fingerprint(sliding_window(unet(2), (16, 16)))[0]
+    model = sliding_window(unet(2), (16, 16))
+    first, _, not_covered, _ = model_fingerprint(model)
+    assert not_covered == ()
+    for draws in (1, 3):
+        model(torch.rand(draws, 1, 20, 25))
+    assert model_fingerprint(model)[0] == first
     assert model_fingerprint(sliding_window(unet(2), (16, 8)))[0] != first
     assert model_fingerprint(sliding_window(unet(2), (16, 16), overlap=0.5))[0] != first
     assert model_fingerprint(sliding_window(unet(2), (16, 16), mode="gaussian"))[0] != first

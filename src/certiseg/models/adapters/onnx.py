@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,11 @@ class OnnxModel(nn.Module):
     It holds a session, no parameters: inputs of any device are computed by the session's providers,
     in the type that the file asks for. A fixed batch size is kept to by going through the batch in
     parts, the last filled up by zeros. The fingerprint is that of the file's bytes, of its external
-    data, of the output and the providers.
+    data, of the output, the providers and ONNX Runtime's version.
     """
+
+    # The digest stands for it.
+    not_fingerprinted = ("session",)
 
     def __init__(self, session: Any, output: str, digest: str) -> None:
         super().__init__()
@@ -43,10 +47,10 @@ class OnnxModel(nn.Module):
         self.dtype = _TYPES[given.type]
         self.shape = tuple(side if isinstance(side, int) else None for side in given.shape)
         self.providers = tuple(session.get_providers())
+        self.runtime = str(import_module("onnxruntime").__version__)
         self.training = False
 
     def extra_repr(self) -> str:
-        """A session has no tensor of its own; printed, it is part of the model's fingerprint."""
         return f"sha256={self.digest}, output={self.output}, providers={self.providers}"
 
     def forward(self, x: Tensor) -> Tensor:

@@ -10,8 +10,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from torch import nn
-
 from certiseg.datasets.card import IGNORE, Card, Sample, Samples, note_of
 from certiseg.datasets.folder import even_stride
 from certiseg.errors import InputError
@@ -36,6 +34,7 @@ from certiseg.runs.reproduction.shared_noise import SharedNoise
 from certiseg.runs.reproduction.write import write_tables
 from certiseg.runs.settings import Settings
 from certiseg.runs.work import job
+from certiseg.sampling.fingerprint import model_fingerprint
 from certiseg.sampling.keys import resolve_seed
 from certiseg.sampling.sampler import Smoothed
 from certiseg.votes import VoteCounts
@@ -290,9 +289,9 @@ class _Table:
 
 
 def _known(loaded: LoadedModel) -> dict[str, Any]:
-    """Name and fingerprint, of a module or what is known to have made it: that of any other
-    function changes with the process."""
-    lasting = isinstance(loaded.model, nn.Module) or loaded.origin is not None
+    """Name and fingerprint; none of what a fingerprint does not see, which may change with the
+    process, unless it is known what made it."""
+    lasting = loaded.origin is not None or not model_fingerprint(loaded.model).not_covered
     return {"name": loaded.name, "fingerprint": job.identity(loaded) if lasting else None}
 
 
