@@ -173,8 +173,9 @@ class Experiment:
         of the record, which was before the first draw (theory T1)."""
         if model_fingerprint(self.model.call)[0] != self.record.model:
             raise InputError(
-                "expected one model for all draws, got another after the last one (its weights or "
-                "functions changed on the way); start anew with a model that nothing changes, not "
-                "even itself"
+                "expected one model for all draws, got another after the last one (its weights, "
+                "or what it keeps, changed on the way); start anew with a model that nothing "
+                "changes, and name what it only writes to, such as a log: model.not_fingerprinted "
+                "= ('log',)"
             )
         return run.source
