@@ -7,46 +7,76 @@ import io
 import json
 import math
 import re
-import zipfile
+from dataclasses import dataclass
 from pathlib import Path
-from types import NoneType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from certiseg._version import __version__
+from certiseg.certificates.archive import LARGEST, read_arrays
 from certiseg.certificates.certificate import Certificate
 from certiseg.certificates.looks import Looks
+from certiseg.documents import small_file, strict_json
 from certiseg.errors import ClaimError, InputError, first_line
+from certiseg.fields import RECORD, TEXT, Field, Fields, checked, number, one_of, optional, whole
 from certiseg.files import atomic_write
 from certiseg.hierarchies.hierarchy import Hierarchy
 from certiseg.noise import noise_from_record, noise_record
+from certiseg.stats.pvalues import MOST_TRIALS
 from certiseg.votes import Source, VoteCounts
 
 FORMAT = "certiseg-certificate-1"
-_PARAMETERS: dict[str, tuple[type, ...]] = {
-    "method": (str,),
-    "alpha": (float, int),
-    "tau": (float, int, NoneType),
-    "correction": (str, NoneType),
-    "budget": (int, NoneType),
-    "selection": (str,),
-    "cutoff": (int, NoneType),
-    "version": (str,),
-}
-_LARGEST = 4 * 1024**3
+_REMEDY = "pass a file written by Certificate.save or certiseg certify"
+LONGEST_TEXT = 16 * 1024**2
+"""Bytes of JSON in one file; a hierarchy of 10 000 names takes one."""
+
 _VERSION = re.compile(r"[0-9A-Za-z.+-]{1,40}")
-_ARRAYS = (
-    "labels",
-    "counts",
-    "selection_counts",
-    "candidates",
-    "radius",
-    "look_modes",
-    "look_hits",
-    "levels",
-)
+_PARAMETERS: Fields = {
+    "method": TEXT,
+    "alpha": number(0.0, 1.0),
+    "tau": optional(number(0.0, 1.0)),
+    "correction": optional(TEXT),
+    "budget": optional(whole(1, 2**63)),
+    "selection": TEXT,
+    "cutoff": optional(whole(1, MOST_TRIALS + 1)),
+    "version": Field(
+        "a version", lambda value: isinstance(value, str) and bool(_VERSION.fullmatch(value))
+    ),
+}
+_META: Fields = {
+    **_PARAMETERS,
+    "format": one_of(FORMAT),
+    "statement": TEXT,
+    "noise": RECORD,
+    "radius": optional(number(0.0, math.inf)),
+    "votes": RECORD,
+    "selection_votes": optional(RECORD),
+    "looks": optional(RECORD),
+    "hierarchy": optional(RECORD),
+}
+_VOTES: Fields = {"trials": whole(1, MOST_TRIALS), "source": optional(RECORD)}
+"""What each field may hold: a new field needs its line here, as in votes.py for a source."""
+_KINDS = {
+    "labels": "i",
+    "counts": "iu",
+    "selection_counts": "iu",
+    "candidates": "iu",
+    "radius": "f",
+    "look_modes": "iu",
+    "look_hits": "iu",
+    "levels": "iu",
+}
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A certificate as a file held it. statement: the sentence in the file;
+    ``certificate.statement()`` is the one that its numbers give, here and now."""
+
+    certificate: Certificate
+    statement: str
 
 
 def save(certificate: Certificate, path: str | Path) -> None:
@@ -56,6 +86,86 @@ def save(certificate: Certificate, path: str | Path) -> None:
 
 def content_of(certificate: Certificate) -> bytes:
     """What ``save`` writes: for the same certificate the same bytes."""
+    meta, arrays = _parts(certificate)
+    text = _text(meta)
+    buffer = io.BytesIO()
+    np.savez_compressed(
+        buffer,
+        allow_pickle=False,
+        meta=np.frombuffer(text.encode(), dtype=np.uint8),
+        digest=np.frombuffer(_digest(text, arrays).encode(), dtype=np.uint8),
+        **arrays,
+    )
+    return buffer.getvalue()
+
+
+def load(path: str | Path) -> Certificate:
+    """Read a certificate: ``parse`` on what the file holds. Raises InputError and ClaimError."""
+    return parse(read(path), path).certificate
+
+
+def read(path: str | Path) -> bytes:
+    """What a file holds, read once: whoever changes it meanwhile changes nothing.
+
+    Raises InputError where it cannot be read, or is larger than any certificate.
+    """
+    try:
+        return small_file(Path(path), LARGEST)
+    except ValueError as error:
+        reason = "no file" if not Path(path).exists() else error
+        raise InputError(
+            f"expected a certificate file, got {reason} at {path}; {_REMEDY}"
+        ) from None
+
+
+def parse(content: bytes, path: str | Path) -> Stored:
+    """The certificate in the content of a file. path: for errors.
+
+    Raises InputError for a cut or foreign file, ClaimError when the contents do not match the
+    digest written with them, or are anything but what ``save`` writes for some certificate: every
+    number and every name has one form. The digest finds accidents and careless edits; it is no
+    signature, whoever rewrites it too is found only by ``verify``, by a signature
+    (``certificates.signature``), or not at all.
+    """
+    try:
+        arrays = read_arrays(content)
+        text, digest = (arrays.pop(name).tobytes().decode() for name in ("meta", "digest"))
+        if len(text) > LONGEST_TEXT:
+            raise ValueError(f"{len(text)} letters of text")
+        meta = strict_json(text)
+        if not isinstance(meta, dict) or meta.get("format") != FORMAT:
+            raise ValueError("another format")
+    # A damaged zip can fail in any way (NotImplementedError, RecursionError ...); none of them is
+    # more than "this is no whole certificate".
+    except Exception as error:
+        reason = first_line(error)
+        if isinstance(error, KeyError):
+            reason = f"it holds no {reason}"
+        raise InputError(
+            f"expected a whole {FORMAT} file, got {path} ({reason}); {_REMEDY}"
+        ) from None
+    try:
+        certificate = _build(arrays, checked(meta, _META, "a certificate"))
+        _check_form(certificate, meta, text, arrays)
+    except (
+        LookupError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        ArithmeticError,
+        MemoryError,
+    ) as error:
+        # InputError is a ValueError: a count that does not add up, say, is an altered claim.
+        raise ClaimError(f"the certificate contradicts itself: {path} ({error})") from None
+    if digest != _digest(text, arrays):
+        raise ClaimError(
+            f"the certificate was altered after it was written: {path} (digest does not match)"
+        )
+    return Stored(certificate, meta["statement"])
+
+
+def _parts(certificate: Certificate) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """The record and the arrays of a file."""
     looks, hierarchy, stage = certificate.looks, certificate.hierarchy, certificate.selection_votes
     radius = certificate.radius
     known: dict[str, NDArray[Any] | None] = {
@@ -68,7 +178,6 @@ def content_of(certificate: Certificate) -> bytes:
         "look_hits": None if looks is None else looks.hits,
         "levels": certificate.levels,
     }
-    arrays = {name: array for name, array in known.items() if array is not None}
     meta: dict[str, Any] = {
         "format": FORMAT,
         "statement": certificate.statement(),
@@ -80,115 +189,56 @@ def content_of(certificate: Certificate) -> bytes:
         "hierarchy": None if hierarchy is None else hierarchy.record(),
         **{name: getattr(certificate, name) for name in _PARAMETERS},
     }
-    text = json.dumps(meta, sort_keys=True)
-    digest = _digest(text, arrays)
-    buffer = io.BytesIO()
-    np.savez_compressed(
-        buffer,
-        allow_pickle=False,
-        meta=np.frombuffer(text.encode(), dtype=np.uint8),
-        digest=np.frombuffer(digest.encode(), dtype=np.uint8),
-        **arrays,
-    )
-    return buffer.getvalue()
+    return meta, {name: array for name, array in known.items() if array is not None}
 
 
-def load(path: str | Path) -> Certificate:
-    """Read a certificate.
-
-    Raises InputError for a missing, cut or foreign file, ClaimError when the contents do not
-    match the digest written with them. The digest finds accidents and careless edits; it is no
-    signature, whoever rewrites it too is found only by ``verify``, or not at all.
-    """
-    content, meta, text, digest = _read(path)
-    try:
-        certificate = _build(content, meta)
-    except (
-        LookupError,
-        TypeError,
-        ValueError,
-        AttributeError,
-        ArithmeticError,
-        MemoryError,
-    ) as error:
-        # InputError is a ValueError: a count that does not add up, say, is an altered claim.
-        raise ClaimError(f"the certificate contradicts itself: {path} ({error})") from None
-    if digest != _digest(text, content):
-        raise ClaimError(
-            f"the certificate was altered after it was written: {path} (digest does not match)"
-        )
-    return certificate
+def _text(meta: dict[str, Any]) -> str:
+    return json.dumps(meta, sort_keys=True, allow_nan=False)
 
 
-def _read(path: str | Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any], str, str]:
-    remedy = "pass a file written by Certificate.save or certiseg certify"
-    try:
-        _check_size(path)
-        with np.load(path, allow_pickle=False) as file:
-            if not isinstance(file, np.lib.npyio.NpzFile):
-                raise ValueError("a bare array")
-            members = {name: file[name] for name in file.files}
-        text = members.pop("meta").tobytes().decode()
-        digest = members.pop("digest").tobytes().decode()
-        meta = json.loads(text)
-        if meta["format"] != FORMAT:
-            raise ValueError(f"format {meta['format']!r}")
-    except FileNotFoundError:
-        raise InputError(f"expected a certificate file, got no file at {path}; {remedy}") from None
-    # A damaged zip or array header can fail in any way (NotImplementedError, RecursionError,
-    # TokenError ...); none of them is more than "this is no whole certificate".
-    except Exception as error:
-        reason = first_line(error)
-        if isinstance(error, KeyError):
-            reason = f"it holds no {reason}"
-        raise InputError(
-            f"expected a whole {FORMAT} file, got {path} ({reason}); {remedy}"
-        ) from None
-    return members, meta, text, digest
-
-
-def _check_size(path: str | Path) -> None:
-    """Refuse an archive that would unpack to more than any certificate holds."""
-    with zipfile.ZipFile(path) as archive:
-        size = sum(member.file_size for member in archive.infolist())
-    if size > _LARGEST:
-        raise ValueError(f"it would unpack to {size} bytes")
+def _check_form(
+    certificate: Certificate, meta: dict[str, Any], text: str, arrays: dict[str, NDArray[Any]]
+) -> None:
+    """Raise ValueError unless ``save`` writes this record, with these arrays."""
+    again, written = _parts(certificate)
+    if set(written) != set(arrays):
+        raise ValueError(f"arrays {sorted(set(written) ^ set(arrays))} without their record")
+    if certificate.version != __version__:
+        # Another version may word the same claim in another way.
+        again["statement"] = meta["statement"]
+    if meta["statement"] != again["statement"]:
+        raise ValueError("its statement is not what its numbers say")
+    if text != _text(again):
+        other = [name for name in again if _text({"": again[name]}) != _text({"": meta[name]})]
+        raise ValueError(f"{other[0] if other else 'its text'} in another form than is written")
 
 
 def _build(arrays: dict[str, NDArray[Any]], meta: dict[str, Any]) -> Certificate:
-    unknown = set(arrays) - set(_ARRAYS)
-    if unknown:
-        raise ValueError(f"unknown arrays {sorted(unknown)}")
     missing = {"labels", "counts"} - set(arrays)
     if missing:
         raise ValueError(f"arrays {sorted(missing)} are missing")
+    for name, array in arrays.items():
+        if name not in _KINDS:
+            raise ValueError(f"unknown array {name!r:.40}")
+        if array.dtype.kind not in _KINDS[name]:
+            raise ValueError(f"{name} of type {array.dtype}")
     votes = _votes(arrays["counts"], meta["votes"])
-    if votes is None:
-        raise ValueError("no votes")
-    if not np.issubdtype(arrays["labels"].dtype, np.signedinteger):
-        raise ValueError(f"labels of type {arrays['labels'].dtype}")
-    looks, hierarchy = meta["looks"], meta["hierarchy"]
-    if not _VERSION.fullmatch(str(meta["version"])):
-        raise ValueError(f"version {meta['version']!r:.40}")
+    stage, looks, hierarchy = meta["selection_votes"], meta["looks"], meta["hierarchy"]
     _check_grid(arrays["labels"].shape, votes.source)
-    certificate = Certificate(
+    return Certificate(
         labels=arrays["labels"],
         radius=_radius(meta["radius"], arrays, mapped=meta["method"] == "radius_map"),
         votes=votes,
         noise=noise_from_record(meta["noise"]),
-        selection_votes=_votes(arrays.get("selection_counts"), meta["selection_votes"]),
+        selection_votes=None if stage is None else _votes(arrays["selection_counts"], stage),
         candidates=arrays.get("candidates"),
         looks=None
         if looks is None
         else Looks.from_record(looks, arrays["look_modes"], arrays["look_hits"]),
         hierarchy=None if hierarchy is None else Hierarchy.from_record(hierarchy),
         levels=arrays.get("levels"),
-        **{name: _typed(name, meta[name]) for name in _PARAMETERS},
+        **{name: meta[name] for name in _PARAMETERS},
     )
-    # Another version may word the same claim in another way.
-    if certificate.version == __version__ and certificate.statement() != meta["statement"]:
-        raise ValueError("its statement is not what its numbers say")
-    return certificate
 
 
 def _check_grid(shape: tuple[int, ...], source: Source | None) -> None:
@@ -199,34 +249,19 @@ def _check_grid(shape: tuple[int, ...], source: Source | None) -> None:
 
 
 def _radius(
-    value: Any, arrays: dict[str, NDArray[Any]], *, mapped: bool
+    value: float | None, arrays: dict[str, NDArray[Any]], *, mapped: bool
 ) -> float | NDArray[np.float64]:
     """One number, or the array of a radius map, never both."""
     if not mapped == (value is None) == ("radius" in arrays):
         raise ValueError("expected one radius or a map of them")
     if value is not None:
-        return float(_checked("radius", value, (float, int)))
+        return value
     radius = arrays["radius"]
     if radius.dtype != np.float64 or radius.shape != arrays["labels"].shape:
         raise ValueError(f"a radius map of {radius.dtype} and shape {radius.shape}")
     if not np.all(np.isfinite(radius)):
         raise ValueError("radii that are not finite")
     return radius
-
-
-def _typed(name: str, value: Any) -> Any:
-    return _checked(name, value, _PARAMETERS[name])
-
-
-def _checked(name: str, value: Any, allowed: tuple[type, ...]) -> Any:
-    """The value if it has the type that the parameter has; JSON knows no records."""
-    if isinstance(value, bool) or not isinstance(value, allowed):
-        raise ValueError(f"{name} = {value!r}")
-    if isinstance(value, (int, float)):
-        if not math.isfinite(value):
-            raise ValueError(f"{name} = {value!r}")
-        return float(value) if allowed[0] is float else value
-    return value
 
 
 def _votes_record(votes: VoteCounts | None) -> dict[str, Any] | None:
@@ -236,17 +271,16 @@ def _votes_record(votes: VoteCounts | None) -> dict[str, Any] | None:
     return {"trials": votes.trials, "source": source}
 
 
-def _votes(counts: NDArray[Any] | None, record: dict[str, Any] | None) -> VoteCounts | None:
-    if counts is None or record is None:
-        return None
-    source = None if record["source"] is None else Source.from_record(record["source"])
-    return VoteCounts(counts, record["trials"], source)
+def _votes(counts: NDArray[Any], record: dict[str, Any]) -> VoteCounts:
+    values = checked(record, _VOTES, "votes")
+    source = None if values["source"] is None else Source.from_record(values["source"])
+    return VoteCounts(counts, values["trials"], source)
 
 
 def _digest(text: str, arrays: dict[str, NDArray[Any]]) -> str:
     sha = hashlib.sha256(text.encode())
     for name in sorted(arrays):
-        array = np.ascontiguousarray(arrays[name])
+        array = arrays[name]
         sha.update(f"{name} {array.dtype.str} {array.shape}".encode())
-        sha.update(array.data)
+        sha.update(np.ascontiguousarray(array).data)
     return sha.hexdigest()

@@ -18,6 +18,7 @@ from certiseg.cli.plan import plan
 from certiseg.cli.report import report
 from certiseg.cli.reproduce import app as reproduce
 from certiseg.cli.sections import Sectioned
+from certiseg.cli.sign import sign
 from certiseg.cli.study import app as study
 from certiseg.cli.train_clouds import train_clouds
 from certiseg.cli.train_group import app as train
@@ -41,6 +42,7 @@ for command, words in (
     (evaluate, "Compare non-robust, base and certified on data with truth."),
     (report, "Show a run in one HTML file; figures and tables for a paper."),
     (verify, "Recompute labels and radius from the stored counts."),
+    (sign, "Sign certificates, for verify --key."),
     (plan, "Tell what n draws can prove, before anything is drawn."),
     (bench, "Measure speed and memory on this machine."),
 ):

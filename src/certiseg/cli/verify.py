@@ -1,32 +1,48 @@
-"""`certiseg verify`: does each certificate follow from its own counts?"""
+"""`certiseg verify`: does each certificate follow from its own counts? Who signed it, and was it
+fixed beforehand?"""
 
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from certiseg.cli import options
 from certiseg.errors import ClaimError, InputError
 
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
 OK, FAILED, UNREADABLE = "ok", "failed", "unreadable"
 
 
 def verify(
     files: Annotated[list[Path], typer.Argument(help="Certificates.", show_default=False)],
+    key: Annotated[
+        Path | None,
+        typer.Option(help="Public Ed25519 key in PEM: each FILE.sig must be its signature."),
+    ] = None,
     json_lines: options.Json = False,
 ) -> None:
-    """Recompute labels and radius from the stored counts. Exit 1: a claim fails; 2: unreadable."""
+    """Recompute labels, radius and sentence from the stored counts. Exit 1: a claim fails; 2:
+    unreadable."""
+    from certiseg.certificates.signature import public_key
+
+    signer = None if key is None else public_key(key)
     results = []
     for file in files:
-        result = _verify(file)
+        result = _verify(file, signer)
         results.append(result["result"])
         if json_lines:
             print(json.dumps(result), flush=True)
         elif result["result"] == OK:
-            print(f"{file}: ok: {result['statement']}", flush=True)
+            word = OK if signer is None else f"{OK}, signed"
+            print(f"{file}: {word}: {result['statement']}", flush=True)
+            if not result["as_stored"]:
+                print(f"note: {file}: {_REWORDED}", file=sys.stderr)
         else:
             word = "FAILED" if result["result"] == FAILED else "error"
             # A broken certificate must be seen even where standard output goes to a file.
@@ -37,22 +53,32 @@ def verify(
         raise typer.Exit(2)
 
 
-def _verify(file: Path) -> dict[str, Any]:
-    from certiseg.certificates.certificate import Certificate
+_REWORDED = "sentence recomputed, the stored one differs (it was written by another version)"
+
+
+def _verify(file: Path, signer: Ed25519PublicKey | None) -> dict[str, Any]:
+    from certiseg.certificates.signature import check
+    from certiseg.certificates.storage import parse, read
     from certiseg.certify.verify import verify as recompute
     from certiseg.runs.record import radius_record
 
     try:
-        certificate = Certificate.load(file)
-        recompute(certificate)
+        content = read(file)
+        if signer is not None:
+            check(content, file, signer)
+        found = parse(content, file)
+        recompute(found.certificate)
     except ClaimError as error:
         return {"file": str(file), "result": FAILED, "reason": str(error)}
     except InputError as error:
         return {"file": str(file), "result": UNREADABLE, "reason": str(error)}
+    certificate, sentence = found.certificate, found.certificate.statement()
     return {
         "file": str(file),
         "result": OK,
+        "signed": signer is not None,
         "radius": radius_record(certificate),
         "abstention": certificate.abstention,
-        "statement": certificate.statement(),
+        "statement": sentence,
+        "as_stored": sentence == found.statement,
     }
