@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from certiseg._version import __version__
 from certiseg.cli.bench import bench
@@ -29,7 +30,19 @@ FAILED_CLAIM, BAD_INPUT, INTERRUPTED = 1, 2, 130
 TRACEBACK = "CERTISEG_TRACEBACK"
 """Environment variable: set, an unforeseen error comes with its traceback."""
 
+
+class Commands(TyperGroup):
+    """The commands. plan --commit plans a run rather than a size, so it is read as that run is."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        commits = any(word.partition("=")[0] == "--commit" for word in args)
+        if args[0] == "plan" and commits:
+            args = ["certify", *args[1:]]
+        return super().resolve_command(ctx, args)
+
+
 app = typer.Typer(
+    cls=Commands,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,

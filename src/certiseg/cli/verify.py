@@ -16,6 +16,8 @@ from certiseg.errors import ClaimError, InputError
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+    from certiseg.certificates.commitment import Commitment
+
 OK, FAILED, UNREADABLE = "ok", "failed", "unreadable"
 
 
@@ -25,28 +27,42 @@ def verify(
         Path | None,
         typer.Option(help="Public Ed25519 key in PEM: each FILE.sig must be its signature."),
     ] = None,
+    commitment: Annotated[
+        Path | None,
+        typer.Option(help="What plan --commit wrote: all but the draws must be as it says."),
+    ] = None,
+    challenge: Annotated[
+        str | None, typer.Option(help="With --commitment: the text that certify was given.")
+    ] = None,
     json_lines: options.Json = False,
 ) -> None:
     """Recompute labels, radius and sentence from the stored counts. Exit 1: a claim fails; 2:
     unreadable."""
+    from certiseg.certificates.commitment import Commitment
     from certiseg.certificates.signature import public_key
 
+    if challenge is not None and commitment is None:
+        raise InputError("expected --commitment with --challenge, got none; name its file")
     signer = None if key is None else public_key(key)
+    promised = None if commitment is None else Commitment.read(commitment)
+    asked = ((OK, True), ("signed", signer), ("as committed", promised))
+    words = ", ".join(word for word, given in asked if given)
     results = []
     for file in files:
-        result = _verify(file, signer)
+        result = _verify(file, signer, promised, challenge)
         results.append(result["result"])
         if json_lines:
             print(json.dumps(result), flush=True)
         elif result["result"] == OK:
-            word = OK if signer is None else f"{OK}, signed"
-            print(f"{file}: {word}: {result['statement']}", flush=True)
+            print(f"{file}: {words}: {result['statement']}", flush=True)
             if not result["as_stored"]:
                 print(f"note: {file}: {_REWORDED}", file=sys.stderr)
         else:
             word = "FAILED" if result["result"] == FAILED else "error"
             # A broken certificate must be seen even where standard output goes to a file.
             typer.echo(f"{file}: {word}: {result['reason']}", err=True)
+    if promised is not None:
+        print(f"note: {_not_shown(promised, results.count(OK), challenge)}", file=sys.stderr)
     if FAILED in results:
         raise typer.Exit(1)
     if UNREADABLE in results:
@@ -56,7 +72,26 @@ def verify(
 _REWORDED = "sentence recomputed, the stored one differs (it was written by another version)"
 
 
-def _verify(file: Path, signer: Ed25519PublicKey | None) -> dict[str, Any]:
+def _not_shown(promised: Commitment, held: int, challenge: str | None) -> str:
+    """What a commitment leaves open (theory T15)."""
+    alone = (
+        "that nobody drew under its seed before"
+        if challenge is None
+        else "that nobody knew the challenge before"
+    )
+    return (
+        f"{promised.name} (SHA-256 {promised.digest}) is for {len(promised.certificates)} inputs, "
+        f"{held} certificates hold here; it cannot show when it was made, {alone}, nor that there "
+        "is no other: compare its SHA-256 with the one published beforehand"
+    )
+
+
+def _verify(
+    file: Path,
+    signer: Ed25519PublicKey | None,
+    promised: Commitment | None,
+    challenge: str | None,
+) -> dict[str, Any]:
     from certiseg.certificates.signature import check
     from certiseg.certificates.storage import parse, read
     from certiseg.certify.verify import verify as recompute
@@ -68,6 +103,8 @@ def _verify(file: Path, signer: Ed25519PublicKey | None) -> dict[str, Any]:
             check(content, file, signer)
         found = parse(content, file)
         recompute(found.certificate)
+        if promised is not None:
+            promised.check(found.certificate, challenge)
     except ClaimError as error:
         return {"file": str(file), "result": FAILED, "reason": str(error)}
     except InputError as error:
@@ -77,6 +114,7 @@ def _verify(file: Path, signer: Ed25519PublicKey | None) -> dict[str, Any]:
         "file": str(file),
         "result": OK,
         "signed": signer is not None,
+        "committed": None if promised is None else promised.digest,
         "radius": radius_record(certificate),
         "abstention": certificate.abstention,
         "statement": sentence,
