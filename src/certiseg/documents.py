@@ -29,7 +29,7 @@ def read_with_lines(path: Path) -> tuple[Any, Lines]:
     try:
         text = small_file(path).decode("utf-8")
         if path.suffix.lower() == ".json":
-            return strict_json(text), {}
+            return parse_json(text), {}
         return _parsed(text)
     except RecursionError:
         reason = "nodes nested too deeply"
@@ -76,20 +76,20 @@ def _lines(node: yaml.Node, at: tuple[str, ...] = ()) -> list[tuple[tuple[str, .
     return found
 
 
-def strict_json(text: str | bytes) -> Any:
+def parse_json(text: str | bytes) -> Any:
     """The values of a JSON text that has one reading only: no key twice, every number finite.
 
     Raises ValueError otherwise.
     """
     try:
         return json.loads(
-            text, object_pairs_hook=_mapping, parse_constant=_number, parse_float=_number
+            text, object_pairs_hook=_mapping, parse_float=_finite, parse_constant=_finite
         )
     except RecursionError:
         raise ValueError("nodes nested too deeply") from None
 
 
-def _number(text: str) -> float:
+def _finite(text: str) -> float:
     value = float(text)
     if not math.isfinite(value):
         raise ValueError(f"{text:.40} as a number")

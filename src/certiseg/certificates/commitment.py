@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from certiseg.certificates.certificate import Certificate
-from certiseg.documents import small_file, strict_json
+from certiseg.documents import parse_json, small_file
 from certiseg.errors import ClaimError, InputError
 from certiseg.fields import RECORD, Fields, checked, hexadecimal, list_of, one_of
 from certiseg.noise import noise_record
@@ -104,7 +104,7 @@ class Commitment:
         """Raises InputError for a file that is none."""
         try:
             content = small_file(Path(path), _LARGEST)
-            record = checked(strict_json(content), _RECORD, "a commitment")
+            record = checked(parse_json(content), _RECORD, "a commitment")
             by_input = {str(entry["input"]): entry for entry in record["certificates"]}
             if len(by_input) < len(record["certificates"]):
                 raise ValueError("an input twice")

@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from certiseg.documents import small_file, strict_json
+from certiseg.documents import parse_json, small_file
 from certiseg.errors import ClaimError, InputError, first_line
 from certiseg.fields import Fields, checked, hexadecimal, one_of
 
@@ -65,7 +65,7 @@ def check(content: bytes, file: str | Path, key: Ed25519PublicKey) -> None:
 
     path = signature_file(file)
     try:
-        record = checked(strict_json(small_file(path)), _RECORD, "a signature")
+        record = checked(parse_json(small_file(path)), _RECORD, "a signature")
     except ValueError as error:
         raise ClaimError(f"expected a signature of {file} at {path}, got {error}") from None
     if record["key"] != key_name(key):

@@ -18,7 +18,7 @@ from certiseg._version import __version__
 from certiseg.certificates.archive import LARGEST, read_arrays
 from certiseg.certificates.certificate import Certificate
 from certiseg.certificates.looks import Looks
-from certiseg.documents import small_file, strict_json
+from certiseg.documents import parse_json, small_file
 from certiseg.errors import ClaimError, InputError, first_line
 from certiseg.fields import RECORD, TEXT, Field, Fields, checked, number, one_of, optional, whole
 from certiseg.files import atomic_write
@@ -132,7 +132,7 @@ def parse(content: bytes, path: str | Path) -> Stored:
         text, digest = (arrays.pop(name).tobytes().decode() for name in ("meta", "digest"))
         if len(text) > LONGEST_TEXT:
             raise ValueError(f"{len(text)} letters of text")
-        meta = strict_json(text)
+        meta = parse_json(text)
         if not isinstance(meta, dict) or meta.get("format") != FORMAT:
             raise ValueError("another format")
     # A damaged zip can fail in any way (NotImplementedError, RecursionError ...); none of them is

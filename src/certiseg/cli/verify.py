@@ -80,9 +80,10 @@ def _not_shown(promised: Commitment, held: int, challenge: str | None) -> str:
         else "that nobody knew the challenge before"
     )
     return (
-        f"{promised.name} (SHA-256 {promised.digest}) is for {len(promised.certificates)} inputs, "
-        f"{held} certificates hold here; it cannot show when it was made, {alone}, nor that there "
-        "is no other: compare its SHA-256 with the one published beforehand"
+        f"inputs that {promised.name} (SHA-256 {promised.digest}) committed to: "
+        f"{len(promised.certificates)}, certificates that hold here: {held}; it cannot show when "
+        f"it was made, {alone}, nor that there is no other: compare its SHA-256 with the one "
+        "published beforehand"
     )
 
 

@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from certiseg.certificates.certificate import Certificate
 from certiseg.certificates.commitment import Commitment, commitment_content, seed_digest
 from certiseg.certify.sequential import sequential
-from certiseg.documents import strict_json
+from certiseg.documents import parse_json, small_file
 from certiseg.errors import InputError
 from certiseg.fields import Fields, checked, one_of, whole
 from certiseg.files import atomic_write
 from certiseg.runs.methods import certify_votes
 from certiseg.runs.settings import Settings
-from certiseg.sampling.keys import FreshSeed, fresh_seed
+from certiseg.sampling.keys import fresh_seed
 from certiseg.sampling.sampler import Smoothed
 from certiseg.votes import SEED_BITS, Source, VoteCounts, counts_dtype
 
@@ -110,18 +110,15 @@ class Promise:
     def open(file: Path, challenge: str | None = None) -> Promise:
         """The commitment with its secret seed, or that of a challenge. Raises InputError.
 
-        A secret seed counts as entropy where nobody but the owner of its file could have written
-        it; else, and with a challenge, as the caller's.
+        Either counts as the caller's: no program can tell who wrote what it reads (theory T15).
         """
         commitment = Commitment.read(file)
         if challenge is not None:
             return Promise(commitment, commitment.challenged(challenge), challenge)
         path = secret_file(file)
         try:
-            with path.open("rb") as opened:
-                state = os.fstat(opened.fileno())
-                record = checked(strict_json(opened.read(4096)), _RECORD, "a secret")
-        except (ValueError, OSError) as error:
+            record = checked(parse_json(small_file(path)), _RECORD, "a secret")
+        except ValueError as error:
             raise InputError(
                 f"expected the seed of {file} in {path}, got {error}; commit anew, or pass "
                 "--challenge"
@@ -131,9 +128,7 @@ class Promise:
                 f"expected the seed of {file} in {path}, got that of another commitment; "
                 "keep the two files together"
             )
-        private = hasattr(os, "geteuid") and state.st_uid == os.geteuid()
-        private = private and not state.st_mode & 0o077
-        return Promise(commitment, FreshSeed(record["seed"]) if private else record["seed"])
+        return Promise(commitment, record["seed"])
 
     def check_plan(self, path: Path, certificate: Certificate) -> None:
         """Raise InputError unless this is what was committed to. path: of the input. certificate:
