@@ -264,6 +264,14 @@ def patched(name: str, field: int, form: str, change: Any, central: bool = False
     return bytes(whole)
 
 
+def ended(field: int, form: str, change: Any) -> bytes:
+    """A field of the record behind the directory made another."""
+    whole = bytearray(content())
+    (old,) = struct.unpack_from(form, whole, len(whole) - 22 + field)
+    struct.pack_into(form, whole, len(whole) - 22 + field, change(old))
+    return bytes(whole)
+
+
 def longer(name: str) -> bytes:
     """Compressed data that goes on after the size in both headers."""
     with zipfile.ZipFile(io.BytesIO(content())) as file:
@@ -304,9 +312,16 @@ CONTAINERS = {
     "local method": lambda: patched("counts.npy", 8, "<H", lambda method: 0),
     "local flags": lambda: patched("counts.npy", 6, "<H", lambda flags: 8),
     "local name": lambda: patched("counts.npy", 30, "<B", lambda letter: letter ^ 1),
+    "a name with a zero byte": lambda: packed(
+        [(n, d) for n, d in members().items() if n != "counts.npy"]
+        + [("counts.npy_x", members()["counts.npy"])]
+    ).replace(b"counts.npy_x", b"counts.npy\0x"),
     "listed size": lambda: patched("counts.npy", 24, "<I", lambda size: size + 1, central=True),
     "listed method": lambda: patched("counts.npy", 10, "<H", lambda method: 12, central=True),
     "listed flags": lambda: patched("counts.npy", 8, "<H", lambda flags: 1, central=True),
+    "a directory of fewer members": lambda: ended(10, "<H", lambda number: number - 1),
+    "a directory elsewhere": lambda: ended(16, "<I", lambda start: start - 1),
+    "a directory of another size": lambda: ended(12, "<I", lambda size: size - 1),
     "data that go on": lambda: longer("counts.npy"),
     "an array that goes on": lambda: packed(
         [(n, d + b"\0" if n == "counts.npy" else d) for n, d in members().items()]
@@ -336,6 +351,21 @@ def test_plain_containers_are_read(method: int, tmp_path: Path) -> None:
     """Negative control: packed by zipfile rather than NumPy, without its sizes of 64 bits."""
     (tmp_path / "a").write_bytes(packed(list(members().items()), method=method))
     cs.verify(cs.Certificate.load(tmp_path / "a"))
+
+
+def test_members_beyond_the_sizes_of_a_plain_zip_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As zipfile lists what unpacks to more than 2 GiB; here the bound is soon reached."""
+    monkeypatch.setattr(zipfile, "ZIP64_LIMIT", 2000)
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, values=np.zeros(10_000))
+    assert zipfile.ZipFile(buffer).getinfo("values.npy").extra
+    assert not archive.read_arrays(buffer.getvalue())["values"].any()
+
+
+def test_what_could_not_be_read_again_is_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storage, "LARGEST", 1000)
+    with pytest.raises(cs.InputError, match="in parts"):
+        storage.content_of(certificates()["pooled"])
 
 
 @pytest.mark.parametrize("order", ["C", "F"])

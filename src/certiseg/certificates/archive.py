@@ -13,13 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 LARGEST = 4 * 1024**3
-"""Bytes that the arrays of one file may unpack to, and that a file may have."""
+"""Bytes that the arrays of one file may unpack to."""
+LARGEST_FILE = 2**31 - 1
+"""Bytes of a file: the directory of a larger one stands in further places."""
 
 _LOCAL = struct.Struct("<4s5H3I2H")
 _LONG = struct.Struct("<2H2Q")
 """Sizes of 64 bits, which NumPy writes after a name, and in their usual places ``_IN_LONG``."""
 _IN_LONG = 2**32 - 1
 _END = struct.Struct("<4s4H2IH")
+"""Behind the directory: its number of members, its size, where it begins."""
 _SIDE = rb"(?:0|[1-9]\d{0,18})"
 _ARRAY = re.compile(
     rb"\x93NUMPY\x01\x00(?P<length>..)(?P<header>\{'descr': '(?P<type>[<>|][iuf][1248])', "
@@ -52,10 +55,12 @@ def read_arrays(content: bytes) -> dict[str, NDArray[Any]]:
             raise ValueError(f"bytes before {name!r:.40} that belong to no member")
         data, end = _member(content, member)
         arrays[name] = _array(data, name)
-    # Short files end in a plain record; what zipfile finds before it, it has read whole.
-    mark, *_, comment = _END.unpack(content[-_END.size :])
-    if directory != end or (mark, comment) != (b"PK\5\6", 0):
-        raise ValueError("bytes after the last array that belong to no member")
+    last, number = len(content) - _END.size, len(members)
+    if directory != end or _END.unpack(content[last:]) != (
+        *(b"PK\5\6", 0, 0, number, number),
+        *(last - end, end, 0),
+    ):
+        raise ValueError("a directory that is not all there is after the last member")
     return arrays
 
 
@@ -73,13 +78,12 @@ def _member(content: bytes, member: zipfile.ZipInfo) -> tuple[bytes, int]:
             size, packed, extra = long_size, long_packed, 0
     said = (mark, name, flags, method, crc, packed, size, extra)
     listed = (
-        *(b"PK\3\4", member.orig_filename.encode(), 0, member.compress_type, member.CRC),
+        *(b"PK\3\4", member.filename.encode(), 0, member.compress_type, member.CRC),
         *(member.compress_size, member.file_size, 0),
     )
-    more = member.extra
-    # Only where a file is so large that the directory needs 64 bits too.
-    long = more[:2] == b"\1\0" and int.from_bytes(more[2:4], "little") == len(more) - 4
-    if said != listed or member.flag_bits or member.comment or (more and not long):
+    # So in the directory too, for a member that unpacks to more than 2 GiB.
+    more = member.extra in (b"", _LONG.pack(1, 16, member.file_size, member.compress_size))
+    if said != listed or member.flag_bits or member.comment or not more:
         raise ValueError(f"a header of {member.filename!r:.40} that contradicts the directory")
     data = _unpacked(content[start : start + packed], member.compress_type, size)
     if len(data) != size or zlib.crc32(data) != crc:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from certiseg._version import __version__
-from certiseg.certificates.archive import LARGEST, read_arrays
+from certiseg.certificates.archive import LARGEST, LARGEST_FILE, read_arrays
 from certiseg.certificates.certificate import Certificate
 from certiseg.certificates.looks import Looks
 from certiseg.documents import parse_json, small_file
@@ -85,7 +85,10 @@ def save(certificate: Certificate, path: str | Path) -> None:
 
 
 def content_of(certificate: Certificate) -> bytes:
-    """What ``save`` writes: for the same certificate the same bytes."""
+    """What ``save`` writes: for the same certificate the same bytes.
+
+    Raises InputError for one that is too large to be read again.
+    """
     meta, arrays = _parts(certificate)
     text = _text(meta)
     buffer = io.BytesIO()
@@ -96,7 +99,13 @@ def content_of(certificate: Certificate) -> bytes:
         digest=np.frombuffer(_digest(text, arrays).encode(), dtype=np.uint8),
         **arrays,
     )
-    return buffer.getvalue()
+    content, size = buffer.getvalue(), sum(array.nbytes for array in arrays.values())
+    if size + len(text) > LARGEST or len(content) > LARGEST_FILE:
+        raise InputError(
+            f"expected votes of at most {LARGEST} bytes, and {LARGEST_FILE} packed, got {size} and "
+            f"{len(content)}; certify the input in parts"
+        )
+    return content
 
 
 def load(path: str | Path) -> Certificate:
@@ -110,7 +119,7 @@ def read(path: str | Path) -> bytes:
     Raises InputError where it cannot be read, or is larger than any certificate.
     """
     try:
-        return small_file(Path(path), LARGEST)
+        return small_file(Path(path), LARGEST_FILE)
     except ValueError as error:
         reason = "no file" if not Path(path).exists() else error
         raise InputError(
