@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -121,20 +122,19 @@ class Source:
 
     def record(self) -> dict[str, Any]:
         """The source as plain JSON values."""
-        lists = {
-            "draws": [list(drawn) for drawn in self.draws],
-            "input_shape": list(self.input_shape),
-            "value_range": None if self.value_range is None else list(self.value_range),
-        }
-        return {**asdict(self), "noise": noise_record(self.noise), **lists}
+        plain: dict[str, Any] = json.loads(
+            json.dumps({**asdict(self), "noise": noise_record(self.noise)})
+        )
+        return plain
 
     @staticmethod
     def from_record(record: Mapping[str, Any]) -> Source:
         """Inverse of record. Raises InputError for anything that no source can write."""
-        values = checked(record, _SOURCE, "a source")
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in checked(record, _SOURCE, "a source").items()
+        }
         values["noise"] = noise_from_record(values["noise"])
-        for name in ("input_shape", "value_range"):
-            values[name] = None if values[name] is None else tuple(values[name])
         values["draws"] = tuple(map(tuple, values["draws"]))
         return Source(**values)
 
