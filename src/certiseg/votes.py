@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
@@ -10,12 +12,27 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from certiseg.errors import InputError
+from certiseg.fields import (
+    RECORD,
+    TEXT,
+    TRUTH,
+    Fields,
+    checked,
+    dict_of,
+    hexadecimal,
+    list_of,
+    number,
+    one_of,
+    optional,
+    whole,
+)
 from certiseg.noise import Noise, noise_from_record, noise_record
 from certiseg.stats.pvalues import MOST_TRIALS
 
 ABSTAIN = -1
 _BLOCK = 2**16
 ORIGINS = ("entropy", "caller")
+SEED_BITS = 128
 _MAY_DIFFER = ("draws", "seed_origin", "batch_sizes", "own_randomness")
 """What parts of one experiment need not share."""
 
@@ -60,6 +77,13 @@ class Source:
                     "a draw counts once"
                 )
             last = stop
+        if self.value_range is not None:
+            low, high = self.value_range
+            if not -math.inf < low < high < math.inf:
+                raise InputError(
+                    f"expected a domain [low, high] of finite numbers, got {self.value_range}; "
+                    "value_range None allows any value"
+                )
 
     def joined(self, other: Source) -> Source:
         """Both sets of draws together. Raises InputError if they are not poolable.
@@ -98,52 +122,42 @@ class Source:
 
     def record(self) -> dict[str, Any]:
         """The source as plain JSON values."""
-        return {**asdict(self), "noise": noise_record(self.noise)}
+        plain: dict[str, Any] = json.loads(
+            json.dumps({**asdict(self), "noise": noise_record(self.noise)})
+        )
+        return plain
 
     @staticmethod
     def from_record(record: Mapping[str, Any]) -> Source:
-        """Inverse of record. Raises InputError for missing or unknown fields."""
-        names = {f.name for f in fields(Source)}
-        if set(record) != names:
-            raise InputError(
-                f"expected a source with {sorted(names)}, got {sorted(record)}; "
-                "the file is damaged or of another version"
-            )
-        values = dict(record)
-        for name in ("seed_origin", "key", "model", "model_name", "input"):
-            if not isinstance(values[name], str):
-                raise InputError(f"expected text as {name} of a source, got {values[name]!r}")
-        for name in ("engine", "code"):
-            given = values[name]
-            if not isinstance(given, dict) or not all(isinstance(v, str) for v in given.values()):
-                raise InputError(
-                    f"expected names with text as {name} of a source, got {given!r:.80}"
-                )
-        said = values["not_covered"]
-        if not isinstance(said, (list, tuple)) or not all(isinstance(v, str) for v in said):
-            raise InputError(f"expected texts as not_covered of a source, got {said!r:.80}")
-        values["not_covered"] = tuple(said)
-        if not isinstance(values["seed"], int) or values["seed_origin"] not in ORIGINS:
-            raise InputError(
-                f"expected a whole seed from {' or '.join(ORIGINS)}, got {values['seed']!r} from "
-                f"{values['seed_origin']!r}"
-            )
+        """Inverse of record. Raises InputError for anything that no source can write."""
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in checked(record, _SOURCE, "a source").items()
+        }
         values["noise"] = noise_from_record(values["noise"])
-        values["draws"] = tuple((int(a), int(b)) for a, b in values["draws"])
-        values["input_shape"] = tuple(int(side) for side in values["input_shape"])
-        values["batch_sizes"] = tuple(int(size) for size in values["batch_sizes"])
-        if any(size < 1 for size in values["batch_sizes"]):
-            raise InputError(f"expected batches of draws, got sizes {values['batch_sizes']}")
-        if not isinstance(values["own_randomness"], bool):
-            raise InputError(
-                f"expected own_randomness true or false, got {values['own_randomness']}"
-            )
-        if any(side < 1 for side in values["input_shape"]):
-            raise InputError(f"expected an input with values, got shape {values['input_shape']}")
-        if values["value_range"] is not None:
-            low, high = values["value_range"]
-            values["value_range"] = (float(low), float(high))
+        values["draws"] = tuple(map(tuple, values["draws"]))
         return Source(**values)
+
+
+_DRAW, _SIDE = whole(0, 2**63), whole(1, 2**63)
+_SOURCE: Fields = {
+    "noise": RECORD,
+    "seed": whole(0, 2**SEED_BITS - 1),
+    "seed_origin": one_of(*ORIGINS),
+    "key": TEXT,
+    "draws": list_of(list_of(_DRAW, 2, 2), 1, MOST_TRIALS),
+    "model": hexadecimal(64),
+    "model_name": TEXT,
+    "input": hexadecimal(64),
+    "input_shape": list_of(_SIDE, 1, 16),
+    "value_range": optional(list_of(number(-math.inf, math.inf), 2, 2)),
+    "not_covered": list_of(TEXT, 0, 10_000),
+    "code": dict_of(hexadecimal(64)),
+    "engine": dict_of(TEXT),
+    "batch_sizes": list_of(whole(1, 2**63), 0, MOST_TRIALS),
+    "own_randomness": TRUTH,
+}
+"""What a file may say in each field of a source: a new field needs its line here."""
 
 
 @dataclass(frozen=True, eq=False)

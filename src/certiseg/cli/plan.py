@@ -63,7 +63,8 @@ def plan(
     overwrite: options.Overwrite = False,
     json_record: options.Json = False,
 ) -> None:
-    """Tell n_min, cutoffs and certifiable probabilities for a size; nothing is sampled."""
+    """Tell n_min, cutoffs and certifiable probabilities for a size; nothing is sampled. With
+    --commit FILE: takes the arguments of certify and writes what they fix beforehand."""
     from certiseg.noise import Gaussian
     from certiseg.report.plan import curve_table, plan_table
     from certiseg.runs.plan import SHOWN

@@ -15,8 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from certiseg.errors import InputError
-
-SEED_BITS = 128
+from certiseg.votes import SEED_BITS
 
 
 class FreshSeed(int):
@@ -33,13 +32,15 @@ def resolve_seed(seed: int | None) -> tuple[int, str]:
     """The seed and where it came from: "caller", or "entropy" for a fresh 128-bit one.
 
     A seed that an adversary can foresee lets them choose an input that looks certified under just
-    those draws, so the default is fresh (theory T15). Raises InputError for a negative seed.
+    those draws, so the default is fresh (theory T15). Raises InputError for a seed outside
+    [0, 2^128).
     """
     if seed is None or isinstance(seed, FreshSeed):
         return int(fresh_seed() if seed is None else seed), "entropy"
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not int(seed) >= 0:
+    whole = isinstance(seed, (int, np.integer)) and not isinstance(seed, bool)
+    if not whole or not 0 <= int(seed) < 2**SEED_BITS:
         raise InputError(
-            f"expected a seed that is an integer >= 0 or None, got {seed!r}; "
+            f"expected a seed that is an integer >= 0 of {SEED_BITS} bits or None, got {seed!r}; "
             "None takes fresh entropy"
         )
     return int(seed), "caller"

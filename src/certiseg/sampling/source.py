@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from certiseg.models.outputs import decide
 from certiseg.sampling.experiment import Experiment, Watch
 from certiseg.sampling.forward import forward
-from certiseg.votes import VoteCounts
+from certiseg.votes import Source, VoteCounts
 
 
 class DrawSource:
@@ -22,6 +22,11 @@ class DrawSource:
     def __init__(self, experiment: Experiment, watch: Watch | None = None) -> None:
         self._experiment, self._watch = experiment, watch
         self._next = 0
+
+    @property
+    def record(self) -> Source:
+        """Where the draws come from; none of them is counted here."""
+        return self._experiment.record
 
     def sizes(self) -> tuple[int, int]:
         """Numbers of components and of classes, from one pass without noise."""
