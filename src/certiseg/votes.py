@@ -15,15 +15,16 @@ from certiseg.stats.pvalues import MOST_TRIALS
 
 ABSTAIN = -1
 _BLOCK = 2**16
-ORIGINS = ("entropy", "caller")
+ORIGINS = ("entropy", "record", "caller")
+"""Of a seed, by what is known of it, the least last (theory T15)."""
 
 
 @dataclass(frozen=True)
 class Source:
     """Where votes came from: enough to replay them, and to tell draws apart.
 
-    draws: half-open ranges of draw numbers, sorted and disjoint. seed_origin: "entropy" or
-    "caller" (theory T15). model, input: fingerprints. input_shape without a batch axis.
+    draws: half-open ranges of draw numbers, sorted and disjoint. seed_origin: "entropy",
+    "record" or "caller" (theory T15). model, input: fingerprints. input_shape without a batch axis.
     value_range: the input domain, None where any value is allowed. engine: generator, device,
     precision and library versions that made the draws.
     """
@@ -54,7 +55,8 @@ class Source:
     def joined(self, other: Source) -> Source:
         """Both sets of draws together. Raises InputError if they are not poolable.
 
-        A seed that came from entropy and is given again to continue counts as the caller's.
+        Of the seed no more is known than of the part of which the least is: one that came from
+        entropy and is given again to continue counts as the caller's.
         """
         changed = [
             f.name
@@ -79,7 +81,7 @@ class Source:
                 merged[-1] = (merged[-1][0], stop)
             else:
                 merged.append((start, stop))
-        origin = self.seed_origin if self.seed_origin == other.seed_origin else "caller"
+        origin = max(self.seed_origin, other.seed_origin, key=ORIGINS.index)
         return replace(self, draws=tuple(merged), seed_origin=origin)
 
     def record(self) -> dict[str, Any]:

@@ -21,7 +21,12 @@ SEED_BITS = 128
 
 class FreshSeed(int):
     """A seed that came from the operating system for inputs, model and settings that were fixed
-    before it: it counts as entropy when it is given again to go on with just these (theory T15)."""
+    before it (theory T15)."""
+
+
+class RecordedSeed(int):
+    """Such a seed read from the record of a run that goes on: the record says so, and nobody else
+    (theory T15)."""
 
 
 def fresh_seed() -> FreshSeed:
@@ -30,13 +35,16 @@ def fresh_seed() -> FreshSeed:
 
 
 def resolve_seed(seed: int | None) -> tuple[int, str]:
-    """The seed and where it came from: "caller", or "entropy" for a fresh 128-bit one.
+    """The seed and where it came from: "caller", "entropy" for a fresh 128-bit one, or "record" for
+    one that a run's record says was fresh.
 
     A seed that an adversary can foresee lets them choose an input that looks certified under just
     those draws, so the default is fresh (theory T15). Raises InputError for a negative seed.
     """
     if seed is None or isinstance(seed, FreshSeed):
         return int(fresh_seed() if seed is None else seed), "entropy"
+    if isinstance(seed, RecordedSeed):
+        return int(seed), "record"
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not int(seed) >= 0:
         raise InputError(
             f"expected a seed that is an integer >= 0 or None, got {seed!r}; "
