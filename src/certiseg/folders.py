@@ -1,4 +1,4 @@
-"""Output folders: one command writes at a time, and replaces nothing that certiseg did not write."""
+"""Output folders: one command writes at a time, and replaces nothing but what certiseg wrote."""
 
 from __future__ import annotations
 

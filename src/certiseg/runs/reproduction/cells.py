@@ -129,8 +129,8 @@ class Cells:
                 raise ValueError
         except ValueError:
             raise InputError(
-                f"expected this run's record of {cell.name} in {path}, got something else; remove the "
-                "file, and it is made again"
+                f"expected this run's record of {cell.name} in {path}, got something else; remove "
+                "the file, and it is made again"
             ) from None
         return record
 
