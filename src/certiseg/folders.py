@@ -32,7 +32,7 @@ class Outputs:
         Raises InputError, and enters nothing, where there is something of that name: always if
         certiseg did not write it, else unless overwrite.
         """
-        wanted, ours = list(names), self._ours()
+        wanted, ours = list(names), self.ours()
         there = [name for name in wanted if lexists(self.folder / name)]
         for name in there:
             refuse_link(self.folder / name)
@@ -53,11 +53,12 @@ class Outputs:
 
     def remove(self, names: Iterable[str]) -> None:
         """Remove those of these files that certiseg wrote."""
-        for name in sorted(self._ours().intersection(names)):
+        for name in sorted(self.ours().intersection(names)):
             refuse_link(self.folder / name)
             (self.folder / name).unlink(missing_ok=True)
 
-    def _ours(self) -> set[str]:
+    def ours(self) -> set[str]:
+        """Names of what certiseg wrote there, or was about to."""
         path = self.folder / LIST
         refuse_link(path)
         try:

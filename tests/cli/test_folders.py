@@ -142,3 +142,8 @@ def test_certify_leaves_foreign_results_alone(place: Path, call: Call) -> None:
     done = call(*COMMANDS["certify"][0])
     assert done.is_one_line_error("results.jsonl", "move it away")
     assert theirs.read_text() == '{"name": "theirs"}\n'
+
+
+def test_a_demonstration_replaces_no_evaluation(place: Path, call: Call) -> None:
+    assert_refused(call("demo", "--clouds", "--images", 1, "-n", 60, "-o", "run"), "run.json")
+    assert (place / "run" / "samples" / "0000-one.json").exists()

@@ -49,14 +49,17 @@ def demo(
     samples = subject.samples
     loaded = open_model(subject.model)
     pictures = [f"{samples[number].name}.png" for number in range(len(samples))]
-    with locked(out, [*pictures, RESULTS], overwrite=True):
+    with locked(out) as outputs:
+        # A run that no demonstration made is not replaced.
+        again = RESULTS in outputs.ours()
+        outputs.claim([*pictures, RESULTS], overwrite=True)
         evaluation = evaluate(
             samples,
             loaded,
             settings,
             out,
             keep=Keep(None),
-            overwrite=True,
+            overwrite=again,
             command=command,
             progress=progress,
         )

@@ -32,8 +32,9 @@ def model_folder(
         if among.first:
             try:
                 outputs = held.enter_context(locked(folder))
-                # What a training that goes on finds of its model was cut off while it was written.
-                outputs.claim((WEIGHTS_FILE, CARD_FILE, PAGE_FILE), overwrite or resume)
+                # A state beside a model: its training was cut off while it wrote the model.
+                goes_on = resume and (folder / STATE_FILE).exists()
+                outputs.claim((WEIGHTS_FILE, CARD_FILE, PAGE_FILE), overwrite or goes_on)
                 if not resume:
                     outputs.claim((STATE_FILE,), overwrite=True)
             except InputError as error:
