@@ -31,7 +31,8 @@ from certiseg.stats.pvalues import MOST_TRIALS
 
 ABSTAIN = -1
 _BLOCK = 2**16
-ORIGINS = ("entropy", "caller")
+ORIGINS = ("entropy", "record", "caller")
+"""Of a seed, by what is known of it, the least last (theory T15)."""
 SEED_BITS = 128
 _MAY_DIFFER = ("draws", "seed_origin", "batch_sizes", "own_randomness")
 """What parts of one experiment need not share."""
@@ -41,8 +42,8 @@ _MAY_DIFFER = ("draws", "seed_origin", "batch_sizes", "own_randomness")
 class Source:
     """Where votes came from: enough to replay them, and to tell draws apart.
 
-    draws: half-open ranges of draw numbers, sorted and disjoint. seed_origin: "entropy" or
-    "caller" (theory T15). model, input: fingerprints. input_shape without a batch axis.
+    draws: half-open ranges of draw numbers, sorted and disjoint. seed_origin: "entropy",
+    "record" or "caller" (theory T15). model, input: fingerprints. input_shape without a batch axis.
     value_range: the input domain, None where any value is allowed. engine: generator, device,
     precision and library versions that made the draws. not_covered: what of the model its
     fingerprint does not see. code: of a model that the user's code made, SHA-256 of its files.
@@ -88,7 +89,8 @@ class Source:
     def joined(self, other: Source) -> Source:
         """Both sets of draws together. Raises InputError if they are not poolable.
 
-        A seed that came from entropy and is given again to continue counts as the caller's.
+        Of the seed no more is known than of the part of which the least is: one that came from
+        entropy and is given again to continue counts as the caller's.
         """
         changed = [
             f.name
@@ -115,7 +117,7 @@ class Source:
         return replace(
             self,
             draws=tuple(merged),
-            seed_origin=self.seed_origin if self.seed_origin == other.seed_origin else "caller",
+            seed_origin=max(self.seed_origin, other.seed_origin, key=ORIGINS.index),
             batch_sizes=tuple(sorted({*self.batch_sizes, *other.batch_sizes})),
             own_randomness=self.own_randomness or other.own_randomness,
         )

@@ -226,6 +226,11 @@ def _assumptions(certificate: Certificate) -> str:
 def _drawing(source: Source) -> str:
     if source.seed_origin == "entropy":
         seed = f"seed {source.seed} came from the operating system's entropy"
+    elif source.seed_origin == "record":
+        seed = (
+            f"seed {source.seed} is said by the run's record to come from the operating system's "
+            "entropy, and the confidence assumes that it did"
+        )
     else:
         seed = (
             f"seed {source.seed} was given by the caller, so the confidence assumes that the input "

@@ -26,12 +26,12 @@ def sign(
     from certiseg.certificates.storage import parse, read
     from certiseg.certify.verify import verify
     from certiseg.files import atomic_write
-    from certiseg.runs.output import refuse_existing
+    from certiseg.folders import locked
 
     private = private_key(key)
-    refuse_existing([signature_file(file) for file in files], overwrite)
     for file in files:
-        content = read(file)
+        content, target = read(file), signature_file(file)
         verify(parse(content, file).certificate)
-        atomic_write(signature_file(file), sign_content(content, private))
-        print(f"{file}: signed: {signature_file(file)}", flush=True)
+        with locked(target.parent, [target.name], overwrite):
+            atomic_write(target, sign_content(content, private))
+        print(f"{file}: signed: {target}", flush=True)

@@ -148,12 +148,14 @@ def markdown(rows: Sequence[Row]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + f"\n\n{footnote(rows)}\n"
 
 
-def csv_text(rows: Sequence[Row]) -> str:
-    """The rows as CSV: field names as headings, full precision, empty where there is no value."""
+def csv_text(rows: Sequence[Row], **same: str) -> str:
+    """The rows as CSV: field names as headings, full precision, empty where there is no value.
+    same: further columns before them, with one value for all rows."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, [field for _, field, _ in _COLUMNS], lineterminator="\n")
+    names = [*same, *(field for _, field, _ in _COLUMNS)]
+    writer = csv.DictWriter(text, names, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(records(rows))
+    writer.writerows({**same, **record} for record in records(rows))
     return text.getvalue()
 
 

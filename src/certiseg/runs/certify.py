@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ from typing import Any
 from certiseg.certificates.commitment import Commitment
 from certiseg.datasets.volume_file import Window, volume_stem
 from certiseg.errors import InputError
-from certiseg.files import atomic_write, output_folder
+from certiseg.files import atomic_write
+from certiseg.folders import locked
 from certiseg.models.loaded import LoadedModel
 from certiseg.runs.appearance import of_certificate
 from certiseg.runs.commitment import Promise, commit, rehearsed
@@ -20,7 +22,7 @@ from certiseg.runs.input_kinds import inputs_of
 from certiseg.runs.inputs import CloudOptions, Inputs
 from certiseg.runs.methods import certify_image
 from certiseg.runs.model import check_order, try_model
-from certiseg.runs.output import RESULTS, read_lines, refuse_existing, write_lines, write_picture
+from certiseg.runs.output import RESULTS, read_lines, write_lines, write_picture
 from certiseg.runs.progress import RunBar
 from certiseg.runs.record import certificate_record
 from certiseg.runs.settings import Settings
@@ -64,14 +66,28 @@ def certify_images(
         for path in paths:
             promise.check_plan(path, rehearsed(smoothed, inputs.read(path).x, settings))
         settings = replace(settings, seed=promise.seed)
-    refuse_existing([path for stem in stems for path in _outputs(out, stem).values()], overwrite)
-    earlier = [r for r in read_lines(out / RESULTS) if r["name"] not in stems]
-    output_folder(out)
-    for text in notes:
-        note(text)
-    return _certify(
-        paths, stems, inputs, loaded, settings, smoothed, out, earlier, progress, promise
-    )
+    with ExitStack() as held:
+        outputs = held.enter_context(locked(out))
+        outputs.claim(
+            (path.name for stem in stems for path in _outputs(out, stem).values()), overwrite
+        )
+        outputs.claim((RESULTS,), overwrite=True)
+        earlier = [r for r in read_lines(out / RESULTS) if r["name"] not in stems]
+        for text in notes:
+            note(text)
+        return _certify(
+            paths,
+            stems,
+            inputs,
+            loaded,
+            settings,
+            smoothed,
+            out,
+            earlier,
+            progress,
+            promise,
+            held.pop_all(),
+        )
 
 
 def commit_images(
@@ -103,8 +119,9 @@ def _certify(
     records: list[dict[str, Any]],
     progress: bool,
     promise: Promise | None,
+    held: ExitStack,
 ) -> Iterator[dict[str, Any]]:
-    with RunBar(progress, len(paths), settings.draws) as bar:
+    with held, RunBar(progress, len(paths), settings.draws) as bar:
         for index, (path, stem) in enumerate(zip(paths, stems, strict=True)):
             bar.start(index)
             given = inputs.read(path)

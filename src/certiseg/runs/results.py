@@ -51,7 +51,7 @@ def write_results(
 ) -> Evaluation:
     """Write table, curve and results.json of the run to OUT. settings: as the user gave them."""
     evaluation = _evaluation(pooled, settings)
-    named = {"model": manifest["model"], "non_robust": manifest["non_robust"]}
+    named = {name: manifest[name] for name in ("run", "model", "non_robust")}
     results = {**named, **_results(evaluation, samples, settings, pooled, command)}
     whole, part = KINDS[samples.card.kind]
     thinned = "" if (left := note_of(samples)) is None else f" ({left})"
@@ -60,8 +60,9 @@ def write_results(
         f"{data}, sigma = {settings.sigma:g}, alpha = {settings.alpha:g}; the edge is what "
         f"n = {settings.num_samples} can prove"
     )
-    write_text(out / "table.md", f"{markdown(evaluation.rows)}\nData: {data}.\n")
-    write_text(out / "table.csv", csv_text(evaluation.rows))
+    run = manifest["run"]
+    write_text(out / "table.md", f"{markdown(evaluation.rows)}\nData: {data}. Run: {run}.\n")
+    write_text(out / "table.csv", csv_text(evaluation.rows, run=run))
     if evaluation.curve is not None:
         write_curve(out, evaluation.curve, note, noise=settings.noise, part=part)
     # The last file: with it the run is finished.

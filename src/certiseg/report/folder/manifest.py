@@ -11,6 +11,7 @@ from typing import Any
 from certiseg.datasets.card import IGNORE, KINDS, Colour
 from certiseg.errors import InputError
 from certiseg.noise import Noise, noise_from_record
+from certiseg.report.folder.identity import run_id
 from certiseg.report.folder.layout import FORMAT, MANIFEST, Layout, file_stem
 
 
@@ -26,9 +27,10 @@ class Planned:
 
 @dataclass(frozen=True)
 class Manifest:
-    """run.json. certified: name of the table's last row. radius: at which the table holds.
-    settings, made_with: as they were written, for show."""
+    """run.json. run: its identity (``run_id``). certified: name of the table's last row. radius: at
+    which the table holds. settings, made_with: as they were written, for show."""
 
+    run: str
     kind: str
     model: str
     non_robust: str | None
@@ -78,7 +80,10 @@ def _manifest(record: Any) -> Manifest:
     radius = record["radius"]
     if isinstance(radius, bool) or not isinstance(radius, (int, float)) or not 0 <= radius < 1e9:
         raise ValueError(f"radius {radius!r:.60}")
+    if record.get("run") != run_id(record):
+        raise ValueError("edited, or of an earlier version")
     return Manifest(
+        run=record["run"],
         kind=record["kind"],
         classes=classes,
         palette=palette,

@@ -79,6 +79,8 @@ def _add(run: Run, path: Path, planned: Planned) -> None:
     record = json.loads(path.read_text(encoding="utf-8"))
     if record["name"] != planned.name or record["number"] != planned.number:
         raise InputError(f"expected the record of {planned.name!r}, got {record['name']!r:.60}")
+    if record["run"] != run.manifest.run:
+        raise InputError(f"expected a record of run {run.manifest.run}, got {record['run']!r:.60}")
     for found in (*record["models"].values(), record["certified"]):
         if len(found["confusion"]["counts"]) != len(run.manifest.classes):
             raise InputError(f"expected counts of {len(run.manifest.classes)} classes, got others")

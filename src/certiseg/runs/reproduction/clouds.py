@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from certiseg.certify.segcertify import certify
 from certiseg.datasets.card import IGNORE, Card, Sample, Samples, note_of
 from certiseg.errors import InputError
-from certiseg.files import output_folder
+from certiseg.folders import locked
 from certiseg.metrics.confusion import Confusion
 from certiseg.metrics.part_iou import PartIou
 from certiseg.models.loaded import LoadedModel
@@ -24,7 +24,7 @@ from certiseg.report.reproduction.clouds import FILES, Line, latex, markdown, re
 from certiseg.report.rows import rows_csv
 from certiseg.runs.environment import environment
 from certiseg.runs.model import check_classes, try_model
-from certiseg.runs.output import refuse_existing, write_text
+from certiseg.runs.output import write_text
 from certiseg.runs.progress import RunBar
 from certiseg.runs.reproduction.cloud_tables import ALPHA, SELECTION, Experiment
 from certiseg.runs.settings import Settings
@@ -98,8 +98,6 @@ def reproduce(
     smoothed = {sigma: ByCategory(models[sigma], settings[sigma]) for sigma in settings}
     plain = None if non_robust is None else ByCategory(non_robust, next(iter(settings.values())))
     _check(experiment, samples, settings, [*smoothed.values(), *filter(None, [plain])])
-    refuse_existing([out / name for name in FILES], overwrite)
-    output_folder(out)
     about = {
         "experiment": asdict(experiment),
         "alpha": ALPHA,
@@ -112,7 +110,8 @@ def reproduce(
     }
     found: dict[Line, Figures] = {}
     seeds: dict[str, dict[str, int]] = {}
-    with RunBar(progress, len(samples), experiment.draws) as bar:
+    bars = RunBar(progress, len(samples), experiment.draws)
+    with locked(out, FILES, overwrite), bars as bar:
         for index in range(len(samples)):
             bar.start(index)
             sample = samples[index]

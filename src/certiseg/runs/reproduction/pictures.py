@@ -13,6 +13,7 @@ from typing import Any
 from certiseg.datasets.card import IGNORE, Card, Sample, Samples, note_of
 from certiseg.datasets.folder import even_stride
 from certiseg.errors import InputError
+from certiseg.folders import locked
 from certiseg.metrics.confusion import Confusion
 from certiseg.metrics.curve import RadiusCurve, radius_grid
 from certiseg.metrics.records import counts_record
@@ -101,27 +102,28 @@ def reproduce(
     checked = table.check()
     names = [found.name for found in checked]
     fixed = table.fixed(checked)
-    cells = Cells(out)
-    cells.open(fixed, overwrite=overwrite)
-    about = {**fixed, "thinned": note_of(samples), "made_with": environment(command, device)}
-    whole = Pooled()
     planned = [table.row(number, name) for number, name in enumerate(names)]
-    earlier = sum(cell in cells for row in planned for cell, *_ in row)
-    total = len(planned) * len(table.places)
-    with RunBar(progress, total, table.grid.draws, earlier, what="cells") as bar:
-        for number, row in enumerate(planned):
-            sample: Sample | None = None
-            for cell, scales, sigma in row:
-                record = cells.get(cell)
-                if record is None:
-                    sample = samples[number] if sample is None else sample
-                    record, parts = table.cell(number, sample, scales, sigma, bar.draws)
-                    if extras.keep_votes:
-                        cells.keep_votes(cell, parts)
-                    cells.put(cell, record)
-                    bar.finish()
-                whole.add(record)
-            write_tables(out, whole, about, number + 1, last=number + 1 == len(names))
+    cells, whole = Cells(out), Pooled()
+    with locked(out):
+        cells.open(fixed, [cell for row in planned for cell, *_ in row], overwrite=overwrite)
+        made_with = environment(command, device)
+        about = {"run": cells.run, **fixed, "thinned": note_of(samples), "made_with": made_with}
+        earlier = sum(cell in cells for row in planned for cell, *_ in row)
+        total = len(planned) * len(table.places)
+        with RunBar(progress, total, table.grid.draws, earlier, what="cells") as bar:
+            for number, row in enumerate(planned):
+                sample: Sample | None = None
+                for cell, scales, sigma in row:
+                    record = cells.get(cell)
+                    if record is None:
+                        sample = samples[number] if sample is None else sample
+                        record, parts = table.cell(number, sample, scales, sigma, bar.draws)
+                        if extras.keep_votes:
+                            cells.keep_votes(cell, parts)
+                        cells.put(cell, record)
+                        bar.finish()
+                    whole.add(record)
+                write_tables(out, whole, about, number + 1, last=number + 1 == len(names))
     return whole
 
 

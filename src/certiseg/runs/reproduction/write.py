@@ -54,6 +54,7 @@ def _notes(about: Mapping[str, Any], done: int, false: bool) -> list[str]:
         "draws test, n0 others choose candidates, where it is 0 all do both.",
         "Only the certified figures hold under attack, an abstaining pixel becoming anything; in "
         "the others abstention is a label of its own, as the paper counts it.",
+        f"Run {about['run']}.",
     ]
     if false:
         extras = about["extras"]
