@@ -7,10 +7,10 @@ import math
 
 import numpy as np
 import pytest
+from certiseg.noise.words import cut, degrees_down
 
 import certiseg as cs
 from certiseg.noise import noise_from_record, noise_record
-from certiseg.noise.words import cut, degrees_down
 
 LAWS = [
     cs.Gaussian(0.25),

@@ -17,6 +17,7 @@ from certiseg.cli.method import with_settings
 from certiseg.cli.opened import opened
 from certiseg.cli.page import page_line
 from certiseg.errors import InputError
+from certiseg.rounding import down, exact
 
 
 @with_settings
@@ -90,7 +91,7 @@ def evaluate(
     """Compare the non-robust, the base and the certified model; writes table and results."""
     from certiseg.datasets.card import note_of
     from certiseg.report.figures import has_matplotlib
-    from certiseg.report.tables import json_text, radius_text, rich_table
+    from certiseg.report.tables import json_text, rich_table
     from certiseg.runs.evaluate import evaluate as run
     from certiseg.runs.malloc import keep_freed_memory
     from certiseg.runs.run_folder import Keep
@@ -153,13 +154,11 @@ def evaluate(
     title = f"{samples.card.name}: {len(samples)} {whole}{plural}{thinned}"
     console.print(rich_table(evaluation.rows, title))
     if evaluation.percentile:
-        bounds = ", ".join(
-            f"{name} {radius_text(value)}" for name, value in evaluation.percentile.items()
-        )
+        bounds = ", ".join(f"{name} {down(value)}" for name, value in evaluation.percentile.items())
         console.print(
             "median of one noisy pass under perturbations of norm up to "
-            f"{radius_text(settings.noise.radius(settings.tau))}, mean of the inputs' bounds, "
-            f"each at alpha = {settings.alpha:g} on its own: {bounds}",
+            f"{down(settings.noise.radius(settings.tau))}, mean of the inputs' bounds, "
+            f"each at alpha = {exact(settings.alpha)} on its own: {bounds}",
             highlight=False,
         )
     if evaluation.curve is not None:

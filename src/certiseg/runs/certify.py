@@ -48,7 +48,7 @@ def certify_images(
     clouds, window: how clouds and volumes are read; their record says so too.
     Everything that can be wrong is checked by the call itself, before anything is drawn or
     written: every file, the settings for its size, one pass of the model for every size,
-    earlier results, the folder. note: called with what is well but should be known.
+    earlier results, the folder. note: callback for non-fatal warnings.
     Raises InputError.
     """
     stems = _stems(paths)

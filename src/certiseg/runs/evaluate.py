@@ -52,7 +52,7 @@ def evaluate(
     checked before the first draw (see check_evaluation); votes of a few images are held at a time.
     resume: go on with the run that is in OUT, where there is one, under its seed.
     crew: who does the work (docs/scale.md), by default this process; ranks: with whom it is shared.
-    Whoever does it, the figures are the same. Of a rank other than the first the result is empty.
+    Results do not depend on the executor. Of a rank other than the first the result is empty.
     """
     keep = keep or Keep()
     folder = RunFolder(out, keep.certificates)

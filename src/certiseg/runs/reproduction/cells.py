@@ -18,6 +18,7 @@ import numpy as np
 from certiseg.errors import InputError
 from certiseg.files import atomic_write, output_folder
 from certiseg.report.folder.layout import file_stem
+from certiseg.rounding import exact
 from certiseg.runs.output import write_text
 from certiseg.votes import VoteCounts
 
@@ -38,7 +39,7 @@ class Cell:
 
     @property
     def stem(self) -> str:
-        return f"{file_stem(self.number, self.name)}-scale{self.scale}-sigma{self.sigma:g}"
+        return f"{file_stem(self.number, self.name)}-scale{self.scale}-sigma{exact(self.sigma)}"
 
 
 class Cells:
