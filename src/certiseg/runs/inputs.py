@@ -207,7 +207,8 @@ def _notes(found: CloudFile) -> dict[str, str]:
     if not found.normalised and not (low <= found.reach <= high and away <= _OFF):
         reach, centre = (significant(size, 3, nearest) for size in (found.reach, away))
         notes["extent"] = (
-            f"its points reach {reach} from their mean, which lies {centre} from the origin; sigma and radius "
-            "are in these units, and models of clouds are mostly trained on 1 and 0, which --normalise makes them"
+            f"its points reach {reach} from their mean, which lies {centre} from the origin; sigma "
+            "and radius are in these units, and models of clouds are mostly trained on 1 and 0, "
+            "which --normalise makes them"
         )
     return notes
