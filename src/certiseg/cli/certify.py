@@ -56,7 +56,7 @@ def certify(
         tuple[float, float] | None,
         typer.Option(help="Of volumes: the same in percent of each file's own values; 0.5 99.5."),
     ] = None,
-    overwrite: options.Overwrite = False,
+    overwrite: options.Again = False,
     json_lines: options.Json = False,
 ) -> None:
     """Certify pictures, point clouds or volumes: a certificate, its picture (abstentions white)

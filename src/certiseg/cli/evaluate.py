@@ -73,7 +73,7 @@ def evaluate(
     page: Annotated[
         bool, typer.Option("--report/--no-report", help="Write OUT/report.html at the end.")
     ] = True,
-    overwrite: options.Overwrite = False,
+    overwrite: options.Again = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run in OUT, if there is one.")
     ] = False,
@@ -91,7 +91,9 @@ def evaluate(
     """Compare the non-robust, the base and the certified model; writes table and results."""
     from certiseg.datasets.card import note_of
     from certiseg.report.figures import has_matplotlib
+    from certiseg.report.folder.layout import MANIFEST
     from certiseg.report.tables import json_text, rich_table
+    from certiseg.runs.again import recorded_seeds, replaced
     from certiseg.runs.evaluate import evaluate as run
     from certiseg.runs.malloc import keep_freed_memory
     from certiseg.runs.run_folder import Keep
@@ -124,6 +126,10 @@ def evaluate(
     )
     for reason in getattr(samples, "skipped", ()):
         print(f"skipped: {reason}", file=sys.stderr)
+    first = ranks is None or ranks.rank == 0
+    earlier = recorded_seeds(out / MANIFEST) if overwrite and first else ()
+    if again := replaced(earlier, settings.seed):
+        print(f"note: {again}", file=sys.stderr)
     crew = crew_of(workers, threads, ray, ranks)
     with nullcontext() if ranks is None else ranks.together(settings.device):
         evaluation = run(
@@ -139,9 +145,9 @@ def evaluate(
             crew=crew,
             ranks=ranks,
             command=shlex.join(["certiseg", *sys.argv[1:]]),
-            progress=not json_table and (ranks is None or ranks.rank == 0),
+            progress=not json_table and first,
         )
-    if ranks is not None and ranks.rank > 0:
+    if not first:
         return
     line = page_line(out) if page else ""
     if json_table:

@@ -12,6 +12,7 @@ from certiseg.datasets.volume_file import Window, volume_stem
 from certiseg.errors import InputError
 from certiseg.files import atomic_write, output_folder
 from certiseg.models.loaded import LoadedModel
+from certiseg.runs.again import replaced
 from certiseg.runs.appearance import of_certificate
 from certiseg.runs.input_kinds import inputs_of
 from certiseg.runs.inputs import CloudOptions, Inputs
@@ -56,9 +57,11 @@ def certify_images(
     smoothed = settings.smoothed(loaded, inputs.category, clouds=inputs.clouds)
     notes = _check_inputs(paths, inputs, loaded, settings, smoothed)
     refuse_existing([path for stem in stems for path in _outputs(out, stem).values()], overwrite)
-    earlier = [r for r in read_lines(out / RESULTS) if r["name"] not in stems]
+    earlier = read_lines(out / RESULTS)
+    again = replaced([r.get("seed") for r in earlier if r["name"] in stems], settings.seed)
+    earlier = [r for r in earlier if r["name"] not in stems]
     output_folder(out)
-    for text in notes:
+    for text in [*notes, *filter(None, [again])]:
         note(text)
     return _certify(paths, stems, inputs, loaded, settings, smoothed, out, earlier, progress)
 

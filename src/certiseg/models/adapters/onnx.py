@@ -117,7 +117,9 @@ def load_onnx(
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 3
     try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=_with_options(providers))
+        session = onnxruntime.InferenceSession(
+            str(path), options, providers=_with_options(providers)
+        )
     except Exception as error:  # its errors share no base class
         raise InputError(
             f"{path}: expected an ONNX file that ONNX Runtime runs, got {reason(error)[:200]}; "
