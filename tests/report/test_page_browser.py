@@ -243,6 +243,15 @@ def test_a_page_that_leaves_the_radius_itself_out_is_noticed(made, opened, tmp_p
     assert on_page.sum() < by_python.sum()
 
 
+def test_shares_in_per_cent_are_pythons(made, opened):
+    page = opened(made / "flat.html").ready()
+    rng = np.random.default_rng(0)
+    wholes = [1, 960, 10_000, *rng.integers(1, 10**9, 200).tolist()]
+    pairs = [(part, n) for n in wholes for part in {0, 1, n // 3, n - 1, n} if part <= n]
+    said = page.evaluate("(pairs) => pairs.map(([part, whole]) => percent(part, whole))", pairs)
+    assert said == [percent_down(Fraction(part, whole)) for part, whole in pairs]
+
+
 def test_numbers_of_three_bytes_are_read(made, opened):
     """65793 is (1, 1, 1): grey to look at, and no 1."""
     page = opened(made / "flat.html").ready()
