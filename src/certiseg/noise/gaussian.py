@@ -107,16 +107,16 @@ class Gaussian:
         """The law and what is done with it, in words. given: the input in words."""
         to = given if self.channels is None else f"{self._first(channels)} of {given}"
         return (
-            f"Gaussian noise N(0, {exact(self.sigma)}^2 I) added, without clipping, to {to}, the sum "
-            f"rounded to multiples of h = 2^{round(math.log2(self.grid))}"
+            f"Gaussian noise N(0, {exact(self.sigma)}^2 I) added, without clipping, to {to}, the "
+            f"sum rounded to multiples of h = 2^{round(math.log2(self.grid))}"
         )
 
     def drawn(self, shape: tuple[int, ...]) -> str:
         """How close the draws come to the law, in words. shape: of the input."""
         return (
             "the rounded sums were drawn from a law within eta = "
-            f"{scientific_up(self.eta(shape))} of theirs in total variation, and labels were tested "
-            "against tau + eta (T12)"
+            f"{scientific_up(self.eta(shape))} of theirs in total variation, and labels were "
+            "tested against tau + eta (T12)"
         )
 
     def moved(self, channels: int | None = None) -> str:
