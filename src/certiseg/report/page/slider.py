@@ -36,7 +36,8 @@ def slider(
     return {
         "label": manifest.noise.radius_name,
         "radii": radii,
-        "texts": [manifest.noise.size(radius, decimals) for radius in radii],
+        # Short, so that the slider itself stays wide.
+        "texts": [manifest.noise.size(r, decimals).replace(" degrees", "°") for r in radii],
         "start": math.floor(Fraction(manifest.radius) / step),
         "words": (
             "Choose a radius, and the masks show what is certified at it. Looking first and "
