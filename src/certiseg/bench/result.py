@@ -15,7 +15,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from certiseg.bench.turns import Spread
-from certiseg.rounding import down, exact, nearest, up
+from certiseg.rounding import exact, nearest, share_down, share_up
 from certiseg.runs.output import write_text
 
 Value = str | int | float | bool | Spread | None
@@ -36,7 +36,7 @@ class Goal:
         return self.value >= self.limit if self.at_least else self.value <= self.limit
 
     def __str__(self) -> str:
-        side, way = ("at least", down) if self.at_least else ("at most", up)
+        side, way = ("at least", share_down) if self.at_least else ("at most", share_up)
         verdict = "met" if self.met else "MISSED"
         return (
             f"{self.words}: {number(self.value, way)}, goal {side} {exact(self.limit)}: {verdict}"
