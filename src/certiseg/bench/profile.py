@@ -26,6 +26,7 @@ from certiseg.bench.options import Options
 from certiseg.bench.result import Result, Row
 from certiseg.bench.subjects import CAMVID, NOISE, Subject, subject
 from certiseg.bench.turns import wait
+from certiseg.rounding import nearest, significant
 
 MODEL, OTHER = "model", "other"
 PHASES = {
@@ -90,8 +91,9 @@ def profile(options: Options) -> Result:
             "looks": looks,
         },
         notes=(
-            f"phases and places: {looks} looks at the voting thread over {whole:.3g} s; noise is "
-            "what it waits for, other threads draw ahead.",
+            f"phases and places: {looks} looks at the voting thread over "
+            f"{significant(whole, 3, nearest)} s; noise is what it waits for, other threads draw "
+            "ahead.",
             "operators: their own time under torch.profiler, which slows small ones; share of all "
             "operators.",
         ),

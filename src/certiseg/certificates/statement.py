@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 
 from certiseg.certificates.certificate import Certificate
 from certiseg.certificates.looks import Looks
+from certiseg.rounding import confidence, exact, percent_down, share_up, significant, trimmed
 from certiseg.votes import Source
 
 _LONGEST_NAME = 80
@@ -17,10 +18,9 @@ _FEW = 3
 
 def statement(certificate: Certificate) -> str:
     """One sentence a reader can hold the certificate to (theory T1 to T8, T11, T12, T14, T15)."""
-    confidence = 100 * (1 - Decimal(repr(certificate.alpha)))
     text = (
-        f"With confidence {confidence.normalize():f}% over the sampling noise "
-        f"(alpha = {certificate.alpha:g} for this whole input), {_claim(certificate)}; "
+        f"With confidence {confidence(certificate.alpha)} over the sampling noise "
+        f"(alpha = {exact(certificate.alpha)} for this whole input), {_claim(certificate)}; "
         f"the smoothed model is {_smoothed_model(certificate)}, tested with "
         f"{_test(certificate)}, method and parameters fixed before the first draw; "
         f"{_assumptions(certificate)} "
@@ -32,7 +32,7 @@ def statement(certificate: Certificate) -> str:
 
 def _percent(part: int, whole: int) -> str:
     """Cut off after four decimals, so that 100% means all."""
-    return f"{Decimal(part * 1_000_000 // whole).scaleb(-4).normalize():f}%"
+    return trimmed(percent_down(Fraction(part, whole), 4))
 
 
 def _claim(certificate: Certificate) -> str:
@@ -138,7 +138,7 @@ def _smoothed_model(certificate: Certificate) -> str:
     values = (
         "of any value"
         if source.value_range is None
-        else f"with values in [{source.value_range[0]:g}, {source.value_range[1]:g}]"
+        else f"with values in [{exact(source.value_range[0])}, {exact(source.value_range[1])}]"
     )
     given = f"the input (fingerprint {source.input[:12]}) of shape {shape} {values}"
     more = f"{_precision(source)}{_made_and_missed(source)}"
@@ -199,7 +199,9 @@ def _looks(looks: Looks) -> str:
     if looks.anytime:
         rule = "by an e-process, valid at any time"
     else:
-        plan = ", ".join(f"{share:.4g} at {trials}" for trials, share in looks.shares)
+        plan = ", ".join(
+            f"{significant(share, 4, share_up)} at {trials}" for trials, share in looks.shares
+        )
         rule = f"spending alpha as {plan}"
     return f"looked at after {seen} draws {rule} (T7, stopped: {looks.stopped})"
 

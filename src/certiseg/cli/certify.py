@@ -69,7 +69,7 @@ def certify(
         str | None,
         typer.Option(help="With --commitment: a text made known after it, that sets the seed."),
     ] = None,
-    overwrite: options.Overwrite = False,
+    overwrite: options.Again = False,
     json_lines: options.Json = False,
 ) -> None:
     """Certify pictures, point clouds or volumes: a certificate, its picture (abstentions white)

@@ -1,4 +1,4 @@
-"""The entry point: commands, and how a call ends (0 well, 1 a claim failed, 2 bad input)."""
+"""The entry point: commands, and exit codes (0 success, 1 verification failed, 2 bad input)."""
 
 from __future__ import annotations
 

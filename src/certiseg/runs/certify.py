@@ -16,6 +16,7 @@ from certiseg.errors import InputError
 from certiseg.files import atomic_write
 from certiseg.folders import locked
 from certiseg.models.loaded import LoadedModel
+from certiseg.runs.again import replaced
 from certiseg.runs.appearance import of_certificate
 from certiseg.runs.commitment import Promise, commit, rehearsed
 from certiseg.runs.input_kinds import inputs_of
@@ -55,7 +56,7 @@ def certify_images(
     commitment to keep, in all that is fixed beforehand, whose seed is drawn under.
     Everything that can be wrong is checked by the call itself, before anything is drawn or
     written: every file, the settings for its size, one pass of the model for every size,
-    earlier results, the folder. note: called with what is well but should be known.
+    earlier results, the folder. note: callback for non-fatal warnings.
     Raises InputError.
     """
     stems = _stems(paths)
@@ -72,8 +73,10 @@ def certify_images(
             (path.name for stem in stems for path in _outputs(out, stem).values()), overwrite
         )
         outputs.claim((RESULTS,), overwrite=True)
-        earlier = [r for r in read_lines(out / RESULTS) if r["name"] not in stems]
-        for text in notes:
+        earlier = read_lines(out / RESULTS)
+        again = replaced([r.get("seed") for r in earlier if r["name"] in stems], settings.seed)
+        earlier = [r for r in earlier if r["name"] not in stems]
+        for text in [*notes, *filter(None, [again])]:
             note(text)
         return _certify(
             paths,

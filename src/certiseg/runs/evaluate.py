@@ -53,7 +53,7 @@ def evaluate(
     checked before the first draw (see check_evaluation); votes of a few images are held at a time.
     resume: go on with the run that is in OUT, where there is one, under its seed.
     crew: who does the work (docs/scale.md), by default this process; ranks: with whom it is shared.
-    Whoever does it, the figures are the same. Of a rank other than the first the result is empty.
+    Results do not depend on the executor. Of a rank other than the first the result is empty.
     OUT is this run's alone until the end; the first rank holds it for all.
     """
     keep = keep or Keep()

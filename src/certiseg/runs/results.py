@@ -18,6 +18,7 @@ from certiseg.report.folder.comparison import CERTIFIED
 from certiseg.report.folder.layout import RESULTS
 from certiseg.report.folder.pooled import Pooled
 from certiseg.report.tables import Row, csv_text, markdown, records
+from certiseg.rounding import exact
 from certiseg.runs.environment import environment
 from certiseg.runs.output import write_text
 from certiseg.runs.settings import Settings
@@ -57,8 +58,8 @@ def write_results(
     thinned = "" if (left := note_of(samples)) is None else f" ({left})"
     data = f"{samples.card.name}, {len(samples)} {whole}{'' if len(samples) == 1 else 's'}{thinned}"
     note = (
-        f"{data}, sigma = {settings.sigma:g}, alpha = {settings.alpha:g}; the edge is what "
-        f"n = {settings.num_samples} can prove"
+        f"{data}, sigma = {exact(settings.sigma)}, alpha = {exact(settings.alpha)}; the edge is "
+        f"what n = {settings.num_samples} can prove"
     )
     run = manifest["run"]
     write_text(out / "table.md", f"{markdown(evaluation.rows)}\nData: {data}. Run: {run}.\n")

@@ -15,6 +15,7 @@ from certiseg.report.figures import need_matplotlib, ranges, write_figure
 from certiseg.report.rows import rows_csv
 from certiseg.report.study_figures import correction_ranges
 from certiseg.report.study_tables import COMPARING, correction_title
+from certiseg.rounding import exact
 from certiseg.runs.environment import environment
 from certiseg.runs.output import write_text
 from certiseg.runs.steps import steps
@@ -112,7 +113,7 @@ def _load(file: Path) -> Certificate:
 
 def _words(task: Task) -> str:
     draws = f"{task.selection} + {task.trials}" if task.selection else f"{task.trials}"
-    level = f"tau = {task.tau:g}, alpha = {task.alpha:g}"
+    level = f"tau = {exact(task.tau)}, alpha = {exact(task.alpha)}"
     model = "an unknown model" if task.model is None else f"model {task.model[:8]}"
     where = " on cells" if task.grid else ""
-    return f"{model}{where}, sigma = {task.noise.sigma:g}, {level} and {draws} draws"
+    return f"{model}{where}, sigma = {exact(task.noise.sigma)}, {level} and {draws} draws"

@@ -22,6 +22,7 @@ from certiseg.files import atomic_write, refuse_link, sweep
 from certiseg.folders import locked
 from certiseg.report.folder.identity import digest
 from certiseg.report.folder.layout import file_stem
+from certiseg.rounding import exact
 from certiseg.runs.output import write_text
 from certiseg.votes import VoteCounts
 
@@ -44,7 +45,7 @@ class Cell:
 
     @property
     def stem(self) -> str:
-        return f"{file_stem(self.number, self.name)}-scale{self.scale}-sigma{self.sigma:g}"
+        return f"{file_stem(self.number, self.name)}-scale{self.scale}-sigma{exact(self.sigma)}"
 
 
 class Cells:

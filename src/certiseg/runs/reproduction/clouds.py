@@ -22,6 +22,7 @@ from certiseg.models.loaded import LoadedModel
 from certiseg.report.folder.comparison import BASE_CLEAN, BASE_NOISE, NON_ROBUST
 from certiseg.report.reproduction.clouds import FILES, Line, latex, markdown, records
 from certiseg.report.rows import rows_csv
+from certiseg.rounding import exact
 from certiseg.runs.environment import environment
 from certiseg.runs.model import check_classes, try_model
 from certiseg.runs.output import write_text
@@ -101,7 +102,7 @@ def reproduce(
     about = {
         "experiment": asdict(experiment),
         "alpha": ALPHA,
-        "models": {f"{sigma:g}": models[sigma].name for sigma in settings},
+        "models": {f"{exact(sigma)}": models[sigma].name for sigma in settings},
         "non_robust": None if non_robust is None else non_robust.name,
         "data": samples.card.name,
         "clouds": len(samples),
@@ -116,7 +117,7 @@ def reproduce(
             bar.start(index)
             sample = samples[index]
             drawn = {sigma: resolve_seed(seed)[0] for sigma in settings}
-            seeds[sample.name] = {f"{sigma:g}": number for sigma, number in drawn.items()}
+            seeds[sample.name] = {f"{exact(sigma)}": number for sigma, number in drawn.items()}
             parts = [] if plain is None else [_clean(NON_ROBUST, plain.of(sample), sample)]
             for sigma, model in smoothed.items():
                 parts += _cloud(
@@ -265,9 +266,9 @@ def _write(
     some = "" if done == about["clouds"] else f", the first {done} so far"
     thinned = "" if about["thinned"] is None else f" ({about['thinned']})"
     notes = (
-        f"{about['data']}, {about['clouds']} clouds{thinned}{some}; alpha = {ALPHA:g} for each "
-        "cloud. Lines of one sigma look at the same draws, and the claim of each holds on its own; "
-        "n counts all draws, the n0 that only choose candidates too.",
+        f"{about['data']}, {about['clouds']} clouds{thinned}{some}; alpha = {exact(ALPHA)} for "
+        "each cloud. Lines of one sigma look at the same draws, and the claim of each holds on its "
+        "own; n counts all draws, the n0 that only choose candidates too.",
         "Only the certified figures hold under attack, an abstained point becoming anything; in "
         "the others abstention is a label of its own, as the paper counts it.",
     )

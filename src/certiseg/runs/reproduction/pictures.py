@@ -20,6 +20,7 @@ from certiseg.metrics.records import counts_record
 from certiseg.models.loaded import LoadedModel
 from certiseg.report.folder.comparison import BASE_CLEAN, BASE_NOISE, NON_ROBUST
 from certiseg.report.reproduction.pictures import Line
+from certiseg.rounding import exact
 from certiseg.runs.check import Checked, digest_of
 from certiseg.runs.environment import environment
 from certiseg.runs.model import check_classes, try_model
@@ -193,7 +194,7 @@ class _Table:
         return {
             "grid": asdict(self.grid),
             "extras": asdict(self.extras),
-            "models": {f"{sigma:g}": _known(model) for sigma, model in self._models.items()},
+            "models": {f"{exact(sigma)}": _known(model) for sigma, model in self._models.items()},
             "non_robust": None if self._non_robust is None else _known(self._non_robust),
             "data": self.samples.card.name,
             "classes": list(self.samples.card.classes),
