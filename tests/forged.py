@@ -29,6 +29,9 @@ SOURCE = Source(
     input_shape=(3, 2, 3),
     value_range=(0.0, 1.0),
     engine={"device": "cpu"},
+    not_covered=("a closure",),
+    code={"models.py": "ef" * 32},
+    batch_sizes=(25, 30),
 )
 TREE = cs.Hierarchy("tiny", ("road", "path", "sky"), ("ground",), (3, 3, -1, -1))
 

@@ -28,7 +28,10 @@ _RECORD: Fields = {
     "certificates": list_of(RECORD, 1, 1_000_000),
 }
 _PARAMETERS = ("method", "alpha", "tau", "correction", "budget", "selection", "version")
-_OF_SOURCE = ("model", "model_name", "input", "input_shape", "value_range", "key", "engine")
+_OF_SOURCE = (
+    *("model", "model_name", "not_covered", "code", "input", "input_shape", "value_range", "key"),
+    "engine",
+)
 
 
 def fixed(certificate: Certificate) -> dict[str, Any]:
