@@ -122,8 +122,8 @@ class Smoothed:
         x: (*shape), such as (3, H, W) in [0, 1]. batch_size: the most draws in a pass, all of one
         size; default fits the memory; halved where memory runs out. seed: None takes fresh entropy
         (theory T15). key: tells inputs apart under one seed; default: the input's fingerprint.
-        progress: True for a bar, or a function called with the number of draws just done. watch: called with the labels, int64
-        (B, *out), of each batch, in the order of the draws.
+        progress: True for a bar, or a function called with the number of draws just done. watch:
+        called with the labels, int64 (B, *out), of each batch, in the order of the draws.
         Returns counts of shape (*out, C). Raises InputError for bad input, for a model that does
         not fit it and for one that mixes draws or changes on the way (theory T1): two passes more,
         of one and two draws, tell.
