@@ -354,6 +354,22 @@ def test_more_than_last_bits_is_a_difference(one, other):
     assert probe.differ(one, other, 1e-3)
 
 
+def test_a_network_that_enlarges_last_bits_is_forgiven():
+    """Its logits move by 1e-2 alone, as they do for one bit of its input; not if they did not."""
+
+    def model(enlarges):
+        def call(x):
+            last = torch.sin(x * 2.0**26).mean((1, 2, 3)) if enlarges else 0
+            return logits(score(x) + 0.1 * (len(x) == 1) + 5 * last, x)
+
+        return cs.Smoothed(call, NOISE)
+
+    x = torch.full((1, 16, 16), 0.5)
+    model(True).vote(x, 20, batch_size=5, seed=1)
+    with pytest.raises(cs.InputError, match="treats each draw of a batch alone"):
+        model(False).vote(x, 20, batch_size=5, seed=1)
+
+
 def test_a_choice_inside_an_honest_model_is_forgiven():
     """One draw of five lies so that last bits decide: no error. All of them: an error."""
 
