@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import tempfile
 from pathlib import Path
@@ -13,7 +15,7 @@ def output_folder(path: str | Path) -> Path:
     """Create the folder if need be and return it. Raises InputError when it cannot be written."""
     folder = Path(path)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
@@ -25,9 +27,10 @@ def output_folder(path: str | Path) -> Path:
 
 
 def atomic_write(path: str | Path, data: bytes) -> None:
-    """Write data to path so that readers see the old file or the new one, never a part.
+    """Write data to path so that readers see the old file or the new one, never a part, even where
+    the power fails: once this returns the new one is there to stay.
 
-    Raises OSError that names path, not the temporary file.
+    Raises OSError that names path, not the temporary file: the old file is as it was.
     """
     target = Path(path)
     try:
@@ -37,7 +40,7 @@ def atomic_write(path: str | Path, data: bytes) -> None:
 
 
 def _replace(target: Path, data: bytes) -> None:
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:60]}.")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
@@ -46,8 +49,37 @@ def _replace(target: Path, data: bytes) -> None:
         os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, target)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        # A disk that vanished says so again; the first word is the one to report.
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
         raise
+    _settle(target.parent)
+
+
+def make_folder(folder: Path) -> None:
+    """Create the folder and those above it where they are not there, to stay as files do."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    _settle(folder.parent)
+
+
+_NO_FSYNC = {errno.EINVAL, errno.ENOTSUP, errno.EACCES, errno.EPERM, errno.EBADF, errno.EISDIR}
+"""What systems say that cannot sync a folder, or where it cannot be opened for that."""
+
+
+def _settle(folder: Path) -> None:
+    """Wait until the names in the folder are on the disk, where its file system can tell."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+    except OSError as error:
+        if error.errno not in _NO_FSYNC:
+            raise
 
 
 def _umask() -> int:

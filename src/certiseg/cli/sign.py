@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from certiseg.cli import options
+from certiseg.screen import say
 
 
 def sign(
@@ -34,4 +35,4 @@ def sign(
         content = read(file)
         verify(parse(content, file).certificate)
         atomic_write(signature_file(file), sign_content(content, private))
-        print(f"{file}: signed: {signature_file(file)}", flush=True)
+        say(f"{file}: signed: {signature_file(file)}")

@@ -9,9 +9,11 @@ import typer
 
 from certiseg.cli import options, training_options
 from certiseg.cli.numbers import size_of, whole_numbers_of
+from certiseg.cli.told import told
 from certiseg.cli.training_bar import steps_bar, training_bar
 
 
+@told
 def train_denoiser(
     data: Annotated[
         str,
@@ -128,7 +130,6 @@ def train_denoiser(
             labels = f"; labels kept {before['agreement']:.4f} -> {after['agreement']:.4f}"
         progress.console.print(
             f"val, sigma {before['sigma']:g}: {before['psnr']:.2f} -> {after['psnr']:.2f} dB"
-            + labels,
-            highlight=False,
+            + labels
         )
     progress.console.print(f"written: {out} ({card['weights']['bytes']} bytes of weights)")

@@ -14,6 +14,9 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from certiseg.runs.progress import Pace, tell
+from certiseg.screen import Screen
+
 if TYPE_CHECKING:
     from certiseg.training.descent import Measured, Report
 
@@ -25,10 +28,11 @@ def training_bar() -> Progress:
         TextColumn("step"),
         MofNCompleteColumn(),
         BarColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
+        console=Screen(),
     )
 
 
@@ -38,16 +42,18 @@ def steps_bar(progress: Progress, steps: int) -> Report:
     Losses are means over the steps since the last validation: single batches say little.
     """
     task = progress.add_task("loss -", total=steps)
-    since: list[float] = []
+    pace, since = Pace(steps, 1, what="steps"), list[float]()
+    tell(pace)
 
     def report(done: int, epoch: float, loss: float, figures: Measured | None) -> None:
         since.append(loss)
         mean = sum(since) / len(since)
         progress.update(task, completed=done, description=f"loss {mean:.3f}")
+        pace.finish(done - pace.done)
+        validation = {} if figures is None else {"validation": figures.words()}
+        tell(pace, epoch=epoch, loss=mean, **validation)
         if figures is not None:
-            progress.console.print(
-                f"epoch {epoch:.0f}: loss {mean:.3f}, val {figures.words()}", highlight=False
-            )
+            progress.console.print(f"epoch {epoch:.0f}: loss {mean:.3f}, val {figures.words()}")
             since.clear()
 
     return report

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from certiseg.datasets.card import Sample
 from certiseg.errors import InputError
-from certiseg.files import atomic_write, output_folder
+from certiseg.files import atomic_write, make_folder, output_folder
 from certiseg.report.curve import CURVE_FILES
 from certiseg.report.folder.comparison import BASE_CLEAN, BASE_NOISE, NON_ROBUST
 from certiseg.report.folder.layout import MANIFEST, PAGE, RESULTS, TABLES, Layout
@@ -92,7 +92,7 @@ class RunFolder:
             ),
         ):
             if content is not None:
-                path.parent.mkdir(exist_ok=True)
+                make_folder(path.parent)
                 atomic_write(path, content)
 
     def done(self, number: int) -> bool:
@@ -103,7 +103,7 @@ class RunFolder:
             record = self._read(number)
             Pooled().add(record)
             same = record["figures"]["seed"] == self.record["seed"]
-        except (OSError, ValueError, TypeError, LookupError, AttributeError):
+        except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError):
             return False
         return (
             same
@@ -140,7 +140,7 @@ class RunFolder:
 def _unfinished(root: Path) -> Iterator[Path]:
     """Temporary files of ``files.atomic_write``."""
     for folder in ("samples", "views", "certificates"):
-        yield from (root / folder).glob(".[0-9][0-9][0-9][0-9]*-*.*.????????")
+        yield from (root / folder).glob(".[0-9][0-9][0-9][0-9]*-*.????????")
 
 
 def earlier_files(out: Path) -> list[Path]:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from certiseg.errors import InputError
-from certiseg.files import atomic_write, output_folder
+from certiseg.files import atomic_write, make_folder, output_folder
 from certiseg.report.folder.layout import file_stem
 from certiseg.runs.output import write_text
 from certiseg.votes import VoteCounts
@@ -70,7 +70,7 @@ class Cells:
         try:
             found = json.loads(manifest.read_text())
             differ = [name for name in wanted if found.get(name) != wanted[name]]
-        except (ValueError, AttributeError):
+        except (ValueError, AttributeError, RecursionError):
             differ = ["format"]
         if differ:
             raise InputError(
@@ -98,7 +98,7 @@ class Cells:
             record = json.loads(path.read_text())
             if not isinstance(record, dict) or record.get("name") != cell.name:
                 raise ValueError
-        except ValueError:
+        except (ValueError, RecursionError):
             raise InputError(
                 f"expected a record of {cell.name} in {path}, got something else; remove the file, "
                 "and it is made again"
@@ -108,7 +108,7 @@ class Cells:
     def put(self, cell: Cell, record: Mapping[str, Any]) -> None:
         """Write the record: with it the cell is done."""
         path = self._path("cells", cell, "json")
-        path.parent.mkdir(exist_ok=True)
+        make_folder(path.parent)
         write_text(path, json.dumps(record) + "\n")
 
     def keep_votes(self, cell: Cell, parts: Sequence[VoteCounts]) -> None:
@@ -122,7 +122,7 @@ class Cells:
         text = np.frombuffer(json.dumps(meta).encode(), dtype=np.uint8)
         np.savez_compressed(buffer, allow_pickle=False, meta=text, **arrays)
         path = self._path("votes", cell, "npz")
-        path.parent.mkdir(exist_ok=True)
+        make_folder(path.parent)
         atomic_write(path, buffer.getvalue())
 
     def _path(self, folder: str, cell: Cell, kind: str) -> Path:
