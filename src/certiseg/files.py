@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from certiseg.errors import InputError
@@ -24,6 +25,21 @@ def output_folder(path: str | Path) -> Path:
             f"expected a writable output folder, got {folder} ({reason}); choose another with -o"
         ) from None
     return folder
+
+
+def check_names(folder: Path, names: Iterable[str]) -> None:
+    """Raise InputError for a name that the file system of the folder, made or not, cannot hold."""
+    there = next(found for found in (folder, *folder.absolute().parents) if found.is_dir())
+    for name in names:
+        try:
+            os.lstat(there / name)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise InputError(
+                f"expected a name that {there} can hold, got {name!r} ({error.strerror}); rename "
+                "the input"
+            ) from None
 
 
 def atomic_write(path: str | Path, data: bytes) -> None:

@@ -60,9 +60,9 @@ class Told:
         self._known |= {**pace.record(), **known}
         now = time.monotonic()
         if self._began is None:
-            self._began = _now()
             if self._status is not None:
                 _check_ours(self._status)
+            self._began = _now()
             self._say("start", RUNNING)
         elif now - self._last >= EVERY or "validation" in known:
             self._say("progress", RUNNING)

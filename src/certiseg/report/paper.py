@@ -58,5 +58,7 @@ class Paper:
         caption = f"{manifest.data}, {manifest.model}: {plan(manifest)}"
         if several:
             caption = f"{manifest.data}, {len(overviews)} runs"
-        atomic_write(self._folder / "table.tex", latex_table(rows, caption).encode())
+        atomic_write(
+            self._folder / "table.tex", latex_table(rows, caption).encode(errors="backslashreplace")
+        )
         atomic_write(self._folder / "table.csv", csv_text(rows).encode())

@@ -77,7 +77,7 @@ def write_report(
     shown = Shown(overviews, names, drawn, whole, _notes(read, names) + notes, palette)
     target = Path(out)
     output_folder(target.parent)
-    atomic_write(target, page(shown).encode())
+    atomic_write(target, page(shown).encode(errors="backslashreplace"))
     if paper is not None:
         paper.finish(overviews, drawn)
     return Written(target, list(shown.notes), any(run.refuted for run in read))

@@ -14,7 +14,8 @@ hold the next pass's logits, and the process would grow to twice their size."""
 
 
 def keep_freed_memory() -> bool:
-    """Tell glibc's malloc to keep freed blocks of up to 256 MiB for the next pass. Returns whether it did.
+    """Tell glibc's malloc to keep freed blocks of up to 256 MiB for the next pass. Returns whether
+    it did.
 
     By default every activation goes back to the kernel and is zeroed again by the next pass.
     The memory stays with the process until it ends, so this is for commands, never for imports.

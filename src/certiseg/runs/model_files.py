@@ -8,7 +8,7 @@ from typing import Any
 
 from certiseg.files import atomic_write
 from certiseg.models.stored import CARD_FILE, WEIGHTS_FILE
-from certiseg.runs.output import refuse_existing
+from certiseg.runs.output import refuse_existing, write_text
 
 PAGE_FILE = "CARD.md"
 
@@ -21,5 +21,5 @@ def refuse_model(folder: Path, overwrite: bool) -> None:
 def write_model(folder: Path, weights: bytes, card: dict[str, Any], page: str) -> None:
     """Write the three files, each whole."""
     atomic_write(folder / WEIGHTS_FILE, weights)
-    atomic_write(folder / CARD_FILE, (json.dumps(card, indent=1) + "\n").encode())
-    atomic_write(folder / PAGE_FILE, page.encode())
+    write_text(folder / CARD_FILE, json.dumps(card, indent=1) + "\n")
+    write_text(folder / PAGE_FILE, page)

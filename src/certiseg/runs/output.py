@@ -24,8 +24,8 @@ def write_picture(path: Path, picture: Image.Image) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text atomically."""
-    atomic_write(path, text.encode())
+    """Write UTF-8 text atomically; bytes of file names that are no UTF-8 are escaped."""
+    atomic_write(path, text.encode(errors="backslashreplace"))
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:

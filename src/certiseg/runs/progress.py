@@ -212,4 +212,7 @@ class RunBar:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        # Where inputs are only started, nobody says that the last one is done.
+        if kind is None and self._pace.done < self._pace.inputs:
+            self.finish(self._pace.inputs - self._pace.done)
         self._bar.stop()
