@@ -53,7 +53,8 @@ def ending_of(error: BaseException) -> Ending | None:
     if isinstance(error, OSError):
         where = f" at {error.filename}" if error.filename else ""
         reason = error.strerror or type(error).__name__
-        return Ending(BAD_INPUT, f"expected to read and write files, got {reason}{where}; {_WHOLE}")
+        line = f"expected to read and write files, got {reason}{where}; mend that and call again, "
+        return Ending(BAD_INPUT, line + _WHOLE)
     if isinstance(error, Exception):
         message = f"{type(error).__name__}: {error}"
         return Ending(BAD_INPUT, f"unexpected {message} ({TRACEBACK}=1 shows where)", True)
