@@ -15,6 +15,7 @@ _TIMED = ("seconds", "made_with")
 def content(folder: Path) -> dict[str, Any]:
     """What each file of a run's folder holds, by its name below it."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
+    files = [path for path in files if path.name != "status.json"]
     return {str(path.relative_to(folder)): _content(path) for path in files}
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import re
 import secrets
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from certiseg.errors import InputError
@@ -20,7 +23,7 @@ def output_folder(path: str | Path) -> Path:
     folder = Path(path)
     refuse_link(folder)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
@@ -41,10 +44,27 @@ def refuse_link(path: Path) -> None:
         )
 
 
-def atomic_write(path: str | Path, data: bytes) -> None:
-    """Write data to path so that readers see the old file or the new one, never a part.
+def check_names(folder: Path, names: Iterable[str]) -> None:
+    """Raise InputError for a name that the file system of the folder, made or not, cannot hold."""
+    there = next(found for found in (folder, *folder.absolute().parents) if found.is_dir())
+    for name in names:
+        try:
+            os.lstat(there / name)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise InputError(
+                f"expected a name that {there} can hold, got {name!r} ({error.strerror}); rename "
+                "the input"
+            ) from None
 
-    Raises InputError for a symbolic link; OSError that names path, not the temporary file.
+
+def atomic_write(path: str | Path, data: bytes) -> None:
+    """Write data to path so that readers see the old file or the new one, never a part, even where
+    the power fails: once this returns the new one is there to stay.
+
+    Raises InputError for a symbolic link; OSError that names path, not the temporary file: the old
+    file is as it was.
     """
     target = Path(path)
     refuse_link(target)
@@ -81,5 +101,34 @@ def _replace(target: Path, data: bytes) -> None:
             os.fsync(file.fileno())
         os.replace(temporary, target)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        # A disk that vanished says so again; the first word is the one to report.
+        with contextlib.suppress(OSError):
+            temporary.unlink()
         raise
+    _settle(target.parent)
+
+
+def make_folder(folder: Path) -> None:
+    """Create the folder and those above it where they are not there, to stay as files do."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    _settle(folder.parent)
+
+
+_NO_FSYNC = {errno.EINVAL, errno.ENOTSUP, errno.EACCES, errno.EPERM, errno.EBADF, errno.EISDIR}
+"""What systems say that cannot sync a folder, or where it cannot be opened for that."""
+
+
+def _settle(folder: Path) -> None:
+    """Wait until the names in the folder are on the disk, where its file system can tell."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+    except OSError as error:
+        if error.errno not in _NO_FSYNC:
+            raise

@@ -6,10 +6,12 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-
-import torch.distributed as dist
+from typing import TYPE_CHECKING
 
 from certiseg.errors import InputError, first_line
+
+if TYPE_CHECKING:
+    import torch.distributed as dist
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,8 @@ def meet(size: int, backend: str, to_meet: timedelta, later: timedelta) -> dist.
     thread that lets go of an object of Python's while the interpreter shuts down aborts the
     process, and the group of the backend lives on where DistributedDataParallel had it.
     """
+    import torch.distributed as dist  # late: who only asks for the place needs no torch
+
     try:
         dist.init_process_group(backend, timeout=to_meet)
         return dist.new_group(backend="gloo", timeout=later)

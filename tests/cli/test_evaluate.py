@@ -73,6 +73,7 @@ def test_files_and_provenance(pair: Path, call: Call) -> None:
         "table.md",
         "table.csv",
         "results.json",
+        "status.json",
     }
     results = json.loads((out / "results.json").read_text())
     assert results["num_images"] == 2

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from certiseg import __version__
-from certiseg.cli import main
+from certiseg.cli import ending, main
 from certiseg.errors import ClaimError, InputError
 
 Call = Callable[..., Any]
@@ -69,7 +69,8 @@ def test_usage_error_is_one_line(call: Call, arguments: tuple[str, ...], word: s
         (
             OSError(28, "No space left on device", "x.png"),
             2,
-            "error: expected to read and write files, got No space left on device at x.png",
+            "error: expected to read and write files, got No space left on device at x.png; mend "
+            "that and call again, files already written are whole",
         ),
     ],
 )
@@ -96,7 +97,7 @@ def test_other_errors_are_one_line_and_the_traceback_is_one_variable_away(
     result = call("demo")
     assert result.code == 2
     assert "unexpected ZeroDivisionError: by zero" in result.err
-    monkeypatch.setenv(main.TRACEBACK, "1")
+    monkeypatch.setenv(ending.TRACEBACK, "1")
     with pytest.raises(ZeroDivisionError):
         call("demo")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,24 @@ def test_help_names_both(given: list[str], capsys: pytest.CaptureFixture[str]) -
     told = capsys.readouterr().out
     assert "pictures" in told
     assert "denoiser" in told
+
+
+def test_a_training_is_told_of(
+    data: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("certiseg.cli.told.EVERY", 1e9)
+    out, log = tmp_path / "model", tmp_path / "log.jsonl"
+    given = ["train", *data, "--sigma", "0.1", *SMALL, "-o", str(out), "--log-json", str(log)]
+    assert run(given) == 0
+    said = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [line["event"] for line in said] == ["start", "progress", "end"]
+    assert [line["done"] for line in said] == [0, 2, 2]
+    assert {(line["what"], line["total"]) for line in said} == {("steps", 2)}
+    assert said[1]["epoch"] == 1
+    assert said[1]["loss"] > 0
+    assert "mIoU" in said[1]["validation"]
+    found = json.loads((out / "status.json").read_text())
+    assert (found["state"], found["exit_code"]) == ("finished", 0)
 
 
 def test_precision_is_in_the_command_of_the_card(data: list[str], tmp_path: Path) -> None:

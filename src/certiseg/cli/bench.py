@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from certiseg.cli import options
+from certiseg.screen import Screen
 
 _NAMES = (
     "statistics (against a test per pixel), overhead (vote over bare passes), published (end to "
@@ -89,7 +89,7 @@ def bench(
         progress=not json_results,
         command=shlex.join(["certiseg", *sys.argv[1:]]),
     )
-    console, records = Console(), []
+    console, records = Screen(), []
     for result in run(names or (), asked, out, overwrite=overwrite):
         if json_results:
             records.append(result.record())
@@ -98,4 +98,4 @@ def bench(
     if json_results:
         print(json.dumps(records))
     elif out is not None:
-        console.print(f"results: {out}", highlight=False, markup=False)
+        console.print(f"results: {out}")

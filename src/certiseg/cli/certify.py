@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from certiseg.cli import options
 from certiseg.cli.method import with_settings
 from certiseg.cli.opened import opened
+from certiseg.cli.told import told
 from certiseg.errors import InputError
+from certiseg.screen import Screen, remark
 
 
+@told
 @with_settings
 def certify(
     files: Annotated[
@@ -115,17 +116,17 @@ def certify(
         promise=promise,
         overwrite=overwrite,
         progress=not json_lines,
-        note=lambda text: print(f"note: {text}", file=sys.stderr),
+        note=lambda text: remark(f"note: {text}"),
     )
     if json_lines:
         for record in results:
             print(json.dumps(record), flush=True)
         return
     records = list(results)
-    console = Console()
+    console = Screen()
     console.print(certified_table(records))
-    console.print(records[0]["statement"], highlight=False, markup=False, soft_wrap=True)
-    console.print(f"certificates and pictures: {out}", highlight=False, markup=False)
+    console.print(records[0]["statement"], soft_wrap=True)
+    console.print(f"certificates and pictures: {out}")
 
 
 _COMMITTED = (

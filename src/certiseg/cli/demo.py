@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from certiseg.cli import options
 from certiseg.cli.page import page_line
 from certiseg.rounding import confidence, exact, nearest, percent_down, share
+from certiseg.screen import Screen
 
 if TYPE_CHECKING:
     from certiseg.runs.demo import Demo
@@ -75,10 +75,10 @@ def _tell(result: Demo, settings: Settings, out: Path, clouds: bool) -> None:
     from certiseg.report.certified import certified_table
     from certiseg.report.tables import rich_table
 
-    console = Console()
+    console = Screen()
 
     def say(text: str) -> None:
-        console.print(text, highlight=False, markup=False)
+        console.print(text)
         console.print()
 
     drawn, shown, limits, each = _CLOUDS if clouds else _SLICES

@@ -10,16 +10,18 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from certiseg.cli import options
 from certiseg.cli.method import with_settings
 from certiseg.cli.opened import opened
 from certiseg.cli.page import page_line
+from certiseg.cli.told import told
 from certiseg.errors import InputError
 from certiseg.rounding import down, exact
+from certiseg.screen import Screen, remark
 
 
+@told
 @with_settings
 def evaluate(
     *,
@@ -125,11 +127,11 @@ def evaluate(
         skip_bad=skip_bad,
     )
     for reason in getattr(samples, "skipped", ()):
-        print(f"skipped: {reason}", file=sys.stderr)
+        remark(f"skipped: {reason}")
     first = ranks is None or ranks.rank == 0
     earlier = recorded_seeds(out / MANIFEST) if overwrite and first else ()
     if again := replaced(earlier, settings.seed):
-        print(f"note: {again}", file=sys.stderr)
+        remark(f"note: {again}")
     crew = crew_of(workers, threads, ray, ranks)
     with nullcontext() if ranks is None else ranks.together(settings.device):
         evaluation = run(
@@ -153,7 +155,7 @@ def evaluate(
     if json_table:
         print(json_text(evaluation.rows), end="")
         return
-    console = Console()
+    console = Screen()
     note, clouds = note_of(samples), samples.card.kind == "clouds"
     thinned = "" if note is None else f", {note}"
     whole, plural = "cloud" if clouds else "image", "" if len(samples) == 1 else "s"
@@ -164,13 +166,12 @@ def evaluate(
         console.print(
             "median of one noisy pass under perturbations of norm up to "
             f"{down(settings.noise.radius(settings.tau))}, mean of the inputs' bounds, "
-            f"each at alpha = {exact(settings.alpha)} on its own: {bounds}",
-            highlight=False,
+            f"each at alpha = {exact(settings.alpha)} on its own: {bounds}"
         )
     if evaluation.curve is not None:
-        console.print("certified accuracy over radius: curve.csv", highlight=False)
+        console.print("certified accuracy over radius: curve.csv")
         if not has_matplotlib():
             console.print("curve.png and curve.svg need: pip install 'certiseg[report]'")
-    console.print(f"table and results: {out}", highlight=False, markup=False)
+    console.print(f"table and results: {out}")
     if line:
-        console.print(line, highlight=False, markup=False)
+        console.print(line)

@@ -1,4 +1,4 @@
-"""The entry point: commands, and exit codes (0 success, 1 verification failed, 2 bad input)."""
+"""The entry point: all commands."""
 
 from __future__ import annotations
 
@@ -14,21 +14,20 @@ from certiseg._version import __version__
 from certiseg.cli.bench import bench
 from certiseg.cli.certify import certify
 from certiseg.cli.demo import demo
+from certiseg.cli.ending import INTERRUPTED, TRACEBACK, ending_of
 from certiseg.cli.evaluate import evaluate
 from certiseg.cli.plan import plan
 from certiseg.cli.report import report
 from certiseg.cli.reproduce import app as reproduce
 from certiseg.cli.sections import Sectioned
 from certiseg.cli.sign import sign
+from certiseg.cli.signals import ended_by_signals
+from certiseg.cli.streams import lost_output, open_streams
 from certiseg.cli.study import app as study
 from certiseg.cli.train_clouds import train_clouds
 from certiseg.cli.train_group import app as train
 from certiseg.cli.verify import verify
-from certiseg.errors import ClaimError, InputError
-
-FAILED_CLAIM, BAD_INPUT, INTERRUPTED = 1, 2, 130
-TRACEBACK = "CERTISEG_TRACEBACK"
-"""Environment variable: set, an unforeseen error comes with its traceback."""
+from certiseg.screen import remark, say
 
 
 class Commands(TyperGroup):
@@ -69,7 +68,7 @@ app.add_typer(study, name="study")
 
 def _version(asked: bool) -> None:
     if asked:
-        print(f"certiseg {__version__}")
+        say(f"certiseg {__version__}")
         raise typer.Exit
 
 
@@ -83,59 +82,36 @@ def _certiseg(
     to a stated size, and where to abstain."""
 
 
-# typer publishes the subclass alone, and where its base lives depends on typer's version.
-_UsageError: type[Exception] = next(
-    base
-    for base in typer.BadParameter.__mro__
-    if base.__name__ == "UsageError" and issubclass(base, Exception)
-)
-
-
 def run(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code; errors become one line on standard error."""
+    """Run one command and return its exit code; errors become one line on standard error.
+
+    The code tells how the work ended, whether or not somebody read standard output to its end.
+    """
     # Read when torch loads. Waiting threads otherwise spin so long that on a busy machine
     # everything takes five times as long (measured: docs/measured.md).
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     given = sys.argv[1:] if arguments is None else list(arguments)
+    open_streams()
     try:
-        code = app(args=given or ["--help"], prog_name="certiseg", standalone_mode=False)
-        sys.stdout.flush()
-    except InputError as error:
-        return _fail(str(error), BAD_INPUT)
-    except ClaimError as error:
-        return _fail(str(error), FAILED_CLAIM)
-    except _UsageError as error:
-        message = error.format_message()  # type: ignore[attr-defined]
-        return _fail(f"{message} (certiseg --help lists what there is)", BAD_INPUT)
-    except (KeyboardInterrupt, typer.Abort):
-        code = INTERRUPTED
-    except BrokenPipeError:
-        # The reader of a pipe left (| head); Python would complain again while closing.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILED_CLAIM
-    except OSError as error:
-        where = f" at {error.filename}" if error.filename else ""
-        reason = error.strerror or type(error).__name__
-        return _fail(f"expected to read and write files, got {reason}{where}", BAD_INPUT)
-    except Exception as error:
-        if os.environ.get(TRACEBACK):
+        with ended_by_signals():
+            code = app(args=given or ["--help"], prog_name="certiseg", standalone_mode=False)
+            if lost := lost_output():
+                raise lost
+        if code == INTERRUPTED:
+            # typer answers Ctrl-C with this code and not a word.
+            raise KeyboardInterrupt
+    except BaseException as error:
+        ending = ending_of(error)
+        if ending is None or (ending.unforeseen and os.environ.get(TRACEBACK)):
             raise
-        message = f"{type(error).__name__}: {error}"
-        return _fail(f"unexpected {message} ({TRACEBACK}=1 shows where)", BAD_INPUT)
-    if code == INTERRUPTED:
-        # typer answers Ctrl-C with this code and not a word.
-        return _fail("interrupted; files already written are whole", INTERRUPTED)
+        remark(f"error: {' '.join(ending.line.split())}")
+        return ending.code
     return code if isinstance(code, int) else 0
 
 
 def main() -> NoReturn:
     """Console script."""
     sys.exit(run())
-
-
-def _fail(message: str, code: int) -> int:
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
-    return code
 
 
 if __name__ == "__main__":

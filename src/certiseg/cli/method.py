@@ -156,8 +156,8 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
 
     The settings are made and checked before the command runs.
     """
-    shared = _parameters(_settings)
-    own = _parameters(command)
+    shared = parameters(_settings)
+    own = parameters(command)
 
     @functools.wraps(command)
     def wrapped(**given: Any) -> None:
@@ -173,7 +173,7 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
     return wrapped
 
 
-def _parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+def parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     """Parameters by name, keyword only, their annotations evaluated for typer."""
     # The type of the settings is loaded only when a command runs.
     hints = get_type_hints(function, localns={"Settings": Any}, include_extras=True)

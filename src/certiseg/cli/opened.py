@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 from certiseg.cli.numbers import numbers_of
+from certiseg.screen import remark
 
 if TYPE_CHECKING:
     from certiseg.models.loaded import LoadedModel
@@ -33,5 +33,5 @@ def opened(
         denoiser=denoiser,
     )
     for note in loaded.notes:
-        print(f"note: {note}", file=sys.stderr)
+        remark(f"note: {note}")
     return loaded

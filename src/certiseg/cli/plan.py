@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from certiseg.cli import options
 from certiseg.cli.numbers import budget_of
 from certiseg.cli.opened import opened
 from certiseg.errors import InputError
 from certiseg.rounding import nearest, significant
+from certiseg.screen import Screen
 
 _CLASSES = 19
 """Cityscapes has so many; only the size of the votes depends on it."""
@@ -114,17 +114,16 @@ def plan(
     if json_record:
         print(json.dumps(made.record()))
         return
-    console = Console()
+    console = Screen()
     console.print(plan_table(made.rows, request))
     console.print(curve_table(made.shown, SHOWN))
     if made.seconds is not None:
         console.print(
             f"time: about {significant(made.seconds * request.passes, 3, nearest)} s an input here "
             f"({request.passes} passes of about {significant(made.seconds, 2, nearest)} s)",
-            highlight=False,
         )
     if out is not None:
-        console.print(f"table and figure: {out}", highlight=False, markup=False)
+        console.print(f"table and figure: {out}")
 
 
 def parse_size(text: str) -> tuple[int, int]:

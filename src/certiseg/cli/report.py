@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from certiseg.screen import remark, say
 
 
 class Palette(StrEnum):
@@ -41,9 +42,9 @@ def report(
 
     written = write_report(runs, out, figures=figures, images=images, palette=palette.value)
     for note in written.notes:
-        print(f"note: {note}", file=sys.stderr)
-    print(f"report: {written.page}")
+        remark(f"note: {note}")
+    say(f"report: {written.page}")
     if figures is not None:
-        print(f"figures: {figures}")
+        say(f"figures: {figures}")
     if written.refuted:
         raise typer.Exit(1)

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from certiseg.cli import options
 from certiseg.cli.by_sigma import by_sigma
+from certiseg.cli.told import told
 from certiseg.errors import InputError
+from certiseg.screen import Screen, remark
 
 _SHIPPED = {
     "shapenet": "certiseg:solids-gaussian",
@@ -22,6 +23,7 @@ _SHIPPED = {
 _PLAIN = "certiseg:solids"
 
 
+@told
 def clouds(
     context: typer.Context,
     out: options.Output,
@@ -76,7 +78,7 @@ def clouds(
         )
     samples = open_clouds(data, channels=widths.pop(), root=root, limit=limit, skip_bad=skip_bad)
     for reason in samples.skipped:
-        print(f"skipped: {reason}", file=sys.stderr)
+        remark(f"skipped: {reason}")
     lines = run(
         experiment,
         samples,
@@ -93,8 +95,8 @@ def clouds(
     if json_lines:
         print(json.dumps(records(lines)))
         return
-    console = Console()
+    console = Screen()
     note = note_of(samples)
     title = f"{table} on {samples.card.name}: {len(samples)} clouds{f', {note}' if note else ''}"
     console.print(rich_table(lines, title))
-    console.print(f"all figures: {out}", highlight=False, markup=False)
+    console.print(f"all figures: {out}")

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from certiseg.cli import options
 from certiseg.cli.by_sigma import by_sigma
 from certiseg.cli.numbers import numbers_of
 from certiseg.cli.opened import opened as opened_model
+from certiseg.cli.told import told
 from certiseg.errors import InputError
+from certiseg.screen import Screen
 
 _SHIPPED = "certiseg:camvid"
 _CHECKPOINTS = {
@@ -34,6 +35,7 @@ class Emulate(StrEnum):
     shared_noise = "shared-noise"
 
 
+@told
 def pictures(
     context: typer.Context,
     out: options.Output,
@@ -153,13 +155,13 @@ def pictures(
         unsound = UNSOUND_NOTE if emulate else None
         print(json.dumps({"unsound": unsound, "lines": records(lines), "false": records(false)}))
         return
-    console = Console()
+    console = Screen()
     note = note_of(samples)
     thinned = f" ({note})" if note else ""
-    console.print(f"{samples.card.name}, {counted(len(samples))}{thinned}", highlight=False)
+    console.print(f"{samples.card.name}, {counted(len(samples))}{thinned}")
     for drawn in rich_tables(lines, false):
         console.print(drawn)
-    console.print(f"all figures: {out}", highlight=False, markup=False)
+    console.print(f"all figures: {out}")
 
 
 def _batches(text: str) -> tuple[int, ...]:

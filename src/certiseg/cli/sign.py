@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from certiseg.cli import options
+from certiseg.screen import say
 
 
 def sign(
@@ -34,4 +35,4 @@ def sign(
         verify(parse(content, file).certificate)
         with locked(target.parent, [target.name], overwrite):
             atomic_write(target, sign_content(content, private))
-        print(f"{file}: signed: {target}", flush=True)
+        say(f"{file}: signed: {target}")

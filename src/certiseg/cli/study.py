@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from certiseg.cli import options
+from certiseg.screen import Screen
 
 app = typer.Typer(help="Compare methods: simulated, or on stored votes.", rich_markup_mode=None)
 
@@ -49,13 +49,13 @@ def synthetic(
     if json_record:
         print(json.dumps([asdict(row) for sweep in sweeps for row in sweep.rows]))
         return
-    console = Console()
+    console = Screen()
     for sweep in sweeps:
         # The hardest point: the most noise, or the most components.
         last = sweep.scenario.toys[-1]
         rows = [r for r in sweep.rows if (r.components, r.gamma) == (last.components, last.gamma)]
         console.print(synthetic_table(rows, sweep.scenario, sweep_title(sweep.scenario, last)))
-    console.print(f"all points and figures: {out}", highlight=False, markup=False)
+    console.print(f"all points and figures: {out}")
 
 
 @app.command()
@@ -82,9 +82,9 @@ def correction(
         print(json.dumps([asdict(row) for row in comparison.rows]))
         return
     title = correction_title(comparison.rows, comparison.task)
-    console = Console()
+    console = Screen()
     console.print(correction_table(comparison.rows, title))
-    console.print(f"table and figure: {out}", highlight=False, markup=False)
+    console.print(f"table and figure: {out}")
 
 
 def _command() -> str:

@@ -9,10 +9,12 @@ import typer
 
 from certiseg.cli import options, training_options
 from certiseg.cli.numbers import size_of, whole_numbers_of
+from certiseg.cli.told import told
 from certiseg.cli.training_bar import steps_bar, training_bar
 from certiseg.rounding import exact, share_down
 
 
+@told
 def train(
     data: Annotated[
         str,

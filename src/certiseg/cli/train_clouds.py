@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from certiseg.cli import options, training_options
+from certiseg.cli.told import told
 from certiseg.cli.training_bar import steps_bar, training_bar
 from certiseg.rounding import exact, share_down
 
@@ -42,6 +43,7 @@ class Preset(StrEnum):
     msg = "msg"
 
 
+@told
 def train_clouds(
     data: Annotated[Clouds, typer.Option(help="Data set; solids are generated.")],
     out: training_options.Out,

@@ -9,10 +9,12 @@ import typer
 
 from certiseg.cli import options, training_options
 from certiseg.cli.numbers import size_of, whole_numbers_of
+from certiseg.cli.told import told
 from certiseg.cli.training_bar import steps_bar, training_bar
 from certiseg.rounding import exact, nearest, share_down
 
 
+@told
 def train_denoiser(
     data: Annotated[
         str,
@@ -131,6 +133,5 @@ def train_denoiser(
         progress.console.print(
             f"val, sigma {exact(before['sigma'])}: {nearest(before['psnr'], 2)} -> "
             f"{nearest(after['psnr'], 2)} dB{labels}",
-            highlight=False,
         )
     progress.console.print(f"written: {out} ({card['weights']['bytes']} bytes of weights)")

@@ -15,6 +15,8 @@ from rich.progress import (
 )
 
 from certiseg.rounding import nearest
+from certiseg.runs.progress import Pace, tell
+from certiseg.screen import Screen
 
 if TYPE_CHECKING:
     from certiseg.training.descent import Measured, Report
@@ -27,10 +29,11 @@ def training_bar() -> Progress:
         TextColumn("step"),
         MofNCompleteColumn(),
         BarColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
+        console=Screen(),
     )
 
 
@@ -40,16 +43,19 @@ def steps_bar(progress: Progress, steps: int) -> Report:
     Losses are means over the steps since the last validation: single batches say little.
     """
     task = progress.add_task("loss -", total=steps)
-    since: list[float] = []
+    pace, since = Pace(steps, 1, what="steps"), list[float]()
+    tell(pace)
 
     def report(done: int, epoch: float, loss: float, figures: Measured | None) -> None:
         since.append(loss)
         mean = sum(since) / len(since)
         progress.update(task, completed=done, description=f"loss {nearest(mean, 3)}")
+        pace.finish(done - pace.done)
+        validation = {} if figures is None else {"validation": figures.words()}
+        tell(pace, epoch=epoch, loss=mean, **validation)
         if figures is not None:
             progress.console.print(
-                f"epoch {nearest(epoch, 0)}: loss {nearest(mean, 3)}, val {figures.words()}",
-                highlight=False,
+                f"epoch {nearest(epoch, 0)}: loss {nearest(mean, 3)}, val {figures.words()}"
             )
             since.clear()
 

@@ -4,7 +4,6 @@ fixed beforehand?"""
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +11,7 @@ import typer
 
 from certiseg.cli import options
 from certiseg.errors import ClaimError, InputError
+from certiseg.screen import remark, say
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -54,15 +54,15 @@ def verify(
         if json_lines:
             print(json.dumps(result), flush=True)
         elif result["result"] == OK:
-            print(f"{file}: {words}: {result['statement']}", flush=True)
+            say(f"{file}: {words}: {result['statement']}")
             if not result["as_stored"]:
-                print(f"note: {file}: {_REWORDED}", file=sys.stderr)
+                remark(f"note: {file}: {_REWORDED}")
         else:
             word = "FAILED" if result["result"] == FAILED else "error"
             # A broken certificate must be seen even where standard output goes to a file.
-            typer.echo(f"{file}: {word}: {result['reason']}", err=True)
+            remark(f"{file}: {word}: {result['reason']}")
     if promised is not None:
-        print(f"note: {_not_shown(promised, results.count(OK), challenge)}", file=sys.stderr)
+        remark(f"note: {_not_shown(promised, results.count(OK), challenge)}")
     if FAILED in results:
         raise typer.Exit(1)
     if UNREADABLE in results:

@@ -158,7 +158,7 @@ def load_files(card_path: Path, weights_path: Path) -> Trained:
     try:
         card = json.loads(card_path.read_text(encoding="utf-8"))
         weights = weights_path.read_bytes()
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         reason = getattr(error, "strerror", None) or "no valid JSON"
         raise InputError(
             f"{weights_path}: expected {card_path.name} and {weights_path.name} side by side, got "

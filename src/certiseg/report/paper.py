@@ -68,5 +68,7 @@ class Paper:
         if several:
             caption = f"{manifest.data}, {len(overviews)} runs"
         self._outputs.claim(("table.tex", "table.csv"), overwrite=True)
-        atomic_write(self._folder / "table.tex", latex_table(rows, caption).encode())
+        atomic_write(
+            self._folder / "table.tex", latex_table(rows, caption).encode(errors="backslashreplace")
+        )
         atomic_write(self._folder / "table.csv", csv_text(rows).encode())

@@ -85,7 +85,7 @@ def write_report(
         drawn = charts(overviews, names)
         shown = Shown(overviews, names, drawn, whole, _notes(read, names) + notes, palette)
         output_folder(target.parent)
-        atomic_write(target, page(shown).encode())
+        atomic_write(target, page(shown).encode(errors="backslashreplace"))
         if paper is not None:
             paper.finish(overviews, drawn)
     return Written(target, list(shown.notes), any(run.refuted for run in read))

@@ -13,7 +13,7 @@ from typing import Any
 from certiseg.certificates.commitment import Commitment
 from certiseg.datasets.volume_file import Window, volume_stem
 from certiseg.errors import InputError
-from certiseg.files import atomic_write
+from certiseg.files import atomic_write, check_names
 from certiseg.folders import locked
 from certiseg.models.loaded import LoadedModel
 from certiseg.runs.again import replaced
@@ -60,6 +60,7 @@ def certify_images(
     Raises InputError.
     """
     stems = _stems(paths)
+    check_names(out, (path.name for stem in stems for path in _outputs(out, stem).values()))
     inputs = inputs_of(paths, loaded, clouds, window)
     smoothed = settings.smoothed(loaded, inputs.category, clouds=inputs.clouds)
     notes = _check_inputs(paths, inputs, loaded, settings, smoothed)

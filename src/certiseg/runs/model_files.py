@@ -12,6 +12,7 @@ from certiseg.errors import InputError
 from certiseg.files import atomic_write
 from certiseg.folders import locked
 from certiseg.models.stored import CARD_FILE, WEIGHTS_FILE
+from certiseg.runs.output import write_text
 from certiseg.training.processes import ALONE, Processes
 from certiseg.training.state import STATE_FILE
 
@@ -47,5 +48,5 @@ def model_folder(
 def write_model(folder: Path, weights: bytes, card: dict[str, Any], page: str) -> None:
     """Write the three files, each whole."""
     atomic_write(folder / WEIGHTS_FILE, weights)
-    atomic_write(folder / CARD_FILE, (json.dumps(card, indent=1) + "\n").encode())
-    atomic_write(folder / PAGE_FILE, page.encode())
+    write_text(folder / CARD_FILE, json.dumps(card, indent=1) + "\n")
+    write_text(folder / PAGE_FILE, page)

@@ -24,8 +24,8 @@ def write_picture(path: Path, picture: Image.Image) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text atomically."""
-    atomic_write(path, text.encode())
+    """Write UTF-8 text atomically; bytes of file names that are no UTF-8 are escaped."""
+    atomic_write(path, text.encode(errors="backslashreplace"))
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
@@ -35,7 +35,7 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     try:
         records = [json.loads(line) for line in path.read_text().splitlines() if line.strip()]
         names = [record["name"] for record in records]
-    except (ValueError, KeyError, TypeError, OSError) as error:
+    except (ValueError, KeyError, TypeError, OSError, RecursionError) as error:
         raise InputError(
             f"{path}: expected JSON lines written by certiseg, got something else "
             f"({type(error).__name__}); move it away or choose another folder with -o"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import partial
 from types import TracebackType
-from typing import TextIO
+from typing import Any, TextIO
 
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -20,6 +21,7 @@ from rich.progress import (
 )
 
 from certiseg.rounding import nearest, significant
+from certiseg.screen import Screen
 
 EVERY = 30.0
 """Seconds between two lines where there is no terminal: short runs stay silent."""
@@ -27,9 +29,9 @@ EVERY = 30.0
 
 def new_bar(show: bool) -> Progress:
     """A bar on standard error, silent unless that is a terminal."""
-    console = Console(stderr=True)
+    console = Screen(stderr=True)
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
@@ -82,18 +84,36 @@ class Pace:
 
     def words(self) -> str:
         """Such as "0.244 inputs/s, 24.4 draws/s, 0:06:10 left"; nothing at the beginning."""
-        if self._began is None:
+        speed = self._speed()
+        if speed is None:
             return ""
+        made, drawn, left = speed
+        figure = partial(significant, digits=3, way=nearest)
+        return f"{figure(made)} {self.what}/s, {figure(drawn)} draws/s, {_clock_text(left)} left"
+
+    def record(self) -> dict[str, Any]:
+        """The same as plain values; None where nothing can be said yet."""
+        made, drawn, left = self._speed() or (None, None, None)
+        return {
+            "what": self.what,
+            "done": self.done,
+            "total": self.inputs,
+            "draws": self._drawn,
+            "per_second": made,
+            "draws_per_second": drawn,
+            "seconds_left": left,
+        }
+
+    def _speed(self) -> tuple[float, float, float] | None:
+        """Inputs and draws a second, and the seconds left."""
+        if self._began is None:
+            return None
         began, completed, drawn = self._began
         passed, made = self._clock() - began, self.completed - completed
         if passed <= 0 or made <= 0:
-            return ""
-        speed = partial(significant, digits=3, way=nearest)
+            return None
         left = passed / made * (self.inputs - self.completed)
-        return (
-            f"{speed(made / passed)} {self.what}/s, "
-            f"{speed((self._drawn - drawn) / passed)} draws/s, {_clock_text(left)} left"
-        )
+        return made / passed, (self._drawn - drawn) / passed, left
 
     def _begin(self) -> None:
         if self._began is None:
@@ -103,6 +123,27 @@ class Pace:
 def _clock_text(seconds: float) -> str:
     whole = round(seconds)
     return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
+
+
+Listener = Callable[[Pace, dict[str, Any]], None]
+"""Told of every advance: how far it is, and what else is known (a loss)."""
+_listener: ContextVar[Listener] = ContextVar("listener", default=lambda pace, known: None)
+
+
+@contextmanager
+def listening(listener: Listener) -> Iterator[None]:
+    """Whatever shows its progress inside tells the listener as well: first when the work begins,
+    after all checks."""
+    token = _listener.set(listener)
+    try:
+        yield
+    finally:
+        _listener.reset(token)
+
+
+def tell(pace: Pace, **known: Any) -> None:
+    """Tell who listens."""
+    _listener.get()(pace, known)
 
 
 class RunBar:
@@ -125,11 +166,11 @@ class RunBar:
     ) -> None:
         self._pace = Pace(inputs, draws, done, clock, what)
         self._to = sys.stderr if to is None else to
-        console = Console(file=self._to)
+        console = Screen(file=self._to)
         self._lines = show and not console.is_terminal
         self._clock, self._told = clock, clock()
         self._bar = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[pace]}"),
@@ -156,6 +197,7 @@ class RunBar:
 
     def _tell(self) -> None:
         pace = self._pace
+        tell(pace)
         if not self._bar.disable:
             self._bar.update(self._task, completed=pace.completed, pace=pace.words())
         elif self._lines and self._clock() - self._told >= EVERY and (words := pace.words()):
@@ -164,6 +206,7 @@ class RunBar:
 
     def __enter__(self) -> RunBar:
         self._bar.start()
+        tell(self._pace)
         return self
 
     def __exit__(
@@ -172,4 +215,7 @@ class RunBar:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        # Where inputs are only started, nobody says that the last one is done.
+        if kind is None and self._pace.done < self._pace.inputs:
+            self.finish(self._pace.inputs - self._pace.done)
         self._bar.stop()

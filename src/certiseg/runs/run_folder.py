@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from certiseg.datasets.card import Sample
 from certiseg.errors import InputError
-from certiseg.files import atomic_write, refuse_link, sweep
+from certiseg.files import atomic_write, make_folder, refuse_link, sweep
 from certiseg.folders import locked
 from certiseg.report.curve import CURVE_FILES
 from certiseg.report.folder.comparison import BASE_CLEAN, BASE_NOISE, NON_ROBUST
@@ -103,7 +103,7 @@ class RunFolder:
             ),
         ):
             if content is not None:
-                path.parent.mkdir(exist_ok=True)
+                make_folder(path.parent)
                 atomic_write(path, content)
 
     def done(self, number: int) -> bool:
@@ -114,7 +114,7 @@ class RunFolder:
             record = self._read(number)
             Pooled().add(record)
             same = record["figures"]["seed"] == self.record["seed"]
-        except (OSError, ValueError, TypeError, LookupError, AttributeError):
+        except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError):
             return False
         return (
             same

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 # Past a few images a bigger batch buys nothing on a CPU (measured: certiseg bench overhead).
 _LARGEST = {"cpu": 4, "cuda": 128, "mps": 32}
 _SHARE_OF_FREE_MEMORY = 0.5
+# Nor does one that no cache holds: it only takes the memory of so many draws.
+_MOST_ON_CPU = 2**30
 _UNKNOWN_MEMORY = 2 * 1024**3
 
 
@@ -27,8 +29,11 @@ def free_memory(device: torch.device) -> int:
 
 
 def fitting_batch(bytes_per_draw: int, device: torch.device) -> int:
-    """Number of draws whose activations fit into half of the free memory, at least 1."""
+    """Number of draws whose activations fit into half of the free memory (on a CPU 1 GiB at most),
+    at least 1."""
     room = int(free_memory(device) * _SHARE_OF_FREE_MEMORY)
+    if device.type == "cpu":
+        room = min(room, _MOST_ON_CPU)
     largest = _LARGEST.get(device.type, 8)
     return max(1, min(largest, room // max(bytes_per_draw, 1)))
 

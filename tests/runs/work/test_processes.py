@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -119,8 +120,16 @@ def alive(group: int) -> bool:
     return True
 
 
-def test_ctrl_c_ends_the_workers_and_leaves_a_run_that_goes_on():
-    """The signal goes to all processes of the terminal, as it does there."""
+@pytest.mark.parametrize(
+    ("send", "number", "code", "words"),
+    [
+        # Of a terminal: to all its processes. Of a supervisor: to the one that it began.
+        (os.killpg, signal.SIGINT, 130, "interrupted"),
+        (os.killpg, signal.SIGHUP, 129, "ended by SIGHUP"),
+        (os.kill, signal.SIGTERM, 143, "ended by SIGTERM"),
+    ],
+)
+def test_a_signal_ends_the_workers_and_leaves_a_run_that_goes_on(send, number, code, words):
     Path("command.py").write_text(COMMAND)
     arguments = ["evaluate", "-m", "python:tiny_run_models:slow", "--num-classes", "2"]
     arguments += ["--channels", "1", "-o", "out", "-n", "600", "--seed", "3", "--workers", "1"]
@@ -133,13 +142,15 @@ def test_ctrl_c_ends_the_workers_and_leaves_a_run_that_goes_on():
     deadline = time.monotonic() + 300
     while not list(Path("out").glob("samples/*.json")) and time.monotonic() < deadline:
         time.sleep(0.05)
-    os.killpg(began.pid, signal.SIGINT)
+    send(began.pid, number)
     _, said = began.communicate(timeout=200)
-    assert began.returncode == 130, said
-    assert said.splitlines() == ["error: interrupted; files already written are whole"]
+    assert began.returncode == code, said
+    assert said.splitlines() == [f"error: {words}; files already written are whole"]
     # Nothing of its process group is left, once Python's own helper has noticed.
     while alive(began.pid) and time.monotonic() < deadline + 20:
         time.sleep(0.1)
     assert not alive(began.pid)
     assert 1 <= len(list(Path("out/samples").iterdir())) < 4
     assert not Path("out/results.json").exists()
+    status = json.loads(Path("out/status.json").read_text())
+    assert (status["state"], status["exit_code"]) == ("interrupted", code)

@@ -41,7 +41,7 @@ def is_smp_folder(path: Path) -> bool:
     """Whether the folder holds a config of segmentation_models_pytorch."""
     try:
         return _CLASS in json.loads((path / _CONFIG).read_text(encoding="utf-8"))
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):
         return False
 
 
@@ -164,7 +164,7 @@ def _of_encoder(smp: Any, encoder: str, weights: str, path: Path) -> dict[str, A
 def _read(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
         raise InputError(

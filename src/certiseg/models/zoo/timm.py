@@ -153,6 +153,6 @@ def load_timm(folder: str | Path) -> Segmenter:
 def _config(path: Path) -> dict[str, Any]:
     try:
         found = json.loads((path / _CONFIG).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -67,7 +67,14 @@ def read_run(root: Path) -> Run:
             continue
         try:
             _add(run, path, planned)
-        except (ValueError, TypeError, LookupError, AttributeError, OSError) as error:
+        except (
+            ValueError,
+            TypeError,
+            LookupError,
+            AttributeError,
+            OSError,
+            RecursionError,
+        ) as error:
             run.broken.append(_line(path, error))
             run.missing.append(planned.name)
         else:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from certiseg.errors import InputError
-from certiseg.files import atomic_write, refuse_link, sweep
+from certiseg.files import atomic_write, make_folder, refuse_link, sweep
 from certiseg.folders import locked
 from certiseg.report.folder.identity import digest
 from certiseg.report.folder.layout import file_stem
@@ -91,7 +91,7 @@ class Cells:
             found = json.loads(manifest.read_text())
             differ = [name for name in wanted if found.get(name) != wanted[name]]
             run = found.get("run")
-        except (ValueError, AttributeError):
+        except (ValueError, AttributeError, RecursionError):
             differ, run = ["format"], None
         if differ or not isinstance(run, str):
             raise InputError(
@@ -128,7 +128,7 @@ class Cells:
                 raise ValueError
             if record.get("run") != self.run:
                 raise ValueError
-        except ValueError:
+        except (ValueError, RecursionError):
             raise InputError(
                 f"expected this run's record of {cell.name} in {path}, got something else; remove "
                 "the file, and it is made again"
@@ -138,7 +138,7 @@ class Cells:
     def put(self, cell: Cell, record: Mapping[str, Any]) -> None:
         """Write the record: with it the cell is done."""
         path = self._path("cells", cell, "json")
-        path.parent.mkdir(exist_ok=True)
+        make_folder(path.parent)
         write_text(path, json.dumps({"run": self.run, **record}) + "\n")
 
     def keep_votes(self, cell: Cell, parts: Sequence[VoteCounts]) -> None:
@@ -152,7 +152,7 @@ class Cells:
         text = np.frombuffer(json.dumps(meta).encode(), dtype=np.uint8)
         np.savez_compressed(buffer, allow_pickle=False, meta=text, **arrays)
         path = self._path("votes", cell, "npz")
-        path.parent.mkdir(exist_ok=True)
+        make_folder(path.parent)
         atomic_write(path, buffer.getvalue())
 
     def _path(self, folder: str, cell: Cell, kind: str) -> Path:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
+import signal
 import socket
+import threading
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -165,6 +167,7 @@ def _connected(address: str) -> Any:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     if not ray.is_initialized():
         own = {"include_dashboard": False} if address == LOCAL else {}
+        ending = signal.getsignal(signal.SIGTERM)
         try:
             _knock(address)
             ray.init(address, **own, log_to_driver=False, logging_level="ERROR")
@@ -174,4 +177,8 @@ def _connected(address: str) -> Any:
                 f"expected a Ray cluster at {address!r}, got none ({_line(error)}); start one with "
                 "ray start --head, or pass local"
             ) from None
+        finally:
+            # Ray puts a handler of its own there, after which no run would say how it ended.
+            if threading.current_thread() is threading.main_thread():
+                signal.signal(signal.SIGTERM, ending)
     return ray

@@ -1,0 +1,40 @@
+"""What a terminal shows: nothing in it is interpreted, whoever named the files and classes."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+_TURNING = (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+"""Characters that turn the direction of a line, so that it reads as another."""
+_SHOWN = {code: ascii(chr(code))[1:-1] for code in (*range(0x20), *range(0x7F, 0xA0), *_TURNING)}
+_KEPT = {code: shown for code, shown in _SHOWN.items() if code not in (0x09, 0x0A)}
+
+
+def harmless(text: str) -> str:
+    """One line of text, with escapes such as \\x1b for what a terminal would obey."""
+    return text.translate(_SHOWN)
+
+
+def say(text: str) -> None:
+    """Print one line to standard output, at once."""
+    print(harmless(text), flush=True)
+
+
+def remark(text: str) -> None:
+    """Print one line to standard error."""
+    print(harmless(text), file=sys.stderr, flush=True)
+
+
+class Screen(Console):
+    """A console for text that comes from anywhere: no markup, no emoji codes, no highlighting, and
+    control characters are shown as ``harmless`` does."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(markup=False, emoji=False, highlight=False, **options)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        return super().render_str(text.translate(_KEPT), **options)
