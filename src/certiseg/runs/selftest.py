@@ -14,6 +14,7 @@ from torch import Tensor
 
 from certiseg.errors import InputError
 from certiseg.noise import Gaussian
+from certiseg.rounding import exact, percent_up, scientific_up, share_up
 from certiseg.runs.device import usable_device
 from certiseg.runs.model import channels_of, open_model
 from certiseg.sampling.draw import DeviceNoise, NoiseStream
@@ -90,7 +91,11 @@ def _tails() -> Check:
             if share < 0:
                 return Check("binomial tails", False, f"below the exact value at {k} of {trials}")
             worst = max(worst, float(share))
-    return Check("binomial tails", worst < 1e-9, f"above the exact values by at most {worst:.1e}")
+    return Check(
+        "binomial tails",
+        worst < 1e-9,
+        f"above the exact values by at most {scientific_up(float(worst))}",
+    )
 
 
 def _calibration(images: int, alpha: float, seed: int) -> Iterator[Check]:
@@ -100,12 +105,12 @@ def _calibration(images: int, alpha: float, seed: int) -> Iterator[Check]:
         if len(rows[row.method]) == 2:
             pair = rows[row.method]
             said = ", ".join(
-                f"{r.rate:.4f} {'coupled' if r.coupled else 'independent'}" for r in pair
+                f"{share_up(r.rate)} {'coupled' if r.coupled else 'independent'}" for r in pair
             )
             yield Check(
                 row.method,
                 all(r.passed for r in pair),
-                f"error {said}; alpha {alpha:g}, {images} images each",
+                f"error {said}; alpha {exact(alpha)}, {images} images each",
             )
 
 
@@ -162,10 +167,11 @@ def _model(
     yield Check(
         "replay",
         changed <= 1e-3,
-        f"{_DRAWS} draws again: {changed:.2%} of the components got other votes",
+        f"{_DRAWS} draws again: {percent_up(changed, 2)} of the components got other votes",
     )
     yield Check(
         "draws divided otherwise",
         moved <= 1e-2,
-        f"in batches of 1 and 2: {moved:.2%} of the components got other votes (last bits)",
+        f"in batches of 1 and 2: {percent_up(moved, 2)} of the components got other votes (last "
+        "bits)",
     )
