@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from certiseg.reading import ARRAYS, GIB, read_bounded
+from certiseg.reading import ARRAYS, in_words, read_bounded
 
 
 def read_npy(path: str | Path, largest: int) -> NDArray[Any]:
@@ -37,7 +37,7 @@ def read_npz(path: str | Path) -> dict[str, NDArray[Any]]:
         members = archive.infolist()
         size = sum(member.file_size for member in members)
         if size > ARRAYS:
-            raise ValueError(f"it would unpack to {size} bytes, more than {ARRAYS // GIB} GiB")
+            raise ValueError(f"it would unpack to {size} bytes, more than {in_words(ARRAYS)}")
         found = {}
         for member in members:
             name = member.filename.removesuffix(".npy")

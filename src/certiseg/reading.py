@@ -27,6 +27,14 @@ CHECKPOINT = 64 * GIB
 """Of weights, which are read tensor by tensor."""
 
 
+def in_words(size: int) -> str:
+    """A number of bytes in the largest unit that is not above it, rounded down."""
+    for unit, word in ((GIB, "GiB"), (MIB, "MiB"), (KIB, "KiB")):
+        if size >= unit:
+            return f"{size // unit} {word}"
+    return f"{size} bytes"
+
+
 def open_bounded(path: str | Path, largest: int) -> BinaryIO:
     """The regular file at `path`, of at most `largest` bytes, opened for reading.
 
@@ -64,8 +72,4 @@ def _check(status: os.stat_result, path: str | Path, largest: int) -> None:
     if not stat.S_ISREG(status.st_mode):
         raise OSError(errno.EINVAL, "a pipe or device, no regular file", str(path))
     if status.st_size > largest:
-        raise OSError(
-            errno.EFBIG,
-            f"{status.st_size} bytes, more than the limit of {largest} (docs/limits.md)",
-            str(path),
-        )
+        raise OSError(errno.EFBIG, f"more than {in_words(largest)} (docs/limits.md)", str(path))

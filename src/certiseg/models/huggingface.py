@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -11,15 +10,19 @@ from typing import Any
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from certiseg.documents import read_document
 from certiseg.errors import InputError
 from certiseg.models.adapters.universal import KINDS, SemanticScores, task_tokens
+from certiseg.models.building import Bounded
 from certiseg.models.coarse import Coarse, coarse_form
 from certiseg.models.loaded import LoadedModel, reason
 from certiseg.models.preprocess import Preprocess
+from certiseg.reading import CARD, MODEL, open_bounded, read_bounded
 
 _CONFIG = "config.json"
 _PROCESSOR = "preprocessor_config.json"
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+_MOST_LABELS = 65_536
 _FETCHED = ("*.json", "*.txt", "*.safetensors")
 
 
@@ -77,15 +80,19 @@ def load_hf(folder: str | Path, resize: bool = False) -> HuggingFaceModel:
     except (ImportError, RuntimeError):
         raise missing() from None
     _check_backbone(path)
+    weights = _check_files(path)
     known = AutoModelForUniversalSegmentation if kind in KINDS else AutoModelForSemanticSegmentation
     try:
-        model, loading = known.from_pretrained(
-            str(path),
-            local_files_only=True,
-            use_safetensors=True,
-            trust_remote_code=False,
-            output_loading_info=True,
-        )
+        with Bounded(str(path / _CONFIG), weights):
+            model, loading = known.from_pretrained(
+                str(path),
+                local_files_only=True,
+                use_safetensors=True,
+                trust_remote_code=False,
+                output_loading_info=True,
+            )
+    except InputError:
+        raise
     # ImportError: a backbone of another library, such as timm's.
     except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else "an unknown failure"
@@ -110,7 +117,7 @@ def load_hf(folder: str | Path, resize: bool = False) -> HuggingFaceModel:
     backbone = getattr(config, "backbone_config", None)
     stated = getattr(config, "num_channels", None) or getattr(backbone, "num_channels", None)
     channels = int(stated or (len(mean) if mean else 3))
-    written = (path / _CONFIG).read_text(encoding="utf-8")
+    written = read_bounded(path / _CONFIG, CARD).decode("utf-8")
     return HuggingFaceModel(base, names, channels, written).eval()
 
 
@@ -158,6 +165,30 @@ def missing() -> InputError:
         "expected the package transformers for a Hugging Face model, got none that imports; "
         "pip install 'certiseg[hf]'"
     )
+
+
+def _check_files(path: Path) -> int:
+    """Bytes of the weights in a folder, whose files transformers opens itself. Raises InputError
+    for a pipe, a device or a file beyond all bounds, and for a number of labels beyond them."""
+    config = _read_json(path / _CONFIG)
+    for numbered in (config, config.get("text_config"), config.get("backbone_config")):
+        # transformers writes a name for each.
+        count = numbered.get("num_labels") if isinstance(numbered, dict) else None
+        if isinstance(count, (int, float)) and count > _MOST_LABELS:
+            raise InputError(
+                f"{path / _CONFIG}: expected at most {_MOST_LABELS} labels, got {count}; save the "
+                "model again"
+            )
+    for pattern in _FETCHED:
+        for file in sorted(path.glob(pattern)):
+            try:
+                open_bounded(file, MODEL).close()
+            except OSError as error:
+                raise InputError(
+                    f"{file}: expected a file that save_pretrained wrote, got {error.strerror}; "
+                    "save the model again"
+                ) from None
+    return sum(file.stat().st_size for file in path.glob("*.safetensors"))
 
 
 def _check_backbone(path: Path) -> None:
@@ -214,7 +245,7 @@ def _processor(
 def _read_json(path: Path) -> dict[str, Any]:
     """The object in a JSON file; empty where there is none."""
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        value = read_document(path, CARD)
+    except ValueError:
         return {}
     return value if isinstance(value, dict) else {}
