@@ -28,7 +28,7 @@ class Bounded(TorchDispatchMode):
     def __init__(self, name: str, weights: int) -> None:
         super().__init__()
         self._name = name
-        self._values, self._steps = 4 * weights + _SPARE, _STEPS
+        self._values, self._steps = float(4 * weights + _SPARE), _STEPS
 
     def __torch_dispatch__(
         self,

@@ -6,9 +6,7 @@ import io
 import json
 import math
 import operator
-import os
 import pickle
-import struct
 import zipfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -30,8 +28,7 @@ from certiseg.models.adapters.programs import unfit_node
 from certiseg.models.resolve import resolve_model
 from certiseg.sampling import fingerprint
 from certiseg.sampling.fingerprint import model_fingerprint
-
-Files = dict[str, bytes]
+from hostile import Files, Trap, two_tables
 
 
 def network() -> Preprocess:
@@ -165,16 +162,6 @@ def test_the_fingerprint_of_a_file_is_the_same_in_another_process(
     assert model_fingerprint(again)[0] != first[0]
 
 
-class Trap:
-    """Unpickled, it makes a folder."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return os.mkdir, (str(self.path),)
-
-
 def rewrite(source: Path, target: Path, change: Callable[[str, Files], None]) -> Path:
     with zipfile.ZipFile(source) as archive:
         files = {name: archive.read(name) for name in archive.namelist()}
@@ -250,28 +237,6 @@ def test_archives_that_would_run_code_are_refused(
         with suppress(Exception):
             torch.export.load(path)
         assert sprung.exists()
-
-
-def two_tables(seen: Files, hidden: Files) -> bytes:
-    """An archive whose end names the files `seen`, and whose ZIP64 locator those `hidden`. Python's
-    zipfile looks for the locator's record where it belongs and finds none; torch's reader goes
-    where the locator says."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for name, content in hidden.items():
-            archive.writestr(name, content)
-    count, size, offset = struct.unpack("<HII", buffer.getvalue()[-22:][10:20])
-    where = buffer.seek(0, io.SEEK_END)
-    record = (b"PK\6\6", 44, 45, 45, 0, 0, count, count, size, offset)
-    buffer.write(struct.pack("<4sQ2H2L4Q", *record))
-    locator = struct.pack("<4sLQL", b"PK\6\7", 0, where, 1)
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for name, content in seen.items():
-            info = zipfile.ZipInfo(name)
-            # The last bytes before the archive's end.
-            info.comment = locator if name == list(seen)[-1] else b""
-            archive.writestr(info, content)
-    return buffer.getvalue()
 
 
 def test_an_archive_of_two_tables_runs_nothing(folder: Path, tmp_path: Path) -> None:

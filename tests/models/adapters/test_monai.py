@@ -271,3 +271,22 @@ def test_a_missing_package_gives_the_command(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setitem(sys.modules, "monai.inferers", None)
     with pytest.raises(InputError, match=r"pip install 'certiseg\[monai\]'"):
         sliding_window(nn.Identity(), (8, 8))
+
+
+@pytest.mark.timeout(60)
+def test_aliases_that_unfold_to_gigabytes_are_refused(tmp_path: Path) -> None:
+    """A billion laughs: nine lines, each ten times the one above."""
+    path = bundle(tmp_path / "bundle")
+    (path / "configs" / "inference.json").unlink()
+    lines = ["a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]"]
+    for n in range(1, 10):
+        lines.append(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]")
+    (path / "configs" / "inference.yaml").write_text("\n".join(lines))
+    with pytest.raises(InputError, match=r"got an alias \(\*\); write the names out"):
+        load_bundle("bundle", path)
+
+
+def test_sizes_beyond_the_weights_are_refused(tmp_path: Path) -> None:
+    path = bundle(tmp_path / "bundle", network_def=network_def(channels=[4, 65536])["network_def"])
+    with pytest.raises(InputError, match="expected a network as large as the weights beside it"):
+        load_bundle("bundle", path)
