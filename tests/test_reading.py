@@ -28,6 +28,7 @@ from certiseg.models.adapters.onnx import load_onnx
 from certiseg.models.checkpoint import read_checkpoint
 from certiseg.models.stored import load_folder
 from certiseg.reading import in_words, open_bounded, read_bounded
+from certiseg.report.folder.manifest import read_manifest
 
 READERS: dict[str, tuple[str, Callable[[Path], Any]]] = {
     "picture": ("x.png", read_image),
@@ -45,6 +46,7 @@ READERS: dict[str, tuple[str, Callable[[Path], Any]]] = {
     "hierarchy": ("x.yaml", load_hierarchy),
     "hierarchy as JSON": ("x.json", load_hierarchy),
     "data sheet": ("x.yaml", lambda path: described(path, "val")),
+    "run": ("run.json", lambda path: read_manifest(path.parent)),
     "classes": ("x.txt", lambda path: generic_card("data", str(path))),
 }
 

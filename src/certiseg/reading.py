@@ -16,6 +16,8 @@ CARD = 4 * MIB
 """Of a card or configuration beside a model."""
 LIST = 16 * MIB
 """Of a list of files or of names."""
+RECORD = 64 * MIB
+"""Of a record that a run wrote."""
 PICTURE = 512 * MIB
 CLOUD = 256 * MIB
 VOLUME = 4 * GIB

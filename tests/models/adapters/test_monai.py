@@ -287,6 +287,8 @@ def test_aliases_that_unfold_to_gigabytes_are_refused(tmp_path: Path) -> None:
 
 
 def test_sizes_beyond_the_weights_are_refused(tmp_path: Path) -> None:
-    path = bundle(tmp_path / "bundle", network_def=network_def(channels=[4, 4294967296])["network_def"])
+    path = bundle(
+        tmp_path / "bundle", network_def=network_def(channels=[4, 4294967296])["network_def"]
+    )
     with pytest.raises(InputError, match="expected a network as large as the weights beside it"):
         load_bundle("bundle", path)
