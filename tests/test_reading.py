@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import io
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +13,6 @@ import pytest
 from PIL import Image
 
 import certiseg as cs
-from certiseg.arrays import read_npz
 from certiseg.datasets import images, nifti
 from certiseg.datasets.cloud_file import read_cloud
 from certiseg.datasets.described import described
@@ -142,29 +140,3 @@ def test_a_picture_has_at_most_as_many_pixels_as_its_error_says(
     Image.new("L", (4, 5)).save(path)
     with pytest.raises(InputError, match="at most 16 pixels"):
         read_labels(path)
-
-
-def test_an_npz_file_is_bounded_by_what_it_unpacks_to(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "x.npz"
-    np.savez_compressed(path, a=np.zeros(2**20, np.uint8), b=np.arange(3))
-    assert read_npz(path)["b"].tolist() == [0, 1, 2]
-    monkeypatch.setattr("certiseg.arrays.ARRAYS", 2**20)
-    with pytest.raises(ValueError, match=r"would unpack to .* bytes, more than 1 MiB"):
-        read_npz(path)
-
-
-def test_an_npz_file_is_opened_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is checked is what is read, even where another file takes its place in between."""
-    path, other = tmp_path / "x.npz", io.BytesIO()
-    np.savez(path, a=np.zeros(3))
-    np.savez(other, a=np.ones(3))
-
-    def swapped(path: Path, largest: int) -> bytes:
-        content = read_bounded(path, largest)
-        path.write_bytes(other.getvalue())
-        return content
-
-    monkeypatch.setattr("certiseg.arrays.read_bounded", swapped)
-    assert read_npz(path)["a"].tolist() == [0, 0, 0]

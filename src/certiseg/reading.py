@@ -23,7 +23,7 @@ CLOUD = 256 * MIB
 VOLUME = 4 * GIB
 """Also of what a .nii.gz unpacks to."""
 ARRAYS = 2 * GIB
-"""Of what an npz file unpacks to: certificates, views."""
+"""Of a view of a run, an npz file."""
 MODEL = 8 * GIB
 CHECKPOINT = 64 * GIB
 """Of weights, which are read tensor by tensor."""

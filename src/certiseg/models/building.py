@@ -30,6 +30,11 @@ class Bounded(TorchDispatchMode):
         self._name = name
         self._values, self._steps = float(4 * weights + _SPARE), _STEPS
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        # Nothing is compiled inside, and to say so would import torch's compiler: two seconds.
+        return False
+
     def __torch_dispatch__(
         self,
         func: Callable[..., Any],

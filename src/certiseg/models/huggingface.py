@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from certiseg.reading import CARD, MODEL, open_bounded, read_bounded
 _CONFIG = "config.json"
 _PROCESSOR = "preprocessor_config.json"
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
-_MOST_LABELS = 65_536
+_LARGEST_SIZE = 2**20
 _FETCHED = ("*.json", "*.txt", "*.safetensors")
 
 
@@ -169,16 +170,14 @@ def missing() -> InputError:
 
 def _check_files(path: Path) -> int:
     """Bytes of the weights in a folder, whose files transformers opens itself. Raises InputError
-    for a pipe, a device or a file beyond all bounds, and for a number of labels beyond them."""
-    config = _read_json(path / _CONFIG)
-    for numbered in (config, config.get("text_config"), config.get("backbone_config")):
-        # transformers writes a name for each.
-        count = numbered.get("num_labels") if isinstance(numbered, dict) else None
-        if isinstance(count, (int, float)) and count > _MOST_LABELS:
-            raise InputError(
-                f"{path / _CONFIG}: expected at most {_MOST_LABELS} labels, got {count}; save the "
-                "model again"
-            )
+    for a pipe, a device or a file beyond all bounds, and for a number in the config beyond them."""
+    largest = max(_numbers(_read_json(path / _CONFIG)), default=0)
+    if largest > _LARGEST_SIZE:
+        # Of labels, say: transformers would make a name for each before any layer.
+        raise InputError(
+            f"{path / _CONFIG}: expected sizes of at most {_LARGEST_SIZE}, got {largest}; save the "
+            "model again"
+        )
     for pattern in _FETCHED:
         for file in sorted(path.glob(pattern)):
             try:
@@ -189,6 +188,15 @@ def _check_files(path: Path) -> int:
                     "save the model again"
                 ) from None
     return sum(file.stat().st_size for file in path.glob("*.safetensors"))
+
+
+def _numbers(value: Any) -> Iterator[int]:
+    """All whole numbers in a config."""
+    if isinstance(value, int):
+        yield value
+    elif isinstance(value, (dict, list)):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _numbers(inner)
 
 
 def _check_backbone(path: Path) -> None:

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from certiseg.arrays import read_npz
+from certiseg.certificates.archive import read_arrays
 from certiseg.certificates.certificate import Certificate
 from certiseg.certificates.grid import upsample_nearest
 from certiseg.datasets.card import IGNORE
 from certiseg.errors import InputError
+from certiseg.reading import ARRAYS, read_bounded
 from certiseg.report.folder.manifest import Manifest
 
 _LABELS = ("base_clean", "base_noise", "non_robust")
@@ -80,7 +81,7 @@ class View:
 def read_view(path: Path, manifest: Manifest) -> View:
     """Raises InputError for a file that is missing, cut, or no view of such a run."""
     try:
-        return _checked(read_npz(path), manifest)
+        return _checked(read_arrays(read_bounded(path, ARRAYS)), manifest)
     except FileNotFoundError:
         raise InputError(f"{path}: expected the view of a kept sample, got no file") from None
     # A damaged zip or array header can fail in any way.
