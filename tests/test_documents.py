@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from certiseg.documents import LARGEST, read_document, read_with_lines
+from certiseg.documents import read_document, read_with_lines
+from certiseg.reading import DOCUMENT
 
 
 def written(path: Path, text: str) -> Path:
@@ -37,7 +38,7 @@ def test_lines(tmp_path: Path) -> None:
         ("a: [1\n", "line 2"),
         ("a: !!python/object/apply:os.system [ls]\n", "could not determine a constructor"),
         ("a: " + "[" * 5000, "nested too deeply"),
-        ("a" * (LARGEST + 1), "more than 256 KiB"),
+        ("a" * (DOCUMENT + 1), "more than 256 KiB"),
         ("a: 1\n--- \nb: 2\n", "expected a single document|another document"),
     ],
 )

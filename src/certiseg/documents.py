@@ -11,24 +11,25 @@ from typing import Any
 import yaml
 
 from certiseg.errors import first_line
-
-LARGEST = 256 * 1024
+from certiseg.reading import DOCUMENT, read_bounded
 
 Lines = dict[tuple[str, ...], int]
 """Path of keys (and places in lists) to a value -> the line it begins on, from 1."""
 
 
-def read_document(path: Path) -> Any:
-    """The plain values in a .json file, or in one of YAML. Raises ValueError, one line that says
-    what was got instead of a small file of that form."""
-    return read_with_lines(path)[0]
+def read_document(path: Path, largest: int = DOCUMENT) -> Any:
+    """The plain values in a .json file of at most `largest` bytes, or in one of YAML, of at most
+    DOCUMENT. Raises ValueError, one line that says what was got instead of a small file of that
+    form."""
+    return read_with_lines(path, largest)[0]
 
 
-def read_with_lines(path: Path) -> tuple[Any, Lines]:
+def read_with_lines(path: Path, largest: int = DOCUMENT) -> tuple[Any, Lines]:
     """As read_document, with the lines of a YAML file's values."""
     try:
-        text = small_file(path).decode("utf-8")
-        if path.suffix.lower() == ".json":
+        is_json = path.suffix.lower() == ".json"
+        text = small_file(path, largest if is_json else DOCUMENT).decode("utf-8")
+        if is_json:
             return parse_json(text), {}
         return _parsed(text)
     except RecursionError:
@@ -41,16 +42,12 @@ def read_with_lines(path: Path) -> tuple[Any, Lines]:
     raise ValueError(reason)
 
 
-def small_file(path: Path, largest: int = LARGEST) -> bytes:
+def small_file(path: Path, largest: int = DOCUMENT) -> bytes:
     """The content of a file. Raises ValueError, in a few words, for none and for a larger one."""
     try:
-        with path.open("rb") as file:
-            content = file.read(largest + 1)
+        return read_bounded(path, largest)
     except OSError as error:
         raise ValueError(error.strerror or "an unreadable file") from None
-    if len(content) > largest:
-        raise ValueError(f"more than {largest // 1024} KiB")
-    return content
 
 
 def _parsed(text: str) -> tuple[Any, Lines]:

@@ -19,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import certiseg as cs
+from certiseg import documents
 from certiseg.certificates import archive, storage
 from forged import Parts, certificates
 
@@ -396,7 +397,10 @@ def test_the_file_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     """What is checked is what is parsed, whoever changes the file meanwhile."""
     path = CERTIFICATES["pooled"].write(tmp_path / "a")
     opened = []
-    plain = Path.open
-    monkeypatch.setattr(Path, "open", lambda self, *a: (opened.append(self), plain(self, *a))[1])
+    plain = documents.read_bounded
+    monkeypatch.setattr(
+        documents, "read_bounded", lambda p, *a: (opened.append(p), plain(p, *a))[1]
+    )
+    monkeypatch.setattr(Path, "open", lambda *_: pytest.fail("opened by another way"))
     cs.Certificate.load(path)
     assert opened == [path]

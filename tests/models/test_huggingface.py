@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -125,3 +126,30 @@ def test_truncated_weights(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="expected a semantic segmentation model") as caught:
         load_hf(broken)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"num_labels": 4294967296}, "sizes of at most 1048576, got 4294967296"),
+        ({"depths": [1, 1, 1, 10**9]}, "sizes of at most 1048576, got 1000000000"),
+        ({"hidden_sizes": [8, 8, 16, 2**20]}, "a network as large as the weights beside it"),
+    ],
+)
+def test_sizes_beyond_the_weights_are_refused(
+    changes: dict[str, object], word: str, folder: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(folder, tmp_path / "copy")
+    config = json.loads((folder / "config.json").read_text())
+    (tmp_path / "copy" / "config.json").write_text(json.dumps({**config, **changes}))
+    with pytest.raises(InputError, match=word):
+        load_hf(tmp_path / "copy")
+
+
+def test_a_pipe_for_weights_is_not_waited_for(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "copy")
+    (tmp_path / "copy" / "model.safetensors").unlink()
+    os.mkfifo(tmp_path / "copy" / "model.safetensors")
+    with pytest.raises(InputError, match="a pipe or device"):
+        load_hf(tmp_path / "copy")

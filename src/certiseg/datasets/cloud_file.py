@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from certiseg.arrays import read_npy
 from certiseg.datasets.cloud_steps import centre_and_reach, normalised, resampled
 from certiseg.datasets.cloud_text import check_points, read_table
 from certiseg.errors import InputError, first_line
+from certiseg.reading import CLOUD
 from certiseg.rounding import nearest, significant
 
 TEXT_SUFFIXES = (".txt", ".xyz", ".pts", ".csv")
@@ -109,15 +110,12 @@ def _rows(path: Path) -> tuple[list[str], Array]:
 def _array(path: Path) -> Array:
     """Values (N, 3) or (N, 6) of an npy file."""
     try:
-        content = path.read_bytes()
+        array = read_npy(path, CLOUD)
     except OSError as error:
         raise InputError(
             f"{path}: expected a readable npy file, got {error.strerror}; check the path"
         ) from None
-    try:
-        # Not np.load, which also opens archives and what it takes for a pickle.
-        array = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
-    except (ValueError, EOFError, SyntaxError, TypeError, MemoryError) as error:
+    except ValueError as error:
         reason = first_line(error)
         raise InputError(
             f"{path}: expected an npy file of numbers, got {reason[:120]}; "

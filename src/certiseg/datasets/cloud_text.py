@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from certiseg.errors import InputError
+from certiseg.reading import CLOUD, read_bounded
 
 COLUMNS = ("x", "y", "z", "nx", "ny", "nz", "label")
 _BENCHMARK = "unpack the file again"
@@ -92,7 +93,7 @@ def check_points(path: Path, places: Array, fewest: int, remedy: str) -> None:
 
 def _text(path: Path, remedy: str) -> str:
     try:
-        content = path.read_bytes()
+        content = read_bounded(path, CLOUD)
     except OSError as error:
         raise InputError(
             f"{path}: expected a readable text file, got {error.strerror}; check the path"

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from certiseg.datasets.card import IGNORE, Card, customary_palette
 from certiseg.errors import InputError
+from certiseg.reading import LIST, read_bounded
 
 
 def generic_card(name: str, classes: str, channels: int = 3) -> Card:
@@ -34,7 +33,7 @@ def _names(classes: str) -> tuple[str, ...]:
         # A huge count must fail by its number, not by filling the memory with names.
         return tuple(f"class {i}" for i in range(min(int(classes), IGNORE + 1)))
     try:
-        text = Path(classes).read_text(encoding="utf-8")
+        text = read_bounded(classes, LIST).decode("utf-8")
     except (OSError, UnicodeDecodeError):
         raise InputError(
             f"expected a number of classes or a text file with one class name a line, "

@@ -12,8 +12,11 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps
 
 from certiseg.errors import InputError
+from certiseg.reading import PICTURE, read_bounded
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
+MOST_PIXELS = 89_478_485
+"""Of a picture: Pillow warns above."""
 _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 _BIT_DEPTH = 24  # offset of the depth byte in a PNG's first chunk
 _MODES = {1: "L", 3: "RGB"}
@@ -105,14 +108,14 @@ def read_colours(path: str | Path) -> NDArray[np.uint8]:
 
 def stored_turned(path: str | Path) -> bool:
     """Whether the EXIF orientation of a readable picture would exchange its height and width."""
-    with Image.open(path) as picture:
+    with Image.open(io.BytesIO(read_bounded(path, PICTURE))) as picture:
         return picture.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
 
 
 def _open(path: Path) -> tuple[Image.Image, int]:
     """Decode the whole file. Returns the picture and its bits a channel."""
     try:
-        data = path.read_bytes()
+        data = read_bounded(path, PICTURE)
     except OSError as error:
         raise InputError(
             f"{path}: expected a readable PNG or JPEG file, got "
@@ -125,10 +128,12 @@ def _open(path: Path) -> tuple[Image.Image, int]:
         )
     try:
         picture = Image.open(io.BytesIO(data), formats=("PNG", "JPEG"))
-    except Image.DecompressionBombError:
+        if picture.width * picture.height > MOST_PIXELS:
+            raise Image.DecompressionBombError
+    # Above a limit of its own Pillow warns, and at twice as many pixels it refuses.
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise InputError(
-            f"{path}: expected at most {Image.MAX_IMAGE_PIXELS} pixels, got many more; "
-            "cut the picture into tiles"
+            f"{path}: expected at most {MOST_PIXELS} pixels, got more; cut the picture into tiles"
         ) from None
     except (OSError, SyntaxError, ValueError):
         got = "a damaged PNG or JPEG" if data[:3] in (b"\x89PN", b"\xff\xd8\xff") else "neither"

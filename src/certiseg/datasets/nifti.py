@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import gzip
 import importlib.util
+import io
+import math
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,23 +15,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from certiseg.errors import InputError, first_line
+from certiseg.reading import MIB, VOLUME, in_words, read_bounded
 
 NIFTI_SUFFIXES = (".nii", ".nii.gz")
+MOST_VOXELS = 1024**3
+"""Values of a volume, over all channels."""
 
 
 def read_nifti(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64], Any]:
     """Values (C, X, Y, Z), scaled as the header says, affine and header. Raises InputError."""
     nibabel = _nibabel()
     try:
-        content = path.read_bytes()
+        content = read_bounded(path, VOLUME)
     except OSError as error:
         raise InputError(
             f"{path}: expected a readable NIfTI file, got {error.strerror}; check the path"
         ) from None
     try:
         if path.name.lower().endswith(".gz"):
-            content = gzip.decompress(content)
+            content = _unpacked(content)
         image = nibabel.Nifti1Image.from_bytes(content)
+        # The header's word, believed only as far as there are bytes for it.
+        if not 0 < math.prod(image.shape) * image.get_data_dtype().itemsize <= len(content):
+            raise ValueError(f"{len(content)} bytes for a volume of {image.shape}")
+        check_voxels(image.shape)
         values = np.asarray(image.dataobj, dtype=np.float64)
     # nibabel's own errors share no base class.
     except (Exception, zlib.error) as error:
@@ -44,6 +54,24 @@ def read_nifti(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64], An
     if values.ndim == 3:
         values = values[..., None]
     return np.moveaxis(values, -1, 0), np.asarray(image.affine, np.float64), image.header
+
+
+def check_voxels(shape: Sequence[int]) -> None:
+    """Raise ValueError for more values than are read of a volume, each in 8 bytes."""
+    if math.prod(shape) > MOST_VOXELS:
+        raise ValueError(f"{shape}, more than {MOST_VOXELS} values (docs/limits.md)")
+
+
+def _unpacked(content: bytes) -> bytes:
+    """Of a gzip file. Raises ValueError for one that unpacks to more than VOLUME bytes."""
+    pieces, size = [], 0
+    with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
+        while piece := file.read(MIB):
+            pieces.append(piece)
+            size += len(piece)
+            if size > VOLUME:
+                raise ValueError(f"a file that unpacks to more than {in_words(VOLUME)}")
+    return b"".join(pieces)
 
 
 def nifti_bytes(

@@ -13,6 +13,7 @@ from certiseg.datasets.cloud_steps import normalised, resampled
 from certiseg.datasets.cloud_text import read_labelled
 from certiseg.datasets.solids import PART_COLOURS
 from certiseg.errors import InputError
+from certiseg.reading import LIST, read_bounded
 
 # Synset, category and its parts; part ids count through the table. The files hold ids alone, the
 # names are those customary for them.
@@ -183,7 +184,7 @@ def shapenet(
 def _listed(path: Path) -> list[tuple[str, str]]:
     """(synset, id) of each entry, in order, each once."""
     try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
+        entries = json.loads(read_bounded(path, LIST))
     except OSError as error:
         raise InputError(
             f"{path}: expected the list of the split, got {error.strerror}; {_REMEDY}"

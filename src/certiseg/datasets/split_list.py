@@ -9,6 +9,7 @@ from pathlib import Path
 from certiseg.datasets.layout import bases, contents
 from certiseg.datasets.pairs import Pair
 from certiseg.errors import InputError
+from certiseg.reading import LIST, read_bounded
 
 _NAME = re.compile(r"[\w.-]+")
 
@@ -54,7 +55,7 @@ def listed_pairs(
 def _names(path: Path) -> list[str]:
     """The names in a list, each once."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = read_bounded(path, LIST).decode("utf-8").splitlines()
     except (OSError, UnicodeDecodeError):
         raise InputError(
             f"{path}: expected a text file with one name a line, got an unreadable one; "

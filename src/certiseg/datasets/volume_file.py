@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,8 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from certiseg.datasets.nifti import NIFTI_SUFFIXES, read_nifti
+from certiseg.arrays import read_npy
+from certiseg.datasets.nifti import NIFTI_SUFFIXES, check_voxels, read_nifti
 from certiseg.errors import InputError, first_line
+from certiseg.reading import VOLUME, open_bounded
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def is_volume_file(path: Path) -> bool:
     if not name.endswith(".npy"):
         return False
     try:
-        with path.open("rb") as file:
+        with open_bounded(path, VOLUME) as file:
             version = np.lib.format.read_magic(file)
             read = np.lib.format.read_array_header_1_0
             if version != (1, 0):
@@ -139,10 +140,10 @@ def read_volume(path: str | Path, window: Window | None = None) -> VolumeFile:
 def _npy(path: Path) -> NDArray[np.float64]:
     """Values (C, D, H, W)."""
     try:
-        # Not np.load, which also opens archives and what it takes for a pickle.
-        array = np.lib.format.read_array(io.BytesIO(path.read_bytes()), allow_pickle=False)
-    except (OSError, ValueError, EOFError, SyntaxError, TypeError, MemoryError) as error:
-        said = first_line(error)
+        array = read_npy(path, VOLUME)
+        check_voxels(array.shape)
+    except (OSError, ValueError) as error:
+        said = getattr(error, "strerror", None) or first_line(error)
         raise InputError(
             f"{path}: expected an npy file of numbers, got {said[:120]}; "
             "write it with np.save, a float array"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import pickle
+import struct
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import safetensors
@@ -14,6 +17,7 @@ import torch
 from torch import Tensor
 
 from certiseg.errors import InputError, first_line
+from certiseg.reading import CHECKPOINT, MODEL, open_bounded, read_bounded
 
 # What training wrote beside the weights: NumPy numbers, under the names of old and new versions.
 _NUMBERS: list[Any] = [
@@ -35,15 +39,18 @@ def read_checkpoint(path: str | Path) -> Any:
     """
     try:
         if Path(path).suffix == ".safetensors":
-            return safetensors.torch.load_file(path)
-        with torch.serialization.safe_globals(_NUMBERS):
-            return torch.load(path, map_location="cpu", weights_only=True)
+            return safetensors.torch.load(read_bounded(path, MODEL))
+        with open_bounded(path, CHECKPOINT) as file:
+            check_stored(file)
+            with torch.serialization.safe_globals(_NUMBERS):
+                return torch.load(file, map_location="cpu", weights_only=True)
     except OSError as error:
         reason = error.strerror or "no such file"
         raise InputError(f"expected a checkpoint at {path}, got {reason}; check the path") from None
     except (
         pickle.UnpicklingError,
         safetensors.SafetensorError,
+        zipfile.BadZipFile,
         RuntimeError,
         EOFError,
         ValueError,
@@ -54,6 +61,27 @@ def read_checkpoint(path: str | Path) -> Any:
             f"{path}: expected a checkpoint of weights alone, got {first[:120]}; save its "
             "state_dict() with torch.save"
         ) from None
+
+
+def check_stored(file: BinaryIO) -> None:
+    """Raise ValueError for an archive of torch.save that would unpack to more than its own size, or
+    whose end names two tables of contents, of which torch reads another than is checked here."""
+    size = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    magic = file.read(4)
+    if magic == b"PK\3\4":
+        file.seek(max(0, size - 98))
+        end = file.read()
+        record, locator = end[:-42], end[-42:-22]
+        found = struct.unpack("<4sLQL", locator) if len(locator) == 20 else (b"",)
+        if end[-22:-18] != b"PK\5\6" or (
+            found[0] == b"PK\6\7" and (found[2] != size - 98 or record[:4] != b"PK\6\6")
+        ):
+            raise ValueError("an archive with another end than torch.save writes")
+        with zipfile.ZipFile(file) as archive:
+            if sum(member.file_size for member in archive.infolist()) > size:
+                raise ValueError("a compressed archive")
+    file.seek(0)
 
 
 def weights_in(content: Any, name: str) -> dict[str, Tensor]:

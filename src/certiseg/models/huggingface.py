@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from certiseg.documents import read_document
 from certiseg.errors import InputError
 from certiseg.models.adapters.universal import KINDS, SemanticScores, task_tokens
+from certiseg.models.building import Bounded
 from certiseg.models.coarse import Coarse, coarse_form
 from certiseg.models.loaded import LoadedModel, reason
 from certiseg.models.preprocess import Preprocess
+from certiseg.reading import CARD, MODEL, open_bounded, read_bounded
 
 _CONFIG = "config.json"
 _PROCESSOR = "preprocessor_config.json"
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+_LARGEST_SIZE = 2**20
 _FETCHED = ("*.json", "*.txt", "*.safetensors")
 
 
@@ -77,15 +81,19 @@ def load_hf(folder: str | Path, resize: bool = False) -> HuggingFaceModel:
     except (ImportError, RuntimeError):
         raise missing() from None
     _check_backbone(path)
+    weights = _check_files(path)
     known = AutoModelForUniversalSegmentation if kind in KINDS else AutoModelForSemanticSegmentation
     try:
-        model, loading = known.from_pretrained(
-            str(path),
-            local_files_only=True,
-            use_safetensors=True,
-            trust_remote_code=False,
-            output_loading_info=True,
-        )
+        with Bounded(str(path / _CONFIG), weights):
+            model, loading = known.from_pretrained(
+                str(path),
+                local_files_only=True,
+                use_safetensors=True,
+                trust_remote_code=False,
+                output_loading_info=True,
+            )
+    except InputError:
+        raise
     # ImportError: a backbone of another library, such as timm's.
     except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else "an unknown failure"
@@ -110,7 +118,7 @@ def load_hf(folder: str | Path, resize: bool = False) -> HuggingFaceModel:
     backbone = getattr(config, "backbone_config", None)
     stated = getattr(config, "num_channels", None) or getattr(backbone, "num_channels", None)
     channels = int(stated or (len(mean) if mean else 3))
-    written = (path / _CONFIG).read_text(encoding="utf-8")
+    written = read_bounded(path / _CONFIG, CARD).decode("utf-8")
     return HuggingFaceModel(base, names, channels, written).eval()
 
 
@@ -158,6 +166,37 @@ def missing() -> InputError:
         "expected the package transformers for a Hugging Face model, got none that imports; "
         "pip install 'certiseg[hf]'"
     )
+
+
+def _check_files(path: Path) -> int:
+    """Bytes of the weights in a folder, whose files transformers opens itself. Raises InputError
+    for a pipe, a device or a file beyond all bounds, and for a number in the config beyond them."""
+    largest = max(_numbers(_read_json(path / _CONFIG)), default=0)
+    if largest > _LARGEST_SIZE:
+        # Of labels, say: transformers would make a name for each before any layer.
+        raise InputError(
+            f"{path / _CONFIG}: expected sizes of at most {_LARGEST_SIZE}, got {largest}; save the "
+            "model again"
+        )
+    for pattern in _FETCHED:
+        for file in sorted(path.glob(pattern)):
+            try:
+                open_bounded(file, MODEL).close()
+            except OSError as error:
+                raise InputError(
+                    f"{file}: expected a file that save_pretrained wrote, got {error.strerror}; "
+                    "save the model again"
+                ) from None
+    return sum(file.stat().st_size for file in path.glob("*.safetensors"))
+
+
+def _numbers(value: Any) -> Iterator[int]:
+    """All whole numbers in a config."""
+    if isinstance(value, int):
+        yield value
+    elif isinstance(value, (dict, list)):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _numbers(inner)
 
 
 def _check_backbone(path: Path) -> None:
@@ -214,7 +253,7 @@ def _processor(
 def _read_json(path: Path) -> dict[str, Any]:
     """The object in a JSON file; empty where there is none."""
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        value = read_document(path, CARD)
+    except ValueError:
         return {}
     return value if isinstance(value, dict) else {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +11,16 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from certiseg.documents import read_document
 from certiseg.errors import InputError, first_line
+from certiseg.models.building import Bounded
 from certiseg.models.coarse import Coarse, coarse_form
 from certiseg.models.denoise import SmallDenoiser
 from certiseg.models.networks import EFFICIENT, UNET, built
 from certiseg.models.pointnet.network import Plan, PointNet2
 from certiseg.models.pointnet.parts import PartSegmenter
 from certiseg.models.preprocess import Preprocess
+from certiseg.reading import CARD, MODEL, read_bounded
 
 WEIGHTS_FILE = "model.safetensors"
 CARD_FILE = "card.json"
@@ -128,9 +130,15 @@ def load_trained(card: dict[str, Any], weights: bytes, name: str) -> Trained:
             "a newer certiseg may know it"
         )
     try:
-        model = _CLASSES[kind](card)
+        with Bounded(name, len(weights)):
+            model = _CLASSES[kind](card)
         model.network.load_state_dict(safetensors.torch.load(weights))
-    except (safetensors.SafetensorError, RuntimeError, KeyError, TypeError) as error:
+    except InputError:
+        raise
+    except (
+        *(safetensors.SafetensorError, RuntimeError, LookupError, TypeError, ValueError),
+        *(AttributeError, ArithmeticError, AssertionError, MemoryError),
+    ) as error:
         reason = first_line(error)
         raise InputError(
             f"{name}: expected weights that fit the card's architecture, got {reason}; "
@@ -156,10 +164,10 @@ def load_folder(path: Path) -> Trained:
 def load_files(card_path: Path, weights_path: Path) -> Trained:
     """Load a card and the weights it describes. Raises InputError as load_trained does."""
     try:
-        card = json.loads(card_path.read_text(encoding="utf-8"))
-        weights = weights_path.read_bytes()
-    except (OSError, ValueError, RecursionError) as error:
-        reason = getattr(error, "strerror", None) or "no valid JSON"
+        card = read_document(card_path, CARD)
+        weights = read_bounded(weights_path, MODEL)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or first_line(error)
         raise InputError(
             f"{weights_path}: expected {card_path.name} and {weights_path.name} side by side, got "
             f"{reason}; pass the folder that certiseg train -o wrote"

@@ -6,6 +6,7 @@ import io
 import json
 import pickle
 import time
+import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ import torch
 
 from certiseg.errors import InputError
 from certiseg.files import atomic_write
+from certiseg.models.checkpoint import check_stored
+from certiseg.reading import CHECKPOINT, open_bounded
 
 STATE_FILE = "training-state.pt"
 SECONDS = 60.0
@@ -70,11 +73,14 @@ class StateFile:
                 "option out to start one"
             )
         try:
-            stored = torch.load(self._path, map_location="cpu", weights_only=True)
+            with open_bounded(self._path, CHECKPOINT) as file:
+                check_stored(file)
+                stored = torch.load(file, map_location="cpu", weights_only=True)
             facts, state = json.loads(stored["facts"]), stored["state"]
             self.seconds = float(stored["seconds"])
         except (
             OSError,
+            zipfile.BadZipFile,
             RuntimeError,
             pickle.UnpicklingError,
             EOFError,

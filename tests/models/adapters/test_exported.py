@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import operator
-import os
 import pickle
 import zipfile
 from collections.abc import Callable
@@ -28,8 +28,7 @@ from certiseg.models.adapters.programs import unfit_node
 from certiseg.models.resolve import resolve_model
 from certiseg.sampling import fingerprint
 from certiseg.sampling.fingerprint import model_fingerprint
-
-Files = dict[str, bytes]
+from hostile import Files, Trap, two_tables
 
 
 def network() -> Preprocess:
@@ -163,16 +162,6 @@ def test_the_fingerprint_of_a_file_is_the_same_in_another_process(
     assert model_fingerprint(again)[0] != first[0]
 
 
-class Trap:
-    """Unpickled, it makes a folder."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return os.mkdir, (str(self.path),)
-
-
 def rewrite(source: Path, target: Path, change: Callable[[str, Files], None]) -> Path:
     with zipfile.ZipFile(source) as archive:
         files = {name: archive.read(name) for name in archive.namelist()}
@@ -200,7 +189,6 @@ def test_an_archive_written_again_still_loads(folder: Path, tmp_path: Path) -> N
     ("which", "word"),
     [
         ("weight", "as a pickled object"),
-        ("samples", "sample inputs that are plain tensors"),
         ("object", "tensors alone, got data/constants/opaque_obj_0"),
         ("compiled", "tensors alone, got data/aotinductor/model/run.so"),
         ("operator", "operators of aten alone, got 'torch.hub.load'"),
@@ -223,10 +211,6 @@ def test_archives_that_would_run_code_are_refused(
             config = "data/weights/model_weights_config.json"
             edit(root, files, config, lambda c: first(c["config"]).update(use_pickle=True))
             files[f"{root}/data/weights/weight_0"] = trap
-        elif which == "samples":
-            buffer = io.BytesIO()
-            torch.save((Trap(sprung),), buffer)
-            files[f"{root}/data/sample_inputs/model.pt"] = buffer.getvalue()
         elif which == "object":
             files[f"{root}/data/constants/opaque_obj_0"] = trap
         elif which == "compiled":
@@ -248,11 +232,69 @@ def test_archives_that_would_run_code_are_refused(
         load_exported(path)
     assert "\n" not in str(caught.value)
     assert not sprung.exists()
-    if which in ("weight", "samples"):
+    if which == "weight":
         # Negative control: torch's own way of loading the same file runs it.
         with suppress(Exception):
             torch.export.load(path)
         assert sprung.exists()
+
+
+def test_an_archive_of_two_tables_runs_nothing(folder: Path, tmp_path: Path) -> None:
+    """What is checked is what torch is given: the program that Python sees, and no other. torch's
+    own way of loading the same file unpickles the hidden weight."""
+    sprung = tmp_path / "sprung"
+    with zipfile.ZipFile(folder / "any.pt2") as archive:
+        seen = {name: archive.read(name) for name in archive.namelist()}
+    hidden, root = dict(seen), next(iter(seen)).partition("/")[0]
+    config = "data/weights/model_weights_config.json"
+    edit(root, hidden, config, lambda c: first(c["config"]).update(use_pickle=True))
+    hidden[f"{root}/data/weights/weight_0"] = pickle.dumps(Trap(sprung))
+    path = tmp_path / "two.pt2"
+    path.write_bytes(two_tables(seen, hidden))
+    with zipfile.ZipFile(path) as archive:
+        assert archive.read(f"{root}/{config}") == seen[f"{root}/{config}"]
+    x = torch.rand(1, 3, 8, 8)
+    torch.testing.assert_close(load_exported(path)(x), load_exported(folder / "any.pt2")(x))
+    assert not sprung.exists()
+    with suppress(Exception):
+        torch.export.load(path)
+    assert sprung.exists()
+
+
+def test_sample_inputs_are_not_unpickled(folder: Path, tmp_path: Path) -> None:
+    """Nor is the fallback of torch's own way taken, which runs them."""
+    sprung = tmp_path / "sprung"
+
+    def change(root: str, files: Files) -> None:
+        buffer = io.BytesIO()
+        torch.save((Trap(sprung),), buffer)
+        files[f"{root}/data/sample_inputs/model.pt"] = buffer.getvalue()
+
+    path = rewrite(folder / "any.pt2", tmp_path / "samples.pt2", change)
+    load_exported(path)(torch.rand(1, 3, 8, 8))
+    assert not sprung.exists()
+    with suppress(Exception):
+        torch.export.load(path)
+    assert sprung.exists()
+
+
+def test_archives_that_unpack_to_more_are_refused(folder: Path, tmp_path: Path) -> None:
+    """Compressed members, and weights that are zeros because their file is empty."""
+
+    def empty(root: str, files: Files) -> None:
+        files[f"{root}/data/weights/weight_0"] = b""
+
+    with pytest.raises(InputError, match=r"expected the values of .* got an empty file"):
+        load_exported(rewrite(folder / "any.pt2", tmp_path / "empty.pt2", empty))
+    with zipfile.ZipFile(folder / "any.pt2") as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    root = next(iter(files)).partition("/")[0]
+    with zipfile.ZipFile(tmp_path / "bomb.pt2", "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+        archive.writestr(f"{root}/data/weights/weight_99", bytes(10**6))
+    with pytest.raises(InputError, match=r"as torch\.export\.save stores them, got compressed"):
+        load_exported(tmp_path / "bomb.pt2")
 
 
 def test_guards_in_a_file_are_not_run(folder: Path, tmp_path: Path) -> None:
@@ -264,10 +306,32 @@ def test_guards_in_a_file_are_not_run(folder: Path, tmp_path: Path) -> None:
         edit(root, files, "models/model.json", lambda m: m.update(guards_code=[guard]))
 
     path = rewrite(folder / "any.pt2", tmp_path / "guarded.pt2", change)
-    load_exported(path)(torch.rand(1, 3, 8, 8))
+    with pytest.raises(InputError, match='guards on the sides of its input, got "__import__'):
+        load_exported(path)
     assert not sprung.exists()
     torch.export.load(path).module()(torch.rand(1, 3, 8, 8))
     assert sprung.exists()
+
+
+class Tenths(nn.Module):
+    """Its rows are a tenth of the height, which a program takes for a fixed number."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        rows = int(math.ceil(x.shape[2] * 0.1))  # noqa: RUF046
+        y = nn.functional.adaptive_avg_pool2d(x, (rows, 2))
+        return nn.functional.interpolate(y, x.shape[2:])
+
+
+def test_guards_are_kept(tmp_path: Path) -> None:
+    """A size that a program's guards exclude is refused, as torch refuses it."""
+    path = save(Tenths().eval(), tmp_path / "tenths.pt2")  # 16 x 20: two tenths
+    model, whole = load_exported(path), torch.export.load(path).module()
+    inside, outside = torch.rand(1, 3, 17, 9), torch.rand(1, 3, 31, 9)
+    assert torch.equal(model(inside), whole(inside))
+    with pytest.raises(AssertionError, match="Guard failed"):
+        whole(outside)
+    with pytest.raises(InputError, match=r"exported for, got \(1, 3, 31, 9\), .* guard math.ceil"):
+        model(outside)
 
 
 def first(mapping: dict[str, Any]) -> Any:

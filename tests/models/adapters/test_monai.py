@@ -176,7 +176,7 @@ def network_def(**changes: Any) -> dict[str, Any]:
         (network_def(act="@network"), "a plain value as network_def act"),
         (network_def(act="@nowhere"), "a plain value as network_def act"),
         (network_def(no_such=1), "arguments that UNet takes"),
-        (network_def(channels=[4, 4]), "weights of network_def, got .* keys that do not fit"),
+        (network_def(channels=[4, 4]), "weights of network_def, got .* of another shape"),
         ({"inferer": {"_target_": "os.mkdir", "path": "SPRUNG"}}, "SlidingWindowInferer or Simple"),
         (
             {"inferer": {"_target_": "SlidingWindowInferer", "roi_size": [8] * 3, "cval": 1}},
@@ -209,8 +209,14 @@ def test_a_bundle_fetches_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     hover = {"_target_": "HoVerNet", "pretrained_url": "http://127.0.0.1:9/spy.pth"}
     vision = {"_target_": "TorchVisionFCModel", "num_classes": 3, "weights": "DEFAULT"}
     for definition, word in (
-        ({"_target_": "EfficientNetBN", "model_name": "efficientnet-b0", **flat}, "do not fit"),
-        ({"_target_": "ResNetEncoder", "model_name": "resnet10", "pretrained": True}, "do not fit"),
+        (
+            {"_target_": "EfficientNetBN", "model_name": "efficientnet-b0", **flat},
+            "expected the weights of network_def, got",
+        ),
+        (
+            {"_target_": "ResNetEncoder", "model_name": "resnet10", "pretrained": True},
+            "expected the weights of network_def, got",
+        ),
         (hover, "fetches no weights, got HoVerNet"),
         (vision, "fetches no weights, got TorchVisionFCModel"),
     ):
@@ -223,11 +229,11 @@ def test_a_bundle_fetches_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_weights_that_are_no_tensors_are_refused(tmp_path: Path) -> None:
     path = bundle(tmp_path / "bundle")
     torch.save(unet(3), path / "models" / "model.pt")
-    with pytest.raises(InputError, match="expected weights of a bundle") as caught:
+    with pytest.raises(InputError, match="expected a checkpoint of weights alone") as caught:
         load_bundle("bundle", path)
     assert "\n" not in str(caught.value)
     (path / "models" / "model.pt").unlink()
-    with pytest.raises(InputError, match="expected weights of a bundle"):
+    with pytest.raises(InputError, match=r"expected a checkpoint at .* No such file"):
         load_bundle("bundle", path)
 
 
@@ -265,3 +271,24 @@ def test_a_missing_package_gives_the_command(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setitem(sys.modules, "monai.inferers", None)
     with pytest.raises(InputError, match=r"pip install 'certiseg\[monai\]'"):
         sliding_window(nn.Identity(), (8, 8))
+
+
+@pytest.mark.timeout(60)
+def test_aliases_that_unfold_to_gigabytes_are_refused(tmp_path: Path) -> None:
+    """A billion laughs: nine lines, each ten times the one above."""
+    path = bundle(tmp_path / "bundle")
+    (path / "configs" / "inference.json").unlink()
+    lines = ["a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]"]
+    for n in range(1, 10):
+        lines.append(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]")
+    (path / "configs" / "inference.yaml").write_text("\n".join(lines))
+    with pytest.raises(InputError, match=r"got an alias \(\*\); write the names out"):
+        load_bundle("bundle", path)
+
+
+def test_sizes_beyond_the_weights_are_refused(tmp_path: Path) -> None:
+    path = bundle(
+        tmp_path / "bundle", network_def=network_def(channels=[4, 4294967296])["network_def"]
+    )
+    with pytest.raises(InputError, match="expected a network as large as the weights beside it"):
+        load_bundle("bundle", path)

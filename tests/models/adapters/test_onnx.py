@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import certiseg as cs
 from certiseg.cli.main import run
 from certiseg.errors import InputError
 from certiseg.models import Preprocess
+from certiseg.models.adapters import onnx as onnx_module
 from certiseg.models.adapters.onnx import load_onnx
 from certiseg.models.resolve import resolve_model
 from certiseg.runs.certify import certify_images
@@ -218,6 +220,75 @@ def test_random_or_training_nodes_are_refused(kind: str, tmp_path: Path) -> None
     with pytest.raises(InputError, match="evaluation mode, got a node"):
         load_onnx(save(kind))
     assert load_onnx(save("well"))(torch.rand(1, 2, 4, 4)).shape == (1, 2, 4, 4)
+
+
+def beside(folder: Path, tmp_path: Path, location: str) -> Path:
+    """any.onnx, with its weights in w.bin, under another name for them."""
+    model = onnx.load(str(folder / "any.onnx"))
+    path = tmp_path / "beside.onnx"
+    onnx.save(
+        model, path, save_as_external_data=True, location="w.bin", size_threshold=0
+    )  # fmt: skip
+    model = onnx.load(str(path), load_external_data=False)
+    for tensor in model.graph.initializer:
+        for entry in tensor.external_data:
+            entry.value = location if entry.key == "location" else entry.value
+    onnx.save(model, path)
+    return path
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    ("location", "word"),
+    [
+        ("/dev/zero", "a file outside of the model's folder"),
+        ("../w.bin", "a file outside of the model's folder"),
+        ("out.bin", "a file outside of the model's folder"),
+        ("pipe.bin", "a pipe or device"),
+        ("none.bin", "No such file"),
+        ("", "a folder"),
+    ],
+)
+def test_weights_elsewhere_are_refused(
+    location: str, word: str, folder: Path, tmp_path: Path
+) -> None:
+    """Absolute, above the folder, by a link, in a pipe; nor is a file of that name read."""
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    path = beside(folder, inside, location)
+    (tmp_path / "w.bin").write_bytes((inside / "w.bin").read_bytes())
+    (inside / "out.bin").symlink_to(tmp_path / "w.bin")
+    os.mkfifo(inside / "pipe.bin")
+    with pytest.raises(InputError, match=f"weights in files beside it, got {word}") as caught:
+        load_onnx(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_weights_in_a_folder_of_their_own_are_read(folder: Path, tmp_path: Path) -> None:
+    path = beside(folder, tmp_path, "weights/w.bin")
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "w.bin").rename(tmp_path / "weights" / "w.bin")
+    x = torch.rand(1, 3, 8, 9)
+    torch.testing.assert_close(load_onnx(path)(x), load_onnx(folder / "any.onnx")(x))
+
+
+def test_what_is_checked_is_what_is_run(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both files are gone when ONNX Runtime starts, and it runs what they held."""
+    path = beside(folder, tmp_path, "w.bin")
+    x = torch.rand(1, 3, 8, 9)
+    expected = load_onnx(path)(x)
+    check = onnx_module.weights_beside
+
+    def checked(*given: Any) -> Any:
+        found = check(*given)
+        path.write_bytes(b"other")
+        (tmp_path / "w.bin").write_bytes(b"other")
+        return found
+
+    monkeypatch.setattr(onnx_module, "weights_beside", checked)
+    assert torch.equal(load_onnx(path)(x), expected)
 
 
 def test_bad_files_are_one_line(folder: Path, tmp_path: Path) -> None:

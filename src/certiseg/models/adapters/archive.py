@@ -1,32 +1,36 @@
 """What a torch.export archive (.pt2) may hold, so that loading it runs nothing.
 
 torch.export.load unpickles whatever an archive calls a pickled weight, looks operators up by name
-anywhere in torch, and evaluates the expressions of sizes: a crafted file would run code. So the
-archive is read here first, as JSON, and all that a program exported from layers does not need is
-refused.
+anywhere in torch, and evaluates the expressions of sizes: a crafted file would run code. And an
+archive may have two tables of contents, of which torch's reader sees one and Python's the other. So
+all that torch is given is written anew, from what was read and checked here; what a program
+exported from layers does not need is refused.
 """
 
 from __future__ import annotations
 
 import io
 import json
-import pickle
+import math
 import re
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from certiseg.errors import InputError, first_line
+from certiseg.models.adapters.sizes import Guards, is_arithmetic, is_symbol
 
-_FILES = re.compile(
-    r"(?:models/model\.json|archive_format|archive_version|version|byteorder"
+_MODEL = "models/model.json"
+_CONFIGS = (
+    "data/weights/model_weights_config.json",
+    "data/constants/model_constants_config.json",
+)
+_SAMPLES = "data/sample_inputs/model.pt"
+_PAYLOADS = re.compile(r"data/weights/weight_\d+|data/constants/tensor_\d+")
+_FACTS = re.compile(
+    r"archive_format|archive_version|version|byteorder"
     r"|\.data/(?:version|serialization_id|alignment)|\.format_version|\.storage_alignment"
-    r"|data/weights/(?:weight_\d+|model_weights_config\.json)"
-    r"|data/constants/(?:tensor_\d+|model_constants_config\.json)"
-    r"|data/sample_inputs/model\.pt)"
 )
 _OPERATOR = re.compile(r"torch\.ops\.(?:aten|prims)\.\w+\.\w+")
 _MATHS = re.compile(
@@ -37,74 +41,89 @@ _MATHS = re.compile(
 _FILING = ("from_file", "save", "_save", "load")
 """Operators of aten that touch files."""
 _NAME = re.compile(r"[A-Za-z_]\w*")
-_ARITHMETIC = (
-    *("Mod", "PythonMod", "FloorDiv", "CleanDiv", "CeilDiv", "IntTrueDiv", "FloatTrueDiv"),
-    *("CeilToInt", "FloorToInt", "TruncToInt", "RoundToInt", "RoundDecimal", "ToFloat"),
-    *("Add", "Mul", "Pow", "PowByNatural", "FloatPow", "Abs", "Max", "Min", "ModularIndexing"),
-    *("Where", "Piecewise", "And", "Or", "Not", "Eq", "Ne", "Lt", "Le", "Gt", "Ge", "Identity"),
-    *("Equality", "Unequality", "StrictLessThan", "StrictGreaterThan", "LessThan"),
-    *("GreaterThan", "Integer", "Rational", "Float", "true", "false", "True", "False"),
-    *("oo", "int_oo", "evaluate"),
-)
-"""Words that expressions of sizes are made of."""
-_SYMBOL = re.compile(r"[suz]\w{0,3}\d+")
-_ASSUMED = r"(?:, (?:positive|nonnegative|integer|real)=True)*"
-_QUOTED = re.compile(rf"Symbol\('([suz]\w{{0,3}}\d+)'{_ASSUMED}\)")
-_SIGNS = re.compile(r"[\w\s+\-*/%(),<>=!&|~]*")
 
 
-def check_archive(path: Path) -> None:
-    """Raise InputError unless the archive holds plain tensors and a graph of aten operators alone.
+def checked_archive(content: bytes, path: Path) -> tuple[io.BytesIO, Guards]:
+    """A new archive with the plain tensors and the graph of aten operators that a file holds, and
+    the guards on the sides of its input.
 
-    Refused: anything pickled but the sample inputs (which must load as plain tensors), objects,
-    compiled code, other files, operators beyond aten's, expressions beyond arithmetic on sizes.
+    content: of the file. Raises InputError for anything else: anything pickled but the sample
+    inputs (which are left out), objects, compiled code, other files, operators beyond aten's,
+    expressions beyond arithmetic on sizes, members that are compressed. path: what errors call it.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
-            files = {name.partition("/")[2]: name for name in archive.namelist()}
-            others = sorted(name for name in files if not _FILES.fullmatch(name))
-            if "models/model.json" not in files or others:
-                raise InputError(
-                    f"{path}: expected a program of torch.export.save (torch 2.8 or newer) with "
-                    f"tensors alone, got {others[0] if others else 'no program'}; save it again"
-                )
-            if len(files) != len(archive.namelist()):
-                raise InputError(
-                    f"{path}: expected each file once, got two of one name; save again"
-                )
-            for name in ("data/weights/model_weights_config.json", _CONSTANTS):
-                if name in files:
-                    _check_payload(json.loads(archive.read(files[name])), path)
-            program = json.loads(archive.read(files["models/model.json"]))
-            if _SAMPLES in files:
-                torch.load(io.BytesIO(archive.read(files[_SAMPLES])), weights_only=True)
+        files = _members(content, path)
+        described = {name: json.loads(files[name]) for name in (*_CONFIGS, _MODEL) if name in files}
+        for name in _CONFIGS:
+            _check_payload(described.get(name, {"config": {}}), name, files, path)
+        _check_program(described[_MODEL], path)
+        # Python source, which torch would compile. So it is not given it.
+        guards = Guards(described[_MODEL].pop("guards_code", []), str(path))
+        return _written(files, described), guards
     except InputError:
         raise
-    except pickle.UnpicklingError:
-        raise InputError(
-            f"{path}: expected sample inputs that are plain tensors, got other objects; "
-            "save it again without example inputs"
-        ) from None
-    except (OSError, zipfile.BadZipFile, ValueError, KeyError, EOFError, RuntimeError) as error:
+    except (
+        *(zipfile.BadZipFile, ValueError, KeyError, TypeError, AttributeError),
+        *(EOFError, RuntimeError, NotImplementedError),
+    ) as error:
         raise InputError(
             f"{path}: expected a program of torch.export.save, got "
             f"{first_line(error)[:120]}; save it again"
         ) from None
-    _check_program(program, path)
 
 
-_CONSTANTS = "data/constants/model_constants_config.json"
-_SAMPLES = "data/sample_inputs/model.pt"
+def _members(content: bytes, path: Path) -> dict[str, bytes]:
+    """The files in the archive by their names below its one folder."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        members = archive.infolist()
+        files = {member.filename.partition("/")[2]: member for member in members}
+        known = (_MODEL, *_CONFIGS, _SAMPLES)
+        others = sorted(
+            name
+            for name in files
+            if name not in known and not (_PAYLOADS.fullmatch(name) or _FACTS.fullmatch(name))
+        )
+        if _MODEL not in files or others:
+            raise InputError(
+                f"{path}: expected a program of torch.export.save (torch 2.8 or newer) with "
+                f"tensors alone, got {others[0] if others else 'no program'}; save it again"
+            )
+        if len(files) != len(members):
+            raise InputError(f"{path}: expected each file once, got two of one name; save again")
+        if sum(member.file_size for member in members) > len(content):
+            raise InputError(
+                f"{path}: expected tensors as torch.export.save stores them, got compressed ones; "
+                "save it again"
+            )
+        # Sample inputs are of no use here, and torch would unpickle them.
+        return {name: archive.read(member) for name, member in files.items() if name != _SAMPLES}
 
 
-def _check_payload(config: Any, path: Path) -> None:
+def _written(files: dict[str, bytes], described: dict[str, Any]) -> io.BytesIO:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr(f"program/{_SAMPLES}", b"")
+        for name, content in files.items():
+            text = described.get(name)
+            archive.writestr(f"program/{name}", content if text is None else json.dumps(text))
+    buffer.seek(0)
+    return buffer
+
+
+def _check_payload(config: Any, of: str, files: dict[str, bytes], path: Path) -> None:
+    """Of weights or constants: each a plain tensor, in a file as large as it says."""
     for name, entry in config["config"].items():
-        if entry["use_pickle"] is not False or not re.fullmatch(
-            r"(?:weight|tensor)_\d+", entry["path_name"]
-        ):
+        where = f"{of.rpartition('/')[0]}/{entry['path_name']}"
+        if entry["use_pickle"] is not False or not _PAYLOADS.fullmatch(where):
             raise InputError(
                 f"{path}: expected plain tensors, got {name!r} as a pickled object; "
                 "export plain parameters and buffers, on the CPU"
+            )
+        # torch makes zeros, as many as the entry says, where the file is empty.
+        sides = [side["as_int"] for side in entry["tensor_meta"]["sizes"]]
+        if not files[where] and math.prod(sides):
+            raise InputError(
+                f"{path}: expected the values of {name!r}, got an empty file; save it again"
             )
 
 
@@ -114,12 +133,12 @@ def _check_program(program: Any, path: Path) -> None:
             _check_target(value, path)
         elif key == "as_custom_obj" and value is not None:
             raise InputError(f"{path}: expected tensors alone, got an object; export plain layers")
-        elif key == "expr_str" and not _is_arithmetic(str(value)):
+        elif key == "expr_str" and not is_arithmetic(str(value)):
             raise InputError(
                 f"{path}: expected arithmetic on sizes, got {str(value)[:60]!r}; export it with "
                 "dynamic shapes of its input alone"
             )
-        elif key == "range_constraints" and not all(map(_SYMBOL.fullmatch, value)):
+        elif key == "range_constraints" and not all(map(is_symbol, value)):
             raise InputError(f"{path}: expected symbols of sizes, got others; save it again")
         elif key in ("name", "as_name", "forward_arg_names") and not all(
             _NAME.fullmatch(str(n)) for n in (value if isinstance(value, list) else [value])
@@ -137,13 +156,6 @@ def _check_target(target: str, path: Path) -> None:
             f"{path}: expected operators of aten alone, got {target[:80]!r}; decompose it with "
             "program.run_decompositions()"
         )
-
-
-def _is_arithmetic(text: str) -> bool:
-    plain = _QUOTED.sub(r"\1", text)
-    words = re.findall(r"[^\W\d]\w*", plain)
-    known = all(word in _ARITHMETIC or _SYMBOL.fullmatch(word) for word in words)
-    return bool(_SIGNS.fullmatch(plain)) and known
 
 
 def _entries(value: Any) -> Iterator[tuple[str, Any]]:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import inspect
-import json
-import pickle
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-import yaml
-from torch import Tensor, nn
+from torch import nn
 
+from certiseg.documents import read_document
 from certiseg.errors import InputError, first_line
 from certiseg.models.adapters.monai import SlidingWindow, import_monai, sliding_window
+from certiseg.models.building import Bounded
+from certiseg.models.checkpoint import check_fit, read_checkpoint, weights_in
 from certiseg.models.loaded import LoadedModel
+from certiseg.reading import CARD
 
 METADATA = Path("configs") / "metadata.json"
 _INFERENCE = tuple(Path("configs") / f"inference.{ending}" for ending in ("json", "yaml", "yml"))
@@ -50,8 +50,11 @@ def load_bundle(spec: str, folder: str | Path) -> LoadedModel:
             "pass the bundle's folder"
         )
     config, metadata = _read(config_file), _read(path / METADATA)
-    network = _network(config, config_file)
-    _load_weights(network, path / _WEIGHTS)
+    weights = weights_in(read_checkpoint(path / _WEIGHTS), str(path / _WEIGHTS))
+    with Bounded(str(config_file), sum(value.nbytes for value in weights.values())):
+        network = _network(config, config_file)
+    check_fit(network.state_dict(), weights, str(path / _WEIGHTS), "network_def")
+    network.load_state_dict(weights)
     model = _with_inferer(network.eval(), config, config_file)
     data = _part(_part(metadata, "network_data_format"), "inputs")
     outputs = _part(_part(metadata, "network_data_format"), "outputs")
@@ -71,11 +74,10 @@ def load_bundle(spec: str, folder: str | Path) -> LoadedModel:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        text = path.read_text(encoding="utf-8")
-        value = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        value = read_document(path, CARD)
+    except ValueError as error:
         raise InputError(
-            f"{path}: expected a configuration of a MONAI bundle, got {_line(error)}; "
+            f"{path}: expected a configuration of a MONAI bundle, got {error}; "
             "copy the bundle again"
         ) from None
     if not isinstance(value, dict):
@@ -113,6 +115,8 @@ def _network(config: Mapping[str, Any], where: Path) -> nn.Module:
     _fetch_nothing(network, settings, where)
     try:
         return network(**settings)
+    except InputError:
+        raise
     except Exception as error:  # another library's constructor may fail in any way
         raise InputError(
             f"{where}: expected arguments that {name} takes, got {_line(error)}; "
@@ -158,32 +162,6 @@ def _plain(value: object, config: Mapping[str, Any], where: Path, what: str) -> 
         "objects of a configuration are not evaluated, build it in a function of yours "
         "(python:MODULE:FUNCTION)"
     )
-
-
-def _load_weights(network: nn.Module, path: Path) -> None:
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
-        raise InputError(
-            f"{path}: expected weights of a bundle, got {_line(error)}; save a state_dict"
-        ) from None
-    for key in ("model", "state_dict"):
-        if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
-            state = state[key]
-    if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()):
-        raise InputError(
-            f"{path}: expected a state_dict of tensors, got {type(state).__name__}; "
-            "save network.state_dict()"
-        )
-    own = network.state_dict()
-    misfits = [key for key in own if key not in state or state[key].shape != own[key].shape]
-    misfits += [key for key in state if key not in own]
-    if misfits:
-        raise InputError(
-            f"{path}: expected weights of network_def, got {len(misfits)} keys that do not fit, "
-            f"such as {misfits[0]}; they are of another network"
-        )
-    network.load_state_dict(state)
 
 
 def _with_inferer(

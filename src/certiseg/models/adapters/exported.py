@@ -11,11 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from certiseg.errors import InputError
-from certiseg.models.adapters.archive import check_archive
+from certiseg.models.adapters.archive import checked_archive
 from certiseg.models.adapters.programs import unfit_node
 from certiseg.models.adapters.sides import check_sides
+from certiseg.models.adapters.sizes import Guards
 from certiseg.models.loaded import LoadedModel, reason
 from certiseg.models.outputs import tensor_of
+from certiseg.reading import MODEL, read_bounded
 
 
 class ExportedModel(nn.Module):
@@ -25,10 +27,13 @@ class ExportedModel(nn.Module):
     The fingerprint holds that of the file's bytes.
     """
 
-    def __init__(self, program: nn.Module, shape: tuple[int | None, ...], digest: str) -> None:
+    def __init__(
+        self, program: nn.Module, shape: tuple[int | None, ...], guards: Guards, digest: str
+    ) -> None:
         super().__init__()
         self.program = program
         self.shape = shape
+        self.guards = guards
         self.digest = digest
         self.training = False
 
@@ -43,6 +48,7 @@ class ExportedModel(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         check_sides(x, self.shape, "the program was exported for", "dynamic_shapes")
         fixed = self.shape[0]
+        self.guards.check((len(x) if fixed is None else fixed, *x.shape[1:]))
         if fixed is None:
             return tensor_of(self.program(x))[0]
         return torch.cat([self._run(part, fixed) for part in x.split(fixed)])
@@ -57,17 +63,23 @@ def load_exported(path: str | Path) -> ExportedModel:
     """The program of a file that torch.export.save wrote, as a base model on [0, 1] inputs.
 
     Normalisation must be in the program, or around it (``certiseg.models.Preprocess``). It takes
-    one tensor of floats and was exported in evaluation mode. The archive is checked beforehand
-    (``archive.check_archive``): nothing is unpickled. Raises InputError.
+    one tensor of floats and was exported in evaluation mode. torch is given an archive written
+    anew from what was checked (``archive.checked_archive``): nothing is unpickled. Raises
+    InputError.
     """
     path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path}: expected a .pt2 file, got no such file; check the path")
-    check_archive(path)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
     try:
-        exported = torch.export.load(path)
-        # Guards are Python source in the file; sizes are checked by ExportedModel instead.
+        content = read_bounded(path, MODEL)
+    except OSError as error:
+        raise InputError(
+            f"{path}: expected a .pt2 file, got {error.strerror}; check the path"
+        ) from None
+    archive, guards = checked_archive(content, path)
+    digest = hashlib.sha256(content).hexdigest()
+    del content
+    try:
+        exported = torch.export.load(archive)
+        # ExportedModel checks them.
         free = "check_guards" in inspect.signature(exported.module).parameters
         program = exported.module(check_guards=False) if free else exported.module()
     except Exception as error:  # torch's deserialiser fails in any way
@@ -81,7 +93,7 @@ def load_exported(path: str | Path) -> ExportedModel:
             f"{path}: expected a program exported in evaluation mode, got {wrong}; call "
             "model.eval() before torch.export.export"
         )
-    return ExportedModel(program, _shape(exported, path), digest)
+    return ExportedModel(program, _shape(exported, path), guards, digest)
 
 
 def resolve_exported(spec: str, rest: str) -> LoadedModel:

@@ -13,9 +13,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from certiseg.errors import InputError
-from certiseg.models.adapters.onnx_file import check_nodes, class_names, file_digest
+from certiseg.models.adapters.onnx_file import (
+    check_nodes,
+    class_names,
+    digest_of,
+    weights_beside,
+)
 from certiseg.models.adapters.sides import check_sides
 from certiseg.models.loaded import LoadedModel, reason
+from certiseg.reading import MODEL, read_bounded
 
 _TYPES = {
     "tensor(float)": torch.float32,
@@ -102,15 +108,19 @@ def load_onnx(
             "expected the packages onnx and onnxruntime for an ONNX file, got none that imports; "
             "pip install 'certiseg[onnx]'"
         ) from None
-    if not path.is_file():
-        raise InputError(f"{path}: expected an ONNX file, got no such file; check the path")
     try:
-        graph = onnx.load(str(path), load_external_data=False)
+        content = read_bounded(path, MODEL)
+        model = onnx.load_from_string(content)
+    except OSError as error:
+        raise InputError(
+            f"{path}: expected an ONNX file, got {error.strerror}; check the path"
+        ) from None
     except Exception as error:  # protobuf's errors share no base class
         raise InputError(
             f"{path}: expected an ONNX file, got {reason(error)}; export the model again"
         ) from None
-    check_nodes(graph, path)
+    check_nodes(model, path)
+    beside = weights_beside(model, path)
     unknown = sorted(set(providers) - set(onnxruntime.get_available_providers()))
     if unknown or not providers:
         raise InputError(
@@ -120,9 +130,16 @@ def load_onnx(
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 3
+    # What was checked is what is run: no file is opened again, and no other format is guessed.
+    model.DiscardUnknownFields()
+    options.add_session_config_entry("session.load_model_format", "ONNX")
     try:
+        if beside:
+            options.add_external_initializers_from_files_in_memory(
+                list(beside), list(beside.values()), [*map(len, beside.values())]
+            )
         session = onnxruntime.InferenceSession(
-            str(path), options, providers=_with_options(providers)
+            model.SerializeToString(), options, providers=_with_options(providers)
         )
     except Exception as error:  # its errors share no base class
         raise InputError(
@@ -130,7 +147,7 @@ def load_onnx(
             "export the model again"
         ) from None
     _check_input(session, path)
-    return OnnxModel(session, _output(session, output, path), file_digest(path, graph))
+    return OnnxModel(session, _output(session, output, path), digest_of(content, beside))
 
 
 def _with_options(providers: Sequence[str]) -> list[tuple[str, dict[str, str]]]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import ast
+import errno
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from certiseg.errors import InputError
+from certiseg.reading import MODEL, read_bounded
 
 _RANDOM = (
     "Bernoulli",
@@ -29,7 +31,7 @@ def check_nodes(model: Any, path: Path) -> None:
         for node in model.graph.node
         if node.op_type == "Constant" and any(_is_false(a.t) for a in node.attribute)
     }
-    for node in _nodes(model):
+    for node in _of(model, "NodeProto"):
         training = any(a.name == "training_mode" and a.i == 1 for a in node.attribute)
         # Dropout has its mode as the third input.
         mode = node.input[2] if node.op_type == "Dropout" and len(node.input) > 2 else ""
@@ -47,41 +49,53 @@ def _is_false(tensor: Any) -> bool:
     return tensor.data_type == boolean and not any([*tensor.raw_data, *tensor.int32_data])
 
 
-def _graphs(given: Sequence[Any]) -> Iterator[Any]:
-    """The graphs (or functions), and those inside their nodes: branches, loops."""
-    for graph in given:
-        yield graph
-        for node in graph.node:
-            for attribute in node.attribute:
-                inside = [attribute.g] if attribute.HasField("g") else []
-                yield from _graphs([*inside, *attribute.graphs])
+def _messages(message: Any) -> Iterator[Any]:
+    """The message and all inside it: graphs, branches, functions, tensors."""
+    yield message
+    for _, value in message.ListFields():
+        if hasattr(value, "ListFields"):
+            yield from _messages(value)
+        elif hasattr(value, "add"):
+            for inner in value:
+                yield from _messages(inner)
 
 
-def _nodes(model: Any) -> Iterator[Any]:
-    for graph in _graphs([model.graph, *model.functions]):
-        yield from graph.node
+def _of(model: Any, kind: str) -> Iterator[Any]:
+    return (message for message in _messages(model) if message.DESCRIPTOR.name == kind)
 
 
-def _tensors(model: Any) -> Iterator[Any]:
-    for graph in _graphs([model.graph]):
-        yield from graph.initializer
-    for node in _nodes(model):
-        for attribute in node.attribute:
-            yield from (attribute.t, *attribute.tensors)
-
-
-def file_digest(path: Path, model: Any) -> str:
-    """SHA-256 of the file, and of the files beside it that hold its weights."""
-    sha = hashlib.sha256(path.read_bytes())
-    beside = {
+def weights_beside(model: Any, path: Path) -> dict[str, bytes]:
+    """The contents of the files beside an ONNX file that hold its weights, by the names that the
+    model has for them. Raises InputError for a name that leads out of the file's folder."""
+    names = {
         entry.value
-        for tensor in _tensors(model)
+        for tensor in _of(model, "TensorProto")
         for entry in tensor.external_data
         if entry.key == "location"
     }
-    for name in sorted(beside):
+    folder, found, left = path.parent.resolve(), {}, MODEL
+    for name in sorted(names):
+        try:
+            file = (folder / name).resolve(strict=True)
+            if Path(name).is_absolute() or not file.is_relative_to(folder):
+                raise OSError(errno.EPERM, "a file outside of the model's folder")
+            found[name] = read_bounded(file, left)
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"{path}: expected weights in files beside it, got "
+                f"{getattr(error, 'strerror', None) or 'no file'} for {name[:80]!r}; copy model "
+                "and weights into one folder, or save the model in one file"
+            ) from None
+        left -= len(found[name])
+    return found
+
+
+def digest_of(content: bytes, beside: Mapping[str, bytes]) -> str:
+    """SHA-256 of a file, and of the files beside it that hold its weights."""
+    sha = hashlib.sha256(content)
+    for name, weights in beside.items():
         sha.update(name.encode())
-        sha.update((path.parent / name).read_bytes())
+        sha.update(weights)
     return sha.hexdigest()
 
 

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from certiseg.documents import read_document
 from certiseg.errors import InputError
+from certiseg.models.building import Bounded
 from certiseg.models.checkpoint import check_fit, read_checkpoint, weights_in
 from certiseg.models.loaded import reason
 from certiseg.models.padding import Padded
 from certiseg.models.preprocess import Preprocess
 from certiseg.models.segmenter import Segmenter
 from certiseg.models.zoo.packages import check_local, made_by, package
+from certiseg.reading import CARD
 
 _SMP = "segmentation_models_pytorch"
 _CONFIG, _WEIGHTS, _PREPROCESSING = "config.json", "model.safetensors", "preprocessing.json"
@@ -40,8 +42,8 @@ class Foreground(nn.Module):
 def is_smp_folder(path: Path) -> bool:
     """Whether the folder holds a config of segmentation_models_pytorch."""
     try:
-        return _CLASS in json.loads((path / _CONFIG).read_text(encoding="utf-8"))
-    except (OSError, ValueError, TypeError, RecursionError):
+        return _CLASS in read_document(path / _CONFIG, CARD)
+    except (ValueError, TypeError):
         return False
 
 
@@ -62,7 +64,7 @@ def load_smp(folder: str | Path) -> Segmenter:
             f"{path}: expected a folder with {_CONFIG} of {_SMP}, got none; pass the folder that "
             "its save_pretrained wrote"
         )
-    config = json.loads((path / _CONFIG).read_text(encoding="utf-8"))
+    config = read_document(path / _CONFIG, CARD)
     check_local(config.get("encoder_name"), path / _CONFIG)
     smp = package(_SMP)
     network = _network(smp, config, path)
@@ -97,15 +99,18 @@ def _network(smp: Any, config: dict[str, Any], path: Path) -> Any:
     arguments = {key: value for key, value in config.items() if not key.startswith("_")}
     # Weights come from the folder: none are fetched to be replaced, and labels need no activation.
     arguments.update(encoder_weights=None, activation=None)
+    weights = path / _WEIGHTS
+    state = weights_in(read_checkpoint(weights), str(weights))
     try:
-        network = kind(**arguments)
+        with Bounded(str(path / _CONFIG), sum(value.nbytes for value in state.values())):
+            network = kind(**arguments)
+    except InputError:
+        raise
     except (TypeError, ValueError, KeyError, RuntimeError) as error:
         raise InputError(
             f"{path / _CONFIG}: expected arguments of {config[_CLASS]}, got {reason(error)}; "
             "save it again with save_pretrained"
         ) from None
-    weights = path / _WEIGHTS
-    state = weights_in(read_checkpoint(weights), str(weights))
     check_fit(network.state_dict(), state, str(weights), str(config[_CLASS]))
     network.load_state_dict(state)
     network.classification_head = None  # of whole pictures: it would come beside the masks
@@ -163,8 +168,8 @@ def _of_encoder(smp: Any, encoder: str, weights: str, path: Path) -> dict[str, A
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        found = read_document(path, CARD)
+    except ValueError:
         found = None
     if not isinstance(found, dict):
         raise InputError(

@@ -11,13 +11,16 @@ import safetensors.torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from certiseg.documents import read_document
 from certiseg.errors import InputError
 from certiseg.files import atomic_write, output_folder
+from certiseg.models.building import Bounded
 from certiseg.models.checkpoint import check_fit, read_checkpoint, weights_in
 from certiseg.models.loaded import reason
 from certiseg.models.preprocess import Preprocess
 from certiseg.models.segmenter import Segmenter
 from certiseg.models.zoo.packages import check_local, made_by, package
+from certiseg.reading import CARD
 
 _CONFIG, _WEIGHTS, KIND = "config.json", "model.safetensors", "certiseg-timm"
 
@@ -135,9 +138,10 @@ def load_timm(folder: str | Path) -> Segmenter:
         )
     check_local(config["backbone"], path / _CONFIG)
     arguments = {key: config[key] for key in wanted if key not in ("mean", "std")}
-    network = TimmSegmenter(**arguments)
     weights = path / _WEIGHTS
     state = weights_in(read_checkpoint(weights), str(weights))
+    with Bounded(str(path / _CONFIG), sum(value.nbytes for value in state.values())):
+        network = TimmSegmenter(**arguments)
     check_fit(network.state_dict(), state, str(weights), f"the head on {config['backbone']}")
     network.load_state_dict(state)
     return Segmenter(
@@ -152,7 +156,7 @@ def load_timm(folder: str | Path) -> Segmenter:
 
 def _config(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads((path / _CONFIG).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        found = read_document(path / _CONFIG, CARD)
+    except ValueError:
         return {}
     return found if isinstance(found, dict) else {}

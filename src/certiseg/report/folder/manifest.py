@@ -11,6 +11,7 @@ from typing import Any
 from certiseg.datasets.card import IGNORE, KINDS, Colour
 from certiseg.errors import InputError
 from certiseg.noise import Noise, noise_from_record
+from certiseg.reading import RECORD, read_bounded
 from certiseg.report.folder.identity import run_id
 from certiseg.report.folder.layout import FORMAT, MANIFEST, Layout, file_stem
 
@@ -51,7 +52,7 @@ def read_manifest(root: Path) -> Manifest:
     """Raises InputError where there is none, or one that no run writes."""
     path = Layout(root).manifest
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = json.loads(read_bounded(path, RECORD))
         return _manifest(record)
     except (FileNotFoundError, NotADirectoryError):
         raise InputError(

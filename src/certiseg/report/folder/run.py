@@ -9,6 +9,7 @@ from pathlib import Path
 from certiseg.certificates.certificate import Certificate
 from certiseg.certify.verify import verify
 from certiseg.errors import ClaimError, InputError
+from certiseg.reading import RECORD, read_bounded
 from certiseg.report.folder.layout import Layout
 from certiseg.report.folder.manifest import Manifest, Planned, read_manifest
 from certiseg.report.folder.pooled import Pooled
@@ -83,7 +84,7 @@ def read_run(root: Path) -> Run:
 
 
 def _add(run: Run, path: Path, planned: Planned) -> None:
-    record = json.loads(path.read_text(encoding="utf-8"))
+    record = json.loads(read_bounded(path, RECORD))
     if record["name"] != planned.name or record["number"] != planned.number:
         raise InputError(f"expected the record of {planned.name!r}, got {record['name']!r:.60}")
     if record["run"] != run.manifest.run:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,13 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from certiseg.certificates.archive import read_arrays
 from certiseg.certificates.certificate import Certificate
 from certiseg.certificates.grid import upsample_nearest
 from certiseg.datasets.card import IGNORE
 from certiseg.errors import InputError
+from certiseg.reading import ARRAYS, read_bounded
 from certiseg.report.folder.manifest import Manifest
 
-_LARGEST = 1024**3
 _LABELS = ("base_clean", "base_noise", "non_robust")
 
 
@@ -81,12 +81,7 @@ class View:
 def read_view(path: Path, manifest: Manifest) -> View:
     """Raises InputError for a file that is missing, cut, or no view of such a run."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            if sum(member.file_size for member in archive.infolist()) > _LARGEST:
-                raise ValueError("it would unpack to more than any view holds")
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        return _checked(arrays, manifest)
+        return _checked(read_arrays(read_bounded(path, ARRAYS)), manifest)
     except FileNotFoundError:
         raise InputError(f"{path}: expected the view of a kept sample, got no file") from None
     # A damaged zip or array header can fail in any way.

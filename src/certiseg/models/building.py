@@ -1,0 +1,73 @@
+"""Building a network that a file describes: a few bytes of it can ask for all memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves, tree_map
+
+from certiseg.errors import InputError
+
+_STEPS = 200_000
+"""Of torch, that building a network may take."""
+_SPARE = 2**26
+"""Values that a network may need beside a few times those of its weights."""
+
+
+class Bounded(TorchDispatchMode):
+    """Inside, no more tensors are made than a network with `weights` bytes of weights needs.
+
+    Of each step its result is worked out beforehand, without memory for it. Raises InputError, in
+    the words of the file called `name`, before the step that would make too much.
+    """
+
+    def __init__(self, name: str, weights: int) -> None:
+        super().__init__()
+        self._name = name
+        self._values, self._steps = float(4 * weights + _SPARE), _STEPS
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        # Nothing is compiled inside, and to say so would import torch's compiler: two seconds.
+        return False
+
+    def __torch_dispatch__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        given = dict(kwargs or {})
+        self._steps -= 1
+        self._values -= _made(func, args, given)
+        if self._steps < 0 or self._values < 0:
+            raise InputError(
+                f"{self._name}: expected a network as large as the weights beside it, got sizes "
+                "that ask for far more; check its numbers of channels, classes and blocks"
+            )
+        return func(*args, **given)
+
+
+def _made(func: Any, args: Sequence[Any], given: dict[str, Any]) -> float:
+    """How many values an operator's new tensors hold; 0 for one that makes none."""
+    if any(result.alias_info is not None for result in func._schema.returns):
+        return 0
+    if any(argument.name == "device" for argument in func._schema.arguments):
+        given = {**given, "device": "meta"}
+    try:
+        made = func(*tree_map(_on_meta, list(args)), **tree_map(_on_meta, given))
+    except NotImplementedError:
+        return 0
+    except RuntimeError as error:
+        # A number of bytes beyond 64 bits; other errors come again.
+        return float("inf") if "overflow" in str(error) else 0
+    return sum(value.numel() for value in tree_leaves(made) if isinstance(value, Tensor))
+
+
+def _on_meta(value: Any) -> Any:
+    return torch.empty_like(value, device="meta") if isinstance(value, Tensor) else value
