@@ -56,6 +56,7 @@ class Net(nn.Module):
     def __init__(self, kept: object) -> None:
         super().__init__()
         self.kept = kept
+        self.eval()
 
     def forward(self, x: object) -> object:
         return x

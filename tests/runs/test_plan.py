@@ -23,6 +23,8 @@ STREET = Request(size=(1024, 2048), num_classes=19, noise=Gaussian(0.25), passes
 class Counting:
     """A model that counts its passes and remembers what it saw."""
 
+    not_fingerprinted = ("seen",)
+
     def __init__(self) -> None:
         self.seen: list[torch.Tensor] = []
 

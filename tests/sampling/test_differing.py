@@ -75,7 +75,7 @@ def test_votes_of_two_do_not_add_up_and_a_source_notices(name):
     source = one.source(X, seed=1)
     source.more(2)
     one.model.added = other.model.__dict__.get("kept", 1)
-    with pytest.raises(cs.InputError, match="the model that made the earlier draws"):
+    with pytest.raises(cs.InputError, match="one model for all draws"):
         source.more(2)
 
 

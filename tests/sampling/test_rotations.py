@@ -113,6 +113,7 @@ def test_votes_do_not_depend_on_the_batch_size(noise, dtype):
             batches.append(batch.clone())
             return _sides(batch)
 
+        model.not_fingerprinted = ("batches",)
         votes.append(_smoothed(noise, model).vote(_cloud(dtype=dtype), 30, seed=2, batch_size=size))
         *draws, probed = batches
         assert probed.dtype == dtype

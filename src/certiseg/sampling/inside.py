@@ -285,7 +285,10 @@ class Walk:
                     self.add(cell.cell_contents, f"{owner}.{name}")
             except ValueError:  # not bound yet
                 self._text("empty")
-        self._all((function.__defaults__, function.__kwdefaults__), owner)
+        given = function.__defaults__ or ()
+        defaults = dict(zip(code.co_varnames[code.co_argcount - len(given) :], given, strict=False))
+        defaults |= function.__kwdefaults__ or {}
+        self._pairs([(n, v) for n, v in defaults.items() if n not in left_out], owner)
         self._pairs(sorted(vars(function).items()), owner)
         if library is not None:
             self._leads_out(library, owner)
