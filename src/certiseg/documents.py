@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ def read_with_lines(path: Path) -> tuple[Any, Lines]:
             raise ValueError(f"more than {LARGEST // 1024} KiB")
         text = content.decode("utf-8")
         if path.suffix.lower() == ".json":
-            return json.loads(text, object_pairs_hook=_mapping), {}
+            return parse_json(text), {}
         return _parsed(text)
     except OSError as error:
         reason = error.strerror or "an unreadable file"
@@ -44,6 +45,19 @@ def read_with_lines(path: Path) -> tuple[Any, Lines]:
     except (ValueError, yaml.YAMLError) as error:
         reason = first_line(error)
     raise ValueError(reason)
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Plain values. Raises ValueError for other text, a key twice, and NaN or infinite numbers,
+    which JSON does not have; RecursionError where it is nested too deeply."""
+    return json.loads(text, object_pairs_hook=_mapping, parse_float=_finite, parse_constant=_finite)
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text}, which is no number")
+    return value
 
 
 def _parsed(text: str) -> tuple[Any, Lines]:

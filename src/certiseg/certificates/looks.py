@@ -20,7 +20,7 @@ WANTED = "wanted share reached"
 NONE_OPEN = "no component open"
 USED = "budget used"
 NOT_WORTH = "further looks not worth their draws"
-_REASONS = (WANTED, NONE_OPEN, USED, NOT_WORTH)
+REASONS = (WANTED, NONE_OPEN, USED, NOT_WORTH)
 _FIELDS = ("spending", "shares", "looks", "stopped")
 
 
@@ -60,7 +60,7 @@ class Looks:
     def __post_init__(self) -> None:
         if self.spending not in (*SPENDINGS, SHARES):
             raise _contradiction(f"spending {self.spending!r}")
-        if self.stopped not in _REASONS:
+        if self.stopped not in REASONS:
             raise _contradiction(f"{self.stopped!r} as the reason to stop")
         _check_plan(self.shares, self.looks)
         _check_evidence(self.looks, self.modes, self.hits)

@@ -42,6 +42,8 @@ def report(
     written = write_report(runs, out, figures=figures, images=images, palette=palette.value)
     for note in written.notes:
         print(f"note: {note}", file=sys.stderr)
+    for line in written.refuted:
+        print(f"does not follow: {line}", file=sys.stderr)
     print(f"report: {written.page}")
     if figures is not None:
         print(f"figures: {figures}")

@@ -11,6 +11,7 @@ from certiseg.datasets.card import Samples, note_of
 from certiseg.errors import InputError
 from certiseg.models.loaded import LoadedModel
 from certiseg.noise import noise_record
+from certiseg.report.folder.derived import row_name
 from certiseg.report.folder.layout import FORMAT, file_stem, kept_numbers
 from certiseg.runs.check import Checked
 from certiseg.runs.environment import environment
@@ -28,14 +29,13 @@ def manifest(
     loaded: LoadedModel,
     non_robust: LoadedModel | None,
     settings: Settings,
-    certified: str,
     command: str,
     *,
     percentile: bool = False,
     keep: int | None = 20,
 ) -> dict[str, Any]:
-    """What is fixed before the first draw, as plain JSON values. certified: name of the table's
-    last row. keep: samples kept for the report, None for all.
+    """What is fixed before the first draw, as plain JSON values. keep: samples kept for the report,
+    None for all.
 
     The seed is drawn here, after everything that it must not depend on is known by fingerprint
     (theory T15).
@@ -55,7 +55,7 @@ def manifest(
         "palette": [list(colour) for colour in card.palette],
         "parts": None if card.parts is None else {k: list(v) for k, v in card.parts.items()},
         "method": settings.method,
-        "certified": certified,
+        "certified": row_name(asdict(settings)),
         "percentile": percentile,
         "settings": asdict(settings),
         "seed": int(seed),
@@ -67,10 +67,9 @@ def manifest(
         "samples": [
             {
                 "number": number,
-                "name": found.name,
                 "file": file_stem(number, found.name),
                 "kept": number in kept,
-                "digest": found.digest,
+                **asdict(found),
             }
             for number, found in enumerate(checked)
         ],
@@ -86,11 +85,6 @@ def seed_of(record: Mapping[str, Any]) -> int:
 def check_same(begun: Mapping[str, Any], asked: Mapping[str, Any], where: str) -> None:
     """Raise InputError unless a call asks for what the folder's manifest says, in all that a
     result may depend on. Both as ``manifest`` makes them."""
-    if "seed" not in begun or "model_fingerprint" not in begun:
-        raise InputError(
-            f"expected a run that can be continued at {where}, got one of an earlier version; "
-            "begin anew with --overwrite"
-        )
     found = list(_differences(begun, json.loads(json.dumps(asked))))
     if found:
         more = f" and {len(found) - 3} more" if len(found) > 3 else ""
@@ -118,11 +112,11 @@ def _differences(begun: Mapping[str, Any], asked: Mapping[str, Any]) -> Iterator
     for old, new in zip(begun["samples"], asked["samples"], strict=True):
         if old["name"] != new["name"]:
             yield f"sample {_short(new['name'])} instead of {_short(old['name'])}"
-        elif old.get("digest") != new["digest"]:
-            yield f"other content of sample {_short(new['name'])}"
-        elif old["kept"] != new["kept"]:
+        elif old.get("kept") != new["kept"]:
             yield "other samples to keep"
             return
+        elif old != new:
+            yield f"other content of sample {_short(new['name'])}"
 
 
 def _short(value: Any) -> str:
