@@ -139,6 +139,8 @@ def made_run(
     """Write a run below ``out``. done: as many samples, as if the run had been interrupted."""
     settings = settings or Settings(num_samples=200)
     settings = replace(settings, seed=1 if settings.seed is None else settings.seed)
+    if settings.stopping is not None:
+        settings = replace(settings, stopping=replace(settings.stopping, looks=1))
     samples = Made(names, classes, clouds=clouds)
     card, num_classes = samples.card, len(classes)
     folder = RunFolder(out)
