@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
+import reprlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from certiseg.errors import ClaimError
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = 60
 
 Fact = tuple[str, Any, Any]
 """What is stated: its name, the value, and the one that follows."""
@@ -20,7 +24,7 @@ def check(facts: Iterable[Fact], before: str = "", after: str = "") -> None:
 
 
 def difference(stated: Any, follows: Any, name: str = "") -> str | None:
-    """ "NAME stated as A, B follows", or None where they say the same.
+    """Where the two say otherwise, "NAME stated as A, B follows"; None where they say the same.
 
     Sums of floats may differ in their last bits between machines: 1e-12 of the value is no
     difference. A number and a truth value are never the same.
@@ -29,12 +33,12 @@ def difference(stated: Any, follows: Any, name: str = "") -> str | None:
         names = dict.fromkeys((*follows, *stated))
         pairs = [(f"{name}.{k}" if name else str(k), stated.get(k), follows.get(k)) for k in names]
     elif isinstance(stated, list) and isinstance(follows, list) and len(stated) == len(follows):
-        pairs = [
-            (f"{name}[{n}]", *both) for n, both in enumerate(zip(stated, follows, strict=True))
-        ]
+        both = enumerate(zip(stated, follows, strict=True))
+        pairs = [(f"{name}[{n}]", *pair) for n, pair in both]
+    elif _same(stated, follows):
+        return None
     else:
-        same = _same(stated, follows)
-        return None if same else f"{name} stated as {_short(stated)}, {_short(follows)} follows"
+        return f"{name} stated as {_SHORT.repr(stated)}, {_SHORT.repr(follows)} follows"
     return next(filter(None, (difference(a, b, at) for at, a, b in pairs)), None)
 
 
@@ -42,10 +46,5 @@ def _same(stated: Any, follows: Any) -> bool:
     if type(stated) is not type(follows):
         return False
     if isinstance(stated, float):
-        return math.isclose(stated, follows, rel_tol=1e-12, abs_tol=1e-15)
+        return math.isclose(stated, follows, rel_tol=1e-12)
     return bool(stated == follows)
-
-
-def _short(value: Any) -> str:
-    text = " ".join(repr(value).split())
-    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -122,8 +122,12 @@ def _still(chart: Chart) -> str:
 def _recomputed(overview: Overview) -> str:
     """Of how many samples the figures rest on more than the run's own word."""
     done, (whole, _) = len(overview.run.done), KINDS[overview.run.manifest.kind]
-    rest = done - overview.kept
-    return f"The counts of {rest} more {whole}s are as the run recorded them." if rest else ""
+    if not done:
+        return ""
+    rest = "" if overview.kept == done else "; those of the others are as the run recorded them"
+    return (
+        f"Counts of {overview.kept} of {done} {whole}s were recomputed from votes and truth{rest}."
+    )
 
 
 def _provenance(overview: Overview, name: str) -> list[tuple[str, str]]:
