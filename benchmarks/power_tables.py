@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 import certiseg as cs
+from certiseg.rounding import nearest, share_down
 from compared_methods import HOLM, Method
 
 Rows = list[dict[str, Any]]
@@ -44,13 +45,18 @@ def mean_share(out: Gathered, name: str, passes: int) -> float:
     return float(np.mean(out.share[name, passes]))
 
 
+def _cut(share: float) -> float:
+    """Four decimals, never more than it is."""
+    return float(share_down(share))
+
+
 def shares(out: Gathered, methods: Sequence[Method], shown: Sequence[int], at: int) -> Rows:
     """Certified share by method and passes; the certified accuracy at one number of passes."""
     return [
         {
             "method": method.name,
-            **{f"n = {n}": round(mean_share(out, method.name, n), 4) for n in shown},
-            f"certified accuracy, n = {at}": round(out.accuracy[method.name].certified_accuracy, 4),
+            **{f"n = {n}": _cut(mean_share(out, method.name, n)) for n in shown},
+            f"certified accuracy, n = {at}": _cut(out.accuracy[method.name].certified_accuracy),
             "other claim": method.other_claim,
         }
         for method in methods
@@ -82,14 +88,14 @@ def passes_needed(
         for target in targets:
             enough = (n for n in budgets if found[n][0] >= mean_share(out, HOLM, target))
             budget = next(enough, None)
-            used = None if budget is None else f"{found[budget][1]:.0f} of at most {budget}"
+            used = None if budget is None else f"{nearest(found[budget][1], 0)} of at most {budget}"
             row[heading(out, target)] = used
         rows.append({**row, "other claim": ""})
     return rows
 
 
 def heading(out: Gathered, target: int) -> str:
-    return f"share of Holm at {target} ({mean_share(out, HOLM, target):.4f})"
+    return f"share of Holm at {target} ({share_down(mean_share(out, HOLM, target))})"
 
 
 def stopped(out: Gathered, methods: Sequence[Method], shown: Sequence[int]) -> Rows:
@@ -97,7 +103,7 @@ def stopped(out: Gathered, methods: Sequence[Method], shown: Sequence[int]) -> R
 
     def words(key: Key) -> str:
         share, used = np.mean(out.stopped[key], axis=0)
-        return f"{share:.4f} with {used:.0f}"
+        return f"{share_down(share)} with {nearest(used, 0)}"
 
     return [
         {"method": method.name, **{f"n <= {n}": words((method.name, n)) for n in shown}}
@@ -110,11 +116,11 @@ def hierarchies(out: Gathered) -> Rows:
     return [
         {
             "method": name,
-            "certified": round(float(np.mean([nodes for nodes, _ in out.nodes[name]])), 4),
-            "as a class": round(float(np.mean([classes for _, classes in out.nodes[name]])), 4),
-            "CIG": round(gain.cig, 4),
-            "class CIG": round(gain.class_cig, 4),
-            "certified accuracy": round(out.node_accuracy[name].certified_accuracy, 4),
+            "certified": _cut(float(np.mean([nodes for nodes, _ in out.nodes[name]]))),
+            "as a class": _cut(float(np.mean([classes for _, classes in out.nodes[name]]))),
+            "CIG": _cut(gain.cig),
+            "class CIG": _cut(gain.class_cig),
+            "certified accuracy": _cut(out.node_accuracy[name].certified_accuracy),
         }
         for name, gain in out.gain.items()
     ]
@@ -123,7 +129,7 @@ def hierarchies(out: Gathered) -> Rows:
 def base_models(out: Gathered) -> Rows:
     """Labels without certificates."""
     return [
-        {"labels": name, "accuracy": round(counts.accuracy, 4), "mIoU": round(counts.miou, 4)}
+        {"labels": name, "accuracy": _cut(counts.accuracy), "mIoU": _cut(counts.miou)}
         for name, counts in out.base.items()
     ]
 
@@ -133,6 +139,6 @@ def markdown(title: str, rows: Rows) -> str:
     lines = [f"**{title}**", "", "| " + " | ".join(rows[0]) + " |"]
     lines.append("|---" + "|---:" * (len(rows[0]) - 1) + "|")
     for row in rows:
-        cells = [f"{v:.4f}" if isinstance(v, float) and v else v or "-" for v in row.values()]
+        cells = [share_down(v) if isinstance(v, float) and v else v or "-" for v in row.values()]
         lines.append("| " + " | ".join(map(str, cells)) + " |")
     return "\n".join([*lines, ""])

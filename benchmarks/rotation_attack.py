@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 import certiseg as cs
 from certiseg.datasets.solids import solids
 from certiseg.models.shipped import load_shipped
+from certiseg.rounding import down, up
 from certiseg.runs.environment import environment
 from certiseg.runs.malloc import keep_freed_memory
 from certiseg.sampling.keys import generator
@@ -86,8 +87,8 @@ def flipped(
         worst, highest = min(worst, float(share.min())), max(highest, float(error.max()))
     return {
         "flipped pairs": lost,
-        "smallest estimate": round(worst, 4),
-        "largest standard error": round(highest, 4),
+        "smallest estimate": float(down(worst)),
+        "largest standard error": float(up(highest)),
     }
 
 

@@ -7,6 +7,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+from certiseg.report.folder.layout import FOLDERS
+
 _TIMED = ("seconds", "made_with")
 
 
@@ -14,6 +16,11 @@ def content(folder: Path) -> dict[str, Any]:
     """What each file of a run's folder holds, by its name below it."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {str(path.relative_to(folder)): _content(path) for path in files}
+
+
+def of_samples(folder: Path) -> list[Path]:
+    """The files of all samples that are there."""
+    return [p for part in FOLDERS for p in sorted((folder / part).glob("*"))]
 
 
 def _content(path: Path) -> Any:

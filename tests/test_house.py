@@ -16,6 +16,7 @@ TORCH_FREE = (
     "certiseg.errors",
     "certiseg.files",
     "certiseg.documents",
+    "certiseg.fields",
     "certiseg.stats",
     "certiseg.noise",
     "certiseg.votes",

@@ -27,16 +27,10 @@ def read_document(path: Path) -> Any:
 def read_with_lines(path: Path) -> tuple[Any, Lines]:
     """As read_document, with the lines of a YAML file's values."""
     try:
-        with path.open("rb") as file:
-            content = file.read(LARGEST + 1)
-        if len(content) > LARGEST:
-            raise ValueError(f"more than {LARGEST // 1024} KiB")
-        text = content.decode("utf-8")
+        text = small_file(path).decode("utf-8")
         if path.suffix.lower() == ".json":
             return parse_json(text), {}
         return _parsed(text)
-    except OSError as error:
-        reason = error.strerror or "an unreadable file"
     except RecursionError:
         reason = "nodes nested too deeply"
     except yaml.MarkedYAMLError as error:
@@ -47,17 +41,16 @@ def read_with_lines(path: Path) -> tuple[Any, Lines]:
     raise ValueError(reason)
 
 
-def parse_json(text: str | bytes) -> Any:
-    """Plain values. Raises ValueError for other text, a key twice, and NaN or infinite numbers,
-    which JSON does not have; RecursionError where it is nested too deeply."""
-    return json.loads(text, object_pairs_hook=_mapping, parse_float=_finite, parse_constant=_finite)
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError(f"{text}, which is no number")
-    return value
+def small_file(path: Path, largest: int = LARGEST) -> bytes:
+    """The content of a file. Raises ValueError, in a few words, for none and for a larger one."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(largest + 1)
+    except OSError as error:
+        raise ValueError(error.strerror or "an unreadable file") from None
+    if len(content) > largest:
+        raise ValueError(f"more than {largest // 1024} KiB")
+    return content
 
 
 def _parsed(text: str) -> tuple[Any, Lines]:
@@ -81,6 +74,26 @@ def _lines(node: yaml.Node, at: tuple[str, ...] = ()) -> list[tuple[tuple[str, .
         for number, item in enumerate(node.value):
             found += _lines(item, (*at, str(number)))
     return found
+
+
+def parse_json(text: str | bytes) -> Any:
+    """The values of a JSON text that has one reading only: no key twice, every number finite.
+
+    Raises ValueError otherwise.
+    """
+    try:
+        return json.loads(
+            text, object_pairs_hook=_mapping, parse_float=_finite, parse_constant=_finite
+        )
+    except RecursionError:
+        raise ValueError("nodes nested too deeply") from None
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text:.40} as a number")
+    return value
 
 
 def _mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

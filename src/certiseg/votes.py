@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
@@ -10,22 +12,44 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from certiseg.errors import InputError
+from certiseg.fields import (
+    RECORD,
+    TEXT,
+    TRUTH,
+    Fields,
+    checked,
+    dict_of,
+    hexadecimal,
+    list_of,
+    number,
+    one_of,
+    optional,
+    whole,
+)
 from certiseg.noise import Noise, noise_from_record, noise_record
 from certiseg.stats.pvalues import MOST_TRIALS
 
 ABSTAIN = -1
 _BLOCK = 2**16
-ORIGINS = ("entropy", "caller")
+ORIGINS = ("entropy", "record", "caller")
+"""Of a seed, by what is known of it, the least last (theory T15)."""
+SEED_BITS = 128
+_MAY_DIFFER = ("draws", "seed_origin", "batch_sizes", "own_randomness")
+"""What parts of one experiment need not share."""
 
 
 @dataclass(frozen=True)
 class Source:
     """Where votes came from: enough to replay them, and to tell draws apart.
 
-    draws: half-open ranges of draw numbers, sorted and disjoint. seed_origin: "entropy" or
-    "caller" (theory T15). model, input: fingerprints. input_shape without a batch axis.
+    draws: half-open ranges of draw numbers, sorted and disjoint. seed_origin: "entropy",
+    "record" or "caller" (theory T15). model, input: fingerprints. input_shape without a batch axis.
     value_range: the input domain, None where any value is allowed. engine: generator, device,
-    precision and library versions that made the draws.
+    precision and library versions that made the draws. not_covered: what of the model its
+    fingerprint does not see. code: of a model that the user's code made, SHA-256 of its files.
+    batch_sizes: of the passes, rising; a draw is as likely to have had any place in its batch
+    (theory T1). own_randomness: whether the model was found to have some, so that its votes cannot
+    be replayed.
     """
 
     noise: Noise
@@ -38,7 +62,11 @@ class Source:
     input: str
     input_shape: tuple[int, ...]
     value_range: tuple[float, float] | None
+    not_covered: tuple[str, ...] = ()
+    code: dict[str, str] = field(default_factory=dict)
     engine: dict[str, str] = field(default_factory=dict)
+    batch_sizes: tuple[int, ...] = ()
+    own_randomness: bool = False
 
     def __post_init__(self) -> None:
         self.noise.check_shape(self.input_shape)
@@ -50,17 +78,24 @@ class Source:
                     "a draw counts once"
                 )
             last = stop
+        if self.value_range is not None:
+            low, high = self.value_range
+            if not -math.inf < low < high < math.inf:
+                raise InputError(
+                    f"expected a domain [low, high] of finite numbers, got {self.value_range}; "
+                    "value_range None allows any value"
+                )
 
     def joined(self, other: Source) -> Source:
         """Both sets of draws together. Raises InputError if they are not poolable.
 
-        A seed that came from entropy and is given again to continue counts as the caller's.
+        Of the seed no more is known than of the part of which the least is: one that came from
+        entropy and is given again to continue counts as the caller's.
         """
         changed = [
             f.name
             for f in fields(self)
-            if f.name not in ("draws", "seed_origin")
-            and getattr(self, f.name) != getattr(other, f.name)
+            if f.name not in _MAY_DIFFER and getattr(self, f.name) != getattr(other, f.name)
         ]
         if changed:
             raise InputError(
@@ -79,43 +114,52 @@ class Source:
                 merged[-1] = (merged[-1][0], stop)
             else:
                 merged.append((start, stop))
-        origin = self.seed_origin if self.seed_origin == other.seed_origin else "caller"
-        return replace(self, draws=tuple(merged), seed_origin=origin)
+        return replace(
+            self,
+            draws=tuple(merged),
+            seed_origin=max(self.seed_origin, other.seed_origin, key=ORIGINS.index),
+            batch_sizes=tuple(sorted({*self.batch_sizes, *other.batch_sizes})),
+            own_randomness=self.own_randomness or other.own_randomness,
+        )
 
     def record(self) -> dict[str, Any]:
         """The source as plain JSON values."""
-        return {**asdict(self), "noise": noise_record(self.noise)}
+        plain: dict[str, Any] = json.loads(
+            json.dumps({**asdict(self), "noise": noise_record(self.noise)})
+        )
+        return plain
 
     @staticmethod
     def from_record(record: Mapping[str, Any]) -> Source:
-        """Inverse of record. Raises InputError for missing or unknown fields."""
-        names = {f.name for f in fields(Source)}
-        if set(record) != names:
-            raise InputError(
-                f"expected a source with {sorted(names)}, got {sorted(record)}; "
-                "the file is damaged or of another version"
-            )
-        values = dict(record)
-        for name in ("seed_origin", "key", "model", "model_name", "input"):
-            if not isinstance(values[name], str):
-                raise InputError(f"expected text as {name} of a source, got {values[name]!r}")
-        engine = values["engine"]
-        if not isinstance(engine, dict) or not all(isinstance(v, str) for v in engine.values()):
-            raise InputError(f"expected names with text as engine of a source, got {engine!r:.80}")
-        if not isinstance(values["seed"], int) or values["seed_origin"] not in ORIGINS:
-            raise InputError(
-                f"expected a whole seed from {' or '.join(ORIGINS)}, got {values['seed']!r} from "
-                f"{values['seed_origin']!r}"
-            )
+        """Inverse of record. Raises InputError for anything that no source can write."""
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in checked(record, _SOURCE, "a source").items()
+        }
         values["noise"] = noise_from_record(values["noise"])
-        values["draws"] = tuple((int(a), int(b)) for a, b in values["draws"])
-        values["input_shape"] = tuple(int(side) for side in values["input_shape"])
-        if any(side < 1 for side in values["input_shape"]):
-            raise InputError(f"expected an input with values, got shape {values['input_shape']}")
-        if values["value_range"] is not None:
-            low, high = values["value_range"]
-            values["value_range"] = (float(low), float(high))
+        values["draws"] = tuple(map(tuple, values["draws"]))
         return Source(**values)
+
+
+_DRAW, _SIDE = whole(0, 2**63), whole(1, 2**63)
+_SOURCE: Fields = {
+    "noise": RECORD,
+    "seed": whole(0, 2**SEED_BITS - 1),
+    "seed_origin": one_of(*ORIGINS),
+    "key": TEXT,
+    "draws": list_of(list_of(_DRAW, 2, 2), 1, MOST_TRIALS),
+    "model": hexadecimal(64),
+    "model_name": TEXT,
+    "input": hexadecimal(64),
+    "input_shape": list_of(_SIDE, 1, 16),
+    "value_range": optional(list_of(number(-math.inf, math.inf), 2, 2)),
+    "not_covered": list_of(TEXT, 0, 10_000),
+    "code": dict_of(hexadecimal(64)),
+    "engine": dict_of(TEXT),
+    "batch_sizes": list_of(whole(1, 2**63), 0, MOST_TRIALS),
+    "own_randomness": TRUTH,
+}
+"""What a file may say in each field of a source: a new field needs its line here."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -145,7 +145,7 @@ def test_records_of_looks_are_typed():
     words = "no component open), and every label also holds below radius 9 (T1"
     stops = ({"stopped": None}, {"stopped": words})
     for changes in ({"shares": "all"}, {"looks": []}, {"spending": "free"}, *stops):
-        with pytest.raises(cs.InputError, match="looks that agree"):
+        with pytest.raises(cs.InputError, match="of the looks"):
             Looks.from_record({**record, **changes}, looks.modes, looks.hits)
     again = Looks.from_record(record, looks.modes, looks.hits)
     assert again.record() == record

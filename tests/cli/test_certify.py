@@ -20,7 +20,7 @@ MODEL = ("--model", "python:tiny_models:by_brightness")
 
 
 def files(folder: Path) -> set[str]:
-    return {path.name for path in folder.iterdir()}
+    return {path.name for path in folder.glob("[!.]*")}
 
 
 def test_writes_certificate_overlay_and_record(workplace: Path, call: Call) -> None:

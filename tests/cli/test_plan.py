@@ -46,7 +46,7 @@ def test_files(tmp_path: Path, call: Call) -> None:
     done = call("plan", "--size", "64x64", "-o", tmp_path / "out")
     assert done.code == 0
     assert str(tmp_path / "out") in done.out.replace("\n", "")
-    assert len(list((tmp_path / "out").iterdir())) == 4
+    assert len(list((tmp_path / "out").glob("[!.]*"))) == 4
     again = call("plan", "--size", "64x64", "-o", tmp_path / "out")
     assert again.is_one_line_error("no earlier results")
 

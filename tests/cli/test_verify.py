@@ -12,12 +12,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from certiseg.certificates.certificate import Certificate
 from certiseg.certify.radius_map import radius_map
 from certiseg.certify.segcertify import certify
 from certiseg.noise import Gaussian
 from certiseg.votes import VoteCounts
+from forged import Parts, pem
 
 Call = Callable[..., Any]
 
@@ -107,6 +109,63 @@ def test_json(intact: Path, call: Call) -> None:
     assert [result["result"] for result in results] == ["ok", "failed", "unreadable"]
     assert done.err == ""
     assert results[0]["radius"] == Gaussian(0.25).radius(0.75)
+
+
+def test_the_sentence_is_made_anew(intact: Path, call: Call) -> None:
+    """Another version's sentence is not compared, so it is not shown either."""
+    stored = Parts.of(replace(Certificate.load(intact), version="0.0.9"))
+    claim = "Every pixel is safe for ever."
+    stored.with_meta({**stored.meta, "statement": claim}).write(intact)
+    done = call("verify", intact)
+    assert done.code == 0
+    assert claim not in done.out + done.err
+    assert f"{intact}: ok: With confidence 99.9%" in done.out
+    assert "sentence recomputed, the stored one differs" in done.err
+    assert json.loads(call("verify", "--json", intact).out)["as_stored"] is False
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> tuple[Path, Path]:
+    """A private key and its public one."""
+    key = ed25519.Ed25519PrivateKey.generate()
+    for name, half in (("key", key), ("public", key.public_key())):
+        (tmp_path / f"{name}.pem").write_bytes(pem(half))
+    return tmp_path / "key.pem", tmp_path / "public.pem"
+
+
+def test_signed(intact: Path, call: Call, keys: tuple[Path, Path]) -> None:
+    private, public = keys
+    assert call("verify", intact, "--key", public).code == 1
+    done = call("sign", intact, "--key", private)
+    assert (done.code, done.out) == (0, f"{intact}: signed: {intact}.sig\n")
+    done = call("verify", intact, "--key", public)
+    assert done.code == 0, done.err
+    assert f"{intact}: ok, signed: With confidence" in done.out
+    assert json.loads(call("verify", "--json", intact, "--key", public).out)["signed"] is True
+    assert call("sign", intact, "--key", private).is_one_line_error("--overwrite")
+    assert call("sign", intact, "--key", private, "--overwrite").code == 0
+
+
+def test_a_signature_left_out_altered_or_of_another_file(
+    intact: Path, call: Call, keys: tuple[Path, Path]
+) -> None:
+    private, public = keys
+    call("sign", intact, "--key", private)
+    signature = Path(f"{intact}.sig")
+    other = truncated(intact)
+    for words in ("No such file", "as it was signed"):
+        done = call("verify", other, "--key", public)
+        assert (done.code, done.out) == (1, "")
+        assert words in done.err
+        assert len(done.err.splitlines()) == 1
+        Path(f"{other}.sig").write_bytes(signature.read_bytes())
+
+
+def test_what_fails_is_not_signed(intact: Path, call: Call, keys: tuple[Path, Path]) -> None:
+    file = relabelled(intact)
+    assert call("sign", file, "--key", keys[0]).code == 1
+    assert not Path(f"{file}.sig").exists()
+    assert call("verify", intact, "--key", keys[0]).is_one_line_error("the other half of a pair")
 
 
 def test_json_of_a_radius_map(intact: Path, call: Call) -> None:

@@ -113,10 +113,10 @@ def test_what_is_no_tree(change, part):
 @pytest.mark.parametrize(
     ("record", "part"),
     [
-        ({}, r"with \['classes', 'name', 'nodes', 'parents'\], got \[\]"),
+        ({}, r"with classes, name, nodes, parents, got \[\]"),
         ({**SMALL.record(), "depth": 3}, "got .*'depth'"),
-        ({**SMALL.record(), "nodes": "ab"}, "a list as nodes"),
-        ({**SMALL.record(), "parents": None}, "a list as parents"),
+        ({**SMALL.record(), "nodes": "ab"}, "a list .* as nodes"),
+        ({**SMALL.record(), "parents": None}, "a list .* as parents"),
         ([], "expected a hierarchy with"),
     ],
 )

@@ -65,7 +65,7 @@ def finished(out: Path, **options: Any) -> Path:
     for planned in manifest.samples:
         pooled.add(read_record(layout.sample(planned.file), manifest, planned))
     layout.results.write_text(json.dumps(results(pooled)))
-    (out / "table.csv").write_text(csv_text(pooled.rows()))
+    (out / "table.csv").write_text(csv_text(pooled.rows(), run=manifest.run))
     (out / "table.md").write_text(markdown(pooled.rows()))
     if pooled.curve is not None:
         (out / "curve.csv").write_text(curve_csv(pooled.curve))
@@ -341,8 +341,9 @@ def test_nothing_is_pooled_where_no_certificate_bears_the_manifest_out(tmp_path)
 
     edit(root / "run.json", claim_more)
     run, _ = seen(root)
-    assert "alpha stated as 0.001, 1e-09 follows from run.json" in run.refuted[0]
-    assert "nothing is pooled" in run.refuted[1]
+    assert "run.json: run stated as" in run.refuted[0]
+    assert "alpha stated as 0.001, 1e-09 follows from run.json" in run.refuted[1]
+    assert "nothing is pooled" in run.refuted[2]
     assert run.rows() == []
 
 
@@ -377,7 +378,7 @@ def test_named_on_the_page_and_on_the_terminal(tmp_path, capsys):
     page = tmp_path / "report.html"
     assert command(["report", str(tmp_path / "run"), "-o", str(page)]) == 1
     lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 3
+    assert len(lines) == 4
     assert all(line.startswith("does not follow: ") and " stated as " in line for line in lines)
     text = page.read_text()
     assert text.index("Not all of this run holds") < text.index('class="claim"')

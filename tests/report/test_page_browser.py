@@ -7,6 +7,7 @@ import io
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from certiseg.report.folder.manifest import read_manifest
 from certiseg.report.page.planes import number_plane
 from certiseg.report.palettes import own_palette, with_nodes
 from certiseg.report.write import write_report
+from certiseg.rounding import down, percent_down
 from certiseg.runs.settings import Settings, Stopping
 from certiseg.votes import ABSTAIN
 from made_runs import SIZE, made_run
@@ -93,16 +95,20 @@ class Opened:
         self.page.evaluate("Promise.all(rows.map((row) => row.show()))")
         return self.page
 
-    def choose(self, radius: str) -> None:
-        self.page.evaluate(
+    def choose(self, radius: float) -> float:
+        """Slide to the first radius that is no smaller, or to the end; returns where it stands."""
+        chosen: float = self.page.evaluate(
             """(radius) => {
-              const slider = document.getElementById("radius");
-              slider.value = radius;
+              const slider = document.getElementById("radius"), { radii } = report.slider;
+              const place = radii.findIndex((r) => r >= radius);
+              slider.value = place < 0 ? radii.length - 1 : place;
               slider.dispatchEvent(new Event("input", { bubbles: true }));
+              return radii[slider.value];
             }""",
             radius,
         )
         self.settle()
+        return chosen
 
     def settle(self) -> None:
         """Until what was asked for is painted."""
@@ -189,16 +195,17 @@ def test_masks_are_what_python_certifies_at_each_radius(name, made, opened):
         page.check('input[name="mask"][value="own"]')
         shown.settle()
         assert np.array_equal(shown.mask(number), first)
-        for radius in ("0", "0.05", "0.168", "0.2", page.get_attribute("#radius", "max")):
-            shown.choose(radius)
-            held = upsample_nearest(mapped.at(float(radius)), SIZE)
+        for asked in (0.0, 0.05, 0.168, 0.2, 1e9):
+            radius = shown.choose(asked)
+            assert Fraction(page.inner_text("#radius-text")) <= Fraction(radius)
+            held = upsample_nearest(mapped.at(radius), SIZE)
             assert np.array_equal(shown.mask(number), painted(held, palette)), radius
             coloured.append(int((shown.mask(number) != 255).any(axis=-1).sum()))
             assert coloured[-1] == (held != ABSTAIN).sum()
             if number == 0:
                 share = page.text_content("article .figures")
-                cut = np.floor(1000 * (held != ABSTAIN).mean()) / 10
-                assert share.startswith(f"{cut:.1f} %")
+                held_share = Fraction(int((held != ABSTAIN).sum()), held.size)
+                assert share.startswith(f"{percent_down(held_share)} certified")
     # The radii tell masks apart, and nothing is left at the end.
     assert len(set(coloured[:5])) >= 4
     assert coloured[4] == 0
@@ -234,6 +241,15 @@ def test_a_page_that_leaves_the_radius_itself_out_is_noticed(made, opened, tmp_p
     shown.ready()
     on_page, by_python = _at_a_threshold(shown, made / "flat")
     assert on_page.sum() < by_python.sum()
+
+
+def test_shares_in_per_cent_are_pythons(made, opened):
+    page = opened(made / "flat.html").ready()
+    rng = np.random.default_rng(0)
+    wholes = [1, 960, 10_000, *rng.integers(1, 10**9, 200).tolist()]
+    pairs = [(part, n) for n in wholes for part in {0, 1, n // 3, n - 1, n} if part <= n]
+    said = page.evaluate("(pairs) => pairs.map(([part, whole]) => percent(part, whole))", pairs)
+    assert said == [percent_down(Fraction(part, whole)) for part, whole in pairs]
 
 
 def test_numbers_of_three_bytes_are_read(made, opened):
@@ -277,7 +293,7 @@ def test_reading_a_pixel_and_zooming_in_step(size, made, opened, tmp_path):
         assert f"certified {'abstains' if label == ABSTAIN else names[label]}," in text
         assert f"{hits[row, column]} of 200 votes" in text
         value = mapped.radius[row, column]
-        assert (f"radius {np.floor(value * 1e4) / 1e4:.4f}" if value else "no radius") in text
+        assert (f"radius {down(value)}" if value else "no radius") in text
 
     frame = article.locator('.tile[data-layer="own"] .frame')
     frame.scroll_into_view_if_needed()
@@ -435,11 +451,11 @@ def test_runs_side_by_side(made, opened, tmp_path):
     assert page.locator("article").count() == 3
     titles = page.locator("article").first.locator(".tile b").all_text_contents()
     assert titles == ["Input", "Truth", "flat", "map", "tree"]
-    shown.choose("0.12")
+    radius = shown.choose(0.12)
     palette = own_palette(read_manifest(made / "flat").palette)
     for number, run in enumerate(runs):
         certificate = certificates(run)[2]
-        held = radius_map(certificate.votes, noise=certificate.noise, alpha=1e-3).at(0.12)
+        held = radius_map(certificate.votes, noise=certificate.noise, alpha=1e-3).at(radius)
         assert np.array_equal(shown.mask(2, "own", number), painted(held, palette))
     page.select_option("#layer", "heat")
     shown.settle()
@@ -506,9 +522,8 @@ def test_clouds_turn_together_and_show_what_is_certified(law, opened, tmp_path):
     mapped = radius_map(certificate.votes, noise=settings.noise, alpha=1e-3)
     colours = """(layer) => rows[0].stage.querySelector(`[data-layer="${layer}"] .cloud`)
       .data[0].marker.color"""
-    for radius in ("0", "0.1", "0.2", page.get_attribute("#radius", "max")):
-        shown.choose(radius)
-        held = mapped.at(float(radius))
+    for asked in (0.0, 0.1, 0.2, 1e9):
+        held = mapped.at(shown.choose(asked))
         given = page.evaluate(colours, "own")
         palette = own_palette(read_manifest(tmp_path / "clouds").palette)
         expected = [f"rgb({' '.join(map(str, c))})" for c in painted(held, palette).tolist()]

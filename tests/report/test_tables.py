@@ -9,7 +9,8 @@ import json
 from rich.console import Console
 
 from certiseg.report.certified import certified_table
-from certiseg.report.tables import Row, csv_text, json_text, markdown, radius_text, rich_table
+from certiseg.report.tables import Row, csv_text, json_text, markdown, rich_table
+from certiseg.rounding import down
 
 ROWS = [
     Row("base, one draw of noise", accuracy=0.875, miou=float("nan"), seconds=0.5),
@@ -57,8 +58,8 @@ def test_json_holds_no_nan() -> None:
 
 
 def test_a_printed_radius_is_rounded_down() -> None:
-    assert radius_text(0.16869) == "0.1686"
-    assert radius_text(None) == "-"
+    assert down(0.16869) == "0.1686"
+    assert down(None) == "-"
 
 
 def test_screen() -> None:

@@ -41,7 +41,7 @@ def test_a_whole_run(run, tmp_path):
     text = written.page.read_text()
     assert written.notes == []
     assert [sample["name"] for sample in payloads(written.page)] == ["one", "two", "three"]
-    assert "With confidence 99.9 % for each picture on its own" in text
+    assert "With confidence 99.9% for each picture on its own" in text
     # Nothing is fetched: no address is loaded, and the browser is told to load none.
     assert not re.findall(r'(?:src|href)="(?!data:|#)', text)
     assert "default-src 'none'" in text

@@ -22,7 +22,7 @@ def test_demo_on_one_slice(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     printed = capsys.readouterr().out
     (record,) = (json.loads(line) for line in (tmp_path / "results.jsonl").open())
     name = record["name"]
-    assert {path.name for path in tmp_path.iterdir()} == {
+    assert {path.name for path in tmp_path.glob("[!.]*")} == {
         *("run.json", "samples", "views", "certificates", "report.html"),
         *("table.md", "table.csv", "results.json", "results.jsonl", f"{name}.png"),
     }

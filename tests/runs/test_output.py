@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from certiseg.errors import InputError
-from certiseg.runs.output import read_lines, refuse_existing, write_lines
+from certiseg.runs.output import read_lines, write_lines
 
 
 def test_lines_come_back(tmp_path: Path) -> None:
@@ -23,13 +23,3 @@ def test_other_files_are_refused(tmp_path: Path, text: str) -> None:
     path.write_text(text)
     with pytest.raises(InputError, match="expected JSON lines written by certiseg"):
         read_lines(path)
-
-
-def test_existing_files_are_named(tmp_path: Path) -> None:
-    paths = [tmp_path / name for name in ("a", "b", "c")]
-    refuse_existing(paths, overwrite=False)
-    paths[1].touch()
-    paths[2].touch()
-    with pytest.raises(InputError, match="b and 1 more"):
-        refuse_existing(paths, overwrite=False)
-    refuse_existing(paths, overwrite=True)

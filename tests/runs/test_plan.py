@@ -44,7 +44,7 @@ def test_without_a_folder_nothing_is_written(tmp_path: Path, monkeypatch) -> Non
 
 def test_files(tmp_path: Path) -> None:
     made = plan(STREET, out=tmp_path / "out", command="certiseg plan")
-    names = {path.name for path in (tmp_path / "out").iterdir()}
+    names = {path.name for path in (tmp_path / "out").glob("[!.]*")}
     assert names == {"plan.csv", "plan.png", "plan.svg", "plan.json"}
     with (tmp_path / "out" / "plan.csv").open() as file:
         rows = list(csv.DictReader(file))

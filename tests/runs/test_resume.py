@@ -16,20 +16,24 @@ import torch
 
 from certiseg.certificates.certificate import Certificate
 from certiseg.datasets.card import Sample
-from certiseg.errors import InputError
+from certiseg.errors import ClaimError, InputError
 from certiseg.models.loaded import LoadedModel
-from certiseg.report.folder.layout import Layout
+from certiseg.report.folder.identity import run_id
+from certiseg.report.folder.run import read_run
 from certiseg.runs import run_folder
 from certiseg.runs.evaluate import evaluate
 from certiseg.runs.model import open_model
 from certiseg.runs.run_folder import Keep
+from certiseg.runs.run_manifest import seed_of
 from certiseg.runs.settings import Settings, Stopping
-from same_runs import content
+from same_runs import content, of_samples
 from tiny_runs import Bands, opened, write_models
 
 SETTINGS = Settings(num_samples=60, seed=3)
 KEEP = Keep(2, certificates=True)
 TOTAL = 4
+DEAD = 2**31 - 1
+"""A number that no process has."""
 
 
 @pytest.fixture(autouse=True)
@@ -66,7 +70,8 @@ WRITES = 10
 def test_wherever_it_stops_the_files_are_those_of_a_whole_run(monkeypatch, after):
     run("whole")
     expected = content(Path("whole"))
-    assert len(expected) == WRITES + 4
+    # Manifest, tables, results, and the list of what certiseg wrote.
+    assert len(expected) == WRITES + 5
     for number in range(1, WRITES + 1):
         out = f"cut {number}"
         with monkeypatch.context() as patch:
@@ -101,7 +106,7 @@ def test_samples_that_are_done_are_not_done_again(monkeypatch):
         stop_at_write(patch, 6, True)
         with pytest.raises(KeyboardInterrupt):
             run("out")
-    done = {p: p.stat().st_mtime_ns for p in Layout(Path("out")).of_samples()}
+    done = {p: p.stat().st_mtime_ns for p in of_samples(Path("out"))}
     run("out", resume=True)
     records = [p for p in done if p.suffix == ".json"]
     assert len(records) == 2
@@ -121,7 +126,13 @@ def test_a_seed_from_entropy_goes_on_and_stays_one(monkeypatch):
     paths = sorted(Path("out/certificates").iterdir())
     sources = [Certificate.load(path).votes.source for path in paths]
     assert len(sources) == TOTAL
-    assert {(s.seed, s.seed_origin) for s in sources} == {(begun["seed"], "entropy")}
+    assert {s.seed for s in sources} == {begun["seed"]}
+    # Of what was drawn afterwards nobody but the record can say where the seed came from.
+    assert [s.seed_origin for s in sources] == ["entropy", "entropy", "record", "record"]
+    said = [Certificate.load(path).statement() for path in paths]
+    assert ["said by the run's record to come from" in words for words in said] == [
+        s.seed_origin == "record" for s in sources
+    ]
     # Beginning anew draws another.
     run("anew", entropy)
     assert json.loads(Path("anew/run.json").read_text())["seed"] != begun["seed"]
@@ -218,6 +229,72 @@ def test_a_run_of_an_earlier_version_is_refused():
         run("out", resume=True)
 
 
+def test_a_given_seed_cannot_be_passed_off_as_entropy():
+    """Theory T15: seed and origin are bound to what the run fixed."""
+    run("out")
+    path = Path("out/run.json")
+    text = path.read_text()
+    for edit in (
+        {"seed_origin": "entropy"},
+        {"settings": {**json.loads(text)["settings"], "seed": None}},
+        {"seed": 4},
+        {"run": "0" * 32},
+        {"command": "another"},
+    ):
+        path.write_text(json.dumps({**json.loads(text), **edit}))
+        with pytest.raises(ClaimError, match=r"stated as .* follows"):
+            run("out", resume=True)
+    # Whoever makes the identity anew can: then the record alone says it, and so do certificates.
+    forged = {**json.loads(text), "seed_origin": "entropy"}
+    forged["settings"]["seed"] = None
+    path.write_text(json.dumps({**forged, "run": run_id(forged)}))
+    run("out", replace(SETTINGS, seed=None), resume=True)
+    (certificate, *_) = sorted(Path("out/certificates").iterdir())
+    source = Certificate.load(certificate).votes.source
+    assert (source.seed, source.seed_origin) == (3, "record")
+    # Negative control: while the seed stands in the settings it's the caller's, whatever is said.
+    said = json.loads(text)
+    assert [type(seed_of({**said, "seed_origin": "entropy"}, resumed)) for resumed in (0, 1)] == [
+        int,
+        int,
+    ]
+
+
+def test_a_record_of_another_run_is_not_pooled():
+    """Of the same data and seed, so that nothing but the identity tells them apart."""
+    run("out")
+    run("other", replace(SETTINGS, sigma=0.3))
+    expected = content(Path("out"))
+    name = "samples/0001-band_1.json"
+    other = Path("other", name).read_bytes()
+    Path("out", name).write_bytes(other)
+    read = read_run(Path("out"))
+    assert [read.take(planned) for planned in read.manifest.samples][1] is None
+    assert "0001-band_1.json: run stated as" in read.refuted[0]
+    run("out", resume=True)
+    assert content(Path("out")) == expected
+    folder = run_folder.RunFolder(Path("out"))
+    folder.record = json.loads(Path("out/run.json").read_text())
+    folder.pooled()
+    Path("out", name).write_bytes(other)
+    with pytest.raises(ClaimError, match=r"0001-band_1\.json: run stated as"):
+        folder.pooled()
+
+
+def test_what_is_written_names_its_run():
+    run("out")
+    identity = json.loads(Path("out/run.json").read_text())["run"]
+    records = [json.loads(p.read_text()) for p in Path("out/samples").iterdir()]
+    assert {record["run"] for record in records} == {identity}
+    assert json.loads(Path("out/results.json").read_text())["run"] == identity
+    assert f"Run: {identity}." in Path("out/table.md").read_text()
+    assert Path("out/table.csv").read_text().splitlines()[1].startswith(f"{identity},")
+    run("same")
+    run("other", replace(SETTINGS, seed=4))
+    same, other = (json.loads(Path(p, "run.json").read_text())["run"] for p in ("same", "other"))
+    assert same == identity != other
+
+
 def test_records_that_cannot_be_used_are_made_anew():
     run("out")
     expected = content(Path("out"))
@@ -225,7 +302,9 @@ def test_records_that_cannot_be_used_are_made_anew():
     one.write_text(one.read_text()[:-30])
     two.write_text(two.read_text().replace('"seed": 3', '"seed": 4'))
     three.unlink()
-    Path("out/samples/.0001-band_1.json.abcd1234").write_text("left by a killed process")
+    left = f".certiseg-{DEAD}-0123456789abcdef.tmp"
+    Path("out", left).write_text("left by a killed process")
+    Path("out/samples", left).write_text("left by a killed process")
     run("out", resume=True)
     assert content(Path("out")) == expected
 

@@ -23,6 +23,7 @@ from certiseg.runs.evaluate import evaluate
 from certiseg.runs.run_folder import Keep
 from certiseg.runs.settings import Settings
 from certiseg.sampling.sampler import Smoothed
+from same_runs import of_samples
 
 SETTINGS = Settings(num_samples=60, seed=3)
 HOSTILE = ("../../escaped", "/etc/passwd", "a b</script>", "..", "ü" * 300)
@@ -104,7 +105,7 @@ def test_an_interrupted_run_leaves_whole_samples_and_a_manifest(tmp_path, loaded
     with pytest.raises(InputError, match="--overwrite"):
         evaluate(Bands(("a",)), loaded, SETTINGS, tmp_path)
     evaluate(Bands(("z",)), loaded, SETTINGS, tmp_path, overwrite=True)
-    assert {p.name for p in layout.of_samples()} == {
+    assert {p.name for p in of_samples(layout.root)} == {
         "0000-z.json",
         "0000-z.npz",
         "0000-z.cert.npz",
@@ -115,7 +116,7 @@ def test_no_name_leads_out_of_the_folder(tmp_path, loaded):
     out = tmp_path / "deep" / "out"
     evaluate(Bands(HOSTILE), loaded, SETTINGS, out)
     assert all(name.startswith("deep/out/") for name in files_below(tmp_path))
-    assert len(list(Layout(out).of_samples())) == 3 * len(HOSTILE)
+    assert len(of_samples(out)) == 3 * len(HOSTILE)
     planned = json.loads(Layout(out).manifest.read_text())["samples"]
     assert [s["name"] for s in planned] == list(HOSTILE)
 
@@ -148,7 +149,7 @@ def test_kept_samples_are_spread_evenly():
 )
 def test_what_is_kept(tmp_path, loaded, keep, views, certificates):
     evaluate(Bands(("a", "b", "c")), loaded, SETTINGS, tmp_path, keep=keep)
-    names = [p.name for p in Layout(tmp_path).of_samples()]
+    names = [p.name for p in of_samples(tmp_path)]
     assert sum(name.endswith(".json") for name in names) == 3
     assert sum(name.endswith(".cert.npz") for name in names) == certificates
     assert sum(name.endswith(".npz") for name in names) == views + certificates

@@ -19,7 +19,7 @@ FILES = {f"{name}.{kind}" for name in ("gamma", "components") for kind in ("csv"
 def test_a_tiny_run(tmp_path: Path) -> None:
     out = tmp_path / "new" / "study"
     sweeps = study_synthetic(out, repetitions=2, quick=True, command="certiseg study synthetic")
-    assert {path.name for path in out.iterdir()} == FILES | {"study.json"}
+    assert {path.name for path in out.glob("[!.]*")} == FILES | {"study.json"}
     for sweep in sweeps:
         with (out / f"{sweep.scenario.name}.csv").open() as file:
             rows = list(csv.DictReader(file))
@@ -41,11 +41,15 @@ def test_a_tiny_run(tmp_path: Path) -> None:
 
 def test_earlier_results_stay(tmp_path: Path) -> None:
     (tmp_path / "components.svg").write_text("mine")
-    with pytest.raises(InputError, match=r"no earlier results, got .*components\.svg"):
-        study_synthetic(tmp_path, repetitions=2)
+    for overwrite in (False, True):
+        with pytest.raises(InputError, match=r"of others in the way, got .*components\.svg"):
+            study_synthetic(tmp_path, repetitions=2, overwrite=overwrite)
     assert [path.name for path in tmp_path.iterdir()] == ["components.svg"]
+    (tmp_path / "components.svg").unlink()
+    study_synthetic(tmp_path, repetitions=2, quick=True)
+    with pytest.raises(InputError, match=r"no earlier results, got .*gamma\.csv and 6 more"):
+        study_synthetic(tmp_path, repetitions=2, quick=True)
     study_synthetic(tmp_path, repetitions=2, quick=True, overwrite=True)
-    assert (tmp_path / "components.svg").read_text() != "mine"
 
 
 @pytest.mark.parametrize("bad", [{"repetitions": 1}, {"repetitions": 5, "seed": -3}])

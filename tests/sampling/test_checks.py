@@ -152,6 +152,37 @@ def test_training_mode_is_found_inside_wrappers(name):
     cs.Smoothed(_hidden(net.eval())[name], NOISE).vote(GOOD, 3)
 
 
+class Holder(nn.Module):
+    """Keeps a layer where eval() does not reach it."""
+
+    def __init__(self, held):
+        super().__init__()
+        self.held = held
+
+    def forward(self, x):
+        return x
+
+
+@pytest.mark.parametrize(
+    "hold",
+    [lambda m: [m], lambda m: (m,), lambda m: {"a": m}, lambda m: {"a": [(m,)]}],
+    ids=["list", "tuple", "dict", "nested"],
+)
+def test_modules_out_of_sight_of_eval_are_found(hold):
+    model = Holder(hold(nn.BatchNorm2d(3))).eval()
+    with pytest.raises(cs.InputError, match="evaluation mode, got BatchNorm2d"):
+        cs.Smoothed(nn.Sequential(model), NOISE)
+    cs.Smoothed(Holder(hold(nn.BatchNorm2d(3).eval())).eval(), NOISE)
+
+
+def test_own_layers_must_be_in_evaluation_mode():
+    """Their forward may ask for self.training; layers of torch that never do may be in either."""
+    with pytest.raises(cs.InputError, match=r"got Holder '1' in training mode; call model.eval"):
+        cs.Smoothed(nn.Sequential(nn.Conv2d(3, 3, 1), Holder(None)), NOISE)
+    cs.Smoothed(nn.Sequential(nn.Conv2d(3, 3, 1), Holder(None).eval()), NOISE)
+    cs.Smoothed(torch.fx.symbolic_trace(nn.Sequential(nn.Conv2d(3, 3, 1))).train(), NOISE)
+
+
 GLOBAL_NET = nn.Sequential(nn.BatchNorm2d(3)).train()
 
 
@@ -169,6 +200,10 @@ def test_models_elsewhere_are_named(monkeypatch):
     model = nn.Conv2d(3, 3, 1)
     with pytest.raises(cs.InputError, match=r"weights on cpu; move it first with model.to"):
         cs.Smoothed(model, NOISE, device="meta").vote(GOOD, 3)
+    # What a plain list holds is not moved with the model.
+    model.kept = [nn.Conv2d(3, 3, 1)]
+    with pytest.raises(cs.InputError, match=r"weights on cpu; .* nn.ModuleList"):
+        cs.Smoothed(model.to("meta"), NOISE).vote(GOOD, 3)
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,8 @@ def test_ids_are_used_again():
     assert len({id(_closure(by)) for by in range(50)}) < 50
 
 
-def test_a_function_that_keeps_a_record_stays_itself():
+def test_a_function_that_keeps_a_record_says_so():
+    """What it keeps may be what it computes with, unless its author answers for it."""
     seen = []
 
     def model(x):
@@ -114,8 +115,12 @@ def test_a_function_that_keeps_a_record_stays_itself():
         return x
 
     smooth, x = cs.Smoothed(model, cs.Gaussian(0.25), 3), torch.rand(3, 4, 5)
+    with pytest.raises(cs.InputError, match="name what it only writes to"):
+        smooth.vote(x, 5, seed=1)
+    model.not_fingerprinted = ("seen",)
     total = smooth.vote(x, 5, seed=1) + smooth.vote(x, 5, seed=1, first_draw=5)
     assert total.trials == 10
+    assert [name.rpartition(".")[2] for name in total.source.not_covered] == ["seen"]
 
 
 def test_inputs():
@@ -190,7 +195,7 @@ def test_a_source_notices_another_model_and_keeps_its_input():
     assert ((first + source.more(4)).counts == (first + again).counts).all()
     with torch.no_grad():
         net[0].weight.mul_(-1)
-    with pytest.raises(cs.InputError, match="the model that made the earlier draws"):
+    with pytest.raises(cs.InputError, match="one model for all draws, got another"):
         source.more(4)
 
 

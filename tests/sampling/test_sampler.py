@@ -25,16 +25,22 @@ def _labels(batch: torch.Tensor) -> torch.Tensor:
 
 
 class Recorder:
-    """Keeps every noisy input it sees."""
+    """Keeps every batch it sees; the copy that the probe makes keeps its own."""
 
     def __init__(self) -> None:
-        self.seen: list[torch.Tensor] = []
-        self.sizes: list[int] = []
+        self.batches: list[torch.Tensor] = []
 
     def __call__(self, batch: torch.Tensor) -> torch.Tensor:
-        self.seen += list(batch.clone())
-        self.sizes.append(len(batch))
+        self.batches.append(batch.clone())
         return batch
+
+    def drawn(self) -> list[torch.Tensor]:
+        """Inputs in order: of batches of draws, without the probe's at the end."""
+        return list(torch.cat(self.batches[:-1]))
+
+    @property
+    def sizes(self) -> list[int]:
+        return [len(batch) for batch in self.batches]
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 64, None])
@@ -55,7 +61,11 @@ def test_every_draw_is_distinct_and_none_is_wasted(batch_size):
     """Fault 1 of the published code: one noise draw shared by a whole batch."""
     model = Recorder()
     cs.Smoothed(model, NOISE, 3).vote(X, 40, batch_size=batch_size, seed=1)
-    assert len(model.seen) == _distinct(model.seen) == 40
+    assert _distinct(model.drawn()) == 40
+    # A batch that is not full is filled up, one draw goes alone through a copy, one beside another.
+    assert len(set(model.sizes[:-1])) == 1
+    assert len(model.drawn()) - 40 < model.sizes[0]
+    assert model.sizes[-1] == min(2, model.sizes[0])
 
 
 def test_shared_noise_is_caught():
@@ -68,13 +78,13 @@ def test_all_batch_sizes_see_the_same_noise():
     one, many = Recorder(), Recorder()
     cs.Smoothed(one, NOISE, 3).vote(X, 64, batch_size=1, seed=1)
     cs.Smoothed(many, NOISE, 3).vote(X, 64, batch_size=64, seed=1)
-    assert all(torch.equal(a, b) for a, b in zip(one.seen, many.seen, strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(one.drawn(), many.drawn(), strict=True))
 
 
 def test_noise_is_added_in_input_space_without_clipping():
     model = Recorder()
     cs.Smoothed(model, NOISE, 3).vote(X, 2000, seed=1)
-    seen = torch.stack(model.seen)
+    seen = torch.stack(model.drawn())
     assert seen.min() < 0
     assert seen.max() > 1
     difference = (seen - X).numpy() / 0.25
@@ -97,7 +107,7 @@ def test_each_input_has_its_own_noise_under_one_seed():
     smooth.vote(X, 1, seed=5)
     smooth.vote(X * 0.5, 1, seed=5)
     smooth.vote(X * 0.5, 1, seed=5, key="street")
-    a, b, c = model.seen
+    a, b, c = torch.cat(model.batches[::2])
     assert not torch.allclose(a - X, b - X * 0.5, atol=1e-3)
     assert not torch.allclose(b, c)
 
@@ -181,7 +191,7 @@ def test_certify_refuses_too_few_draws_after_one_pass():
     model = Recorder()
     with pytest.raises(cs.InputError, match="at least 38 draws for 48 components"):
         cs.Smoothed(model, NOISE, 3).certify(X, 30)
-    assert len(model.seen) <= 1
+    assert model.sizes == []  # it was a copy's
 
 
 def test_default_seed_is_fresh_and_recorded():
@@ -196,7 +206,7 @@ def test_default_seed_is_fresh_and_recorded():
 def test_progress_counts_draws():
     done: list[int] = []
     cs.Smoothed(_logits, NOISE).vote(X, 25, progress=done.append, batch_size=10)
-    assert done == [10, 10, 5]
+    assert done == [9, 9, 7]
     cs.Smoothed(_logits, NOISE).vote(X, 5, progress=True)
 
 
@@ -211,8 +221,10 @@ def test_out_of_memory_halves_the_batch_and_repeats_the_draws():
     votes = cs.Smoothed(small, NOISE, 3).vote(X, 30, batch_size=16, seed=3)
     expected = cs.Smoothed(_logits, NOISE).vote(X, 30, batch_size=16, seed=3)
     assert np.array_equal(votes.counts, expected.counts)
-    assert max(small.sizes) == 2
-    assert _distinct(small.seen) == 30
+    assert set(small.sizes[:-1]) == {3}
+    assert _distinct(small.drawn()) == 30
+    assert votes.source.batch_sizes == (3,)
+    assert expected.source.batch_sizes == (15,)
 
 
 def test_out_of_memory_for_one_draw_is_said():
@@ -283,7 +295,7 @@ def test_noisy_input_is_what_the_model_sees():
     model = Recorder()
     smooth = cs.Smoothed(model, NOISE, 3)
     smooth.vote(X, 5, seed=3)
-    assert torch.equal(smooth.noisy(X, seed=3, draw=4), model.seen[4])
+    assert torch.equal(smooth.noisy(X, seed=3, draw=4), model.drawn()[4])
 
 
 def test_memory_for_counts_does_not_grow_with_draws():

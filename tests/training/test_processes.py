@@ -186,6 +186,10 @@ def test_the_command_under_torchrun(tmp_path: Path) -> None:
     command = ["-m", "certiseg.cli.main", "train", "denoiser", *options]
     ended = _start(2, *command)
     assert ended.returncode == 0, ended.stderr
-    assert sorted(p.name for p in out.iterdir()) == ["CARD.md", "card.json", "model.safetensors"]
+    assert sorted(p.name for p in out.glob("[!.]*")) == [
+        "CARD.md",
+        "card.json",
+        "model.safetensors",
+    ]
     assert json.loads((out / "card.json").read_text())["training"]["processes"] == 2
     assert ended.stdout.count("written:") == 1

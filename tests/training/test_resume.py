@@ -95,7 +95,7 @@ def test_goes_on_to_the_same_bits(train: Train, tmp_path: Path) -> None:
     train(whole, _quiet)
     with pytest.raises(Stop):
         train(parts, _stopping(2))
-    assert [path.name for path in parts.iterdir()] == [state.STATE_FILE]
+    assert [path.name for path in parts.glob("[!.]*")] == [state.STATE_FILE]
     # As in another process: nothing of the first is left in PyTorch's own generator.
     torch.manual_seed(99)
     seen: list[int] = []
@@ -105,8 +105,8 @@ def test_goes_on_to_the_same_bits(train: Train, tmp_path: Path) -> None:
     assert found[0] == found[1]
     cards = [json.loads((folder / "card.json").read_text()) for folder in (whole, parts)]
     assert cards[0]["training"]["chosen_epoch"] == cards[1]["training"]["chosen_epoch"]
-    assert sorted(path.name for path in parts.iterdir()) == sorted(
-        path.name for path in whole.iterdir()
+    assert sorted(path.name for path in parts.glob("[!.]*")) == sorted(
+        path.name for path in whole.glob("[!.]*")
     )
 
 

@@ -55,7 +55,11 @@ def _ordinary_malloc(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_trains_and_loads(pair: list[str], tmp_path: Path) -> None:
     out = tmp_path / "model"
     _run([*pair, "--sigma", "0.1", *SMALL, "--crop", "24x32", "-o", str(out)])
-    assert sorted(p.name for p in out.iterdir()) == ["CARD.md", "card.json", "model.safetensors"]
+    assert sorted(p.name for p in out.glob("[!.]*")) == [
+        "CARD.md",
+        "card.json",
+        "model.safetensors",
+    ]
     card = json.loads((out / "card.json").read_text())
     assert card["training"]["sigma"] == 0.1
     assert card["training"]["seed"] == 0

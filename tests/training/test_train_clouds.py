@@ -39,7 +39,11 @@ def test_trains_and_loads(call: Call, tmp_path: Path) -> None:
     out = tmp_path / "model"
     options = ["--noise", "rotation", "--sigma", "0.25", "--axis", "y", "--channels", "6"]
     assert call(*options, "-o", out) == (0, "")
-    assert sorted(p.name for p in out.iterdir()) == ["CARD.md", "card.json", "model.safetensors"]
+    assert sorted(p.name for p in out.glob("[!.]*")) == [
+        "CARD.md",
+        "card.json",
+        "model.safetensors",
+    ]
     card = json.loads((out / "card.json").read_text())
     run_of = card["training"]
     assert (run_of["noise"], run_of["sigma"], run_of["axis"]) == ("rotation", 0.25, "y")

@@ -48,7 +48,11 @@ def call(
 def test_trains_and_loads(call: Call, tmp_path: Path) -> None:
     out = tmp_path / "denoiser"
     assert call("--sigma", 0.25, "--crop", "24x32", "-o", out) == (0, "")
-    assert sorted(p.name for p in out.iterdir()) == ["CARD.md", "card.json", "model.safetensors"]
+    assert sorted(p.name for p in out.glob("[!.]*")) == [
+        "CARD.md",
+        "card.json",
+        "model.safetensors",
+    ]
     card = json.loads((out / "card.json").read_text())
     assert card["training"]["sigma"] == 0.25
     assert card["training"]["for"] is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,8 +16,7 @@ from certiseg.bench.profile import profile
 from certiseg.bench.result import Result
 from certiseg.bench.statistics import statistics
 from certiseg.errors import InputError
-from certiseg.files import output_folder
-from certiseg.runs.output import refuse_existing
+from certiseg.folders import locked
 
 BENCHMARKS: dict[str, Callable[[Options], Result]] = {
     "statistics": statistics,
@@ -45,15 +45,14 @@ def run(
                 f"expected benchmarks among {', '.join(BENCHMARKS)}, got {name!r}; "
                 "none runs the usual ones"
             )
-    if out is not None:
-        refuse_existing(
-            [out / f"{name}.{kind}" for name in asked for kind in ("json", "csv")], overwrite
-        )
-        output_folder(out)
-    for name in asked:
-        result = BENCHMARKS[name](options)
-        if options.quick:
-            result = replace(result, goals=(), notes=(*result.notes, _QUICK))
+    with ExitStack() as held:
         if out is not None:
-            result.write(out)
-        yield result
+            written = [f"{name}.{kind}" for name in asked for kind in ("json", "csv", "png", "svg")]
+            held.enter_context(locked(out, written, overwrite))
+        for name in asked:
+            result = BENCHMARKS[name](options)
+            if options.quick:
+                result = replace(result, goals=(), notes=(*result.notes, _QUICK))
+            if out is not None:
+                result.write(out)
+            yield result

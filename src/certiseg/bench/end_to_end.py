@@ -23,6 +23,7 @@ from certiseg.bench.subjects import CAMVID, NOISE, Subject, subject
 from certiseg.bench.turns import Spread, seconds
 from certiseg.certify.segcertify import certify
 from certiseg.errors import ClaimError, InputError
+from certiseg.rounding import nearest
 from certiseg.runs.steps import steps
 
 TAU, ALPHA, SELECTION, KEY, GOAL = 0.75, 1e-3, 10, "bench", 3.0
@@ -93,8 +94,8 @@ def published_way(options: Options) -> Result:
         (
             "The last row is the ratio of the two ways, not seconds.",
             "Votes and certificates of both ways were equal in every turn.",
-            f"In the pool, a pixel's counting takes {1e6 * counting:.0f} us and its test "
-            f"{1e6 * testing:.0f} us (one process, {_PARTS} pixels).",
+            f"In the pool, a pixel's counting takes {nearest(1e6 * counting, 0)} us and its test "
+            f"{nearest(1e6 * testing, 0)} us (one process, {_PARTS} pixels).",
         ),
     )
 

@@ -26,6 +26,7 @@ from certiseg.bench.options import Options
 from certiseg.bench.result import Result, Row
 from certiseg.bench.subjects import CAMVID, NOISE, Subject, subject
 from certiseg.bench.turns import wait
+from certiseg.rounding import nearest, significant
 
 MODEL, OTHER = "model", "other"
 PHASES = {
@@ -37,7 +38,10 @@ PHASES = {
     "models/outputs.py": "decide",
     "models/decision.py": "decide",
     "models/coarse.py": "decide",
+    "sampling/code.py": "checks",
     "sampling/fingerprint.py": "checks",
+    "sampling/inside.py": "checks",
+    "sampling/kept.py": "checks",
     "sampling/checks.py": "checks",
     "votes.py": "count",
 }
@@ -87,8 +91,9 @@ def profile(options: Options) -> Result:
             "looks": looks,
         },
         notes=(
-            f"phases and places: {looks} looks at the voting thread over {whole:.3g} s; noise is "
-            "what it waits for, other threads draw ahead.",
+            f"phases and places: {looks} looks at the voting thread over "
+            f"{significant(whole, 3, nearest)} s; noise is what it waits for, other threads draw "
+            "ahead.",
             "operators: their own time under torch.profiler, which slows small ones; share of all "
             "operators.",
         ),

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from certiseg.bench.turns import Spread
+from certiseg.rounding import exact, nearest, share_down, share_up
 from certiseg.runs.output import write_text
 
 Value = str | int | float | bool | Spread | None
@@ -35,9 +36,11 @@ class Goal:
         return self.value >= self.limit if self.at_least else self.value <= self.limit
 
     def __str__(self) -> str:
-        side = "at least" if self.at_least else "at most"
+        side, way = ("at least", share_down) if self.at_least else ("at most", share_up)
         verdict = "met" if self.met else "MISSED"
-        return f"{self.words}: {number(self.value)}, goal {side} {number(self.limit)}: {verdict}"
+        return (
+            f"{self.words}: {number(self.value, way)}, goal {side} {exact(self.limit)}: {verdict}"
+        )
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ class Result:
             "goals": [
                 {
                     "goal": goal.words,
-                    "value": _rounded(goal.value),
+                    "value": goal.value,
                     "at least" if goal.at_least else "at most": goal.limit,
                     "met": goal.met,
                 }
@@ -125,7 +128,7 @@ def brief(value: Value) -> str:
     """A cell of the screen: a spread as its median and half its width in per cent."""
     if isinstance(value, Spread):
         half = 50 * (value.highest - value.lowest) / value.median
-        return f"{number(value.median)} ±{half:.0f}%"
+        return f"{number(value.median)} ±{nearest(half, 0)}%"
     return shown(value)
 
 
@@ -141,11 +144,10 @@ def shown(value: Value) -> str:
     return number(value) if isinstance(value, (int, float)) else value
 
 
-def number(value: float) -> str:
+def number(value: float, way: Callable[[float, int], str] = nearest) -> str:
     """Three digits without an exponent; whole numbers whole."""
-    if isinstance(value, int) or value == int(value) or abs(value) >= 100:
-        return f"{value:.0f}"
-    return f"{value:.{max(0, 2 - math.floor(math.log10(abs(value))))}f}"
+    whole = isinstance(value, int) or value == int(value) or abs(value) >= 100
+    return way(value, 0 if whole else max(0, 2 - math.floor(math.log10(abs(value)))))
 
 
 _LOWEST, _HIGHEST = ", lowest", ", highest"

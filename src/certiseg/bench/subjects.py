@@ -17,6 +17,7 @@ from certiseg.models.hrnet.published import MEAN as IMAGENET_MEAN
 from certiseg.models.hrnet.published import STD as IMAGENET_STD
 from certiseg.models.preprocess import Preprocess
 from certiseg.noise import Gaussian
+from certiseg.rounding import exact
 from certiseg.runs.model import channels_of, open_model
 from certiseg.sampling.engine import Engine
 from certiseg.sampling.sampler import Smoothed
@@ -120,5 +121,5 @@ def _hrnet(options: Options, device: torch.device) -> Subject:
     draws = options.num_samples or (2 if options.quick else 100 if gpu else 8)
     network = Preprocess(HRNetV2(19), IMAGENET_MEAN, IMAGENET_STD, scale=scale)
     model = network.eval().to(device)
-    note = f"random weights, scale {scale:g}"
+    note = f"random weights, scale {exact(scale)}"
     return Subject(HRNET, model, x, draws, 19, options.engine, note)

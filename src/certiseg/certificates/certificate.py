@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from certiseg._version import __version__
 from certiseg.certificates.grid import upsample_nearest
 from certiseg.errors import InputError
 from certiseg.noise import Noise
-from certiseg.noise.words import cut
+from certiseg.rounding import down, exact, percent_down
 from certiseg.votes import ABSTAIN, VoteCounts
 
 if TYPE_CHECKING:
@@ -63,14 +64,14 @@ class Certificate:
     def __repr__(self) -> str:
         shape = " x ".join(str(side) for side in self.labels.shape)
         # Cut off, as in the statement: neither the share nor the radius may be overstated.
-        share = cut(100 * np.count_nonzero(self.certified) / self.labels.size, 2)
-        radius = cut(float(np.max(self.radius))) if self.certified.any() else "0"
+        share = percent_down(Fraction(int(self.certified.sum()), self.labels.size), 2)
+        radius = down(float(np.max(self.radius)), 6) if self.certified.any() else "0"
         unit = f" {self.noise.unit}" if self.noise.unit else ""
         return (
-            f"Certificate({self.method}: {share}% of {shape or 1} certified, "
+            f"Certificate({self.method}: {share} of {shape or 1} certified, "
             f"{self.noise.radius_name} "
             f"{'up to ' if isinstance(self.radius, np.ndarray) else ''}{radius}{unit}, "
-            f"alpha {self.alpha:g}, {self.votes.trials} draws)"
+            f"alpha {exact(self.alpha)}, {self.votes.trials} draws)"
         )
 
     @cached_property
@@ -81,7 +82,7 @@ class Certificate:
     @property
     def abstention(self) -> float:
         """Share of all components without a certified label."""
-        return 1.0 - float(self.certified.mean())
+        return float((self.labels == ABSTAIN).mean())
 
     @property
     def eta(self) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from itertools import pairwise
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from certiseg.errors import InputError
+from certiseg.fields import ANY, RECORD, Fields, checked, list_of, one_of
 from certiseg.stats.spending import ANYTIME, MOST_LOOKS, SPENDINGS
 
 SHARES = "shares"
@@ -21,7 +22,12 @@ NONE_OPEN = "no component open"
 USED = "budget used"
 NOT_WORTH = "further looks not worth their draws"
 REASONS = (WANTED, NONE_OPEN, USED, NOT_WORTH)
-_FIELDS = ("spending", "shares", "looks", "stopped")
+_LOOKS: Fields = {
+    "spending": one_of(*SPENDINGS, SHARES),
+    "shares": list_of(list_of(ANY, 2, 2), 1, MOST_LOOKS),
+    "looks": list_of(RECORD, 1, MOST_LOOKS),
+    "stopped": one_of(*REASONS),
+}
 
 
 @dataclass(frozen=True)
@@ -37,6 +43,9 @@ class Look:
     alpha: float
     cutoff: int
     certified: int
+
+
+_LOOK: Fields = dict.fromkeys((f.name for f in fields(Look)), ANY)
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,23 +93,15 @@ class Looks:
         record: Mapping[str, Any], modes: NDArray[np.integer], hits: NDArray[np.integer]
     ) -> Looks:
         """Inverse of record. Raises InputError for anything that no sequential run can write."""
-        if not isinstance(record, Mapping) or set(record) != set(_FIELDS):
-            raise _contradiction(f"a record other than {', '.join(_FIELDS)}")
-        shares, looks = record["shares"], record["looks"]
-        if not isinstance(shares, list) or not isinstance(looks, list):
-            raise _contradiction("shares and looks that are no lists")
-        if any(not isinstance(share, list) or len(share) != 2 for share in shares):
-            raise _contradiction("shares that are no pairs")
-        names = set(Look.__dataclass_fields__)
-        if any(not isinstance(look, dict) or set(look) != names for look in looks):
-            raise _contradiction(f"a look other than {', '.join(sorted(names))}")
+        values = checked(record, _LOOKS, "the looks")
+        looks = [checked(look, _LOOK, "a look") for look in values["looks"]]
         return Looks(
-            spending=record["spending"],
-            shares=tuple((trials, alpha) for trials, alpha in shares),
+            spending=values["spending"],
+            shares=tuple((trials, alpha) for trials, alpha in values["shares"]),
             looks=tuple(Look(**look) for look in looks),
             modes=modes,
             hits=hits,
-            stopped=record["stopped"],
+            stopped=values["stopped"],
         )
 
 
@@ -116,7 +117,7 @@ def _check_plan(shares: tuple[tuple[int, float], ...], looks: tuple[Look, ...]) 
     if any(later <= earlier for (earlier, _), (later, _) in pairwise(shares)):
         raise _contradiction("looks out of order")
     for look, planned in zip(looks, shares, strict=False):
-        if (look.trials, look.alpha) != planned or isinstance(look.trials, bool):
+        if (look.trials, look.alpha) != planned or not _whole(look.trials):
             raise _contradiction(f"a look at {look.trials!r} draws that was not planned")
         if not _whole(look.cutoff) or not 1 <= look.cutoff <= look.trials + 1:
             raise _contradiction(f"a cutoff of {look.cutoff!r} at {look.trials} draws")

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import re
-from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 
 from certiseg.certificates.certificate import Certificate
 from certiseg.certificates.looks import Looks
+from certiseg.rounding import confidence, exact, percent_down, share_up, significant, trimmed
 from certiseg.votes import Source
 
 _LONGEST_NAME = 80
+_FEW = 3
 
 
 def statement(certificate: Certificate) -> str:
     """One sentence a reader can hold the certificate to (theory T1 to T8, T11, T12, T14, T15)."""
-    confidence = 100 * (1 - Decimal(repr(certificate.alpha)))
     text = (
-        f"With confidence {confidence.normalize():f}% over the sampling noise "
-        f"(alpha = {certificate.alpha:g} for this whole input), {_claim(certificate)}; "
+        f"With confidence {confidence(certificate.alpha)} over the sampling noise "
+        f"(alpha = {exact(certificate.alpha)} for this whole input), {_claim(certificate)}; "
         f"the smoothed model is {_smoothed_model(certificate)}, tested with "
         f"{_test(certificate)}, method and parameters fixed before the first draw; "
         f"{_assumptions(certificate)} "
@@ -31,7 +32,7 @@ def statement(certificate: Certificate) -> str:
 
 def _percent(part: int, whole: int) -> str:
     """Cut off after four decimals, so that 100% means all."""
-    return f"{Decimal(part * 1_000_000 // whole).scaleb(-4).normalize():f}%"
+    return trimmed(percent_down(Fraction(part, whole), 4))
 
 
 def _claim(certificate: Certificate) -> str:
@@ -117,6 +118,18 @@ def _precision(source: Source) -> str:
     return f", computed in {precision if known else _quoted(precision)}"
 
 
+def _made_and_missed(source: Source) -> str:
+    """The user's code that made the model, and what of the model its fingerprint does not see."""
+    files = [f"{_quoted(name)} {digest[:12]}" for name, digest in sorted(source.code.items())]
+    missed = [_quoted(name) for name in source.not_covered]
+    return "".join(
+        f", {word} {', '.join(found[:_FEW])}"
+        + (f" and {len(found) - _FEW} more" if len(found) > _FEW else "")
+        for word, found in (("code", files), ("not covered:", missed))
+        if found
+    )
+
+
 def _smoothed_model(certificate: Certificate) -> str:
     noise, source = certificate.noise, certificate.votes.source
     if source is None:
@@ -125,12 +138,13 @@ def _smoothed_model(certificate: Certificate) -> str:
     values = (
         "of any value"
         if source.value_range is None
-        else f"with values in [{source.value_range[0]:g}, {source.value_range[1]:g}]"
+        else f"with values in [{exact(source.value_range[0])}, {exact(source.value_range[1])}]"
     )
     given = f"the input (fingerprint {source.input[:12]}) of shape {shape} {values}"
+    more = f"{_precision(source)}{_made_and_missed(source)}"
     return (
         f"the majority vote of {_quoted(source.model_name)} (fingerprint {source.model[:12]}"
-        f"{_precision(source)}) under {noise.applied(given, _channels(certificate))}"
+        f"{more}) under {noise.applied(given, _channels(certificate))}"
     )
 
 
@@ -185,7 +199,9 @@ def _looks(looks: Looks) -> str:
     if looks.anytime:
         rule = "by an e-process, valid at any time"
     else:
-        plan = ", ".join(f"{share:.4g} at {trials}" for trials, share in looks.shares)
+        plan = ", ".join(
+            f"{significant(share, 4, share_up)} at {trials}" for trials, share in looks.shares
+        )
         rule = f"spending alpha as {plan}"
     return f"looked at after {seen} draws {rule} (T7, stopped: {looks.stopped})"
 
@@ -200,12 +216,23 @@ def _assumptions(certificate: Certificate) -> str:
         return "; ".join(said)
     if certificate.method == "joint" or (first is not None and first.source is None):
         said.append("the caller answers for the draws that chose the candidates")
+    said.append(
+        "each draw was passed through the model independently of the others, as a probe of its "
+        "passes found"
+    )
+    if source.own_randomness:
+        said.append("the model has randomness of its own, so that its votes cannot be replayed")
     return "; ".join([*said, _drawing(source)])
 
 
 def _drawing(source: Source) -> str:
     if source.seed_origin == "entropy":
         seed = f"seed {source.seed} came from the operating system's entropy"
+    elif source.seed_origin == "record":
+        seed = (
+            f"seed {source.seed} is said by the run's record to come from the operating system's "
+            "entropy, and the confidence assumes that it did"
+        )
     else:
         seed = (
             f"seed {source.seed} was given by the caller, so the confidence assumes that the input "

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from certiseg.errors import InputError
 from certiseg.noise import Noise, noise_from_record, noise_record
+from certiseg.rounding import confidence, down, exact, up
 from certiseg.stats.binomial import upper_tail
 from certiseg.stats.pvalues import MOST_TRIALS, checked_alpha
 
@@ -41,9 +41,8 @@ class PercentileBound:
 
     def statement(self, quantity: str = "the value") -> str:
         """The claim in one English sentence. quantity: what was measured, such as "accuracy"."""
-        confidence = 100 * (1 - Decimal(repr(self.alpha)))
-        least = f"at least {_rounded(self.lower, ROUND_FLOOR)}"
-        most = f"at most {_rounded(self.upper, ROUND_CEILING)}"
+        least = f"at least {down(self.lower, 6)}"
+        most = f"at most {up(self.upper, 6)}"
         bound = {"lower": least, "upper": most, "both": f"{least} and {most}"}[self.side]
         where = (
             f"under every {self.noise.moved()} {self.noise.measured} of at most "
@@ -52,8 +51,8 @@ class PercentileBound:
             else "at the input itself (radius 0)"
         )
         text = (
-            f"With confidence {confidence.normalize():f}% over the sampling noise "
-            f"(alpha = {self.alpha:g}), the median of {quantity} of a single pass of the base "
+            f"With confidence {confidence(self.alpha)} over the sampling noise "
+            f"(alpha = {exact(self.alpha)}), the median of {quantity} of a single pass of the base "
             f"model under {self.noise.describe()} is {bound} {where} (theory T10, rank {self.rank} "
             f"of {self.trials} draws, the radius fixed before sampling); it speaks of the noisy "
             "single-pass predictor, not of the mask that is voted from many passes."
@@ -173,10 +172,3 @@ def _checked_values(values: ArrayLike, bounds: tuple[float, float]) -> NDArray[n
             "give their natural range as bounds"
         )
     return drawn
-
-
-def _rounded(value: float, rounding: str) -> str:
-    """Six decimals, away from the claim."""
-    if not math.isfinite(value):
-        return f"{value}"
-    return f"{Decimal(value).quantize(Decimal('1e-6'), rounding=rounding):f}"

@@ -13,6 +13,7 @@ from rich.console import Console
 from certiseg.cli import options
 from certiseg.cli.method import with_settings
 from certiseg.cli.opened import opened
+from certiseg.errors import InputError
 
 
 @with_settings
@@ -26,8 +27,8 @@ def certify(
         ),
     ],
     model: options.Model,
-    out: options.Output,
     settings: Any,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for the results.")] = None,
     denoiser: options.Denoiser = None,
     num_classes: options.NumClasses = None,
     channels: options.Channels = None,
@@ -56,18 +57,33 @@ def certify(
         tuple[float, float] | None,
         typer.Option(help="Of volumes: the same in percent of each file's own values; 0.5 99.5."),
     ] = None,
-    overwrite: options.Overwrite = False,
+    commit: Annotated[
+        Path | None,
+        typer.Option(help="Draw nothing: write what is fixed beforehand to this file, to publish."),
+    ] = None,
+    commitment: Annotated[
+        Path | None,
+        typer.Option(help="What --commit wrote: draw under its seed, if all is as it says."),
+    ] = None,
+    challenge: Annotated[
+        str | None,
+        typer.Option(help="With --commitment: a text made known after it, that sets the seed."),
+    ] = None,
+    overwrite: options.Again = False,
     json_lines: options.Json = False,
 ) -> None:
     """Certify pictures, point clouds or volumes: a certificate, its picture (abstentions white)
     and a JSON line each."""
+    _check_commitment(out, commit, commitment, challenge, settings.seed)
     from certiseg.datasets.volume_file import window_of
     from certiseg.report.certified import certified_table
-    from certiseg.runs.certify import certify_images
+    from certiseg.runs.certify import certify_images, commit_images
+    from certiseg.runs.commitment import Promise, secret_file
     from certiseg.runs.inputs import CloudOptions
     from certiseg.runs.malloc import keep_freed_memory
 
     keep_freed_memory()
+    promise = None if commitment is None else Promise.open(commitment, challenge)
     loaded = opened(
         model,
         num_classes=num_classes,
@@ -76,13 +92,27 @@ def certify(
         flip=flip,
         denoiser=denoiser,
     )
+    reading: dict[str, Any] = {
+        "clouds": CloudOptions(category, normalise, points),
+        "window": window_of(window, window_percentiles),
+    }
+    if commit is not None:
+        made = commit_images(files, loaded, settings, commit, **reading)
+        record = {
+            "commitment": made.name,
+            "sha256": made.digest,
+            "secret": f"{secret_file(commit)}",
+        }
+        print(json.dumps(record) if json_lines else _COMMITTED.format(**record))
+        return
+    assert out is not None
     results = certify_images(
         files,
         loaded,
         settings,
         out,
-        clouds=CloudOptions(category, normalise, points),
-        window=window_of(window, window_percentiles),
+        **reading,
+        promise=promise,
         overwrite=overwrite,
         progress=not json_lines,
         note=lambda text: print(f"note: {text}", file=sys.stderr),
@@ -96,3 +126,33 @@ def certify(
     console.print(certified_table(records))
     console.print(records[0]["statement"], highlight=False, markup=False, soft_wrap=True)
     console.print(f"certificates and pictures: {out}", highlight=False, markup=False)
+
+
+_COMMITTED = (
+    "{commitment}: SHA-256 {sha256}\nPublish this line, or have the file time-stamped, before "
+    "certify --commitment {commitment}; until then keep {secret} to yourself."
+)
+
+
+def _check_commitment(
+    out: Path | None,
+    commit: Path | None,
+    commitment: Path | None,
+    challenge: str | None,
+    seed: int | None,
+) -> None:
+    """Raise InputError for options that do not go together."""
+    if (out is None) == (commit is None):
+        got = "neither" if out is None else "both"
+        raise InputError(
+            f"expected --out FOLDER to certify or --commit FILE to draw nothing, got {got}; "
+            "pass one"
+        )
+    if commit is not None and commitment is not None:
+        raise InputError("expected --commit or --commitment, got both; commit first, then certify")
+    if challenge is not None and commitment is None:
+        raise InputError("expected --commitment with --challenge, got none; name its file")
+    if seed is not None and (commit is not None or commitment is not None):
+        raise InputError(
+            f"expected no --seed with a commitment, got {seed}; a commitment has a seed of its own"
+        )

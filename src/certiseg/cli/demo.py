@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shlex
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ from rich.console import Console
 
 from certiseg.cli import options
 from certiseg.cli.page import page_line
+from certiseg.rounding import confidence, exact, nearest, percent_down, share
 
 if TYPE_CHECKING:
     from certiseg.runs.demo import Demo
@@ -52,7 +52,7 @@ def demo(
 
 _SLICES = (
     "{count} slices of the MNI152 brain template that the model never saw in training, "
-    "{draws} draws of Gaussian noise (sigma = {sigma:g}) each:",
+    "{draws} draws of Gaussian noise (sigma = {sigma}) each:",
     "{share} of the pixels carry a certified label. With confidence {confidence} for each slice, "
     "nothing of l2 norm below the radius that is added to it (noise, an artefact, an attack) "
     "changes any of them. On the other pixels the model abstains: white in the pictures.",
@@ -62,7 +62,7 @@ _SLICES = (
 )
 _CLOUDS = (
     "{count} generated shapes that the model never saw in training, {draws} random rotations "
-    "(sigma = {sigma:g} rad) each:",
+    "(sigma = {sigma} rad) each:",
     "{share} of the points carry a certified part. With confidence {confidence} for each shape, no "
     "rotation about its centroid, around whatever axis, by an angle below the radius (in radians) "
     "changes any of them. On the other points the model abstains: white in the pictures.",
@@ -83,12 +83,13 @@ def _tell(result: Demo, settings: Settings, out: Path, clouds: bool) -> None:
 
     drawn, shown, limits, each = _CLOUDS if clouds else _SLICES
     certified = result.rows[-1]
+    assert certified.abstention_all is not None
     facts = {
         "count": len(result.records),
         "draws": settings.num_samples,
-        "sigma": settings.sigma,
-        "share": _cut(1 - (certified.abstention_all or 0.0)),
-        "confidence": f"{100 * (1 - settings.alpha):.6g} %",
+        "sigma": exact(settings.sigma),
+        "share": percent_down(1 - share(certified.abstention_all)),
+        "confidence": confidence(settings.alpha),
     }
     say(drawn.format(**facts))
     console.print(rich_table(result.rows))
@@ -104,11 +105,6 @@ def _tell(result: Demo, settings: Settings, out: Path, clouds: bool) -> None:
         "is right; it speaks of the majority vote under noise, not of a single pass of the "
         f"network; and its confidence is for each {each} separately, not for all of them together."
     )
-    say(f"Done in {result.seconds:.0f} s. Pictures: {', '.join(str(f) for f in result.figures)}")
+    say(f"Done in {nearest(result.seconds, 0)} s. Pictures: {', '.join(map(str, result.figures))}")
     say(page_line(out))
     say(f"Check the certificates yourself: certiseg verify {out}/certificates/*.cert.npz")
-
-
-def _cut(share: float) -> str:
-    """A certified share is cut off, so that 100.0 % means all."""
-    return f"{math.floor(share * 1000) / 10:.1f}%"

@@ -17,6 +17,7 @@ from certiseg.cli.method import with_settings
 from certiseg.cli.opened import opened
 from certiseg.cli.page import page_line
 from certiseg.errors import InputError
+from certiseg.rounding import down, exact
 
 
 @with_settings
@@ -72,7 +73,7 @@ def evaluate(
     page: Annotated[
         bool, typer.Option("--report/--no-report", help="Write OUT/report.html at the end.")
     ] = True,
-    overwrite: options.Overwrite = False,
+    overwrite: options.Again = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run in OUT, if there is one.")
     ] = False,
@@ -90,7 +91,9 @@ def evaluate(
     """Compare the non-robust, the base and the certified model; writes table and results."""
     from certiseg.datasets.card import note_of
     from certiseg.report.figures import has_matplotlib
-    from certiseg.report.tables import json_text, radius_text, rich_table
+    from certiseg.report.folder.layout import MANIFEST
+    from certiseg.report.tables import json_text, rich_table
+    from certiseg.runs.again import recorded_seeds, replaced
     from certiseg.runs.evaluate import evaluate as run
     from certiseg.runs.malloc import keep_freed_memory
     from certiseg.runs.run_folder import Keep
@@ -123,6 +126,10 @@ def evaluate(
     )
     for reason in getattr(samples, "skipped", ()):
         print(f"skipped: {reason}", file=sys.stderr)
+    first = ranks is None or ranks.rank == 0
+    earlier = recorded_seeds(out / MANIFEST) if overwrite and first else ()
+    if again := replaced(earlier, settings.seed):
+        print(f"note: {again}", file=sys.stderr)
     crew = crew_of(workers, threads, ray, ranks)
     with nullcontext() if ranks is None else ranks.together(settings.device):
         evaluation = run(
@@ -138,9 +145,9 @@ def evaluate(
             crew=crew,
             ranks=ranks,
             command=shlex.join(["certiseg", *sys.argv[1:]]),
-            progress=not json_table and (ranks is None or ranks.rank == 0),
+            progress=not json_table and first,
         )
-    if ranks is not None and ranks.rank > 0:
+    if not first:
         return
     line = page_line(out) if page else ""
     if json_table:
@@ -153,13 +160,11 @@ def evaluate(
     title = f"{samples.card.name}: {len(samples)} {whole}{plural}{thinned}"
     console.print(rich_table(evaluation.rows, title))
     if evaluation.percentile:
-        bounds = ", ".join(
-            f"{name} {radius_text(value)}" for name, value in evaluation.percentile.items()
-        )
+        bounds = ", ".join(f"{name} {down(value)}" for name, value in evaluation.percentile.items())
         console.print(
             "median of one noisy pass under perturbations of norm up to "
-            f"{radius_text(settings.noise.radius(settings.tau))}, mean of the inputs' bounds, "
-            f"each at alpha = {settings.alpha:g} on its own: {bounds}",
+            f"{down(settings.noise.radius(settings.tau))}, mean of the inputs' bounds, "
+            f"each at alpha = {exact(settings.alpha)} on its own: {bounds}",
             highlight=False,
         )
     if evaluation.curve is not None:

@@ -1,13 +1,14 @@
-"""The entry point: commands, and how a call ends (0 well, 1 a claim failed, 2 bad input)."""
+"""The entry point: commands, and exit codes (0 success, 1 verification failed, 2 bad input)."""
 
 from __future__ import annotations
 
 import os
 import sys
 from collections.abc import Sequence
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from certiseg._version import __version__
 from certiseg.cli.bench import bench
@@ -18,6 +19,7 @@ from certiseg.cli.plan import plan
 from certiseg.cli.report import report
 from certiseg.cli.reproduce import app as reproduce
 from certiseg.cli.sections import Sectioned
+from certiseg.cli.sign import sign
 from certiseg.cli.study import app as study
 from certiseg.cli.train_clouds import train_clouds
 from certiseg.cli.train_group import app as train
@@ -28,7 +30,19 @@ FAILED_CLAIM, BAD_INPUT, INTERRUPTED = 1, 2, 130
 TRACEBACK = "CERTISEG_TRACEBACK"
 """Environment variable: set, an unforeseen error comes with its traceback."""
 
+
+class Commands(TyperGroup):
+    """The commands. plan --commit plans a run rather than a size, so it is read as that run is."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        commits = any(word.partition("=")[0] == "--commit" for word in args)
+        if args[0] == "plan" and commits:
+            args = ["certify", *args[1:]]
+        return super().resolve_command(ctx, args)
+
+
 app = typer.Typer(
+    cls=Commands,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -41,6 +55,7 @@ for command, words in (
     (evaluate, "Compare non-robust, base and certified on data with truth."),
     (report, "Show a run in one HTML file; figures and tables for a paper."),
     (verify, "Recompute labels and radius from the stored counts."),
+    (sign, "Sign certificates, for verify --key."),
     (plan, "Tell what n draws can prove, before anything is drawn."),
     (bench, "Measure speed and memory on this machine."),
 ):

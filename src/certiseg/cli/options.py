@@ -45,7 +45,10 @@ Sigma = Annotated[
     float, typer.Option(help="Noise, in units of the input ([0, 1]); rotations: radians.")
 ]
 Alpha = Annotated[float, typer.Option(help="Error probability for one input.")]
-Seed = Annotated[int | None, typer.Option(help="Replays a run; default: fresh entropy.")]
+Seed = Annotated[
+    int | None,
+    typer.Option(help="Replays a run; default: fresh entropy. The best of m seeds costs m alpha."),
+]
 Device = Annotated[str | None, typer.Option(help="Such as cpu, cuda; default: the model's own.")]
 NumClasses = Annotated[
     int | None,
@@ -66,6 +69,12 @@ Flip = Annotated[
 ]
 Output = Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace earlier results.")]
+Again = Annotated[
+    bool,
+    typer.Option(
+        "--overwrite", help="Replace earlier results; the best of m runs costs m alpha, not alpha."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Only JSON on standard output.")]
 
 

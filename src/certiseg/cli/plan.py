@@ -16,6 +16,7 @@ from certiseg.cli import options
 from certiseg.cli.numbers import budget_of
 from certiseg.cli.opened import opened
 from certiseg.errors import InputError
+from certiseg.rounding import nearest, significant
 
 _CLASSES = 19
 """Cityscapes has so many; only the size of the votes depends on it."""
@@ -63,7 +64,8 @@ def plan(
     overwrite: options.Overwrite = False,
     json_record: options.Json = False,
 ) -> None:
-    """Tell n_min, cutoffs and certifiable probabilities for a size; nothing is sampled."""
+    """Tell n_min, cutoffs and certifiable probabilities for a size; nothing is sampled. With
+    --commit FILE: takes the arguments of certify and writes what they fix beforehand."""
     from certiseg.noise import Gaussian
     from certiseg.report.plan import curve_table, plan_table
     from certiseg.runs.plan import SHOWN
@@ -117,8 +119,8 @@ def plan(
     console.print(curve_table(made.shown, SHOWN))
     if made.seconds is not None:
         console.print(
-            f"time: about {made.seconds * request.passes:.3g} s an input here "
-            f"({request.passes} passes of about {made.seconds:.2g} s)",
+            f"time: about {significant(made.seconds * request.passes, 3, nearest)} s an input here "
+            f"({request.passes} passes of about {significant(made.seconds, 2, nearest)} s)",
             highlight=False,
         )
     if out is not None:

@@ -40,12 +40,13 @@ def clouds(
     batch_size: options.BatchSize = None,
     seed: options.Seed = None,
     device: options.Device = None,
-    overwrite: options.Overwrite = False,
+    overwrite: options.Again = False,
     json_lines: options.Json = False,
 ) -> None:
     """The paper's tables of point clouds: ShapeNet part, or generated clouds out of the box."""
     from certiseg.datasets.card import note_of
     from certiseg.report.reproduction.clouds import records, rich_table
+    from certiseg.runs.again import recorded_seeds, replaced
     from certiseg.runs.clouds import CLOUDS, open_clouds
     from certiseg.runs.malloc import keep_freed_memory
     from certiseg.runs.model import channels_of, open_model
@@ -61,6 +62,8 @@ def clouds(
             "expected --model with --data shapenet, got none; pass a checkpoint such as "
             "pointnet2:best_model.pth, or a folder that certiseg train-clouds wrote"
         )
+    if overwrite and (again := replaced(recorded_seeds(out / "results.json"), seed)):
+        print(f"note: {again}", file=sys.stderr)
     keep_freed_memory()
     experiment = EXPERIMENTS[table].within(most_draws)
     specs = by_sigma(model or [_SHIPPED[table]], experiment.sigmas)

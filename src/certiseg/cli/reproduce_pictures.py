@@ -80,7 +80,7 @@ def pictures(
     num_classes: options.NumClasses = None,
     seed: options.Seed = None,
     device: options.Device = None,
-    overwrite: options.Overwrite = False,
+    overwrite: options.Again = False,
     json_lines: options.Json = False,
 ) -> None:
     """The paper's table of this data set: pictures at several scales, noises and thresholds.
@@ -90,6 +90,7 @@ def pictures(
     """
     from certiseg.datasets.card import note_of
     from certiseg.report.reproduction.pictures import UNSOUND_NOTE, counted, records, rich_tables
+    from certiseg.runs.again import recorded_seeds, replaced
     from certiseg.runs.malloc import keep_freed_memory
     from certiseg.runs.reproduction.grid import GRIDS, LIMITS, chosen, scales_of
     from certiseg.runs.reproduction.pictures import Extras, reproduce
@@ -120,6 +121,8 @@ def pictures(
         keep_votes=keep_votes,
     )
     extras.check(grid)
+    if overwrite and (again := replaced(recorded_seeds(out / "run.json"), seed)):
+        print(f"note: {again}", file=sys.stderr)
     keep_freed_memory()
     specs = by_sigma(model or [_SHIPPED], grid.sigmas)
     opened = {

@@ -15,6 +15,7 @@ SECTIONS = {
     "Noise and certificate": (
         *("sigma", "noise", "axis", "tau", "alpha", "num_samples", "correction", "budget"),
         *("selection", "n0", "radius_map", "grid", "percentile", "seed"),
+        *("commit", "commitment", "challenge"),
     ),
     "Early stopping": ("until", "wanted", "looks", "spending"),
     "Groups of classes": ("hierarchy", "thresholds"),

@@ -10,6 +10,7 @@ import typer
 from certiseg.cli import options, training_options
 from certiseg.cli.numbers import size_of, whole_numbers_of
 from certiseg.cli.training_bar import steps_bar, training_bar
+from certiseg.rounding import exact, share_down
 
 
 def train(
@@ -98,7 +99,7 @@ def train(
             "--data": Path(data) if is_described(data) else data,
             "--root": root,
             **own,
-            "--sigma": f"{sigma:g}",
+            "--sigma": exact(sigma),
             "--sigma-from": sigma_from,
             "--consistency": consistency or None,
             "--network": network,
@@ -106,7 +107,7 @@ def train(
             "--epochs": epochs,
             "--crop": crop,
             "--batch-size": batch_size,
-            "--lr": f"{lr:g}",
+            "--lr": exact(lr),
             "--widths": widths if network == "unet" else None,
             "--blocks": blocks if network == "unet" else None,
             "--seed": seed,
@@ -134,6 +135,7 @@ def train(
     for words, values in (("clean", figures["clean"]), ("one draw of noise", figures["one_draw"])):
         if values is not None:
             progress.console.print(
-                f"val, {words}: accuracy {values['accuracy']:.4f}, mIoU {values['miou']:.4f}"
+                f"val, {words}: accuracy {share_down(values['accuracy'])}, "
+                f"mIoU {share_down(values['miou'])}"
             )
     progress.console.print(f"written: {out} ({card['weights']['bytes']} bytes of weights)")

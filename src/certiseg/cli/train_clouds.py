@@ -11,6 +11,7 @@ import typer
 
 from certiseg.cli import options, training_options
 from certiseg.cli.training_bar import steps_bar, training_bar
+from certiseg.rounding import exact, share_down
 
 
 class Clouds(StrEnum):
@@ -94,7 +95,7 @@ def train_clouds(
             "--data": data.value,
             "--root": root,
             "--noise": noise.value,
-            "--sigma": f"{sigma:g}",
+            "--sigma": exact(sigma),
             "--axis": axis,
             "--channels": channels,
             "--points": points,
@@ -102,7 +103,7 @@ def train_clouds(
             "--preset": preset.value,
             "--epochs": epochs,
             "--batch-size": batch_size,
-            "--lr": f"{lr:g}",
+            "--lr": exact(lr),
             "--seed": seed,
             "--device": device,
             "-o": out.resolve().name,
@@ -130,7 +131,7 @@ def train_clouds(
         for words, values in (("clean", found["clean"]), ("one draw", found["one_draw"])):
             if values is not None:
                 progress.console.print(
-                    f"{split}, {words}: accuracy {values['accuracy']:.4f}, "
-                    f"mIoU {values['miou']:.4f}"
+                    f"{split}, {words}: accuracy {share_down(values['accuracy'])}, "
+                    f"mIoU {share_down(values['miou'])}"
                 )
     progress.console.print(f"written: {out} ({card['weights']['bytes']} bytes of weights)")

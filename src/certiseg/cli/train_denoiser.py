@@ -10,6 +10,7 @@ import typer
 from certiseg.cli import options, training_options
 from certiseg.cli.numbers import size_of, whole_numbers_of
 from certiseg.cli.training_bar import steps_bar, training_bar
+from certiseg.rounding import exact, nearest, share_down
 
 
 def train_denoiser(
@@ -91,13 +92,13 @@ def train_denoiser(
             "--channels": channels if data == "folder" else None,
             "--for": model and bare(model),
             "--init": init and bare(init),
-            "--sigma": f"{sigma:g}",
+            "--sigma": exact(sigma),
             "--sigma-from": sigma_from,
             "--epochs": epochs,
             "--crop": crop,
             "--batch-size": batch_size,
-            "--lr": f"{lr:g}",
-            "--stability": f"{stability:g}" if model else None,
+            "--lr": exact(lr),
+            "--stability": exact(stability) if model else None,
             "--widths": widths,
             "--blocks": blocks,
             "--seed": seed,
@@ -125,10 +126,11 @@ def train_denoiser(
     for before, after in zip(figures["noisy"], figures["denoised"], strict=True):
         labels = ""
         if after["agreement"] is not None:
-            labels = f"; labels kept {before['agreement']:.4f} -> {after['agreement']:.4f}"
+            kept = [share_down(found["agreement"]) for found in (before, after)]
+            labels = f"; labels kept {' -> '.join(kept)}"
         progress.console.print(
-            f"val, sigma {before['sigma']:g}: {before['psnr']:.2f} -> {after['psnr']:.2f} dB"
-            + labels,
+            f"val, sigma {exact(before['sigma'])}: {nearest(before['psnr'], 2)} -> "
+            f"{nearest(after['psnr'], 2)} dB{labels}",
             highlight=False,
         )
     progress.console.print(f"written: {out} ({card['weights']['bytes']} bytes of weights)")

@@ -14,6 +14,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from certiseg.rounding import nearest
+
 if TYPE_CHECKING:
     from certiseg.training.descent import Measured, Report
 
@@ -43,10 +45,11 @@ def steps_bar(progress: Progress, steps: int) -> Report:
     def report(done: int, epoch: float, loss: float, figures: Measured | None) -> None:
         since.append(loss)
         mean = sum(since) / len(since)
-        progress.update(task, completed=done, description=f"loss {mean:.3f}")
+        progress.update(task, completed=done, description=f"loss {nearest(mean, 3)}")
         if figures is not None:
             progress.console.print(
-                f"epoch {epoch:.0f}: loss {mean:.3f}, val {figures.words()}", highlight=False
+                f"epoch {nearest(epoch, 0)}: loss {nearest(mean, 3)}, val {figures.words()}",
+                highlight=False,
             )
             since.clear()
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from certiseg.datasets.cloud_steps import centre_and_reach, normalised, resampled
 from certiseg.datasets.cloud_text import check_points, read_table
 from certiseg.errors import InputError, first_line
+from certiseg.rounding import nearest, significant
 
 TEXT_SUFFIXES = (".txt", ".xyz", ".pts", ".csv")
 CLOUD_SUFFIXES = (*TEXT_SUFFIXES, ".npy")
@@ -153,4 +154,4 @@ def _check_normals(path: Path, where: list[str], normals: Array) -> None:
 
 
 def _triple(centre: Array) -> str:
-    return "(" + ", ".join(f"{value:.3g}" for value in centre[:, 0]) + ")"
+    return "(" + ", ".join(significant(value, 3, nearest) for value in centre[:, 0]) + ")"

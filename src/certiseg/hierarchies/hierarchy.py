@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
@@ -14,12 +14,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from certiseg.errors import InputError
+from certiseg.fields import TEXT, Fields, checked, list_of, whole
 
 ROOT = -1
 """Id of the root. As a label it says nothing about a component, like an abstention (also -1)."""
 
 MOST_NODES = 10_000
 """More classes and nodes than this serve no one, and a file could ask for any number."""
+
+_RECORD: Fields = {
+    "name": TEXT,
+    "classes": list_of(TEXT, 1, MOST_NODES),
+    "nodes": list_of(TEXT, 0, MOST_NODES),
+    "parents": list_of(whole(ROOT, MOST_NODES), 1, MOST_NODES),
+}
 
 
 @dataclass(frozen=True)
@@ -104,16 +112,7 @@ class Hierarchy:
     @staticmethod
     def from_record(record: Mapping[str, Any]) -> Hierarchy:
         """Inverse of record. Raises InputError for missing or unknown fields, and as Hierarchy."""
-        names = {f.name for f in fields(Hierarchy)}
-        if not isinstance(record, Mapping) or set(record) != names:
-            raise InputError(
-                f"expected a hierarchy with {sorted(names)}, got {sorted(map(str, record))}; "
-                "the file is damaged or of another version"
-            )
-        for name in names - {"name"}:
-            if not isinstance(record[name], list):
-                raise InputError(f"expected a list as {name} of a hierarchy, got {record[name]!r}")
-        return Hierarchy(**record)
+        return Hierarchy(**checked(record, _RECORD, "a hierarchy"))
 
     @cached_property
     def _heights(self) -> NDArray[np.int64]:

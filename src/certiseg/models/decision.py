@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -62,6 +62,15 @@ class Decision:
         either = self.given if held is None else held
         assert either is not None
         return either.device
+
+    def rows(self, places: list[int]) -> Decision:
+        """That of the draws at these places of the batch, in their order."""
+        scores, given = self.scores, self.given
+        if isinstance(scores, Coarse):
+            scores = Coarse(scores.logits[places], scores.size)
+        elif scores is not None:
+            scores = scores[places]
+        return replace(self, scores=scores, given=None if given is None else given[places])
 
     def new_counts(self, dtype: torch.dtype) -> Tensor:
         """Zeros (C, *out) on the decision's device."""

@@ -46,7 +46,6 @@ class OnGrid(nn.Module):
                 setattr(self, name, getattr(model, name))
 
     def extra_repr(self) -> str:
-        """The stride has no tensor of its own; printed, it is part of the model's fingerprint."""
         return f"stride={self.stride}"
 
     def forward(self, x: Tensor) -> Tensor:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
@@ -32,8 +30,6 @@ class HuggingFaceModel(nn.Module):
     num_classes, classes: from the folder's config (id2label). config: that file's content.
     """
 
-    states_libraries = ("transformers", "torch")
-
     def __init__(
         self, base: Preprocess, classes: tuple[str, ...], channels: int, config: str
     ) -> None:
@@ -45,9 +41,7 @@ class HuggingFaceModel(nn.Module):
         self.channels = channels
 
     def extra_repr(self) -> str:
-        """Layers do not print all of the config; so it is printed, and the versions of the code."""
-        versions = f"transformers={version('transformers')}, torch={torch.__version__}"
-        return f"config_sha256={self.digest}, {versions}"
+        return f"config_sha256={self.digest}"
 
     def forward(self, x: Tensor) -> Tensor:
         return self.base(x)

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import nn
 
 from certiseg.datasets.card import Colour
 from certiseg.errors import InputError
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The user's code that made a model: what named it, and SHA-256 of its files by name."""
+
+    spec: str
+    files: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        return f"{self.spec} {sorted(self.files.items())}"
 
 
 @dataclass(frozen=True)
@@ -32,7 +44,7 @@ class LoadedModel:
     kind: str | None = None
     parts: Mapping[str, tuple[int, ...]] | None = None
     notes: tuple[str, ...] = ()
-    origin: str | None = None
+    origin: Origin | None = None
     opening: Mapping[str, Any] | None = None
 
     def of(self, category: str | None) -> nn.Module | Callable[..., Any]:

@@ -59,6 +59,10 @@ class Posterior:
     def draws(self) -> int:
         return len(self.values)
 
+    def rows(self, places: list[int]) -> Posterior:
+        """That of the draws at these places of the batch, in their order."""
+        return Posterior(self.values[places])
+
 
 def posterior(
     output: object, batch: Tensor, num_classes: int | None, own_grid: bool = False

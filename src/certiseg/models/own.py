@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import importlib
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from torch import nn
 
 from certiseg.errors import InputError
-from certiseg.models.loaded import LoadedModel, reason
+from certiseg.models.loaded import LoadedModel, Origin, reason
+
+_LIBRARIES = {"site-packages", "dist-packages"}
+"""Folders whose files are told by the versions of what is installed."""
 
 
 def load_own(spec: str, rest: str) -> LoadedModel:
@@ -70,12 +75,55 @@ def load_own(spec: str, rest: str) -> LoadedModel:
     )
 
 
-def origin_of(spec: str) -> str | None:
-    """What made the model that a spec names, once it is loaded, where that is the user's code:
-    the spec, and the SHA-256 of the module's file ("" where it has none). None of other specs."""
+def origin_of(spec: str) -> Origin | None:
+    """What made the model that a spec names, once it is loaded, where that is the user's code."""
     scheme, _, rest = spec.partition(":")
     if scheme != "python":
         return None
-    file = getattr(sys.modules.get(rest.partition(":")[0]), "__file__", None)
-    content = b"" if file is None else Path(file).read_bytes()
-    return f"{spec} {hashlib.sha256(content).hexdigest()}"
+    module = sys.modules.get(rest.partition(":")[0])
+    file = getattr(module, "__file__", None)
+    if module is None or file is None:
+        return Origin(spec)
+    return Origin(spec, _digests(Path(file), module.__name__))
+
+
+def _digests(file: Path, module: str) -> dict[str, str]:
+    """SHA-256 of the module's file, and of those beside it and below that it imports, by name."""
+    is_package = file.stem == "__init__"
+    root = file.parents[module.count(".") + is_package]
+    found: dict[Path, str] = {}
+    left = [(file, module if is_package else module.rpartition(".")[0])]
+    while left:
+        path, package = left.pop()
+        content = path.read_bytes()
+        found[path] = hashlib.sha256(content).hexdigest()
+        if _LIBRARIES & set(path.parts):
+            continue
+        for name in _imports(content, package):
+            inside = root.joinpath(*name.split("."))
+            for path, home in (
+                (inside.with_name(f"{inside.name}.py"), name.rpartition(".")[0]),
+                (inside / "__init__.py", name),
+            ):
+                if path.is_file() and path not in found:
+                    left.append((path, home))
+    return {path.relative_to(root).as_posix(): digest for path, digest in sorted(found.items())}
+
+
+def _imports(content: bytes, package: str) -> Iterator[str]:
+    """Dotted names of the modules that a file of this package may import."""
+    try:
+        tree = ast.parse(content)
+    except (SyntaxError, ValueError):  # compiled
+        return
+    for node in ast.walk(tree):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) - node.level + 1]
+            base = ".".join(filter(None, [*(above if node.level else ()), node.module]))
+            names = [base, *(f"{base}.{alias.name}".lstrip(".") for alias in node.names)]
+        for name in filter(None, names):
+            parts = name.split(".")
+            yield from (".".join(parts[:end]) for end in range(1, len(parts) + 1))

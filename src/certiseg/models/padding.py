@@ -25,7 +25,6 @@ class Padded(nn.Module):
         self.multiple = multiple
 
     def extra_repr(self) -> str:
-        """It has no tensor of its own; printed, it is part of the model's fingerprint."""
         return f"multiple={self.multiple}"
 
     def forward(self, x: Tensor) -> Tensor:

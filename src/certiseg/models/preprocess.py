@@ -55,7 +55,6 @@ class Preprocess(nn.Module):
         self.register_buffer("std", _per_channel(std), persistent=False)
 
     def extra_repr(self) -> str:
-        """Resizing has no tensor of its own; printed, it is part of the model's fingerprint."""
         return f"scale={self.scale}, size={self.size}"
 
     def forward(self, x: Tensor) -> Tensor:

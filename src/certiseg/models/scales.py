@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from certiseg.errors import InputError
 from certiseg.models.outputs import tensor_of
+from certiseg.rounding import exact
 
 _LARGEST = 16.0
 MERGES = ("exp", "softmax")
@@ -67,7 +68,7 @@ class Scales(nn.Module):
 
     def describe(self) -> str:
         """Such as "at scales 0.5, 1, mirrored too"."""
-        scales = ", ".join(f"{scale:g}" for scale in self.scales)
+        scales = ", ".join(f"{exact(scale)}" for scale in self.scales)
         base = "" if self.base_size is None else f" of {self.base_size} pixels"
         return (
             f"at scale{'' if len(self.scales) == 1 else 's'} {scales}{base}"
@@ -75,7 +76,6 @@ class Scales(nn.Module):
         )
 
     def extra_repr(self) -> str:
-        """None of it has a tensor; printed, it is part of the model's fingerprint."""
         return (
             f"scales={self.scales}, flip={self.flip}, base_size={self.base_size}, "
             f"merge={self.merge}"

@@ -43,7 +43,6 @@ class Segmenter(nn.Module):
         self.model_name = name
 
     def extra_repr(self) -> str:
-        """Printed, it is part of the model's fingerprint."""
         return self.made_by
 
     def forward(self, x: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from certiseg.errors import InputError
 from certiseg.noise.checks import checked_sigma
-from certiseg.noise.words import cut, rounded_up
+from certiseg.rounding import down, exact, scientific_up
 from certiseg.stats.normal import probability_up, quantile_down
 from certiseg.stats.pvalues import checked_tau
 
@@ -101,22 +101,22 @@ class Gaussian:
     def describe(self) -> str:
         """The law in words, for a statement."""
         on = "" if self.channels is None else f" on {self._first(None)}"
-        return f"Gaussian noise N(0, {self.sigma:g}^2 I){on}"
+        return f"Gaussian noise N(0, {exact(self.sigma)}^2 I){on}"
 
     def applied(self, given: str, channels: int | None = None) -> str:
         """The law and what is done with it, in words. given: the input in words."""
         to = given if self.channels is None else f"{self._first(channels)} of {given}"
         return (
-            f"Gaussian noise N(0, {self.sigma:g}^2 I) added, without clipping, to {to}, the sum "
-            f"rounded to multiples of h = 2^{round(math.log2(self.grid))}"
+            f"Gaussian noise N(0, {exact(self.sigma)}^2 I) added, without clipping, to {to}, the "
+            f"sum rounded to multiples of h = 2^{round(math.log2(self.grid))}"
         )
 
     def drawn(self, shape: tuple[int, ...]) -> str:
         """How close the draws come to the law, in words. shape: of the input."""
         return (
             "the rounded sums were drawn from a law within eta = "
-            f"{rounded_up(self.eta(shape))} of theirs in total variation, and labels were tested "
-            "against tau + eta (T12)"
+            f"{scientific_up(self.eta(shape))} of theirs in total variation, and labels were "
+            "tested against tau + eta (T12)"
         )
 
     def moved(self, channels: int | None = None) -> str:
@@ -125,9 +125,9 @@ class Gaussian:
             return "perturbation of the input"
         return f"perturbation of {self._first(channels)} of the input"
 
-    def size(self, radius: float) -> str:
+    def size(self, radius: float, decimals: int = 6) -> str:
         """A radius in words, cut off."""
-        return cut(radius)
+        return down(radius, decimals)
 
     def _first(self, total: int | None) -> str:
         plural = "" if self.channels == 1 else "s"

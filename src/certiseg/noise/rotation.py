@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from certiseg.errors import InputError
 from certiseg.noise.checks import checked_sigma
-from certiseg.noise.words import cut, degrees_down
+from certiseg.rounding import degrees_down, down, exact
 from certiseg.stats.normal import probability_up, quantile_down
 from certiseg.stats.pvalues import checked_tau
 from certiseg.stats.rotation_angles import largest_angle, needed_probability
@@ -93,11 +93,11 @@ class Rotation:
     def describe(self) -> str:
         """The law in words, for a statement."""
         if self.axis is None:
-            law = f"by exp(v), v ~ N(0, {self.sigma:g}^2 I) with |v| <= pi (T11)"
+            law = f"by exp(v), v ~ N(0, {exact(self.sigma)}^2 I) with |v| <= pi (T11)"
             return f"random rotations about the centroid {law}"
         return (
             f"random rotations around the {self.axis} axis through the centroid, the angle "
-            f"~ N(0, {self.sigma:g}^2) (T11)"
+            f"~ N(0, {exact(self.sigma)}^2) (T11)"
         )
 
     def applied(self, given: str, channels: int | None = None) -> str:
@@ -111,9 +111,10 @@ class Rotation:
             f"rotation of the input around {around} through its centroid{self._normals(channels)}"
         )
 
-    def size(self, radius: float) -> str:
+    def size(self, radius: float, decimals: int = 6) -> str:
         """An angle in words, cut off."""
-        return f"{cut(radius)} rad ({cut(degrees_down(radius), 4)} degrees)"
+        degrees = down(degrees_down(radius), decimals - 2)
+        return f"{down(radius, decimals)} rad ({degrees} degrees)"
 
     def degrees(self, tau: float) -> float:
         """``radius`` in degrees, rounded down."""

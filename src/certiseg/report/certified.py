@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from certiseg.report.tables import radius_text
+from certiseg.rounding import down, nearest, percent_down, percent_up
 
 _KINDS = {1: "cloud", 2: "picture", 3: "volume"}
 _NAMED = 3
@@ -33,10 +34,10 @@ def certified_table(records: Sequence[Mapping[str, Any]]) -> Table:
         table.add_row(
             str(record["name"]),
             _size(record["size"]),
-            f"{math.ceil(record['abstention'] * 1000) / 10:.1f}%",
+            percent_up(record["abstention"]),
             *((f"{record['budget'] - 1}",) if budgets else ()),
             _radius(record["radius"]),
-            f"{record['seconds']:.1f}",
+            nearest(record["seconds"], 1),
             _largest(record["labels"], math.prod(record["size"])),
         )
     return table
@@ -49,11 +50,15 @@ def _size(sides: Sequence[int]) -> str:
 def _radius(value: float | Sequence[float]) -> str:
     """Of a radius map the smallest and the largest."""
     if not isinstance(value, Sequence):
-        return radius_text(value)
-    return f"{radius_text(value[0])} to {radius_text(value[-1])}" if value else "-"
+        return down(value)
+    return f"{down(value[0])} to {down(value[-1])}" if value else "-"
 
 
 def _largest(histogram: Mapping[str, int], components: int) -> str:
     ranked = sorted(histogram.items(), key=lambda entry: -entry[1])
-    named = [f"{name} {100 * count // components}%" for name, count in ranked[:_NAMED] if count]
+    named = [
+        f"{name} {percent_down(Fraction(count, components), 0)}"
+        for name, count in ranked[:_NAMED]
+        if count
+    ]
     return ", ".join(named) or "none"

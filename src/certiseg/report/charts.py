@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -18,7 +17,7 @@ from certiseg.noise import Noise
 from certiseg.report.figures import Bars, Line, Panel, bars, curves
 from certiseg.report.folder.comparison import CERTIFIED
 from certiseg.report.look import Overview
-from certiseg.report.tables import radius_text
+from certiseg.rounding import down, exact, share_down, share_up
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -170,6 +169,7 @@ def _boundary(overviews: Sequence[Overview], names: Sequence[str]) -> Chart | No
             series,
             f"distance to the nearest boundary, {'pixels' if pixels else 'units of the input'}",
             f"share of the {part}s",
+            show=share_up,
         ),
     )
 
@@ -188,8 +188,8 @@ def _bins(edges: NDArray[np.float64], *, whole: bool) -> list[str]:
             last = int(high) - 1
             words.append(f"{int(low)}" if last == int(low) else f"{int(low)} to {last}")
         else:
-            words.append(f"{low:g} to {high:g}")
-    return [*words, f"{edges[-1]:g} and more"]
+            words.append(f"{exact(low)} to {exact(high)}")
+    return [*words, f"{exact(edges[-1])} and more"]
 
 
 def drawn_figure(chart: Chart) -> Figure:
@@ -204,7 +204,7 @@ def chart_table(chart: Chart, points: int = 12) -> tuple[list[str], list[list[st
     if isinstance(drawing, Bars):
         head = [drawing.category_label, *(name for name, _ in drawing.series)]
         rows = [
-            [name, *(_number(values[place]) for _, values in drawing.series)]
+            [name, *(drawing.show(values[place]) for _, values in drawing.series)]
             for place, name in enumerate(drawing.categories)
         ]
         return head, rows
@@ -214,13 +214,9 @@ def chart_table(chart: Chart, points: int = 12) -> tuple[list[str], list[list[st
     # Beyond its end a line is 0: nothing is certified there.
     rows = [
         [
-            radius_text(x[p]),
-            *(_number(line.y[p]) if p < len(line.y) else "0" for line in drawing.lines),
+            down(x[p]),
+            *(share_down(line.y[p]) if p < len(line.y) else "0" for line in drawing.lines),
         ]
         for p in places
     ]
     return head, rows
-
-
-def _number(value: float) -> str:
-    return "-" if math.isnan(value) else f"{math.floor(value * 1e4) / 1e4:.4f}"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from certiseg.errors import InputError
 from certiseg.files import atomic_write
+from certiseg.rounding import share_down
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -73,13 +74,15 @@ class Panel:
 
 @dataclass(frozen=True)
 class Bars:
-    """Values by category, one bar a series. horizontal: categories from top to bottom."""
+    """Values by category, one bar a series. horizontal: categories from top to bottom. show: a
+    value in words, by default a share that is better when larger."""
 
     categories: Sequence[str]
     series: Sequence[tuple[str, Sequence[float]]]
     category_label: str
     value_label: str
     horizontal: bool = False
+    show: Callable[[float], str] = share_down
 
 
 @dataclass(frozen=True)

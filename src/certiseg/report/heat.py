@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 from certiseg.report.cloud import cloud_picture
 from certiseg.report.overlay import WHITE
 from certiseg.report.panel import INK, PAPER, RULE
-from certiseg.report.tables import radius_text
+from certiseg.rounding import down
 from certiseg.votes import ABSTAIN
 
 _STEPS = 255
@@ -79,7 +79,7 @@ def _over_bar(picture: Image.Image, largest: float, name: str) -> Image.Image:
     middle, line = width // 2, height + round(2.4 * size)
     draw.text((size, line), "0", INK, font)
     draw.text((middle, line), f"certified {name}", INK, font, anchor="ma")
-    draw.text((width - size, line), radius_text(largest), INK, font, anchor="ra")
+    draw.text((width - size, line), down(largest), INK, font, anchor="ra")
     draw.text((middle, line + round(1.5 * size)), "white: abstains", INK, font, anchor="ma")
     return figure
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from certiseg.datasets.card import Colour
-from certiseg.files import atomic_write, output_folder
+from certiseg.files import atomic_write
+from certiseg.folders import Outputs
 from certiseg.report.charts import Chart, drawn_figure
 from certiseg.report.figures import need_matplotlib, write_figure
 from certiseg.report.latex import latex_table
@@ -17,15 +18,19 @@ from certiseg.report.palettes import own_palette, safe_palette, with_nodes
 from certiseg.report.pictures import sample_row
 from certiseg.report.tables import csv_text
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 KINDS = ("png", "svg", "pdf")
 
 
 class Paper:
-    """Writes below ``folder`` as the samples are looked at; names: of the runs."""
+    """Writes into a folder as the samples are looked at, over what it wrote before; names: of the
+    runs. Raises InputError where something else has the name of a figure."""
 
-    def __init__(self, folder: Path, names: Sequence[str], palette: str) -> None:
+    def __init__(self, outputs: Outputs, names: Sequence[str], palette: str) -> None:
         need_matplotlib()
-        self._folder = output_folder(folder)
+        self._outputs, self._folder = outputs, outputs.folder
         self._names = names
         self._palette = palette
 
@@ -33,8 +38,12 @@ class Paper:
         """SAMPLE.png, .svg and .pdf: the tiles of the page in one row. Of several runs, number
         tells which."""
         run = f"-run{number + 1}" if len(self._names) > 1 else ""
-        stem = self._folder / f"{looked.kept.planned.file}{run}"
-        write_figure(sample_row(looked, self._colours(looked)), stem, KINDS)
+        stem = f"{looked.kept.planned.file}{run}"
+        self._write(sample_row(looked, self._colours(looked)), stem)
+
+    def _write(self, figure: Figure, stem: str) -> None:
+        self._outputs.claim((f"{stem}.{kind}" for kind in KINDS), overwrite=True)
+        write_figure(figure, self._folder / stem, KINDS)
 
     def _colours(self, looked: Looked) -> tuple[Colour, ...]:
         classes = looked.manifest.classes
@@ -45,7 +54,7 @@ class Paper:
     def finish(self, overviews: Sequence[Overview], drawn: Sequence[Chart]) -> None:
         """The charts, and table.tex and table.csv."""
         for chart in drawn:
-            write_figure(drawn_figure(chart), self._folder / chart.key, KINDS)
+            self._write(drawn_figure(chart), chart.key)
         several = len(self._names) > 1
         rows = [
             replace(row, model=f"{name}: {row.model}") if several else row
@@ -58,5 +67,6 @@ class Paper:
         caption = f"{manifest.data}, {manifest.model}: {plan(manifest)}"
         if several:
             caption = f"{manifest.data}, {len(overviews)} runs"
+        self._outputs.claim(("table.tex", "table.csv"), overwrite=True)
         atomic_write(self._folder / "table.tex", latex_table(rows, caption).encode())
         atomic_write(self._folder / "table.csv", csv_text(rows).encode())

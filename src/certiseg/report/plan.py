@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from certiseg.report.figures import Line, Panel
-from certiseg.report.tables import radius_text
+from certiseg.rounding import down, exact, nearest, percent_down, significant, up
 from certiseg.studies.plan import Prospect
 from certiseg.studies.request import Request
 
@@ -18,11 +17,11 @@ def plan_title(request: Request) -> tuple[str, str]:
     """What was asked, in two lines."""
     size = " x ".join(str(side) for side in request.size)
     kind = "pixels" if len(request.size) == 2 else "points"
-    radius = radius_text(request.noise.radius(request.tau))
+    radius = down(request.noise.radius(request.tau))
     return (
         f"{size} {kind}, {request.num_classes} classes, {request.passes} passes",
-        f"sigma = {request.noise.sigma:g}, tau = {request.tau:.6g} (radius {radius}), "
-        f"alpha = {request.alpha:g}",
+        f"sigma = {exact(request.noise.sigma)}, tau = {exact(request.tau)} (radius {radius}), "
+        f"alpha = {exact(request.alpha)}",
     )
 
 
@@ -38,17 +37,21 @@ def plan_table(rows: Sequence[Prospect], request: Request) -> Table:
         collapse_padding=True,
     )
     table.add_column("* asked", no_wrap=True)
-    chance = f"p = {request.probability:g}"
+    chance = f"p = {exact(request.probability)}"
     for heading in ("tests N", "n_min", "cutoff", "p 1/2", "p 9/10", chance, "votes"):
         table.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
         name = f"{row.name} *" if row.asked else row.name
         found = ("too few", "-", "-", "-")
         if row.cutoff is not None:
-            needs = (f"{row.cutoff}/{row.draws}", _up(row.even), _up(row.likely))
-            found = (*needs, f"{math.floor(1000 * row.chance) / 10:.1f}%")
+            needs = (f"{row.cutoff}/{row.draws}", up(row.even), up(row.likely))
+            found = (*needs, percent_down(row.chance))
         table.add_row(
-            name, f"{row.components}", f"{row.n_min}", *found, f"{row.vote_bytes / 1e6:.3g} MB"
+            name,
+            f"{row.components}",
+            f"{row.n_min}",
+            *found,
+            f"{significant(row.vote_bytes / 1e6, 3, nearest)} MB",
         )
     return table
 
@@ -57,8 +60,8 @@ def _footnote(request: Request) -> str:
     return (
         "cutoff: hits that certify at the first step, where the test is hardest. p 1/2, p 9/10: "
         "probability that a component's label needs, to be certified with that chance. "
-        f"p = {request.probability:g}: chance at that probability. A grid makes borders blockier; "
-        "with k, up to k - 1 certified labels may be wrong."
+        f"p = {exact(request.probability)}: chance at that probability. A grid makes borders "
+        "blockier; with k, up to k - 1 certified labels may be wrong."
     )
 
 
@@ -75,7 +78,7 @@ def curve_table(curves: Mapping[str, Sequence[float | None]], passes: Sequence[i
     for count in passes:
         table.add_column(f"{count}", justify="right", no_wrap=True)
     for name, values in curves.items():
-        table.add_row(name, *map(_up, values))
+        table.add_row(name, *map(up, values))
     return table
 
 
@@ -98,8 +101,3 @@ def plan_panel(
         log_x=True,
         levels=[(request.tau, "τ")],
     )
-
-
-def _up(probability: float | None) -> str:
-    """Four decimals, rounded up: what is needed is never understated."""
-    return "-" if probability is None else f"{math.ceil(probability * 1e4) / 1e4:.4f}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from certiseg.report.figures import Line, Panel, Range
+from certiseg.rounding import exact
 from certiseg.studies.correction import Compared
 from certiseg.studies.names import (
     BONFERRONI,
@@ -69,9 +70,9 @@ def synthetic_panels(rows: Sequence[Measured], scenario: Scenario) -> list[Panel
 def synthetic_note(scenario: Scenario, repetitions: int) -> str:
     """What the figure was made with, in one line."""
     toy = scenario.toys[0]
-    fixed = f"γ = {toy.gamma:g}" if _over_size(scenario) else f"N = {toy.components}"
+    fixed = f"γ = {exact(toy.gamma)}" if _over_size(scenario) else f"N = {toy.components}"
     return (
-        f"{fixed}, one component at 5γ; τ = {scenario.tau:g}, α = {scenario.alpha:g}; "
+        f"{fixed}, one component at 5γ; τ = {exact(scenario.tau)}, α = {exact(scenario.alpha)}; "
         f"{scenario.draws} draws in all, early stopping as on the right; means of {repetitions} "
         "repetitions, bands: one standard error"
     )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from certiseg.rounding import down, exact, nearest, share_down, share_up
 from certiseg.studies.correction import Compared, Task
 from certiseg.studies.synthetic import Measured, Scenario
 from certiseg.studies.toy import Toy
@@ -22,9 +22,9 @@ COMPARING = (
 def sweep_title(scenario: Scenario, toy: Toy) -> str:
     """One point of the sweep, in two lines."""
     return (
-        f"N = {toy.components}, gamma = {toy.gamma:g} (one component {5 * toy.gamma:g}), "
+        f"N = {toy.components}, gamma = {exact(toy.gamma)} (one component 5 gamma), "
         f"n0 + n = {scenario.selection} + {scenario.trials} draws,\n"
-        f"tau = {scenario.tau:g}, alpha = {scenario.alpha:g}"
+        f"tau = {exact(scenario.tau)}, alpha = {exact(scenario.alpha)}"
     )
 
 
@@ -36,7 +36,7 @@ def synthetic_table(rows: Sequence[Measured], scenario: Scenario, title: str) ->
         caption=(
             "draws: both stages together, mean. share: at any radius. radius: mean, abstentions "
             "counting 0. error: repetitions with k false certificates; at most "
-            f"{scenario.alpha:g} is claimed."
+            f"{exact(scenario.alpha)} is claimed."
         ),
         caption_justify="left",
         box=SIMPLE_HEAD,
@@ -49,11 +49,11 @@ def synthetic_table(rows: Sequence[Measured], scenario: Scenario, title: str) ->
     for row in rows:
         table.add_row(
             row.method,
-            f"{row.mean_draws:.0f}",
-            _cut(row.share),
-            _cut(row.share_at_radius),
-            f"{row.radius:.3f}",
-            f"{row.error:.3f}",
+            nearest(row.mean_draws, 0),
+            share_down(row.share),
+            share_down(row.share_at_radius),
+            down(row.radius, 3),
+            share_up(row.error, 3),
         )
     return table
 
@@ -73,10 +73,10 @@ def correction_table(rows: Sequence[Compared], title: str) -> Table:
     for row in rows:
         table.add_row(
             row.method,
-            _cut(row.share),
-            _cut(row.lowest),
-            _cut(row.highest),
-            f"{row.gain:+.4f}",
+            share_down(row.share),
+            share_down(row.lowest),
+            share_down(row.highest),
+            f"{'' if row.gain < 0 else '+'}{share_down(row.gain)}",
         )
     return table
 
@@ -86,11 +86,6 @@ def correction_title(rows: Sequence[Compared], task: Task) -> str:
     images = f"{rows[0].images} image{'s' if rows[0].images > 1 else ''}"
     stages = f" ({task.selection} choose in two-stage methods)" if task.selection else ""
     return (
-        f"{images}, {task.draws} draws{stages}, sigma = {task.noise.sigma:g}, "
-        f"tau = {task.tau:g}, alpha = {task.alpha:g}"
+        f"{images}, {task.draws} draws{stages}, sigma = {exact(task.noise.sigma)}, "
+        f"tau = {exact(task.tau)}, alpha = {exact(task.alpha)}"
     )
-
-
-def _cut(share: float) -> str:
-    """Four decimals, cut off, so that 1.0000 means all; means of shares have rounding errors."""
-    return f"{math.floor(share * 1e4 + 1e-6) / 1e4:.4f}"

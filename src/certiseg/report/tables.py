@@ -13,6 +13,8 @@ from typing import Any
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from certiseg.rounding import down, nearest, share_down, share_up, trimmed
+
 
 @dataclass(frozen=True)
 class Row:
@@ -50,47 +52,33 @@ class Row:
     seconds: float | None = None
 
 
-def _share(value: float | None) -> str:
-    return "-" if value is None or math.isnan(value) else f"{value:.4f}"
+def draws_text(value: float | None) -> str:
+    return trimmed(nearest(value, 1))
 
 
-def _bound(value: float | None) -> str:
-    """A bound is cut off, as a radius is."""
-    return "-" if value is None or math.isnan(value) else f"{math.floor(value * 1e4) / 1e4:.4f}"
-
-
-def radius_text(value: float | None) -> str:
-    """Four decimals, cut off: a printed radius is a claim and never overstates."""
-    return "-" if value is None else f"{math.floor(value * 1e4) / 1e4:.4f}"
-
-
-def _draws(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1f}".removesuffix(".0")
-
-
-def _seconds(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"
+def seconds_text(value: float | None) -> str:
+    return nearest(value, 2)
 
 
 _COLUMNS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
     ("model", "model", str),
-    ("accuracy", "accuracy", _share),
-    ("mIoU", "miou", _share),
-    ("certified accuracy", "certified_accuracy", _bound),
-    ("certified mIoU", "certified_miou", _bound),
-    ("instance mIoU", "instance_miou", _share),
-    ("category mIoU", "category_miou", _share),
-    ("certified instance mIoU", "certified_instance_miou", _bound),
-    ("certified category mIoU", "certified_category_miou", _bound),
-    ("correct where certified", "correct_where_certified", _share),
-    ("certified, class or group", "certified_node", _bound),
-    ("CIG", "cig", _share),
-    ("CIG (classes)", "class_cig", _share),
-    ("abstention (labelled)", "abstention", _share),
-    ("abstention (all)", "abstention_all", _share),
-    ("radius", "radius", radius_text),
-    ("draws", "draws", _draws),
-    ("s / input", "seconds", _seconds),
+    ("accuracy", "accuracy", share_down),
+    ("mIoU", "miou", share_down),
+    ("certified accuracy", "certified_accuracy", share_down),
+    ("certified mIoU", "certified_miou", share_down),
+    ("instance mIoU", "instance_miou", share_down),
+    ("category mIoU", "category_miou", share_down),
+    ("certified instance mIoU", "certified_instance_miou", share_down),
+    ("certified category mIoU", "certified_category_miou", share_down),
+    ("correct where certified", "correct_where_certified", share_down),
+    ("certified, class or group", "certified_node", share_down),
+    ("CIG", "cig", share_down),
+    ("CIG (classes)", "class_cig", share_down),
+    ("abstention (labelled)", "abstention", share_up),
+    ("abstention (all)", "abstention_all", share_up),
+    ("radius", "radius", down),
+    ("draws", "draws", draws_text),
+    ("s / input", "seconds", seconds_text),
 )
 
 _HOLDS = (
@@ -115,8 +103,8 @@ def footnote(rows: Sequence[Row]) -> str:
 
 
 def rich_table(rows: Sequence[Row], title: str = "") -> Table:
-    """The rows as a table for the terminal, turned by a quarter: models side by side fit 80
-    columns, figures side by side do not. Figures that no row has are left out."""
+    """The rows as a table for the terminal, transposed, one column per model: models side by side
+    fit 80 columns, figures side by side do not. Figures that no row has are left out."""
     table = Table(
         title=title or None,
         caption=footnote(rows),
@@ -148,12 +136,14 @@ def markdown(rows: Sequence[Row]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + f"\n\n{footnote(rows)}\n"
 
 
-def csv_text(rows: Sequence[Row]) -> str:
-    """The rows as CSV: field names as headings, full precision, empty where there is no value."""
+def csv_text(rows: Sequence[Row], **same: str) -> str:
+    """The rows as CSV: field names as headings, full precision, empty where there is no value.
+    same: further columns before them, with one value for all rows."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, [field for _, field, _ in _COLUMNS], lineterminator="\n")
+    names = [*same, *(field for _, field, _ in _COLUMNS)]
+    writer = csv.DictWriter(text, names, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(records(rows))
+    writer.writerows({**same, **record} for record in records(rows))
     return text.getvalue()
 
 

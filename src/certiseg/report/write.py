@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from certiseg.errors import InputError
-from certiseg.files import atomic_write, output_folder
+from certiseg.files import atomic_write, output_folder, refuse_link
+from certiseg.folders import locked
 from certiseg.report.charts import charts
 from certiseg.report.folder.layout import Layout, kept_numbers
 from certiseg.report.folder.run import Run, read_run
@@ -53,10 +55,12 @@ def write_report(
     with.
     All that follows from something else is recomputed (docs/report.md). A sample that contradicts
     it, or whose files cannot be used, is in no figure, and named: here and on the page.
-    Raises InputError for folders that are no runs, for runs that do not fit side by side, and
-    where a library is missing.
+    Raises InputError for folders that are no runs, for runs that do not fit side by side, for files
+    in the way that no report is, and where a library is missing.
     """
     need_page_libraries()
+    target = Path(out)
+    _check_page(target)
     if palette not in PALETTES:
         raise InputError(f"expected a palette own or safe, got {palette!r}; choose one")
     if images is not None and images < 0:
@@ -64,32 +68,52 @@ def write_report(
     read = [read_run(Path(folder)) for folder in runs]
     names = _names(read)
     _check_side_by_side(read, names)
-    paper = None if figures is None else Paper(Path(figures), names, palette)
-    wanted = _wanted(read, _most(read[0]) if images is None else images)
-    grid = _grid(read)
-    overviews: list[Overview] = []
-    samples: dict[str, dict[str, Any]] = {}
-    notes: list[str] = []
-    for number, run in enumerate(read):
-        keep = _Gather(number, wanted, samples, notes, paper)
-        overviews.append(overview(run, grid, keep))
-    whole = [samples[name] for name in wanted if len(samples.get(name, _NONE)["runs"]) == len(read)]
-    drawn = charts(overviews, names)
-    shown = Shown(
-        overviews,
-        names,
-        drawn,
-        whole,
-        notes=_notes(read, names) + notes,
-        refuted=_refuted(read, names),
-        palette=palette,
-    )
-    target = Path(out)
-    output_folder(target.parent)
-    atomic_write(target, page(shown).encode())
-    if paper is not None:
-        paper.finish(overviews, drawn)
+    with ExitStack() as held:
+        paper = (
+            None if figures is None else Paper(held.enter_context(locked(figures)), names, palette)
+        )
+        wanted = _wanted(read, _most(read[0]) if images is None else images)
+        grid = _grid(read)
+        overviews: list[Overview] = []
+        samples: dict[str, dict[str, Any]] = {}
+        notes: list[str] = []
+        for number, run in enumerate(read):
+            keep = _Gather(number, wanted, samples, notes, paper)
+            overviews.append(overview(run, grid, keep))
+        whole = [
+            samples[name] for name in wanted if len(samples.get(name, _NONE)["runs"]) == len(read)
+        ]
+        drawn = charts(overviews, names)
+        shown = Shown(
+            overviews,
+            names,
+            drawn,
+            whole,
+            notes=_notes(read, names) + notes,
+            refuted=_refuted(read, names),
+            palette=palette,
+        )
+        output_folder(target.parent)
+        atomic_write(target, page(shown).encode())
+        if paper is not None:
+            paper.finish(overviews, drawn)
     return Written(target, list(shown.notes), list(shown.refuted))
+
+
+def _check_page(target: Path) -> None:
+    """Raise InputError where there is something else than an earlier report."""
+    refuse_link(target)
+    if not target.exists():
+        return
+    start = b""
+    if target.is_file():
+        with target.open("rb") as file:
+            start = file.read(4096)
+    if b'<meta name="generator" content="certiseg ' not in start:
+        raise InputError(
+            f"expected no file or an earlier report at {target}, got something else; move it away "
+            "or choose another file with -o"
+        )
 
 
 _NONE: dict[str, Any] = {"runs": ()}

@@ -5,19 +5,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from certiseg.certificates.commitment import Commitment
 from certiseg.datasets.volume_file import Window, volume_stem
 from certiseg.errors import InputError
-from certiseg.files import atomic_write, output_folder
+from certiseg.files import atomic_write
+from certiseg.folders import locked
 from certiseg.models.loaded import LoadedModel
+from certiseg.runs.again import replaced
 from certiseg.runs.appearance import of_certificate
+from certiseg.runs.commitment import Promise, commit, rehearsed
 from certiseg.runs.input_kinds import inputs_of
 from certiseg.runs.inputs import CloudOptions, Inputs
 from certiseg.runs.methods import certify_image
 from certiseg.runs.model import check_order, try_model
-from certiseg.runs.output import RESULTS, read_lines, refuse_existing, write_lines, write_picture
+from certiseg.runs.output import RESULTS, read_lines, write_lines, write_picture
 from certiseg.runs.progress import RunBar
 from certiseg.runs.record import certificate_record
 from certiseg.runs.settings import Settings
@@ -36,6 +42,7 @@ def certify_images(
     *,
     clouds: CloudOptions | None = None,
     window: Window | None = None,
+    promise: Promise | None = None,
     overwrite: bool = False,
     progress: bool = False,
     note: Callable[[str], None] = lambda text: None,
@@ -45,22 +52,63 @@ def certify_images(
     Writes OUT/STEM.cert.npz, OUT/STEM.overlay.png (of a cloud STEM.cloud.png) with
     OUT/STEM.legend.png, of a radius map OUT/STEM.radius.png, of NIfTI OUT/STEM.labels.nii.gz (and
     radius.nii.gz), and the record to OUT/results.jsonl, each atomically, input after input.
-    clouds, window: how clouds and volumes are read; their record says so too.
+    clouds, window: how clouds and volumes are read; their record says so too. promise: a
+    commitment to keep, in all that is fixed beforehand, whose seed is drawn under.
     Everything that can be wrong is checked by the call itself, before anything is drawn or
     written: every file, the settings for its size, one pass of the model for every size,
-    earlier results, the folder. note: called with what is well but should be known.
+    earlier results, the folder. note: callback for non-fatal warnings.
     Raises InputError.
     """
     stems = _stems(paths)
     inputs = inputs_of(paths, loaded, clouds, window)
     smoothed = settings.smoothed(loaded, inputs.category, clouds=inputs.clouds)
     notes = _check_inputs(paths, inputs, loaded, settings, smoothed)
-    refuse_existing([path for stem in stems for path in _outputs(out, stem).values()], overwrite)
-    earlier = [r for r in read_lines(out / RESULTS) if r["name"] not in stems]
-    output_folder(out)
-    for text in notes:
-        note(text)
-    return _certify(paths, stems, inputs, loaded, settings, smoothed, out, earlier, progress)
+    if promise is not None:
+        for path in paths:
+            promise.check_plan(path, rehearsed(smoothed, inputs.read(path).x, settings))
+        settings = replace(settings, seed=promise.seed)
+    with ExitStack() as held:
+        outputs = held.enter_context(locked(out))
+        outputs.claim(
+            (path.name for stem in stems for path in _outputs(out, stem).values()), overwrite
+        )
+        outputs.claim((RESULTS,), overwrite=True)
+        earlier = read_lines(out / RESULTS)
+        again = replaced([r.get("seed") for r in earlier if r["name"] in stems], settings.seed)
+        earlier = [r for r in earlier if r["name"] not in stems]
+        for text in [*notes, *filter(None, [again])]:
+            note(text)
+        return _certify(
+            paths,
+            stems,
+            inputs,
+            loaded,
+            settings,
+            smoothed,
+            out,
+            earlier,
+            progress,
+            promise,
+            held.pop_all(),
+        )
+
+
+def commit_images(
+    paths: Sequence[Path],
+    loaded: LoadedModel,
+    settings: Settings,
+    file: Path,
+    *,
+    clouds: CloudOptions | None = None,
+    window: Window | None = None,
+) -> Commitment:
+    """Write a commitment to what ``certify_images`` would do, to FILE, and its seed to FILE.secret
+    (theory T15). Checks as much; nothing is drawn. Raises InputError."""
+    _stems(paths)
+    inputs = inputs_of(paths, loaded, clouds, window)
+    smoothed = settings.smoothed(loaded, inputs.category, clouds=inputs.clouds)
+    _check_inputs(paths, inputs, loaded, settings, smoothed)
+    return commit(file, [rehearsed(smoothed, inputs.read(path).x, settings) for path in paths])
 
 
 def _certify(
@@ -73,14 +121,19 @@ def _certify(
     out: Path,
     records: list[dict[str, Any]],
     progress: bool,
+    promise: Promise | None,
+    held: ExitStack,
 ) -> Iterator[dict[str, Any]]:
-    with RunBar(progress, len(paths), settings.draws) as bar:
+    with held, RunBar(progress, len(paths), settings.draws) as bar:
         for index, (path, stem) in enumerate(zip(paths, stems, strict=True)):
             bar.start(index)
             given = inputs.read(path)
             started = time.perf_counter()
             certificate = certify_image(smoothed, given.x, settings, progress=bar.draws)
             seconds = time.perf_counter() - started
+            if promise is not None:
+                # A file or the model may have changed since it was looked at.
+                promise.commitment.check(certificate, promise.challenge)
             plain = inputs.appearance(certificate.votes.num_classes)
             look = of_certificate(plain, certificate)
             pictures = inputs.pictures(given.x, certificate, look)

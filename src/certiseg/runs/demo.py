@@ -11,6 +11,7 @@ import numpy as np
 
 from certiseg.certificates.certificate import Certificate
 from certiseg.certify.verify import verify
+from certiseg.folders import locked
 from certiseg.report.folder.layout import Layout, file_stem
 from certiseg.report.tables import Row
 from certiseg.runs.appearance import appearance
@@ -47,31 +48,36 @@ def demo(
     began = time.perf_counter()
     samples = subject.samples
     loaded = open_model(subject.model)
-    evaluation = evaluate(
-        samples,
-        loaded,
-        settings,
-        out,
-        keep=Keep(None),
-        overwrite=True,
-        command=command,
-        progress=progress,
-    )
-    look = appearance(loaded, samples.card.num_classes, samples.card)
-    layout, records, figures, statement = Layout(out), [], [], ""
-    for number, found in enumerate(evaluation.images):
-        sample = samples[number]
-        stem = file_stem(number, sample.name)
-        certificate = Certificate.load(layout.certificate(stem))
-        verify(certificate)
-        with np.load(layout.view(stem), allow_pickle=False) as view:
-            panel = subject.figure(sample, view, certificate, look)
-        figures.append(out / f"{sample.name}.png")
-        write_picture(figures[-1], panel)
-        taken = found["seconds"]
-        records.append(
-            certificate_record(sample.name, certificate, look.classes, taken, loaded.name)
+    pictures = [f"{samples[number].name}.png" for number in range(len(samples))]
+    with locked(out) as outputs:
+        # A run that no demonstration made is not replaced.
+        again = RESULTS in outputs.ours()
+        outputs.claim([*pictures, RESULTS], overwrite=True)
+        evaluation = evaluate(
+            samples,
+            loaded,
+            settings,
+            out,
+            keep=Keep(None),
+            overwrite=again,
+            command=command,
+            progress=progress,
         )
-        statement = statement or certificate.statement()
-    write_lines(out / RESULTS, records)
+        look = appearance(loaded, samples.card.num_classes, samples.card)
+        layout, records, figures, statement = Layout(out), [], [], ""
+        for number, found in enumerate(evaluation.images):
+            sample = samples[number]
+            stem = file_stem(number, sample.name)
+            certificate = Certificate.load(layout.certificate(stem))
+            verify(certificate)
+            with np.load(layout.view(stem), allow_pickle=False) as view:
+                panel = subject.figure(sample, view, certificate, look)
+            figures.append(out / pictures[number])
+            write_picture(figures[-1], panel)
+            taken = found["seconds"]
+            records.append(
+                certificate_record(sample.name, certificate, look.classes, taken, loaded.name)
+            )
+            statement = statement or certificate.statement()
+        write_lines(out / RESULTS, records)
     return Demo(evaluation.rows, records, figures, statement, time.perf_counter() - began)

@@ -20,7 +20,7 @@ from certiseg.metrics.confusion import Confusion
 from certiseg.report.cloud import cloud_picture
 from certiseg.report.overlay import overlay
 from certiseg.report.panel import Tile, panel
-from certiseg.report.tables import radius_text
+from certiseg.rounding import confidence, down, exact, percent_down, percent_up, share
 from certiseg.runs.appearance import Appearance
 
 Figure = Callable[[Sample, Mapping[str, NDArray[Any]], Certificate, Appearance], Image.Image]
@@ -62,7 +62,7 @@ def _slice(
         Tile(
             overlay(draw, untouched, look.palette),
             "one draw of noise",
-            f"sigma = {certificate.noise.sigma:g}",
+            f"sigma = {exact(certificate.noise.sigma)}",
         ),
         Tile(
             overlay(sample.x, noisy, look.palette),
@@ -78,7 +78,7 @@ def _slice(
     radius = float(np.min(certificate.radius))
     heading = (
         f"Coloured pixels at the right keep their label under every perturbation of "
-        f"{certificate.noise.norm} norm < {radius_text(radius)}, {_confidence(certificate)}"
+        f"{certificate.noise.norm} norm < {down(radius)}, {_confidence(certificate)}"
     )
     return panel(tiles, look.classes, look.palette, heading)
 
@@ -113,17 +113,20 @@ def _cloud(
 
 
 def _confidence(certificate: Certificate) -> str:
-    return f"with confidence {100 * (1 - certificate.alpha):.6g} %"
+    return f"with confidence {confidence(certificate.alpha)}"
 
 
 def _correct(sample: Sample, labels: NDArray[Any], look: Appearance) -> str:
-    return f"{_count(sample, labels, look).accuracy:.1%} correct"
+    return f"{percent_down(_count(sample, labels, look).accuracy)} correct"
 
 
 def _held(sample: Sample, certificate: Certificate, look: Appearance) -> str:
     held = _count(sample, certificate.labels, look)
-    wrong = 1.0 - held.accuracy - held.abstention
-    return f"{held.accuracy:.1%} correct, {held.abstention:.1%} abstains, {wrong:.1%} wrong"
+    wrong = 1 - share(held.accuracy) - share(held.abstention)
+    return (
+        f"{percent_down(held.accuracy)} correct, {percent_up(held.abstention)} abstains, "
+        f"{percent_up(wrong)} wrong"
+    )
 
 
 def _count(sample: Sample, prediction: NDArray[Any], look: Appearance) -> Confusion:

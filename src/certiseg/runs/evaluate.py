@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from certiseg.datasets.card import Samples
 from certiseg.errors import InputError
+from certiseg.folders import locked
 from certiseg.models.loaded import LoadedModel
 from certiseg.runs.check import check_evaluation, digest_of
 from certiseg.runs.progress import RunBar
@@ -52,7 +53,8 @@ def evaluate(
     checked before the first draw (see check_evaluation); votes of a few images are held at a time.
     resume: go on with the run that is in OUT, where there is one, under its seed.
     crew: who does the work (docs/scale.md), by default this process; ranks: with whom it is shared.
-    Whoever does it, the figures are the same. Of a rank other than the first the result is empty.
+    Results do not depend on the executor. Of a rank other than the first the result is empty.
+    OUT is this run's alone until the end; the first rank holds it for all.
     """
     keep = keep or Keep()
     folder = RunFolder(out, keep.certificates)
@@ -71,33 +73,36 @@ def evaluate(
             percentile=percentile,
             keep=keep.samples,
         )
-        if resume and folder.layout.manifest.exists():
+        held.enter_context(locked(out))
+        resumed = resume and folder.layout.manifest.exists()
+        if resumed:
             folder.resume(record)
         else:
             folder.begin(record, overwrite)
         left = [number for number in range(len(samples)) if not folder.done(number)]
-        return _Plan(dict(folder.record), left)
+        return _Plan(dict(folder.record), left, resumed)
 
-    agreed = plan() if ranks is None else ranks.agreed(plan)
-    folder.record = agreed.record
-    if ranks is not None:
-        _check_own(agreed.record, loaded, non_robust, settings)
-    job = Job(
-        loaded,
-        non_robust,
-        replace(settings, seed=seed_of(agreed.record)),
-        samples.card,
-        percentile,
-    )
-    own = agreed.left if ranks is None else ranks.own(agreed.left)
-    before = len(samples) - len(agreed.left)
-    with RunBar(progress, before + len(own), settings.draws, before) as bar:
-        _work(job, samples, own, folder, crew or Here(), bar)
-    if ranks is not None:
-        ranks.all_done()
-        if ranks.rank > 0:
-            return Evaluation()
-    return write_results(out, folder.pooled(), samples, settings, command)
+    with ExitStack() as held:
+        agreed = plan() if ranks is None else ranks.agreed(plan)
+        folder.record = agreed.record
+        if ranks is not None:
+            _check_own(agreed.record, loaded, non_robust, settings)
+        job = Job(
+            loaded,
+            non_robust,
+            replace(settings, seed=seed_of(agreed.record, agreed.resumed)),
+            samples.card,
+            percentile,
+        )
+        own = agreed.left if ranks is None else ranks.own(agreed.left)
+        before = len(samples) - len(agreed.left)
+        with RunBar(progress, before + len(own), settings.draws, before) as bar:
+            _work(job, samples, own, folder, crew or Here(), bar)
+        if ranks is not None:
+            ranks.all_done()
+            if ranks.rank > 0:
+                return Evaluation()
+        return write_results(out, folder.pooled(), samples, settings, command)
 
 
 def _check_own(
@@ -124,10 +129,11 @@ def _check_own(
 
 @dataclass(frozen=True)
 class _Plan:
-    """The manifest, and the numbers of the samples that are left to do."""
+    """The manifest, the numbers of the samples that are left to do, and whether the run goes on."""
 
     record: dict[str, Any]
     left: list[int]
+    resumed: bool
 
 
 def _work(

@@ -24,6 +24,7 @@ from certiseg.report.folder.tally import at_size
 from certiseg.report.heat import cloud_heat, heat
 from certiseg.report.overlay import overlay
 from certiseg.report.panel import legend
+from certiseg.rounding import nearest, significant
 from certiseg.runs.appearance import Appearance, appearance
 from certiseg.runs.model import channels_of
 
@@ -204,9 +205,10 @@ def _notes(found: CloudFile) -> dict[str, str]:
     away = float(np.linalg.norm(found.centre))
     low, high = _USUAL
     if not found.normalised and not (low <= found.reach <= high and away <= _OFF):
+        reach, centre = (significant(size, 3, nearest) for size in (found.reach, away))
         notes["extent"] = (
-            f"its points reach {found.reach:.3g} from their mean, which lies {away:.3g} from the "
-            "origin; sigma and radius are in these units, and models of clouds are mostly trained "
-            "on 1 and 0, which --normalise makes them"
+            f"its points reach {reach} from their mean, which lies {centre} from the origin; sigma "
+            "and radius are in these units, and models of clouds are mostly trained on 1 and 0, "
+            "which --normalise makes them"
         )
     return notes

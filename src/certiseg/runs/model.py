@@ -13,7 +13,7 @@ from certiseg.datasets.card import Card
 from certiseg.errors import InputError
 from certiseg.hierarchies.hierarchy import Hierarchy
 from certiseg.models.denoised import Denoised, load_denoiser
-from certiseg.models.loaded import LoadedModel, reason
+from certiseg.models.loaded import LoadedModel, Origin, reason
 from certiseg.models.own import origin_of
 from certiseg.models.resolve import resolve_model
 from certiseg.models.scales import Scales
@@ -103,7 +103,9 @@ def _behind(spec: str, loaded: LoadedModel) -> LoadedModel:
             f"{spec} of {own}; choose another"
         )
     model = Denoised(denoiser, loaded.model)
-    origin = " ".join(filter(None, (origin_of(spec), loaded.origin))) or None
+    made = [origin for origin in (origin_of(spec), loaded.origin) if origin is not None]
+    files = {name: digest for origin in made for name, digest in origin.files.items()}
+    origin = Origin(" ".join(origin.spec for origin in made), files) if made else None
     return replace(loaded, name=model.model_name, model=model, origin=origin)
 
 

@@ -1,10 +1,10 @@
-"""The files of a run: pictures, JSON lines, and the refusal to overwrite."""
+"""The files of a run: pictures and JSON lines."""
 
 from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -47,14 +47,3 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 def write_lines(path: Path, records: Iterable[dict[str, Any]]) -> None:
     """Write records as JSON lines, the whole file at once: readers never see half a line."""
     write_text(path, "".join(json.dumps(record) + "\n" for record in records))
-
-
-def refuse_existing(paths: Sequence[Path], overwrite: bool) -> None:
-    """Raise InputError when a file of this run is there already and may not be replaced."""
-    there = [path for path in paths if path.exists()]
-    if there and not overwrite:
-        more = f" and {len(there) - 1} more" if len(there) > 1 else ""
-        raise InputError(
-            f"expected no earlier results, got {there[0]}{more}; "
-            "pass --overwrite or choose another folder with -o"
-        )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import statistics
 import time
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from certiseg.errors import InputError
-from certiseg.files import output_folder
+from certiseg.folders import locked
 from certiseg.noise import noise_record
 from certiseg.report.figures import curves, need_matplotlib, write_figure
 from certiseg.report.plan import plan_panel, plan_title
 from certiseg.report.rows import rows_csv
-from certiseg.runs.output import refuse_existing, write_text
+from certiseg.runs.output import write_text
 from certiseg.studies.plan import Prospect, likely_curves, pass_grid, prospects
 from certiseg.studies.request import Request
 
@@ -70,13 +71,14 @@ def plan(
     out: folder for plan.csv, plan.png, plan.svg and plan.json. Raises InputError before anything
     is computed or written.
     """
-    if out is not None:
-        need_matplotlib()
-        refuse_existing([out / name for name in _FILES], overwrite)
-    seconds = None if loaded is None else seconds_per_pass(request, loaded)
-    made = Plan(request, prospects(request), likely_curves(request, SHOWN), seconds)
-    if out is not None:
-        _write(made, output_folder(out), command)
+    with ExitStack() as held:
+        if out is not None:
+            need_matplotlib()
+            held.enter_context(locked(out, _FILES, overwrite))
+        seconds = None if loaded is None else seconds_per_pass(request, loaded)
+        made = Plan(request, prospects(request), likely_curves(request, SHOWN), seconds)
+        if out is not None:
+            _write(made, out, command)
     return made
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from types import TracebackType
 from typing import TextIO
 
@@ -17,6 +18,8 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+
+from certiseg.rounding import nearest, significant
 
 EVERY = 30.0
 """Seconds between two lines where there is no terminal: short runs stay silent."""
@@ -85,10 +88,11 @@ class Pace:
         passed, made = self._clock() - began, self.completed - completed
         if passed <= 0 or made <= 0:
             return ""
+        speed = partial(significant, digits=3, way=nearest)
         left = passed / made * (self.inputs - self.completed)
         return (
-            f"{made / passed:.3g} {self.what}/s, {(self._drawn - drawn) / passed:.3g} draws/s, "
-            f"{_clock_text(left)} left"
+            f"{speed(made / passed)} {self.what}/s, "
+            f"{speed((self._drawn - drawn) / passed)} draws/s, {_clock_text(left)} left"
         )
 
     def _begin(self) -> None:

@@ -14,6 +14,7 @@ from certiseg.report.folder.layout import RESULTS
 from certiseg.report.folder.pooled import Pooled
 from certiseg.report.folder.results import percentile_means, results
 from certiseg.report.tables import Row, csv_text, markdown
+from certiseg.rounding import exact
 from certiseg.runs.environment import environment
 from certiseg.runs.output import write_text
 from certiseg.runs.settings import Settings
@@ -44,11 +45,12 @@ def write_results(
     thinned = "" if (left := note_of(samples)) is None else f" ({left})"
     data = f"{samples.card.name}, {len(samples)} {whole}{'' if len(samples) == 1 else 's'}{thinned}"
     note = (
-        f"{data}, sigma = {settings.sigma:g}, alpha = {settings.alpha:g}; the edge is what "
-        f"n = {settings.num_samples} can prove"
+        f"{data}, sigma = {exact(settings.sigma)}, alpha = {exact(settings.alpha)}; the edge is "
+        f"what n = {settings.num_samples} can prove"
     )
-    write_text(out / "table.md", f"{markdown(evaluation.rows)}\nData: {data}.\n")
-    write_text(out / "table.csv", csv_text(evaluation.rows))
+    run = pooled.manifest.run
+    write_text(out / "table.md", f"{markdown(evaluation.rows)}\nData: {data}. Run: {run}.\n")
+    write_text(out / "table.csv", csv_text(evaluation.rows, run=run))
     if evaluation.curve is not None:
         write_curve(out, evaluation.curve, note, noise=settings.noise, part=part)
     # The last file: with it the run is finished.

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from os.path import lexists
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +16,26 @@ from numpy.typing import NDArray
 
 from certiseg.datasets.card import Sample
 from certiseg.errors import ClaimError, InputError
-from certiseg.files import atomic_write, output_folder
+from certiseg.files import atomic_write, refuse_link, sweep
+from certiseg.folders import locked
 from certiseg.report.folder.evidence import open_kept
-from certiseg.report.folder.layout import CURVE_FILES, MANIFEST, PAGE, RESULTS, TABLES, Layout
+from certiseg.report.folder.layout import (
+    CURVE_FILES,
+    FOLDERS,
+    MANIFEST,
+    PAGE,
+    RESULTS,
+    TABLES,
+    Layout,
+)
 from certiseg.report.folder.manifest import Manifest, manifest_of, read_manifest
 from certiseg.report.folder.pooled import Pooled
 from certiseg.report.folder.record import Record, read_record
 from certiseg.report.folder.view import LABELS, shown
-from certiseg.runs.output import refuse_existing, write_text
+from certiseg.runs.output import write_text
 from certiseg.runs.run_manifest import check_same
+
+_NAMES = (*TABLES, RESULTS, *CURVE_FILES, PAGE, MANIFEST)
 
 
 @dataclass(frozen=True)
@@ -49,15 +61,24 @@ class RunFolder:
     def begin(self, record: Mapping[str, Any], overwrite: bool = False) -> None:
         """Remove the files of an earlier run that is being replaced, then write the manifest.
 
-        Raises InputError where there are such files and they are not to be.
+        Raises InputError where there are such files and they are not to be, and for files that no
+        run wrote.
         """
-        refuse_existing(earlier_files(self.layout.root), overwrite)
-        output_folder(self.layout.root)
-        for file in [self.layout.manifest, *earlier_files(self.layout.root)]:
-            # The manifest first: what is left of a removed run is none.
-            file.unlink(missing_ok=True)
-        self._sweep()
-        write_text(self.layout.manifest, json.dumps(record, indent=1) + "\n")
+        with locked(self.layout.root, _NAMES, overwrite) as outputs:
+            self._prepare()
+            earlier = self._earlier()
+            for planned in record["samples"]:
+                for file in self.layout.of_sample(planned["file"]):
+                    if lexists(file) and file not in earlier:
+                        raise InputError(
+                            f"expected nothing of others in the way, got {file}, which is of no "
+                            "run here; move it away or choose another folder with -o"
+                        )
+            # The results first: what is left of a removed run is an unfinished one.
+            outputs.remove(name for name in _NAMES if name != MANIFEST)
+            for file in earlier:
+                file.unlink(missing_ok=True)
+            write_text(self.layout.manifest, json.dumps(record, indent=1) + "\n")
         self.record = record
 
     def resume(self, asked: Mapping[str, Any]) -> None:
@@ -69,8 +90,7 @@ class RunFolder:
             )
         begun = json.loads(self.layout.manifest.read_text(encoding="utf-8"))
         check_same(begun, asked, str(self.layout.root))
-        output_folder(self.layout.root)
-        self._sweep()
+        self._prepare()
         self.record = begun
 
     def keeps(self, number: int) -> tuple[bool, bool]:
@@ -92,7 +112,7 @@ class RunFolder:
             (self.layout.certificate(stem), certificate),
             (
                 self.layout.sample(stem),
-                f"{json.dumps({'number': number, **record})}\n".encode(),
+                f"{json.dumps({'number': number, 'run': self.record['run'], **record})}\n".encode(),
             ),
         ):
             if content is not None:
@@ -132,24 +152,20 @@ class RunFolder:
     def _stem(self, number: int) -> str:
         return str(self.record["samples"][number]["file"])
 
-    def _sweep(self) -> None:
-        """Remove what a process that was killed had begun to write."""
-        for file in _unfinished(self.layout.root):
-            file.unlink(missing_ok=True)
+    def _prepare(self) -> None:
+        """Remove what a process that was killed had begun to write. Raises InputError for folders
+        that lead elsewhere."""
+        for name in FOLDERS:
+            refuse_link(self.layout.root / name)
+            sweep(self.layout.root / name)
 
-
-def _unfinished(root: Path) -> Iterator[Path]:
-    """Temporary files of ``files.atomic_write``."""
-    for folder in ("samples", "views", "certificates"):
-        yield from (root / folder).glob(".[0-9][0-9][0-9][0-9]*-*.*.????????")
-
-
-def earlier_files(out: Path) -> list[Path]:
-    """Files of a run that are there already, whatever its method was."""
-    layout = Layout(out)
-    named = (*TABLES, RESULTS, *CURVE_FILES, PAGE, MANIFEST)
-    files = [out / name for name in named]
-    return [file for file in (*files, *layout.of_samples()) if file.exists()]
+    def _earlier(self) -> set[Path]:
+        """Files of the samples of the run that is there; none where its manifest does not tell."""
+        try:
+            samples = read_manifest(self.layout.root).samples
+        except InputError:
+            return set()
+        return {file for planned in samples for file in self.layout.of_sample(planned.file)}
 
 
 def view_content(sample: Sample, noisy: NDArray[Any], labels: Mapping[str, NDArray[Any]]) -> bytes:

@@ -12,15 +12,13 @@ from certiseg.errors import InputError
 from certiseg.models.loaded import LoadedModel
 from certiseg.noise import noise_record
 from certiseg.report.folder.derived import row_name
+from certiseg.report.folder.identity import VERSIONS, run_id
 from certiseg.report.folder.layout import FORMAT, file_stem, kept_numbers
 from certiseg.runs.check import Checked
 from certiseg.runs.environment import environment
 from certiseg.runs.settings import Settings
 from certiseg.runs.work.job import identity
-from certiseg.sampling.keys import FreshSeed, fresh_seed
-
-_VERSIONS = ("certiseg", "torch", "numpy")
-"""Of these the noise, its votes and their records may depend on."""
+from certiseg.sampling.keys import FreshSeed, RecordedSeed, fresh_seed
 
 
 def manifest(
@@ -42,7 +40,7 @@ def manifest(
     """
     card, kept = samples.card, kept_numbers(len(samples), keep)
     seed = fresh_seed() if settings.seed is None else settings.seed
-    return {
+    record = {
         "format": FORMAT,
         "kind": card.kind,
         "model": loaded.name,
@@ -74,18 +72,23 @@ def manifest(
             for number, found in enumerate(checked)
         ],
     }
+    plain: dict[str, Any] = json.loads(json.dumps(record))
+    return {**plain, "run": run_id(plain)}
 
 
-def seed_of(record: Mapping[str, Any]) -> int:
-    """The run's seed, which counts as entropy if it came from there."""
-    seed = record["seed"]
-    return FreshSeed(seed) if record["seed_origin"] == "entropy" else int(seed)
+def seed_of(record: Mapping[str, Any], resumed: bool) -> int:
+    """The run's seed and where it came from, of which a run that goes on has only the record's
+    word (theory T15)."""
+    chosen = record["settings"]["seed"]
+    if chosen is not None:
+        return int(chosen)
+    return RecordedSeed(record["seed"]) if resumed else FreshSeed(record["seed"])
 
 
 def check_same(begun: Mapping[str, Any], asked: Mapping[str, Any], where: str) -> None:
     """Raise InputError unless a call asks for what the folder's manifest says, in all that a
     result may depend on. Both as ``manifest`` makes them."""
-    found = list(_differences(begun, json.loads(json.dumps(asked))))
+    found = list(_differences(begun, asked))
     if found:
         more = f" and {len(found) - 3} more" if len(found) > 3 else ""
         raise InputError(
@@ -96,10 +99,10 @@ def check_same(begun: Mapping[str, Any], asked: Mapping[str, Any], where: str) -
 
 def _differences(begun: Mapping[str, Any], asked: Mapping[str, Any]) -> Iterator[str]:
     """Each in a few words: what it is now, and what it was."""
-    skipped = ("settings", "samples", "made_with", "seed", "seed_origin")
+    skipped = ("settings", "samples", "made_with", "seed", "seed_origin", "run")
     for part, of in (("", skipped), ("settings", ()), ("made_with", ())):
         old, new = (record if not part else record[part] for record in (begun, asked))
-        names = _VERSIONS if part == "made_with" else [*dict.fromkeys([*old, *new])]
+        names = VERSIONS if part == "made_with" else [*dict.fromkeys([*old, *new])]
         for name in names:
             if name not in of and old.get(name) != new.get(name):
                 if name.endswith("fingerprint"):

@@ -1,4 +1,4 @@
-"""`certiseg selftest`: does this installation, on this machine and with this model, keep its word?"""
+"""`certiseg selftest`: do this installation, machine and model keep their word?"""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -222,7 +222,8 @@ class Settings:
         if self.grid is not None:
             base = OnGrid(base, self.grid)
         if loaded.origin is not None:
-            made_by(base, loaded.origin if category is None else f"{loaded.origin} {category}")
+            named = replace(loaded.origin, spec=f"{loaded.origin.spec} {category or ''}")
+            made_by(base, named)
         return Smoothed(
             base,
             self.noise,

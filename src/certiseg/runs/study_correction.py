@@ -9,14 +9,15 @@ from pathlib import Path
 
 from certiseg.certificates.certificate import Certificate
 from certiseg.errors import ClaimError, InputError
-from certiseg.files import output_folder
+from certiseg.folders import locked
 from certiseg.noise import noise_record
 from certiseg.report.figures import need_matplotlib, ranges, write_figure
 from certiseg.report.rows import rows_csv
 from certiseg.report.study_figures import correction_ranges
 from certiseg.report.study_tables import COMPARING, correction_title
+from certiseg.rounding import exact
 from certiseg.runs.environment import environment
-from certiseg.runs.output import refuse_existing, write_text
+from certiseg.runs.output import write_text
 from certiseg.runs.steps import steps
 from certiseg.studies.correction import Compared, Task, compared, shares, task_of
 
@@ -47,40 +48,39 @@ def study_correction(
     noise, tau, alpha and numbers of draws; InputError names the file that stands out.
     """
     need_matplotlib()
-    refuse_existing([out / name for name in _FILES], overwrite)
     files = certificate_files(runs)
-    task: Task | None = None
-    images = []
-    for file in steps(files, len(files), "certificates", show=progress):
-        certificate = _load(file)
-        its_task = task_of(certificate, str(file))
-        if task is None:
-            task = its_task
-        elif its_task != task:
-            raise InputError(
-                f"{file}: expected {_words(task)}, as in {files[0]}, got {_words(its_task)}; "
-                "compare certificates made with the same options"
-            )
-        images.append(shares(certificate, task))
-    assert task is not None, "certificate_files returns at least one"
-    rows = compared(images, task.draws)
-    output_folder(out)
-    write_text(out / "correction.csv", rows_csv(rows))
-    figure = ranges(
-        correction_ranges(rows),
-        "certified share of components: mean, least and largest image",
-        correction_title(rows, task),
-    )
-    write_figure(figure, out / "correction")
-    record = {
-        "study": "correction",
-        "note": COMPARING,
-        "certificates": [str(file) for file in files],
-        "task": {**asdict(task), "noise": noise_record(task.noise)},
-        "rows": [asdict(row) for row in rows],
-        "made_with": environment(command, None),
-    }
-    write_text(out / "study.json", json.dumps(record, indent=1) + "\n")
+    with locked(out, _FILES, overwrite):
+        task: Task | None = None
+        images = []
+        for file in steps(files, len(files), "certificates", show=progress):
+            certificate = _load(file)
+            its_task = task_of(certificate, str(file))
+            if task is None:
+                task = its_task
+            elif its_task != task:
+                raise InputError(
+                    f"{file}: expected {_words(task)}, as in {files[0]}, got {_words(its_task)}; "
+                    "compare certificates made with the same options"
+                )
+            images.append(shares(certificate, task))
+        assert task is not None, "certificate_files returns at least one"
+        rows = compared(images, task.draws)
+        write_text(out / "correction.csv", rows_csv(rows))
+        figure = ranges(
+            correction_ranges(rows),
+            "certified share of components: mean, least and largest image",
+            correction_title(rows, task),
+        )
+        write_figure(figure, out / "correction")
+        record = {
+            "study": "correction",
+            "note": COMPARING,
+            "certificates": [str(file) for file in files],
+            "task": {**asdict(task), "noise": noise_record(task.noise)},
+            "rows": [asdict(row) for row in rows],
+            "made_with": environment(command, None),
+        }
+        write_text(out / "study.json", json.dumps(record, indent=1) + "\n")
     return Comparison(rows, task)
 
 
@@ -113,7 +113,7 @@ def _load(file: Path) -> Certificate:
 
 def _words(task: Task) -> str:
     draws = f"{task.selection} + {task.trials}" if task.selection else f"{task.trials}"
-    level = f"tau = {task.tau:g}, alpha = {task.alpha:g}"
+    level = f"tau = {exact(task.tau)}, alpha = {exact(task.alpha)}"
     model = "an unknown model" if task.model is None else f"model {task.model[:8]}"
     where = " on cells" if task.grid else ""
-    return f"{model}{where}, sigma = {task.noise.sigma:g}, {level} and {draws} draws"
+    return f"{model}{where}, sigma = {exact(task.noise.sigma)}, {level} and {draws} draws"

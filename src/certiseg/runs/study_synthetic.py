@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from certiseg.files import output_folder
+from certiseg.folders import locked
 from certiseg.report.figures import curves, need_matplotlib, write_figure
 from certiseg.report.rows import rows_csv
 from certiseg.report.study_figures import synthetic_note, synthetic_panels
 from certiseg.runs.environment import environment
-from certiseg.runs.output import refuse_existing, write_text
+from certiseg.runs.output import write_text
 from certiseg.runs.steps import steps
 from certiseg.studies.stopping import UNTIL
 from certiseg.studies.synthetic import (
@@ -56,9 +57,18 @@ def study_synthetic(
     need_matplotlib()
     scenarios = [over_noise(quick), over_size(quick)]
     names = [f"{s.name}.{kind}" for s in scenarios for kind in ("csv", "png", "svg")]
-    refuse_existing([out / name for name in [*names, RECORD]], overwrite)
-    output_folder(out)
+    with locked(out, [*names, RECORD], overwrite):
+        return _study(out, scenarios, repetitions, seed, command, progress)
 
+
+def _study(
+    out: Path,
+    scenarios: Sequence[Scenario],
+    repetitions: int,
+    seed: int,
+    command: str,
+    progress: bool,
+) -> list[Sweep]:
     points = chain.from_iterable(simulate(s, repetitions, seed) for s in scenarios)
     total = sum(len(scenario.toys) for scenario in scenarios)
     rows = [row for point in steps(points, total, "points", show=progress) for row in point]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,6 @@ from typing import Any
 import torch
 
 from certiseg.datasets.card import Samples
-from certiseg.files import output_folder
 from certiseg.models.pretrained import found_start, start_from
 from certiseg.models.stored import (
     KIND,
@@ -23,7 +23,7 @@ from certiseg.models.stored import (
 )
 from certiseg.runs.device import usable_device
 from certiseg.runs.environment import processor
-from certiseg.runs.model_files import refuse_model, write_model
+from certiseg.runs.model_files import model_folder, write_model
 from certiseg.training.card import (
     architecture,
     card_page,
@@ -63,54 +63,58 @@ def run_training(
     appears whole. An earlier model in `out` is refused unless overwrite is set.
     """
     folder = Path(out)
-    refuse_model(folder, overwrite)
     check_memory(memory)
     start = None if init is None else found_start(init)
-    with processes(settings.device) as (among, own):
-        settings = replace(settings, device=own)
-        device = usable_device(own)
-        facts = {"data": train.card.name, "pictures": len(train), "processes": among.count}
-        facts |= asdict(settings)
-        state = StateFile(folder, facts, resume=resume, overwrite=overwrite)
-        started = time.monotonic()
-        held, checked = hold(train, memory), hold(val, memory)
-        torch.manual_seed(settings.seed)
-        mean, std = held.statistics()
-        card: dict[str, Any] = {
-            "kind": KIND,
-            "name": folder.resolve().name,
-            "architecture": architecture(train.card, settings, mean, std),
-            "classes": list(train.card.classes),
-            "palette": [list(colour) for colour in train.card.palette],
-            "channels": train.card.channels,
-        }
-        model = TrainedModel(card)
-        origin = None if start is None else start_from(model, start)
-        output_folder(folder)
-        model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        steps = -(-len(held) // settings.batch_size) * settings.epochs
-        report = make_report(steps) if among.first else silent
-        chosen = fit(model, held, checked, settings, report, Means(among, state))
-        seconds = state.seconds + time.monotonic() - started
-    if chosen is None:
-        return None
-    model.load_state_dict(chosen.weights)
-    data = to_bytes(model.network)
-    parameters = sum(p.numel() for p in model.network.parameters())
-    card["weights"] = describe_weights(WEIGHTS_FILE, data, parameters)
-    stored = load_trained(card, data, card["name"]).to(device)
-    clean = validate(stored, checked, 0.0, settings.seed)
-    noisy = validate(stored, checked, settings.sigma, settings.seed) if settings.sigma > 0 else None
-    card["figures"] = describe_figures(clean, noisy, settings.seed)
-    card["data"] = describe_data(train.card, len(train), len(val))
-    card["training"] = describe_training(
-        settings, among.count, command, chosen.epoch, seconds, processor()
-    )
-    if origin is not None:
-        card["training"]["started_from"] = origin
-    write_model(folder, data, card, card_page(card))
-    state.remove()
-    return card
+    with ExitStack() as stack:
+        with processes(settings.device) as (among, own):
+            stack.enter_context(
+                model_folder(folder, resume=resume, overwrite=overwrite, among=among)
+            )
+            settings = replace(settings, device=own)
+            device = usable_device(own)
+            facts = {"data": train.card.name, "pictures": len(train), "processes": among.count}
+            facts |= asdict(settings)
+            state = StateFile(folder, facts, resume=resume, overwrite=overwrite)
+            started = time.monotonic()
+            held, checked = hold(train, memory), hold(val, memory)
+            torch.manual_seed(settings.seed)
+            mean, std = held.statistics()
+            card: dict[str, Any] = {
+                "kind": KIND,
+                "name": folder.resolve().name,
+                "architecture": architecture(train.card, settings, mean, std),
+                "classes": list(train.card.classes),
+                "palette": [list(colour) for colour in train.card.palette],
+                "channels": train.card.channels,
+            }
+            model = TrainedModel(card)
+            origin = None if start is None else start_from(model, start)
+            model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+            steps = -(-len(held) // settings.batch_size) * settings.epochs
+            report = make_report(steps) if among.first else silent
+            chosen = fit(model, held, checked, settings, report, Means(among, state))
+            seconds = state.seconds + time.monotonic() - started
+        if chosen is None:
+            return None
+        model.load_state_dict(chosen.weights)
+        data = to_bytes(model.network)
+        parameters = sum(p.numel() for p in model.network.parameters())
+        card["weights"] = describe_weights(WEIGHTS_FILE, data, parameters)
+        stored = load_trained(card, data, card["name"]).to(device)
+        clean = validate(stored, checked, 0.0, settings.seed)
+        noisy = (
+            validate(stored, checked, settings.sigma, settings.seed) if settings.sigma > 0 else None
+        )
+        card["figures"] = describe_figures(clean, noisy, settings.seed)
+        card["data"] = describe_data(train.card, len(train), len(val))
+        card["training"] = describe_training(
+            settings, among.count, command, chosen.epoch, seconds, processor()
+        )
+        if origin is not None:
+            card["training"]["started_from"] = origin
+        write_model(folder, data, card, card_page(card))
+        state.remove()
+        return card
 
 
 def silent(done: int, epoch: float, loss: float, figures: object) -> None:

@@ -11,7 +11,6 @@ from typing import Any
 import torch
 
 from certiseg.datasets.card import Samples, note_of
-from certiseg.files import output_folder
 from certiseg.models.stored import (
     KIND,
     WEIGHTS_FILE,
@@ -22,7 +21,7 @@ from certiseg.models.stored import (
 from certiseg.runs.clouds import open_clouds
 from certiseg.runs.device import usable_device
 from certiseg.runs.environment import processor
-from certiseg.runs.model_files import refuse_model, write_model
+from certiseg.runs.model_files import model_folder, write_model
 from certiseg.training.card import describe_weights
 from certiseg.training.cloud_card import (
     cloud_page,
@@ -83,48 +82,50 @@ def run_cloud_training(
     earlier model in `out` is refused unless overwrite is set.
     """
     folder = Path(out)
-    refuse_model(folder, overwrite)
     refuse_several("train-clouds")
-    device = usable_device(settings.device)
-    train_card = splits["train"].card
-    plan = settings.plan(train_card)
-    facts = {"data": train_card.name, "clouds": len(splits["train"]), **asdict(settings)}
-    state = StateFile(folder, facts, resume=resume, overwrite=overwrite)
-    advance = reading(sum(len(samples) for samples in splits.values()))
-    held = {name: hold_clouds(samples, advance) for name, samples in splits.items()}
-    output_folder(folder)
-    started = time.monotonic()
-    torch.manual_seed(settings.seed)
-    card: dict[str, Any] = {
-        "kind": KIND,
-        "name": folder.resolve().name,
-        **describe_model(train_card, plan),
-    }
-    model = TrainedClouds(card).to(device)
-    steps = settings.epochs * batches_an_epoch(len(held["train"]), settings.batch_size)
-    report, means = make_report(steps), Means(state=state)
-    chosen = fit_clouds(model, held["train"], held["val"], settings, report, means)
-    assert chosen is not None
-    seconds = state.seconds + time.monotonic() - started
-    model.load_state_dict(chosen.weights)
-    data = to_bytes(model.network)
-    parameters = sum(p.numel() for p in model.network.parameters())
-    card["weights"] = describe_weights(WEIGHTS_FILE, data, parameters)
-    stored = load_trained(card, data, card["name"])
-    assert isinstance(stored, TrainedClouds)
-    stored.to(device)
-    clean, noisy = (
-        {name: validate_clouds(stored, held[name], now, settings.seed) for name in ("val", "test")}
-        for now in (CloudNoise(), settings.noise)
-    )
-    under_noise = settings.noise.kind != "none"
-    card["figures"] = describe_figures(clean, noisy if under_noise else None, settings.seed)
-    counts = {name: _count(samples) for name, samples in splits.items()}
-    card["data"] = describe_data(train_card, held["train"].x.shape[2], counts, under_noise)
-    card["training"] = describe_training(settings, command, chosen.epoch, seconds, processor())
-    write_model(folder, data, card, cloud_page(card))
-    state.remove()
-    return card
+    with model_folder(folder, resume=resume, overwrite=overwrite):
+        device = usable_device(settings.device)
+        train_card = splits["train"].card
+        plan = settings.plan(train_card)
+        facts = {"data": train_card.name, "clouds": len(splits["train"]), **asdict(settings)}
+        state = StateFile(folder, facts, resume=resume, overwrite=overwrite)
+        advance = reading(sum(len(samples) for samples in splits.values()))
+        held = {name: hold_clouds(samples, advance) for name, samples in splits.items()}
+        started = time.monotonic()
+        torch.manual_seed(settings.seed)
+        card: dict[str, Any] = {
+            "kind": KIND,
+            "name": folder.resolve().name,
+            **describe_model(train_card, plan),
+        }
+        model = TrainedClouds(card).to(device)
+        steps = settings.epochs * batches_an_epoch(len(held["train"]), settings.batch_size)
+        report, means = make_report(steps), Means(state=state)
+        chosen = fit_clouds(model, held["train"], held["val"], settings, report, means)
+        assert chosen is not None
+        seconds = state.seconds + time.monotonic() - started
+        model.load_state_dict(chosen.weights)
+        data = to_bytes(model.network)
+        parameters = sum(p.numel() for p in model.network.parameters())
+        card["weights"] = describe_weights(WEIGHTS_FILE, data, parameters)
+        stored = load_trained(card, data, card["name"])
+        assert isinstance(stored, TrainedClouds)
+        stored.to(device)
+        clean, noisy = (
+            {
+                name: validate_clouds(stored, held[name], now, settings.seed)
+                for name in ("val", "test")
+            }
+            for now in (CloudNoise(), settings.noise)
+        )
+        under_noise = settings.noise.kind != "none"
+        card["figures"] = describe_figures(clean, noisy if under_noise else None, settings.seed)
+        counts = {name: _count(samples) for name, samples in splits.items()}
+        card["data"] = describe_data(train_card, held["train"].x.shape[2], counts, under_noise)
+        card["training"] = describe_training(settings, command, chosen.epoch, seconds, processor())
+        write_model(folder, data, card, cloud_page(card))
+        state.remove()
+        return card
 
 
 def _count(samples: Samples) -> str:

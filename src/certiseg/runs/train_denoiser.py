@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,6 @@ import torch
 from torch import Tensor, nn
 
 from certiseg.errors import InputError
-from certiseg.files import output_folder
 from certiseg.models.loaded import LoadedModel
 from certiseg.models.outputs import tensor_of
 from certiseg.models.pretrained import start_from
@@ -26,7 +26,7 @@ from certiseg.models.stored import (
 )
 from certiseg.runs.device import usable_device
 from certiseg.runs.environment import processor
-from certiseg.runs.model_files import refuse_model, write_model
+from certiseg.runs.model_files import model_folder, write_model
 from certiseg.runs.train import bare, silent
 from certiseg.sampling.checks import check_evaluation_mode
 from certiseg.sampling.fingerprint import model_fingerprint
@@ -76,56 +76,58 @@ def run_denoiser_training(
     start from. Otherwise as ``run_training``.
     """
     folder = Path(out)
-    refuse_model(folder, overwrite)
     guided = None
     if loaded is not None:
         guided = {"name": bare(loaded.name), "fingerprint": model_fingerprint(loaded.model)[0]}
-    with processes(settings.device) as (among, own):
-        settings = replace(settings, device=own)
-        device = usable_device(own)
-        facts = {"data": data.name, "pictures": len(data.train), "processes": among.count}
-        facts |= {"for": guided, **asdict(settings)}
-        state = StateFile(folder, facts, resume=resume, overwrite=overwrite)
-        guide = None if loaded is None else _guide(loaded, data, device)
-        started = time.monotonic()
-        torch.manual_seed(settings.seed)
-        card: dict[str, Any] = {
-            "kind": KIND,
-            "name": folder.resolve().name,
-            **describe_model(data.channels, settings),
-        }
-        model = TrainedDenoiser(card)
-        origin = None if start is None else start_from(model, start)
-        output_folder(folder)
-        model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        steps = -(-len(data.train) // settings.batch_size) * settings.epochs
-        report = make_report(steps) if among.first else silent
-        means = Means(among, state)
-        chosen = fit_denoiser(model, data.train, data.val, settings, guide, report, means)
-        seconds = state.seconds + time.monotonic() - started
-    if chosen is None:
-        return None
-    model.load_state_dict(chosen.weights)
-    weights = to_bytes(model.network)
-    parameters = sum(p.numel() for p in model.network.parameters())
-    card["weights"] = describe_weights(WEIGHTS_FILE, weights, parameters)
-    stored = load_trained(card, weights, card["name"]).to(device)
-    levels, seed = settings.levels, settings.seed
-    noisy = measure(nn.Identity(), data.val, levels, seed, guide, device)
-    denoised = measure(stored, data.val, levels, seed, guide)
-    card["figures"] = describe_figures(noisy, denoised, seed)
-    by = "mean PSNR" if guide is None else "share of labels kept"
-    card["data"] = describe_data(
-        data.name, data.source, data.licence, len(data.train), len(data.val), by
-    )
-    card["training"] = describe_training(
-        settings, among.count, command, guided, chosen.epoch, seconds, processor()
-    )
-    if origin is not None:
-        card["training"]["started_from"] = origin
-    write_model(folder, weights, card, denoiser_page(card))
-    state.remove()
-    return card
+    with ExitStack() as stack:
+        with processes(settings.device) as (among, own):
+            stack.enter_context(
+                model_folder(folder, resume=resume, overwrite=overwrite, among=among)
+            )
+            settings = replace(settings, device=own)
+            device = usable_device(own)
+            facts = {"data": data.name, "pictures": len(data.train), "processes": among.count}
+            facts |= {"for": guided, **asdict(settings)}
+            state = StateFile(folder, facts, resume=resume, overwrite=overwrite)
+            guide = None if loaded is None else _guide(loaded, data, device)
+            started = time.monotonic()
+            torch.manual_seed(settings.seed)
+            card: dict[str, Any] = {
+                "kind": KIND,
+                "name": folder.resolve().name,
+                **describe_model(data.channels, settings),
+            }
+            model = TrainedDenoiser(card)
+            origin = None if start is None else start_from(model, start)
+            model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+            steps = -(-len(data.train) // settings.batch_size) * settings.epochs
+            report = make_report(steps) if among.first else silent
+            means = Means(among, state)
+            chosen = fit_denoiser(model, data.train, data.val, settings, guide, report, means)
+            seconds = state.seconds + time.monotonic() - started
+        if chosen is None:
+            return None
+        model.load_state_dict(chosen.weights)
+        weights = to_bytes(model.network)
+        parameters = sum(p.numel() for p in model.network.parameters())
+        card["weights"] = describe_weights(WEIGHTS_FILE, weights, parameters)
+        stored = load_trained(card, weights, card["name"]).to(device)
+        levels, seed = settings.levels, settings.seed
+        noisy = measure(nn.Identity(), data.val, levels, seed, guide, device)
+        denoised = measure(stored, data.val, levels, seed, guide)
+        card["figures"] = describe_figures(noisy, denoised, seed)
+        by = "mean PSNR" if guide is None else "share of labels kept"
+        card["data"] = describe_data(
+            data.name, data.source, data.licence, len(data.train), len(data.val), by
+        )
+        card["training"] = describe_training(
+            settings, among.count, command, guided, chosen.epoch, seconds, processor()
+        )
+        if origin is not None:
+            card["training"]["started_from"] = origin
+        write_model(folder, weights, card, denoiser_page(card))
+        state.remove()
+        return card
 
 
 def _guide(loaded: LoadedModel, data: PictureSet, device: torch.device) -> Guide:

@@ -21,6 +21,7 @@ from certiseg.errors import InputError
 from certiseg.models.loaded import LoadedModel
 from certiseg.report.panel import legend
 from certiseg.report.volume import volume_heat, volume_overlay
+from certiseg.rounding import percent_up
 from certiseg.runs.appearance import Appearance, appearance
 from certiseg.runs.inputs import Read
 
@@ -48,7 +49,7 @@ class Volumes:
         notes = {}
         if found.clipped > _OFTEN:
             notes["window"] = (
-                f"{100 * found.clipped:.1f}% of its values lie outside the window and are clipped"
+                f"{percent_up(found.clipped)} of its values lie outside the window and are clipped"
             )
         return Read(found.x, window_facts(found, self.window), notes, found)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -32,6 +33,11 @@ def fitting_batch(bytes_per_draw: int, device: torch.device) -> int:
     return max(1, min(largest, room // max(bytes_per_draw, 1)))
 
 
+def even_batch(draws: int, most: int) -> int:
+    """The size, at most this, of as few batches as can be of about the same number of draws."""
+    return math.ceil(draws / math.ceil(draws / most))
+
+
 @contextmanager
 def measured_activations(model: object) -> Iterator[Callable[[], int]]:
     """Add up the bytes of all layers' outputs during a pass: an upper bound on what it holds.
@@ -49,7 +55,9 @@ def measured_activations(model: object) -> Iterator[Callable[[], int]]:
     hooks = []
     # Scripted modules take no hooks.
     if isinstance(model, nn.Module) and not isinstance(model, torch.jit.ScriptModule):
-        leaves = (module for module in model.modules() if not any(module.children()))
+        # Not the model itself: its output counts anyway, and a hook would hide its coarse form.
+        inner = (module for module in model.modules() if module is not model)
+        leaves = (module for module in inner if not any(module.children()))
         hooks = [module.register_forward_hook(count) for module in leaves]
     try:
         yield lambda: total

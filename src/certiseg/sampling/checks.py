@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.dropout import _DropoutNd
 from torch.nn.modules.instancenorm import _InstanceNorm
@@ -16,6 +16,7 @@ from certiseg.sampling.inside import modules_inside
 
 # Stochastic layers of other libraries that subclass nn.Module directly.
 _STOCHASTIC_NAMES = ("DropPath", "StochasticDepth", "DropBlock2d")
+_OF_KNOWN_MODE = ("torch.nn.modules.", "torch.export.", "certiseg.")
 _LAST_CHANNELS, _FIRST_CHANNELS = (1, 3, 4), (1, 3)
 
 
@@ -89,7 +90,7 @@ def check_evaluation_mode(model: object) -> None:
     """
     for root in modules_inside(model):
         for name, module in root.named_modules():
-            if _drops(module) or _mixes_draws(module):
+            if _drops(module) or _mixes_draws(module) or _may_care(module):
                 raise InputError(
                     f"expected a model in evaluation mode, got {_kind(module)} "
                     f"{name or '(the model)'!r} in training mode; call model.eval() first"
@@ -118,6 +119,13 @@ def _drops(module: nn.Module) -> bool:
         or kind in _STOCHASTIC_NAMES
         or kind.endswith(("Dropout", "Dropout1d", "Dropout2d", "Dropout3d"))
     )
+
+
+def _may_care(module: nn.Module) -> bool:
+    """In training mode, and not known to compute the same in either: its own code may ask for the
+    mode. What layers of torch do is told above, operators of programs by ``unfit_node``."""
+    known = type(module).__module__.startswith(_OF_KNOWN_MODE)
+    return module.training and not known and not isinstance(module, fx.GraphModule)
 
 
 def _mixes_draws(module: nn.Module) -> bool:

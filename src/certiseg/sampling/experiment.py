@@ -15,9 +15,10 @@ from certiseg.models.outputs import decide, posterior
 from certiseg.noise import Noise
 from certiseg.sampling.checks import check_evaluation_mode
 from certiseg.sampling.fingerprint import input_fingerprint, model_fingerprint
-from certiseg.sampling.forward import BaseModel, batches
+from certiseg.sampling.forward import BaseModel, Read, Reader
 from certiseg.sampling.keys import resolve_seed
 from certiseg.sampling.laws import Law
+from certiseg.sampling.passes import Passes
 from certiseg.votes import Source, VoteCounts, counts_dtype
 
 Watch = Callable[[NDArray[np.int64]], None]
@@ -41,15 +42,17 @@ def experiment_record(
     x = law.x
     number, origin = resolve_seed(seed)
     print_of_input = input_fingerprint(x)
-    fingerprint, name = model_fingerprint(model.call)
+    found = model_fingerprint(model.call)
     return Source(
         noise=noise,
         seed=number,
         seed_origin=origin,
         key=print_of_input if key is None else key,
         draws=(),
-        model=fingerprint,
-        model_name=name,
+        model=found.sha256,
+        model_name=found.name,
+        not_covered=found.not_covered,
+        code=dict(found.code),
         input=print_of_input,
         input_shape=tuple(x.shape),
         value_range=value_range,
@@ -82,6 +85,7 @@ class Experiment:
         self.model, self.x, self.record = model, law.x, source
         self._law = law
         self._batch_size, self._advance = batch_size, advance
+        self._one_size = 0
 
     def votes(
         self,
@@ -90,18 +94,18 @@ class Experiment:
         *,
         check: Callable[[int], None] | None = None,
         watch: Watch | None = None,
+        one_size: bool = False,
     ) -> VoteCounts:
         """Votes (*out, C) of draws start .. stop - 1; memory does not depend on their number.
 
-        check: called with the number of components as soon as the first batch shows it.
+        check: called with the number of components as soon as the first pass shows it. one_size:
+        the batches of all such calls have one.
         """
         counts: Tensor | None = None
-        source = self._source(start, stop)
+        run = self._run(start, stop, decide, check, self._one_size if one_size else None)
         narrow = getattr(torch, counts_dtype(stop - start).name)
-        for decision in batches(self.model, self._law, source, decide, self._batch_size):
+        for decision in run:
             if counts is None:
-                if check is not None:
-                    check(decision.size.numel())
                 counts = decision.new_counts(narrow)
             decision.add_to(counts)
             if watch is not None:
@@ -109,15 +113,18 @@ class Experiment:
             self._advance(decision.draws)
             del decision
         assert counts is not None
+        source = self._done(run)
+        if one_size:
+            self._one_size = run.size
         # A view: classes stay first in memory, where they were counted, and nothing is copied.
         return VoteCounts(counts.cpu().movedim(0, -1).numpy(), stop - start, source)
 
     def equal(self, candidates: NDArray[np.int64], start: int, stop: int) -> VoteCounts:
         """Votes (2,): draws whose whole output equals candidates, and the others."""
-        source = self._source(start, stop)
+        run = self._run(start, stop, decide)
         wanted = torch.as_tensor(candidates, device=self.x.device)
         equal = 0
-        for decision in batches(self.model, self._law, source, decide, self._batch_size):
+        for decision in run:
             if decision.size != wanted.shape:
                 raise InputError(
                     f"expected candidates of shape {tuple(decision.size)}, got "
@@ -126,28 +133,29 @@ class Experiment:
             agree = decision.equal(wanted)
             equal += int(agree.sum())
             self._advance(len(agree))
-        return VoteCounts(np.array([equal, stop - start - equal]), stop - start, source)
+        counts = np.array([equal, stop - start - equal])
+        return VoteCounts(counts, stop - start, self._done(run))
 
     def posterior(self, start: int, stop: int) -> NDArray[np.float32]:
         """Mean softmax (*out, C) of draws start .. stop - 1. No guarantee."""
-        source = self._source(start, stop)
+        run = self._run(start, stop, posterior)
         total: Tensor | None = None
-        for output in batches(self.model, self._law, source, posterior, self._batch_size):
+        for output in run:
             batch = output.values.sum(dim=0)
             total = batch if total is None else total.add_(batch)
         assert total is not None
+        self._done(run)
         mean: NDArray[np.float32] = (total / (stop - start)).movedim(0, -1).cpu().numpy()
         return mean
 
-    def check_unchanged(self) -> None:
-        """Raise InputError when the model is no longer the one of the record."""
-        if model_fingerprint(self.model.call)[0] != self.record.model:
-            raise InputError(
-                "expected the model that made the earlier draws, got another (its weights or "
-                "functions changed); start anew with a new source"
-            )
-
-    def _source(self, start: int, stop: int) -> Source:
+    def _run(
+        self,
+        start: int,
+        stop: int,
+        read: Reader[Read],
+        check: Callable[[int], None] | None = None,
+        one_size: int | None = None,
+    ) -> Passes[Read]:
         check_evaluation_mode(self.model.call)
         recorded = self.record.engine["precision"]
         now = self.model.precision(self.x)
@@ -157,4 +165,17 @@ class Experiment:
                 f"expected passes in {recorded}, as the draws are recorded, got {now}; keep "
                 "autocast and tf32 as they were when the source was made"
             )
-        return replace(self.record, draws=((start, stop),))
+        source = replace(self.record, draws=((start, stop),))
+        return Passes(self.model, self._law, source, read, self._batch_size, one_size, check)
+
+    def _done(self, run: Passes[Read]) -> Source:
+        """The record of draws that were made. Raises InputError when the model is no longer the one
+        of the record, which was before the first draw (theory T1)."""
+        if model_fingerprint(self.model.call)[0] != self.record.model:
+            raise InputError(
+                "expected one model for all draws, got another after the last one (its weights, "
+                "or what it keeps, changed on the way); start anew with a model that nothing "
+                "changes, and name what it only writes to, such as a log: model.not_fingerprinted "
+                "= ('log',)"
+            )
+        return run.source

@@ -6,16 +6,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from certiseg.errors import InputError
 from certiseg.models.coarse import coarse_form
 from certiseg.models.outputs import Decision, Posterior
-from certiseg.sampling.batching import fitting_batch, is_out_of_memory, measured_activations
+from certiseg.sampling.batching import even_batch, is_out_of_memory
 from certiseg.sampling.draw import DeviceNoise, Draws, NoiseStream
 from certiseg.sampling.engine import Engine
 from certiseg.sampling.facts import first_parameter, precision, stated_type
+from certiseg.sampling.keys import generator
 from certiseg.sampling.laws import AddedNoise, Law
 from certiseg.votes import Source
 
@@ -64,53 +67,72 @@ class BaseModel:
 
 
 def batches(
-    model: BaseModel, law: Law, source: Source, read: Reader[Read], batch_size: int | None
-) -> Iterator[Read]:
-    """Yield what the model says, batch by batch, until all draws of source are done.
+    model: BaseModel,
+    stream: Draws,
+    source: Source,
+    read: Reader[Read],
+    size: int,
+    halve_before: int,
+) -> Iterator[tuple[range, Read, int]]:
+    """Yield draws, what the model says to them and the size of the batch they went in.
 
-    law: that of the source at the checked input. batch_size None: the first draw goes alone and
-    tells how many fit. Where memory runs out the batch is halved and its draws are repeated;
-    they have the same noise, and were not counted.
+    All draws of source, in order, in batches of one size: the last one is filled up and what the
+    model says to the filling is left out; its draws lie at random places, so that any place is as
+    likely for each (theory T1). Where memory runs out the batch is halved and its draws are
+    repeated; they have the same noise, and were not counted. From the draw halve_before on it is an
+    error instead.
     """
-    device = law.x.device
     ((position, stop),) = source.draws
-    size = batch_size or 1
-    measure = batch_size is None
-    with _draws(model.engine, law, source) as stream:
-        while position < stop:
-            draws = range(position, min(position + size, stop))
-            after = range(draws.stop, min(draws.stop + size, stop))
-            failed = False
-            try:
-                batch = stream.get(draws, None if measure else after)
-                with measured_activations(model.call if measure else None) as activations:
-                    output = forward(model, batch, read)
-                if measure:
-                    # Noise, sum and output count beside the activations.
-                    size_of_output = output.num_classes * output.size.numel()
-                    held = activations() + 8 * batch.nbytes + 16 * size_of_output
-                    size, measure = fitting_batch(held, device), False
-            except (RuntimeError, MemoryError) as error:
-                if not is_out_of_memory(error):
-                    raise
-                failed = True
-            if failed:
-                if len(draws) == 1:
-                    raise InputError(
-                        f"expected memory for one draw of shape {tuple(law.x.shape)} on {device}, "
-                        "ran out; use a smaller input, a smaller model or another device"
-                    )
-                size = max(1, len(draws) // 2)
-                if device.type == "cuda":
-                    torch.cuda.empty_cache()
-                continue
-            position = draws.stop
-            yield output
-            # Counted by now; the next pass may have its memory.
-            del output
+    device = None
+    while position < stop:
+        draws = range(position, min(position + size, stop))
+        failed = False
+        try:
+            batch = stream.get(draws, range(draws.stop, min(draws.stop + size, stop)))
+            device = batch.device
+            if len(draws) == size:
+                output = forward(model, batch, read)
+            else:
+                places = _places(source, position, size)[: len(draws)]
+                filling = np.arange(size) % len(draws)
+                filling[places] = np.arange(len(draws))
+                output = forward(model, batch[filling], read).rows(places.tolist())
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            failed = True
+        if failed:
+            if size == 1 or position >= halve_before:
+                raise InputError(out_of_memory(size, source.input_shape))
+            size = even_batch(stop - position, size // 2)
+            if device is not None and device.type == "cuda":
+                torch.cuda.empty_cache()
+            continue
+        position = draws.stop
+        yield draws, output, size
+        # Counted by now; the next pass may have its memory.
+        del output
 
 
-def _draws(engine: Engine, law: Law, source: Source) -> Draws:
+def out_of_memory(size: int, shape: tuple[int, ...]) -> str:
+    """The error of a batch of this size that found no memory."""
+    if size == 1:
+        return (
+            f"expected memory for one draw of shape {shape}, ran out; use a smaller input, a "
+            "smaller model or another device"
+        )
+    return (
+        f"expected memory for {size} draws of shape {shape} at every look, ran out; start anew "
+        f"with batch_size={size // 2} (--batch-size), all looks need one size (theory T1)"
+    )
+
+
+def _places(source: Source, first: int, size: int) -> NDArray[np.int64]:
+    """Places in a batch in random order, by an address of their own."""
+    return generator(source.seed, f"{source.key}\0places", first).permutation(size)
+
+
+def draws_of(engine: Engine, law: Law, source: Source) -> Draws:
     """Rotations are three numbers a draw, made on the host wherever the noise is asked for."""
     if engine.noise == "device" and isinstance(law, AddedNoise):
         return DeviceNoise(law, source.seed, source.key)

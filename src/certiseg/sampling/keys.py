@@ -15,13 +15,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from certiseg.errors import InputError
-
-SEED_BITS = 128
+from certiseg.votes import SEED_BITS
 
 
 class FreshSeed(int):
     """A seed that came from the operating system for inputs, model and settings that were fixed
-    before it: it counts as entropy when it is given again to go on with just these (theory T15)."""
+    before it (theory T15)."""
+
+
+class RecordedSeed(int):
+    """Such a seed read from the record of a run that goes on: the record says so, and nobody else
+    (theory T15)."""
 
 
 def fresh_seed() -> FreshSeed:
@@ -30,16 +34,21 @@ def fresh_seed() -> FreshSeed:
 
 
 def resolve_seed(seed: int | None) -> tuple[int, str]:
-    """The seed and where it came from: "caller", or "entropy" for a fresh 128-bit one.
+    """The seed and where it came from: "caller", "entropy" for a fresh 128-bit one, or "record" for
+    one that a run's record says was fresh.
 
     A seed that an adversary can foresee lets them choose an input that looks certified under just
-    those draws, so the default is fresh (theory T15). Raises InputError for a negative seed.
+    those draws, so the default is fresh (theory T15). Raises InputError for a seed outside
+    [0, 2^128).
     """
     if seed is None or isinstance(seed, FreshSeed):
         return int(fresh_seed() if seed is None else seed), "entropy"
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not int(seed) >= 0:
+    if isinstance(seed, RecordedSeed):
+        return int(seed), "record"
+    whole = isinstance(seed, (int, np.integer)) and not isinstance(seed, bool)
+    if not whole or not 0 <= int(seed) < 2**SEED_BITS:
         raise InputError(
-            f"expected a seed that is an integer >= 0 or None, got {seed!r}; "
+            f"expected a seed that is an integer >= 0 of {SEED_BITS} bits or None, got {seed!r}; "
             "None takes fresh entropy"
         )
     return int(seed), "caller"

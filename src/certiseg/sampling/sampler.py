@@ -23,6 +23,7 @@ from certiseg.sampling.experiment import Experiment, Watch, experiment_record
 from certiseg.sampling.facts import first_parameter, known_classes
 from certiseg.sampling.fingerprint import input_fingerprint
 from certiseg.sampling.forward import BaseModel, forward
+from certiseg.sampling.inside import modules_inside
 from certiseg.sampling.keys import Address, resolve_seed
 from certiseg.sampling.laws import law_at
 from certiseg.sampling.progress import Progress, draws_bar
@@ -118,13 +119,14 @@ class Smoothed:
         The noise of a draw depends on (seed, key, draw number) alone, so any split of the draws
         over calls, batch sizes and machines adds up to the same votes (up to the last bits of the
         model's own arithmetic, which may depend on the batch size).
-        x: (*shape), such as (3, H, W) in [0, 1]. batch_size: default fits the memory; halved
-        where memory runs out. seed: None takes fresh entropy (theory T15). key: tells inputs
-        apart under one seed; default: the input's fingerprint. progress: True for a bar, or a
-        function called with the number of draws just done. watch: called with the labels, int64
-        (B, *out), of each batch, in the order of the draws.
-        Returns counts of shape (*out, C). Raises InputError for bad input or a model that does
-        not fit it.
+        x: (*shape), such as (3, H, W) in [0, 1]. batch_size: the most draws in a pass, all of one
+        size; default fits the memory; halved where memory runs out. seed: None takes fresh entropy
+        (theory T15). key: tells inputs apart under one seed; default: the input's fingerprint.
+        progress: True for a bar, or a function called with the number of draws just done. watch:
+        called with the labels, int64 (B, *out), of each batch, in the order of the draws.
+        Returns counts of shape (*out, C). Raises InputError for bad input, for a model that does
+        not fit it and for one that mixes draws or changes on the way (theory T1): two passes more,
+        of one and two draws, tell.
         """
         start, stop = checked_draws(first_draw, num_samples)
         with draws_bar(progress, stop - start) as advance:
@@ -330,10 +332,13 @@ class Smoothed:
         parameter = first_parameter(self.model)
         home = parameter.device if parameter is not None else tensor.device
         target = self._device or home
-        if parameter is not None and parameter.device.type != target.type:
-            raise InputError(
-                f"expected a model on {target}, got its weights on {parameter.device}; "
-                "move it first with model.to(device)"
-            )
+        # A module that only a list holds stays behind when its model is moved.
+        found = modules_inside(self.model) if target.type != "cpu" else (self.model,)
+        for own in map(first_parameter, found if parameter is not None else ()):
+            if own is not None and own.device.type != target.type:
+                raise InputError(
+                    f"expected a model on {target}, got weights on {own.device}; move it "
+                    "first with model.to(device), and keep modules in an nn.ModuleList"
+                )
         self.engine.check_device(target)
         return tensor.to(target)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from certiseg.rounding import percent_exact
+
 JOINT, INDIVIDUAL, BONFERRONI, HOLM = "JointClass", "IndivClass", "Bonferroni", "Holm"
 RADIUS_MAP, STOPPING = "radius map", "early stopping"
 
 
 def budget_name(budget: int | float) -> str:
     """An error budget: a whole number, or a fraction of the components."""
-    return f"k = {budget}" if isinstance(budget, int) else f"k = {100 * budget:g}% of N"
+    return f"k = {budget}" if isinstance(budget, int) else f"k = {percent_exact(budget)} of N"
 
 
 def k_fwer_name(budget: int | float) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 from scipy.special import betaincinv
 
 from certiseg.certify.segcertify import checked_budget
+from certiseg.rounding import percent_exact
 from certiseg.stats.binomial import upper_tail
 from certiseg.stats.multiple_testing import bonferroni_cutoff
 from certiseg.stats.pvalues import dominant_tail, min_trials, pooled_pvalues
@@ -136,7 +137,7 @@ def _name(request: Request, selection: str) -> str:
         words.append(f"grid {request.grid}")
     if request.budget is not None:
         whole = isinstance(request.budget, int)
-        words.append(f"k = {request.budget if whole else f'{100 * request.budget:g}%'}")
+        words.append(f"k = {request.budget if whole else percent_exact(request.budget)}")
     return ", ".join(words) or "pooled"
 
 

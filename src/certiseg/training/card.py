@@ -14,6 +14,7 @@ from certiseg._version import __version__
 from certiseg.datasets.card import Card
 from certiseg.models.efficientnet import DECODER_WIDTH, MEAN, STD
 from certiseg.models.networks import EFFICIENT, UNET
+from certiseg.rounding import share_down
 from certiseg.training.settings import TrainSettings
 from certiseg.training.validate import Figures
 
@@ -126,7 +127,9 @@ def card_page(card: dict[str, Any]) -> str:
     rows = [("clean", figures["clean"])]
     if figures["one_draw"] is not None:
         rows.append((f"one draw of noise, sigma = {run['sigma']}", figures["one_draw"]))
-    table = "\n".join(f"| {k} | {v['accuracy']:.4f} | {v['miou']:.4f} |" for k, v in rows)
+    table = "\n".join(
+        f"| {k} | {share_down(v['accuracy'])} | {share_down(v['miou'])} |" for k, v in rows
+    )
     machine = run["machine"]
     low = run["sigma_from"]
     sigma = f"= {run['sigma']}" if low is None else f"between {low} and {run['sigma']}"
@@ -140,7 +143,7 @@ def card_page(card: dict[str, Any]) -> str:
 |---|---|---|
 {table}
 
-The checkpoint was chosen on this val split, so these figures lean to the bright side.
+The checkpoint was chosen on this val split: these figures are optimistically biased by that choice.
 
 - Data: {data["name"]}. {data["train"]}; {data["choice"]}.
 - Source: {data["source"]}.

@@ -7,6 +7,7 @@ from typing import Any
 
 from certiseg.datasets.card import Card
 from certiseg.models.pointnet.network import Plan
+from certiseg.rounding import share_down
 from certiseg.training.card import describe_machine
 from certiseg.training.cloud_settings import CloudSettings
 from certiseg.training.validate import Figures
@@ -82,7 +83,7 @@ def cloud_page(card: dict[str, Any]) -> str:
         for words, name in (("clean", "clean"), (f"one draw: {run['in_words']}", "one_draw"))
     )
     table = "\n".join(
-        f"| {split} | {words} | {values['accuracy']:.4f} | {values['miou']:.4f} |"
+        f"| {split} | {words} | {share_down(values['accuracy'])} | {share_down(values['miou'])} |"
         for split, words, values in measured
         if values is not None
     )

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from certiseg.errors import InputError
 from certiseg.noise.rotation import AXES
+from certiseg.rounding import exact
 
 KINDS = ("none", "coordinates", "rotation")
 
@@ -49,9 +50,9 @@ class CloudNoise:
         if self.kind == "none":
             return "no noise"
         if self.kind == "coordinates":
-            return f"Gaussian noise of sigma {self.sigma:g} on the coordinates"
+            return f"Gaussian noise of sigma {exact(self.sigma)} on the coordinates"
         about = "any axis" if self.axis is None else f"the {self.axis} axis"
-        return f"rotations around {about}, sigma {self.sigma:g} rad"
+        return f"rotations around {about}, sigma {exact(self.sigma)} rad"
 
     def applied(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """x under one draw for each cloud. generator: on the CPU."""

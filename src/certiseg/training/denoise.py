@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from certiseg.errors import InputError
 from certiseg.models.outputs import tensor_of
+from certiseg.rounding import exact, nearest, share_down
 from certiseg.training.ahead import ahead
 from certiseg.training.denoise_settings import DenoiseSettings
 from certiseg.training.descent import Chosen, Forward, Means, Report, descend
@@ -49,8 +50,8 @@ class Restored:
 
     def words(self) -> str:
         return ", ".join(
-            f"sigma {v.sigma:g}: {v.psnr:.2f} dB"
-            + ("" if v.agreement is None else f", {v.agreement:.4f} of labels kept")
+            f"sigma {exact(v.sigma)}: {nearest(v.psnr, 2)} dB"
+            + ("" if v.agreement is None else f", {share_down(v.agreement)} of labels kept")
             for v in self.levels
         )
 

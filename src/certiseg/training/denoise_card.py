@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from certiseg.rounding import exact, nearest, share_down
 from certiseg.training.card import describe_machine, origin_words
 from certiseg.training.denoise import Restored
 from certiseg.training.denoise_settings import DenoiseSettings
@@ -76,17 +77,19 @@ def denoiser_page(card: dict[str, Any]) -> str:
     )
     plan, machine = card["architecture"], run["machine"]
     rows = "\n".join(
-        f"| {before['sigma']:g} | {before['psnr']:.2f} | {after['psnr']:.2f} | "
-        f"{_share(before['agreement'])} | {_share(after['agreement'])} |"
+        f"| {exact(before['sigma'])} | {nearest(before['psnr'], 2)} | {nearest(after['psnr'], 2)} "
+        f"| {share_down(before['agreement'])} | {share_down(after['agreement'])} |"
         for before, after in zip(figures["noisy"], figures["denoised"], strict=True)
     )
     low, high = run["sigma_from"], run["sigma"]
-    noise = f"sigma = {high:g}" if low is None else f"sigma between {low:g} and {high:g}"
+    noise = (
+        f"sigma = {exact(high)}" if low is None else f"sigma between {exact(low)} and {exact(high)}"
+    )
     guide = run["for"]
     objective = (
         "squared error"
         if guide is None
-        else f"squared error and {run['stability']:g} x cross-entropy for {guide['name']} "
+        else f"squared error and {exact(run['stability'])} x cross-entropy for {guide['name']} "
         f"(fingerprint {guide['fingerprint'][:12]})"
     )
     return f"""# {card["name"]}
@@ -101,7 +104,7 @@ noise of {noise} in [0, 1] input units.
 
 On the validation pictures, one draw of noise each, means over pictures. Labels kept: share of \
 pixels that get the label of the clean picture, by the network the denoiser is for. The checkpoint \
-was chosen on these pictures, so the figures lean to the bright side.
+was chosen on these pictures, so the figures are optimistically biased by that choice.
 
 - Data: {data["name"]}. {data["train"]}; {data["choice"]}.
 - Source: {data["source"]}.
@@ -115,7 +118,3 @@ was chosen on these pictures, so the figures lean to the bright side.
 {run["command"]}
 ```
 {origin_words(run.get("started_from"))}"""
-
-
-def _share(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4f}"

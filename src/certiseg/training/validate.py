@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from certiseg.metrics.confusion import Confusion
+from certiseg.rounding import share_down
 from certiseg.training.memory import Held
 
 
@@ -25,7 +26,7 @@ class Figures:
 
     def words(self) -> str:
         """For the line of a validation."""
-        return f"accuracy {self.accuracy:.4f}, mIoU {self.miou:.4f}"
+        return f"accuracy {share_down(self.accuracy)}, mIoU {share_down(self.miou)}"
 
 
 @torch.no_grad()

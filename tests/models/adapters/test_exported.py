@@ -93,6 +93,8 @@ def test_programs_in_training_mode_are_refused(layer: nn.Module, tmp_path: Path)
         load_exported(path)
     with pytest.raises(InputError, match="exported in evaluation mode, got aten"):
         cs.Smoothed(torch.export.load(path).module(), cs.Gaussian(0.25))
+    with pytest.raises(InputError, match="exported in evaluation mode, got aten"):
+        cs.Smoothed(torch.export.unflatten(torch.export.load(path)), cs.Gaussian(0.25))
     path = save(layer.eval(), tmp_path / "evaluation.pt2")
     assert load_exported(path).shape == (None, 3, None, None)
     cs.Smoothed(torch.export.load(path).module(), cs.Gaussian(0.25)).vote(torch.rand(3, 8, 8), 2)
@@ -147,7 +149,12 @@ def test_programs_that_print_alike_have_their_own_fingerprint(tmp_path: Path) ->
 def test_the_fingerprint_of_a_file_is_the_same_in_another_process(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = model_fingerprint(load_exported(folder / "any.pt2"))
+    model = load_exported(folder / "any.pt2")
+    first = model_fingerprint(model)
+    assert first.not_covered == ()
+    for draws in (1, 3):
+        model(torch.rand(draws, 3, 16, 20))
+    assert model_fingerprint(model) == first
     monkeypatch.setattr(fingerprint, "_PROCESS", "another")
     again = load_exported(folder / "any.pt2")
     assert model_fingerprint(again) == first

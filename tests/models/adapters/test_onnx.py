@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -149,9 +150,14 @@ def test_the_fingerprint_is_that_of_all_the_bytes(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same in another process; another for other weights, beside the file too, and outputs."""
-    first, name = model_fingerprint(load_onnx(folder / "any.onnx"))
+    model = load_onnx(folder / "any.onnx")
+    first, name, not_covered, _ = model_fingerprint(model)
+    assert not_covered == ()
+    for draws in (1, 3):
+        model(torch.rand(draws, 3, 16, 20))
+    assert model_fingerprint(model)[0] == first
     monkeypatch.setattr(fingerprint, "_PROCESS", "another")
-    assert model_fingerprint(load_onnx(folder / "any.onnx")) == (first, name)
+    assert model_fingerprint(load_onnx(folder / "any.onnx"))[:2] == (first, name)
     model = onnx.load(str(folder / "any.onnx"))
     onnx.save(
         model, tmp_path / "split.onnx", save_as_external_data=True, location="w.bin",
@@ -239,6 +245,24 @@ def test_other_sizes_and_channels_are_one_line(folder: Path, tmp_path: Path) -> 
             [picture], resolve_model(str(folder / "one.onnx")), Settings(), tmp_path / "out"
         )
     assert not (tmp_path / "out").exists()
+
+
+def test_cuda_is_asked_for_float32(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a GPU: what the session is given. The CPU then runs it."""
+    import onnxruntime
+
+    given: list[Any] = []
+    make, available = onnxruntime.InferenceSession, onnxruntime.get_available_providers()
+
+    def session(model: Any, options: Any, providers: Any) -> Any:
+        given.extend(providers)
+        return make(model, options, providers=["CPUExecutionProvider"])
+
+    cuda = "CUDAExecutionProvider"
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [cuda, *available])
+    monkeypatch.setattr(onnxruntime, "InferenceSession", session)
+    load_onnx(folder / "any.onnx", providers=[cuda, "CPUExecutionProvider"])
+    assert given == [(cuda, {"use_tf32": "0"}), ("CPUExecutionProvider", {})]
 
 
 def test_unknown_providers_are_refused(folder: Path) -> None:

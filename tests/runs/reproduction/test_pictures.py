@@ -224,6 +224,20 @@ def test_another_run_is_not_mixed_in(tmp_path: Path) -> None:
     record.write_text("{")
     with pytest.raises(InputError, match="remove the file"):
         table(out, Pictures(1), grid=grid, seed=6)
+    record.unlink()
+    table(out, Pictures(1), grid=grid, seed=6)
+    identity = json.loads((out / "run.json").read_text())["run"]
+    assert json.loads(record.read_text())["run"] == identity
+    assert json.loads((out / "results.json").read_text())["run"] == identity
+    assert f"Run {identity}." in (out / "table.md").read_text()
+    record.write_text(record.read_text().replace(identity, "0" * 32))
+    with pytest.raises(InputError, match="expected this run's record"):
+        table(out, Pictures(1), grid=grid, seed=6)
+    # Without a seed two runs draw each their own.
+    names = [tmp_path / name for name in ("one", "two")]
+    for name in names:
+        table(name, Pictures(1), grid=grid, seed=None)
+    assert len({json.loads((name / "run.json").read_text())["run"] for name in names}) == 2
 
 
 def test_emulation_is_marked_everywhere_and_changes_no_sound_line(tmp_path: Path) -> None:
@@ -255,7 +269,7 @@ def test_emulation_is_marked_everywhere_and_changes_no_sound_line(tmp_path: Path
     for path in arrays:
         for own, same in zip(stored(out / path), stored(tmp_path / "plain" / path), strict=True):
             assert np.array_equal(own.counts, same.counts)
-    assert not [path for path in out.rglob("*") if ".cert" in path.name]
+    assert not [path for path in out.rglob("[!.]*") if ".cert" in path.name]
     false = list(csv.DictReader((out / "false.csv").open()))
     assert {row["unsound"] for row in false} == {"True", "False"}
     assert {row["pictures"] for row in false} == {"3"}
@@ -332,7 +346,7 @@ def test_too_few_draws_are_refused_before_the_first(tmp_path: Path) -> None:
 def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text("[]")
     with pytest.raises(InputError, match="of another format"):
-        Cells(tmp_path).open({"seed": 1}, overwrite=False)
+        Cells(tmp_path).open({"seed": 1}, [], overwrite=False)
     (tmp_path / "run.json").rename(tmp_path / "table.csv")
-    with pytest.raises(InputError, match="no earlier results"):
-        Cells(tmp_path).open({"seed": 1}, overwrite=False)
+    with pytest.raises(InputError, match="of others in the way"):
+        Cells(tmp_path).open({"seed": 1}, [], overwrite=False)

@@ -63,7 +63,7 @@ class Second(Ranks):
         self.record = record
 
     def agreed(self, plan: Any) -> Any:
-        return _Plan(self.record, [])
+        return _Plan(self.record, [], resumed=True)
 
     def all_done(self) -> None:
         pass

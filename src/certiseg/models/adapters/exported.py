@@ -22,11 +22,8 @@ class ExportedModel(nn.Module):
     """What the program returns for inputs (B, channels, *size): logits or integer labels.
 
     A fixed batch size is kept to by going through the batch in parts, the last filled up by zeros.
-    The fingerprint holds that of the file's bytes, since a program prints its layers without what
-    they do.
+    The fingerprint holds that of the file's bytes.
     """
-
-    states_libraries = ("torch",)
 
     def __init__(self, program: nn.Module, shape: tuple[int | None, ...], digest: str) -> None:
         super().__init__()
@@ -41,8 +38,7 @@ class ExportedModel(nn.Module):
         return self
 
     def extra_repr(self) -> str:
-        """Printed, the file is part of the model's fingerprint, and so is the version of torch."""
-        return f"sha256={self.digest}, torch={torch.__version__}"
+        return f"sha256={self.digest}"
 
     def forward(self, x: Tensor) -> Tensor:
         check_sides(x, self.shape, "the program was exported for", "dynamic_shapes")

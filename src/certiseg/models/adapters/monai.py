@@ -7,7 +7,6 @@ from importlib.metadata import version
 from types import ModuleType
 from typing import Any, Literal
 
-import torch
 from torch import Tensor, nn
 
 from certiseg.errors import InputError
@@ -25,8 +24,6 @@ class SlidingWindow(nn.Module):
     sw_batch_size at once, each on its own account in evaluation mode.
     """
 
-    states_libraries = ("monai", "torch")
-
     def __init__(
         self,
         model: nn.Module | Callable[[Tensor], Any],
@@ -41,13 +38,13 @@ class SlidingWindow(nn.Module):
         self.overlap = overlap
         self.mode = mode
         self.sw_batch_size = sw_batch_size
+        # Whose windows they are, for the fingerprint: the function is looked up in each pass.
+        self.monai = version("monai")
         # In the mode of the model it wraps, so that one that still trains is noticed.
         self.training = bool(getattr(model, "training", False))
 
     def extra_repr(self) -> str:
-        """Windows have no tensor of their own; printed, they are part of the fingerprint."""
-        windows = f"roi_size={self.roi_size}, overlap={self.overlap}, mode={self.mode}"
-        return f"{windows}, monai={version('monai')}, torch={torch.__version__}"
+        return f"roi_size={self.roi_size}, overlap={self.overlap}, mode={self.mode}"
 
     def forward(self, x: Tensor) -> Tensor:
         if x.ndim != 2 + len(self.roi_size):
@@ -55,7 +52,6 @@ class SlidingWindow(nn.Module):
                 f"expected a batch of {2 + len(self.roi_size)} axes, (B, C, *size) for windows of "
                 f"{self.roi_size}, got shape {tuple(x.shape)}; a picture has 2 sides, a volume 3"
             )
-        # Not an attribute: a function of another library would enter the model's fingerprint.
         inferers = import_monai("monai.inferers")
         output: Tensor = inferers.sliding_window_inference(
             x, self.roi_size, self.sw_batch_size, self._window, self.overlap, self.mode

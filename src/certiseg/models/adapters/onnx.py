@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ _TYPES = {
     "tensor(double)": torch.float64,
 }
 _CPU = ("CPUExecutionProvider",)
+# By default CUDA multiplies float32 with the ten bits of TF32, PyTorch with all of them.
+_PROVIDER_OPTIONS = {"CUDAExecutionProvider": {"use_tf32": "0"}}
 
 
 class OnnxModel(nn.Module):
@@ -30,8 +33,11 @@ class OnnxModel(nn.Module):
     It holds a session, no parameters: inputs of any device are computed by the session's providers,
     in the type that the file asks for. A fixed batch size is kept to by going through the batch in
     parts, the last filled up by zeros. The fingerprint is that of the file's bytes, of its external
-    data, of the output and the providers.
+    data, of the output, the providers and ONNX Runtime's version.
     """
+
+    # The digest stands for it.
+    not_fingerprinted = ("session",)
 
     def __init__(self, session: Any, output: str, digest: str) -> None:
         super().__init__()
@@ -43,10 +49,10 @@ class OnnxModel(nn.Module):
         self.dtype = _TYPES[given.type]
         self.shape = tuple(side if isinstance(side, int) else None for side in given.shape)
         self.providers = tuple(session.get_providers())
+        self.runtime = str(import_module("onnxruntime").__version__)
         self.training = False
 
     def extra_repr(self) -> str:
-        """A session has no tensor of its own; printed, it is part of the model's fingerprint."""
         return f"sha256={self.digest}, output={self.output}, providers={self.providers}"
 
     def forward(self, x: Tensor) -> Tensor:
@@ -115,7 +121,9 @@ def load_onnx(
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 3
     try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=list(providers))
+        session = onnxruntime.InferenceSession(
+            str(path), options, providers=_with_options(providers)
+        )
     except Exception as error:  # its errors share no base class
         raise InputError(
             f"{path}: expected an ONNX file that ONNX Runtime runs, got {reason(error)[:200]}; "
@@ -123,6 +131,10 @@ def load_onnx(
         ) from None
     _check_input(session, path)
     return OnnxModel(session, _output(session, output, path), file_digest(path, graph))
+
+
+def _with_options(providers: Sequence[str]) -> list[tuple[str, dict[str, str]]]:
+    return [(name, _PROVIDER_OPTIONS.get(name, {})) for name in providers]
 
 
 def resolve_onnx(spec: str, rest: str) -> LoadedModel:

@@ -14,8 +14,9 @@ def unfit_node(program: nn.Module) -> str | None:
     A program has no training mode: dropout and batch statistics are operators of its graph.
     """
     for module in program.modules():
-        if isinstance(module, fx.GraphModule):
-            for node in module.graph.nodes:
+        graph = getattr(module, "graph", None)  # of torch.fx, unflattened programs among them
+        if isinstance(graph, fx.Graph):
+            for node in graph.nodes:
                 if node.op == "call_function" and _unfit(node):
                     return f"{node.target} ({node.name})"
     return None

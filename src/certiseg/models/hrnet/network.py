@@ -65,7 +65,6 @@ class HRNetV2(nn.Module):
         )
 
     def extra_repr(self) -> str:
-        """It has no tensor of its own; printed, it is part of the model's fingerprint."""
         return f"align_corners={self.align_corners}"
 
     def forward(self, x: Tensor) -> Tensor:

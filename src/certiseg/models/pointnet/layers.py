@@ -65,7 +65,6 @@ class LocalFeatures(nn.Module):
         self.bn_blocks = nn.ModuleList(norms for _, norms in pairs)
 
     def extra_repr(self) -> str:
-        """Neither has a tensor of its own; printed, they are part of the model's fingerprint."""
         return f"radii={self.radii}, neighbours={self.neighbours}"
 
     def forward(self, xyz: Tensor, features: Tensor, centres: Tensor, squared: Tensor) -> Tensor:

@@ -128,7 +128,6 @@ class PointNet2(nn.Module):
         self.conv2 = Pointwise(fp1[-1], plan.num_classes, axes=1)
 
     def extra_repr(self) -> str:
-        """The groups have no tensor of their own; printed, they are part of the fingerprint."""
         return f"groups={self.plan.groups}, categories={self.plan.categories}"
 
     def forward(self, x: Tensor, category: Tensor) -> Tensor:

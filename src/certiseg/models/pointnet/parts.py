@@ -44,7 +44,6 @@ class PartSegmenter(nn.Module):
                 )
 
     def extra_repr(self) -> str:
-        """Neither has a tensor of its own; printed, they are part of the model's fingerprint."""
         return f"parts={self.parts}"
 
     def forward(self, x: Tensor, category: Tensor) -> Tensor:
@@ -79,7 +78,6 @@ class CloudModel(nn.Module):
         self.model_name = f"{name}, category {category}"
 
     def extra_repr(self) -> str:
-        """The category has no tensor of its own; printed, it is part of the fingerprint."""
         return f"category={self.category!r}, place={self._place}"
 
     def forward(self, x: Tensor) -> Tensor:

@@ -40,7 +40,7 @@ def check_local(name: object, where: Path) -> None:
 def made_by(configuration: object, *packages: str) -> str:
     """Versions of the packages (and torch), and a digest of the configuration as JSON.
 
-    For fingerprints: layers do not print all that they do, and the code is the library's.
+    For fingerprints: the code is the library's.
     """
     digest = hashlib.sha256(json.dumps(configuration, sort_keys=True).encode()).hexdigest()
     versions = [f"{name}={version(name)}" for name in (*packages, "torch")]

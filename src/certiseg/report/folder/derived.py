@@ -8,6 +8,7 @@ from typing import Any
 from certiseg.noise import Noise
 from certiseg.report.folder.comparison import CERTIFIED
 from certiseg.report.folder.difference import difference
+from certiseg.report.folder.identity import run_id
 from certiseg.report.folder.layout import kept_numbers
 
 COORDINATES = 3
@@ -58,6 +59,7 @@ def contradictions(record: Mapping[str, Any], noise: Noise) -> Iterator[str]:
             "law": law,
             "axis": getattr(noise, "axis", None),
         },
+        "run": run_id(record),
     }
     for name, value in follows.items():
         said = difference(record[name], value, name)

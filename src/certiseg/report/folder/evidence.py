@@ -98,7 +98,9 @@ def _of_certificate(
         yield "key", source.key, planned.input
         yield "input shape", list(source.input_shape), list(view.x.shape)
         yield "seed", source.seed, manifest.seed
-        yield "origin of the seed", source.seed_origin, manifest.seed_origin
+        # A run that went on has its record's word for it.
+        known = "entropy" if source.seed_origin == "record" else source.seed_origin
+        yield "origin of the seed", known, manifest.seed_origin
         yield "model", source.model, record.model
     if certificate.looks is not None:
         yield "planned looks", certificate.looks.shares, manifest.looks(planned)

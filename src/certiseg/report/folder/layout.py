@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +13,8 @@ TABLES = ("table.md", "table.csv")
 CURVE_FILES = ("curve.csv", "curve.png", "curve.svg")
 PAGE = "report.html"
 _LONGEST_STEM = 80
-_PARTS = (("samples", "*.json"), ("views", "*.npz"), ("certificates", "*.cert.npz"))
+FOLDERS = ("samples", "views", "certificates")
+"""Below it, with the files of the samples."""
 
 
 @dataclass(frozen=True)
@@ -42,10 +42,9 @@ class Layout:
     def certificate(self, stem: str) -> Path:
         return self.root / "certificates" / f"{stem}.cert.npz"
 
-    def of_samples(self) -> Iterator[Path]:
-        """The files of all samples that are there."""
-        for folder, pattern in _PARTS:
-            yield from sorted((self.root / folder).glob(pattern))
+    def of_sample(self, stem: str) -> tuple[Path, Path, Path]:
+        """All files that a sample may have."""
+        return self.sample(stem), self.view(stem), self.certificate(stem)
 
 
 def file_stem(number: int, name: str) -> str:

@@ -41,10 +41,12 @@ class Planned:
 
 @dataclass(frozen=True)
 class Manifest:
-    """run.json. method, certified (name of the table's last row), radius (at which the table holds)
-    and noise follow from the settings; contradictions: where it states something else, a line each.
+    """run.json. run: its identity (``run_id``). method, certified (name of the table's last row),
+    radius (at which the table holds) and noise follow from the settings; contradictions: where it
+    states something else, a line each.
     settings, made_with: as they were written."""
 
+    run: str
     kind: str
     model: str
     non_robust: str | None
@@ -150,6 +152,7 @@ def manifest_of(record: Any) -> Manifest:
     if type(record["seed"]) is not int or type(record["percentile"]) is not bool:
         raise ValueError(f"seed {record['seed']!r:.60}")
     found = Manifest(
+        run=_text(record["run"]),
         kind=record["kind"],
         classes=classes,
         palette=palette,

@@ -25,7 +25,7 @@ from certiseg.report.folder.difference import Fact, check
 from certiseg.report.folder.manifest import Manifest, Planned
 from certiseg.report.folder.tally import curve_radii
 
-_FIELDS = {"number", "name", "seed", "model", "view", "models", "certified", "percentile"}
+_FIELDS = {"number", "run", "name", "seed", "model", "view", "models", "certified", "percentile"}
 _CERTIFIED = {"confusion", "gain", "nodes", "curve", "draws", "stopped", "seconds"}
 
 
@@ -117,6 +117,7 @@ def _facts(record: Record, manifest: Manifest) -> Iterator[Fact]:
     yield "number", plain["number"], planned.number
     yield "name", plain["name"], planned.name
     yield "seed", plain["seed"], manifest.seed
+    yield "run", plain["run"], manifest.run
     yield "models", list(record.models), list(manifest.rows)
     yield "a view", record.view is not None, planned.kept
     for name, found in ((CERTIFIED, held), *record.models.items()):

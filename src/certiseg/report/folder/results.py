@@ -29,6 +29,7 @@ def results(pooled: Pooled) -> dict[str, Any]:
     assert held is not None
     paper = {name: confusion.iou for name, confusion in pooled.models.items()}
     return {
+        "run": manifest.run,
         "model": manifest.model,
         "non_robust": manifest.non_robust,
         "rows": records(pooled.rows()),
@@ -68,7 +69,7 @@ def check_results(layout: Layout, pooled: Pooled) -> Iterator[str]:
     """A line for each file of a whole run that says something else than its records."""
     files: list[tuple[Path, Callable[[str], Any], Any]] = [
         (layout.results, parse_json, results(pooled)),
-        (layout.root / TABLES[1], _rows, _rows(csv_text(pooled.rows()))),
+        (layout.root / TABLES[1], _rows, _rows(csv_text(pooled.rows(), run=pooled.manifest.run))),
     ]
     if pooled.curve is not None:
         files.append((layout.root / CURVE_FILES[0], _rows, _rows(curve_csv(pooled.curve))))

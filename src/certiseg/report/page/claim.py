@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-
+from certiseg import rounding
 from certiseg.datasets.card import KINDS
 from certiseg.report.folder.manifest import Manifest
 
@@ -49,20 +48,27 @@ def claim(manifest: Manifest) -> str:
 
 def _k(budget: object) -> str:
     """The error budget in words: a number, or a share of all components."""
-    return f"k is {100 * budget:g} % of all" if isinstance(budget, float) else f"k = {budget}"
+    return (
+        f"k is {rounding.percent_exact(budget)} of all"
+        if isinstance(budget, float)
+        else f"k = {budget}"
+    )
 
 
 def confidence(manifest: Manifest) -> str:
     alpha = manifest.settings.get("alpha")
     if isinstance(alpha, bool) or not isinstance(alpha, (int, float)) or not 0 < alpha < 1:
         return "1 - alpha"
-    return f"{(100 * (1 - Decimal(repr(alpha)))).normalize():f} %"
+    return rounding.confidence(alpha)
 
 
 def plan(manifest: Manifest) -> str:
     """Method and parameters in a few words: what tells runs apart."""
     settings = manifest.settings
-    words = [_METHODS.get(manifest.method, manifest.method), f"sigma = {manifest.noise.sigma:g}"]
+    words = [
+        _METHODS.get(manifest.method, manifest.method),
+        f"sigma = {rounding.exact(manifest.noise.sigma)}",
+    ]
     if manifest.method != "radius_map":
         words.append(f"tau = {settings.get('tau')}")
     words.append(f"n {'<=' if settings.get('stopping') else '='} {settings.get('num_samples')}")

@@ -59,6 +59,7 @@ def page(shown: Shown) -> str:
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     template = environment.from_string(_asset("page.html"))
+    control = slider(shown.overviews, shown.samples)
     return template.render(
         **words(shown.overviews, shown.names, shown.charts, len(shown.samples)),
         kind=shown.overviews[0].run.manifest.kind,
@@ -67,11 +68,11 @@ def page(shown: Shown) -> str:
         notes=shown.notes,
         refuted=shown.refuted,
         left_out=shown.left_out,
-        slider=slider(shown.overviews, shown.samples),
+        slider=control,
         no_slider=why_no_slider(shown.overviews, shown.names),
         labels=labels(shown.overviews[shown.legend_run]),
         samples=[sample_words(sample, shown.names) for sample in shown.samples],
-        data=_data(shown),
+        data=_data(shown, control),
         **_assets(),
     )
 
@@ -93,17 +94,14 @@ def _asset(name: str) -> str:
     return (files("certiseg.report.page") / "assets" / name).read_text(encoding="utf-8")
 
 
-def _data(shown: Shown) -> dict[str, Any]:
+def _data(shown: Shown, control: dict[str, Any] | None) -> dict[str, Any]:
     """What the script knows beside the samples."""
     manifest = shown.overviews[0].run.manifest
-    control = slider(shown.overviews, shown.samples)
     return {
         "kind": manifest.kind,
-        "unit": manifest.noise.unit,
         "shift": SHIFT,
         "palette": shown.palette,
-        "slider": control is not None,
-        "start": float(control["start"]) if control else manifest.radius,
+        "slider": control and {name: control[name] for name in ("radii", "texts", "start")},
         "heatEnd": max(overview.largest for overview in shown.overviews) or 1.0,
         "legendRun": shown.legend_run,
         "runs": [

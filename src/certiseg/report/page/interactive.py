@@ -15,9 +15,12 @@ from typing import Any
 from certiseg.errors import InputError
 from certiseg.report.charts import Chart
 from certiseg.report.figures import COLOURS, INK, RULE, Bars, Panel
+from certiseg.rounding import down, share_down
 
 _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif"
 _DASHES = ("solid", "dash", "dot", "dashdot")
+# Ready text: Plotly's own formats would round to the nearest number.
+_HOVER = "%{customdata}<extra>%{fullData.name}</extra>"
 
 
 def need_page_libraries() -> None:
@@ -70,13 +73,14 @@ def _lines(figure: Any, panel: Panel) -> None:
                 "dash": _DASHES[line.style % len(_DASHES)],
                 "width": 2.25,
             },
-            hovertemplate="%{y:.4f} at %{x:.4f}<extra>%{fullData.name}</extra>",
+            customdata=[
+                f"{share_down(y)} at {down(x)}" for x, y in zip(line.x, line.y, strict=True)
+            ],
+            hovertemplate=_HOVER,
         )
     _dress(figure, len(panel.lines))
     figure.update_xaxes(title_text=plain(panel.x_label), rangemode="tozero")
-    figure.update_yaxes(
-        title_text=plain(panel.y_label), range=list(panel.y_range), tickformat=".1f"
-    )
+    figure.update_yaxes(title_text=plain(panel.y_label), range=list(panel.y_range))
     figure.update_layout(height=360)
 
 
@@ -87,18 +91,19 @@ def _bars(figure: Any, bars: Bars) -> None:
     for number, (name, shares) in enumerate(bars.series):
         shown = [None if math.isnan(value) else value for value in shares]
         across, along = (shown, places) if bars.horizontal else (places, shown)
-        axis = "x" if bars.horizontal else "y"
         figure.add_bar(
             x=across,
             y=along,
             orientation="h" if bars.horizontal else "v",
             name=plain(name),
-            customdata=labels,
+            customdata=[
+                f"{label}: {bars.show(v)}" for label, v in zip(labels, shares, strict=True)
+            ],
             marker={
                 "color": COLOURS[number % len(COLOURS)],
                 "line": {"width": 0},
             },
-            hovertemplate=f"%{{customdata}}: %{{{axis}:.4f}}<extra>%{{fullData.name}}</extra>",
+            hovertemplate=_HOVER,
         )
     _dress(figure, len(bars.series))
     ticks: dict[str, Any] = {
@@ -106,11 +111,7 @@ def _bars(figure: Any, bars: Bars) -> None:
         "ticktext": labels,
         "title_text": plain(bars.category_label),
     }
-    values: dict[str, Any] = {
-        "title_text": plain(bars.value_label),
-        "range": [0, 1],
-        "tickformat": ".1f",
-    }
+    values: dict[str, Any] = {"title_text": plain(bars.value_label), "range": [0, 1]}
     if bars.horizontal:
         figure.update_yaxes(autorange="reversed", showgrid=False, ticklabelstandoff=6, **ticks)
         figure.update_xaxes(**values)

@@ -47,7 +47,6 @@ def run_payload(looked: Looked) -> dict[str, Any]:
         "alpha": certificate.alpha,
         "cells": list(certificate.labels.shape) if certificate.labels.shape != view.size else None,
         "statement": certificate.statement(),
-        "ownShare": float((looked.held != ABSTAIN).mean()),
         "ownCounts": _counts(looked),
         "whyNot": looked.why_not,
     }
@@ -64,16 +63,16 @@ def run_payload(looked: Looked) -> dict[str, Any]:
     return found
 
 
-def radius_table(looked: Looked) -> list[list[float | int | None]]:
+def radius_table(looked: Looked) -> list[list[Any]]:
     """One row a count that occurs, rising: [votes, radius or None, components with so many, those
-    of them with truth, those of these that are right]. Radii in full precision: the page compares
-    the same numbers as ``Certificate.at``."""
+    of them with truth, those of these that are right, the radius in words]. Radii in full
+    precision: the page compares the same numbers as ``Certificate.at``."""
     view, radii = looked.view, looked.chosen
     assert radii is not None
     hits = view.full(radii.hits).astype(np.int64)
     known = view.truth != IGNORE
     right = contains(view.full(radii.labels), view.truth, None)
-    length = radii.trials + 1
+    length, size = radii.trials + 1, looked.certificate.noise.size
     columns = [
         np.bincount(hits[chosen], minlength=length) for chosen in (known | ~known, known, right)
     ]
@@ -82,6 +81,9 @@ def radius_table(looked: Looked) -> list[list[float | int | None]]:
             int(count),
             float(radii.radius[count]) if np.isfinite(radii.radius[count]) else None,
             *(int(column[count]) for column in columns),
+            f"radius {size(radii.radius[count], 4)}"
+            if np.isfinite(radii.radius[count])
+            else "no radius",
         ]
         for count in np.flatnonzero(columns[0])
     ]

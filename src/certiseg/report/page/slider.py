@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import Any
 
 from certiseg.datasets.card import KINDS
@@ -13,16 +14,18 @@ from certiseg.report.look import Overview
 def slider(
     overviews: Sequence[Overview], samples: Sequence[dict[str, Any]]
 ) -> dict[str, Any] | None:
-    """Its range as text, and what it claims; None where no sample on the page has a map of radii.
+    """Its radii, each in words too, and what it claims; None where no sample on the page has a map.
 
-    It begins at the certificates' own radius and ends where nothing is certified.
+    It begins, at place ``start``, with the certificates' own radius, and ends where nothing is
+    certified.
     """
-    largest = max(overview.largest for overview in overviews)
+    largest = Fraction(max(overview.largest for overview in overviews))
     if not largest or not any("table" in part for sample in samples for part in sample["runs"]):
         return None
     manifest = overviews[0].run.manifest
     step = _step(largest / 500)
-    decimals = max(0, -math.floor(math.log10(step) + 1e-9))
+    radii = [_least(place * step) for place in range(math.floor(largest / step) + 2)]
+    decimals = max(4, -math.floor(math.log10(step)))
     own = all(overview.run.manifest.method == "radius_map" for overview in overviews)
     beside = (
         "It is the certificate's own statement."
@@ -32,9 +35,10 @@ def slider(
     )
     return {
         "label": manifest.noise.radius_name,
-        "step": f"{step:.{decimals}f}",
-        "largest": f"{math.floor(largest / step + 1) * step:.{decimals}f}",
-        "start": f"{math.floor(manifest.radius / step) * step:.{decimals}f}",
+        "radii": radii,
+        # Short, so that the slider itself stays wide.
+        "texts": [manifest.noise.size(r, decimals).replace(" degrees", "°") for r in radii],
+        "start": math.floor(Fraction(manifest.radius) / step),
         "words": (
             "Choose a radius, and the masks show what is certified at it. Looking first and "
             "choosing afterwards is sound here: the votes carry a map of radii for each "
@@ -57,7 +61,13 @@ def why_no_slider(overviews: Sequence[Overview], names: Sequence[str]) -> list[s
     ]
 
 
-def _step(least: float) -> float:
+def _step(least: Fraction) -> Fraction:
     """1, 2 or 5 times a power of ten, at least that."""
-    power = 10.0 ** math.floor(math.log10(least))
-    return next(m * power for m in (1, 2, 5, 10) if m * power >= least * (1 - 1e-9))
+    power = Fraction(10) ** math.floor(math.log10(least))
+    return next(m * power for m in (1, 2, 5, 10, 20) if m * power >= least)
+
+
+def _least(radius: Fraction) -> float:
+    """The least float that is no smaller: the words never name a larger radius."""
+    near = float(radius)
+    return near if Fraction(near) >= radius else math.nextafter(near, math.inf)

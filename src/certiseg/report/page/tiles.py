@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
+
+from certiseg.rounding import percent_down
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ def sample_words(sample: dict[str, Any], names: Sequence[str]) -> dict[str, Any]
 
 def _single(sample: dict[str, Any]) -> list[Tile]:
     name, part = sample["name"], sample["runs"][0]
-    held = f"{100 * part['ownShare']:.1f} % certified"
+    held = _held(part)
     tiles = [
         Tile("truth", 0, "Truth", "", f"True classes of {name}"),
         Tile("clean", 0, "Base model", "on the input itself", f"The base model's labels of {name}"),
@@ -58,8 +61,11 @@ def _several(sample: dict[str, Any], names: Sequence[str]) -> list[Tile]:
     if "photo" in sample:
         tiles = [Tile("photo", 0, "Input", "", f"The input {name}", photo=True), *tiles]
     return tiles + [
-        Tile(
-            "column", number, run, "", f"{name} by {run}, {100 * part['ownShare']:.1f} % certified"
-        )
+        Tile("column", number, run, "", f"{name} by {run}, {_held(part)}")
         for number, (run, part) in enumerate(zip(names, sample["runs"], strict=True))
     ]
+
+
+def _held(part: dict[str, Any]) -> str:
+    counts = part["ownCounts"]
+    return f"{percent_down(Fraction(counts['held'], counts['all']))} certified"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -15,7 +14,8 @@ from certiseg.report.folder.comparison import CERTIFIED
 from certiseg.report.look import Overview
 from certiseg.report.page.claim import claim, confidence, plan
 from certiseg.report.page.interactive import plotly_figure
-from certiseg.report.tables import Row, cells, footnote
+from certiseg.report.tables import Row, cells, draws_text, footnote
+from certiseg.rounding import percent_down, share
 
 _SETTINGS = ("correction", "budget", "selection", "grid", "seed", "device")
 
@@ -84,18 +84,15 @@ def _title(overviews: Sequence[Overview]) -> str:
 def _facts(row: Row, overview: Overview) -> list[dict[str, str]]:
     manifest = overview.run.manifest
     whole, part = KINDS[manifest.kind]
+    assert row.abstention_all is not None
     values = (
-        (f"of the {part}s certified", _cut(1 - (row.abstention_all or 0.0))),
-        ("certified accuracy", _cut(row.certified_accuracy or 0.0)),
+        (f"of the {part}s certified", percent_down(1 - share(row.abstention_all))),
+        ("certified accuracy", percent_down(row.certified_accuracy)),
         (manifest.noise.radius_name, manifest.noise.size(manifest.radius)),
-        (f"draws a {whole}", f"{row.draws:.6g}"),
+        (f"draws a {whole}", draws_text(row.draws)),
         (f"confidence for each {whole}", confidence(manifest)),
     )
     return [{"name": name, "value": value} for name, value in values]
-
-
-def _cut(share: float) -> str:
-    return f"{math.floor(share * 1000) / 10:.1f} %"
 
 
 def _chart(chart: Chart) -> dict[str, Any]:

@@ -11,7 +11,8 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from certiseg.report.latex import booktabs
-from certiseg.report.tables import radius_text
+from certiseg.report.tables import seconds_text
+from certiseg.rounding import down, exact, share_down, share_up
 
 FILES = ("table.md", "table.csv", "table.tex", "results.json")
 
@@ -42,33 +43,21 @@ class Line:
     seconds: float | None = None
 
 
-def _plain(value: float) -> str:
-    return f"{value:g}"
-
-
-def _share(value: float) -> str:
-    return "-" if math.isnan(value) else f"{value:.4f}"
-
-
-def _seconds(value: float) -> str:
-    return f"{value:.2f}"
-
-
 _COLUMNS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
     ("model", "model", str),
-    ("sigma", "sigma", _plain),
-    ("tau", "tau", _plain),
+    ("sigma", "sigma", exact),
+    ("tau", "tau", exact),
     ("n", "n", str),
     ("n0", "n0", str),
-    ("radius", "radius", radius_text),
-    ("accuracy", "accuracy", _share),
-    ("instance mIoU", "instance_miou", _share),
-    ("category mIoU", "category_miou", _share),
-    ("abstention", "abstention", _share),
-    ("certified accuracy", "certified_accuracy", radius_text),
-    ("certified instance mIoU", "certified_instance_miou", radius_text),
-    ("certified category mIoU", "certified_category_miou", radius_text),
-    ("s / cloud", "seconds", _seconds),
+    ("radius", "radius", down),
+    ("accuracy", "accuracy", share_down),
+    ("instance mIoU", "instance_miou", share_down),
+    ("category mIoU", "category_miou", share_down),
+    ("abstention", "abstention", share_up),
+    ("certified accuracy", "certified_accuracy", share_down),
+    ("certified instance mIoU", "certified_instance_miou", share_down),
+    ("certified category mIoU", "certified_category_miou", share_down),
+    ("s / cloud", "seconds", seconds_text),
 )
 _NARROW = {
     "model": "model",

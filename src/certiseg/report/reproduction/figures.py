@@ -10,6 +10,7 @@ from certiseg.report.charts import curve_end
 from certiseg.report.figures import Line as Drawn
 from certiseg.report.figures import Panel, curves, write_figure
 from certiseg.report.reproduction.pictures import UNSOUND, FalseLine, Line
+from certiseg.rounding import exact
 
 _ROOM = 4
 """Panels side by side that stay readable."""
@@ -29,10 +30,10 @@ def write_figures(
     scales = list(dict.fromkeys(line.scale for line in shown))[:_ROOM]
     panels = [_panel(scale, shown, radius_curves) for scale in scales]
     if any(panel.lines for panel in panels):
-        write_figure(curves(panels, f"{note}, α = {level:g}"), out / "radius")
+        write_figure(curves(panels, f"{note}, α = {exact(level)}"), out / "radius")
     if any(line.unsound for line in shown):
         counted = [line for line in false if line.alpha == level]
-        heading = f"{note}, α = {level:g}, the paper's method with Holm's correction"
+        heading = f"{note}, α = {exact(level)}, the paper's method with Holm's correction"
         write_figure(curves(_shared(shown, counted), heading), out / "shared-noise")
 
 
@@ -48,13 +49,13 @@ def _panel(
         if paper:
             radii = [0.0, *(line.radius or 0.0 for line in paper)]
             held = [line.certified_accuracy or 0.0 for line in paper]
-            name = f"σ = {sigma:g}, SegCertify"
+            name = f"σ = {exact(sigma)}, SegCertify"
             drawn.append(Drawn(name, radii, [held[0], *held], 2 * style, steps=True))
         curve = None if sigma is None else radius_curves.get((scale, sigma))
         if curve is not None:
             end = curve_end(curve)
             values = curve.certified_accuracy[:end].tolist()
-            name = f"σ = {sigma:g}, radius map"
+            name = f"σ = {exact(sigma)}, radius map"
             drawn.append(
                 Drawn(
                     name,
@@ -82,7 +83,7 @@ def _shared(lines: Sequence[Line], false: Sequence[FalseLine]) -> list[Panel]:
     abstaining, wrong = [], []
     for style, kind in enumerate(dict.fromkeys(place[:-1] for place in own)):
         scale, sigma, tau, n = kind
-        name = f"σ = {sigma:g}, τ = {tau:g}, n = {n}"
+        name = f"σ = {exact(sigma)}, τ = {exact(tau)}, n = {n}"
         name = f"scale {scale}, {name}" if several else name
         batches = [place[-1] for place in own if place[:-1] == kind]
         shares = [own[*kind, batch].abstention_all or 0.0 for batch in batches]

@@ -11,7 +11,8 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from certiseg.report.latex import booktabs
-from certiseg.report.tables import radius_text
+from certiseg.report.tables import draws_text, seconds_text
+from certiseg.rounding import down, exact, share_down, share_up, significant
 
 UNSOUND = "UNSOUND"
 UNSOUND_NOTE = (
@@ -82,46 +83,38 @@ class FalseLine:
         return self.false / self.certified if self.certified else None
 
 
-def _plain(value: float) -> str:
-    return f"{value:g}"
-
-
-def _share(value: float) -> str:
-    return "-" if math.isnan(value) else f"{value:.4f}"
-
-
-def _bound(value: float) -> str:
-    return "-" if math.isnan(value) else radius_text(value)
+def _rate(value: float) -> str:
+    return significant(value, 3, share_up)
 
 
 _Columns = tuple[tuple[str, str, Callable[[Any], str]], ...]
 _COLUMNS: _Columns = (
     ("model", "model", str),
-    ("sigma", "sigma", _plain),
-    ("tau", "tau", _plain),
+    ("sigma", "sigma", exact),
+    ("tau", "tau", exact),
     ("n", "n", str),
     ("n0", "n0", str),
-    ("radius", "radius", radius_text),
-    ("accuracy", "accuracy", _share),
-    ("mIoU", "miou", _share),
-    ("abstains", "abstention", _share),
-    ("abstains (all)", "abstention_all", _share),
-    ("certified accuracy", "certified_accuracy", _bound),
-    ("certified mIoU", "certified_miou", _bound),
-    ("draws", "draws", lambda value: f"{value:.1f}".removesuffix(".0")),
-    ("s / picture", "seconds", lambda value: f"{value:.2f}"),
+    ("radius", "radius", down),
+    ("accuracy", "accuracy", share_down),
+    ("mIoU", "miou", share_down),
+    ("abstains", "abstention", share_up),
+    ("abstains (all)", "abstention_all", share_up),
+    ("certified accuracy", "certified_accuracy", share_down),
+    ("certified mIoU", "certified_miou", share_down),
+    ("draws", "draws", draws_text),
+    ("s / picture", "seconds", seconds_text),
 )
 _FALSE_COLUMNS: _Columns = (
     ("model", "model", str),
     ("scale", "scale", str),
-    ("sigma", "sigma", _plain),
-    ("tau", "tau", _plain),
+    ("sigma", "sigma", exact),
+    ("tau", "tau", exact),
     ("n", "n", str),
-    ("alpha", "alpha", _plain),
+    ("alpha", "alpha", exact),
     ("pictures", "pictures", str),
     ("certified pixels", "certified", str),
     ("surely false", "false", str),
-    ("share of certified", "share", lambda value: f"{value:.2e}"),
+    ("share of certified", "share", _rate),
     ("pictures with one", "with_false", str),
 )
 _NARROW = {
@@ -168,7 +161,7 @@ def markdown(lines: Sequence[Line], false: Sequence[FalseLine], notes: Sequence[
     """One Markdown table a scale and level, then the false certificates, then the notes."""
     parts = []
     for scale, alpha, own in sections(lines):
-        parts += [f"## scale {scale}, alpha = {alpha:g}", _table(own, _COLUMNS)]
+        parts += [f"## scale {scale}, alpha = {exact(alpha)}", _table(own, _COLUMNS)]
     if false:
         parts += ["## false certificates", _table(false, _FALSE_COLUMNS)]
     return "\n\n".join([*parts, *_noted(lines, notes)]) + "\n"
@@ -178,7 +171,7 @@ def latex(lines: Sequence[Line], false: Sequence[FalseLine], notes: Sequence[str
     """The same as booktabs tables, with the notes in each caption."""
     tables = []
     for scale, alpha, own in sections(lines):
-        caption = " ".join([f"Scale {scale}, alpha = {alpha:g}.", *_noted(own, notes)])
+        caption = " ".join([f"Scale {scale}, alpha = {exact(alpha)}.", *_noted(own, notes)])
         tables.append(booktabs(_head(_COLUMNS), [cells(line) for line in own], caption))
     if false:
         caption = " ".join(["False certificates.", *_noted(lines, notes)])
@@ -195,7 +188,7 @@ def rich_tables(lines: Sequence[Line], false: Sequence[FalseLine]) -> list[Table
     for scale, alpha, own in sections(lines):
         if alpha == level:
             shown = [line for line in own if _main(line)]
-            tables.append(_rich(shown, _COLUMNS, _NARROW, f"scale {scale}, alpha = {alpha:g}"))
+            tables.append(_rich(shown, _COLUMNS, _NARROW, f"scale {scale}, alpha = {exact(alpha)}"))
     counted = [line for line in false if line.alpha == level and _main(line)]
     if counted:
         title = "pixels called certified whose p is surely below tau, by further draws"

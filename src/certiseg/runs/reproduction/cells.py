@@ -8,22 +8,29 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import secrets
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from os.path import lexists
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from certiseg.errors import InputError
-from certiseg.files import atomic_write, output_folder
+from certiseg.files import atomic_write, refuse_link, sweep
+from certiseg.folders import locked
+from certiseg.report.folder.identity import digest
 from certiseg.report.folder.layout import file_stem
+from certiseg.rounding import exact
 from certiseg.runs.output import write_text
 from certiseg.votes import VoteCounts
 
 MANIFEST = "run.json"
 TABLES = ("table.md", "table.csv", "table.tex", "false.csv", "results.json")
 FIGURES = ("radius.png", "radius.svg", "shared-noise.png", "shared-noise.svg")
+_NAMES = (MANIFEST, *TABLES, *FIGURES)
+_FOLDERS = ("cells", "votes")
 _FORMAT = "certiseg-table-1"
 
 
@@ -38,53 +45,74 @@ class Cell:
 
     @property
     def stem(self) -> str:
-        return f"{file_stem(self.number, self.name)}-scale{self.scale}-sigma{self.sigma:g}"
+        return f"{file_stem(self.number, self.name)}-scale{self.scale}-sigma{exact(self.sigma)}"
 
 
 class Cells:
-    """Records below ``folder``."""
+    """Records below ``folder``. run: the identity that all of them have, once it is open."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self.run = ""
 
-    def open(self, fixed: Mapping[str, Any], *, overwrite: bool) -> None:
+    def open(self, fixed: Mapping[str, Any], cells: Sequence[Cell], *, overwrite: bool) -> None:
         """Begin, or go on with a run that fixed the same. Raises InputError for another one's
-        files, unless they are to be replaced."""
-        manifest = self._folder / MANIFEST
-        wanted = json.loads(json.dumps({"format": _FORMAT, **fixed}))
-        if overwrite:
-            for file in self._files():
-                file.unlink()
-        elif manifest.exists():
-            self._go_on(manifest, wanted)
-            return
-        elif there := next(self._files(), None):
-            raise InputError(
-                f"expected no earlier results, got {there}; pass --overwrite or choose another "
-                "folder with -o"
-            )
-        output_folder(self._folder)
-        write_text(manifest, json.dumps(wanted, indent=1) + "\n")
+        files, unless they are to be replaced, and for files that no run wrote.
 
-    def _go_on(self, manifest: Path, wanted: Mapping[str, Any]) -> None:
+        Two runs have one identity only if they have the same seed, given by the caller.
+        """
+        stems = [cell.stem for cell in cells]
+        wanted = json.loads(json.dumps({"format": _FORMAT, **fixed, "cells": stems}))
+        for folder in _FOLDERS:
+            refuse_link(self._folder / folder)
+            sweep(self._folder / folder)
+        manifest = self._folder / MANIFEST
+        if manifest.exists() and not overwrite:
+            self.run = self._go_on(manifest, wanted)
+            return
+        with locked(self._folder, _NAMES, overwrite) as outputs:
+            earlier = self._files(self._earlier(manifest))
+            for file in self._files(stems) - earlier:
+                if lexists(file):
+                    raise InputError(
+                        f"expected nothing of others in the way, got {file}, which is of no run "
+                        "here; move it away or choose another folder with -o"
+                    )
+            # The manifest last: what is left of a removed run is an unfinished one.
+            outputs.remove((*TABLES, *FIGURES))
+            for file in earlier:
+                file.unlink(missing_ok=True)
+            own = None if fixed.get("seed") is not None else secrets.token_hex(16)
+            self.run = digest({**wanted, "own": own})
+            write_text(manifest, json.dumps({**wanted, "run": self.run}, indent=1) + "\n")
+
+    def _go_on(self, manifest: Path, wanted: Mapping[str, Any]) -> str:
         try:
             found = json.loads(manifest.read_text())
             differ = [name for name in wanted if found.get(name) != wanted[name]]
+            run = found.get("run")
         except (ValueError, AttributeError):
-            differ = ["format"]
-        if differ:
+            differ, run = ["format"], None
+        if differ or not isinstance(run, str):
             raise InputError(
                 f"expected an empty folder or one of the same run, got {manifest} of another "
-                f"{', '.join(differ)}; pass --overwrite or choose another folder with -o"
+                f"{', '.join(differ) or 'version'}; pass --overwrite or choose another folder with "
+                "-o"
             )
+        return run
 
-    def _files(self) -> Iterator[Path]:
-        """What a run may have left, the manifest first: what is left of a removed run is none."""
-        for name in (MANIFEST, *TABLES, *FIGURES):
-            if (self._folder / name).exists():
-                yield self._folder / name
-        yield from sorted((self._folder / "cells").glob("*.json"))
-        yield from sorted((self._folder / "votes").glob("*.npz"))
+    def _earlier(self, manifest: Path) -> list[str]:
+        """Stems of the run that is there; none where its manifest does not tell."""
+        try:
+            stems = json.loads(manifest.read_text())["cells"]
+            return [stem for stem in stems if Path(stem).name == stem]
+        except (OSError, ValueError, TypeError, KeyError):
+            return []
+
+    def _files(self, stems: Sequence[str]) -> set[Path]:
+        """All files that cells of these stems may have."""
+        kinds = zip(_FOLDERS, ("json", "npz"), strict=True)
+        return {self._folder / name / f"{stem}.{kind}" for name, kind in kinds for stem in stems}
 
     def __contains__(self, cell: Cell) -> bool:
         return self._path("cells", cell, "json").exists()
@@ -98,10 +126,12 @@ class Cells:
             record = json.loads(path.read_text())
             if not isinstance(record, dict) or record.get("name") != cell.name:
                 raise ValueError
+            if record.get("run") != self.run:
+                raise ValueError
         except ValueError:
             raise InputError(
-                f"expected a record of {cell.name} in {path}, got something else; remove the file, "
-                "and it is made again"
+                f"expected this run's record of {cell.name} in {path}, got something else; remove "
+                "the file, and it is made again"
             ) from None
         return record
 
@@ -109,7 +139,7 @@ class Cells:
         """Write the record: with it the cell is done."""
         path = self._path("cells", cell, "json")
         path.parent.mkdir(exist_ok=True)
-        write_text(path, json.dumps(record) + "\n")
+        write_text(path, json.dumps({"run": self.run, **record}) + "\n")
 
     def keep_votes(self, cell: Cell, parts: Sequence[VoteCounts]) -> None:
         """The votes of the draws in the order they were made, npz without pickle."""

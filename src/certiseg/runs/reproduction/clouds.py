@@ -15,16 +15,17 @@ from numpy.typing import NDArray
 from certiseg.certify.segcertify import certify
 from certiseg.datasets.card import IGNORE, Card, Sample, Samples, note_of
 from certiseg.errors import InputError
-from certiseg.files import output_folder
+from certiseg.folders import locked
 from certiseg.metrics.confusion import Confusion
 from certiseg.metrics.part_iou import PartIou
 from certiseg.models.loaded import LoadedModel
 from certiseg.report.folder.comparison import BASE_CLEAN, BASE_NOISE, NON_ROBUST
 from certiseg.report.reproduction.clouds import FILES, Line, latex, markdown, records
 from certiseg.report.rows import rows_csv
+from certiseg.rounding import exact
 from certiseg.runs.environment import environment
 from certiseg.runs.model import check_classes, try_model
-from certiseg.runs.output import refuse_existing, write_text
+from certiseg.runs.output import write_text
 from certiseg.runs.progress import RunBar
 from certiseg.runs.reproduction.cloud_tables import ALPHA, SELECTION, Experiment
 from certiseg.runs.settings import Settings
@@ -98,12 +99,10 @@ def reproduce(
     smoothed = {sigma: ByCategory(models[sigma], settings[sigma]) for sigma in settings}
     plain = None if non_robust is None else ByCategory(non_robust, next(iter(settings.values())))
     _check(experiment, samples, settings, [*smoothed.values(), *filter(None, [plain])])
-    refuse_existing([out / name for name in FILES], overwrite)
-    output_folder(out)
     about = {
         "experiment": asdict(experiment),
         "alpha": ALPHA,
-        "models": {f"{sigma:g}": models[sigma].name for sigma in settings},
+        "models": {f"{exact(sigma)}": models[sigma].name for sigma in settings},
         "non_robust": None if non_robust is None else non_robust.name,
         "data": samples.card.name,
         "clouds": len(samples),
@@ -112,12 +111,13 @@ def reproduce(
     }
     found: dict[Line, Figures] = {}
     seeds: dict[str, dict[str, int]] = {}
-    with RunBar(progress, len(samples), experiment.draws) as bar:
+    bars = RunBar(progress, len(samples), experiment.draws)
+    with locked(out, FILES, overwrite), bars as bar:
         for index in range(len(samples)):
             bar.start(index)
             sample = samples[index]
             drawn = {sigma: resolve_seed(seed)[0] for sigma in settings}
-            seeds[sample.name] = {f"{sigma:g}": number for sigma, number in drawn.items()}
+            seeds[sample.name] = {f"{exact(sigma)}": number for sigma, number in drawn.items()}
             parts = [] if plain is None else [_clean(NON_ROBUST, plain.of(sample), sample)]
             for sigma, model in smoothed.items():
                 parts += _cloud(
@@ -266,9 +266,9 @@ def _write(
     some = "" if done == about["clouds"] else f", the first {done} so far"
     thinned = "" if about["thinned"] is None else f" ({about['thinned']})"
     notes = (
-        f"{about['data']}, {about['clouds']} clouds{thinned}{some}; alpha = {ALPHA:g} for each "
-        "cloud. Lines of one sigma look at the same draws, and the claim of each holds on its own; "
-        "n counts all draws, the n0 that only choose candidates too.",
+        f"{about['data']}, {about['clouds']} clouds{thinned}{some}; alpha = {exact(ALPHA)} for "
+        "each cloud. Lines of one sigma look at the same draws, and the claim of each holds on its "
+        "own; n counts all draws, the n0 that only choose candidates too.",
         "Only the certified figures hold under attack, an abstained point becoming anything; in "
         "the others abstention is a label of its own, as the paper counts it.",
     )

@@ -10,6 +10,7 @@ from certiseg.certify.radius_map import check_radius_plan
 from certiseg.certify.segcertify import check_plan, checked_budget
 from certiseg.errors import InputError
 from certiseg.noise import Gaussian
+from certiseg.rounding import exact
 from certiseg.stats.spending import plan_looks
 
 PAPER, POOLED, BUDGET, RADIUS_MAP, EARLY = "paper", "pooled", "budget", "radius-map", "early"
@@ -131,7 +132,7 @@ LIMITS = {"cityscapes": 100, "pascal-context": 100, "camvid": 26}
 
 def words(scales: Scales) -> str:
     """ "0.5", or "0.5+1" for a model that looks at both sizes."""
-    return "+".join(f"{scale:g}" for scale in scales)
+    return "+".join(f"{exact(scale)}" for scale in scales)
 
 
 def scales_of(text: str) -> tuple[Scales, ...]:

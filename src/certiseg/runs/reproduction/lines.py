@@ -16,6 +16,7 @@ from certiseg.certify.segcertify import certify
 from certiseg.certify.sequential import sequential
 from certiseg.noise import Noise
 from certiseg.report.reproduction.pictures import UNSOUND, Line
+from certiseg.rounding import percent_exact
 from certiseg.runs.reproduction.drawn import Drawn
 from certiseg.runs.reproduction.grid import (
     BUDGET,
@@ -76,7 +77,7 @@ def certified_lines(grid: Grid, drawn: Drawn, noise: Noise, scale: str) -> Itera
             if BUDGET in grid.methods:
                 started = time.perf_counter()
                 made = certify(together, correction="k-fwer", budget=ERROR_BUDGET, **level)
-                own = replace(pooled, model=f"pooled, budget {ERROR_BUDGET:.1%}")
+                own = replace(pooled, model=f"pooled, budget {percent_exact(ERROR_BUDGET)}")
                 yield _held(own, made, drawn, started)
             if RADIUS_MAP in grid.methods:
                 started = time.perf_counter()

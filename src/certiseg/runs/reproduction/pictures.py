@@ -10,17 +10,17 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from torch import nn
-
 from certiseg.datasets.card import IGNORE, Card, Sample, Samples, note_of
 from certiseg.datasets.folder import even_stride
 from certiseg.errors import InputError
+from certiseg.folders import locked
 from certiseg.metrics.confusion import Confusion
 from certiseg.metrics.curve import RadiusCurve, radius_grid
 from certiseg.metrics.records import counts_record
 from certiseg.models.loaded import LoadedModel
 from certiseg.report.folder.comparison import BASE_CLEAN, BASE_NOISE, NON_ROBUST
 from certiseg.report.reproduction.pictures import Line
+from certiseg.rounding import exact
 from certiseg.runs.check import Checked
 from certiseg.runs.environment import environment
 from certiseg.runs.model import check_classes, try_model
@@ -36,6 +36,7 @@ from certiseg.runs.reproduction.shared_noise import SharedNoise
 from certiseg.runs.reproduction.write import write_tables
 from certiseg.runs.settings import Settings
 from certiseg.runs.work import job
+from certiseg.sampling.fingerprint import model_fingerprint
 from certiseg.sampling.keys import resolve_seed
 from certiseg.sampling.sampler import Smoothed
 from certiseg.votes import VoteCounts
@@ -102,27 +103,28 @@ def reproduce(
     checked = table.check()
     names = [found.name for found in checked]
     fixed = table.fixed(checked)
-    cells = Cells(out)
-    cells.open(fixed, overwrite=overwrite)
-    about = {**fixed, "thinned": note_of(samples), "made_with": environment(command, device)}
-    whole = Pooled()
     planned = [table.row(number, name) for number, name in enumerate(names)]
-    earlier = sum(cell in cells for row in planned for cell, *_ in row)
-    total = len(planned) * len(table.places)
-    with RunBar(progress, total, table.grid.draws, earlier, what="cells") as bar:
-        for number, row in enumerate(planned):
-            sample: Sample | None = None
-            for cell, scales, sigma in row:
-                record = cells.get(cell)
-                if record is None:
-                    sample = samples[number] if sample is None else sample
-                    record, parts = table.cell(number, sample, scales, sigma, bar.draws)
-                    if extras.keep_votes:
-                        cells.keep_votes(cell, parts)
-                    cells.put(cell, record)
-                    bar.finish()
-                whole.add(record)
-            write_tables(out, whole, about, number + 1, last=number + 1 == len(names))
+    cells, whole = Cells(out), Pooled()
+    with locked(out):
+        cells.open(fixed, [cell for row in planned for cell, *_ in row], overwrite=overwrite)
+        made_with = environment(command, device)
+        about = {"run": cells.run, **fixed, "thinned": note_of(samples), "made_with": made_with}
+        earlier = sum(cell in cells for row in planned for cell, *_ in row)
+        total = len(planned) * len(table.places)
+        with RunBar(progress, total, table.grid.draws, earlier, what="cells") as bar:
+            for number, row in enumerate(planned):
+                sample: Sample | None = None
+                for cell, scales, sigma in row:
+                    record = cells.get(cell)
+                    if record is None:
+                        sample = samples[number] if sample is None else sample
+                        record, parts = table.cell(number, sample, scales, sigma, bar.draws)
+                        if extras.keep_votes:
+                            cells.keep_votes(cell, parts)
+                        cells.put(cell, record)
+                        bar.finish()
+                    whole.add(record)
+                write_tables(out, whole, about, number + 1, last=number + 1 == len(names))
     return whole
 
 
@@ -192,7 +194,7 @@ class _Table:
         return {
             "grid": asdict(self.grid),
             "extras": asdict(self.extras),
-            "models": {f"{sigma:g}": _known(model) for sigma, model in self._models.items()},
+            "models": {f"{exact(sigma)}": _known(model) for sigma, model in self._models.items()},
             "non_robust": None if self._non_robust is None else _known(self._non_robust),
             "data": self.samples.card.name,
             "classes": list(self.samples.card.classes),
@@ -290,9 +292,9 @@ class _Table:
 
 
 def _known(loaded: LoadedModel) -> dict[str, Any]:
-    """Name and fingerprint, of a module or what is known to have made it: that of any other
-    function changes with the process."""
-    lasting = isinstance(loaded.model, nn.Module) or loaded.origin is not None
+    """Name and fingerprint; none of what a fingerprint does not see, which may change with the
+    process, unless it is known what made it."""
+    lasting = loaded.origin is not None or not model_fingerprint(loaded.model).not_covered
     return {"name": loaded.name, "fingerprint": job.identity(loaded) if lasting else None}
 
 

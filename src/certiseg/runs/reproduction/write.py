@@ -11,6 +11,7 @@ from certiseg.report.figures import has_matplotlib
 from certiseg.report.reproduction.figures import write_figures
 from certiseg.report.reproduction.pictures import counted, latex, markdown, records
 from certiseg.report.rows import rows_csv
+from certiseg.rounding import exact
 from certiseg.runs.output import write_text
 from certiseg.runs.reproduction.pooled import Pooled
 from certiseg.runs.reproduction.reference import LEVEL
@@ -54,12 +55,13 @@ def _notes(about: Mapping[str, Any], done: int, false: bool) -> list[str]:
         "draws test, n0 others choose candidates, where it is 0 all do both.",
         "Only the certified figures hold under attack, an abstaining pixel becoming anything; in "
         "the others abstention is a label of its own, as the paper counts it.",
+        f"Run {about['run']}.",
     ]
     if false:
         extras = about["extras"]
         noted.append(
             f"False certificates are counted by {extras['reference_draws']} further draws: pixels "
             "whose label has p < tau by a one-sided Clopper-Pearson bound, at confidence "
-            f"1 - {LEVEL:g} for all pixels of a picture together. There may be more."
+            f"1 - {exact(LEVEL)} for all pixels of a picture together. There may be more."
         )
     return noted

@@ -93,9 +93,9 @@ class Recipe:
 
 def identity(loaded: LoadedModel) -> str:
     """What tells the model as it was loaded: its fingerprint, and of what the user's code made also
-    that code, since a module's fingerprint does not say what its layers do."""
+    that code, which makes alike what no fingerprint sees."""
     if loaded.origin is None:
         return model_fingerprint(loaded.model)[0]
     made_by(loaded.model, loaded.origin)
-    found = f"{loaded.origin} {model_fingerprint(loaded.model)[0]}"
+    found = f"{loaded.origin.text} {model_fingerprint(loaded.model)[0]}"
     return hashlib.sha256(found.encode()).hexdigest()

@@ -57,8 +57,8 @@ function colourLegend() {
 function changed(masks = false) {
   const slider = document.getElementById("radius");
   if (slider) {
-    document.getElementById("radius-text").textContent = radiusText(state.radius);
-    slider.setAttribute("aria-valuetext", radiusText(state.radius));
+    document.getElementById("radius-text").textContent = state.radiusText;
+    slider.setAttribute("aria-valuetext", state.radiusText);
     for (const radio of document.querySelectorAll('input[name="mask"]')) {
       radio.checked = radio.value === state.mask;
     }
@@ -75,7 +75,7 @@ function listen(id, event, act, masks = false) {
 }
 
 function startControls() {
-  listen("radius", "input", (slider) => { state.radius = Number(slider.value); state.mask = "chosen"; }, true);
+  listen("radius", "input", (slider) => { slideTo(Number(slider.value)); state.mask = "chosen"; }, true);
   listen("palette", "change", (select) => { state.palette = select.value; });
   listen("layer", "change", (select) => { state.layer = select.value; });
   listen("beneath", "input", (slider) => { state.beneath = Number(slider.value) / 100; });

@@ -60,7 +60,10 @@ function decodeCloud(sample) {
 
 // Unpacks a sample once; its radii by count come with it.
 async function decode(sample) {
-  for (const part of sample.runs) part.radii = radiusTable(part);
+  for (const part of sample.runs) {
+    part.radii = radiusTable(part);
+    part.said = Object.fromEntries((part.table || []).map((row) => [row[0], row[5]]));
+  }
   await (report.kind === "clouds" ? decodeCloud(sample) : decodePicture(sample));
   return sample;
 }

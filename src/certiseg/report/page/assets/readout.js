@@ -9,12 +9,11 @@ function describe(place, where, sample, index) {
     said.push(document.createTextNode(", on the draw "), ...named(run, part.draw[index]));
     said.push(document.createTextNode(", certified "), ...named(run, part.own[index]));
     if (!part.table) return;
-    const hits = part.hits[index], radius = part.radii[hits];
-    const held = radius >= 0 ? `radius ${radiusText(radius)}` : "no radius";
+    const hits = part.hits[index];
     said.push(document.createTextNode(`, ${hits} of ${part.trials} votes for `));
-    said.push(...named(run, part.mode[index]), document.createTextNode(`, ${held}`));
+    said.push(...named(run, part.mode[index]), document.createTextNode(`, ${part.said[hits]}`));
     if (state.mask !== "chosen") return;
-    said.push(document.createTextNode(`; at ${radiusText(state.radius)} `));
+    said.push(document.createTextNode(`; at ${state.radiusText} `));
     said.push(...named(run, shownLabel(part)(index)));
   });
   said.push(document.createTextNode("."));

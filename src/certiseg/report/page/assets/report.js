@@ -6,20 +6,24 @@ const WHITE = [255, 255, 255], UNTRUTH = [226, 226, 220], FADED = [214, 214, 219
 const VIRIDIS = [[68, 1, 84], [71, 44, 122], [59, 81, 139], [44, 113, 142], [33, 144, 141],
   [39, 173, 129], [92, 200, 99], [170, 220, 50], [253, 231, 37]];
 
+// Where the slider stands; its radii and their words come from Python, which cuts them off.
 const state = {
-  mask: "own", radius: report.start, palette: report.palette, layer: "own",
+  mask: "own", radius: 0, radiusText: "", palette: report.palette, layer: "own",
   wrong: false, alone: null, beneath: 0,
 };
 
 const css = (rgb) => `rgb(${rgb.join(" ")})`;
-const percent = (part, whole) => (whole ? `${(Math.floor(1000 * part / whole) / 10).toFixed(1)} %` : "-");
-
-// Cut off, as every printed radius is; the tiny term mends what the binary fraction takes away.
-function radiusText(value) {
-  const cut = (number) => (Math.floor(number * 1e4 + 1e-7) / 1e4).toFixed(4);
-  if (report.unit !== "rad") return cut(value);
-  return `${cut(value)} rad (${(Math.floor(value * 1800 / Math.PI) / 10).toFixed(1)}°)`;
+// percent_down of certiseg.rounding for counts, in whole numbers: nothing is rounded.
+function percent(part, whole) {
+  if (!whole) return "-";
+  const tenths = (1000 * part - (1000 * part) % whole) / whole;
+  return `${(tenths - tenths % 10) / 10}.${tenths % 10}%`;
 }
+
+function slideTo(place) {
+  [state.radius, state.radiusText] = [report.slider.radii[place], report.slider.texts[place]];
+}
+if (report.slider) slideTo(report.slider.start);
 
 function colourOf(run, label) {
   const colours = report.runs[run].colours[state.palette];

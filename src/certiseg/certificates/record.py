@@ -1,0 +1,184 @@
+"""What a certificate's file holds: one record, and arrays, each in the one form it has."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from certiseg._version import __version__
+from certiseg.certificates.certificate import Certificate
+from certiseg.certificates.looks import Looks
+from certiseg.fields import RECORD, TEXT, Field, Fields, checked, number, one_of, optional, whole
+from certiseg.hierarchies.hierarchy import Hierarchy
+from certiseg.noise import noise_from_record, noise_record
+from certiseg.stats.pvalues import MOST_TRIALS
+from certiseg.votes import Source, VoteCounts
+
+FORMAT = "certiseg-certificate-1"
+
+_VERSION = re.compile(r"[0-9A-Za-z.+-]{1,40}")
+_PARAMETERS: Fields = {
+    "method": TEXT,
+    "alpha": number(0.0, 1.0),
+    "tau": optional(number(0.0, 1.0)),
+    "correction": optional(TEXT),
+    "budget": optional(whole(1, 2**63)),
+    "selection": TEXT,
+    "cutoff": optional(whole(1, MOST_TRIALS + 1)),
+    "version": Field(
+        "a version", lambda value: isinstance(value, str) and bool(_VERSION.fullmatch(value))
+    ),
+}
+_META: Fields = {
+    **_PARAMETERS,
+    "format": one_of(FORMAT),
+    "statement": TEXT,
+    "noise": RECORD,
+    "radius": optional(number(0.0, math.inf)),
+    "votes": RECORD,
+    "selection_votes": optional(RECORD),
+    "looks": optional(RECORD),
+    "hierarchy": optional(RECORD),
+}
+_VOTES: Fields = {"trials": whole(1, MOST_TRIALS), "source": optional(RECORD)}
+"""What each field may hold: a new field needs its line here, as in votes.py for a source."""
+_KINDS = {
+    "labels": "i",
+    "counts": "iu",
+    "selection_counts": "iu",
+    "candidates": "iu",
+    "radius": "f",
+    "look_modes": "iu",
+    "look_hits": "iu",
+    "levels": "iu",
+}
+
+
+def parts_of(certificate: Certificate) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """The record and the arrays of a file."""
+    looks, hierarchy, stage = certificate.looks, certificate.hierarchy, certificate.selection_votes
+    radius = certificate.radius
+    known: dict[str, NDArray[Any] | None] = {
+        "labels": certificate.labels,
+        "counts": certificate.votes.counts,
+        "selection_counts": None if stage is None else stage.counts,
+        "candidates": certificate.candidates,
+        "radius": radius if isinstance(radius, np.ndarray) else None,
+        "look_modes": None if looks is None else looks.modes,
+        "look_hits": None if looks is None else looks.hits,
+        "levels": certificate.levels,
+    }
+    meta: dict[str, Any] = {
+        "format": FORMAT,
+        "statement": certificate.statement(),
+        "noise": noise_record(certificate.noise),
+        "radius": None if isinstance(radius, np.ndarray) else radius,
+        "votes": _votes_record(certificate.votes),
+        "selection_votes": _votes_record(stage),
+        "looks": None if looks is None else looks.record(),
+        "hierarchy": None if hierarchy is None else hierarchy.record(),
+        **{name: getattr(certificate, name) for name in _PARAMETERS},
+    }
+    return meta, {name: array for name, array in known.items() if array is not None}
+
+
+def text_of(meta: dict[str, Any]) -> str:
+    """The record as it is written, in the only way."""
+    return json.dumps(meta, sort_keys=True, allow_nan=False)
+
+
+def certificate_of(text: str, meta: Any, arrays: dict[str, NDArray[Any]]) -> Certificate:
+    """The certificate of which ``parts_of`` are these. text: of which meta was read.
+
+    Raises ValueError (or what else values of a wrong kind lead to) for anything that no
+    certificate has as its parts.
+    """
+    certificate = _build(arrays, checked(meta, _META, "a certificate"))
+    _check_form(certificate, meta, text, arrays)
+    return certificate
+
+
+def _build(arrays: dict[str, NDArray[Any]], meta: dict[str, Any]) -> Certificate:
+    missing = {"labels", "counts"} - set(arrays)
+    if missing:
+        raise ValueError(f"arrays {sorted(missing)} are missing")
+    for name, array in arrays.items():
+        if name not in _KINDS:
+            raise ValueError(f"unknown array {name!r:.40}")
+        if array.dtype.kind not in _KINDS[name]:
+            raise ValueError(f"{name} of type {array.dtype}")
+    votes = _votes(arrays["counts"], meta["votes"])
+    stage, looks, hierarchy = meta["selection_votes"], meta["looks"], meta["hierarchy"]
+    _check_grid(arrays["labels"].shape, votes.source)
+    return Certificate(
+        labels=arrays["labels"],
+        radius=_radius(meta["radius"], arrays, mapped=meta["method"] == "radius_map"),
+        votes=votes,
+        noise=noise_from_record(meta["noise"]),
+        selection_votes=None if stage is None else _votes(arrays["selection_counts"], stage),
+        candidates=arrays.get("candidates"),
+        looks=None
+        if looks is None
+        else Looks.from_record(looks, arrays["look_modes"], arrays["look_hits"]),
+        hierarchy=None if hierarchy is None else Hierarchy.from_record(hierarchy),
+        levels=arrays.get("levels"),
+        **{name: meta[name] for name in _PARAMETERS},
+    )
+
+
+def _check_grid(shape: tuple[int, ...], source: Source | None) -> None:
+    """Labels of a picture lie on its pixels or on a coarser grid."""
+    size = () if source is None else source.input_shape[1:]
+    if len(shape) == len(size) == 2 and (shape[0] > size[0] or shape[1] > size[1]):
+        raise ValueError(f"labels of shape {shape} over {size} pixels")
+
+
+def _radius(
+    value: float | None, arrays: dict[str, NDArray[Any]], *, mapped: bool
+) -> float | NDArray[np.float64]:
+    """One number, or the array of a radius map, never both."""
+    if not mapped == (value is None) == ("radius" in arrays):
+        raise ValueError("expected one radius or a map of them")
+    if value is not None:
+        return value
+    radius = arrays["radius"]
+    if radius.dtype != np.float64 or radius.shape != arrays["labels"].shape:
+        raise ValueError(f"a radius map of {radius.dtype} and shape {radius.shape}")
+    if not np.all(np.isfinite(radius)):
+        raise ValueError("radii that are not finite")
+    return radius
+
+
+def _votes_record(votes: VoteCounts | None) -> dict[str, Any] | None:
+    if votes is None:
+        return None
+    source = None if votes.source is None else votes.source.record()
+    return {"trials": votes.trials, "source": source}
+
+
+def _votes(counts: NDArray[Any], record: dict[str, Any]) -> VoteCounts:
+    values = checked(record, _VOTES, "votes")
+    source = None if values["source"] is None else Source.from_record(values["source"])
+    return VoteCounts(counts, values["trials"], source)
+
+
+def _check_form(
+    certificate: Certificate, meta: dict[str, Any], text: str, arrays: dict[str, NDArray[Any]]
+) -> None:
+    """Raise ValueError unless ``save`` writes this record, with these arrays."""
+    again, written = parts_of(certificate)
+    if set(written) != set(arrays):
+        raise ValueError(f"arrays {sorted(set(written) ^ set(arrays))} without their record")
+    if certificate.version != __version__:
+        # Another version may word the same claim in another way.
+        again["statement"] = meta["statement"]
+    if meta["statement"] != again["statement"]:
+        raise ValueError("its statement is not what its numbers say")
+    if text != text_of(again):
+        other = [name for name in again if text_of({"": again[name]}) != text_of({"": meta[name]})]
+        raise ValueError(f"{other[0] if other else 'its text'} in another form than is written")

@@ -1,0 +1,120 @@
+"""Detached Ed25519 signatures of certificate files: FILE.sig beside FILE (RFC 8032).
+
+Signed is the whole file, byte by byte: a prefix that no other use of the key has, and the SHA-256
+of the file. A signature says that whoever has the key vouches for these bytes, nothing more.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from certiseg.documents import parse_json, small_file
+from certiseg.errors import ClaimError, InputError, first_line
+from certiseg.fields import Fields, checked, hexadecimal, one_of
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import (
+        Ed25519PrivateKey,
+        Ed25519PublicKey,
+    )
+
+FORMAT = "certiseg-signature-1"
+_RECORD: Fields = {"format": one_of(FORMAT), "key": hexadecimal(64), "signature": hexadecimal(128)}
+_REMEDY = {
+    "private": "make one with openssl genpkey -algorithm ed25519 -out KEY.pem",
+    "public": "take it from the private one with openssl pkey -in KEY.pem -pubout -out PUBLIC.pem",
+}
+
+
+def signature_file(file: str | Path) -> Path:
+    """Where the signature of a file lies: FILE.sig."""
+    return Path(f"{file}.sig")
+
+
+def sign(content: bytes, key: Ed25519PrivateKey) -> bytes:
+    """What to write into ``signature_file``. content: of the certificate's file.
+
+    Example:
+        >>> content = Path("street.cert.npz").read_bytes()
+        >>> signature_file("street.cert.npz").write_bytes(sign(content, private_key("key.pem")))
+    """
+    signature = key.sign(_message(content)).hex()
+    record = {"format": FORMAT, "key": key_name(key.public_key()), "signature": signature}
+    return (json.dumps(record, indent=1) + "\n").encode()
+
+
+def private_key(path: str | Path) -> Ed25519PrivateKey:
+    """The Ed25519 private key in a PEM file without a password. Raises InputError."""
+    return _key(Path(path), "private")
+
+
+def public_key(path: str | Path) -> Ed25519PublicKey:
+    """The Ed25519 public key in a PEM file. Raises InputError."""
+    return _key(Path(path), "public")
+
+
+def check(content: bytes, file: str | Path, key: Ed25519PublicKey) -> None:
+    """Raise ClaimError unless the signature beside the file is one of these bytes by this key.
+
+    content: of the file, as it is parsed afterwards.
+    """
+    from cryptography.exceptions import InvalidSignature
+
+    path = signature_file(file)
+    try:
+        record = checked(parse_json(small_file(path)), _RECORD, "a signature")
+    except ValueError as error:
+        raise ClaimError(f"expected a signature of {file} at {path}, got {error}") from None
+    if record["key"] != key_name(key):
+        raise ClaimError(
+            f"expected a signature by the key {key_name(key)[:16]}..., got one by "
+            f"{record['key'][:16]}... at {path}"
+        )
+    try:
+        key.verify(bytes.fromhex(record["signature"]), _message(content))
+    except InvalidSignature:
+        raise ClaimError(
+            f"expected {file} as it was signed, got other content or a forged {path}"
+        ) from None
+
+
+def key_name(key: Ed25519PublicKey) -> str:
+    """The key itself, in hexadecimal."""
+    return key.public_bytes_raw().hex()
+
+
+def _message(content: bytes) -> bytes:
+    return f"{FORMAT}\0".encode() + hashlib.sha256(content).digest()
+
+
+def _key(path: Path, kind: str) -> Any:
+    try:
+        from cryptography.exceptions import UnsupportedAlgorithm
+        from cryptography.hazmat.primitives import serialization
+        from cryptography.hazmat.primitives.asymmetric import ed25519
+    except ImportError:
+        raise InputError(
+            "expected the package cryptography for signatures, got none; "
+            "pip install 'certiseg[sign]'"
+        ) from None
+    private, pem = kind == "private", b""
+    wanted = ed25519.Ed25519PrivateKey if private else ed25519.Ed25519PublicKey
+    try:
+        pem = small_file(path)
+        key: object = (
+            serialization.load_pem_private_key(pem, password=None)
+            if private
+            else serialization.load_pem_public_key(pem)
+        )
+        if isinstance(key, wanted):
+            return key
+        got = f"a {kind} key of another kind"
+    except TypeError:
+        got = "one behind a password (openssl pkey -in KEY.pem takes it off)"
+    except (ValueError, UnsupportedAlgorithm) as error:
+        other = b"PUBLIC KEY" if private else b"PRIVATE KEY"
+        got = "the other half of a pair" if other in pem else first_line(error)
+    raise InputError(f"expected an Ed25519 {kind} key in PEM at {path}, got {got}; {_REMEDY[kind]}")

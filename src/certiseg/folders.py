@@ -1,0 +1,126 @@
+"""Output folders: one command writes at a time, and replaces nothing but what certiseg wrote."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from os.path import lexists
+from pathlib import Path
+
+from filelock import SoftFileLock, Timeout
+
+from certiseg.errors import InputError
+from certiseg.files import atomic_write, output_folder, refuse_link, sweep
+
+LOCK = ".certiseg.lock"
+LIST = ".certiseg-files"
+_PATIENCE = 0.5
+"""Seconds to take over from a process that has ended; no wait for one that has not."""
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """A folder and which of its files certiseg wrote, by name, as its file ``LIST`` says."""
+
+    folder: Path
+
+    def claim(self, names: Iterable[str], overwrite: bool) -> None:
+        """Enter what is about to be written there.
+
+        Raises InputError, and enters nothing, where there is something of that name: always if
+        certiseg did not write it, else unless overwrite.
+        """
+        wanted, ours = list(names), self.ours()
+        there = [name for name in wanted if lexists(self.folder / name)]
+        for name in there:
+            refuse_link(self.folder / name)
+            if name not in ours:
+                raise InputError(
+                    f"expected nothing of others in the way, got {self.folder / name}, which is "
+                    "not known to be written by certiseg; move it away or choose another folder"
+                )
+        if there and not overwrite:
+            more = f" and {len(there) - 1} more" if len(there) > 1 else ""
+            raise InputError(
+                f"expected no earlier results, got {self.folder / there[0]}{more}; "
+                "pass --overwrite or choose another folder with -o"
+            )
+        if not ours.issuperset(wanted):
+            listed = json.dumps(sorted(ours.union(wanted)), indent=0)
+            atomic_write(self.folder / LIST, f"{listed}\n".encode())
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Remove those of these files that certiseg wrote."""
+        for name in sorted(self.ours().intersection(names)):
+            refuse_link(self.folder / name)
+            (self.folder / name).unlink(missing_ok=True)
+
+    def ours(self) -> set[str]:
+        """Names of what certiseg wrote there, or was about to."""
+        path = self.folder / LIST
+        refuse_link(path)
+        try:
+            names = json.loads(path.read_text(encoding="utf-8"))
+            if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+                raise ValueError
+        except FileNotFoundError:
+            return set()
+        except (ValueError, RecursionError):
+            raise InputError(
+                f"{path}: expected the list of what certiseg wrote, got something else; remove it, "
+                "and move away what it listed, or choose another folder"
+            ) from None
+        return set(names)
+
+
+@contextmanager
+def locked(
+    path: str | Path, names: Iterable[str] = (), overwrite: bool = False
+) -> Iterator[Outputs]:
+    """The folder, created if need be, for this thread alone until the end; names: claimed there.
+
+    A lock whose process has ended on this machine is taken over, and what it had begun to write is
+    removed. Calls inside others for the same folder share the lock. A folder that was made and
+    stays empty is removed. The lock is a file that is created or not, so that it holds where the
+    file system knows no locks. Raises InputError where another
+    process holds it, and as ``output_folder``.
+    """
+    made = not Path(path).exists()
+    folder = output_folder(path)
+    lock = SoftFileLock(folder.resolve() / LOCK, timeout=_PATIENCE, is_singleton=True)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise InputError(
+            f"expected {folder} to be free, got {_holder(folder / LOCK)} writing into it; wait "
+            "until it has ended or choose another folder (if it ended on another machine, remove "
+            f"{folder / LOCK})"
+        ) from None
+    try:
+        sweep(folder)
+        outputs = Outputs(folder)
+        outputs.claim(names, overwrite)
+        yield outputs
+    finally:
+        with suppress(OSError):
+            if made and {path.name for path in folder.iterdir()} <= {LOCK, LIST}:
+                # Refused before anything was written.
+                (folder / LIST).unlink(missing_ok=True)
+        lock.release()
+        if made:
+            with suppress(OSError):
+                folder.rmdir()
+
+
+def _holder(lock: Path) -> str:
+    """In words; the file holds process and host, each on a line."""
+    try:
+        with lock.open(encoding="utf-8", errors="replace") as file:
+            process, host = (file.readline(300).strip() for _ in range(2))
+    except OSError:
+        process, host = "", ""
+    # After ? comes which of the machine's name spaces it runs in.
+    named = process.isdecimal() and host.isprintable()
+    return f"process {process} on {host.partition('?')[0]}" if named else "an unknown process"

@@ -1,0 +1,236 @@
+"""The probe: that each draw goes through the model independently of the others (theory T1)."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from types import CellType, FunctionType
+from typing import Any, Generic
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from certiseg.errors import InputError
+from certiseg.models.coarse import Coarse
+from certiseg.models.outputs import Decision, Posterior
+from certiseg.sampling.draw import Draws
+from certiseg.sampling.forward import BaseModel, Read, Reader, forward
+
+# How far a score may move when the batch around it changes, relative to its own size and the
+# typical one, in float32 and in lower precision; and in what share of the components it may move
+# further, since last bits flip single labels and single choices inside a model. Measured: at most
+# 8e-6 in float32, but 3e-4 for a network of torchvision with weights at random (theory T1): what
+# such a network makes of an input's last bit is measured before it is refused.
+_TOLERANCE, _LOW_TOLERANCE, _SHARE = 1e-3, 0.2, 0.01
+_TIMES_NUDGED, _MOST_ENLARGED = 100.0, 0.05
+_COMPONENTS = 2**14
+_DRAWS = 5
+_TRIES = 8
+
+
+class Probe(Generic[Read]):
+    """Two passes beside those of a range of draws, by which a model that mixes them is found.
+
+    ``alone``: a copy of the model made beforehand (the model itself where it cannot be copied) must
+    say to the second draw, alone, what the model says to it in its batch. ``finish``: after the
+    last draw the model must say to the first what it said, now beside an input unlike any draw. A
+    model that fails is passed a few draws more, which tell last bits, and randomness of its own
+    that is independent in each row of a batch, from draws that mix. precision: as recorded
+    (``facts.precision``). own_randomness: found.
+    """
+
+    def __init__(
+        self,
+        model: BaseModel,
+        stream: Draws,
+        draws: range,
+        read: Reader[Read],
+        precision: str,
+    ) -> None:
+        # Not compiled: a compiled program is one more for each size of batch.
+        self._model = replace(
+            model, engine=replace(model.engine, compile=False, cuda_graphs=False), _compiled=None
+        )
+        self.copy = replace(self._model, call=copied(model.call))
+        self._read: Reader[Read] = read
+        self._stream, self._draws = stream, draws
+        self._tolerance = _TOLERANCE if precision in ("float32", "float64") else _LOW_TOLERANCE
+        self._kept: dict[int, Tensor] = {}
+        self._alone: Tensor | None = None
+        self.own_randomness = False
+
+    def alone(self) -> Read:
+        """What the copy says to the second draw; to the first where there is no other."""
+        output = self._pass(self.copy, self._input(self._draws[:2][-1]))
+        if len(self._draws) > 1:
+            self._alone = _scores(output, 0)
+        return output
+
+    def seen(self, draws: range, output: Read, size: int) -> None:
+        """Take what the model says to the next draws, passed in a batch of this size."""
+        for row, draw in enumerate(draws):
+            if draw - self._draws.start < _DRAWS:
+                self._kept[draw] = _scores(output, row)
+        second = self._draws.start + 1
+        if self._alone is not None and second in self._kept:
+            if self._differ(self._alone, self._kept[second]):
+                self._judge(
+                    second, self._alone, size, lambda d: self._pass(self.copy, self._input(d))
+                )
+            self._alone, self.copy = None, self._model
+
+    def finish(self, size: int) -> None:
+        """Pass the first draw again through the model, in a batch of two if size allows."""
+
+        def again(draw: int) -> Read:
+            batch = self._input(draw)
+            beside = [_unlike(batch), batch] if size > 1 else [batch]
+            return self._pass(self._model, torch.cat(beside))
+
+        first = self._draws.start
+        if self.own_randomness:
+            return
+        now = _scores(again(first), -1)
+        if self._differ(now, self._kept[first]):
+            self._judge(first, now, size, again)
+
+    def _judge(self, draw: int, now: Tensor, size: int, passed: Callable[[int], Read]) -> None:
+        """The model says something else, now, to a draw passed so: raise InputError unless last
+        bits or independent randomness explain it."""
+        one = self._input(draw)
+        far = _unlike(one)
+
+        def said(*rows: Tensor, row: int = 0, seeded: bool = False) -> Tensor:
+            with same_randomness(one.device) if seeded else contextlib.nullcontext():
+                return _scores(self._pass(self.copy, torch.cat(rows)), row)
+
+        # Networks that enlarge the last bits of their input do so with those of their sums.
+        nudged = torch.nextafter(one, one.flip(-1))
+        before, moved, after = (said(x, seeded=True) for x in (one, nudged, one))
+        if distance(before, after) <= distance(before, moved) / 2:
+            enlarged = _TIMES_NUDGED * distance(before, moved)
+            self._tolerance = max(self._tolerance, min(enlarged, _MOST_ENLARGED))
+        others = [other for other in self._kept if other != draw]
+        changed = [self._differ(_scores(passed(o), -1), self._kept[o]) for o in others]
+        if not self._differ(now, self._kept[draw]) or (others and 2 * sum(changed) < len(changed)):
+            return
+        first = said(one)
+        if not any(self._differ(first, said(one)) for _ in range(_TRIES)):
+            raise InputError(
+                "expected a model that treats each draw of a batch alone, got another output for "
+                "a draw passed without its batch; remove what mixes the batch or is kept from "
+                "pass to pass (statistics or attention over axis 0, caches, calibration)"
+            )
+        held = said(one, seeded=True)
+        said(far)
+        if self._differ(held, said(one, seeded=True)):
+            raise InputError(
+                "expected a model whose randomness comes from torch.manual_seed, np.random.seed or "
+                "random.seed, got another output for the same draw under the same seeds; remove "
+                "what it keeps from pass to pass, and generators of its own"
+            )
+        if size > 1:
+            same = self._pass(self.copy, torch.cat([one] * min(size, _TRIES)))
+            rows = [_scores(same, row) for row in range(same.draws)]
+            if not any(self._differ(rows[0], other) for other in rows):
+                raise InputError(
+                    "expected randomness of the model's own in each row of a batch, got one random "
+                    "choice for all rows; make it for each row"
+                )
+            for row, other in ((0, (one, far)), (1, (far, one))):
+                pair = said(one, one, row=row, seeded=True)
+                if self._differ(pair, said(*other, row=row, seeded=True)):
+                    raise InputError(
+                        "expected a model that treats each draw of a batch alone, got another "
+                        "output for a draw beside another input, its randomness held still; remove "
+                        "what mixes the batch"
+                    )
+        self.own_randomness = True
+
+    def _input(self, draw: int) -> Tensor:
+        return self._stream.get(range(draw, draw + 1))
+
+    def _pass(self, model: BaseModel, batch: Tensor) -> Read:
+        return forward(model, batch, self._read)
+
+    def _differ(self, one: Tensor, other: Tensor) -> bool:
+        return differ(one, other, self._tolerance)
+
+
+def _unlike(draw: Tensor) -> Tensor:
+    """An input that is unlike any draw."""
+    return 2 * draw.flip(-1)
+
+
+def _scores(output: Decision | Posterior, row: int) -> Tensor:
+    """What one draw's labels come from, at up to 2^14 components: (C, n), or labels (1, n)."""
+    if isinstance(output, Posterior):
+        held = output.values[row]
+    elif output.given is not None:
+        held = output.given[row][None]
+    else:
+        scores = output.scores
+        held = (scores.logits if isinstance(scores, Coarse) else scores)[row]  # type: ignore[index]
+    flat = held.reshape(len(held), -1)
+    return flat[:, :: flat.shape[1] // _COMPONENTS | 1].clone()
+
+
+def differ(one: Tensor, other: Tensor, tolerance: float) -> bool:
+    """Whether more of the components (C, n) differ than last bits explain."""
+    return distance(one, other) > tolerance
+
+
+def distance(one: Tensor, other: Tensor) -> float:
+    """How far the components (C, n) lie apart, relative to their size, but for the furthest 1 %.
+
+    The two highest scores of other are compared: classes that are masked out say nothing of the
+    size of the rest. Of labels 0 or infinity.
+    """
+    if one.dtype == torch.int64:
+        apart = torch.where(one == other, 0.0, torch.inf)[0]
+    else:
+        top, where = other.float().topk(min(2, len(other)), dim=0)
+        now = one.float().gather(0, where)
+        size = top.abs() + top.abs().median()
+        same = (now == top) | (now.isnan() & top.isnan())
+        apart = ((now - top).abs() / size).nan_to_num(torch.inf, torch.inf)
+        apart = apart.masked_fill(same, 0.0).amax(dim=0)
+    return float(apart.sort().values[-1 - int(_SHARE * len(apart))])
+
+
+def copied(model: Any) -> Any:
+    """The model with a state of its own; the model itself where it cannot be copied.
+
+    Functions are copied with what they hold, which ``copy.deepcopy`` does not do.
+    """
+    model = getattr(model, "_orig_mod", model)  # compiled by the caller: copies compile anew
+    try:
+        if isinstance(model, FunctionType):
+            cells = tuple(CellType(copied(c.cell_contents)) for c in model.__closure__ or ())
+            held = None if model.__defaults__ is None else tuple(map(copied, model.__defaults__))
+            twin = FunctionType(model.__code__, model.__globals__, model.__name__, held, cells)
+            twin.__kwdefaults__ = copy.deepcopy(model.__kwdefaults__)
+            return twin
+        return copy.deepcopy(model)
+    except Exception:  # sessions, handles and code of others may refuse in any way
+        return model
+
+
+@contextlib.contextmanager
+def same_randomness(device: torch.device) -> Iterator[None]:
+    """The generators that models draw from, in one state; afterwards as they were."""
+    held, held_by_numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices):
+        torch.manual_seed(0)
+        np.random.seed(0)  # noqa: NPY002
+        random.seed(0)
+        try:
+            yield
+        finally:
+            random.setstate(held)
+            np.random.set_state(held_by_numpy)  # noqa: NPY002
