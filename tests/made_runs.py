@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from certiseg.certificates.certificate import Certificate
 from certiseg.certificates.grid import upsample_nearest
-from certiseg.certificates.storage import content_of
 from certiseg.certify.hierarchical import hierarchical
 from certiseg.certify.radius_map import radius_map
 from certiseg.certify.segcertify import certify
 from certiseg.certify.sequential import sequential
 from certiseg.datasets.card import Card, Sample
 from certiseg.models.loaded import LoadedModel
-from certiseg.report.folder.comparison import BASE_CLEAN, BASE_NOISE, CERTIFIED
+from certiseg.report.folder.comparison import BASE_CLEAN, BASE_NOISE
 from certiseg.runs.check import Checked
 from certiseg.runs.run_folder import RunFolder, view_content
 from certiseg.runs.run_manifest import manifest
 from certiseg.runs.settings import Settings
-from certiseg.runs.tally import Prediction, certified_record, figures
-from certiseg.votes import VoteCounts
+from certiseg.runs.work.desk import finish
+from certiseg.runs.work.job import Job
+from certiseg.runs.work.task import Prediction, Said, Task
+from certiseg.votes import Source, VoteCounts
 
 CLASSES = ("road", "car", "sky")
 PALETTE = ((128, 64, 128), (0, 0, 142), (70, 130, 180))
@@ -45,6 +47,8 @@ class Made:
         return len(self.names)
 
     def __getitem__(self, index: int) -> Sample:
+        if index >= len(self.names):
+            raise IndexError(index)
         rng = np.random.default_rng(index)
         if self.clouds:
             x = rng.normal(size=(3, POINTS)).astype(np.float32)
@@ -75,7 +79,23 @@ def made_votes(sample: Sample, settings: Settings, num_classes: int) -> VoteCoun
     rest = settings.num_samples - hits
     other = (favoured + 1) % num_classes
     np.put_along_axis(counts, other[..., None], rest[..., None], axis=-1)
-    return VoteCounts(counts, settings.num_samples)
+    return VoteCounts(counts, settings.num_samples, made_source(sample, settings))
+
+
+def made_source(sample: Sample, settings: Settings) -> Source:
+    known = Checked.of(sample).input
+    return Source(
+        noise=settings.noise,
+        seed=settings.seed or 0,
+        seed_origin="caller",
+        key=known,
+        draws=((0, settings.num_samples),),
+        model="made up",
+        model_name="made-up model",
+        input=known,
+        input_shape=sample.x.shape,
+        value_range=None if sample.category else (0.0, 1.0),
+    )
 
 
 def made_certificate(votes: VoteCounts, settings: Settings) -> Certificate:
@@ -117,15 +137,17 @@ def made_run(
     model: str = "made-up model",
 ) -> Made:
     """Write a run below ``out``. done: as many samples, as if the run had been interrupted."""
-    settings = settings or Settings(num_samples=200, seed=1)
+    settings = settings or Settings(num_samples=200)
+    settings = replace(settings, seed=1 if settings.seed is None else settings.seed)
+    if settings.stopping is not None:
+        settings = replace(settings, stopping=replace(settings.stopping, looks=1))
     samples = Made(names, classes, clouds=clouds)
     card, num_classes = samples.card, len(classes)
     folder = RunFolder(out)
     loaded = LoadedModel(model, lambda x: x, num_classes)
-    title = f"{CERTIFIED}, n = {settings.num_samples}"
-    checked = [Checked(name, "made up") for name in names]
-    command = "certiseg evaluate ..."
-    folder.begin(manifest(samples, checked, loaded, None, settings, title, command, keep=keep))
+    job = Job(loaded, None, settings, card)
+    checked = [Checked.of(sample) for sample in samples]
+    folder.begin(manifest(samples, checked, loaded, None, settings, "certiseg ...", keep=keep))
     for index in range(len(samples) if done is None else done):
         sample = samples[index]
         votes = made_votes(sample, settings, num_classes)
@@ -134,24 +156,12 @@ def made_run(
         if clean.shape != sample.labels.shape:
             clean = upsample_nearest(clean, sample.labels.shape)
         said = {name: Prediction(clean, 0.01) for name in (BASE_CLEAN, BASE_NOISE)}
-        held = certified_record(
-            sample,
-            card,
-            certificate,
-            1.0,
-            read_at=settings.noise.radius(settings.tau),
-            curve_at=np.linspace(0, 1, 11),
-        )
-        record = {
-            "name": sample.name,
-            "models": {name: p.record(sample, card) for name, p in said.items()},
-            "certified": held,
-            "figures": figures(sample.name, certificate, held),
-        }
         noisy = sample.x + np.random.default_rng(9).normal(size=sample.x.shape) / 4
-        labels = {name: prediction.labels for name, prediction in said.items()}
-        view = view_content(sample, noisy.astype(np.float32), labels)
         kept, _ = folder.keeps(index)
-        files = (view, content_of(certificate)) if kept else (None, None)
-        folder.write(index, record, *files)
+        view = None
+        if kept:
+            view = view_content(sample, noisy.astype(np.float32), dict.fromkeys(said, clean))
+        task = Task(index, sample, kept, kept)
+        made = finish(job, task, Said(said, view), certificate, 1.0)
+        folder.write(index, made.record, made.view, made.certificate)
     return samples

@@ -16,7 +16,7 @@ import torch
 
 from certiseg.certificates.certificate import Certificate
 from certiseg.datasets.card import Sample
-from certiseg.errors import InputError
+from certiseg.errors import ClaimError, InputError
 from certiseg.models.loaded import LoadedModel
 from certiseg.report.folder.identity import run_id
 from certiseg.report.folder.run import read_run
@@ -222,7 +222,7 @@ def test_a_run_of_an_earlier_version_is_refused():
     path = Path("out/run.json")
     record = {k: v for k, v in json.loads(path.read_text()).items() if k != "seed"}
     path.write_text(json.dumps(record))
-    with pytest.raises(InputError, match="earlier version"):
+    with pytest.raises(InputError, match=r"run\.json.*--overwrite"):
         run("out", resume=True)
     path.write_text("{")
     with pytest.raises(InputError, match=r"run\.json"):
@@ -242,7 +242,7 @@ def test_a_given_seed_cannot_be_passed_off_as_entropy():
         {"command": "another"},
     ):
         path.write_text(json.dumps({**json.loads(text), **edit}))
-        with pytest.raises(InputError, match="edited"):
+        with pytest.raises(ClaimError, match=r"stated as .* follows"):
             run("out", resume=True)
     # Whoever makes the identity anew can: then the record alone says it, and so do certificates.
     forged = {**json.loads(text), "seed_origin": "entropy"}
@@ -268,14 +268,16 @@ def test_a_record_of_another_run_is_not_pooled():
     name = "samples/0001-band_1.json"
     other = Path("other", name).read_bytes()
     Path("out", name).write_bytes(other)
-    assert read_run(Path("out")).missing == ["band 1"]
+    read = read_run(Path("out"))
+    assert [read.take(planned) for planned in read.manifest.samples][1] is None
+    assert "0001-band_1.json: run stated as" in read.refuted[0]
     run("out", resume=True)
     assert content(Path("out")) == expected
     folder = run_folder.RunFolder(Path("out"))
     folder.record = json.loads(Path("out/run.json").read_text())
     folder.pooled()
     Path("out", name).write_bytes(other)
-    with pytest.raises(InputError, match=r"0001-band_1\.json: expected a record of run"):
+    with pytest.raises(ClaimError, match=r"0001-band_1\.json: run stated as"):
         folder.pooled()
 
 

@@ -15,7 +15,9 @@ from certiseg.datasets.card import Card, Sample
 from certiseg.errors import InputError
 from certiseg.models.loaded import LoadedModel
 from certiseg.report.folder.layout import Layout, file_stem, kept_numbers
+from certiseg.report.folder.manifest import read_manifest
 from certiseg.report.folder.pooled import Pooled
+from certiseg.report.folder.record import read_record
 from certiseg.report.tables import records
 from certiseg.runs.evaluate import evaluate
 from certiseg.runs.run_folder import Keep
@@ -84,11 +86,11 @@ def test_a_kept_sample_can_be_looked_at_without_model_and_data(tmp_path, loaded)
         certificate = Certificate.load(layout.certificate(planned["file"]))
         assert certificate.votes.trials == 60
     # What the records say pools to what the table says.
-    pooled = Pooled()
-    for planned in manifest["samples"]:
-        pooled.add(json.loads(layout.sample(planned["file"]).read_text()))
-    rows = pooled.rows(manifest["certified"], manifest["radius"], draws_vary=False)
-    assert records(rows) == records(evaluation.rows)
+    read = read_manifest(tmp_path)
+    pooled = Pooled(read)
+    for planned in read.samples:
+        pooled.add(read_record(layout.sample(planned.file), read, planned))
+    assert records(pooled.rows()) == records(evaluation.rows)
 
 
 def test_an_interrupted_run_leaves_whole_samples_and_a_manifest(tmp_path, loaded):

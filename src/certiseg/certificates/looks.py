@@ -21,12 +21,12 @@ WANTED = "wanted share reached"
 NONE_OPEN = "no component open"
 USED = "budget used"
 NOT_WORTH = "further looks not worth their draws"
-_REASONS = (WANTED, NONE_OPEN, USED, NOT_WORTH)
+REASONS = (WANTED, NONE_OPEN, USED, NOT_WORTH)
 _LOOKS: Fields = {
     "spending": one_of(*SPENDINGS, SHARES),
     "shares": list_of(list_of(ANY, 2, 2), 1, MOST_LOOKS),
     "looks": list_of(RECORD, 1, MOST_LOOKS),
-    "stopped": one_of(*_REASONS),
+    "stopped": one_of(*REASONS),
 }
 
 
@@ -69,7 +69,7 @@ class Looks:
     def __post_init__(self) -> None:
         if self.spending not in (*SPENDINGS, SHARES):
             raise _contradiction(f"spending {self.spending!r}")
-        if self.stopped not in _REASONS:
+        if self.stopped not in REASONS:
             raise _contradiction(f"{self.stopped!r} as the reason to stop")
         _check_plan(self.shares, self.looks)
         _check_evidence(self.looks, self.modes, self.hits)

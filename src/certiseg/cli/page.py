@@ -19,6 +19,8 @@ def page_line(out: Path) -> str:
         return f"a report to look at: pip install 'certiseg[report]', then certiseg report {out}"
     # The figures of the run are written already: what goes wrong here must not hide them.
     try:
-        return f"report to look at, in any browser: {write_report([out], out / PAGE).page}"
+        written = write_report([out], out / PAGE)
+        refuted = f" (does not follow: {written.refuted[0]})" if written.refuted else ""
+        return f"report to look at, in any browser: {written.page}{refuted}"
     except InputError as error:
         return f"no report: {error}"

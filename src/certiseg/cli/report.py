@@ -43,6 +43,8 @@ def report(
     written = write_report(runs, out, figures=figures, images=images, palette=palette.value)
     for note in written.notes:
         remark(f"note: {note}")
+    for line in written.refuted:
+        remark(f"does not follow: {line}")
     say(f"report: {written.page}")
     if figures is not None:
         say(f"figures: {figures}")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from certiseg.errors import InputError
-from certiseg.metrics.confusion import iou_bound
+from certiseg.metrics.confusion import Confusion, iou_bound
 from certiseg.metrics.pairs import checked_allowed
 from certiseg.votes import ABSTAIN
 
@@ -64,6 +64,25 @@ class PartIou:
         )
         return PartIou({category: (shape,)})
 
+    @staticmethod
+    def of(counts: Confusion, parts: Sequence[int], category: str) -> PartIou:
+        """One shape from its confusion counts: the figures of ``count``.
+
+        Raises InputError for points whose true label is none of the parts.
+        """
+        labels = np.asarray(parts)
+        found = counts.counts[labels]
+        if int(found.sum()) != counts.labelled or counts.unlabelled:
+            raise InputError(
+                f"expected a truth among {labels.tolist()}, the parts of {category}, got others; "
+                "truth and parts must be of the same category"
+            )
+        correct = np.diagonal(counts.counts)[labels]
+        false = found[:, labels].sum(axis=0) - correct
+        by_part = correct, found.sum(axis=1), false
+        bounds = _bounds(*by_part, found[:, -1], counts.allowed)
+        return PartIou({category: (ShapeIou(float(_ious(*by_part).mean()), float(bounds.mean())),)})
+
     def __add__(self, other: PartIou) -> PartIou:
         if not isinstance(other, PartIou):
             return NotImplemented
@@ -71,27 +90,6 @@ class PartIou:
         return PartIou(
             {name: self.shapes.get(name, ()) + other.shapes.get(name, ()) for name in names}
         )
-
-    def record(self) -> dict[str, Any]:
-        """Plain JSON values: (mIoU, bound) of every shape by category."""
-        return {name: [list(shape) for shape in shapes] for name, shapes in self.shapes.items()}
-
-    @staticmethod
-    def from_record(record: Mapping[str, Any]) -> PartIou:
-        """Inverse of record. Raises InputError for anything else, or figures outside [0, 1]."""
-        try:
-            shapes = {
-                str(name): tuple(ShapeIou(*map(float, shape)) for shape in listed)
-                for name, listed in record.items()
-            }
-        except (AttributeError, TypeError, ValueError):
-            shapes = {"": (ShapeIou(math.nan, math.nan),)}
-        if not all(0 <= b <= m <= 1 for listed in shapes.values() for m, b in listed):
-            raise InputError(
-                "expected mean IoUs in [0, 1] of each shape by category, with bounds no larger, "
-                "got others; the file is damaged"
-            )
-        return PartIou(shapes)
 
     @property
     def by_category(self) -> dict[str, CategoryIou]:
@@ -132,8 +130,7 @@ def part_ious(truth: ArrayLike, prediction: ArrayLike, parts: Sequence[int]) -> 
     1 for a part absent from truth and prediction. An abstention stays in the union of its true
     part and joins no other. Arguments and errors as in ``part_iou_bounds``.
     """
-    correct, of_truth, false, _ = _counts(truth, prediction, parts)
-    return np.where(of_truth + false > 0, correct / np.maximum(of_truth + false, 1), 1.0)
+    return _ious(*_counts(truth, prediction, parts)[:3])
 
 
 def part_iou_bounds(
@@ -153,8 +150,22 @@ def part_iou_bounds(
     of other categories may occur. allowed: k - 1 of the certificate's budget k (theory T5).
     Raises InputError for other shapes, no points, a truth outside parts or allowed < 0.
     """
-    allowed = checked_allowed(allowed)
-    correct, of_truth, false, abstained = _counts(truth, prediction, parts)
+    return _bounds(*_counts(truth, prediction, parts), checked_allowed(allowed))
+
+
+def _ious(
+    correct: NDArray[np.int64], of_truth: NDArray[np.int64], false: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    return np.where(of_truth + false > 0, correct / np.maximum(of_truth + false, 1), 1.0)
+
+
+def _bounds(
+    correct: NDArray[np.int64],
+    of_truth: NDArray[np.int64],
+    false: NDArray[np.int64],
+    abstained: NDArray[np.int64],
+    allowed: int,
+) -> NDArray[np.float64]:
     untouched = false + allowed + abstained.sum() == 0
     bound = iou_bound(correct, of_truth, false, abstained, allowed)
     return np.where(of_truth > 0, bound, untouched)

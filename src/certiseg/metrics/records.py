@@ -49,7 +49,9 @@ def counts_from_record(kind: type[Counts], record: Mapping[str, Any]) -> Counts:
 def _numbers(value: Any, name: str) -> Any:
     try:
         array = np.asarray(value)
-        if array.size and array.dtype.kind in "if" and np.isfinite(array).all():
+        plain = np.asarray(value, dtype=object).flat
+        real = array.dtype.kind in "if" and not any(isinstance(number, bool) for number in plain)
+        if real and array.size and np.isfinite(array).all():
             return array
     except (ValueError, TypeError, OverflowError):
         pass

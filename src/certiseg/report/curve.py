@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from pathlib import Path
 
 from certiseg.files import atomic_write
@@ -11,9 +9,8 @@ from certiseg.metrics.curve import RadiusCurve
 from certiseg.noise import Noise
 from certiseg.report.charts import curve_end, radius_label
 from certiseg.report.figures import Line, Panel, curves, has_matplotlib, write_figure
-
-CURVE_FILES = ("curve.csv", "curve.png", "curve.svg")
-_COLUMNS = ("radius", "certified_share", "certified_accuracy", "certified_miou")
+from certiseg.report.folder.layout import CURVE_FILES
+from certiseg.report.folder.results import curve_csv
 
 
 def write_curve(
@@ -46,20 +43,3 @@ def write_curve(
         y_range=(0.0, 1.0),
     )
     write_figure(curves([panel], note), out / "curve")
-
-
-def curve_csv(curve: RadiusCurve) -> str:
-    """One row a radius, full precision."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(_COLUMNS)
-    writer.writerows(
-        zip(
-            curve.radii.tolist(),
-            curve.certified_share.tolist(),
-            curve.certified_accuracy.tolist(),
-            curve.certified_miou.tolist(),
-            strict=True,
-        )
-    )
-    return text.getvalue()

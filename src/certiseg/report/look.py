@@ -16,8 +16,9 @@ from certiseg.hierarchies.hierarchy import Hierarchy
 from certiseg.metrics.boundary import BoundaryCounts, pixel_distance, point_distance
 from certiseg.metrics.curve import RadiusCurve
 from certiseg.report.chosen import Chosen, chosen
+from certiseg.report.folder.evidence import Kept
 from certiseg.report.folder.manifest import Manifest
-from certiseg.report.folder.run import Kept, Run, open_kept
+from certiseg.report.folder.run import Run
 from certiseg.report.folder.view import View
 from certiseg.votes import ABSTAIN
 
@@ -78,15 +79,17 @@ class Overview:
 
 
 def overview(run: Run, grid: NDArray[np.float64], each: Callable[[Looked], None]) -> Overview:
-    """Pool the kept samples of the run and pass each on; one sample's votes are held at a time."""
+    """Check and pool the samples of the run, and pass on those that are kept; one sample's votes
+    are held at a time."""
     found = Overview(run)
     for planned in run.manifest.samples:
-        kept = open_kept(run, planned)
+        kept = run.take(planned)
         if kept is None:
             continue
         looked = _looked(run, kept)
         _add(found, looked, grid)
         each(looked)
+    run.finish()
     if run.pooled.curve is not None:
         found.curve = run.pooled.curve
     return found

@@ -30,12 +30,12 @@ _MOST_COMPONENTS = 16_000_000
 
 @dataclass(frozen=True)
 class Written:
-    """page: the file. notes: what is missing or broken, one line each. refuted: whether a
-    certificate does not follow from its own counts (it is not shown)."""
+    """page: the file. notes: what is missing or cannot be used, one line each. refuted: what a run
+    states and something else follows, one line each."""
 
     page: Path
     notes: list[str]
-    refuted: bool
+    refuted: list[str]
 
 
 def write_report(
@@ -53,7 +53,8 @@ def write_report(
     most so many samples on the page, evenly spread; None for all that were kept, of large pictures
     as many as have 16 million pixels. palette: "own", or "safe" for colour-blind eyes, to begin
     with.
-    A view or certificate that cannot be used is left out and named in ``notes`` and on the page.
+    All that follows from something else is recomputed (docs/report.md). A sample that contradicts
+    it, or whose files cannot be used, is in no figure, and named: here and on the page.
     Raises InputError for folders that are no runs, for runs that do not fit side by side, for files
     in the way that no report is, and where a library is missing.
     """
@@ -83,12 +84,20 @@ def write_report(
             samples[name] for name in wanted if len(samples.get(name, _NONE)["runs"]) == len(read)
         ]
         drawn = charts(overviews, names)
-        shown = Shown(overviews, names, drawn, whole, _notes(read, names) + notes, palette)
+        shown = Shown(
+            overviews,
+            names,
+            drawn,
+            whole,
+            notes=_notes(read, names) + notes,
+            refuted=_refuted(read, names),
+            palette=palette,
+        )
         output_folder(target.parent)
         atomic_write(target, page(shown).encode(errors="backslashreplace"))
         if paper is not None:
             paper.finish(overviews, drawn)
-    return Written(target, list(shown.notes), any(run.refuted for run in read))
+    return Written(target, list(shown.notes), list(shown.refuted))
 
 
 def _check_page(target: Path) -> None:
@@ -199,14 +208,23 @@ def _notes(runs: Sequence[Run], names: Sequence[str]) -> list[str]:
     """What is missing or broken in the runs."""
     said = []
     for run, name in zip(runs, names, strict=True):
-        start = f"{name}: " if len(runs) > 1 else ""
         if run.missing:
             listed = ", ".join(run.missing[:_NAMED])
             more = len(run.missing) - _NAMED
             said.append(
-                f"{start}This run is not finished. {len(run.done)} of "
+                f"{_start(runs, name)}This run is not finished. {len(run.done)} of "
                 f"{len(run.manifest.samples)} samples are there; missing: {listed}"
                 f"{f' and {more} more' if more > 0 else ''}."
             )
-        said += [f"{start}Left out: {line}" for line in run.broken]
+        said += [f"{_start(runs, name)}Left out: {line}" for line in run.broken]
     return said
+
+
+def _refuted(runs: Sequence[Run], names: Sequence[str]) -> list[str]:
+    """What the runs state and something else follows."""
+    pairs = zip(runs, names, strict=True)
+    return [f"{_start(runs, name)}{line}" for run, name in pairs for line in run.refuted]
+
+
+def _start(runs: Sequence[Run], name: str) -> str:
+    return f"{name}: " if len(runs) > 1 else ""

@@ -6,23 +6,42 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
+import torch
 
 from certiseg.datasets.card import Sample, Samples
 from certiseg.errors import InputError
 from certiseg.models.loaded import LoadedModel
+from certiseg.report.folder.view import array_digest, shown
 from certiseg.runs.model import check_classes, check_order, try_model
 from certiseg.runs.percentiles import check_percentile
 from certiseg.runs.settings import Settings
 from certiseg.runs.smoothing import ByCategory
+from certiseg.sampling.fingerprint import input_fingerprint
 
 
 @dataclass(frozen=True)
 class Checked:
-    """Name and digest of a sample that was read."""
+    """A sample that was read: what its files are known by (docs/report.md)."""
 
     name: str
     digest: str
+    category: str | None
+    size: tuple[int, ...]
+    input: str
+    truth: str
+    shown: str
+
+    @staticmethod
+    def of(sample: Sample) -> Checked:
+        return Checked(
+            sample.name,
+            digest_of(sample),
+            sample.category,
+            sample.labels.shape,
+            input_fingerprint(torch.from_numpy(sample.x)),
+            array_digest(sample.labels),
+            array_digest(shown(sample.x)),
+        )
 
 
 def check_evaluation(
@@ -48,7 +67,7 @@ def check_evaluation(
     checked = []
     for index in range(len(samples)):
         sample = samples[index]
-        checked.append(Checked(sample.name, digest_of(sample)))
+        checked.append(Checked.of(sample))
         settings.check(settings.components(*sample.labels.shape), loaded.num_classes)
         if (kind := (sample.category, *sample.x.shape)) in tried:
             continue
@@ -63,8 +82,5 @@ def check_evaluation(
 
 def digest_of(sample: Sample) -> str:
     """SHA-256 of input, truth and category."""
-    sha = hashlib.sha256(f"{sample.category}".encode())
-    for array in (sample.x, sample.labels):
-        sha.update(f"\0{array.dtype} {array.shape}\0".encode())
-        sha.update(np.ascontiguousarray(array).data)
-    return sha.hexdigest()
+    parts = (str(sample.category), array_digest(sample.x), array_digest(sample.labels))
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()

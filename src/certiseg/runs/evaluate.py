@@ -15,7 +15,7 @@ from certiseg.folders import locked
 from certiseg.models.loaded import LoadedModel
 from certiseg.runs.check import check_evaluation, digest_of
 from certiseg.runs.progress import RunBar
-from certiseg.runs.results import Evaluation, title_of, write_results
+from certiseg.runs.results import Evaluation, write_results
 from certiseg.runs.run_folder import Keep, RunFolder
 from certiseg.runs.run_manifest import manifest, seed_of
 from certiseg.runs.settings import Settings
@@ -69,7 +69,6 @@ def evaluate(
             loaded,
             non_robust,
             settings,
-            title_of(settings),
             command,
             percentile=percentile,
             keep=keep.samples,
@@ -103,7 +102,7 @@ def evaluate(
             ranks.all_done()
             if ranks.rank > 0:
                 return Evaluation()
-        return write_results(out, folder.pooled(), agreed.record, samples, settings, command)
+        return write_results(out, folder.pooled(), samples, settings, command)
 
 
 def _check_own(

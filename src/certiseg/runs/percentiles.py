@@ -11,8 +11,8 @@ from certiseg.certify.percentile import percentile
 from certiseg.datasets.card import IGNORE
 from certiseg.errors import InputError
 from certiseg.metrics.scalars import accuracy, class_area, mean_iou
+from certiseg.report.folder.tally import at_size
 from certiseg.runs.settings import Settings
-from certiseg.runs.tally import at_size
 
 
 class DrawnScalars:

@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from os.path import lexists
 from pathlib import Path
 from typing import Any
@@ -14,19 +15,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from certiseg.datasets.card import Sample
-from certiseg.errors import InputError
+from certiseg.errors import ClaimError, InputError
 from certiseg.files import atomic_write, make_folder, refuse_link, sweep
 from certiseg.folders import locked
-from certiseg.report.curve import CURVE_FILES
-from certiseg.report.folder.comparison import BASE_CLEAN, BASE_NOISE, NON_ROBUST
-from certiseg.report.folder.layout import FOLDERS, MANIFEST, PAGE, RESULTS, TABLES, Layout
-from certiseg.report.folder.manifest import read_manifest
+from certiseg.report.folder.evidence import open_kept
+from certiseg.report.folder.layout import (
+    CURVE_FILES,
+    FOLDERS,
+    MANIFEST,
+    PAGE,
+    RESULTS,
+    TABLES,
+    Layout,
+)
+from certiseg.report.folder.manifest import Manifest, manifest_of, read_manifest
 from certiseg.report.folder.pooled import Pooled
+from certiseg.report.folder.record import Record, read_record
+from certiseg.report.folder.view import LABELS, shown
 from certiseg.runs.output import write_text
 from certiseg.runs.run_manifest import check_same
 
 _NAMES = (*TABLES, RESULTS, *CURVE_FILES, PAGE, MANIFEST)
-_KEYS = {BASE_CLEAN: "base_clean", BASE_NOISE: "base_noise", NON_ROBUST: "non_robust"}
 
 
 @dataclass(frozen=True)
@@ -74,7 +83,11 @@ class RunFolder:
 
     def resume(self, asked: Mapping[str, Any]) -> None:
         """Go on with the run that is there. Raises InputError where that asks for anything else."""
-        read_manifest(self.layout.root)
+        contradictions = read_manifest(self.layout.root).contradictions
+        if contradictions:
+            raise ClaimError(
+                f"{self.layout.manifest}: {contradictions[0]}; begin anew with --overwrite"
+            )
         begun = json.loads(self.layout.manifest.read_text(encoding="utf-8"))
         check_same(begun, asked, str(self.layout.root))
         self._prepare()
@@ -107,42 +120,34 @@ class RunFolder:
                 atomic_write(path, content)
 
     def done(self, number: int) -> bool:
-        """Whether the sample is whole: its record can be pooled and is of this run, and what is
-        kept of it is there."""
+        """Whether the sample is whole and of this run: its record can be pooled, and what is kept
+        of it bears the record out."""
         stem, (view, certificate) = self._stem(number), self.keeps(number)
         try:
             record = self._read(number)
-            Pooled().add(record)
-            same = record["figures"]["seed"] == self.record["seed"]
-        except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError):
+            if view:
+                open_kept(self.layout, self._manifest, record)
+        except (InputError, ClaimError, OSError):
             return False
-        return (
-            same
-            and (self.layout.view(stem).exists() or not view)
-            and (self.layout.certificate(stem).exists() or not certificate)
-        )
+        return self.layout.certificate(stem).exists() or not certificate
 
     def pooled(self) -> Pooled:
         """The figures of all samples, in their order, one record at a time."""
-        pooled = Pooled()
+        pooled = Pooled(self._manifest)
         for number in range(len(self.record["samples"])):
             pooled.add(self._read(number))
         return pooled
 
-    def _read(self, number: int) -> dict[str, Any]:
+    @cached_property
+    def _manifest(self) -> Manifest:
+        return manifest_of(json.loads(json.dumps(self.record)))
+
+    def _read(self, number: int) -> Record:
         path = self.layout.sample(self._stem(number))
-        record = json.loads(path.read_text(encoding="utf-8"))
-        name = self.record["samples"][number]["name"]
-        if record["number"] != number or record["name"] != name:
-            raise InputError(
-                f"{path}: expected the record of {name!r}, got {record['name']!r:.60}; remove it"
-            )
-        if record["run"] != self.record["run"]:
-            raise InputError(
-                f"{path}: expected a record of run {self.record['run']}, got one of "
-                f"{record['run']!r:.60}; remove it, and go on with --resume"
-            )
-        return record
+        try:
+            return read_record(path, self._manifest, self._manifest.samples[number])
+        except (InputError, ClaimError) as error:
+            raise type(error)(f"{path}: {error}; remove it") from None
 
     def _stem(self, number: int) -> str:
         return str(self.record["samples"][number]["file"])
@@ -163,18 +168,11 @@ class RunFolder:
         return {file for planned in samples for file in self.layout.of_sample(planned.file)}
 
 
-def shown(x: NDArray[Any]) -> NDArray[Any]:
-    """An input for show: a picture as uint8, clipped as pictures are; a cloud as it is."""
-    if x.ndim != 3:
-        return x.astype(np.float32)
-    return np.rint(np.clip(x, 0.0, 1.0) * 255).astype(np.uint8)
-
-
 def view_content(sample: Sample, noisy: NDArray[Any], labels: Mapping[str, NDArray[Any]]) -> bytes:
     """The file of a view: x, truth, noisy (one draw) and what the models say, by the name of their
     row, each on its own grid."""
     narrow = {
-        _KEYS[name]: values.astype(np.uint8 if values.max() < 255 else np.int32)
+        LABELS[name]: values.astype(np.uint8 if values.max() < 255 else np.int32)
         for name, values in labels.items()
     }
     arrays = {"x": shown(sample.x), "truth": sample.labels, "noisy": shown(noisy), **narrow}

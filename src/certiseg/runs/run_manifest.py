@@ -11,6 +11,7 @@ from certiseg.datasets.card import Samples, note_of
 from certiseg.errors import InputError
 from certiseg.models.loaded import LoadedModel
 from certiseg.noise import noise_record
+from certiseg.report.folder.derived import row_name
 from certiseg.report.folder.identity import VERSIONS, run_id
 from certiseg.report.folder.layout import FORMAT, file_stem, kept_numbers
 from certiseg.runs.check import Checked
@@ -26,14 +27,13 @@ def manifest(
     loaded: LoadedModel,
     non_robust: LoadedModel | None,
     settings: Settings,
-    certified: str,
     command: str,
     *,
     percentile: bool = False,
     keep: int | None = 20,
 ) -> dict[str, Any]:
-    """What is fixed before the first draw, as plain JSON values. certified: name of the table's
-    last row. keep: samples kept for the report, None for all.
+    """What is fixed before the first draw, as plain JSON values. keep: samples kept for the report,
+    None for all.
 
     The seed is drawn here, after everything that it must not depend on is known by fingerprint
     (theory T15).
@@ -53,7 +53,7 @@ def manifest(
         "palette": [list(colour) for colour in card.palette],
         "parts": None if card.parts is None else {k: list(v) for k, v in card.parts.items()},
         "method": settings.method,
-        "certified": certified,
+        "certified": row_name(asdict(settings)),
         "percentile": percentile,
         "settings": asdict(settings),
         "seed": int(seed),
@@ -65,10 +65,9 @@ def manifest(
         "samples": [
             {
                 "number": number,
-                "name": found.name,
                 "file": file_stem(number, found.name),
                 "kept": number in kept,
-                "digest": found.digest,
+                **asdict(found),
             }
             for number, found in enumerate(checked)
         ],
@@ -116,11 +115,11 @@ def _differences(begun: Mapping[str, Any], asked: Mapping[str, Any]) -> Iterator
     for old, new in zip(begun["samples"], asked["samples"], strict=True):
         if old["name"] != new["name"]:
             yield f"sample {_short(new['name'])} instead of {_short(old['name'])}"
-        elif old.get("digest") != new["digest"]:
-            yield f"other content of sample {_short(new['name'])}"
-        elif old["kept"] != new["kept"]:
+        elif old.get("kept") != new["kept"]:
             yield "other samples to keep"
             return
+        elif old != new:
+            yield f"other content of sample {_short(new['name'])}"
 
 
 def _short(value: Any) -> str:

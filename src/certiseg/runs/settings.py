@@ -18,6 +18,7 @@ from certiseg.hierarchies.hierarchy import Hierarchy
 from certiseg.models.grid import OnGrid
 from certiseg.models.loaded import LoadedModel
 from certiseg.noise import Gaussian, Noise, Rotation
+from certiseg.report.folder.derived import COORDINATES, method_of
 from certiseg.runs.device import usable_device
 from certiseg.sampling.engine import Engine
 from certiseg.sampling.fingerprint import made_by
@@ -27,7 +28,6 @@ from certiseg.stats.spending import Spending, plan_looks
 Law = Literal["gaussian", "coordinates", "rotation"]
 """What is drawn: noise on all of the input; on the coordinates of a cloud, its first 3 channels,
 any normals as given; rotations of a cloud."""
-COORDINATES = 3
 
 
 @dataclass(frozen=True)
@@ -89,13 +89,7 @@ class Settings:
     @property
     def method(self) -> str:
         """Name of the certifying function, as certificates record it."""
-        if self.radius_map:
-            return "radius_map"
-        if self.stopping is not None:
-            return "sequential"
-        if self.hierarchy is not None:
-            return "hierarchical" if self.thresholds is None else "adaptive"
-        return "segcertify"
+        return method_of(vars(self))
 
     def components(self, *size: int) -> int:
         """N for labels of this size: pixels, or the cells of the grid; points, voxels."""

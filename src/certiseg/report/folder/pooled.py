@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,8 +9,10 @@ from certiseg.metrics.confusion import Confusion
 from certiseg.metrics.curve import RadiusCurve
 from certiseg.metrics.information_gain import InformationGain
 from certiseg.metrics.part_iou import PartIou
-from certiseg.metrics.records import counts_from_record
 from certiseg.report.folder.comparison import CERTIFIED, certified_row, model_row
+from certiseg.report.folder.manifest import Manifest
+from certiseg.report.folder.record import Record
+from certiseg.report.folder.tally import number
 from certiseg.report.tables import Row
 
 
@@ -23,6 +24,7 @@ class Pooled:
     that of the certified labels. images: what results.json lists, one a sample.
     """
 
+    manifest: Manifest
     models: dict[str, Confusion] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     certified: Confusion | None = None
@@ -34,54 +36,58 @@ class Pooled:
     draws: int = 0
     images: list[dict[str, Any]] = field(default_factory=list)
 
-    def add(self, record: Mapping[str, Any]) -> None:
-        """Add one sample, as ``runs.tally`` writes it: all of it, or nothing.
+    def add(self, record: Record) -> None:
+        """Add one sample of the manifest's."""
+        for name, counts in record.models.items():
+            self.models[name] = self.models[name] + counts if name in self.models else counts
+            self.seconds[name] = self.seconds.get(name, 0.0) + record.seconds[name]
+        held, gain, curve = record.certified, record.gain, record.curve
+        self.certified = held if self.certified is None else self.certified + held
+        if gain is not None:
+            self.gain = gain if self.gain is None else self.gain + gain
+            self.nodes = (self.nodes or 0) + (record.nodes or 0)
+        if curve is not None:
+            self.curve = curve if self.curve is None else self.curve + curve
+        category = record.planned.category
+        if category is not None:
+            assert self.manifest.parts is not None
+            for name, counts in {CERTIFIED: held, **record.models}.items():
+                shape = PartIou.of(counts, self.manifest.parts[category], category)
+                self.shapes[name] = self.shapes[name] + shape if name in self.shapes else shape
+        self.draws += record.draws
+        self.certified_seconds += record.certified_seconds
+        self.images.append(self._image(record))
 
-        Raises InputError for counts that are none or of other classes; KeyError or TypeError for
-        another record.
-        """
-        models, seconds = dict(self.models), dict(self.seconds)
-        for name, found in record["models"].items():
-            counts = counts_from_record(Confusion, found["confusion"])
-            models[name] = models[name] + counts if name in models else counts
-            seconds[name] = seconds.get(name, 0.0) + float(found["seconds"])
-        held, gain, nodes, curve = record["certified"], self.gain, self.nodes, self.curve
-        certified = counts_from_record(Confusion, held["confusion"])
-        if self.certified is not None:
-            certified = self.certified + certified
-        if held["gain"] is not None:
-            gained = counts_from_record(InformationGain, held["gain"])
-            gain = gained if gain is None else gain + gained
-            nodes = (nodes or 0) + int(held["nodes"])
-        if held["curve"] is not None:
-            counted = counts_from_record(RadiusCurve, held["curve"])
-            curve = counted if curve is None else curve + counted
-        shapes = dict(self.shapes)
-        for name, found in ((CERTIFIED, held), *record["models"].items()):
-            if found["shape"] is not None:
-                shape = PartIou.from_record(found["shape"])
-                shapes[name] = shapes[name] + shape if name in shapes else shape
-        figures, draws = dict(record["figures"]), self.draws + int(held["draws"])
-        self.certified_seconds += float(held["seconds"])
-        self.models, self.seconds, self.certified = models, seconds, certified
-        self.gain, self.nodes, self.curve, self.draws = gain, nodes, curve, draws
-        self.shapes = shapes
-        self.images.append(figures)
+    def _image(self, record: Record) -> dict[str, Any]:
+        held = record.certified
+        return {
+            "name": record.planned.name,
+            "certified_accuracy": number(held.certified_accuracy),
+            "abstention": number(held.abstention),
+            "abstention_all": number(held.abstention_all),
+            "draws": record.draws,
+            "stopped": record.stopped,
+            "seed": self.manifest.seed,
+            "seconds": round(record.certified_seconds, 3),
+            **({} if record.percentile is None else {"percentile": dict(record.percentile)}),
+        }
 
-    def rows(self, certified: str, radius: float, *, draws_vary: bool) -> list[Row]:
-        """The comparison so far; at least one sample. certified: name of the last row."""
-        assert self.certified is not None
+    def rows(self, *, draws: bool = False) -> list[Row]:
+        """The comparison so far; none without a sample. draws: name their number even where it is
+        a constant."""
+        if self.certified is None:
+            return []
         done = len(self.images)
         rows = [
             model_row(name, confusion, self.seconds[name] / done, self.shapes.get(name))
             for name, confusion in self.models.items()
         ]
         held = certified_row(
-            certified,
+            self.manifest.certified,
             self.certified,
-            radius=radius,
+            radius=self.manifest.radius,
             seconds=self.certified_seconds / done,
-            draws=self.draws / done if draws_vary else None,
+            draws=self.draws / done if draws or self.manifest.method == "sequential" else None,
             gain=self.gain,
             nodes=self.nodes,
             shapes=self.shapes.get(CERTIFIED),

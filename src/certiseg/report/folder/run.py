@@ -2,121 +2,108 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from certiseg.certificates.certificate import Certificate
-from certiseg.certify.verify import verify
 from certiseg.errors import ClaimError, InputError
-from certiseg.reading import RECORD, read_bounded
-from certiseg.report.folder.layout import Layout
+from certiseg.report.folder.evidence import Kept, open_kept
+from certiseg.report.folder.layout import MANIFEST, Layout
 from certiseg.report.folder.manifest import Manifest, Planned, read_manifest
 from certiseg.report.folder.pooled import Pooled
-from certiseg.report.folder.view import View, read_view
+from certiseg.report.folder.record import read_record
+from certiseg.report.folder.results import check_results
 from certiseg.report.tables import Row
 
 
 @dataclass
 class Run:
-    """pooled: figures of the samples that are there, ``done`` of them by number. missing: names of
-    those that are not. broken: one line a file that cannot be used. refuted: True where a
-    certificate does not follow from its own counts."""
+    """done: numbers of the samples whose record is there; once all are taken, of those in
+    ``pooled``. missing: names of those without a record. broken: one line a file that cannot be
+    used. refuted: one line a statement that contradicts what follows from the others. left_out: the
+    line of each kept sample that is in no figure."""
 
     root: Path
     manifest: Manifest
-    pooled: Pooled = field(default_factory=Pooled)
+    pooled: Pooled
     done: set[int] = field(default_factory=set)
     missing: list[str] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
-    refuted: bool = False
+    refuted: list[str] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
 
     @property
     def title(self) -> str:
         return self.root.resolve().name
 
     def rows(self, *, draws: bool = False) -> list[Row]:
-        """The comparison over the samples that are there; none of a run that has not begun. draws:
-        name their number even where it is a constant."""
-        if not self.done:
-            return []
-        vary = draws or self.manifest.settings.get("stopping") is not None
-        return self.pooled.rows(self.manifest.certified, self.manifest.radius, draws_vary=vary)
+        """The comparison over the samples taken. draws: name their number even where it is a
+        constant."""
+        return self.pooled.rows(draws=draws)
 
+    def take(self, planned: Planned) -> Kept | None:
+        """Check the sample and add it to the figures; what is kept of it, if anything is.
 
-@dataclass(frozen=True)
-class Kept:
-    """A sample that can be shown: read, and its certificate recomputed from its votes."""
+        A sample of which anything is broken or refuted is left out and named. Each is taken once.
+        """
+        if planned.number not in self.done:
+            return None
+        layout = Layout(self.root)
+        path = layout.sample(planned.file)
+        try:
+            record = read_record(path, self.manifest, planned)
+            kept = open_kept(layout, self.manifest, record) if planned.kept else None
+        except (ClaimError, InputError, OSError) as error:
+            line = _line(path, error)
+            (self.refuted if isinstance(error, ClaimError) else self.broken).append(line)
+            if planned.kept:
+                self.left_out[planned.name] = line
+            self.done.remove(planned.number)
+            return None
+        self.pooled.add(record)
+        return kept
 
-    planned: Planned
-    view: View
-    certificate: Certificate
+    def finish(self) -> None:
+        """After the last sample: nothing is claimed that no certificate bears out, and the tables
+        of a whole run must follow from its records."""
+        checked = [planned for planned in self.manifest.samples if planned.kept]
+        if self.refuted and checked and not any(planned.number in self.done for planned in checked):
+            self.refuted.append(
+                f"{self.root}: no certificate bears out {MANIFEST}; nothing is pooled"
+            )
+            self.pooled, self.done = Pooled(self.manifest), set()
+        layout = Layout(self.root)
+        if len(self.done) == len(self.manifest.samples):
+            self.refuted += check_results(layout, self.pooled)
+        elif layout.results.exists():
+            self.refuted.append(
+                f"{layout.results}: states figures of {len(self.manifest.samples)} samples, those "
+                f"of {len(self.done)} follow"
+            )
 
 
 def read_run(root: Path) -> Run:
-    """The figures of a run, finished or not.
+    """A run, finished or not, of which no sample is taken yet.
 
-    A record of a sample that cannot be used is named in ``broken`` and its sample counts as
-    missing. Raises InputError for a folder that is no run's, or whose manifest is broken.
+    Raises InputError for a folder that is no run's, or whose manifest is broken.
     """
-    run = Run(root, read_manifest(root))
+    manifest = read_manifest(root)
     layout = Layout(root)
-    for planned in run.manifest.samples:
-        path = layout.sample(planned.file)
-        if not path.exists():
-            run.missing.append(planned.name)
+    run = Run(root, manifest, Pooled(manifest))
+    run.refuted += [f"{layout.manifest}: {said}" for said in manifest.contradictions]
+    seen: set[tuple[str, str]] = set()
+    for planned in manifest.samples:
+        if (known := (planned.name, planned.digest)) in seen:
+            line = f"sample {planned.number} is {planned.name} again, one sample follows"
+            run.refuted.append(f"{layout.manifest}: {line}")
             continue
-        try:
-            _add(run, path, planned)
-        except (
-            ValueError,
-            TypeError,
-            LookupError,
-            AttributeError,
-            OSError,
-            RecursionError,
-        ) as error:
-            run.broken.append(_line(path, error))
-            run.missing.append(planned.name)
-        else:
+        seen.add(known)
+        if layout.sample(planned.file).exists():
             run.done.add(planned.number)
+        else:
+            run.missing.append(planned.name)
     return run
-
-
-def _add(run: Run, path: Path, planned: Planned) -> None:
-    record = json.loads(read_bounded(path, RECORD))
-    if record["name"] != planned.name or record["number"] != planned.number:
-        raise InputError(f"expected the record of {planned.name!r}, got {record['name']!r:.60}")
-    if record["run"] != run.manifest.run:
-        raise InputError(f"expected a record of run {run.manifest.run}, got {record['run']!r:.60}")
-    for found in (*record["models"].values(), record["certified"]):
-        if len(found["confusion"]["counts"]) != len(run.manifest.classes):
-            raise InputError(f"expected counts of {len(run.manifest.classes)} classes, got others")
-    run.pooled.add(record)
-
-
-def open_kept(run: Run, planned: Planned) -> Kept | None:
-    """The sample, or None where it was not kept or cannot be used, which ``broken`` then tells."""
-    if not planned.kept or planned.number not in run.done:
-        return None
-    layout = Layout(run.root)
-    path = layout.view(planned.file)
-    try:
-        view = read_view(path, run.manifest)
-        path = layout.certificate(planned.file)
-        certificate = Certificate.load(path)
-        verify(certificate)
-        view.check_certificate(certificate, run.manifest)
-    except ClaimError as error:
-        run.refuted = True
-        run.broken.append(_line(path, error))
-        return None
-    except (InputError, OSError) as error:
-        run.broken.append(_line(path, error))
-        return None
-    return Kept(planned, view, certificate)
 
 
 def _line(path: Path, error: Exception) -> str:
     text = " ".join(str(error).split()) or type(error).__name__
-    return text if str(path) in text else f"{path}: {text}"
+    return text if str(path.parent.parent) in text else f"{path}: {text}"

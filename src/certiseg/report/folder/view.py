@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,26 +11,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from certiseg.certificates.archive import read_arrays
-from certiseg.certificates.certificate import Certificate
 from certiseg.certificates.grid import upsample_nearest
 from certiseg.datasets.card import IGNORE
 from certiseg.errors import InputError
 from certiseg.reading import ARRAYS, read_bounded
+from certiseg.report.folder.comparison import BASE_CLEAN, BASE_NOISE, NON_ROBUST
 from certiseg.report.folder.manifest import Manifest
 
-_LABELS = ("base_clean", "base_noise", "non_robust")
+LABELS = {BASE_CLEAN: "base_clean", BASE_NOISE: "base_noise", NON_ROBUST: "non_robust"}
+"""Names of the labels in a view, by the row of the model that says them."""
 
 
 @dataclass(frozen=True)
 class View:
     """x, noisy: a picture uint8 (C, H, W), a cloud float32 (C, N). truth: uint8, (H, W) or (N,).
     labels: what the models say, of the shape of the truth, by "base_clean", "base_noise" and
-    perhaps "non_robust"."""
+    perhaps "non_robust". digest: of the file."""
 
     x: NDArray[Any]
     truth: NDArray[np.uint8]
     noisy: NDArray[Any]
     labels: dict[str, NDArray[np.integer]]
+    digest: str
 
     @property
     def size(self) -> tuple[int, ...]:
@@ -41,47 +44,26 @@ class View:
             return values
         return upsample_nearest(values, (self.truth.shape[0], self.truth.shape[1]))
 
-    def check_certificate(self, certificate: Certificate, manifest: Manifest) -> None:
-        """Raise InputError unless it is a certificate of this sample, as far as can be told."""
-        shape = certificate.labels.shape
-        fits = len(shape) == self.truth.ndim and all(
-            1 <= part <= whole for part, whole in zip(shape, self.size, strict=True)
-        )
-        if self.truth.ndim == 1:
-            fits = shape == self.size
-        source = certificate.votes.source
-        same = source is None or source.input_shape == self.x.shape
-        if not (fits and same and certificate.votes.counts.ndim == len(shape) + 1):
-            raise InputError(
-                f"expected a certificate over {self.size} components, got one over {shape}; "
-                "the files of two samples were mixed up"
-            )
-        if certificate.votes.num_classes != len(manifest.classes):
-            raise InputError(
-                f"expected votes for {len(manifest.classes)} classes, got "
-                f"{certificate.votes.num_classes}; the files of two runs were mixed up"
-            )
-        settings, tree = manifest.settings, certificate.hierarchy
-        given = {
-            "noise": (manifest.noise, certificate.noise),
-            "method": (manifest.method, certificate.method),
-            "alpha": (settings.get("alpha"), certificate.alpha),
-            "hierarchy": (settings.get("hierarchy"), None if tree is None else tree.record()),
-        }
-        if certificate.tau is not None:
-            given["tau"] = (settings.get("tau"), certificate.tau)
-        for name, (planned, found) in given.items():
-            if planned != found:
-                raise InputError(
-                    f"expected a certificate with the run's {name}, got {found!r:.80}; the files "
-                    "of two runs were mixed up"
-                )
+
+def shown(x: NDArray[Any]) -> NDArray[Any]:
+    """An input for show: a picture as uint8, clipped as pictures are; a cloud as it is."""
+    if x.ndim != 3:
+        return x.astype(np.float32)
+    return np.rint(np.clip(x, 0.0, 1.0) * 255).astype(np.uint8)
+
+
+def array_digest(array: NDArray[Any]) -> str:
+    """SHA-256 of type, shape and values."""
+    sha = hashlib.sha256(f"{array.dtype} {array.shape}\0".encode())
+    sha.update(np.ascontiguousarray(array).data)
+    return sha.hexdigest()
 
 
 def read_view(path: Path, manifest: Manifest) -> View:
     """Raises InputError for a file that is missing, cut, or no view of such a run."""
     try:
-        return _checked(read_arrays(read_bounded(path, ARRAYS)), manifest)
+        content = read_bounded(path, ARRAYS)
+        return _checked(read_arrays(content), manifest, hashlib.sha256(content).hexdigest())
     except FileNotFoundError:
         raise InputError(f"{path}: expected the view of a kept sample, got no file") from None
     # A damaged zip or array header can fail in any way.
@@ -92,7 +74,7 @@ def read_view(path: Path, manifest: Manifest) -> View:
         ) from None
 
 
-def _checked(arrays: dict[str, NDArray[Any]], manifest: Manifest) -> View:
+def _checked(arrays: dict[str, NDArray[Any]], manifest: Manifest, digest: str) -> View:
     x, truth, noisy = arrays.pop("x"), arrays.pop("truth"), arrays.pop("noisy")
     sides, kind = (3, np.uint8) if manifest.kind == "pictures" else (2, np.float32)
     for name, array in (("x", x), ("noisy", noisy)):
@@ -107,10 +89,10 @@ def _checked(arrays: dict[str, NDArray[Any]], manifest: Manifest) -> View:
     num_classes = len(manifest.classes)
     if np.any((truth >= num_classes) & (truth != IGNORE)):
         raise ValueError(f"truth beyond the {num_classes} classes")
-    view = View(x, truth, noisy, {})
-    unknown, missing = set(arrays) - set(_LABELS), set(_LABELS[:2]) - set(arrays)
-    if unknown or missing:
-        raise ValueError(f"arrays {sorted(unknown)} too many, {sorted(missing)} missing")
+    view = View(x, truth, noisy, {}, digest)
+    strange = set(arrays) ^ {LABELS[row] for row in manifest.rows}
+    if strange:
+        raise ValueError(f"arrays {sorted(strange)} too many or missing")
     for name, labels in arrays.items():
         if labels.dtype.kind not in "iu" or labels.ndim != truth.ndim or not labels.size:
             raise ValueError(f"{name} is {labels.dtype} of shape {labels.shape}")

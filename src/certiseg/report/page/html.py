@@ -33,8 +33,15 @@ class Shown:
     names: Sequence[str]
     charts: Sequence[Chart]
     samples: Sequence[dict[str, Any]]
-    notes: Sequence[str]
+    notes: Sequence[str] = ()
+    refuted: Sequence[str] = ()
     palette: str = "own"
+
+    @property
+    def left_out(self) -> list[tuple[str, str]]:
+        """Name of each kept sample that is not shown, and why."""
+        runs = (overview.run for overview in self.overviews)
+        return [entry for run in runs for entry in run.left_out.items()]
 
     @property
     def legend_run(self) -> int:
@@ -59,6 +66,8 @@ def page(shown: Shown) -> str:
         several=len(shown.overviews) > 1,
         palette=shown.palette,
         notes=shown.notes,
+        refuted=shown.refuted,
+        left_out=shown.left_out,
         slider=control,
         no_slider=why_no_slider(shown.overviews, shown.names),
         labels=labels(shown.overviews[shown.legend_run]),

@@ -47,6 +47,7 @@ def words(
             f"{part} has; in a certified mask a white {part} abstains."
         ),
         "heat_end": manifest.noise.size(largest) if largest else "-",
+        "recomputed": " ".join(dict.fromkeys(map(_recomputed, overviews))),
         "provenance": [_provenance(overview, name) for overview, name in pairs],
     }
 
@@ -113,6 +114,17 @@ def _still(chart: Chart) -> str:
         return ""
     drawn = base64.b64encode(figure_bytes(drawn_figure(chart), "svg")).decode()
     return f"data:image/svg+xml;base64,{drawn}"
+
+
+def _recomputed(overview: Overview) -> str:
+    """Of how many samples the figures rest on more than the run's own word."""
+    done, (whole, _) = len(overview.run.done), KINDS[overview.run.manifest.kind]
+    if not done:
+        return ""
+    rest = "" if overview.kept == done else "; those of the others are as the run recorded them"
+    return (
+        f"Counts of {overview.kept} of {done} {whole}s were recomputed from votes and truth{rest}."
+    )
 
 
 def _provenance(overview: Overview, name: str) -> list[tuple[str, str]]:

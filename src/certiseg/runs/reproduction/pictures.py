@@ -21,7 +21,7 @@ from certiseg.models.loaded import LoadedModel
 from certiseg.report.folder.comparison import BASE_CLEAN, BASE_NOISE, NON_ROBUST
 from certiseg.report.reproduction.pictures import Line
 from certiseg.rounding import exact
-from certiseg.runs.check import Checked, digest_of
+from certiseg.runs.check import Checked
 from certiseg.runs.environment import environment
 from certiseg.runs.model import check_classes, try_model
 from certiseg.runs.progress import RunBar
@@ -179,7 +179,7 @@ class _Table:
         checked = []
         for index in range(len(self.samples)):
             sample = self.samples[index]
-            checked.append(Checked(sample.name, digest_of(sample)))
+            checked.append(Checked.of(sample))
             if sample.x.shape in tried:
                 continue
             tried.add(sample.x.shape)

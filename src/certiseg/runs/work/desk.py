@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable
 from typing import Any
@@ -10,17 +11,14 @@ from numpy.typing import NDArray
 
 from certiseg.certificates.certificate import Certificate
 from certiseg.certificates.storage import content_of
-from certiseg.metrics.curve import radius_grid
 from certiseg.report.folder.comparison import BASE_CLEAN, BASE_NOISE, NON_ROBUST
+from certiseg.report.folder.tally import certified_record, model_record
 from certiseg.runs.methods import certify_image
 from certiseg.runs.percentiles import DrawnScalars
 from certiseg.runs.run_folder import view_content
 from certiseg.runs.smoothing import ByCategory
-from certiseg.runs.tally import Prediction, certified_record, figures
 from certiseg.runs.work.job import Job
-from certiseg.runs.work.task import Drawn, Finished, Progress, Said, Task
-
-_CURVE_POINTS = 301
+from certiseg.runs.work.task import Drawn, Finished, Prediction, Progress, Said, Task
 
 
 class Desk:
@@ -100,23 +98,23 @@ def finish(
     percentile: dict[str, Any] | None = None,
 ) -> Finished:
     """The record of the sample and what is kept of it. seconds: that its certificate took."""
-    settings, sample, noise = job.settings, task.sample, job.settings.noise
-    held = certified_record(
-        sample,
-        job.card,
-        certificate,
-        seconds,
-        read_at=noise.radius(settings.tau),
-        curve_at=radius_grid(min(3 * settings.sigma, noise.largest), _CURVE_POINTS),
-    )
-    own = figures(sample.name, certificate, held)
-    if percentile is not None:
-        own["percentile"] = percentile
+    settings, truth, classes = job.settings, task.sample.labels, job.card.num_classes
+    source = certificate.votes.source
+    assert source is not None
+    read_at = settings.noise.radius(settings.tau)
     record = {
-        "name": sample.name,
-        "models": {name: p.record(sample, job.card) for name, p in said.predictions.items()},
-        "certified": held,
-        "figures": own,
+        "name": task.sample.name,
+        "seed": source.seed,
+        "model": source.model,
+        "view": None if said.view is None else hashlib.sha256(said.view).hexdigest(),
+        "models": {
+            name: {**model_record(found.labels, truth, classes), "seconds": found.seconds}
+            for name, found in said.predictions.items()
+        },
+        "certified": {
+            **certified_record(certificate, truth, classes, read_at=read_at),
+            "seconds": seconds,
+        },
+        "percentile": percentile,
     }
-    kept = content_of(certificate) if task.certificate else None
-    return Finished(record, said.view, kept)
+    return Finished(record, said.view, content_of(certificate) if task.certificate else None)

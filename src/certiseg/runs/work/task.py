@@ -6,9 +6,10 @@ from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from numpy.typing import NDArray
+
 from certiseg.datasets.card import Sample
 from certiseg.errors import InputError
-from certiseg.runs.tally import Prediction
 from certiseg.runs.work.job import Job
 from certiseg.votes import VoteCounts
 
@@ -27,6 +28,14 @@ class Task:
     view: bool = False
     certificate: bool = False
     draws: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model without a certificate says: labels, on its own grid (theory T14); seconds."""
+
+    labels: NDArray[Any]
+    seconds: float
 
 
 @dataclass(frozen=True)

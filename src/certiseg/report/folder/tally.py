@@ -1,0 +1,92 @@
+"""What one sample adds to the figures of a data set, as a record of plain JSON values.
+
+A run writes it, and the report makes it again from what was kept.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from certiseg.certificates.certificate import Certificate
+from certiseg.certificates.grid import cell_pixels, upsample_nearest
+from certiseg.datasets.card import IGNORE
+from certiseg.metrics.confusion import Confusion
+from certiseg.metrics.curve import RadiusCurve, radius_grid
+from certiseg.metrics.information_gain import InformationGain
+from certiseg.metrics.records import counts_record
+from certiseg.noise import Noise
+from certiseg.votes import ABSTAIN
+
+_CURVE_POINTS = 301
+
+
+def model_record(labels: NDArray[Any], truth: NDArray[Any], num_classes: int) -> dict[str, Any]:
+    """Of a model without a certificate. labels: on its own grid (theory T14)."""
+    counts = Confusion.count(truth, at_size(labels, truth.shape), num_classes, IGNORE)
+    return {"confusion": counts_record(counts)}
+
+
+def certified_record(
+    certificate: Certificate, truth: NDArray[Any], num_classes: int, *, read_at: float
+) -> dict[str, Any]:
+    """The certified labels against the truth. read_at: the radius a radius map is read at for
+    the table; its curve is that of ``curve_radii``."""
+    mapped = isinstance(certificate.radius, np.ndarray)
+    held = certificate.at(read_at) if mapped else certificate.labels
+    shown = at_size(held, truth.shape)
+    # Inner nodes say nothing about a single class: for these figures they abstain (T8).
+    leaves = np.where(shown < num_classes, shown, ABSTAIN)
+    allowed = allowed_pixels(certificate.budget, certificate.labels.shape, truth.shape)
+    counts = Confusion.count(truth, leaves, num_classes, IGNORE, allowed=allowed)
+    gain, nodes, curve = None, None, None
+    if certificate.hierarchy is not None:
+        gain = counts_record(InformationGain.count(truth, shown, certificate.hierarchy, IGNORE))
+        nodes = int(np.count_nonzero(shown[truth != IGNORE] != ABSTAIN))
+    if isinstance(certificate.radius, np.ndarray):
+        curve = counts_record(
+            RadiusCurve.count(
+                truth,
+                at_size(certificate.labels, truth.shape),
+                num_classes,
+                radius=at_size(certificate.radius, truth.shape),
+                grid=curve_radii(certificate.noise),
+                ignore_index=IGNORE,
+            )
+        )
+    first = certificate.selection_votes
+    return {
+        "confusion": counts_record(counts),
+        "gain": gain,
+        "nodes": nodes,
+        "curve": curve,
+        "draws": certificate.votes.trials + (0 if first is None else first.trials),
+        "stopped": None if certificate.looks is None else certificate.looks.stopped,
+    }
+
+
+def allowed_pixels(budget: int | None, grid: tuple[int, ...], size: tuple[int, ...]) -> int:
+    """Components of the truth that may carry a false certificate under a budget k (theory T5): a
+    cell that is false is false in all of its pixels."""
+    of_cell = 1 if grid == size or len(size) != 2 else cell_pixels(grid, (size[0], size[1]))
+    return (0 if budget is None else budget - 1) * of_cell
+
+
+def curve_radii(noise: Noise) -> NDArray[np.float64]:
+    """Radii of a run's curve."""
+    return radius_grid(min(3 * noise.sigma, noise.largest), _CURVE_POINTS)
+
+
+def at_size(values: NDArray[Any], size: tuple[int, ...]) -> NDArray[Any]:
+    """Values of components (..., *size), or of grid cells (..., h, w), as values of components."""
+    if values.shape[-len(size) :] == size:
+        return values
+    height, width = size
+    return upsample_nearest(values, (height, width))
+
+
+def number(value: float) -> float | None:
+    """A float for JSON, which has no NaN."""
+    return None if np.isnan(value) else float(value)
