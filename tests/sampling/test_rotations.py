@@ -106,14 +106,15 @@ def test_law_of_the_angle_around_one_axis():
 def test_votes_do_not_depend_on_the_batch_size(noise, dtype):
     seen: dict[int | None, set[bytes]] = {}
     votes = []
+    batches: list[torch.Tensor] = []
+
+    def model(batch):
+        batches.append(batch.clone())
+        return _sides(batch)
+
+    model.not_fingerprinted = ("batches",)
     for size in (1, 3, 64, None):
-        batches: list[torch.Tensor] = []
-
-        def model(batch, batches=batches):
-            batches.append(batch.clone())
-            return _sides(batch)
-
-        model.not_fingerprinted = ("batches",)
+        batches.clear()
         votes.append(_smoothed(noise, model).vote(_cloud(dtype=dtype), 30, seed=2, batch_size=size))
         *draws, probed = batches
         assert probed.dtype == dtype

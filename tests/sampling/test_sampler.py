@@ -27,6 +27,8 @@ def _labels(batch: torch.Tensor) -> torch.Tensor:
 class Recorder:
     """Keeps every batch it sees; the copy that the probe makes keeps its own."""
 
+    not_fingerprinted = ("batches",)
+
     def __init__(self) -> None:
         self.batches: list[torch.Tensor] = []
 
