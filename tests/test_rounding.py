@@ -148,7 +148,7 @@ _STORED = {
     "runs/reproduction/pictures.py", "training/memory.py",
 }  # fmt: skip
 # Helpers of error messages.
-_ERRORS = {"metrics/curve.py", "sampling/checks.py"}
+_ERRORS = {"fields.py", "metrics/curve.py", "sampling/checks.py"}
 
 
 def test_nothing_else_turns_a_number_into_text():
@@ -679,8 +679,8 @@ _SHOWN = {
     "runs/reproduction/pictures runs/reproduction/write runs/reproduction/cells "
     "runs/reproduction/grid runs/reproduction/lines",
     "reproduce clouds": "report/reproduction/clouds runs/reproduction/clouds",
-    # The end of a colour bar, by ``down``; measured errors, by ``share_up``; seconds, sizes,
-    # losses; figures of models that claim nothing, cut all the same.
+    # The end of a colour bar, by ``down``; measured errors, by ``share_up``; seconds, losses;
+    # figures of models that claim nothing, cut all the same.
     "": "report/heat runs/selftest runs/progress runs/inputs runs/volumes datasets/cloud_file "
     "models/scales "
     "bench/result bench/end_to_end bench/profile bench/subjects cli/train cli/train_clouds "
