@@ -20,6 +20,7 @@ from certiseg.cli.plan import plan
 from certiseg.cli.report import report
 from certiseg.cli.reproduce import app as reproduce
 from certiseg.cli.sections import Sectioned
+from certiseg.cli.selftest import selftest
 from certiseg.cli.sign import sign
 from certiseg.cli.signals import ended_by_signals
 from certiseg.cli.streams import lost_output, open_streams
@@ -54,6 +55,7 @@ for command, words in (
     (evaluate, "Compare non-robust, base and certified on data with truth."),
     (report, "Show a run in one HTML file; figures and tables for a paper."),
     (verify, "Recompute labels and radius from the stored counts."),
+    (selftest, "Check statistics, noise and a model on this machine."),
     (sign, "Sign certificates, for verify --key."),
     (plan, "Tell what n draws can prove, before anything is drawn."),
     (bench, "Measure speed and memory on this machine."),

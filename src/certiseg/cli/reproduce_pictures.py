@@ -124,7 +124,7 @@ def pictures(
     )
     extras.check(grid)
     if overwrite and (again := replaced(recorded_seeds(out / "run.json"), seed)):
-        print(f"note: {again}", file=sys.stderr)
+        remark(f"note: {again}")
     keep_freed_memory()
     specs = by_sigma(model or [_SHIPPED], grid.sigmas)
     opened = {

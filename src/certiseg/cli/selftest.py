@@ -10,6 +10,7 @@ import typer
 
 from certiseg.cli import options
 from certiseg.errors import ClaimError
+from certiseg.screen import say
 
 
 def selftest(
@@ -52,9 +53,9 @@ def selftest(
     ):
         checks.append(check)
         if not json_results:
-            typer.echo(f"{'ok ' if check.passed else 'OFF'}  {check.name}: {check.seen}")
+            say(f"{'ok ' if check.passed else 'OFF'}  {check.name}: {check.seen}")
     if json_results:
-        typer.echo(json.dumps([asdict(check) for check in checks]))
+        print(json.dumps([asdict(check) for check in checks]))
     wrong = [check.name for check in checks if not check.passed]
     if wrong:
         raise ClaimError(f"expected all {len(checks)} checks to hold, got {', '.join(wrong)} off")
