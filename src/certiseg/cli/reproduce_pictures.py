@@ -18,7 +18,7 @@ from certiseg.cli.numbers import numbers_of
 from certiseg.cli.opened import opened as opened_model
 from certiseg.cli.told import told
 from certiseg.errors import InputError
-from certiseg.screen import Screen
+from certiseg.screen import Screen, remark
 
 _SHIPPED = "certiseg:camvid"
 _CHECKPOINTS = {
