@@ -70,7 +70,7 @@ class AddedNoise:
         count = len(self._flat)
         out[len(out) - len(self._kept) :] = self._kept
         flat, generator = out.reshape(-1)[:count], address.generator()
-        table = chords(self._scale)
+        table, grid = chords(self._scale), flat.dtype.type(self._step)
         sums, steps = np.empty((2, TILE), np.float32)
         left: list[tuple[NDArray[np.intp], NDArray[np.int32]]] = []
         # Tile by tile, so that the words are still in the cache when they are read.
@@ -88,12 +88,12 @@ class AddedNoise:
             places = np.flatnonzero(~(near <= self._sure))
             left.append((places + start, cells[places]))
             np.add(step, self._whole[tile], out=flat[tile])
+            flat[tile] *= grid
         places, cells = (np.concatenate(parts) for parts in zip(*left, strict=True))
         settled = exact_steps(
             cells, self._exact(places), self._scale, lambda some: lower_words(address, places[some])
         )
-        flat[places] = settled + self._whole[places]
-        flat *= flat.dtype.type(self._step)
+        flat[places] = (settled + self._whole[places]) * self._step
 
     def on_device(self, key: tuple[int, int], draws: range) -> Tensor:
         """What ``fill`` writes for these draws (len(draws), *x.shape), made on the device of x."""
