@@ -243,7 +243,7 @@ ATTACKS: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda root: forge(root, seed_origin="entropy"),
         "origin of the seed stated as 'entropy', 'caller' follows",
     ),
-    "another model": (lambda root: forge(root, model="shallow"), "model stated as 'shallow'"),
+    "another model": (lambda root: forge(root, model="f" * 64), "model stated as 'ffff"),
     "another key": (lambda root: forge(root, key="mine"), "key stated as 'mine'"),
     "other draws": (
         lambda root: forge(root, draws=((200, 400),)),
