@@ -53,8 +53,8 @@ KINDS: dict[str, dict[str, Any]] = {
     "clouds": {"settings": Settings(num_samples=200, law="rotation"), "clouds": True},
 }
 NAMES = ("one", "two", "three")
-WORDS = ("made_with", "model", "data", "thinned", "classes", "palette", "seconds", "non_robust")
-"""What follows from nothing else: names, colours, times and machines."""
+WORDS = ("made_with", "model", "seconds")
+"""What follows from nothing else: times and machines, and which model a record is of."""
 
 
 def finished(out: Path, **options: Any) -> Path:
