@@ -90,7 +90,7 @@ def made_source(sample: Sample, settings: Settings) -> Source:
         seed_origin="caller",
         key=known,
         draws=((0, settings.num_samples),),
-        model="made up",
+        model="0" * 64,
         model_name="made-up model",
         input=known,
         input_shape=sample.x.shape,
