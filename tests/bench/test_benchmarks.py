@@ -114,6 +114,7 @@ def test_the_batch_is_the_one_that_vote_picks() -> None:
         sizes.append(len(batch))
         return batch
 
+    model.not_fingerprinted = ("sizes",)
     about = subject(COARSE, Options(size=(8, 8)))
     smooth = Smoothed(model, about.smoothed().noise, 3)
     assert picked_batch(smooth, about.x, 20) == max(sizes) > 1
@@ -157,12 +158,14 @@ def test_a_process_tells_its_peak(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     """Of a real process: a model that keeps 100 MiB is seen to hold them."""
     (tmp_path / "hoards.py").write_text(
         "import torch\n\n\ndef build():\n    kept = []\n\n    def model(batch):\n"
-        "        kept.append(torch.ones(25 * 2**20))\n        return batch\n\n    return model\n"
+        "        kept.append(torch.ones(25 * 2**20))\n        return batch\n\n"
+        "    model.not_fingerprinted = ('kept',)\n    return model\n"
     )
     monkeypatch.chdir(tmp_path)
     task = Task("python:hoards:build", (8, 8), 2, 1, num_classes=3, channels=3)
     peak = peak_of(task)
-    assert 200 * 2**20 <= peak.at_end - peak.before < 400 * 2**20
+    # Two draws, and the two passes of the probe.
+    assert 200 * 2**20 <= peak.at_end - peak.before < 600 * 2**20
     assert peak.counts == 8 * 8 * 3
     assert peak.batch == 4 * 3 * 8 * 8
 

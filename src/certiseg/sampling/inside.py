@@ -22,6 +22,7 @@ from certiseg.sampling.kept import (
     CALLS,
     HARMLESS,
     HOOKS,
+    LISTENS,
     NAMES,
     OUTSIDE,
     PARTS,
@@ -47,6 +48,12 @@ _BUILT_IN = (
     types.MethodWrapperType,
     types.ClassMethodDescriptorType,
 )
+
+
+def _listens(hook: object) -> bool:
+    """Whether a hook is one of transformers' that only keep outputs for its caller."""
+    name = getattr(hook, "__qualname__", "").rpartition(".")[2]
+    return name == LISTENS and str(library_of(hook)).startswith("transformers ")
 
 
 def modules_inside(model: object) -> Iterator[nn.Module]:
@@ -223,6 +230,8 @@ class Walk:
         for hooks, options in HOOKS:
             # Their keys count all hooks of the process.
             for key, hook in getattr(module, hooks).items():
+                if _listens(hook):
+                    continue
                 self._text(f"{hooks} {[key in getattr(module, option) for option in options]}")
                 self.add(hook, f"{owner} (hook)")
         # Last: what a list holds may be registered too.

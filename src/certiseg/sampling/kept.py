@@ -17,12 +17,14 @@ HOOKS = (
     ("_forward_hooks", ("_forward_hooks_with_kwargs", "_forward_hooks_always_called")),
 )
 """Of a module, and the options of each."""
+LISTENS = "output_capturing_hook"
+"""How transformers calls the hooks that it installs in the first pass; they change no output."""
 _OF_MODULES = _words("""
     _parameters _buffers _modules _forward_hooks _forward_pre_hooks _forward_hooks_with_kwargs
     _forward_hooks_always_called _forward_pre_hooks_with_kwargs _backward_hooks
     _backward_pre_hooks _is_full_backward_hook _non_persistent_buffers_set _state_dict_hooks
     _state_dict_pre_hooks _load_state_dict_pre_hooks _load_state_dict_post_hooks
-    _compiled_call_impl
+    _compiled_call_impl _output_capturing_hooks_installed
 """)
 _OF_PROGRAMS = _words("""
     _graph _code _lineno_map _prologue_start _tracer_cls _tracer_extras meta _replace_hooks

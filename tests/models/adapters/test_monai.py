@@ -252,7 +252,7 @@ def test_certifies_a_volume_from_the_command_line(tmp_path: Path) -> None:
     names = {path.name.removeprefix("ct.") for path in out.glob("[!.]*")}
     assert names == {
         "cert.npz", "overlay.png", "legend.png", "radius.png", "labels.nii.gz", "radius.nii.gz",
-        "results.jsonl",
+        "results.jsonl", "status.json",
     }  # fmt: skip
     record = json.loads((out / "results.jsonl").read_text())
     assert (record["size"], record["window"]) == ([12, 10, 9], [-160, 240])
