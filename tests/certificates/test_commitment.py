@@ -62,6 +62,7 @@ OTHERS = {
     "engine": _source(POOLED, engine={"device": "cuda"}),
     "which is not among": _source(POOLED, input="ef" * 32),
     "another seed": _source(POOLED, seed=7),
+    "randomness of the model's own": _source(POOLED, own_randomness=True),
     "method ": cs.sequential(Given(), noise=NOISE, num_samples=120),
 }
 

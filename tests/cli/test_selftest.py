@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from certiseg.certify import segcertify
-from certiseg.cli.main import main
+from certiseg.cli.main import run
 from certiseg.runs import selftest as module
 from certiseg.sampling.laws import AddedNoise
 from certiseg.studies import calibration
@@ -29,9 +29,7 @@ def mixed():
 
 
 def _called(*arguments: str) -> int:
-    with pytest.raises(SystemExit) as ended:
-        main(list(arguments))
-    return int(ended.value.code or 0)
+    return run(list(arguments))
 
 
 @pytest.fixture

@@ -147,7 +147,9 @@ class Commitment:
         except InputError as error:
             raise ClaimError(str(error)) from None
         source = certificate.votes.source
-        if other is None and source is not None:
+        if other is None and source is not None and source.own_randomness:
+            other = "randomness of the model's own, which no seed fixes"
+        elif other is None and source is not None:
             if challenge is None:
                 same = seed_digest(source.seed) == self.seed_digest
                 seed = "whose digest it holds"

@@ -57,7 +57,8 @@ class AddedNoise:
         self._flat = moved.reshape(-1)
         whole = np.rint(self._flat.astype(np.float64) / self._step)
         _check_size(given.dtype, float(np.abs(whole).max()), noise)
-        self._whole = whole.astype(given.dtype)
+        # Never -0.0, whose sum with no steps would show the sign of x.
+        self._whole = whole.astype(given.dtype) + given.dtype.type(0.0)
         self._residual = (self._flat.astype(np.float64) / self._step - whole).astype(np.float32)
         self._sure = np.float32(0.5 - unsure(self._scale))
 

@@ -28,6 +28,7 @@ from certiseg.sampling.forward import BaseModel, Read, Reader, forward
 _TOLERANCE, _LOW_TOLERANCE, _SHARE = 1e-3, 0.2, 0.01
 _TIMES_NUDGED, _MOST_ENLARGED = 100.0, 0.05
 _COMPONENTS = 2**14
+_MASKED = 100.0
 _DRAWS = 5
 _TRIES = 8
 
@@ -187,17 +188,19 @@ def differ(one: Tensor, other: Tensor, tolerance: float) -> bool:
 def distance(one: Tensor, other: Tensor) -> float:
     """How far the components (C, n) lie apart, relative to their size, but for the furthest 1 %.
 
-    The two highest scores of other are compared: classes that are masked out say nothing of the
-    size of the rest. Of labels 0 or infinity.
+    All scores are compared, since any may rise to the top in another batch, but for classes that
+    are masked out, far below the two highest. Of labels 0 or infinity.
     """
     if one.dtype == torch.int64:
         apart = torch.where(one == other, 0.0, torch.inf)[0]
     else:
-        top, where = other.float().topk(min(2, len(other)), dim=0)
-        now = one.float().gather(0, where)
-        size = top.abs() + top.abs().median()
-        same = (now == top) | (now.isnan() & top.isnan())
-        apart = ((now - top).abs() / size).nan_to_num(torch.inf, torch.inf)
+        top = other.float().topk(min(2, len(other)), dim=0)[0]
+        usual = top.abs().median()
+        masked = top[-1] - _MASKED * (top.abs().amax(dim=0) + usual)
+        now, then = (scores.float().maximum(masked) for scores in (one, other))
+        size = then.abs() + usual
+        same = (now == then) | (now.isnan() & then.isnan())
+        apart = ((now - then).abs() / size).nan_to_num(torch.inf, torch.inf)
         apart = apart.masked_fill(same, 0.0).amax(dim=0)
     return float(apart.sort().values[-1 - int(_SHARE * len(apart))])
 
