@@ -65,7 +65,7 @@ def test_whatever_they_return(form):
 
 
 def _blind(monkeypatch) -> None:
-    monkeypatch.setattr(probe, "differ", lambda one, other, tolerance: False)
+    monkeypatch.setattr(probe.Probe, "_judge", lambda *given: None)
     monkeypatch.setattr(experiment.Experiment, "_done", lambda self, run: run.source)
     for module in (experiment, sampler):
         monkeypatch.setattr(module, "check_evaluation_mode", lambda model: None)
@@ -140,7 +140,7 @@ def test_an_honest_model_pays_two_passes(batch_size):
     (size,) = votes.source.batch_sizes
     alone, *draws, last = sizes
     assert draws == [size] * -(-40 // size)
-    assert (alone, last) == (1, min(2, size))
+    assert (alone, last) == (1, min(6, size))  # five draws and an input unlike any
 
 
 def _dropped(x):
@@ -354,6 +354,43 @@ def test_last_bits_are_no_difference(one, other):
 def test_more_than_last_bits_is_a_difference(one, other):
     """Negative control."""
     assert probe.differ(one, other, 1e-3)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_what_all_classes_share_hides_nothing(precision):
+    """A mean over the batch, small beside an offset of all logits."""
+
+    class Offset(nn.Module):
+        def forward(self, x):
+            s = score(x)
+            return logits(torch.tanh(s - s.mean()), x) + (2000 if precision == "float32" else 10)
+
+    smoothed = cs.Smoothed(Offset().eval(), NOISE, engine=cs.Engine(precision=precision))
+    with pytest.raises(cs.InputError, match="treats each draw of a batch alone"):
+        smoothed.vote(X, 110, batch_size=BATCH, seed=1)
+
+
+def test_a_few_components_that_mix_are_found_and_single_choices_are_not():
+    """Five of 4096 pixels are scored anew with the batch's mean; elsewhere each draw has one pixel
+    of its own that last bits decide."""
+
+    def model(mixes):
+        def call(x):
+            two = logits(score(x), x).clone()
+            if mixes:
+                two[:, 0, 0, :5] = (score(x) - score(x).mean())[:, None]
+            else:
+                place = (x.flatten(1).sum(1) * 1e4).long() % 4096
+                rows = torch.arange(len(x))
+                two[rows, 0, place // 64, place % 64] += len(x)
+            return two
+
+        return call
+
+    wide = torch.full((1, 64, 64), 0.5)
+    cs.Smoothed(model(False), NOISE).vote(wide, 60, batch_size=BATCH, seed=1)
+    with pytest.raises(cs.InputError, match="treats each draw of a batch alone"):
+        cs.Smoothed(model(True), NOISE).vote(wide, 60, batch_size=BATCH, seed=1)
 
 
 def test_a_network_that_enlarges_last_bits_is_forgiven():

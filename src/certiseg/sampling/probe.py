@@ -25,7 +25,10 @@ from certiseg.sampling.forward import BaseModel, Read, Reader, forward
 # further, since last bits flip single labels and single choices inside a model. Measured: at most
 # 8e-6 in float32, but 3e-4 for a network of torchvision with weights at random (theory T1): what
 # such a network makes of an input's last bit is measured before it is refused.
-_TOLERANCE, _LOW_TOLERANCE, _SHARE = 1e-3, 0.2, 0.01
+_TOLERANCE, _TF32_TOLERANCE, _LOW_TOLERANCE, _SHARE = 1e-3, 0.05, 0.2, 0.01
+_FLOOR, _LOW_FLOOR = 0.01, 0.05
+"""Of the size of scores with what all classes share, which rounds them but moves no label: how much
+of it counts as size."""
 _TIMES_NUDGED, _MOST_ENLARGED = 100.0, 0.05
 _COMPONENTS = 2**14
 _MASKED = 100.0
@@ -38,9 +41,10 @@ class Probe(Generic[Read]):
 
     ``alone``: a copy of the model made beforehand (the model itself where it cannot be copied) must
     say to the second draw, alone, what the model says to it in its batch. ``finish``: after the
-    last draw the model must say to the first what it said, now beside an input unlike any draw. A
-    model that fails is passed a few draws more, which tell last bits, and randomness of its own
-    that is independent in each row of a batch, from draws that mix. precision: as recorded
+    last draw the model must say to the first ones what it said, now beside an input unlike any
+    draw. A model that fails is passed a few draws more, which tell last bits, and randomness of its
+    own that is independent in each row of a batch, from draws that mix: what differs in few
+    components is last bits if it is in others for other draws. precision: as recorded
     (``facts.precision``). own_randomness: found.
     """
 
@@ -59,7 +63,10 @@ class Probe(Generic[Read]):
         self.copy = replace(self._model, call=copied(model.call))
         self._read: Reader[Read] = read
         self._stream, self._draws = stream, draws
-        self._tolerance = _TOLERANCE if precision in ("float32", "float64") else _LOW_TOLERANCE
+        low = _TF32_TOLERANCE if precision.endswith("in tf32") else _LOW_TOLERANCE
+        exact = precision in ("float32", "float64")
+        self._tolerance = _TOLERANCE if exact else low
+        self._floor = _FLOOR if exact else _LOW_FLOOR
         self._kept: dict[int, Tensor] = {}
         self._alone: Tensor | None = None
         self.own_randomness = False
@@ -78,26 +85,30 @@ class Probe(Generic[Read]):
                 self._kept[draw] = _scores(output, row)
         second = self._draws.start + 1
         if self._alone is not None and second in self._kept:
-            if self._differ(self._alone, self._kept[second]):
+            if self._apart(self._alone, self._kept[second]).max() > self._tolerance:
                 self._judge(
                     second, self._alone, size, lambda d: self._pass(self.copy, self._input(d))
                 )
             self._alone, self.copy = None, self._model
 
     def finish(self, size: int) -> None:
-        """Pass the first draw again through the model, in a batch of two if size allows."""
+        """Pass the first draws again through the model, beside another input if size allows."""
 
         def again(draw: int) -> Read:
             batch = self._input(draw)
             beside = [_unlike(batch), batch] if size > 1 else [batch]
             return self._pass(self._model, torch.cat(beside))
 
-        first = self._draws.start
         if self.own_randomness:
             return
-        now = _scores(again(first), -1)
-        if self._differ(now, self._kept[first]):
-            self._judge(first, now, size, again)
+        draws = sorted(self._kept)[: max(1, size - 1)]
+        inputs: list[Tensor] = [self._input(draw) for draw in draws]
+        output = self._pass(self._model, torch.cat([_unlike(inputs[0]), *inputs][-size:]))
+        for draw, row in zip(draws, range(-len(draws), 0), strict=True):
+            now = _scores(output, row)
+            if self._apart(now, self._kept[draw]).max() > self._tolerance:
+                self._judge(draw, now, size, again)
+                return
 
     def _judge(self, draw: int, now: Tensor, size: int, passed: Callable[[int], Read]) -> None:
         """The model says something else, now, to a draw passed so: raise InputError unless last
@@ -112,12 +123,22 @@ class Probe(Generic[Read]):
         # Networks that enlarge the last bits of their input do so with those of their sums.
         nudged = torch.nextafter(one, one.flip(-1))
         before, moved, after = (said(x, seeded=True) for x in (one, nudged, one))
-        if distance(before, after) <= distance(before, moved) / 2:
-            enlarged = _TIMES_NUDGED * distance(before, moved)
-            self._tolerance = max(self._tolerance, min(enlarged, _MOST_ENLARGED))
+        noise, enlarged = self._apart(before, after), self._apart(before, moved)
+        furthest = self._tolerance
+        if _most(noise) <= _most(enlarged) / 2:
+            times = min(_TIMES_NUDGED * _most(enlarged), _MOST_ENLARGED)
+            self._tolerance = max(self._tolerance, times)
+        if noise.max() <= enlarged.max() / 2:
+            times = min(_TIMES_NUDGED * float(enlarged.max()), _MOST_ENLARGED)
+            furthest = max(furthest, times)
         others = [other for other in self._kept if other != draw]
-        changed = [self._differ(_scores(passed(o), -1), self._kept[o]) for o in others]
-        if not self._differ(now, self._kept[draw]) or (others and 2 * sum(changed) < len(changed)):
+        found = [self._apart(_scores(passed(o), -1), self._kept[o]) for o in others]
+        changed = [_most(apart) > self._tolerance for apart in found]
+        found.append(self._apart(now, self._kept[draw]))
+        wrong = torch.stack([apart > max(furthest, self._tolerance) for apart in found]).sum(dim=0)
+        few = not bool((wrong >= max(2, (len(found) + 1) // 2)).any())
+        many = _most(found[-1]) > self._tolerance
+        if few and (not many or (others and 2 * sum(changed) < len(changed))):
             return
         first = said(one)
         if not any(self._differ(first, said(one)) for _ in range(_TRIES)):
@@ -158,8 +179,11 @@ class Probe(Generic[Read]):
     def _pass(self, model: BaseModel, batch: Tensor) -> Read:
         return forward(model, batch, self._read)
 
+    def _apart(self, one: Tensor, other: Tensor) -> Tensor:
+        return apart(one, other, self._floor)
+
     def _differ(self, one: Tensor, other: Tensor) -> bool:
-        return differ(one, other, self._tolerance)
+        return differ(one, other, self._tolerance, self._floor)
 
 
 def _unlike(draw: Tensor) -> Tensor:
@@ -180,29 +204,35 @@ def _scores(output: Decision | Posterior, row: int) -> Tensor:
     return flat[:, :: flat.shape[1] // _COMPONENTS | 1].clone()
 
 
-def differ(one: Tensor, other: Tensor, tolerance: float) -> bool:
+def differ(one: Tensor, other: Tensor, tolerance: float, floor: float = _FLOOR) -> bool:
     """Whether more of the components (C, n) differ than last bits explain."""
-    return distance(one, other) > tolerance
+    return _most(apart(one, other, floor)) > tolerance
 
 
-def distance(one: Tensor, other: Tensor) -> float:
-    """How far the components (C, n) lie apart, relative to their size, but for the furthest 1 %.
+def _most(apart: Tensor) -> float:
+    """The furthest of all components but 1 %."""
+    return float(apart.sort().values[-1 - int(_SHARE * len(apart))])
 
-    All scores are compared, since any may rise to the top in another batch, but for classes that
-    are masked out, far below the two highest. Of labels 0 or infinity.
+
+def apart(one: Tensor, other: Tensor, floor: float = _FLOOR) -> Tensor:
+    """How far each of the components (C, n) lie apart, relative to the size of their scores: (n,).
+
+    Scores are taken from their highest: what all classes share moves no label, but rounds them, and
+    so much of it, floor, counts as size. All are compared, since any may rise to the top in another
+    batch, but for classes that are masked out, far below the two highest. Of labels 0 or infinity.
     """
     if one.dtype == torch.int64:
-        apart = torch.where(one == other, 0.0, torch.inf)[0]
-    else:
-        top = other.float().topk(min(2, len(other)), dim=0)[0]
-        usual = top.abs().median()
-        masked = top[-1] - _MASKED * (top.abs().amax(dim=0) + usual)
-        now, then = (scores.float().maximum(masked) for scores in (one, other))
-        size = then.abs() + usual
-        same = (now == then) | (now.isnan() & then.isnan())
-        apart = ((now - then).abs() / size).nan_to_num(torch.inf, torch.inf)
-        apart = apart.masked_fill(same, 0.0).amax(dim=0)
-    return float(apart.sort().values[-1 - int(_SHARE * len(apart))])
+        return torch.where(one == other, 0.0, torch.inf)[0]
+    top = other.float().topk(min(2, len(other)), dim=0)[0]
+    shared = top.abs().amax(dim=0)
+    masked = top[-1] - _MASKED * (shared + shared.median())
+    now, then = (scores.float().maximum(masked) for scores in (one, other))
+    now, then = now - now.amax(dim=0), then - then.amax(dim=0)
+    same = (now == then) | (now.isnan() & then.isnan())
+    gap = (top[0] - top[-1]).median()
+    size = then.abs() + gap + floor * (shared + shared.median())
+    found = ((now - then).abs() / size).nan_to_num(torch.inf, torch.inf)
+    return found.masked_fill(same, 0.0).amax(dim=0)
 
 
 def copied(model: Any) -> Any:
