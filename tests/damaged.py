@@ -1,5 +1,5 @@
-"""Damaged files, the same for the same number: bytes flipped, inserted, deleted, cut off, and values
-of JSON and YAML replaced, removed and renamed."""
+"""Damaged files, the same for the same number: bytes flipped, inserted, deleted or cut off, values
+of JSON and YAML replaced, removed, renamed."""
 
 from __future__ import annotations
 

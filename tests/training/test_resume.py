@@ -201,9 +201,10 @@ def test_a_kill_between_the_last_files(
 def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A training that stopped in its third epoch."""
     out = tmp_path_factory.mktemp("begun") / "model"
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(Stop):
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(state, "SECONDS", 0.0)
-        _pictures(out, _stopping(2))
+        with pytest.raises(Stop):
+            _pictures(out, _stopping(2))
     return out
 
 
@@ -231,7 +232,11 @@ def test_a_damaged_state(begun: Path, tmp_path: Path) -> None:
     ("name", "change", "words"),
     [
         ("model", lambda it: it.popitem(), "other entries of its state.model"),
-        ("model", lambda it: it.update({list(it)[0]: torch.zeros(3)}), "instead of torch.float32"),
+        (
+            "model",
+            lambda it: it.update(dict.fromkeys(it, torch.zeros(3))),
+            "instead of torch.float32",
+        ),
         ("average", lambda it: it.update(n_averaged=torch.tensor(1.0)), "average.n_averaged"),
         ("average", lambda it: it.update(n_averaged=7), "int as its state.average.n_averaged"),
         ("optimiser", lambda it: it.popitem(), "other entries of its state.optimiser"),
