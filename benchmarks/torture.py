@@ -26,6 +26,7 @@ import warnings
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from importlib import import_module
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -57,7 +58,7 @@ def by_brightness():
     return model
 """
 MODEL = ("--model", "python:torture_models:by_brightness", "--num-classes", 3)
-PLACE = Path(tempfile.mkdtemp())
+PLACE = Path(tempfile.gettempdir()) / f"torture-{os.getpid()}"
 PATIENCE = 120.0
 """Seconds after which a process hangs."""
 RUNS = ("os.system", "subprocess.Popen", "os.exec", "os.posix_spawn", "os.fork", "socket.connect")
@@ -89,10 +90,18 @@ class Pictures:
         return Sample(f"band-{index}", x.astype(np.float32), truth)
 
 
-def prepare(place: Path) -> None:
+class Hung(BaseException):
+    """No error that a reader could take for one of its own."""
+
+
+def prepare() -> None:
     """Pictures, labels and the model, in what becomes the current folder."""
-    os.chdir(place)
-    sys.path.insert(0, str(place))
+    PLACE.mkdir()
+    os.chdir(PLACE)
+    sys.path.insert(0, str(PLACE))
+    # Once for all processes.
+    for name in ("certify", "evaluate", "train", "train_data", "malloc"):
+        import_module(f"certiseg.runs.{name}")
     Path("torture_models.py").write_text(MODELS)
     for part in ("images", "labels"):
         Path(part).mkdir()
@@ -380,7 +389,7 @@ def _fuzz(kind: str, folder: Path, first: int, seconds: float, told: Path) -> in
             row["executed"] += 1
 
     def hangs(*_: object) -> None:
-        raise TimeoutError
+        raise Hung
 
     warnings.simplefilter("ignore")
     (folder / "whole").mkdir()
@@ -397,7 +406,7 @@ def _fuzz(kind: str, folder: Path, first: int, seconds: float, told: Path) -> in
             reader.try_damaged(folder / "whole", first + row["tried"])
         except (InputError, ClaimError) as error:
             row["unforeseen"] += "\n" in str(error)
-        except TimeoutError:
+        except Hung:
             row["hung"] += 1
         except Exception:
             row["unforeseen"] += 1
@@ -429,7 +438,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     state.SECONDS = 0.0
-    prepare(PLACE)
+    prepare()
     torture = Torture(options.seed)
     torture.all(options.seconds)
     os.chdir("/")

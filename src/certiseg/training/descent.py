@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from certiseg.errors import InputError, first_line
 from certiseg.training.form import check_form
@@ -128,7 +129,7 @@ class _Parts:
     """All that changes in a training, stored and restored together at the end of an epoch."""
 
     model: nn.Module
-    average: nn.Module
+    average: AveragedModel
     optimiser: torch.optim.Optimizer
     scaler: torch.amp.GradScaler
     randomness: Randomness
