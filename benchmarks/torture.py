@@ -367,7 +367,7 @@ class Torture:
         self.two = [self.alone(lambda o, s=s: evaluate(o, s, "--overwrite")) for s in (0.25, 0.5)]
         began = time.monotonic()
         for kind in READERS:
-            self.damaged(kind, 0.4 * seconds / len(READERS))
+            self.damaged(kind, 0.2 * seconds / len(READERS))
         while time.monotonic() - began < seconds:
             for name in COMMANDS:
                 self.killed(name, signal.SIGKILL)
