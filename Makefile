@@ -4,6 +4,7 @@
 PYTHON ?= python3
 PYTEST_ARGS ?=
 DEMO_ARGS ?=
+TORTURE_ARGS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -14,7 +15,7 @@ ZOO := .venv-zoo/.installed-zoo
 INSTALL := $(BIN)/python -m pip install -q --disable-pip-version-check --no-input -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-zoo check format install install-dev
+.PHONY: help demo test test-all test-zoo torture check format install install-dev
 
 help: ## list the targets
 	@echo "usage: make TARGET [PYTHON=python3.12]"
@@ -32,6 +33,9 @@ test-all: $(DEV) ## all tests, the slow calibration ones too
 
 test-zoo: $(ZOO) ## tests against torchvision, timm and smp, in an environment of their own (6 GB)
 	@CERTISEG_ZOO=required .venv-zoo/bin/python -m pytest tests/zoo $(PYTEST_ARGS)
+
+torture: $(DEV) ## ten minutes of kills, full disks, damaged files and runs side by side
+	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/torture.py --seconds 600 $(TORTURE_ARGS)
 
 check: $(DEV) ## formatting, linting, types and the import contract
 	@$(BIN)/ruff format --check .

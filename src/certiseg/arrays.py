@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from certiseg.reading import read_bounded
+from certiseg.errors import first_line
+from certiseg.reading import open_bounded, read_bounded
 
 
 def read_npy(path: str | Path, largest: int) -> NDArray[Any]:
@@ -18,8 +21,25 @@ def read_npy(path: str | Path, largest: int) -> NDArray[Any]:
     Raises OSError as ``read_bounded`` does, and ValueError, one line, for another kind of file.
     """
     content = read_bounded(path, largest)
-    try:
+    with _one_line():
         # Not np.load, which also opens archives and what it takes for a pickle.
         return np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
-    except (ValueError, EOFError, SyntaxError, TypeError, MemoryError, OverflowError) as error:
-        raise ValueError(str(error).strip() or type(error).__name__) from None
+
+
+def npy_axes(path: str | Path, largest: int) -> int:
+    """How many axes the header of an npy file states. Raises as ``read_npy`` does."""
+    with open_bounded(path, largest) as file, _one_line():
+        first = np.lib.format.read_magic(file) == (1, 0)
+        names = ("read_array_header_1_0", "read_array_header_2_0")
+        return len(getattr(np.lib.format, names[0 if first else 1])(file)[0])
+
+
+@contextmanager
+def _one_line() -> Iterator[None]:
+    """What NumPy makes of a damaged header, Python's own tokens and literals, in one line."""
+    try:
+        yield
+    except OSError:
+        raise
+    except Exception as error:
+        raise ValueError(first_line(error)) from None

@@ -11,8 +11,11 @@ from pathlib import Path
 
 from filelock import SoftFileLock, Timeout
 
+from certiseg.documents import parse_json
 from certiseg.errors import InputError
 from certiseg.files import atomic_write, output_folder, refuse_link, sweep
+from certiseg.reading import LIST as LIST_SIZE
+from certiseg.reading import read_bounded
 
 LOCK = ".certiseg.lock"
 LIST = ".certiseg-files"
@@ -62,12 +65,12 @@ class Outputs:
         path = self.folder / LIST
         refuse_link(path)
         try:
-            names = json.loads(path.read_text(encoding="utf-8"))
+            names = parse_json(read_bounded(path, LIST_SIZE))
             if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
                 raise ValueError
         except FileNotFoundError:
             return set()
-        except (ValueError, RecursionError):
+        except (ValueError, OSError):
             raise InputError(
                 f"{path}: expected the list of what certiseg wrote, got something else; remove it, "
                 "and move away what it listed, or choose another folder"

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
+import os
+import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +21,9 @@ from certiseg.datasets.card import Sample
 from certiseg.datasets.generic import generic_card
 from certiseg.datasets.solids import solids
 from certiseg.errors import InputError
+from certiseg.folders import LOCK
+from certiseg.models.stored import CARD_FILE, WEIGHTS_FILE
+from certiseg.runs.model_files import PAGE_FILE
 from certiseg.runs.train import run_training
 from certiseg.runs.train_clouds import run_cloud_training
 from certiseg.runs.train_denoiser import PictureSet, run_denoiser_training
@@ -25,7 +33,9 @@ from certiseg.training.denoise_settings import DenoiseSettings
 from certiseg.training.memory import hold_pictures
 from certiseg.training.randomness import Randomness
 from certiseg.training.settings import TrainSettings
+from same_runs import timeless
 
+LAST_FILES = (WEIGHTS_FILE, CARD_FILE, PAGE_FILE)
 Train = Callable[..., Any]
 
 
@@ -160,12 +170,108 @@ def test_what_there_is_nothing_to_go_on_from(tmp_path: Path) -> None:
         _pictures(out, _quiet, resume=True)
 
 
-@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 no archive"])
-def test_a_damaged_state(content: bytes, tmp_path: Path) -> None:
-    (tmp_path / state.STATE_FILE).write_bytes(content)
-    with pytest.raises(InputError, match="damaged or foreign file") as error:
-        _pictures(tmp_path, _quiet, resume=True)
+@pytest.mark.parametrize("train", [_pictures, _denoiser])
+def test_a_kill_between_the_last_files(
+    train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder as a kill would leave it after each of them, on which --resume alone goes on."""
+    whole, replace, left = tmp_path / "model", os.replace, []
+
+    def replacing(source: Any, target: Any) -> None:
+        replace(source, target)
+        if Path(target).name in LAST_FILES:
+            left.append(tmp_path / f"after {Path(target).name}" / "model")
+            shutil.copytree(whole, left[-1], ignore=shutil.ignore_patterns(LOCK))
+
+    monkeypatch.setattr(os, "replace", replacing)
+    train(whole, _quiet)
+    monkeypatch.undo()
+    assert [folder.parent.name[6:] for folder in left] == list(LAST_FILES)
+    for folder in left:
+        with pytest.raises(InputError, match=r"pass --(resume|overwrite)"):
+            train(folder, _quiet)
+        train(folder, _quiet, resume=True)
+        assert not (folder / state.STATE_FILE).exists()
+        assert (folder / WEIGHTS_FILE).read_bytes() == (whole / WEIGHTS_FILE).read_bytes()
+        cards = [timeless(json.loads((of / CARD_FILE).read_text())) for of in (whole, folder)]
+        assert cards[0] == cards[1]
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A training that stopped in its third epoch."""
+    out = tmp_path_factory.mktemp("begun") / "model"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(state, "SECONDS", 0.0)
+        with pytest.raises(Stop):
+            _pictures(out, _stopping(2))
+    return out
+
+
+def _refused(begun: Path, out: Path, content: bytes) -> str:
+    shutil.copytree(begun, out, dirs_exist_ok=True)
+    (out / state.STATE_FILE).write_bytes(content)
+    with pytest.raises(InputError, match="expected the state of this training, got") as error:
+        _pictures(out, _quiet, resume=True)
     assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def test_a_damaged_state(begun: Path, tmp_path: Path) -> None:
+    """Any byte, anywhere: most are of weights, and nothing else would notice."""
+    content = (begun / state.STATE_FILE).read_bytes()
+    places = np.random.default_rng(0).integers(0, len(content), 20)
+    for place in (0, 40, len(content) - 1, *places):
+        flipped = bytes([content[place] ^ 1])
+        _refused(begun, tmp_path, content[:place] + flipped + content[place + 1 :])
+        _refused(begun, tmp_path, content[:place])
+    _refused(begun, tmp_path, content + b"\0")
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "words"),
+    [
+        ("model", lambda it: it.popitem(), "other entries of its state.model"),
+        (
+            "model",
+            lambda it: it.update(dict.fromkeys(it, torch.zeros(3))),
+            "instead of torch.float32",
+        ),
+        ("average", lambda it: it.update(n_averaged=torch.tensor(1.0)), "average.n_averaged"),
+        ("average", lambda it: it.update(n_averaged=7), "int as its state.average.n_averaged"),
+        ("optimiser", lambda it: it.popitem(), "other entries of its state.optimiser"),
+        ("optimiser", lambda it: it[0].pop("step"), "other entries of its state.optimiser.0"),
+        ("optimiser", lambda it: it.update({0: it[3]}), r"its state.optimiser.0.exp_avg"),
+        ("best", lambda it: it["weights"].popitem(), "its state.best.weights"),
+        ("best", lambda it: it.update(epoch="2"), "str as its state.best.epoch"),
+        ("randomness", lambda it: it.clear(), "6 steps"),
+        ("randomness", lambda it: it[0].update(order="{}"), ""),
+        ("randomness", lambda it: it[0].update(noise=it[0]["noise"][:9]), "randomness.0.noise"),
+        ("randomness", lambda it: it[0]["noise"].fill_(255), ""),
+    ],
+)
+def test_a_state_of_another_form(
+    name: str, change: Callable[[Any], Any], words: str, begun: Path, tmp_path: Path
+) -> None:
+    """With a digest that fits, as another model's would."""
+    content = (begun / state.STATE_FILE).read_bytes()
+    stored = torch.load(io.BytesIO(content[32:]), weights_only=True)
+    change(stored["state"][name])
+    assert re.search(words, _refused(begun, tmp_path / "out", _signed(stored)))
+
+
+@pytest.mark.parametrize("done", [0, 7, 15, 6.0, "6", None])
+def test_steps_that_no_epoch_ends_with(done: object, begun: Path, tmp_path: Path) -> None:
+    content = (begun / state.STATE_FILE).read_bytes()
+    stored = torch.load(io.BytesIO(content[32:]), weights_only=True)
+    stored["state"]["done"] = done
+    _refused(begun, tmp_path / "out", _signed(stored))
+
+
+def _signed(stored: object) -> bytes:
+    buffer = io.BytesIO()
+    torch.save(stored, buffer)
+    return hashlib.sha256(buffer.getvalue()).digest() + buffer.getvalue()
 
 
 def test_a_state_runs_no_code(tmp_path: Path) -> None:
@@ -173,7 +279,8 @@ def test_a_state_runs_no_code(tmp_path: Path) -> None:
         def __reduce__(self) -> Any:
             return (Path.touch, (tmp_path / "run",))
 
-    torch.save({"facts": "{}", "seconds": 0.0, "state": Foreign()}, tmp_path / state.STATE_FILE)
+    content = _signed({"facts": "{}", "seconds": 0.0, "state": Foreign()})
+    (tmp_path / state.STATE_FILE).write_bytes(content)
     with pytest.raises(InputError, match="damaged or foreign file"):
         _pictures(tmp_path, _quiet, resume=True)
     assert not (tmp_path / "run").exists()

@@ -18,6 +18,7 @@ import typer
 
 from certiseg.cli.ending import ending_of
 from certiseg.cli.method import parameters
+from certiseg.documents import read_document
 from certiseg.errors import InputError
 from certiseg.files import atomic_write
 from certiseg.runs.progress import Pace, listening
@@ -152,8 +153,8 @@ def _check_ours(status: Path) -> None:
     if not status.exists():
         return
     try:
-        found = json.loads(status.read_text(encoding="utf-8"))["format"]
-    except (OSError, ValueError, TypeError, LookupError, RecursionError):
+        found = read_document(status)["format"]
+    except (ValueError, TypeError, LookupError):
         found = None
     if found != FORMAT:
         raise InputError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import importlib.util
 import io
+import logging
 import math
 import zlib
 from collections.abc import Sequence
@@ -99,4 +100,6 @@ def _nibabel() -> Any:
         )
     import nibabel
 
+    # It would say on the terminal what it thinks of a header, beside the one line of an error.
+    nibabel.imageglobals.logger.setLevel(logging.CRITICAL)
     return nibabel

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from certiseg.datasets.card import Card, Sample
 from certiseg.datasets.cloud_steps import normalised, resampled
 from certiseg.datasets.cloud_text import read_labelled
 from certiseg.datasets.solids import PART_COLOURS
+from certiseg.documents import parse_json
 from certiseg.errors import InputError
 from certiseg.reading import LIST, read_bounded
 
@@ -184,12 +184,12 @@ def shapenet(
 def _listed(path: Path) -> list[tuple[str, str]]:
     """(synset, id) of each entry, in order, each once."""
     try:
-        entries = json.loads(read_bounded(path, LIST))
+        entries = parse_json(read_bounded(path, LIST))
     except OSError as error:
         raise InputError(
             f"{path}: expected the list of the split, got {error.strerror}; {_REMEDY}"
         ) from None
-    except (ValueError, RecursionError):
+    except ValueError:
         raise InputError(
             f"{path}: expected a JSON list of clouds, got damaged JSON; {_REMEDY}"
         ) from None

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from certiseg.arrays import read_npy
+from certiseg.arrays import npy_axes, read_npy
 from certiseg.datasets.nifti import NIFTI_SUFFIXES, check_voxels, read_nifti
 from certiseg.errors import InputError, first_line
-from certiseg.reading import VOLUME, open_bounded
+from certiseg.reading import VOLUME
 
 
 @dataclass(frozen=True)
@@ -82,12 +82,7 @@ def is_volume_file(path: Path) -> bool:
     if not name.endswith(".npy"):
         return False
     try:
-        with open_bounded(path, VOLUME) as file:
-            version = np.lib.format.read_magic(file)
-            read = np.lib.format.read_array_header_1_0
-            if version != (1, 0):
-                read = np.lib.format.read_array_header_2_0
-            return len(read(file)[0]) >= 3
+        return npy_axes(path, VOLUME) >= 3
     except (OSError, ValueError):
         return False
 

@@ -12,7 +12,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from certiseg.errors import InputError
 
-_STEPS = 200_000
+_STEPS = 20_000
 """Of torch, that building a network may take."""
 _SPARE = 2**26
 """Values that a network may need beside a few times those of its weights."""

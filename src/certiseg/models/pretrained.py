@@ -45,8 +45,14 @@ def start_from(model: TrainedModel | TrainedDenoiser, start: str | Trained) -> d
             "expected a model of the same architecture with --init, got another "
             f"{differing[0] if differing else 'class'}; train with its options or leave --init out"
         )
+    training = start.card.get("training")
+    if not isinstance(training, dict):
+        raise InputError(
+            "expected a model with --init whose card says how it was trained, got "
+            f"{training!r:.60}; copy its card again"
+        )
     model.network.load_state_dict(start.network.state_dict())
-    return dict(start.card["training"])
+    return dict(training)
 
 
 def _imagenet(network: nn.Module, plan: dict) -> str:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from certiseg.documents import read_document
 from certiseg.errors import InputError, first_line
+from certiseg.fields import TEXT, list_of, whole
 from certiseg.models.building import Bounded
 from certiseg.models.coarse import Coarse, coarse_form
 from certiseg.models.denoise import SmallDenoiser
@@ -112,21 +113,23 @@ def load_trained(card: dict[str, Any], weights: bytes, name: str) -> Trained:
     Raises InputError: a card of another kind, damaged weights, or weights that do not match the
     checksum or the architecture of the card. name: what errors call the model.
     """
-    if card.get("kind") != KIND or "architecture" not in card or "weights" not in card:
+    if card.get("kind") != KIND or not all(
+        isinstance(card.get(part), dict) for part in ("architecture", "weights")
+    ):
         raise InputError(
             f"{name}: expected a card written by certiseg train, got another JSON file; "
             "pass the folder that certiseg train -o wrote"
         )
     digest = hashlib.sha256(weights).hexdigest()
-    if digest != card["weights"]["sha256"]:
+    if digest != (stated := card["weights"].get("sha256")):
         raise InputError(
-            f"{name}: expected weights with SHA-256 {card['weights']['sha256'][:12]}..., got "
+            f"{name}: expected weights with SHA-256 {stated!s:.12}..., got "
             f"{digest[:12]}...; weights and card are not of one training, copy both again"
         )
     kind = card["architecture"].get("class", UNET)
-    if kind not in _CLASSES:
+    if not isinstance(kind, str) or kind not in _CLASSES:
         raise InputError(
-            f"{name}: expected an architecture among {', '.join(_CLASSES)}, got {kind!r}; "
+            f"{name}: expected an architecture among {', '.join(_CLASSES)}, got {kind!r:.80}; "
             "a newer certiseg may know it"
         )
     try:
@@ -144,10 +147,29 @@ def load_trained(card: dict[str, Any], weights: bytes, name: str) -> Trained:
             f"{name}: expected weights that fit the card's architecture, got {reason}; "
             "copy model and card again"
         ) from None
+    _check_words(model, card, name)
     if isinstance(model, TrainedClouds):
         return model.eval()
     # Convolutions here run faster on this layout; values are the same.
     return model.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def _check_words(model: Trained, card: dict[str, Any], name: str) -> None:
+    """Raise InputError unless the card has the network's channels, and a name and a colour for
+    each of its classes."""
+    plan = card["architecture"]
+    channels = plan["in_channels"] if isinstance(model, TrainedModel) else plan["channels"]
+    fields = {"channels": whole(channels, channels)}
+    if not isinstance(model, TrainedDenoiser):
+        number = model.num_classes
+        fields["classes"] = list_of(TEXT, number, number)
+        fields["palette"] = list_of(list_of(whole(0, 255), 3, 3), number, number)
+    for key, field in fields.items():
+        if not field.holds(card.get(key)):
+            raise InputError(
+                f"{name}: expected {field.words} as {key} of its card, got {card.get(key)!r:.80}; "
+                "copy model and card again"
+            )
 
 
 def load_folder(path: Path) -> Trained:

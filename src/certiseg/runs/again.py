@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+from certiseg.documents import parse_json
+from certiseg.reading import RECORD, read_bounded
 
 BEST_OF = (
     "this replaces claims from other draws; each run holds with confidence 1 - alpha, the best of "
@@ -24,7 +26,7 @@ def replaced(seeds: Iterable[Any], seed: int | None) -> str | None:
 def recorded_seeds(path: Path) -> list[Any]:
     """Seeds in the record of an earlier run, run.json or results.json; of no run none."""
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = parse_json(read_bounded(path, RECORD))
         if "seeds" in record:
             return [seed for by_sigma in record["seeds"].values() for seed in by_sigma.values()]
         return [record["seed"]]

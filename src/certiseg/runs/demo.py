@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from certiseg.certificates.archive import read_arrays
 from certiseg.certificates.certificate import Certificate
 from certiseg.certify.verify import verify
 from certiseg.folders import locked
+from certiseg.reading import ARRAYS, read_bounded
 from certiseg.report.folder.layout import Layout, file_stem
 from certiseg.report.tables import Row
 from certiseg.runs.appearance import appearance
@@ -70,8 +70,8 @@ def demo(
             stem = file_stem(number, sample.name)
             certificate = Certificate.load(layout.certificate(stem))
             verify(certificate)
-            with np.load(layout.view(stem), allow_pickle=False) as view:
-                panel = subject.figure(sample, view, certificate, look)
+            view = read_arrays(read_bounded(layout.view(stem), ARRAYS))
+            panel = subject.figure(sample, view, certificate, look)
             figures.append(out / pictures[number])
             write_picture(figures[-1], panel)
             taken = found["seconds"]

@@ -10,8 +10,10 @@ from typing import Any
 
 from PIL import Image
 
-from certiseg.errors import InputError
+from certiseg.documents import parse_json
+from certiseg.errors import InputError, first_line
 from certiseg.files import atomic_write
+from certiseg.reading import RECORD, read_bounded
 
 RESULTS = "results.jsonl"
 
@@ -30,17 +32,19 @@ def write_text(path: Path, text: str) -> None:
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
     """Records of a JSON-lines file; none where there is no file."""
-    if not path.exists():
-        return []
     try:
-        records = [json.loads(line) for line in path.read_text().splitlines() if line.strip()]
-        names = [record["name"] for record in records]
-    except (ValueError, KeyError, TypeError, OSError, RecursionError) as error:
+        lines = read_bounded(path, RECORD).decode("utf-8").splitlines()
+        records = [parse_json(line) for line in lines if line.strip()]
+        if not all(isinstance(r, dict) and isinstance(r.get("name"), str) for r in records):
+            raise ValueError("a line without a name")
+    except FileNotFoundError:
+        return []
+    except (ValueError, OSError) as error:
+        reason = getattr(error, "strerror", None) or first_line(error)
         raise InputError(
-            f"{path}: expected JSON lines written by certiseg, got something else "
-            f"({type(error).__name__}); move it away or choose another folder with -o"
+            f"{path}: expected JSON lines written by certiseg, got something else ({reason}); "
+            "move it away or choose another folder with -o"
         ) from None
-    assert len(names) == len(records)
     return records
 
 

@@ -15,9 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from certiseg.datasets.card import Sample
+from certiseg.documents import read_document
 from certiseg.errors import ClaimError, InputError
 from certiseg.files import atomic_write, make_folder, refuse_link, sweep
 from certiseg.folders import locked
+from certiseg.reading import RECORD
 from certiseg.report.folder.evidence import open_kept
 from certiseg.report.folder.layout import (
     CURVE_FILES,
@@ -88,7 +90,7 @@ class RunFolder:
             raise ClaimError(
                 f"{self.layout.manifest}: {contradictions[0]}; begin anew with --overwrite"
             )
-        begun = json.loads(self.layout.manifest.read_text(encoding="utf-8"))
+        begun = read_document(self.layout.manifest, RECORD)
         check_same(begun, asked, str(self.layout.root))
         self._prepare()
         self.record = begun

@@ -11,8 +11,10 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
-from certiseg.errors import InputError
+from certiseg.errors import InputError, first_line
+from certiseg.training.form import check_form
 from certiseg.training.precision import in_precision
 from certiseg.training.processes import ALONE, Processes
 from certiseg.training.randomness import Randomness
@@ -87,11 +89,10 @@ def descend(
     steps = per_epoch * pace.epochs
     device = next(model.parameters()).device.type
     optimiser = torch.optim.AdamW(model.parameters(), lr=pace.lr, weight_decay=pace.weight_decay)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda s: share_of_lr(s, steps))
     average = averaged(model, steps)
     scaler = torch.amp.GradScaler(device, enabled=precision == "float16")
-    parts = _Parts(model, average, optimiser, schedule, scaler, randomness, means)
-    done, best = parts.restored()
+    parts = _Parts(model, average, optimiser, scaler, randomness, means)
+    done, best = parts.restored(per_epoch, pace.epochs)
     forward = in_precision(means.processes.joined(model), precision, device)
     every = max(1, pace.epochs // EVALUATIONS)
     for epoch in range(done // per_epoch + 1, pace.epochs + 1):
@@ -103,11 +104,11 @@ def descend(
                     f"expected a finite loss, got {value} in epoch {epoch}; lower --lr or check "
                     f"that {check}"
                 )
+            optimiser.param_groups[0]["lr"] = pace.lr * share_of_lr(done, steps)
             optimiser.zero_grad(set_to_none=True)
             scaler.scale(loss).backward()
             scaler.step(optimiser)
             scaler.update()
-            schedule.step()
             average.update_parameters(model)
             done += 1
             figures = None
@@ -128,25 +129,53 @@ class _Parts:
     """All that changes in a training, stored and restored together at the end of an epoch."""
 
     model: nn.Module
-    average: nn.Module
+    average: AveragedModel
     optimiser: torch.optim.Optimizer
-    schedule: torch.optim.lr_scheduler.LRScheduler
     scaler: torch.amp.GradScaler
     randomness: Randomness
     means: Means
 
-    def restored(self) -> tuple[int, Chosen | None]:
-        """Steps done and the best so far, after loading what there is to go on from."""
-        earlier = self.means.state.take() if self.means.state is not None else None
-        if earlier is None:
+    def restored(self, per_epoch: int, epochs: int) -> tuple[int, Chosen | None]:
+        """Steps done and the best so far, after loading what there is to go on from.
+
+        Raises InputError for a state of another form than this training's.
+        """
+        state = self.means.state
+        earlier = state.take() if state is not None else None
+        if state is None or earlier is None:
             return 0, None
-        for name in ("model", "average", "optimiser", "schedule", "scaler"):
+        try:
+            return self._restore(earlier, per_epoch, epochs)
+        except (ValueError, TypeError, LookupError, RuntimeError, OverflowError) as error:
+            raise state.damaged(first_line(error)) from None
+
+    def _restore(
+        self, earlier: dict[str, Any], per_epoch: int, epochs: int
+    ) -> tuple[int, Chosen | None]:
+        chance = self.randomness.state()
+        own = {
+            **self._form(),
+            "optimiser": self._moments() if earlier["optimiser"] else {},
+            # Of another device there may be none, or one of another size.
+            "randomness": [{**chance, "cuda": of["cuda"]} for of in earlier["randomness"]],
+            "done": 0,
+            "best": None,
+        }
+        best, done = earlier["best"], earlier["done"]
+        if best is not None:
+            own["best"] = {"weights": self.average.module.state_dict(), "epoch": 0, "score": 0.0}
+        check_form(own, earlier, "its state")
+        every = [per_epoch * epoch for epoch in range(1, epochs + 1)]
+        if done not in every or len(earlier["randomness"]) != self.means.processes.count:
+            raise ValueError(f"{done} steps")
+        for name in self._form():
             getattr(self, name).load_state_dict(earlier[name])
+        groups = self.optimiser.state_dict()["param_groups"]
+        self.optimiser.load_state_dict({"state": earlier["optimiser"], "param_groups": groups})
         self.randomness.restore(earlier["randomness"][self.means.processes.rank])
-        best = earlier["best"]
         # All processes read the file, but only the first one chooses.
         chosen = Chosen(**best) if best is not None and self.means.processes.first else None
-        return earlier["done"], chosen
+        return done, chosen
 
     def store(self, done: int, best: Chosen | None) -> None:
         processes, state = self.means.processes, self.means.state
@@ -155,10 +184,30 @@ class _Parts:
         chance = processes.gathered(self.randomness.state())
 
         def everything() -> dict[str, Any]:
-            names = ("model", "average", "optimiser", "schedule", "scaler")
-            found = {name: getattr(self, name).state_dict() for name in names}
             chosen = None if best is None else vars(best)
-            return {**found, "randomness": chance, "done": done, "best": chosen}
+            moments = self.optimiser.state_dict()["state"]
+            return {
+                **self._form(),
+                "optimiser": moments,
+                "randomness": chance,
+                "done": done,
+                "best": chosen,
+            }
 
         if processes.first:
             state.write(everything)
+
+    def _form(self) -> dict[str, Any]:
+        names = ("model", "average", "scaler")
+        return {name: dict(getattr(self, name).state_dict()) for name in names}
+
+    def _moments(self) -> dict[int, dict[str, Tensor]]:
+        """What AdamW keeps of each parameter, without its values."""
+        return {
+            number: {
+                "step": torch.empty((), device="meta"),
+                "exp_avg": torch.empty_like(parameter, device="meta"),
+                "exp_avg_sq": torch.empty_like(parameter, device="meta"),
+            }
+            for number, parameter in enumerate(self.model.parameters())
+        }

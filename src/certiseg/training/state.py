@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
-import pickle
 import time
-import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from certiseg.documents import parse_json
 from certiseg.errors import InputError
 from certiseg.files import atomic_write
 from certiseg.models.checkpoint import check_stored
-from certiseg.reading import CHECKPOINT, open_bounded
+from certiseg.reading import MODEL, read_bounded
 
 STATE_FILE = "training-state.pt"
 SECONDS = 60.0
 """Between two writings, at least: a state is several times as large as the model."""
 _FREE = ("device",)
 """What may differ when a training goes on."""
+_DIGEST = hashlib.sha256().digest_size
+"""Bytes at the front of a file: the digest of all that follows."""
 
 
 class StateFile:
@@ -59,12 +61,20 @@ class StateFile:
         seconds = self.seconds + now - self._opened
         buffer = io.BytesIO()
         torch.save({"facts": self._facts, "seconds": seconds, "state": make()}, buffer)
-        atomic_write(self._path, buffer.getvalue())
+        content = buffer.getvalue()
+        atomic_write(self._path, hashlib.sha256(content).digest() + content)
         self._written = time.monotonic()
 
     def remove(self) -> None:
         """The training has ended and its model is written."""
         self._path.unlink(missing_ok=True)
+
+    def damaged(self, got: str) -> InputError:
+        """The error that says what was got instead of a state to go on from."""
+        return InputError(
+            f"{self._path}: expected the state of this training, got {got}; start anew with "
+            "--overwrite"
+        )
 
     def _read(self) -> dict[str, Any]:
         if not self._path.exists():
@@ -73,25 +83,18 @@ class StateFile:
                 "option out to start one"
             )
         try:
-            with open_bounded(self._path, CHECKPOINT) as file:
-                check_stored(file)
-                stored = torch.load(file, map_location="cpu", weights_only=True)
-            facts, state = json.loads(stored["facts"]), stored["state"]
+            found = read_bounded(self._path, MODEL)
+            content = io.BytesIO(found[_DIGEST:])
+            if hashlib.sha256(content.getbuffer()).digest() != found[:_DIGEST]:
+                raise ValueError
+            check_stored(content)
+            stored = torch.load(content, map_location="cpu", weights_only=True)
+            facts, state = parse_json(stored["facts"]), stored["state"]
             self.seconds = float(stored["seconds"])
-        except (
-            OSError,
-            zipfile.BadZipFile,
-            RuntimeError,
-            pickle.UnpicklingError,
-            EOFError,
-            KeyError,
-            TypeError,
-            ValueError,
-        ):
-            raise InputError(
-                f"{self._path}: expected the state of a training, got a damaged or foreign file; "
-                "start anew with --overwrite"
-            ) from None
+            if not isinstance(facts, dict) or not isinstance(state, dict):
+                raise TypeError
+        except Exception:  # torch's unpickler fails in any way
+            raise self.damaged("a damaged or foreign file") from None
         own = json.loads(self._facts)
         for name in own:
             if facts.get(name) != own[name]:

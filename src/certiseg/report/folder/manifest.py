@@ -184,6 +184,9 @@ def _check_settings(settings: Mapping[str, Any]) -> None:
             raise ValueError(f"{name} {settings[name]!r:.60}")
     if settings["selection"] not in ("pooled", "split"):
         raise ValueError(f"selection {settings['selection']!r:.60}")
+    _text(settings["correction"])
+    if settings["hierarchy"] is not None:
+        _mapping(settings["hierarchy"])
     grid = settings["grid"]
     if grid is not None and not (type(grid) is int and grid >= 1):
         raise ValueError(f"grid {grid!r:.60}")

@@ -17,9 +17,11 @@ from typing import Any
 
 import numpy as np
 
+from certiseg.documents import read_document
 from certiseg.errors import InputError
 from certiseg.files import atomic_write, make_folder, refuse_link, sweep
 from certiseg.folders import locked
+from certiseg.reading import RECORD
 from certiseg.report.folder.identity import digest
 from certiseg.report.folder.layout import file_stem
 from certiseg.rounding import exact
@@ -88,10 +90,10 @@ class Cells:
 
     def _go_on(self, manifest: Path, wanted: Mapping[str, Any]) -> str:
         try:
-            found = json.loads(manifest.read_text())
+            found = read_document(manifest, RECORD)
             differ = [name for name in wanted if found.get(name) != wanted[name]]
             run = found.get("run")
-        except (ValueError, AttributeError, RecursionError):
+        except (ValueError, AttributeError):
             differ, run = ["format"], None
         if differ or not isinstance(run, str):
             raise InputError(
@@ -104,9 +106,9 @@ class Cells:
     def _earlier(self, manifest: Path) -> list[str]:
         """Stems of the run that is there; none where its manifest does not tell."""
         try:
-            stems = json.loads(manifest.read_text())["cells"]
+            stems = read_document(manifest, RECORD)["cells"]
             return [stem for stem in stems if Path(stem).name == stem]
-        except (OSError, ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError):
             return []
 
     def _files(self, stems: Sequence[str]) -> set[Path]:
@@ -123,12 +125,12 @@ class Cells:
             return None
         path = self._path("cells", cell, "json")
         try:
-            record = json.loads(path.read_text())
-            if not isinstance(record, dict) or record.get("name") != cell.name:
+            record = read_document(path, RECORD)
+            if not isinstance(record, dict) or record.pop("digest", None) != digest(record):
                 raise ValueError
-            if record.get("run") != self.run:
+            if (record["run"], record["name"]) != (self.run, cell.name):
                 raise ValueError
-        except (ValueError, RecursionError):
+        except (ValueError, KeyError):
             raise InputError(
                 f"expected this run's record of {cell.name} in {path}, got something else; remove "
                 "the file, and it is made again"
@@ -139,7 +141,8 @@ class Cells:
         """Write the record: with it the cell is done."""
         path = self._path("cells", cell, "json")
         make_folder(path.parent)
-        write_text(path, json.dumps({"run": self.run, **record}) + "\n")
+        whole = {"run": self.run, **record}
+        write_text(path, json.dumps({**whole, "digest": digest(whole)}) + "\n")
 
     def keep_votes(self, cell: Cell, parts: Sequence[VoteCounts]) -> None:
         """The votes of the draws in the order they were made, npz without pickle."""
