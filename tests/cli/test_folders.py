@@ -110,12 +110,16 @@ def test_an_overwritten_run_leaves_what_it_did_not_write(place: Path, call: Call
     # A file of theirs under the name of a sample, and a folder that leads elsewhere.
     record = out / "samples" / "0000-one.json"
     (out / "run.json").write_text("{")
-    assert call(*command, "--overwrite").is_one_line_error("0000-one.json", "move it away")
+    refused = call(*command, "--overwrite")
+    assert refused.code == 2
+    assert "0000-one.json" in refused.err.splitlines()[-1]
+    assert "move it away" in refused.err.splitlines()[-1]
     for part in ("samples", "views", "certificates"):
         (out / part).rename(place / part)
         (out / part).symlink_to(place / part)
     done = call(*command, "--overwrite")
-    assert done.is_one_line_error("symbolic link", "samples"), done.err
+    assert done.code == 2
+    assert "symbolic link out/samples" in done.err.splitlines()[-1]
     assert record.exists()
 
 
