@@ -228,6 +228,14 @@ def test_batch_statistics_in_evaluation_mode_are_an_error():
         cs.Smoothed(model, NOISE)
 
 
+def test_dynamic_quantisation_shares_a_scale_over_the_batch():
+    model = nn.Sequential(nn.Linear(5, 3)).eval()
+    dynamic = torch.ao.quantization.quantize_dynamic(model, {nn.Linear}, dtype=torch.qint8)
+    with pytest.raises(cs.InputError, match="quantise it statically"):
+        cs.Smoothed(dynamic, NOISE)
+    cs.Smoothed(model, NOISE)
+
+
 def test_layers_that_do_not_care_may_be_in_training_mode():
     cs.Smoothed(nn.Sequential(nn.Conv2d(3, 3, 1), nn.InstanceNorm2d(3), nn.LayerNorm(5)), NOISE)
 

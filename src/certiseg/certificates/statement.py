@@ -212,7 +212,10 @@ def _assumptions(certificate: Certificate) -> str:
     if certificate.levels is not None:
         said.append("the caller answers for the levels, which no draw of the test may have chosen")
     if source is None:
-        said.append("the votes came from the caller, who answers for their independence")
+        said.append(
+            "the votes came from the caller, who answers for their independence and for the noise "
+            "they were drawn with"
+        )
         return "; ".join(said)
     if certificate.method == "joint" or (first is not None and first.source is None):
         said.append("the caller answers for the draws that chose the candidates")

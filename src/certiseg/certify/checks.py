@@ -29,7 +29,13 @@ def check_noise(votes: VoteCounts, noise: Noise) -> None:
 def tested_tau(tau: float, votes: VoteCounts) -> float:
     """tau + eta, rounded up: a label that exceeds it under the law that was drawn exceeds tau
     under the law of the claim (theory T12)."""
-    return tau if votes.eta == 0.0 else math.nextafter(tau + votes.eta, 1.0)
+    tested = tau if votes.eta == 0.0 else math.nextafter(tau + votes.eta, 1.0)
+    if not tested < 1.0:
+        raise InputError(
+            f"expected tau below 1 - eta = 1 - {votes.eta:.3g} (theory T12), got {tau!r}; choose a "
+            "smaller one"
+        )
+    return tested
 
 
 def lowered(bound: float, eta: float) -> float:

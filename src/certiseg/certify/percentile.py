@@ -55,7 +55,8 @@ class PercentileBound:
             f"(alpha = {exact(self.alpha)}), the median of {quantity} of a single pass of the base "
             f"model under {self.noise.describe()} is {bound} {where} (theory T10, rank {self.rank} "
             f"of {self.trials} draws, the radius fixed before sampling); it speaks of the noisy "
-            "single-pass predictor, not of the mask that is voted from many passes."
+            "single-pass predictor, not of the mask that is voted from many passes; whoever made "
+            "the draws answers for their independence and their noise (T1, T12)."
         )
         return "".join(letter if letter.isprintable() else "?" for letter in text)
 

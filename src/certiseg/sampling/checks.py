@@ -95,6 +95,12 @@ def check_evaluation_mode(model: object) -> None:
                     f"expected a model in evaluation mode, got {_kind(module)} "
                     f"{name or '(the model)'!r} in training mode; call model.eval() first"
                 )
+            if "quantized.dynamic" in type(module).__module__:
+                raise InputError(
+                    "expected a model that treats each draw of a batch alone, got the dynamically "
+                    f"quantised {_kind(module)} {name!r}, whose batch shares one scale; quantise "
+                    "it statically"
+                )
         wrong = unfit_node(root)
         if wrong is not None:
             raise InputError(

@@ -32,6 +32,12 @@ def check_nodes(model: Any, path: Path) -> None:
         if node.op_type == "Constant" and any(_is_false(a.t) for a in node.attribute)
     }
     for node in _of(model, "NodeProto"):
+        if node.op_type.startswith("DynamicQuantize"):
+            raise InputError(
+                f"{path}: expected a model that treats each draw of a batch alone, got a node "
+                f"{node.op_type} {node.name!r}, whose batch shares one scale; quantise it "
+                "statically"
+            )
         training = any(a.name == "training_mode" and a.i == 1 for a in node.attribute)
         # Dropout has its mode as the third input.
         mode = node.input[2] if node.op_type == "Dropout" and len(node.input) > 2 else ""
