@@ -90,16 +90,16 @@ def check_evaluation_mode(model: object) -> None:
     """
     for root in modules_inside(model):
         for name, module in root.named_modules():
-            if _drops(module) or _mixes_draws(module) or _may_care(module):
-                raise InputError(
-                    f"expected a model in evaluation mode, got {_kind(module)} "
-                    f"{name or '(the model)'!r} in training mode; call model.eval() first"
-                )
             if "quantized.dynamic" in type(module).__module__:
                 raise InputError(
                     "expected a model that treats each draw of a batch alone, got the dynamically "
                     f"quantised {_kind(module)} {name!r}, whose batch shares one scale; quantise "
                     "it statically"
+                )
+            if _drops(module) or _mixes_draws(module) or _may_care(module):
+                raise InputError(
+                    f"expected a model in evaluation mode, got {_kind(module)} "
+                    f"{name or '(the model)'!r} in training mode; call model.eval() first"
                 )
         wrong = unfit_node(root)
         if wrong is not None:
