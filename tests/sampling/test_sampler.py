@@ -64,10 +64,11 @@ def test_every_draw_is_distinct_and_none_is_wasted(batch_size):
     model = Recorder()
     cs.Smoothed(model, NOISE, 3).vote(X, 40, batch_size=batch_size, seed=1)
     assert _distinct(model.drawn()) == 40
-    # A batch that is not full is filled up, one draw goes alone through a copy, one beside another.
+    # A batch that is not full is filled up, one draw goes alone through a copy, five
+    # beside another input.
     assert len(set(model.sizes[:-1])) == 1
     assert len(model.drawn()) - 40 < model.sizes[0]
-    assert model.sizes[-1] == min(2, model.sizes[0])
+    assert model.sizes[-1] == min(6, model.sizes[0])
 
 
 def test_shared_noise_is_caught():
