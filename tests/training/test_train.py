@@ -59,6 +59,7 @@ def test_trains_and_loads(pair: list[str], tmp_path: Path) -> None:
         "CARD.md",
         "card.json",
         "model.safetensors",
+        "status.json",
     ]
     card = json.loads((out / "card.json").read_text())
     assert card["training"]["sigma"] == 0.1

@@ -43,6 +43,7 @@ def test_trains_and_loads(call: Call, tmp_path: Path) -> None:
         "CARD.md",
         "card.json",
         "model.safetensors",
+        "status.json",
     ]
     card = json.loads((out / "card.json").read_text())
     run_of = card["training"]

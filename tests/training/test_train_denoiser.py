@@ -52,6 +52,7 @@ def test_trains_and_loads(call: Call, tmp_path: Path) -> None:
         "CARD.md",
         "card.json",
         "model.safetensors",
+        "status.json",
     ]
     card = json.loads((out / "card.json").read_text())
     assert card["training"]["sigma"] == 0.25

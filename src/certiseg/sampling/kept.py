@@ -24,7 +24,7 @@ _OF_MODULES = _words("""
     _forward_hooks_always_called _forward_pre_hooks_with_kwargs _backward_hooks
     _backward_pre_hooks _is_full_backward_hook _non_persistent_buffers_set _state_dict_hooks
     _state_dict_pre_hooks _load_state_dict_pre_hooks _load_state_dict_post_hooks
-    _compiled_call_impl _output_capturing_hooks_installed
+    _compiled_call_impl _is_torch_compile _output_capturing_hooks_installed
 """)
 _OF_PROGRAMS = _words("""
     _graph _code _lineno_map _prologue_start _tracer_cls _tracer_extras meta _replace_hooks
