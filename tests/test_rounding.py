@@ -144,8 +144,8 @@ def _own_roundings(source: str) -> list[str]:
 
 # Numbers that stay numbers: stored seconds and figures of a benchmark, means of a data set, seeds.
 _STORED = {
-    "bench/growth.py", "bench/hardware.py", "bench/result.py", "runs/record.py", "report/folder/pooled.py",
-    "runs/reproduction/pictures.py", "training/memory.py",
+    "bench/growth.py", "bench/hardware.py", "bench/result.py", "runs/record.py",
+    "report/folder/pooled.py", "runs/reproduction/pictures.py", "training/memory.py",
 }  # fmt: skip
 # Helpers of error messages.
 _ERRORS = {"fields.py", "metrics/curve.py", "sampling/checks.py"}
