@@ -190,6 +190,7 @@ def test_the_command_under_torchrun(tmp_path: Path) -> None:
         "CARD.md",
         "card.json",
         "model.safetensors",
+        "status.json",
     ]
     assert json.loads((out / "card.json").read_text())["training"]["processes"] == 2
     assert ended.stdout.count("written:") == 1
