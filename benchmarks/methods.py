@@ -22,8 +22,8 @@ import numpy as np
 import certiseg as cs
 from certiseg.bench.street import CLASSES, HEIGHT, WIDTH, Street
 from certiseg.bench.turns import in_turn
-from certiseg.certify.adaptive import adaptive, levels_from_margins
-from certiseg.certify.replay import recompute
+from certiseg.certifiers.adaptive import adaptive, levels_from_margins
+from certiseg.certifiers.replay import recompute
 from certiseg.metrics.curve import RadiusCurve, radius_grid
 from certiseg.metrics.scalars import accuracy, class_area, mean_iou
 from certiseg.runs.environment import environment

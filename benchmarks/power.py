@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 import certiseg as cs
 from certiseg.certificates.grid import cell_pixels, upsample_nearest
-from certiseg.certify.adaptive import adaptive, levels_from_margins
+from certiseg.certifiers.adaptive import adaptive, levels_from_margins
 from certiseg.datasets.camvid import camvid
 from certiseg.datasets.card import Samples
 from certiseg.datasets.folder import every

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 import certiseg as cs
-from certiseg.certify.adaptive import softmax_margins
+from certiseg.certifiers.adaptive import softmax_margins
 from certiseg.errors import InputError
 from certiseg.files import atomic_write
 from certiseg.votes import Source, VoteCounts, counts_dtype

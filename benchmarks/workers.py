@@ -24,14 +24,14 @@ from certiseg.datasets.camvid import CARD
 from certiseg.datasets.card import Sample
 from certiseg.runs.environment import environment
 from certiseg.runs.evaluate import evaluate
+from certiseg.runs.executors.job import Job
+from certiseg.runs.executors.process_pool import ProcessExecutor, cores
+from certiseg.runs.executors.serial import SerialExecutor
+from certiseg.runs.executors.task import Executor, Parts, Progress, Task
 from certiseg.runs.malloc import keep_freed_memory
 from certiseg.runs.model import open_model
 from certiseg.runs.run_folder import Keep
 from certiseg.runs.settings import Settings
-from certiseg.runs.work.here import Here
-from certiseg.runs.work.job import Job
-from certiseg.runs.work.processes import Processes, cores
-from certiseg.runs.work.task import Crew, Parts, Progress, Task
 
 HEIGHT, WIDTH = 360, 480
 
@@ -56,10 +56,10 @@ class Blocks:
 
 
 class Timed:
-    """A crew, and the seconds from its first draws to its last part."""
+    """An executor, and the seconds from its first draws to its last part."""
 
-    def __init__(self, crew: Crew) -> None:
-        self._crew, self.size = crew, crew.size
+    def __init__(self, executor: Executor) -> None:
+        self._executor, self.size = executor, executor.size
         self.began, self.ended = 0.0, 0.0
 
     def work(self, job: Job, tasks: Iterable[Task], advance: Progress) -> Parts:
@@ -67,7 +67,7 @@ class Timed:
             self.began = self.began or time.perf_counter()
             advance(draws)
 
-        yield from self._crew.work(job, tasks, told)
+        yield from self._executor.work(job, tasks, told)
         self.ended = time.perf_counter()
 
 
@@ -92,12 +92,17 @@ def main() -> None:
     made: dict[str, list[dict[str, float]]] = {}
     first, different = None, set[str]()
     for _ in range(options.turns):
-        crews = {"this process": Here(), **{f"{k} workers": Processes(k) for k in options.workers}}
-        for name, crew in crews.items():
-            timed, called = Timed(crew), time.perf_counter()
+        executors = {
+            "this process": SerialExecutor(),
+            **{f"{k} workers": ProcessExecutor(k) for k in options.workers},
+        }
+        for name, executor in executors.items():
+            timed, called = Timed(executor), time.perf_counter()
             with tempfile.TemporaryDirectory() as out:
                 keep = Keep(0, certificates=True)
-                evaluate(Blocks(options.images), loaded, settings, Path(out), keep=keep, crew=timed)
+                evaluate(
+                    Blocks(options.images), loaded, settings, Path(out), keep=keep, executor=timed
+                )
                 found = certificates(Path(out))
             whole, busy = time.perf_counter() - called, timed.ended - timed.began
             first = first or found

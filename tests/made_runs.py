@@ -10,20 +10,20 @@ import numpy as np
 
 from certiseg.certificates.certificate import Certificate
 from certiseg.certificates.grid import upsample_nearest
-from certiseg.certify.hierarchical import hierarchical
-from certiseg.certify.radius_map import radius_map
-from certiseg.certify.segcertify import certify
-from certiseg.certify.sequential import sequential
+from certiseg.certifiers.hierarchical import hierarchical
+from certiseg.certifiers.radius_map import radius_map
+from certiseg.certifiers.segcertify import certify
+from certiseg.certifiers.sequential import sequential
 from certiseg.datasets.card import Card, Sample
 from certiseg.models.loaded import LoadedModel
-from certiseg.report.folder.comparison import BASE_CLEAN, BASE_NOISE
+from certiseg.runfolder.comparison import BASE_CLEAN, BASE_NOISE
 from certiseg.runs.check import Checked
+from certiseg.runs.executors.job import Job
+from certiseg.runs.executors.task import BaselinePredictions, Prediction, Task
+from certiseg.runs.executors.worker import finish
 from certiseg.runs.run_folder import RunFolder, view_content
 from certiseg.runs.run_manifest import manifest
 from certiseg.runs.settings import Settings
-from certiseg.runs.work.desk import finish
-from certiseg.runs.work.job import Job
-from certiseg.runs.work.task import Prediction, Said, Task
 from certiseg.votes import Source, VoteCounts
 
 CLASSES = ("road", "car", "sky")
@@ -155,13 +155,13 @@ def made_run(
         clean = votes.mode()
         if clean.shape != sample.labels.shape:
             clean = upsample_nearest(clean, sample.labels.shape)
-        said = {name: Prediction(clean, 0.01) for name in (BASE_CLEAN, BASE_NOISE)}
+        baseline = {name: Prediction(clean, 0.01) for name in (BASE_CLEAN, BASE_NOISE)}
         noisy = sample.x + np.random.default_rng(9).normal(size=sample.x.shape) / 4
         kept, _ = folder.keeps(index)
         view = None
         if kept:
-            view = view_content(sample, noisy.astype(np.float32), dict.fromkeys(said, clean))
+            view = view_content(sample, noisy.astype(np.float32), dict.fromkeys(baseline, clean))
         task = Task(index, sample, kept, kept)
-        made = finish(job, task, Said(said, view), certificate, 1.0)
+        made = finish(job, task, BaselinePredictions(baseline, view), certificate, 1.0)
         folder.write(index, made.record, made.view, made.certificate)
     return samples

@@ -30,7 +30,7 @@ from certiseg.folders import LIST, Outputs
 from certiseg.hierarchies.files import load_hierarchy
 from certiseg.models.checkpoint import check_fit, read_checkpoint, weights_in
 from certiseg.models.stored import CARD_FILE, KIND, WEIGHTS_FILE, TrainedModel, to_bytes
-from certiseg.report.folder.run import read_run
+from certiseg.runfolder.run import read_run
 from certiseg.runs.appearance import appearance
 from certiseg.runs.commitment import Promise
 from certiseg.runs.model import open_model, try_model

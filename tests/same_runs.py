@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from certiseg.report.folder.layout import FOLDERS
+from certiseg.runfolder.layout import FOLDERS
 
 _TIMED = ("seconds", "made_with")
 

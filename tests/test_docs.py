@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from certiseg.certificates.certificate import Certificate
-from certiseg.certify.verify import verify
+from certiseg.certifiers.verify import verify
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])

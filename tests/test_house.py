@@ -20,7 +20,7 @@ TORCH_FREE = (
     "certiseg.stats",
     "certiseg.noise",
     "certiseg.votes",
-    "certiseg.certify",
+    "certiseg.certifiers",
     "certiseg.certificates",
     "certiseg.metrics",
     "certiseg.hierarchies",

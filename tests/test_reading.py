@@ -26,7 +26,7 @@ from certiseg.models.adapters.onnx import load_onnx
 from certiseg.models.checkpoint import read_checkpoint
 from certiseg.models.stored import load_folder
 from certiseg.reading import in_words, open_bounded, read_bounded
-from certiseg.report.folder.manifest import read_manifest
+from certiseg.runfolder.manifest import read_manifest
 
 READERS: dict[str, tuple[str, Callable[[Path], Any]]] = {
     "picture": ("x.png", read_image),

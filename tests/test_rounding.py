@@ -32,13 +32,13 @@ import certiseg as cs
 from certiseg import rounding
 from certiseg.bench.result import Goal
 from certiseg.certificates.certificate import Certificate
-from certiseg.certify.percentile import PercentileBound
+from certiseg.certifiers.percentile import PercentileBound
 from certiseg.cli.main import run
 from certiseg.report.latex import latex_table
 from certiseg.report.plan import plan_table
 from certiseg.report.reproduction import clouds, pictures
 from certiseg.report.study_tables import correction_table, synthetic_table
-from certiseg.report.tables import Row, csv_text, markdown, rich_table
+from certiseg.runfolder.rows import Row, csv_text, markdown, rich_table
 from certiseg.runs.demo_subjects import _confidence, _correct, _held
 from certiseg.studies.correction import Compared
 from certiseg.studies.plan import prospects
@@ -145,7 +145,7 @@ def _own_roundings(source: str) -> list[str]:
 # Numbers that stay numbers: stored seconds and figures of a benchmark, means of a data set, seeds.
 _STORED = {
     "bench/growth.py", "bench/hardware.py", "bench/result.py", "runs/record.py",
-    "report/folder/pooled.py", "runs/reproduction/pictures.py", "training/memory.py",
+    "runfolder/pooled.py", "runs/reproduction/pictures.py", "training/memory.py",
 }  # fmt: skip
 # Helpers of error messages.
 _ERRORS = {"fields.py", "metrics/curve.py", "sampling/checks.py"}

@@ -8,27 +8,21 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-import certiseg.certify as _room
 from certiseg._version import __version__
-
-# The room certify/ and the function certify share a name. Python binds a package to its parent
-# once, when it is first imported: done here, then unbound, so that the name means the function.
-del certify  # noqa: F821
-del _room
 
 if TYPE_CHECKING:
     from certiseg.certificates.certificate import Certificate
-    from certiseg.certify.adaptive import adaptive
-    from certiseg.certify.classify import classify
-    from certiseg.certify.hierarchical import hierarchical
-    from certiseg.certify.individual import individual
-    from certiseg.certify.joint import joint
-    from certiseg.certify.percentile import percentile
-    from certiseg.certify.predict import predict
-    from certiseg.certify.radius_map import radius_map
-    from certiseg.certify.segcertify import certify
-    from certiseg.certify.sequential import VoteSource, sequential
-    from certiseg.certify.verify import verify
+    from certiseg.certifiers.adaptive import adaptive
+    from certiseg.certifiers.classify import classify
+    from certiseg.certifiers.hierarchical import hierarchical
+    from certiseg.certifiers.individual import individual
+    from certiseg.certifiers.joint import joint
+    from certiseg.certifiers.percentile import percentile
+    from certiseg.certifiers.predict import predict
+    from certiseg.certifiers.radius_map import radius_map
+    from certiseg.certifiers.segcertify import certify
+    from certiseg.certifiers.sequential import VoteSource, sequential
+    from certiseg.certifiers.verify import verify
     from certiseg.errors import ClaimError, InputError
     from certiseg.hierarchies.files import load_hierarchy
     from certiseg.hierarchies.hierarchy import Hierarchy
@@ -56,19 +50,19 @@ _HOME = {
     "Rotation": "certiseg.noise",
     "Smoothed": "certiseg.sampling.sampler",
     "VoteCounts": "certiseg.votes",
-    "VoteSource": "certiseg.certify.sequential",
-    "adaptive": "certiseg.certify.adaptive",
-    "certify": "certiseg.certify.segcertify",
-    "classify": "certiseg.certify.classify",
-    "hierarchical": "certiseg.certify.hierarchical",
-    "individual": "certiseg.certify.individual",
-    "joint": "certiseg.certify.joint",
+    "VoteSource": "certiseg.certifiers.sequential",
+    "adaptive": "certiseg.certifiers.adaptive",
+    "certify": "certiseg.certifiers.segcertify",
+    "classify": "certiseg.certifiers.classify",
+    "hierarchical": "certiseg.certifiers.hierarchical",
+    "individual": "certiseg.certifiers.individual",
+    "joint": "certiseg.certifiers.joint",
     "load_hierarchy": "certiseg.hierarchies.files",
-    "percentile": "certiseg.certify.percentile",
-    "predict": "certiseg.certify.predict",
-    "radius_map": "certiseg.certify.radius_map",
-    "sequential": "certiseg.certify.sequential",
-    "verify": "certiseg.certify.verify",
+    "percentile": "certiseg.certifiers.percentile",
+    "predict": "certiseg.certifiers.predict",
+    "radius_map": "certiseg.certifiers.radius_map",
+    "sequential": "certiseg.certifiers.sequential",
+    "verify": "certiseg.certifiers.verify",
 }
 
 __all__ = [

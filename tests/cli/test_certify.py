@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from certiseg.certificates.certificate import Certificate
-from certiseg.certify.verify import verify
+from certiseg.certifiers.verify import verify
 
 Call = Callable[..., Any]
 MODEL = ("--model", "python:tiny_models:by_brightness")

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from certiseg.certificates.certificate import Certificate
-from certiseg.certify.verify import verify
+from certiseg.certifiers.verify import verify
 from certiseg.datasets.shapenet import shapenet_card
 from certiseg.datasets.solids import PART_COLOURS
 

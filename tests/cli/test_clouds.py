@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from certiseg.certificates.certificate import Certificate
-from certiseg.certify.verify import verify
+from certiseg.certifiers.verify import verify
 from certiseg.datasets.solids import solids
 from certiseg.metrics.part_iou import PartIou
 

@@ -137,7 +137,7 @@ def test_tau_raised_afterwards(committed: Path, call: Call) -> None:
     """What no certificate shows alone: drawn and looked at, then claimed at another tau."""
     file = certified(call, "--commitment", "c.json")
     stored = Certificate.load(file)
-    from certiseg.certify.segcertify import certify
+    from certiseg.certifiers.segcertify import certify
 
     certify(stored.votes, noise=stored.noise, tau=0.9).save(file)
     assert call("verify", file).code == 0

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from certiseg.certificates.certificate import Certificate
-from certiseg.certify.verify import verify
+from certiseg.certifiers.verify import verify
 from certiseg.cli.numbers import budget_of, share_of, spending_of
 from certiseg.errors import InputError
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from certiseg.certify import segcertify
+from certiseg.certifiers import segcertify
 from certiseg.cli.main import run
 from certiseg.runs import selftest as module
 from certiseg.sampling.laws import AddedNoise

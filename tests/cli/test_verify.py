@@ -15,8 +15,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from certiseg.certificates.certificate import Certificate
-from certiseg.certify.radius_map import radius_map
-from certiseg.certify.segcertify import certify
+from certiseg.certifiers.radius_map import radius_map
+from certiseg.certifiers.segcertify import certify
 from certiseg.noise import Gaussian
 from certiseg.votes import VoteCounts
 from forged import Parts, pem

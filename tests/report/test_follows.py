@@ -19,23 +19,23 @@ import pytest
 import torch
 
 from certiseg.certificates.certificate import Certificate
-from certiseg.certify.segcertify import certify
+from certiseg.certifiers.segcertify import certify
 from certiseg.cli.main import run as command
 from certiseg.errors import InputError
 from certiseg.hierarchies.hierarchy import Hierarchy
 from certiseg.models.loaded import LoadedModel
 from certiseg.report.charts import chart_table, charts
-from certiseg.report.folder import difference
-from certiseg.report.folder.layout import Layout
-from certiseg.report.folder.manifest import read_manifest
-from certiseg.report.folder.pooled import Pooled
-from certiseg.report.folder.record import read_record
-from certiseg.report.folder.results import curve_csv, results
-from certiseg.report.folder.run import Run, read_run
 from certiseg.report.look import Looked, overview
 from certiseg.report.page.claim import claim, plan
 from certiseg.report.page.payload import run_payload, shared_payload
-from certiseg.report.tables import csv_text, markdown, records
+from certiseg.runfolder import difference
+from certiseg.runfolder.layout import Layout
+from certiseg.runfolder.manifest import read_manifest
+from certiseg.runfolder.pooled import Pooled
+from certiseg.runfolder.record import read_record
+from certiseg.runfolder.results import curve_csv, results
+from certiseg.runfolder.rows import csv_text, markdown, records
+from certiseg.runfolder.run import Run, read_run
 from certiseg.runs.evaluate import evaluate
 from certiseg.runs.run_folder import Keep, RunFolder
 from certiseg.runs.settings import Settings, Stopping

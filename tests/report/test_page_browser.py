@@ -17,14 +17,14 @@ from PIL import Image
 
 from certiseg.certificates.certificate import Certificate
 from certiseg.certificates.grid import upsample_nearest
-from certiseg.certify.radius_map import radius_map
+from certiseg.certifiers.radius_map import radius_map
 from certiseg.hierarchies.hierarchy import Hierarchy
-from certiseg.report.folder.layout import Layout
-from certiseg.report.folder.manifest import read_manifest
 from certiseg.report.page.planes import number_plane
 from certiseg.report.palettes import own_palette, with_nodes
 from certiseg.report.write import write_report
 from certiseg.rounding import down, percent_down
+from certiseg.runfolder.layout import Layout
+from certiseg.runfolder.manifest import read_manifest
 from certiseg.runs.settings import Settings, Stopping
 from certiseg.votes import ABSTAIN
 from made_runs import SIZE, made_run

@@ -9,8 +9,8 @@ import json
 from rich.console import Console
 
 from certiseg.report.certified import certified_table
-from certiseg.report.tables import Row, csv_text, json_text, markdown, rich_table
 from certiseg.rounding import down
+from certiseg.runfolder.rows import Row, csv_text, json_text, markdown, rich_table
 
 ROWS = [
     Row("base, one draw of noise", accuracy=0.875, miou=float("nan"), seconds=0.5),

@@ -15,9 +15,9 @@ from PIL import Image
 from certiseg.errors import InputError
 from certiseg.hierarchies.hierarchy import Hierarchy
 from certiseg.report import write
-from certiseg.report.folder.layout import Layout
 from certiseg.report.page import interactive
 from certiseg.report.write import write_report
+from certiseg.runfolder.layout import Layout
 from certiseg.runs.settings import Settings
 from made_runs import made_run
 
@@ -49,7 +49,7 @@ def test_a_whole_run(run, tmp_path):
 
 def test_the_table_of_radii_adds_up_to_the_masks(run, tmp_path):
     from certiseg.certificates.certificate import Certificate
-    from certiseg.certify.radius_map import radius_map
+    from certiseg.certifiers.radius_map import radius_map
 
     (sample, *_) = payloads(write_report([run], tmp_path / "report.html").page)
     certificate = Certificate.load(Layout(run).certificate("0000-one"))

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from certiseg.certificates.certificate import Certificate
-from certiseg.certify.verify import verify
+from certiseg.certifiers.verify import verify
 from certiseg.cli.main import run
 from certiseg.datasets import mni152
 

@@ -18,8 +18,8 @@ from certiseg.certificates.certificate import Certificate
 from certiseg.datasets.card import Sample
 from certiseg.errors import ClaimError, InputError
 from certiseg.models.loaded import LoadedModel
-from certiseg.report.folder.identity import run_id
-from certiseg.report.folder.run import read_run
+from certiseg.runfolder.identity import run_id
+from certiseg.runfolder.run import read_run
 from certiseg.runs import run_folder
 from certiseg.runs.evaluate import evaluate
 from certiseg.runs.model import open_model

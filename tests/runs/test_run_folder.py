@@ -14,11 +14,11 @@ from certiseg.certificates.certificate import Certificate
 from certiseg.datasets.card import Card, Sample
 from certiseg.errors import InputError
 from certiseg.models.loaded import LoadedModel
-from certiseg.report.folder.layout import Layout, file_stem, kept_numbers
-from certiseg.report.folder.manifest import read_manifest
-from certiseg.report.folder.pooled import Pooled
-from certiseg.report.folder.record import read_record
-from certiseg.report.tables import records
+from certiseg.runfolder.layout import Layout, file_stem, kept_numbers
+from certiseg.runfolder.manifest import read_manifest
+from certiseg.runfolder.pooled import Pooled
+from certiseg.runfolder.record import read_record
+from certiseg.runfolder.rows import records
 from certiseg.runs.evaluate import evaluate
 from certiseg.runs.run_folder import Keep
 from certiseg.runs.settings import Settings

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import certiseg as cs
-from certiseg.certify.radius_map import radius_map
+from certiseg.certifiers.radius_map import radius_map
 from certiseg.errors import InputError
 from certiseg.noise import Gaussian
 from certiseg.studies.correction import BUDGETS, compared, shares, task_of

@@ -10,9 +10,9 @@ import pytest
 from scipy.stats import binom
 
 import certiseg as cs
-from certiseg.certify.individual import individual as certify_individual
-from certiseg.certify.joint import joint as certify_joint
-from certiseg.certify.radius_map import radius_map as certify_radius_map
+from certiseg.certifiers.individual import individual as certify_individual
+from certiseg.certifiers.joint import joint as certify_joint
+from certiseg.certifiers.radius_map import radius_map as certify_radius_map
 from certiseg.noise import Gaussian
 from certiseg.studies import methods
 from certiseg.studies.toy import Hits, Toy, folded, pooled, split

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import certiseg as cs
-from certiseg.certify.sequential import sequential
+from certiseg.certifiers.sequential import sequential
 from certiseg.noise import Gaussian
 from certiseg.studies import stopping
 from certiseg.studies.toy import Toy

@@ -21,7 +21,7 @@ from certiseg.bench.passes import bare, passes_of, ready_batch
 from certiseg.bench.result import Goal, Result, Row
 from certiseg.bench.subjects import CAMVID, NOISE, Subject, subject
 from certiseg.bench.turns import Spread, seconds
-from certiseg.certify.segcertify import certify
+from certiseg.certifiers.segcertify import certify
 from certiseg.errors import ClaimError, InputError
 from certiseg.rounding import nearest
 from certiseg.runs.steps import steps

@@ -22,7 +22,7 @@ from certiseg.bench.result import Goal, Result, Row
 from certiseg.bench.street import Street
 from certiseg.bench.subjects import NOISE, picture
 from certiseg.bench.turns import Spread, in_turn
-from certiseg.certify.segcertify import certify
+from certiseg.certifiers.segcertify import certify
 from certiseg.report.figures import Line, Panel, curves, figure_bytes, has_matplotlib
 from certiseg.sampling.sampler import Smoothed
 

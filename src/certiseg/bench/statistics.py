@@ -19,8 +19,8 @@ from certiseg.bench.options import Options
 from certiseg.bench.result import Goal, Result, Row
 from certiseg.bench.street import CLASSES, HEIGHT, WIDTH, Street
 from certiseg.bench.turns import Spread, in_turn
-from certiseg.certify.radius_map import radius_map
-from certiseg.certify.segcertify import certify
+from certiseg.certifiers.radius_map import radius_map
+from certiseg.certifiers.segcertify import certify
 from certiseg.noise import Gaussian
 from certiseg.votes import VoteCounts
 

@@ -73,7 +73,7 @@ _CLOUDS = (
 
 def _tell(result: Demo, settings: Settings, out: Path, clouds: bool) -> None:
     from certiseg.report.certified import certified_table
-    from certiseg.report.tables import rich_table
+    from certiseg.runfolder.rows import rich_table
 
     console = Screen()
 

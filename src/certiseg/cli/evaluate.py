@@ -93,15 +93,15 @@ def evaluate(
     """Compare the non-robust, the base and the certified model; writes table and results."""
     from certiseg.datasets.card import note_of
     from certiseg.report.figures import has_matplotlib
-    from certiseg.report.folder.layout import MANIFEST
-    from certiseg.report.tables import json_text, rich_table
+    from certiseg.runfolder.layout import MANIFEST
+    from certiseg.runfolder.rows import json_text, rich_table
     from certiseg.runs.again import recorded_seeds, replaced
     from certiseg.runs.evaluate import evaluate as run
+    from certiseg.runs.executors.choice import executor_for
+    from certiseg.runs.executors.ranks import Ranks
     from certiseg.runs.malloc import keep_freed_memory
     from certiseg.runs.run_folder import Keep
     from certiseg.runs.samples import open_samples
-    from certiseg.runs.work.crews import crew_of
-    from certiseg.runs.work.ranks import Ranks
 
     if keep < 0:
         raise InputError(f"expected --keep 0 or more, got {keep}; 0 keeps no sample")
@@ -132,7 +132,7 @@ def evaluate(
     earlier = recorded_seeds(out / MANIFEST) if overwrite and first else ()
     if again := replaced(earlier, settings.seed):
         remark(f"note: {again}")
-    crew = crew_of(workers, threads, ray, ranks)
+    executor = executor_for(workers, threads, ray, ranks)
     with nullcontext() if ranks is None else ranks.together(settings.device):
         evaluation = run(
             samples,
@@ -144,7 +144,7 @@ def evaluate(
             keep=Keep(keep, certificates=save_certificates),
             overwrite=overwrite,
             resume=resume,
-            crew=crew,
+            executor=executor,
             ranks=ranks,
             command=shlex.join(["certiseg", *sys.argv[1:]]),
             progress=not json_table and first,

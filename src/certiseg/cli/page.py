@@ -9,9 +9,9 @@ from certiseg.errors import InputError
 
 def page_line(out: Path) -> str:
     """Write OUT/report.html, where its libraries are there; returns the line that says so."""
-    from certiseg.report.folder.layout import PAGE
     from certiseg.report.page.interactive import need_page_libraries
     from certiseg.report.write import write_report
+    from certiseg.runfolder.layout import PAGE
 
     try:
         need_page_libraries()

@@ -25,7 +25,7 @@ def sign(
     from certiseg.certificates.signature import private_key, signature_file
     from certiseg.certificates.signature import sign as sign_content
     from certiseg.certificates.storage import parse, read
-    from certiseg.certify.verify import verify
+    from certiseg.certifiers.verify import verify
     from certiseg.files import atomic_write
     from certiseg.folders import locked
 

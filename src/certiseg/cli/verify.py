@@ -95,7 +95,7 @@ def _verify(
 ) -> dict[str, Any]:
     from certiseg.certificates.signature import check
     from certiseg.certificates.storage import parse, read
-    from certiseg.certify.verify import verify as recompute
+    from certiseg.certifiers.verify import verify as recompute
     from certiseg.runs.record import radius_record
 
     try:

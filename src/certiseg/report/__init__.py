@@ -2,6 +2,6 @@
 
 from certiseg.report.overlay import overlay
 from certiseg.report.panel import Tile, legend, panel
-from certiseg.report.tables import Row
+from certiseg.runfolder.rows import Row
 
 __all__ = ["Row", "Tile", "legend", "overlay", "panel"]

@@ -15,9 +15,9 @@ from certiseg.metrics.boundary import BoundaryCounts
 from certiseg.metrics.curve import RadiusCurve
 from certiseg.noise import Noise
 from certiseg.report.figures import Bars, Line, Panel, bars, curves
-from certiseg.report.folder.comparison import CERTIFIED
 from certiseg.report.look import Overview
 from certiseg.rounding import down, exact, share_down, share_up
+from certiseg.runfolder.comparison import CERTIFIED
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

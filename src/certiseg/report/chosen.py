@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from certiseg.certificates.certificate import Certificate
-from certiseg.certify.radius_map import check_radius_plan, radius_by_count
+from certiseg.certifiers.radius_map import check_radius_plan, radius_by_count
 from certiseg.errors import InputError
 
 _FIXED = ("segcertify", "radius_map", "hierarchical", "adaptive")

@@ -9,8 +9,8 @@ from certiseg.metrics.curve import RadiusCurve
 from certiseg.noise import Noise
 from certiseg.report.charts import curve_end, radius_label
 from certiseg.report.figures import Line, Panel, curves, has_matplotlib, write_figure
-from certiseg.report.folder.layout import CURVE_FILES
-from certiseg.report.folder.results import curve_csv
+from certiseg.runfolder.layout import CURVE_FILES
+from certiseg.runfolder.results import curve_csv
 
 
 def write_curve(

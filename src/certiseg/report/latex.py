@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from certiseg.report.tables import Row, cells
+from certiseg.runfolder.rows import Row, cells
 
 _SPECIAL = {
     "\\": r"\textbackslash{}",

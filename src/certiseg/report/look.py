@@ -16,10 +16,10 @@ from certiseg.hierarchies.hierarchy import Hierarchy
 from certiseg.metrics.boundary import BoundaryCounts, pixel_distance, point_distance
 from certiseg.metrics.curve import RadiusCurve
 from certiseg.report.chosen import Chosen, chosen
-from certiseg.report.folder.evidence import Kept
-from certiseg.report.folder.manifest import Manifest
-from certiseg.report.folder.run import Run
-from certiseg.report.folder.view import View
+from certiseg.runfolder.evidence import Kept
+from certiseg.runfolder.manifest import Manifest
+from certiseg.runfolder.run import Run
+from certiseg.runfolder.view import View
 from certiseg.votes import ABSTAIN
 
 PIXEL_EDGES = (0.0, 1.0, 2.0, 3.0, 5.0, 8.0, 13.0, 21.0, 34.0)

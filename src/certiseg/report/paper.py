@@ -16,7 +16,7 @@ from certiseg.report.look import Looked, Overview
 from certiseg.report.page.claim import plan
 from certiseg.report.palettes import own_palette, safe_palette, with_nodes
 from certiseg.report.pictures import sample_row
-from certiseg.report.tables import csv_text
+from certiseg.runfolder.rows import csv_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -15,14 +15,14 @@ from certiseg.errors import InputError
 from certiseg.files import atomic_write, output_folder, refuse_link
 from certiseg.folders import locked
 from certiseg.report.charts import charts
-from certiseg.report.folder.layout import Layout, kept_numbers
-from certiseg.report.folder.run import Run, read_run
-from certiseg.report.folder.view import read_view
 from certiseg.report.look import Looked, Overview, overview
 from certiseg.report.page.html import PALETTES, Shown, page
 from certiseg.report.page.interactive import need_page_libraries
 from certiseg.report.page.payload import run_payload, shared_payload
 from certiseg.report.paper import Paper
+from certiseg.runfolder.layout import Layout, kept_numbers
+from certiseg.runfolder.run import Run, read_run
+from certiseg.runfolder.view import read_view
 
 _NAMED = 10
 _MOST_COMPONENTS = 16_000_000

@@ -11,7 +11,7 @@ import torch
 from certiseg.datasets.card import Sample, Samples
 from certiseg.errors import InputError
 from certiseg.models.loaded import LoadedModel
-from certiseg.report.folder.view import array_digest, shown
+from certiseg.runfolder.view import array_digest, shown
 from certiseg.runs.model import check_classes, check_order, try_model
 from certiseg.runs.percentiles import check_percentile
 from certiseg.runs.settings import Settings

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from certiseg.certificates.certificate import Certificate
 from certiseg.certificates.commitment import Commitment, commitment_content, seed_digest
-from certiseg.certify.sequential import sequential
+from certiseg.certifiers.sequential import sequential
 from certiseg.documents import parse_json, small_file
 from certiseg.errors import InputError
 from certiseg.fields import Fields, checked, one_of, whole

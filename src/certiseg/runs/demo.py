@@ -9,11 +9,11 @@ from typing import Any
 
 from certiseg.certificates.archive import read_arrays
 from certiseg.certificates.certificate import Certificate
-from certiseg.certify.verify import verify
+from certiseg.certifiers.verify import verify
 from certiseg.folders import locked
 from certiseg.reading import ARRAYS, read_bounded
-from certiseg.report.folder.layout import Layout, file_stem
-from certiseg.report.tables import Row
+from certiseg.runfolder.layout import Layout, file_stem
+from certiseg.runfolder.rows import Row
 from certiseg.runs.appearance import appearance
 from certiseg.runs.demo_subjects import Subject
 from certiseg.runs.evaluate import evaluate

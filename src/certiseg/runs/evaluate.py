@@ -14,16 +14,16 @@ from certiseg.errors import InputError
 from certiseg.folders import locked
 from certiseg.models.loaded import LoadedModel
 from certiseg.runs.check import check_evaluation, digest_of
+from certiseg.runs.executors.divide import Assembly, tasks
+from certiseg.runs.executors.job import Job, identity
+from certiseg.runs.executors.ranks import Ranks
+from certiseg.runs.executors.serial import SerialExecutor
+from certiseg.runs.executors.task import Executor, Task
 from certiseg.runs.progress import RunBar
 from certiseg.runs.results import Evaluation, write_results
 from certiseg.runs.run_folder import Keep, RunFolder
 from certiseg.runs.run_manifest import manifest, seed_of
 from certiseg.runs.settings import Settings
-from certiseg.runs.work.divide import Assembly, tasks
-from certiseg.runs.work.here import Here
-from certiseg.runs.work.job import Job, identity
-from certiseg.runs.work.ranks import Ranks
-from certiseg.runs.work.task import Crew, Task
 
 
 def evaluate(
@@ -37,7 +37,7 @@ def evaluate(
     keep: Keep | None = None,
     overwrite: bool = False,
     resume: bool = False,
-    crew: Crew | None = None,
+    executor: Executor | None = None,
     ranks: Ranks | None = None,
     command: str = "",
     progress: bool = False,
@@ -52,7 +52,8 @@ def evaluate(
     there once it is done; table.md, table.csv and results.json come at the end. Everything is
     checked before the first draw (see check_evaluation); votes of a few images are held at a time.
     resume: go on with the run that is in OUT, where there is one, under its seed.
-    crew: who does the work (docs/scale.md), by default this process; ranks: with whom it is shared.
+    executor: runs the tasks (docs/scale.md), by default in this process; ranks: the processes that
+    share the run.
     Results do not depend on the executor. Of a rank other than the first the result is empty.
     OUT is this run's alone until the end; the first rank holds it for all.
     """
@@ -97,7 +98,7 @@ def evaluate(
         own = agreed.left if ranks is None else ranks.own(agreed.left)
         before = len(samples) - len(agreed.left)
         with RunBar(progress, before + len(own), settings.draws, before) as bar:
-            _work(job, samples, own, folder, crew or Here(), bar)
+            _work(job, samples, own, folder, executor or SerialExecutor(), bar)
         if ranks is not None:
             ranks.all_done()
             if ranks.rank > 0:
@@ -137,7 +138,12 @@ class _Plan:
 
 
 def _work(
-    job: Job, samples: Samples, numbers: Sequence[int], folder: RunFolder, crew: Crew, bar: RunBar
+    job: Job,
+    samples: Samples,
+    numbers: Sequence[int],
+    folder: RunFolder,
+    executor: Executor,
+    bar: RunBar,
 ) -> None:
     """Do the samples of these numbers and write their files."""
 
@@ -151,7 +157,7 @@ def _work(
         return Task(number, sample, *folder.keeps(number))
 
     assembly = Assembly(job)
-    with closing(crew.work(job, tasks(numbers, make, job, crew.size), bar.draws)) as parts:
+    with closing(executor.work(job, tasks(numbers, make, job, executor.size), bar.draws)) as parts:
         for task, part in parts:
             done = assembly.add(task, part)
             if done is not None:

@@ -20,11 +20,11 @@ from certiseg.datasets.solids import PART_COLOURS
 from certiseg.errors import InputError
 from certiseg.models.loaded import LoadedModel
 from certiseg.report.cloud import cloud_picture
-from certiseg.report.folder.tally import at_size
 from certiseg.report.heat import cloud_heat, heat
 from certiseg.report.overlay import overlay
 from certiseg.report.panel import legend
 from certiseg.rounding import nearest, significant
+from certiseg.runfolder.tally import at_size
 from certiseg.runs.appearance import Appearance, appearance
 from certiseg.runs.model import channels_of
 

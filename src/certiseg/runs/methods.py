@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from certiseg.certificates.certificate import Certificate
-from certiseg.certify.adaptive import adaptive, levels_from_margins, softmax_margins
-from certiseg.certify.hierarchical import hierarchical
-from certiseg.certify.radius_map import radius_map
-from certiseg.certify.segcertify import certify
+from certiseg.certifiers.adaptive import adaptive, levels_from_margins, softmax_margins
+from certiseg.certifiers.hierarchical import hierarchical
+from certiseg.certifiers.radius_map import radius_map
+from certiseg.certifiers.segcertify import certify
 from certiseg.runs.settings import Settings
-from certiseg.sampling.experiment import Watch
+from certiseg.sampling.experiment import LabelCallback
 from certiseg.sampling.sampler import Smoothed
 from certiseg.sampling.source import DrawSource
 from certiseg.votes import VoteCounts
@@ -26,7 +26,7 @@ def certify_image(
     settings: Settings,
     *,
     progress: Callable[[int], None],
-    watch: Watch | None = None,
+    watch: LabelCallback | None = None,
 ) -> Certificate:
     """The certificate of one image (C, H, W). progress: called with the number of draws just done.
 

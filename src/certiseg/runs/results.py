@@ -10,11 +10,11 @@ from typing import Any
 from certiseg.datasets.card import KINDS, Samples, note_of
 from certiseg.metrics.curve import RadiusCurve
 from certiseg.report.curve import write_curve
-from certiseg.report.folder.layout import RESULTS
-from certiseg.report.folder.pooled import Pooled
-from certiseg.report.folder.results import percentile_means, results
-from certiseg.report.tables import Row, csv_text, markdown
 from certiseg.rounding import exact
+from certiseg.runfolder.layout import RESULTS
+from certiseg.runfolder.pooled import Pooled
+from certiseg.runfolder.results import percentile_means, results
+from certiseg.runfolder.rows import Row, csv_text, markdown
 from certiseg.runs.environment import environment
 from certiseg.runs.output import write_text
 from certiseg.runs.settings import Settings

@@ -20,8 +20,8 @@ from certiseg.errors import ClaimError, InputError
 from certiseg.files import atomic_write, make_folder, refuse_link, sweep
 from certiseg.folders import locked
 from certiseg.reading import RECORD
-from certiseg.report.folder.evidence import open_kept
-from certiseg.report.folder.layout import (
+from certiseg.runfolder.evidence import open_kept
+from certiseg.runfolder.layout import (
     CURVE_FILES,
     FOLDERS,
     MANIFEST,
@@ -30,10 +30,10 @@ from certiseg.report.folder.layout import (
     TABLES,
     Layout,
 )
-from certiseg.report.folder.manifest import Manifest, manifest_of, read_manifest
-from certiseg.report.folder.pooled import Pooled
-from certiseg.report.folder.record import Record, read_record
-from certiseg.report.folder.view import LABELS, shown
+from certiseg.runfolder.manifest import Manifest, manifest_of, read_manifest
+from certiseg.runfolder.pooled import Pooled
+from certiseg.runfolder.record import Record, read_record
+from certiseg.runfolder.view import LABELS, shown
 from certiseg.runs.output import write_text
 from certiseg.runs.run_manifest import check_same
 

@@ -11,13 +11,13 @@ from certiseg.datasets.card import Samples, note_of
 from certiseg.errors import InputError
 from certiseg.models.loaded import LoadedModel
 from certiseg.noise import noise_record
-from certiseg.report.folder.derived import row_name
-from certiseg.report.folder.identity import VERSIONS, run_id
-from certiseg.report.folder.layout import FORMAT, file_stem, kept_numbers
+from certiseg.runfolder.derived import row_name
+from certiseg.runfolder.identity import VERSIONS, run_id
+from certiseg.runfolder.layout import FORMAT, file_stem, kept_numbers
 from certiseg.runs.check import Checked
 from certiseg.runs.environment import environment
+from certiseg.runs.executors.job import identity
 from certiseg.runs.settings import Settings
-from certiseg.runs.work.job import identity
 from certiseg.sampling.keys import FreshSeed, RecordedSeed, fresh_seed
 
 

@@ -9,16 +9,16 @@ from typing import Any, Literal
 import numpy as np
 from torch import nn
 
-from certiseg.certify.adaptive import levels_from_margins
-from certiseg.certify.radius_map import check_radius_plan
-from certiseg.certify.segcertify import Budget, check_options, check_plan, checked_budget
-from certiseg.certify.sequential import check_stopping
+from certiseg.certifiers.adaptive import levels_from_margins
+from certiseg.certifiers.radius_map import check_radius_plan
+from certiseg.certifiers.segcertify import Budget, check_options, check_plan, checked_budget
+from certiseg.certifiers.sequential import check_stopping
 from certiseg.errors import InputError
 from certiseg.hierarchies.hierarchy import Hierarchy
 from certiseg.models.grid import OnGrid
 from certiseg.models.loaded import LoadedModel
 from certiseg.noise import Gaussian, Noise, Rotation
-from certiseg.report.folder.derived import COORDINATES, method_of
+from certiseg.runfolder.derived import COORDINATES, method_of
 from certiseg.runs.device import usable_device
 from certiseg.sampling.engine import Engine
 from certiseg.sampling.fingerprint import made_by

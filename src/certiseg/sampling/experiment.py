@@ -21,7 +21,7 @@ from certiseg.sampling.laws import Law
 from certiseg.sampling.passes import Passes
 from certiseg.votes import Source, VoteCounts, counts_dtype
 
-Watch = Callable[[NDArray[np.int64]], None]
+LabelCallback = Callable[[NDArray[np.int64]], None]
 """Called with the labels (B, *out) of each batch, in the order of the draws."""
 
 
@@ -93,7 +93,7 @@ class Experiment:
         stop: int,
         *,
         check: Callable[[int], None] | None = None,
-        watch: Watch | None = None,
+        watch: LabelCallback | None = None,
         one_size: bool = False,
     ) -> VoteCounts:
         """Votes (*out, C) of draws start .. stop - 1; memory does not depend on their number.

@@ -11,15 +11,15 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from certiseg.certificates.certificate import Certificate
-from certiseg.certify.joint import checked_labels
-from certiseg.certify.segcertify import Budget, certify, check_options, check_plan
-from certiseg.certify.sequential import check_stopping, sequential
+from certiseg.certifiers.joint import checked_labels
+from certiseg.certifiers.segcertify import Budget, certify, check_options, check_plan
+from certiseg.certifiers.sequential import check_stopping, sequential
 from certiseg.errors import InputError
 from certiseg.models.outputs import decide
 from certiseg.noise import Noise
 from certiseg.sampling.checks import check_evaluation_mode, check_input
 from certiseg.sampling.engine import Engine
-from certiseg.sampling.experiment import Experiment, Watch, experiment_record
+from certiseg.sampling.experiment import Experiment, LabelCallback, experiment_record
 from certiseg.sampling.facts import first_parameter, known_classes
 from certiseg.sampling.fingerprint import input_fingerprint
 from certiseg.sampling.forward import BaseModel, forward
@@ -112,7 +112,7 @@ class Smoothed:
         key: str | None = None,
         first_draw: int = 0,
         progress: Progress = False,
-        watch: Watch | None = None,
+        watch: LabelCallback | None = None,
     ) -> VoteCounts:
         """Votes of draws ``first_draw .. first_draw + num_samples - 1`` at one input.
 
@@ -163,7 +163,7 @@ class Smoothed:
         seed: int | None = None,
         key: str | None = None,
         progress: Callable[[int], None] = lambda done: None,
-        watch: Watch | None = None,
+        watch: LabelCallback | None = None,
     ) -> DrawSource:
         """The draws of one input, asked for as they are needed (``certiseg.sequential``).
 
@@ -186,9 +186,9 @@ class Smoothed:
         seed: int | None = None,
         key: str | None = None,
         progress: Progress = False,
-        watch: Watch | None = None,
+        watch: LabelCallback | None = None,
     ) -> Certificate:
-        """Certify one input with num_samples test draws; ``certiseg.certify`` states the claim.
+        """Certify one input with num_samples test draws; ``certiseg.certifiers`` states the claim.
 
         selection="pooled": all draws choose and test (theory T3). "split": the paper's two
         stages, draws 0 .. selection_samples - 1 choose and the next num_samples test (T2).
@@ -241,7 +241,7 @@ class Smoothed:
         seed: int | None = None,
         key: str | None = None,
         progress: Progress = False,
-        watch: Watch | None = None,
+        watch: LabelCallback | None = None,
     ) -> Certificate:
         """Certify one input with at most num_samples draws, stopping early (theory T7).
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from certiseg.models.outputs import decide
-from certiseg.sampling.experiment import Experiment, Watch
+from certiseg.sampling.experiment import Experiment, LabelCallback
 from certiseg.sampling.forward import forward
 from certiseg.votes import Source, VoteCounts
 
@@ -19,7 +19,7 @@ class DrawSource:
     labels (B, *out) of each batch of ``more``.
     """
 
-    def __init__(self, experiment: Experiment, watch: Watch | None = None) -> None:
+    def __init__(self, experiment: Experiment, watch: LabelCallback | None = None) -> None:
         self._experiment, self._watch = experiment, watch
         self._next = 0
 

@@ -57,8 +57,8 @@ def anytime_tables(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Tables by count, ``(M - 1) / E`` and ``1 / E``, for the step-down rule of theory T7.
 
-    They take the places of ``dominant_tail`` and ``stray_tail``: with m of N components no longer
-    in doubt, ``(N - m) (M - 1) / E + N / E = ((N - m) M + m) / E``.
+    They take the places of ``dominant_tail`` and ``wrong_label_tail``: with m of N components no
+    longer in doubt, ``(N - m) (M - 1) / E + N / E = ((N - m) M + m) / E``.
     """
     stray = 1.0 / evalues(trials, tau)
     return (races(tau, num_classes) - 1) * stray, stray

@@ -55,7 +55,7 @@ def dominant_tail(trials: int, tau: float) -> NDArray[np.float64]:
     return upper_tail(np.arange(trials + 1), trials, tau)
 
 
-def stray_tail(trials: int, tau: float) -> NDArray[np.float64]:
+def wrong_label_tail(trials: int, tau: float) -> NDArray[np.float64]:
     """Table over k = 0..n of ``h(k, n, 1 - tau)``, and 1 where T3 does not apply.
 
     It bounds the chance that a label *other* than the dominating one reaches k votes, or, beside
@@ -74,7 +74,7 @@ def pooled_pvalues(trials: int, tau: float) -> NDArray[np.float64]:
 
     ``h(k, n, tau) + h(k, n, 1 - tau)`` where ``k >= tau (n - 1) + 1``, else 1.
     """
-    return np.minimum(dominant_tail(trials, tau) + stray_tail(trials, tau), 1.0)
+    return np.minimum(dominant_tail(trials, tau) + wrong_label_tail(trials, tau), 1.0)
 
 
 def min_trials(

@@ -14,16 +14,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from certiseg.certificates.certificate import Certificate
-from certiseg.certify.adaptive import adaptive
-from certiseg.certify.classify import classify
-from certiseg.certify.hierarchical import hierarchical
-from certiseg.certify.individual import individual
-from certiseg.certify.joint import joint
-from certiseg.certify.percentile import percentile
-from certiseg.certify.predict import predict
-from certiseg.certify.radius_map import radius_map
-from certiseg.certify.segcertify import certify
-from certiseg.certify.sequential import sequential
+from certiseg.certifiers.adaptive import adaptive
+from certiseg.certifiers.classify import classify
+from certiseg.certifiers.hierarchical import hierarchical
+from certiseg.certifiers.individual import individual
+from certiseg.certifiers.joint import joint
+from certiseg.certifiers.percentile import percentile
+from certiseg.certifiers.predict import predict
+from certiseg.certifiers.radius_map import radius_map
+from certiseg.certifiers.segcertify import certify
+from certiseg.certifiers.sequential import sequential
 from certiseg.hierarchies.hierarchy import Hierarchy
 from certiseg.noise import Gaussian
 from certiseg.stats.binomial import upper_tail

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from certiseg.certificates.certificate import Certificate
-from certiseg.certify.checks import tested_tau
-from certiseg.certify.radius_map import radius_by_count
-from certiseg.certify.segcertify import checked_budget, flat_cutoff
+from certiseg.certifiers.checks import tested_tau
+from certiseg.certifiers.radius_map import radius_by_count
+from certiseg.certifiers.segcertify import checked_budget, flat_cutoff
 from certiseg.errors import InputError
 from certiseg.noise import Noise
 from certiseg.studies.names import BONFERRONI, HOLM, RADIUS_MAP, k_fwer_name, pooled_name

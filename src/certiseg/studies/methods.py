@@ -13,7 +13,7 @@ import numpy as np
 from certiseg.noise import Gaussian
 from certiseg.stats.binomial import lower_bound
 from certiseg.stats.multiple_testing import bonferroni_cutoff, step_down_cutoff
-from certiseg.stats.pvalues import dominant_tail, stray_tail
+from certiseg.stats.pvalues import dominant_tail, wrong_label_tail
 from certiseg.studies.toy import Floats, Hits, Ints, Toy, wrong_mode
 
 UNIT = Gaussian(1.0)
@@ -147,5 +147,5 @@ def dominant(trials: int, tau: float) -> Floats:
 
 @lru_cache(maxsize=64)
 def stray(trials: int, tau: float) -> Floats:
-    """``stray_tail``, computed once for all repetitions."""
-    return stray_tail(trials, tau)
+    """``wrong_label_tail``, computed once for all repetitions."""
+    return wrong_label_tail(trials, tau)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import betaincinv
 
-from certiseg.certify.segcertify import checked_budget
+from certiseg.certifiers.segcertify import checked_budget
 from certiseg.rounding import percent_exact
 from certiseg.stats.binomial import upper_tail
 from certiseg.stats.multiple_testing import bonferroni_cutoff

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from certiseg.certify.segcertify import checked_budget
+from certiseg.certifiers.segcertify import checked_budget
 from certiseg.errors import InputError
 from certiseg.noise import Noise
 from certiseg.stats.pvalues import MOST_TRIALS, checked_alpha, checked_tau

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from certiseg.certify.segcertify import checked_budget
+from certiseg.certifiers.segcertify import checked_budget
 from certiseg.errors import InputError
 from certiseg.studies import methods, toy
 from certiseg.studies.methods import Outcome

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from certiseg.certificates.certificate import Certificate
-from certiseg.certify.verify import verify
+from certiseg.certifiers.verify import verify
 
 PAGES = Path(__file__).resolve().parents[3] / "docs" / "models"
 

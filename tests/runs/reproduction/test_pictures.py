@@ -13,10 +13,10 @@ import pytest
 import torch
 from torch import nn
 
-from certiseg.certify.radius_map import radius_map
-from certiseg.certify.segcertify import certify
-from certiseg.certify.sequential import sequential
-from certiseg.certify.verify import verify
+from certiseg.certifiers.radius_map import radius_map
+from certiseg.certifiers.segcertify import certify
+from certiseg.certifiers.sequential import sequential
+from certiseg.certifiers.verify import verify
 from certiseg.datasets.card import Card, Sample
 from certiseg.errors import InputError
 from certiseg.metrics.confusion import Confusion

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from certiseg.certify.individual import individual
-from certiseg.certify.predict import predict
-from certiseg.certify.radius_map import radius_map
-from certiseg.certify.segcertify import certify
-from certiseg.certify.verify import verify
+from certiseg.certifiers.individual import individual
+from certiseg.certifiers.predict import predict
+from certiseg.certifiers.radius_map import radius_map
+from certiseg.certifiers.segcertify import certify
+from certiseg.certifiers.verify import verify
 from certiseg.errors import InputError
 from certiseg.noise import Gaussian
 from certiseg.runs.reproduction.shared_noise import SharedNoise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from certiseg import rounding
 from certiseg.datasets.card import KINDS
-from certiseg.report.folder.manifest import Manifest
+from certiseg.runfolder.manifest import Manifest
 
 _METHODS = {
     "segcertify": "SegCertify",

@@ -10,12 +10,12 @@ from typing import Any
 from certiseg.datasets.card import KINDS
 from certiseg.report.charts import Chart, chart_table, drawn_figure
 from certiseg.report.figures import figure_bytes, has_matplotlib
-from certiseg.report.folder.comparison import CERTIFIED
 from certiseg.report.look import Overview
 from certiseg.report.page.claim import claim, confidence, plan
 from certiseg.report.page.interactive import plotly_figure
-from certiseg.report.tables import Row, cells, draws_text, footnote
 from certiseg.rounding import percent_down, share
+from certiseg.runfolder.comparison import CERTIFIED
+from certiseg.runfolder.rows import Row, cells, draws_text, footnote
 
 _SETTINGS = ("correction", "budget", "selection", "grid", "seed", "device")
 

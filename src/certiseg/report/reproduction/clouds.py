@@ -11,8 +11,8 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from certiseg.report.latex import booktabs
-from certiseg.report.tables import seconds_text
 from certiseg.rounding import down, exact, share_down, share_up
+from certiseg.runfolder.rows import seconds_text
 
 FILES = ("table.md", "table.csv", "table.tex", "results.json")
 

@@ -11,8 +11,8 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from certiseg.report.latex import booktabs
-from certiseg.report.tables import draws_text, seconds_text
 from certiseg.rounding import down, exact, share_down, share_up, significant
+from certiseg.runfolder.rows import draws_text, seconds_text
 
 UNSOUND = "UNSOUND"
 UNSOUND_NOTE = (

@@ -22,9 +22,9 @@ from certiseg.errors import InputError
 from certiseg.files import atomic_write, make_folder, refuse_link, sweep
 from certiseg.folders import locked
 from certiseg.reading import RECORD
-from certiseg.report.folder.identity import digest
-from certiseg.report.folder.layout import file_stem
 from certiseg.rounding import exact
+from certiseg.runfolder.identity import digest
+from certiseg.runfolder.layout import file_stem
 from certiseg.runs.output import write_text
 from certiseg.votes import VoteCounts
 

@@ -12,17 +12,17 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from certiseg.certify.segcertify import certify
+from certiseg.certifiers.segcertify import certify
 from certiseg.datasets.card import IGNORE, Card, Sample, Samples, note_of
 from certiseg.errors import InputError
 from certiseg.folders import locked
 from certiseg.metrics.confusion import Confusion
 from certiseg.metrics.part_iou import PartIou
 from certiseg.models.loaded import LoadedModel
-from certiseg.report.folder.comparison import BASE_CLEAN, BASE_NOISE, NON_ROBUST
 from certiseg.report.reproduction.clouds import FILES, Line, latex, markdown, records
 from certiseg.report.rows import rows_csv
 from certiseg.rounding import exact
+from certiseg.runfolder.comparison import BASE_CLEAN, BASE_NOISE, NON_ROBUST
 from certiseg.runs.environment import environment
 from certiseg.runs.model import check_classes, try_model
 from certiseg.runs.output import write_text

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from certiseg.certify.radius_map import check_radius_plan
-from certiseg.certify.segcertify import check_plan, checked_budget
+from certiseg.certifiers.radius_map import check_radius_plan
+from certiseg.certifiers.segcertify import check_plan, checked_budget
 from certiseg.errors import InputError
 from certiseg.noise import Gaussian
 from certiseg.rounding import exact

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from certiseg.certificates.certificate import Certificate
-from certiseg.certify.radius_map import radius_map
-from certiseg.certify.segcertify import certify
-from certiseg.certify.sequential import sequential
+from certiseg.certifiers.radius_map import radius_map
+from certiseg.certifiers.segcertify import certify
+from certiseg.certifiers.sequential import sequential
 from certiseg.noise import Noise
 from certiseg.report.reproduction.pictures import UNSOUND, Line
 from certiseg.rounding import percent_exact

@@ -18,11 +18,12 @@ from certiseg.metrics.confusion import Confusion
 from certiseg.metrics.curve import RadiusCurve, radius_grid
 from certiseg.metrics.records import counts_record
 from certiseg.models.loaded import LoadedModel
-from certiseg.report.folder.comparison import BASE_CLEAN, BASE_NOISE, NON_ROBUST
 from certiseg.report.reproduction.pictures import Line
 from certiseg.rounding import exact
+from certiseg.runfolder.comparison import BASE_CLEAN, BASE_NOISE, NON_ROBUST
 from certiseg.runs.check import Checked
 from certiseg.runs.environment import environment
+from certiseg.runs.executors import job
 from certiseg.runs.model import check_classes, try_model
 from certiseg.runs.progress import RunBar
 from certiseg.runs.reproduction.cells import Cell, Cells
@@ -35,7 +36,6 @@ from certiseg.runs.reproduction.scales import at_scales
 from certiseg.runs.reproduction.shared_noise import SharedNoise
 from certiseg.runs.reproduction.write import write_tables
 from certiseg.runs.settings import Settings
-from certiseg.runs.work import job
 from certiseg.sampling.fingerprint import model_fingerprint
 from certiseg.sampling.keys import resolve_seed
 from certiseg.sampling.sampler import Smoothed

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from certiseg.certify.segcertify import check_plan, flat_cutoff
+from certiseg.certifiers.segcertify import check_plan, flat_cutoff
 from certiseg.errors import InputError
 from certiseg.votes import ABSTAIN, labels_dtype
 

@@ -1,0 +1,1 @@
+"""Pure functions from VoteCounts to Certificate, one method a file. No torch."""

@@ -1,0 +1,175 @@
+"""AdaptiveCertify: every component tested at a level of the hierarchy that was chosen before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from certiseg.certificates.certificate import Certificate
+from certiseg.certifiers.checks import check_noise, check_stages, tested_tau
+from certiseg.certifiers.hierarchical import CHUNK, check_classes
+from certiseg.certifiers.segcertify import check_plan, flat_cutoff
+from certiseg.errors import InputError
+from certiseg.hierarchies.hierarchy import ROOT, Hierarchy
+from certiseg.noise import Noise
+from certiseg.stats.pvalues import checked_alpha, checked_tau
+from certiseg.votes import ABSTAIN, VoteCounts, labels_dtype
+
+CORRECTIONS = ("holm", "bonferroni")
+
+
+def adaptive(
+    votes: VoteCounts,
+    *,
+    noise: Noise,
+    tau: float = 0.75,
+    alpha: float = 1e-3,
+    hierarchy: Hierarchy,
+    selection_votes: VoteCounts,
+    levels: ArrayLike,
+    correction: str = "holm",
+) -> Certificate:
+    """AdaptiveCertify as published: the selection draws choose level and node, votes test it.
+
+    Guarantee: as ``hierarchical``: with probability >= 1 - alpha over the draws, every certified
+    node has probability > tau under the noise. It rests on T2 alone: given the selection draws,
+    node and level of a component are fixed, so its p-value is ``h(k, n, tau)``.
+    votes: counts (*components, C) of the testing draws. levels: ints (*components) in [0, depth],
+    chosen without the testing draws, such as by ``levels_from_margins``; what each class is
+    called at a level says ``Hierarchy.levels``. The candidate is the node that most selection
+    draws fall into at the component's level (the smallest id on a tie). Components at the level
+    of the root abstain, and N counts them.
+    correction: "bonferroni" is the published one.
+    Raises InputError for what ``certify`` refuses, a hierarchy over other classes, and levels that
+    are none.
+    Source: Anani, Lorenz, Schiele, Fritz 2024, Algorithm AdaptiveCertify; theory T2, T4.
+    """
+    if correction not in CORRECTIONS:
+        raise InputError(
+            f"expected correction {' or '.join(CORRECTIONS)} with levels chosen beforehand, got "
+            f"{correction!r}; choose one"
+        )
+    tested = tested_tau(checked_tau(tau), votes)
+    check_plan(
+        votes.num_components,
+        votes.trials,
+        tau=tested,
+        alpha=alpha,
+        correction=correction,
+        selection="split",
+    )
+    tau, alpha = checked_tau(tau), checked_alpha(alpha)
+    check_noise(votes, noise)
+    check_classes(votes, hierarchy)
+    check_stages(votes, selection_votes)
+    chosen = _checked_levels(levels, votes.shape, hierarchy.depth)
+    candidates, hits = _node_hits(votes, selection_votes, chosen, hierarchy)
+    cutoff = flat_cutoff(
+        hits, votes.trials, tau=tested, alpha=alpha, correction=correction, selection="split"
+    )
+    labels = np.where(hits >= cutoff, candidates, ABSTAIN)
+    return Certificate(
+        method="adaptive",
+        labels=labels.astype(labels_dtype(hierarchy.num_nodes)),
+        radius=noise.radius(tau),
+        votes=votes,
+        noise=noise,
+        alpha=alpha,
+        tau=tau,
+        correction=correction,
+        selection="split",
+        selection_votes=selection_votes,
+        cutoff=cutoff,
+        hierarchy=hierarchy,
+        levels=chosen,
+    )
+
+
+def softmax_margins(posteriors: ArrayLike) -> NDArray[np.floating]:
+    """Largest minus second largest entry of the mean softmax (*components, C): (*components)."""
+    p = np.asarray(posteriors)
+    if p.ndim < 1 or p.shape[-1] < 2 or p.dtype.kind != "f":
+        raise InputError(
+            f"expected a mean softmax (*components, C) of at least 2 classes, got {p.dtype} of "
+            f"shape {p.shape}; the last axis holds the classes"
+        )
+    top = np.partition(p, p.shape[-1] - 2, axis=-1)[..., -2:]
+    return np.asarray(top[..., 1] - top[..., 0])
+
+
+def levels_from_margins(
+    margins: ArrayLike, thresholds: Sequence[float], hierarchy: Hierarchy
+) -> NDArray[np.int16]:
+    """The published rule for the level of each component: unsure ones are tested coarser.
+
+    margins: floats (*components) in [0, 1], top minus second of the mean softmax over the
+    *selection* draws (``softmax_margins``). thresholds: non-decreasing, as published from the
+    coarsest level to the finest: the last is that of level 1. A component is tested at the coarsest
+    level whose threshold is at least its margin, at level 0 (the classes) where there is none. For
+    Cityscapes (0, 0, 0.25) was published: level 1 up to a margin of 0.25, level 3 at an exact tie.
+    Returns int16 (*components) in [0, len(thresholds)].
+    Raises InputError for margins or thresholds outside [0, 1], thresholds out of order, and more
+    thresholds than the hierarchy has levels above the classes.
+    Source: Anani, Lorenz, Schiele, Fritz 2024, and the configurations of its code.
+    """
+    limits = np.asarray(thresholds, dtype=np.float64)
+    ordered = limits.ndim == 1 and np.all(np.diff(limits) >= 0)
+    if not ordered or not np.all((limits >= 0) & (limits <= 1)):
+        raise InputError(
+            f"expected thresholds in [0, 1] from the coarsest level to the finest, none below the "
+            f"one before, got {thresholds!r:.80}; such as (0, 0, 0.25)"
+        )
+    if len(limits) > hierarchy.depth:
+        raise InputError(
+            f"expected at most {hierarchy.depth} thresholds, one a level of {hierarchy.name} above "
+            f"the classes, got {len(limits)}; leave out the coarsest, which come first"
+        )
+    margin = np.asarray(margins)
+    # A softmax adds up to 1 but for rounding; logits do not.
+    if margin.dtype.kind != "f" or not np.all((margin >= 0) & (margin <= 1 + 1e-3)):
+        span = f" in [{margin.min()}, {margin.max()}]" if margin.size else ""
+        raise InputError(
+            "expected margins in [0, 1] between the two largest mean softmax values, got "
+            f"{margin.dtype}{span}; pass softmax_margins of probabilities, not of logits"
+        )
+    levels = np.zeros(margin.shape, dtype=np.int16)
+    for level, limit in enumerate(limits[::-1], start=1):
+        levels[margin <= limit] = level
+    return levels
+
+
+def _checked_levels(levels: ArrayLike, shape: tuple[int, ...], depth: int) -> NDArray[np.int16]:
+    chosen = np.asarray(levels)
+    if chosen.dtype.kind not in "iu" or chosen.shape != shape:
+        raise InputError(
+            f"expected whole levels of shape {shape}, got {chosen.dtype} of shape {chosen.shape}; "
+            "choose one level a component"
+        )
+    if chosen.min() < 0 or chosen.max() > depth:
+        raise InputError(
+            f"expected levels in [0, {depth}], from the classes to the root, got "
+            f"[{chosen.min()}, {chosen.max()}]; see Hierarchy.levels"
+        )
+    return chosen.astype(np.int16)
+
+
+def _node_hits(
+    votes: VoteCounts, selection_votes: VoteCounts, levels: NDArray[np.int16], hierarchy: Hierarchy
+) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """The candidate node of each component at its level, and its votes; ROOT and 0 at the top."""
+    candidates = np.full(votes.num_components, ROOT, dtype=np.int32)
+    hits = np.zeros(votes.num_components, dtype=np.int64)
+    select, test = (v.counts.reshape(-1, v.num_classes) for v in (selection_votes, votes))
+    for level, names in enumerate(hierarchy.levels()[:-1]):
+        nodes, group = np.unique(names, return_inverse=True)
+        # Votes for nodes are sums, exact in float32: trials stay below 2^24 (votes.py).
+        inside = (group[:, None] == np.arange(len(nodes))).astype(np.float32)
+        members = np.flatnonzero(levels.ravel() == level)
+        for start in range(0, len(members), CHUNK):
+            part = members[start : start + CHUNK]
+            best = (select[part].astype(np.float32) @ inside).argmax(axis=1)
+            candidates[part] = nodes[best]
+            hits[part] = (test[part].astype(np.float32) @ inside)[np.arange(len(part)), best]
+    return candidates.reshape(votes.shape), hits.reshape(votes.shape)

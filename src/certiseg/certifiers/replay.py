@@ -1,0 +1,182 @@
+"""What the votes of each look certify: one look after another, live or from the record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from certiseg.certificates.certificate import Certificate
+from certiseg.certificates.looks import Looks
+from certiseg.certifiers.checks import check_noise, tested_tau
+from certiseg.certifiers.segcertify import check_options, checked_budget
+from certiseg.errors import InputError
+from certiseg.stats.eprocess import anytime_tables
+from certiseg.stats.multiple_testing import step_down_cutoff
+from certiseg.stats.pvalues import checked_alpha, checked_tau, dominant_tail, wrong_label_tail
+from certiseg.votes import ABSTAIN, VoteCounts, labels_dtype
+
+
+@dataclass(frozen=True)
+class LookRule:
+    """The step-down rule at any look (theory T7). budget: k, 1 for family-wise error.
+
+    anytime: e-values rather than p-values.
+    """
+
+    tau: float
+    budget: int
+    num_classes: int
+    anytime: bool
+
+    def cutoff(
+        self, histogram: NDArray[np.integer], trials: int, alpha: float, certified: int
+    ) -> int:
+        """Smallest count that certifies an open component; trials + 1 when none does.
+
+        histogram: open components by count. certified: components certified at earlier looks.
+        They count as rejected here too, so that k - 1 false ones are allowed once, not at each
+        look anew (theory T7).
+        """
+        if self.anytime:
+            pvalues, everywhere = anytime_tables(trials, self.tau, self.num_classes)
+        else:
+            pvalues, everywhere = (
+                dominant_tail(trials, self.tau),
+                wrong_label_tail(trials, self.tau),
+            )
+        return step_down_cutoff(
+            histogram,
+            pvalues,
+            alpha,
+            everywhere=everywhere,
+            budget=self.budget,
+            certified=certified,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Standing:
+    """What is certified so far. labels: ABSTAIN where open, and where two looks disagreed.
+
+    closed: bool (*components), True once certified; it stays so.
+    """
+
+    labels: NDArray[np.signedinteger]
+    closed: NDArray[np.bool_]
+
+    @staticmethod
+    def start(components: tuple[int, ...], num_classes: int) -> Standing:
+        dtype = labels_dtype(num_classes)
+        return Standing(np.full(components, ABSTAIN, dtype), np.zeros(components, dtype=bool))
+
+    def open_histogram(self, hits: NDArray[np.integer], trials: int) -> NDArray[np.int64]:
+        """Components that are not certified yet, by count (n + 1,)."""
+        return np.bincount(hits[~self.closed], minlength=trials + 1)
+
+    def after(
+        self,
+        modes: NDArray[np.integer],
+        hits: NDArray[np.integer],
+        trials: int,
+        alpha: float,
+        rule: LookRule,
+    ) -> tuple[Standing, int]:
+        """The standing after one more look, and its cutoff.
+
+        Open components join where hits >= cutoff. A closed one whose most frequent label is now
+        another, and passes too, becomes an abstention: of two labels one is false.
+        """
+        already = int(np.count_nonzero(self.closed))
+        histogram = self.open_histogram(hits, trials)
+        cutoff = rule.cutoff(histogram, trials, alpha, already)
+        passed = hits >= cutoff
+        labels = np.where(passed & ~self.closed, modes, self.labels).astype(self.labels.dtype)
+        labels[passed & self.closed & (self.labels != modes)] = ABSTAIN
+        return Standing(labels, self.closed | passed), cutoff
+
+
+def recompute(
+    looks: Looks, *, tau: float, alpha: float, budget: int = 1, num_classes: int
+) -> tuple[NDArray[np.signedinteger], tuple[int, ...]]:
+    """Labels and the cutoff of each look from the evidence alone, as ``sequential`` made them.
+
+    Raises InputError where the planned shares exceed alpha, or where a label is no class.
+    """
+    tau, alpha = checked_tau(tau), checked_alpha(alpha)
+    anytime = looks.anytime
+    levels = [level for _, level in looks.shares]
+    spent = max(levels) if anytime else sum(map(Fraction, levels))
+    if spent > alpha:
+        raise InputError(
+            f"expected looks that spend at most alpha = {alpha!r}, got {levels}; "
+            "each look has its own share (theory T7)"
+        )
+    if int(looks.modes.max()) >= num_classes:
+        raise InputError(
+            f"expected labels below {num_classes}, got {looks.modes.max()}; "
+            "the looks are of another model"
+        )
+    rule = LookRule(tau, budget, num_classes, anytime)
+    standing = Standing.start(looks.modes.shape[1:], num_classes)
+    cutoffs = []
+    for look, modes, hits in zip(looks.looks, looks.modes, looks.hits, strict=True):
+        standing, cutoff = standing.after(modes, hits, look.trials, look.alpha, rule)
+        cutoffs.append(cutoff)
+        certified = int(np.count_nonzero(standing.closed))
+        if (look.cutoff, look.certified) != (cutoff, certified):
+            raise InputError(
+                f"expected cutoff {cutoff} and {certified} certified components at {look.trials} "
+                f"draws, got {look.cutoff} and {look.certified}; the record was changed"
+            )
+    return standing.labels, tuple(cutoffs)
+
+
+def verify_looks(stored: Certificate) -> Certificate:
+    """The certificate again from its looks and votes; InputError where they contradict it."""
+    looks, votes = stored.looks, stored.votes
+    if looks is None or stored.tau is None:
+        raise InputError("expected looks and tau with a sequential certificate, got one missing")
+    correction = "holm" if stored.budget is None else "k-fwer"
+    check_options(stored.tau, stored.alpha, correction, "pooled", stored.budget)
+    check_noise(votes, stored.noise)
+    _check_votes(looks, votes)
+    labels, _ = recompute(
+        looks,
+        tau=tested_tau(stored.tau, votes),
+        alpha=stored.alpha,
+        budget=checked_budget(stored.budget, votes.num_components),
+        num_classes=votes.num_classes,
+    )
+    return Certificate(
+        method="sequential",
+        labels=labels,
+        radius=stored.noise.radius(stored.tau),
+        votes=votes,
+        noise=stored.noise,
+        alpha=stored.alpha,
+        tau=stored.tau,
+        correction=correction,
+        budget=stored.budget,
+        looks=looks,
+    )
+
+
+def _check_votes(looks: Looks, votes: VoteCounts) -> None:
+    """The last look saw the votes themselves, the earlier ones a part of them."""
+    if looks.modes.shape[1:] != votes.shape or looks.looks[-1].trials != votes.trials:
+        raise InputError(
+            f"expected looks at all {votes.trials} draws of components {votes.shape}, got "
+            f"{looks.looks[-1].trials} of {looks.modes.shape[1:]}; they are of other votes"
+        )
+    for look, modes, hits in zip(looks.looks, looks.modes, looks.hits, strict=True):
+        gained = votes.hits(modes) - hits
+        if gained.min() < 0 or gained.max() > votes.trials - look.trials:
+            raise InputError(
+                f"expected votes that go on from the look at {look.trials} draws, got others; "
+                "the record was changed"
+            )
+    if not np.array_equal(looks.modes[-1], votes.mode()):
+        raise InputError("expected the last look at the votes' own modes, got others")

@@ -1,0 +1,69 @@
+"""What follows from the settings of a run, and where its manifest states something else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from certiseg.noise import Noise
+from certiseg.runfolder.comparison import CERTIFIED
+from certiseg.runfolder.difference import difference
+from certiseg.runfolder.identity import run_id
+from certiseg.runfolder.layout import kept_numbers
+
+COORDINATES = 3
+"""Channels of a cloud under noise on its coordinates."""
+
+
+def method_of(settings: Mapping[str, Any]) -> str:
+    """Name of the certifying function, as certificates record it."""
+    if settings["radius_map"]:
+        return "radius_map"
+    if settings["stopping"] is not None:
+        return "sequential"
+    if settings["hierarchy"] is not None:
+        return "hierarchical" if settings["thresholds"] is None else "adaptive"
+    return "segcertify"
+
+
+def row_name(settings: Mapping[str, Any]) -> str:
+    """Name of the certified row."""
+    drawn = f"n {'=' if settings['stopping'] is None else '<='} {settings['num_samples']}"
+    return f"{CERTIFIED}{', map at R(tau)' if settings['radius_map'] else ''}, {drawn}"
+
+
+def components(size: tuple[int, ...], grid: int | None) -> tuple[int, ...]:
+    """Shape of the labels: that of the truth, or of its cells of grid x grid pixels."""
+    return size if grid is None else tuple(-(-side // grid) for side in size)
+
+
+def contradictions(record: Mapping[str, Any], noise: Noise) -> Iterator[str]:
+    """Where run.json states something else than what follows from the rest of it, a line each."""
+    settings, samples = record["settings"], record["samples"]
+    channels, sigma = getattr(noise, "channels", None), settings["sigma"]
+    law = noise.kind if channels is None else "coordinates"
+    same = not isinstance(sigma, bool) and sigma == noise.sigma
+    kept = [sample["number"] for sample in samples if sample["kept"]]
+    follows = {
+        "radius": noise.radius(settings["tau"]),
+        "norm": noise.norm,
+        "method": method_of(settings),
+        "certified": row_name(settings),
+        "kind": "pictures" if record["parts"] is None else "clouds",
+        "seed": record["seed"] if settings["seed"] is None else settings["seed"],
+        "seed_origin": "entropy" if settings["seed"] is None else "caller",
+        "noise": {**record["noise"], **({} if channels is None else {"channels": COORDINATES})},
+        "settings": {
+            **settings,
+            "sigma": sigma if same else noise.sigma,
+            "law": law,
+            "axis": getattr(noise, "axis", None),
+        },
+        "run": run_id(record),
+    }
+    for name, value in follows.items():
+        said = difference(record[name], value, name)
+        if said is not None:
+            yield said
+    if kept != (even := sorted(kept_numbers(len(samples), len(kept)))):
+        yield f"samples kept stated as {kept!r:.60}, {even!r:.60} follows: evenly spread"

@@ -1,0 +1,130 @@
+"""What results.json and the tables of a run say, and whether it follows from its records."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from certiseg.documents import parse_json
+from certiseg.metrics.curve import RadiusCurve
+from certiseg.metrics.part_iou import PartIou
+from certiseg.reading import RECORD, read_bounded
+from certiseg.runfolder.comparison import CERTIFIED
+from certiseg.runfolder.difference import difference
+from certiseg.runfolder.layout import CURVE_FILES, TABLES, Layout
+from certiseg.runfolder.pooled import Pooled
+from certiseg.runfolder.rows import csv_text, markdown, records
+from certiseg.runfolder.tally import number
+
+_COLUMNS = ("radius", "certified_share", "certified_accuracy", "certified_miou")
+
+
+def results(pooled: Pooled) -> dict[str, Any]:
+    """All that results.json holds but what it was made with, of at least one sample."""
+    manifest, held = pooled.manifest, pooled.certified
+    assert held is not None
+    paper = {name: confusion.iou for name, confusion in pooled.models.items()}
+    return {
+        "run": manifest.run,
+        "model": manifest.model,
+        "non_robust": manifest.non_robust,
+        "rows": records(pooled.rows()),
+        "data": manifest.data,
+        "num_images": len(pooled.images),
+        "thinned": manifest.thinned,
+        "classes": list(manifest.classes),
+        "iou": {
+            name: [number(value) for value in values]
+            for name, values in {**paper, CERTIFIED: held.iou}.items()
+        },
+        "by_category": {name: _by_category(shapes) for name, shapes in pooled.shapes.items()},
+        "certified_iou": [number(value) for value in held.certified_iou],
+        "allowed": held.allowed,
+        "method": manifest.method,
+        "settings": dict(manifest.settings),
+        "radius": manifest.radius,
+        "norm": manifest.noise.norm,
+        "curve": None if pooled.curve is None else pooled.curve.record(),
+        "percentile": percentile_means(pooled),
+        "images": pooled.images,
+    }
+
+
+def percentile_means(pooled: Pooled) -> dict[str, float] | None:
+    """Means over the images of the bounds on one noisy pass (theory T10), where there are any."""
+    bounds = [image["percentile"] for image in pooled.images if "percentile" in image]
+    means = {
+        name: float(np.mean([bound[name] for bound in bounds if name in bound]))
+        for name in ("accuracy", "mean_iou")
+        if any(name in bound for bound in bounds)
+    }
+    return means if bounds else None
+
+
+def check_results(layout: Layout, pooled: Pooled) -> Iterator[str]:
+    """A line for each file of a whole run that says something else than its records."""
+    files: list[tuple[Path, Callable[[str], Any], Any]] = [
+        (layout.results, parse_json, results(pooled)),
+        (layout.root / TABLES[1], _rows, _rows(csv_text(pooled.rows(), run=pooled.manifest.run))),
+    ]
+    if pooled.curve is not None:
+        files.append((layout.root / CURVE_FILES[0], _rows, _rows(curve_csv(pooled.curve))))
+    for path, read, follows in files:
+        try:
+            stated = read(read_bounded(path, RECORD).decode("utf-8"))
+        except FileNotFoundError:
+            continue
+        except (ValueError, OSError, csv.Error) as error:
+            yield f"{path}: expected what the records give, got a damaged file ({error!r:.120})"
+            continue
+        if isinstance(stated, dict):
+            stated.pop("made_with", None)
+        if (said := difference(stated, follows)) is not None:
+            yield f"{path}: {said} from the records"
+    path = layout.root / TABLES[0]
+    if path.exists() and not read_bounded(path, RECORD).decode("utf-8", "replace").startswith(
+        markdown(pooled.rows())
+    ):
+        yield f"{path}: states another table than follows from the records"
+
+
+def curve_csv(curve: RadiusCurve) -> str:
+    """One row a radius, full precision."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(_COLUMNS)
+    writer.writerows(
+        zip(
+            curve.radii.tolist(),
+            curve.certified_share.tolist(),
+            curve.certified_accuracy.tolist(),
+            curve.certified_miou.tolist(),
+            strict=True,
+        )
+    )
+    return text.getvalue()
+
+
+def _rows(text: str) -> list[dict[str, Any]]:
+    """A table as numbers where they are."""
+    return [
+        {name: _value(value) for name, value in row.items()}
+        for row in csv.DictReader(io.StringIO(text))
+    ]
+
+
+def _value(text: Any) -> Any:
+    try:
+        return float(text)
+    except (TypeError, ValueError):
+        return text
+
+
+def _by_category(shapes: PartIou) -> dict[str, dict[str, Any]]:
+    """Figures of each category of point clouds."""
+    return {name: figures._asdict() for name, figures in shapes.by_category.items()}

@@ -1,0 +1,104 @@
+"""What shows one sample without its model and its data: read from views/NAME.npz and checked."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from certiseg.certificates.archive import read_arrays
+from certiseg.certificates.grid import upsample_nearest
+from certiseg.datasets.card import IGNORE
+from certiseg.errors import InputError
+from certiseg.reading import ARRAYS, read_bounded
+from certiseg.runfolder.comparison import BASE_CLEAN, BASE_NOISE, NON_ROBUST
+from certiseg.runfolder.manifest import Manifest
+
+LABELS = {BASE_CLEAN: "base_clean", BASE_NOISE: "base_noise", NON_ROBUST: "non_robust"}
+"""Names of the labels in a view, by the row of the model that says them."""
+
+
+@dataclass(frozen=True)
+class View:
+    """x, noisy: a picture uint8 (C, H, W), a cloud float32 (C, N). truth: uint8, (H, W) or (N,).
+    labels: what the models say, of the shape of the truth, by "base_clean", "base_noise" and
+    perhaps "non_robust". digest: of the file."""
+
+    x: NDArray[Any]
+    truth: NDArray[np.uint8]
+    noisy: NDArray[Any]
+    labels: dict[str, NDArray[np.integer]]
+    digest: str
+
+    @property
+    def size(self) -> tuple[int, ...]:
+        return self.truth.shape
+
+    def full(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Values of components as values of the truth's: cells spread over their pixels (T14)."""
+        if values.shape == self.truth.shape or self.truth.ndim != 2:
+            return values
+        return upsample_nearest(values, (self.truth.shape[0], self.truth.shape[1]))
+
+
+def shown(x: NDArray[Any]) -> NDArray[Any]:
+    """An input for show: a picture as uint8, clipped as pictures are; a cloud as it is."""
+    if x.ndim != 3:
+        return x.astype(np.float32)
+    return np.rint(np.clip(x, 0.0, 1.0) * 255).astype(np.uint8)
+
+
+def array_digest(array: NDArray[Any]) -> str:
+    """SHA-256 of type, shape and values."""
+    sha = hashlib.sha256(f"{array.dtype} {array.shape}\0".encode())
+    sha.update(np.ascontiguousarray(array).data)
+    return sha.hexdigest()
+
+
+def read_view(path: Path, manifest: Manifest) -> View:
+    """Raises InputError for a file that is missing, cut, or no view of such a run."""
+    try:
+        content = read_bounded(path, ARRAYS)
+        return _checked(read_arrays(content), manifest, hashlib.sha256(content).hexdigest())
+    except FileNotFoundError:
+        raise InputError(f"{path}: expected the view of a kept sample, got no file") from None
+    # A damaged zip or array header can fail in any way.
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise InputError(
+            f"{path}: expected a whole view of a sample, got another or a damaged file ({reason})"
+        ) from None
+
+
+def _checked(arrays: dict[str, NDArray[Any]], manifest: Manifest, digest: str) -> View:
+    x, truth, noisy = arrays.pop("x"), arrays.pop("truth"), arrays.pop("noisy")
+    sides, kind = (3, np.uint8) if manifest.kind == "pictures" else (2, np.float32)
+    for name, array in (("x", x), ("noisy", noisy)):
+        if array.ndim != sides or array.dtype != kind or array.shape != x.shape or not array.size:
+            raise ValueError(f"{name} is {array.dtype} of shape {array.shape}")
+        if not np.isfinite(array).all():
+            raise ValueError(f"{name} is not finite")
+    if manifest.kind == "clouds" and x.shape[0] < 3:
+        raise ValueError(f"points with {x.shape[0]} coordinates")
+    if truth.dtype != np.uint8 or truth.shape != x.shape[1:]:
+        raise ValueError(f"truth is {truth.dtype} of shape {truth.shape}")
+    num_classes = len(manifest.classes)
+    if np.any((truth >= num_classes) & (truth != IGNORE)):
+        raise ValueError(f"truth beyond the {num_classes} classes")
+    view = View(x, truth, noisy, {}, digest)
+    strange = set(arrays) ^ {LABELS[row] for row in manifest.rows}
+    if strange:
+        raise ValueError(f"arrays {sorted(strange)} too many or missing")
+    for name, labels in arrays.items():
+        if labels.dtype.kind not in "iu" or labels.ndim != truth.ndim or not labels.size:
+            raise ValueError(f"{name} is {labels.dtype} of shape {labels.shape}")
+        if labels.min() < 0 or labels.max() >= num_classes:
+            raise ValueError(f"{name} beyond the {num_classes} classes")
+        view.labels[name] = view.full(labels)
+        if view.labels[name].shape != truth.shape:
+            raise ValueError(f"{name} of shape {labels.shape}")
+    return view

@@ -1,0 +1,193 @@
+"""One table: columns that say how a field is shown, rows that are records, every form of output."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, is_dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.table import Table as RichTable
+
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "$": r"\$",
+    "&": r"\&",
+    "#": r"\#",
+    "%": r"\%",
+    "_": r"\_",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': r"\textquotedbl{}",
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """One field of every row.
+
+    Args:
+        field: name of the field in the rows.
+        heading: what stands above it.
+        show: the text of a value; a missing value is a dash.
+        terminal: a shorter heading for the terminal; "" leaves the column out there.
+    """
+
+    field: str
+    heading: str
+    show: Callable[[Any], str] = str
+    terminal: str | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows (dataclasses or mappings) under columns, the first of which names the row.
+
+    Args:
+        columns: in order.
+        rows: at least one, all of one form.
+        title: above it on the terminal; the caption in LaTeX unless another is given.
+        notes: paragraphs below it.
+        sparse: leave out the columns that no row has a value for.
+    """
+
+    columns: Sequence[Column]
+    rows: Sequence[Any]
+    title: str = ""
+    notes: Sequence[str] = ()
+    sparse: bool = False
+
+    def records(self) -> list[dict[str, Any]]:
+        """All fields of all rows as plain JSON values; NaN becomes None."""
+        return [
+            {
+                name: None if isinstance(value, float) and math.isnan(value) else value
+                for name, value in _values(row).items()
+            }
+            for row in self.rows
+        ]
+
+    def json(self) -> str:
+        """The records as a JSON list."""
+        return json.dumps(self.records(), indent=2, allow_nan=False) + "\n"
+
+    def csv(self, **same: str) -> str:
+        """The records at full precision, empty where there is no value.
+
+        Args:
+            same: further columns before them, with one value for all rows.
+        """
+        text = io.StringIO()
+        records = [{**same, **record} for record in self.records()]
+        writer = csv.DictWriter(text, list(records[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(records)
+        return text.getvalue()
+
+    def cells(self) -> tuple[list[str], list[list[str]]]:
+        """Headings, and the text of every row."""
+        shown = self._shown()
+        body = [[_text(column, row) for column in shown] for row in self.rows]
+        return [column.heading for column in shown], body
+
+    def markdown(self) -> str:
+        """A Markdown table, with the notes as paragraphs below."""
+        head, body = self.cells()
+        lines = [head, ["---", *["---:"] * (len(head) - 1)], *body]
+        table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+        return "\n\n".join([table, *self.notes]) + "\n"
+
+    def latex(self, caption: str | None = None) -> str:
+        r"""A table environment for booktabs (needs \usepackage{booktabs})."""
+        head, body = self.cells()
+        lines = [
+            r"% \usepackage{booktabs}",
+            r"\begin{table}",
+            r"  \centering",
+            rf"  \caption{{{latex_text(self.title if caption is None else caption)}}}",
+            rf"  \begin{{tabular}}{{l{'r' * (len(head) - 1)}}}",
+            r"    \toprule",
+            f"    {_latex_line(['', *head[1:]])}",
+            r"    \midrule",
+            *(f"    {_latex_line(line)}" for line in body),
+            r"    \bottomrule",
+            r"  \end{tabular}",
+            r"\end{table}",
+        ]
+        return "\n".join(lines) + "\n"
+
+    def rich(self, *, transposed: bool = False, wrap: bool = True) -> RichTable:
+        """For the terminal, with the columns that have a heading there.
+
+        Args:
+            transposed: one column for each row, where names are few and figures many.
+            wrap: whether headings and cells may take several lines.
+        """
+        from rich.box import SIMPLE_HEAD
+        from rich.table import Table as RichTable
+
+        table = RichTable(
+            title=self.title or None,
+            caption="\n".join(self.notes) or None,
+            title_justify="left",
+            caption_justify="left",
+            box=SIMPLE_HEAD,
+            pad_edge=False,
+            collapse_padding=True,
+        )
+        shown = [column for column in self._shown() if column.terminal != ""]
+        heads = [column.heading if c is None else c for column in shown for c in (column.terminal,)]
+        body = [[_text(column, row) for column in shown] for row in self.rows]
+        if transposed:
+            names = [line[0] for line in body]
+            heads, body = ["", *names], [list(line) for line in zip(heads, *body, strict=True)][1:]
+        table.add_column(heads[0], no_wrap=True)
+        for heading in heads[1:]:
+            table.add_column(heading, justify="right", no_wrap=not wrap)
+        for line in body:
+            table.add_row(*line)
+        return table
+
+    def _shown(self) -> list[Column]:
+        if not self.sparse:
+            return list(self.columns)
+        values = [_values(row, self.columns) for row in self.rows]
+        return [c for c in self.columns if any(row[c.field] is not None for row in values)]
+
+
+def latex_text(text: str) -> str:
+    """Text that LaTeX sets as it is, on one line: no command, no comment, no end of a cell."""
+    plain = "".join(letter if letter.isprintable() else " " for letter in text)
+    # A leading bracket would be an option of the line end before it.
+    start, rest = ("{[}", plain[1:]) if plain.startswith("[") else ("", plain)
+    return start + "".join(_LATEX.get(letter, letter) for letter in rest)
+
+
+def _latex_line(line: Sequence[str]) -> str:
+    # A dash of its own is a value that is not there.
+    shown = ["--" if text == "-" else latex_text(text) for text in line]
+    return " & ".join(shown) + r" \\"
+
+
+def _values(row: Any, columns: Sequence[Column] = ()) -> dict[str, Any]:
+    """The fields of a row; of columns also what a property says."""
+    if columns:
+        named = [column.field for column in columns]
+        if isinstance(row, Mapping):
+            return {name: row[name] for name in named}
+        return {name: getattr(row, name) for name in named}
+    return asdict(row) if is_dataclass(row) and not isinstance(row, type) else dict(row)
+
+
+def _text(column: Column, row: Any) -> str:
+    value = _values(row, (column,))[column.field]
+    return "-" if value is None else column.show(value)
