@@ -96,7 +96,7 @@ def commands(folder: Path) -> dict[str, tuple[str, ...]]:
         "`evaluate`, low-resolution logits": evaluate("--no-report", "--save-certificates"),
         "`evaluate --radius-map`": evaluate("--no-report", "--radius-map"),
         "`evaluate --percentile`": evaluate("--no-report", "--percentile"),
-        "`report` of it": ("report", f"{folder / 'evaluated'}", "--overwrite"),
+        "`report` of it": ("report", f"{folder / 'evaluated'}"),
     }
 
 
