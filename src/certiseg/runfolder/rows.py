@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-import math
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
-
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from certiseg.rounding import down, nearest, share_down, share_up, trimmed
+from certiseg.table import Column, Table
 
 
 @dataclass(frozen=True)
@@ -60,25 +53,25 @@ def seconds_text(value: float | None) -> str:
     return nearest(value, 2)
 
 
-_COLUMNS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
-    ("model", "model", str),
-    ("accuracy", "accuracy", share_down),
-    ("mIoU", "miou", share_down),
-    ("certified accuracy", "certified_accuracy", share_down),
-    ("certified mIoU", "certified_miou", share_down),
-    ("instance mIoU", "instance_miou", share_down),
-    ("category mIoU", "category_miou", share_down),
-    ("certified instance mIoU", "certified_instance_miou", share_down),
-    ("certified category mIoU", "certified_category_miou", share_down),
-    ("correct where certified", "correct_where_certified", share_down),
-    ("certified, class or group", "certified_node", share_down),
-    ("CIG", "cig", share_down),
-    ("CIG (classes)", "class_cig", share_down),
-    ("abstention (labelled)", "abstention", share_up),
-    ("abstention (all)", "abstention_all", share_up),
-    ("radius", "radius", down),
-    ("draws", "draws", draws_text),
-    ("s / input", "seconds", seconds_text),
+_COLUMNS = (
+    Column("model", "model"),
+    Column("accuracy", "accuracy", share_down),
+    Column("miou", "mIoU", share_down),
+    Column("certified_accuracy", "certified accuracy", share_down),
+    Column("certified_miou", "certified mIoU", share_down),
+    Column("instance_miou", "instance mIoU", share_down),
+    Column("category_miou", "category mIoU", share_down),
+    Column("certified_instance_miou", "certified instance mIoU", share_down),
+    Column("certified_category_miou", "certified category mIoU", share_down),
+    Column("correct_where_certified", "correct where certified", share_down),
+    Column("certified_node", "certified, class or group", share_down),
+    Column("cig", "CIG", share_down),
+    Column("class_cig", "CIG (classes)", share_down),
+    Column("abstention", "abstention (labelled)", share_up),
+    Column("abstention_all", "abstention (all)", share_up),
+    Column("radius", "radius", down),
+    Column("draws", "draws", draws_text),
+    Column("seconds", "s / input", seconds_text),
 )
 
 _HOLDS = (
@@ -102,62 +95,6 @@ def footnote(rows: Sequence[Row]) -> str:
     ) + _HOLDS
 
 
-def rich_table(rows: Sequence[Row], title: str = "") -> Table:
-    """The rows as a table for the terminal, transposed, one column per model: models side by side
-    fit 80 columns, figures side by side do not. Figures that no row has are left out."""
-    table = Table(
-        title=title or None,
-        caption=footnote(rows),
-        title_justify="left",
-        caption_justify="left",
-        box=SIMPLE_HEAD,
-    )
-    table.add_column("", no_wrap=True)
-    for row in rows:
-        table.add_column(row.model, justify="right")
-    for heading, field, show in _COLUMNS[1:]:
-        values = [getattr(row, field) for row in rows]
-        if any(value is not None for value in values):
-            table.add_row(heading, *map(show, values))
-    return table
-
-
-def cells(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
-    """Headings and rows as text. Figures that no row has are left out."""
-    shown = [c for c in _COLUMNS if any(getattr(row, c[1]) is not None for row in rows)]
-    head = [heading for heading, _, _ in shown]
-    return head, [[show(getattr(row, field)) for _, field, show in shown] for row in rows]
-
-
-def markdown(rows: Sequence[Row]) -> str:
-    """The rows as a Markdown table, with the footnote. Figures that no row has are left out."""
-    head, body = cells(rows)
-    lines = [head, ["---"] + ["---:"] * (len(head) - 1), *body]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + f"\n\n{footnote(rows)}\n"
-
-
-def csv_text(rows: Sequence[Row], **same: str) -> str:
-    """The rows as CSV: field names as headings, full precision, empty where there is no value.
-    same: further columns before them, with one value for all rows."""
-    text = io.StringIO()
-    names = [*same, *(field for _, field, _ in _COLUMNS)]
-    writer = csv.DictWriter(text, names, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({**same, **record} for record in records(rows))
-    return text.getvalue()
-
-
-def json_text(rows: Sequence[Row]) -> str:
-    """The rows as a JSON list."""
-    return json.dumps(records(rows), indent=2, allow_nan=False) + "\n"
-
-
-def records(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """The rows as plain JSON values; NaN (no labelled pixel) becomes None."""
-    return [
-        {
-            name: None if isinstance(value, float) and math.isnan(value) else value
-            for name, value in asdict(row).items()
-        }
-        for row in rows
-    ]
+def comparison_table(rows: Sequence[Row], title: str = "") -> Table:
+    """The rows as a table. Figures that no row has are left out."""
+    return Table(_COLUMNS, rows, title, (footnote(rows),), sparse=True)

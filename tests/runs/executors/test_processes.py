@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from certiseg.errors import InputError
+from certiseg.runfolder.folder import Keep
 from certiseg.runs.evaluate import evaluate
 from certiseg.runs.executors.process_pool import ProcessExecutor, cores
-from certiseg.runs.run_folder import Keep
 from certiseg.runs.settings import Settings, Stopping
 from same_runs import content
 from tiny_runs import Bands, opened, write_models
