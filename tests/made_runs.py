@@ -163,5 +163,5 @@ def made_run(
             view = view_content(sample, noisy.astype(np.float32), dict.fromkeys(baseline, clean))
         task = SampleTask(index, sample, kept, kept)
         made = finish(job, task, Baselines(baseline, view), certificate, 1.0)
-        folder.write(index, made.record, made.view, made.certificate)
+        folder.write(index, made.record, *made.files)
     return samples

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from certiseg.errors import InputError
+from certiseg.runs.experiment import Finished
 from certiseg.runs.sample_task import (
-    FinishedSample,
     Merger,
     PartialVotes,
     SampleJob,
@@ -41,12 +41,8 @@ def ignore(draws: int) -> None:
     pass
 
 
-def alike(one: FinishedSample, other: FinishedSample) -> bool:
-    return (timeless(one.record), one.view, one.certificate) == (
-        timeless(other.record),
-        other.view,
-        other.certificate,
-    )
+def alike(one: Finished, other: Finished) -> bool:
+    return (timeless(one.record), one.files) == (timeless(other.record), other.files)
 
 
 @pytest.mark.parametrize(("draws", "parts"), [(60, 4), (61, 4), (100, 3), (9, 4), (25, 4)])

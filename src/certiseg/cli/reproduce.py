@@ -59,8 +59,7 @@ def pictures(
     sigmas: Annotated[str | None, typer.Option(help="Such as 0.25,0.5.")] = None,
     alphas: Annotated[str | None, typer.Option(help="Such as 0.001,0.0001, the default.")] = None,
     methods: Annotated[
-        str | None,
-        typer.Option(help="Of paper,pooled,budget,radius-map,early; default: all."),
+        str | None, typer.Option(help="Of paper,pooled,budget,radius-map,early; default: all.")
     ] = None,
     split: Annotated[str, typer.Option(help="Of the data set.")] = "val",
     limit: Annotated[

@@ -2,59 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-
 from certiseg.rounding import nearest
-from certiseg.runs.progress import Pace, tell
+from certiseg.runs.progress import RunBar
 from certiseg.screen import Screen
 
 if TYPE_CHECKING:
     from certiseg.training.descent import Measured, Report
 
 
-def training_bar() -> Progress:
-    """Steps done, the loss, time taken and time left."""
-    return Progress(
-        SpinnerColumn(),
-        TextColumn("step"),
-        MofNCompleteColumn(),
-        BarColumn(),
-        TextColumn("{task.description}", markup=False),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        console=Screen(),
-    )
+@contextmanager
+def training_bar() -> Iterator[ExitStack]:
+    """Where ``steps_bar`` shows a bar until the end."""
+    with ExitStack() as shown:
+        yield shown
 
 
-def steps_bar(progress: Progress, steps: int) -> Report:
-    """A task of so many steps, and what a training calls after each.
+def steps_bar(shown: ExitStack, steps: int) -> Report:
+    """A bar of so many steps, and what a training calls after each.
 
     Losses are means over the steps since the last validation: single batches say little.
     """
-    task = progress.add_task("loss -", total=steps)
-    pace, since = Pace(steps, 1, what="steps"), list[float]()
-    tell(pace)
+    bar = shown.enter_context(RunBar(True, steps, 0, what="steps"))
+    since, before = list[float](), 0
 
     def report(done: int, epoch: float, loss: float, figures: Measured | None) -> None:
+        nonlocal before
         since.append(loss)
         mean = sum(since) / len(since)
-        progress.update(task, completed=done, description=f"loss {nearest(mean, 3)}")
-        pace.finish(done - pace.done)
+        bar.describe(f"loss {nearest(mean, 3)}")
         validation = {} if figures is None else {"validation": figures.words()}
-        tell(pace, epoch=epoch, loss=mean, **validation)
+        bar.finish(done - before, epoch=epoch, loss=mean, **validation)
+        before = done
         if figures is not None:
-            progress.console.print(
+            Screen().print(
                 f"epoch {nearest(epoch, 0)}: loss {nearest(mean, 3)}, val {figures.words()}"
             )
             since.clear()

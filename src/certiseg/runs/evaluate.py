@@ -27,12 +27,11 @@ from certiseg.runs.environment import environment
 from certiseg.runs.executors.executor import Executor
 from certiseg.runs.executors.ranks import Ranks
 from certiseg.runs.executors.recipe import identity
-from certiseg.runs.experiment import Checked, check_samples, reread, run
+from certiseg.runs.experiment import Checked, Finished, check_samples, reread, run
 from certiseg.runs.model import check_order, try_model
 from certiseg.runs.output import write_text
 from certiseg.runs.percentiles import check_percentile
 from certiseg.runs.sample_task import (
-    FinishedSample,
     Merger,
     PartialVotes,
     SampleJob,
@@ -117,9 +116,9 @@ def evaluate(
         Theory T9 (bounds on accuracy and mIoU).
     """
     models = {"base": loaded, **({} if non_robust is None else {"non-robust": non_robust})}
-    experiment = _Evaluation(
-        samples, models, settings, out, keep or Keep(), percentile=percentile, command=command
-    )
+    keep = keep or Keep()
+    store = RunFolder(out, keep.certificates)
+    experiment = _Evaluation(samples, models, settings, store, keep.samples, percentile, command)
     found = run(
         experiment,
         overwrite=overwrite,
@@ -131,51 +130,49 @@ def evaluate(
     return Evaluation() if found is None else found
 
 
+@dataclass
 class _Evaluation:
     """As an ``Experiment``: its cells are the samples."""
 
+    samples: Samples
+    models: Mapping[str, LoadedModel]
+    settings: Settings
+    store: RunFolder
+    kept: int | None
+    percentile: bool
+    command: str
+
     what = "inputs"
 
-    def __init__(
-        self,
-        samples: Samples,
-        models: Mapping[str, LoadedModel],
-        settings: Settings,
-        out: Path,
-        keep: Keep,
-        *,
-        percentile: bool,
-        command: str,
-    ) -> None:
-        self.store, self.draws = RunFolder(out, keep.certificates), settings.draws
-        self._samples, self._models, self._settings = samples, models, settings
-        self._keep, self._percentile, self._command = keep.samples, percentile, command
+    @property
+    def draws(self) -> int:
+        return self.settings.draws
 
     def plan(self) -> dict[str, Any]:
         return manifest(
-            self._samples,
+            self.samples,
             self._check(),
-            self._models,
+            self.models,
             self._prints,
-            self._settings,
-            self._command,
-            percentile=self._percentile,
-            keep=self._keep,
+            self.settings,
+            self.command,
+            percentile=self.percentile,
+            keep=self.kept,
         )
 
     @cached_property
     def _prints(self) -> dict[str, str | None]:
         """Fingerprints of the models, by their names in a manifest."""
-        return prints_of(self._models)
+        return prints_of(self.models)
 
     def _check(self) -> list[Checked]:
-        settings, loaded, card = self._settings, self._models["base"], self._samples.card
-        if self._percentile:
+        settings, loaded, card = self.settings, self.models["base"], self.samples.card
+        if self.percentile:
             check_percentile(settings)
         if settings.hierarchy is not None:
             known = loaded.classes if loaded.classes is not None else card.classes
             check_order(settings.hierarchy, known, card.name)
-        models = [ByCategory(model, settings) for model in self._models.values()]
+        models = [ByCategory(model, settings) for model in self.models.values()]
 
         def check(sample: Sample) -> None:
             settings.check(settings.components(*sample.labels.shape), loaded.num_classes)
@@ -184,20 +181,20 @@ class _Evaluation:
             logits = settings.method == "adaptive" and smoothed is models[0].of(sample)
             try_model(smoothed, sample.x, settings.hierarchy, logits=logits)
 
-        return check_samples(self._samples, check, models, attempt)
+        return check_samples(self.samples, check, models, attempt)
 
     def job(self, *, resumed: bool) -> SampleJob:
-        record, settings = self.store.record, self._settings
+        record, settings = self.store.record, self.settings
         self._check_own(record)
         seeded = replace(settings, seed=seed_of(record, resumed))
-        job = SampleJob(self._models, settings.device, seeded, self._samples.card, self._percentile)
+        job = SampleJob(self.models, settings.device, seeded, self.samples.card, self.percentile)
         self._merger = Merger(job)
         return job
 
     def _check_own(self, record: Mapping[str, Any]) -> None:
         """Raise InputError unless this process has the models and settings of the first rank's
         plan: samples of another model would be counted with the others."""
-        own = {**self._prints, "settings": asdict(self._settings)}
+        own = {**self._prints, "settings": asdict(self.settings)}
         for name, value in json.loads(json.dumps(own)).items():
             if value != json.loads(json.dumps(record[name])):
                 what = name.removesuffix("_fingerprint").replace("_", "-")
@@ -209,21 +206,21 @@ class _Evaluation:
     def tasks(self, job: SampleJob, cells: Sequence[int], workers: int) -> Iterator[SampleTask]:
         def make(number: int) -> SampleTask:
             planned = self.store.record["samples"][number]
-            sample = reread(self._samples, number, planned["digest"])
+            sample = reread(self.samples, number, planned["digest"])
             return SampleTask(number, sample, *self.store.keeps(number))
 
         return divided(cells, make, job, workers)
 
-    def take(self, task: SampleTask, result: FinishedSample | PartialVotes) -> bool:
+    def take(self, task: SampleTask, result: Finished | PartialVotes) -> bool:
         done = self._merger.add(task, result)
         if done is not None:
-            self.store.write(task.number, done.record, done.view, done.certificate)
+            self.store.write(task.number, done.record, *done.files)
         return done is not None
 
     def finish(self) -> Evaluation:
         """Table, curve and results.json."""
         return write_results(
-            self.store.root, self.store.pooled(), self._samples, self._settings, self._command
+            self.store.root, self.store.pooled(), self.samples, self.settings, self.command
         )
 
 

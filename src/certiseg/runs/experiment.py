@@ -74,6 +74,14 @@ class Experiment(Protocol[Found]):
 
 
 @dataclass(frozen=True)
+class Finished:
+    """A cell that is done: its record, and its other files in the order of the store's folders."""
+
+    record: dict[str, Any]
+    files: tuple[bytes | None, ...]
+
+
+@dataclass(frozen=True)
 class Plan:
     """The manifest, the numbers of the cells that are left to do, and whether the run goes on."""
 

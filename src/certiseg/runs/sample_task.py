@@ -15,7 +15,7 @@ from certiseg.datasets.card import Card, Sample
 from certiseg.runfolder.metrics import certified_record, model_record
 from certiseg.runfolder.view import view_content
 from certiseg.runs.executors.executor import Job, Progress
-from certiseg.runs.experiment import Prediction, baseline_predictions
+from certiseg.runs.experiment import Finished, Prediction, baseline_predictions
 from certiseg.runs.methods import certify_image, certify_votes, draws_are_fixed
 from certiseg.runs.percentiles import DrawnScalars
 from certiseg.runs.settings import Settings
@@ -81,15 +81,6 @@ class PartialVotes:
 
 
 @dataclass(frozen=True)
-class FinishedSample:
-    """A sample that is done: its record, and the files that are kept of it."""
-
-    record: dict[str, Any]
-    view: bytes | None
-    certificate: bytes | None
-
-
-@dataclass(frozen=True)
 class SampleJob(Job):
     """An evaluation: settings with the run's seed, and what samples are of. models: "base" and
     perhaps "non-robust"."""
@@ -109,11 +100,11 @@ class SampleWorker:
         self._job = job
         self._models = {k: ByCategory(m, job.settings) for k, m in job.models.items()}
 
-    def do(self, task: SampleTask, advance: Progress) -> FinishedSample | PartialVotes:
+    def do(self, task: SampleTask, advance: Progress) -> Finished | PartialVotes:
         """The record of a sample, or the votes of a range of its draws."""
         return self._sample(task, advance) if task.draws is None else self._draws(task, advance)
 
-    def _sample(self, task: SampleTask, advance: Progress) -> FinishedSample:
+    def _sample(self, task: SampleTask, advance: Progress) -> Finished:
         job, sample = self._job, task.sample
         baselines = self._baselines(task)
         scalars = DrawnScalars(sample.labels, job.card.num_classes) if job.percentile else None
@@ -167,7 +158,7 @@ def finish(
     certificate: Certificate,
     seconds: float,
     percentile: dict[str, Any] | None = None,
-) -> FinishedSample:
+) -> Finished:
     """The record of the sample and what is kept of it. seconds: that its certificate took."""
     settings, truth, classes = job.settings, task.sample.labels, job.card.num_classes
     source, view = certificate.votes.source, baselines.view
@@ -189,7 +180,7 @@ def finish(
         },
         "percentile": percentile,
     }
-    return FinishedSample(record, view, content_of(certificate) if task.certificate else None)
+    return Finished(record, (view, content_of(certificate) if task.certificate else None))
 
 
 def divided(
@@ -230,9 +221,9 @@ class Merger:
         self._job = job
         self._open: dict[int, PartialVotes] = {}
 
-    def add(self, task: SampleTask, part: FinishedSample | PartialVotes) -> FinishedSample | None:
+    def add(self, task: SampleTask, part: Finished | PartialVotes) -> Finished | None:
         """The sample, once this was the last of its parts."""
-        if isinstance(part, FinishedSample):
+        if isinstance(part, Finished):
             return part
         earlier, settings = self._open.get(task.number), self._job.settings
         self._open[task.number] = held = part if earlier is None else earlier + part

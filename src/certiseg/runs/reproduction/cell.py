@@ -20,7 +20,7 @@ from certiseg.report.reproduction.tables import PictureRow
 from certiseg.runfolder.cells import votes_content
 from certiseg.runfolder.comparison import BASE_NOISE, NON_ROBUST
 from certiseg.runs.executors.executor import Job, Progress
-from certiseg.runs.experiment import baseline_predictions
+from certiseg.runs.experiment import Finished, baseline_predictions
 from certiseg.runs.reproduction.grid import PAPER, RADIUS_MAP, Grid, words
 from certiseg.runs.reproduction.lines import (
     RowResult,
@@ -91,14 +91,6 @@ class CellTask:
 
 
 @dataclass(frozen=True)
-class FinishedCell:
-    """The record of a cell; its votes as a file, where they are kept."""
-
-    record: dict[str, Any]
-    votes: bytes | None
-
-
-@dataclass(frozen=True)
 class CellJob(Job):
     """A table. models: by sigma, and perhaps "non-robust". settings: seed, batch size, device."""
 
@@ -133,7 +125,7 @@ class CellWorker:
         self._models = {place: job.smoothed(*place) for place in places}
         self._plain = {place: job.non_robust(*place) for place in places}
 
-    def do(self, task: CellTask, advance: Progress) -> FinishedCell:
+    def do(self, task: CellTask, advance: Progress) -> Finished:
         """Draw the sample; its record, and the votes by stage."""
         job, sample, sigma = self._job, task.sample, task.sigma
         grid, extras, place = job.grid, job.extras, (task.scales, sigma)
@@ -164,11 +156,7 @@ class CellWorker:
                 emulated.watch(labels)
 
         vote = partial(
-            smoothed.vote,
-            sample.x,
-            batch_size=job.settings.batch_size,
-            seed=seed,
-            progress=advance,
+            smoothed.vote, sample.x, batch_size=job.settings.batch_size, seed=seed, progress=advance
         )
         parts: list[VoteCounts] = []
         seconds: list[float] = []
@@ -196,7 +184,7 @@ class CellWorker:
         }
         stages = [0, grid.selection, *sorted({grid.selection + p.num_samples for p in grid.points})]
         votes = [draws.between(*pair) for pair in pairwise(stages)]
-        return FinishedCell(record, votes_content(votes) if extras.keep_votes else None)
+        return Finished(record, (votes_content(votes) if extras.keep_votes else None,))
 
 
 def at_scales(

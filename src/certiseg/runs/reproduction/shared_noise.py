@@ -102,12 +102,7 @@ class SharedNoise:
             selection="split",
         )
         cutoff = flat_cutoff(
-            self._hits,
-            self.tested,
-            tau=tau,
-            alpha=alpha,
-            correction=correction,
-            selection="split",
+            self._hits, self.tested, tau=tau, alpha=alpha, correction=correction, selection="split"
         )
         reported = np.where(self._hits >= cutoff, self._candidates, ABSTAIN)
         return reported.astype(labels_dtype(self.num_classes))

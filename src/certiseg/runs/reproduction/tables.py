@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,9 @@ from certiseg.runfolder.cells import Cell, CellStore, table_manifest
 from certiseg.runs.environment import environment
 from certiseg.runs.executors.executor import Executor
 from certiseg.runs.executors.recipe import identity
-from certiseg.runs.experiment import check_samples, reread, run
+from certiseg.runs.experiment import Finished, check_samples, reread, run
 from certiseg.runs.output import write_text
-from certiseg.runs.reproduction.cell import CellJob, CellTask, Extras, FinishedCell
+from certiseg.runs.reproduction.cell import CellJob, CellTask, Extras
 from certiseg.runs.reproduction.grid import Grid, words
 from certiseg.runs.reproduction.pooled import Pooled
 from certiseg.runs.reproduction.reference import LEVEL
@@ -82,7 +82,7 @@ def reproduce(
     if non_robust is not None:
         parts["non-robust"] = non_robust
     job = CellJob(parts, device, grid, extras, settings, samples.card)
-    experiment = _Table(job, samples, out, name, command)
+    experiment = _Table(job, samples, CellStore(out), name, command)
     found = run(
         experiment, overwrite=overwrite, resume=not overwrite, executor=executor, progress=progress
     )
@@ -90,21 +90,29 @@ def reproduce(
     return found
 
 
+@dataclass
 class _Table:
     """As an ``Experiment``: its cells are the samples at each scale and sigma."""
 
+    work: CellJob
+    samples: Samples
+    store: CellStore
+    name: str
+    command: str
+
     what = "cells"
 
-    def __init__(self, job: CellJob, samples: Samples, out: Path, name: str, command: str) -> None:
-        self.store, self.draws = CellStore(out), job.grid.draws
-        self._job, self._samples = job, samples
-        self._name, self._command = name, command
-        grid = job.grid
+    def __post_init__(self) -> None:
+        grid = self.work.grid
         self._places = [(scales, sigma) for scales in grid.scales for sigma in grid.sigmas]
-        self._pooled, self._next = Pooled(samples.card), 0
+        self._pooled, self._next = Pooled(self.samples.card), 0
+
+    @property
+    def draws(self) -> int:
+        return self.work.grid.draws
 
     def plan(self) -> dict[str, Any]:
-        job, samples = self._job, self._samples
+        job, samples = self.work, self.samples
         grid, kind = job.grid, samples.card.kind
         if kind != grid.kind:
             raise InputError(f"expected {grid.kind}, got {kind}; choose other data or table")
@@ -136,11 +144,11 @@ class _Table:
         return table_manifest(fixed, cells)
 
     def job(self, *, resumed: bool) -> CellJob:
-        self._made_with = environment(self._command, self._job.device)
-        return self._job
+        self._made_with = environment(self.command, self.work.device)
+        return self.work
 
     def tasks(self, job: CellJob, cells: Sequence[int], workers: int) -> Iterator[CellTask]:
-        total = len(self._samples)
+        total = len(self.samples)
         referenced: set[int] = set()
         if job.extras.reference_draws:
             referenced.update(even_stride(total, min(job.extras.reference_pictures, total)))
@@ -148,11 +156,11 @@ class _Table:
         for cell in cells:
             earlier, (number, place) = number, divmod(cell, len(self._places))
             if sample is None or number != earlier:
-                sample = reread(self._samples, number, self.store.record["contents"][number])
+                sample = reread(self.samples, number, self.store.record["contents"][number])
             yield CellTask(cell, number, sample, *self._places[place], number in referenced)
 
-    def take(self, task: CellTask, result: FinishedCell) -> bool:
-        self.store.write(task.cell, result.record, result.votes)
+    def take(self, task: CellTask, result: Finished) -> bool:
+        self.store.write(task.cell, result.record, *result.files)
         self._pool()
         return True
 
@@ -173,7 +181,7 @@ class _Table:
         """table.md, table.csv, table.tex and results.json; false.csv where there is a reference set
         of draws; figures at the end, where Matplotlib is there."""
         out, whole, record = self.store.root, self._pooled, self.store.record
-        pictures = self._job.grid.kind == "pictures"
+        pictures = self.work.grid.kind == "pictures"
         false = whole.false_rows()
         notes = self._picture_notes(done) if pictures else self._cloud_notes(done)
         tables = Tables(whole.rows(), false, notes)
@@ -183,7 +191,7 @@ class _Table:
         if false:
             write_text(out / "false.csv", tables.false_csv())
         about = self._picture_facts() if pictures else self._cloud_facts()
-        about |= {"thinned": note_of(self._samples), "made_with": self._made_with, "done": done}
+        about |= {"thinned": note_of(self.samples), "made_with": self._made_with, "done": done}
         lines, false_lines = tables.records()
         found: dict[str, Any] = {"lines": lines}
         if pictures:
@@ -199,7 +207,7 @@ class _Table:
             }
         everything = {"run": record["run"], **about, **found}
         write_text(out / "results.json", json.dumps(everything, indent=1) + "\n")
-        if pictures and done == len(self._samples) and has_matplotlib():
+        if pictures and done == len(self.samples) and has_matplotlib():
             note = f"{record['data']}, {counted(done)}"
             write_figures(out, whole.picture_rows(), false, whole.curves, note)
 
@@ -208,7 +216,7 @@ class _Table:
         return {name: value for name, value in self.store.record.items() if name not in left}
 
     def _cloud_facts(self) -> dict[str, Any]:
-        grid, models = self._job.grid, self._job.models
+        grid, models = self.work.grid, self.work.models
         plain = models.get("non-robust")
         points = [
             {"sigma": sigma, "tau": point.tau, "num_samples": point.num_samples}
@@ -217,7 +225,7 @@ class _Table:
         ]
         return {
             "experiment": {
-                "name": self._name,
+                "name": self.name,
                 "law": grid.law,
                 "points": points,
                 "corrections": list(grid.corrections),
@@ -225,18 +233,18 @@ class _Table:
             "alpha": grid.alphas[0],
             "models": {f"{exact(sigma)}": models[f"{sigma}"].name for sigma in grid.sigmas},
             "non_robust": None if plain is None else plain.name,
-            "data": self._samples.card.name,
-            "clouds": len(self._samples),
+            "data": self.samples.card.name,
+            "clouds": len(self.samples),
         }
 
     def _data(self, words: str, done: int) -> str:
-        note = note_of(self._samples)
-        some = "" if done == len(self._samples) else f", the first {done} so far"
-        return f"{self._samples.card.name}, {words}{'' if note is None else f' ({note})'}{some}"
+        note = note_of(self.samples)
+        some = "" if done == len(self.samples) else f", the first {done} so far"
+        return f"{self.samples.card.name}, {words}{'' if note is None else f' ({note})'}{some}"
 
     def _picture_notes(self, done: int) -> list[str]:
         noted = [
-            f"{self._data(counted(len(self._samples)), done)}; alpha is for each picture. Lines of "
+            f"{self._data(counted(len(self.samples)), done)}; alpha is for each picture. Lines of "
             "one scale and sigma look at the same draws, and the claim of each holds on its own; n "
             "draws test, n0 others choose candidates, where it is 0 all do both.",
             "Only the certified figures hold under attack, an abstaining pixel becoming anything; "
@@ -245,7 +253,7 @@ class _Table:
         ]
         if self._pooled.false_rows():
             noted.append(
-                f"False certificates are counted by {self._job.extras.reference_draws} further "
+                f"False certificates are counted by {self.work.extras.reference_draws} further "
                 "draws: pixels whose label has p < tau by a one-sided Clopper-Pearson bound, at "
                 f"confidence 1 - {exact(LEVEL)} for all pixels of a picture together. There may be "
                 "more."
@@ -254,8 +262,8 @@ class _Table:
 
     def _cloud_notes(self, done: int) -> list[str]:
         return [
-            f"{self._data(f'{len(self._samples)} clouds', done)}; alpha = "
-            f"{exact(self._job.grid.alphas[0])} for each cloud. Lines of one sigma look at the "
+            f"{self._data(f'{len(self.samples)} clouds', done)}; alpha = "
+            f"{exact(self.work.grid.alphas[0])} for each cloud. Lines of one sigma look at the "
             "same draws, and the claim of each holds on its own; n counts all draws, the n0 that "
             "only choose candidates too.",
             "Only the certified figures hold under attack, an abstained point becoming anything; "
