@@ -37,7 +37,7 @@ from certiseg.cli.main import run
 from certiseg.report.plan import plan_table
 from certiseg.report.reproduction.tables import CloudRow, FalseRow, PictureRow, Tables
 from certiseg.report.study_tables import correction_table, synthetic_table
-from certiseg.runfolder.rows import Row, comparison_table
+from certiseg.runfolder.comparison import Row, comparison_table
 from certiseg.runs.demo_subjects import _confidence, _correct, _held
 from certiseg.studies.correction import Compared
 from certiseg.studies.plan import prospects
@@ -669,7 +669,7 @@ def test_a_goal_is_not_shown_as_met_when_it_is_missed():
 
 _SHOWN = {
     "certify": "report/certified certificates/statement noise/gaussian",
-    "evaluate": "cli/evaluate runfolder/rows runs/evaluate",
+    "evaluate": "cli/evaluate runfolder/comparison runs/evaluate",
     "report": "report/charts report/figures report/page/claim report/page/interactive "
     "report/page/tiles report/page/words",
     "repr": "certificates/certificate",

@@ -29,13 +29,13 @@ from certiseg.report.look import Looked, overview
 from certiseg.report.page.claim import claim, plan
 from certiseg.report.page.payload import run_payload, shared_payload
 from certiseg.runfolder import difference
+from certiseg.runfolder.comparison import comparison_table
 from certiseg.runfolder.folder import Keep, RunFolder
 from certiseg.runfolder.layout import Layout
 from certiseg.runfolder.manifest import read_manifest
 from certiseg.runfolder.pooled import Pooled
 from certiseg.runfolder.record import read_record
 from certiseg.runfolder.results import curve_csv, results
-from certiseg.runfolder.rows import comparison_table
 from certiseg.runfolder.run import Run, read_run
 from certiseg.runs.evaluate import evaluate
 from certiseg.runs.settings import Settings, Stopping

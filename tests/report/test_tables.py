@@ -10,7 +10,7 @@ from rich.console import Console
 
 from certiseg.report.certified import certified_table
 from certiseg.rounding import down
-from certiseg.runfolder.rows import Row, comparison_table
+from certiseg.runfolder.comparison import Row, comparison_table
 
 ROWS = [
     Row("base, one draw of noise", accuracy=0.875, miou=float("nan"), seconds=0.5),

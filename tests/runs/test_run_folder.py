@@ -14,12 +14,12 @@ from certiseg.certificates.certificate import Certificate
 from certiseg.datasets.card import Card, Sample
 from certiseg.errors import InputError
 from certiseg.models.loaded import LoadedModel
+from certiseg.runfolder.comparison import comparison_table
 from certiseg.runfolder.folder import Keep
 from certiseg.runfolder.layout import Layout, file_stem, kept_numbers
 from certiseg.runfolder.manifest import read_manifest
 from certiseg.runfolder.pooled import Pooled
 from certiseg.runfolder.record import read_record
-from certiseg.runfolder.rows import comparison_table
 from certiseg.runs.evaluate import evaluate
 from certiseg.runs.settings import Settings
 from certiseg.sampling.sampler import Smoothed

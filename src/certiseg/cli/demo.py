@@ -73,7 +73,7 @@ _CLOUDS = (
 
 def _tell(result: Demo, settings: Settings, out: Path, clouds: bool) -> None:
     from certiseg.report.certified import certified_table
-    from certiseg.runfolder.rows import comparison_table
+    from certiseg.runfolder.comparison import comparison_table
 
     console = Screen()
 

@@ -93,9 +93,9 @@ def evaluate(
     """Compare the non-robust, the base and the certified model; writes table and results."""
     from certiseg.datasets.card import note_of
     from certiseg.report.figures import has_matplotlib
+    from certiseg.runfolder.comparison import comparison_table
     from certiseg.runfolder.folder import Keep
     from certiseg.runfolder.layout import MANIFEST
-    from certiseg.runfolder.rows import comparison_table
     from certiseg.runs.again import recorded_seeds, replaced
     from certiseg.runs.evaluate import evaluate as run
     from certiseg.runs.executors.executor import executor_for

@@ -2,43 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
 from certiseg.rounding import nearest
-from certiseg.runs.progress import RunBar
+from certiseg.runs.progress import Pace, tell
 from certiseg.screen import Screen
 
 if TYPE_CHECKING:
     from certiseg.training.descent import Measured, Report
 
 
-@contextmanager
-def training_bar() -> Iterator[ExitStack]:
-    """Where ``steps_bar`` shows a bar until the end."""
-    with ExitStack() as shown:
-        yield shown
+def training_bar() -> Progress:
+    """Steps done, the loss, time taken and time left."""
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("step"),
+        MofNCompleteColumn(),
+        BarColumn(),
+        TextColumn("{task.description}", markup=False),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=Screen(),
+    )
 
 
-def steps_bar(shown: ExitStack, steps: int) -> Report:
-    """A bar of so many steps, and what a training calls after each.
+def steps_bar(progress: Progress, steps: int) -> Report:
+    """A task of so many steps, and what a training calls after each.
 
     Losses are means over the steps since the last validation: single batches say little.
     """
-    bar = shown.enter_context(RunBar(True, steps, 0, what="steps"))
-    since, before = list[float](), 0
+    task = progress.add_task("loss -", total=steps)
+    pace, since = Pace(steps, 1, what="steps"), list[float]()
+    tell(pace)
 
     def report(done: int, epoch: float, loss: float, figures: Measured | None) -> None:
-        nonlocal before
         since.append(loss)
         mean = sum(since) / len(since)
-        bar.describe(f"loss {nearest(mean, 3)}")
+        progress.update(task, completed=done, description=f"loss {nearest(mean, 3)}")
+        pace.finish(done - pace.done)
         validation = {} if figures is None else {"validation": figures.words()}
-        bar.finish(done - before, epoch=epoch, loss=mean, **validation)
-        before = done
+        tell(pace, epoch=epoch, loss=mean, **validation)
         if figures is not None:
-            Screen().print(
+            progress.console.print(
                 f"epoch {nearest(epoch, 0)}: loss {nearest(mean, 3)}, val {figures.words()}"
             )
             since.clear()

@@ -15,7 +15,7 @@ from certiseg.report.look import Looked, Overview
 from certiseg.report.page.claim import plan
 from certiseg.report.palettes import own_palette, safe_palette, with_nodes
 from certiseg.report.pictures import sample_row
-from certiseg.runfolder.rows import comparison_table
+from certiseg.runfolder.comparison import comparison_table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -14,12 +14,11 @@ from certiseg.documents import parse_json
 from certiseg.metrics.curve import RadiusCurve
 from certiseg.metrics.part_iou import PartIou
 from certiseg.reading import RECORD, read_bounded
-from certiseg.runfolder.comparison import CERTIFIED
+from certiseg.runfolder.comparison import CERTIFIED, comparison_table
 from certiseg.runfolder.difference import difference
 from certiseg.runfolder.layout import CURVE_FILES, TABLES, Layout
 from certiseg.runfolder.metrics import number
 from certiseg.runfolder.pooled import Pooled
-from certiseg.runfolder.rows import comparison_table
 
 _COLUMNS = ("radius", "certified_share", "certified_accuracy", "certified_miou")
 

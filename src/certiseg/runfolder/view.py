@@ -51,7 +51,8 @@ def shown(x: NDArray[Any]) -> NDArray[Any]:
     """An input for show: a picture as uint8, clipped as pictures are; a cloud as it is."""
     if x.ndim != 3:
         return x.astype(np.float32)
-    return np.rint(np.clip(x, 0.0, 1.0) * 255).astype(np.uint8)
+    pixels: NDArray[np.uint8] = np.rint(np.clip(x, 0.0, 1.0) * 255).astype(np.uint8)
+    return pixels
 
 
 def view_content(sample: Sample, noisy: NDArray[Any], labels: Mapping[str, NDArray[Any]]) -> bytes:

@@ -12,9 +12,9 @@ from certiseg.certificates.certificate import Certificate
 from certiseg.certifiers.verify import verify
 from certiseg.folders import locked
 from certiseg.reading import ARRAYS, read_bounded
+from certiseg.runfolder.comparison import Row
 from certiseg.runfolder.folder import Keep
 from certiseg.runfolder.layout import Layout, file_stem
-from certiseg.runfolder.rows import Row
 from certiseg.runs.appearance import appearance
 from certiseg.runs.demo_subjects import Subject
 from certiseg.runs.evaluate import evaluate

@@ -16,13 +16,13 @@ from certiseg.models.loaded import LoadedModel
 from certiseg.noise import noise_record
 from certiseg.report.curve import write_curve
 from certiseg.rounding import exact
+from certiseg.runfolder.comparison import Row, comparison_table
 from certiseg.runfolder.derived import row_name
 from certiseg.runfolder.folder import Keep, RunFolder
 from certiseg.runfolder.identity import run_id
 from certiseg.runfolder.layout import FORMAT, RESULTS, file_stem, kept_numbers
 from certiseg.runfolder.pooled import Pooled
 from certiseg.runfolder.results import percentile_means, results
-from certiseg.runfolder.rows import Row, comparison_table
 from certiseg.runs.environment import environment
 from certiseg.runs.executors.executor import Executor
 from certiseg.runs.executors.ranks import Ranks

@@ -126,7 +126,7 @@ def tell(pace: Pace, **known: Any) -> None:
 
 
 class RunBar:
-    """Progress over inputs, or steps of a training; silent unless shown.
+    """Progress over inputs; silent unless shown.
 
     Use as a context manager: ``draws`` as the sampler's progress, ``finish`` after each input, or
     ``start`` before it.
@@ -169,18 +169,14 @@ class RunBar:
         self._pace.draws(number)
         self._tell()
 
-    def finish(self, number: int = 1, **known: Any) -> None:
-        """So many more inputs are done. known: what else there is to tell, such as a loss."""
+    def finish(self, number: int = 1) -> None:
+        """So many more inputs are done."""
         self._pace.finish(number)
-        self._tell(**known)
+        self._tell()
 
-    def describe(self, text: str) -> None:
-        """Show these words before the bar."""
-        self._bar.update(self._task, description=text)
-
-    def _tell(self, **known: Any) -> None:
+    def _tell(self) -> None:
         pace = self._pace
-        tell(pace, **known)
+        tell(pace)
         if not self._bar.disable:
             self._bar.update(self._task, completed=pace.completed, pace=pace.words())
         elif self._lines and self._clock() - self._told >= EVERY and (words := pace.words()):

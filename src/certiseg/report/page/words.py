@@ -14,8 +14,7 @@ from certiseg.report.look import Overview
 from certiseg.report.page.claim import claim, confidence, plan
 from certiseg.report.page.interactive import plotly_figure
 from certiseg.rounding import percent_down, share
-from certiseg.runfolder.comparison import CERTIFIED
-from certiseg.runfolder.rows import Row, comparison_table, draws_text, footnote
+from certiseg.runfolder.comparison import CERTIFIED, Row, comparison_table, draws_text, footnote
 
 _SETTINGS = ("correction", "budget", "selection", "grid", "seed", "device")
 

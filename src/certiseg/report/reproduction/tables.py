@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from certiseg.rounding import down, exact, share_down, share_up, significant
-from certiseg.runfolder.rows import draws_text, seconds_text
+from certiseg.runfolder.comparison import draws_text, seconds_text
 from certiseg.table import Column, Table
 
 UNSOUND = "UNSOUND"
