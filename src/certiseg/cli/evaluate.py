@@ -79,15 +79,9 @@ def evaluate(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run in OUT, if there is one.")
     ] = False,
-    workers: Annotated[
-        int | None, typer.Option(help="Processes; with --ray actors. Default: this process alone.")
-    ] = None,
-    threads: Annotated[
-        int | None, typer.Option(help="Of each worker; default: the cores shared out, of actors 1.")
-    ] = None,
-    ray: Annotated[
-        str | None, typer.Option(help="A Ray cluster: its address, auto, or local to start one.")
-    ] = None,
+    workers: options.Workers = None,
+    threads: options.Threads = None,
+    ray: options.Ray = None,
     json_table: options.Json = False,
 ) -> None:
     """Compare the non-robust, the base and the certified model; writes table and results."""

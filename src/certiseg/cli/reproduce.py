@@ -92,6 +92,9 @@ def pictures(
     seed: options.Seed = None,
     device: options.Device = None,
     overwrite: options.Again = False,
+    workers: options.Workers = None,
+    threads: options.Threads = None,
+    ray: options.Ray = None,
     json_lines: options.Json = False,
 ) -> None:
     """The paper's table of this data set: pictures at several scales, noises and thresholds.
@@ -101,6 +104,7 @@ def pictures(
     """
     from certiseg.datasets.card import note_of
     from certiseg.report.reproduction.tables import UNSOUND_NOTE, Tables, counted
+    from certiseg.runs.executors.executor import executor_for
     from certiseg.runs.malloc import keep_freed_memory
     from certiseg.runs.reproduction.cell import Extras
     from certiseg.runs.reproduction.grid import GRIDS, LIMITS, chosen, scales_of
@@ -148,6 +152,7 @@ def pictures(
         batch_size=batch_size,
         device=device,
         overwrite=overwrite,
+        executor=executor_for(workers, threads, ray, None),
         command=shlex.join(["certiseg", *sys.argv[1:]]),
         progress=not json_lines,
     )
@@ -185,6 +190,9 @@ def clouds(
     seed: options.Seed = None,
     device: options.Device = None,
     overwrite: options.Again = False,
+    workers: options.Workers = None,
+    threads: options.Threads = None,
+    ray: options.Ray = None,
     json_lines: options.Json = False,
 ) -> None:
     """The paper's tables of point clouds: ShapeNet part, or generated clouds out of the box.
@@ -194,6 +202,7 @@ def clouds(
     from certiseg.datasets.card import note_of
     from certiseg.report.reproduction.tables import Tables
     from certiseg.runs.clouds import CLOUDS, open_clouds
+    from certiseg.runs.executors.executor import executor_for
     from certiseg.runs.malloc import keep_freed_memory
     from certiseg.runs.model import channels_of
     from certiseg.runs.reproduction.grid import CLOUD_GRIDS
@@ -229,6 +238,7 @@ def clouds(
         batch_size=batch_size,
         device=device,
         overwrite=overwrite,
+        executor=executor_for(workers, threads, ray, None),
         command=shlex.join(["certiseg", *sys.argv[1:]]),
         progress=not json_lines,
     )

@@ -112,6 +112,12 @@ def evaluate(
             else.
         ClaimError: the run that is there contradicts itself.
 
+    Example:
+        >>> import certiseg as cs  # doctest: +SKIP
+        >>> loaded = cs.load_model("certiseg:camvid")  # doctest: +SKIP
+        >>> samples = open_samples(loaded, data="camvid", root="CamVid")  # doctest: +SKIP
+        >>> cs.evaluate(samples, loaded, Settings(), "out").rows[-1].miou  # doctest: +SKIP
+
     Reference:
         Theory T9 (bounds on accuracy and mIoU).
     """
