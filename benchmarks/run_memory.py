@@ -24,9 +24,9 @@ from certiseg.bench.peak import resident_peak
 from certiseg.datasets.camvid import CARD
 from certiseg.datasets.card import Sample
 from certiseg.models.loaded import LoadedModel
+from certiseg.runfolder.folder import Keep
 from certiseg.runs.environment import environment
 from certiseg.runs.evaluate import evaluate
-from certiseg.runs.run_folder import Keep
 from certiseg.runs.settings import Settings
 
 SIDE, DRAWS = 128, 60

@@ -37,11 +37,11 @@ import numpy as np
 import torch
 from PIL import Image
 
-import certiseg.runs.reproduction.pictures as tables
 from certiseg.cli.main import run
 from certiseg.datasets.card import Card, Sample
 from certiseg.errors import ClaimError, InputError
 from certiseg.runs.model import open_model
+from certiseg.runs.reproduction import tables
 from certiseg.runs.reproduction.grid import Grid, Point
 from certiseg.training import state
 from readers import READERS

@@ -22,15 +22,20 @@ import numpy as np
 
 from certiseg.datasets.camvid import CARD
 from certiseg.datasets.card import Sample
+from certiseg.runfolder.folder import Keep
 from certiseg.runs.environment import environment
 from certiseg.runs.evaluate import evaluate
-from certiseg.runs.executors.job import Job
+from certiseg.runs.executors.executor import (
+    Executor,
+    Job,
+    Progress,
+    Results,
+    SerialExecutor,
+    Task,
+)
 from certiseg.runs.executors.process_pool import ProcessExecutor, cores
-from certiseg.runs.executors.serial import SerialExecutor
-from certiseg.runs.executors.task import Executor, Parts, Progress, Task
 from certiseg.runs.malloc import keep_freed_memory
 from certiseg.runs.model import open_model
-from certiseg.runs.run_folder import Keep
 from certiseg.runs.settings import Settings
 
 HEIGHT, WIDTH = 360, 480
@@ -62,7 +67,7 @@ class Timed:
         self._executor, self.size = executor, executor.size
         self.began, self.ended = 0.0, 0.0
 
-    def work(self, job: Job, tasks: Iterable[Task], advance: Progress) -> Parts:
+    def work(self, job: Job, tasks: Iterable[Task], advance: Progress) -> Results:
         def told(draws: int) -> None:
             self.began = self.began or time.perf_counter()
             advance(draws)

@@ -17,12 +17,11 @@ from certiseg.certifiers.sequential import sequential
 from certiseg.datasets.card import Card, Sample
 from certiseg.models.loaded import LoadedModel
 from certiseg.runfolder.comparison import BASE_CLEAN, BASE_NOISE
-from certiseg.runs.check import Checked
-from certiseg.runs.executors.job import Job
-from certiseg.runs.executors.task import BaselinePredictions, Prediction, Task
-from certiseg.runs.executors.worker import finish
-from certiseg.runs.run_folder import RunFolder, view_content
-from certiseg.runs.run_manifest import manifest
+from certiseg.runfolder.folder import RunFolder
+from certiseg.runfolder.view import view_content
+from certiseg.runs.evaluate import manifest, prints_of
+from certiseg.runs.experiment import Checked, Prediction
+from certiseg.runs.sample_task import Baselines, SampleJob, SampleTask, finish
 from certiseg.runs.settings import Settings
 from certiseg.votes import Source, VoteCounts
 
@@ -145,9 +144,10 @@ def made_run(
     card, num_classes = samples.card, len(classes)
     folder = RunFolder(out)
     loaded = LoadedModel(model, lambda x: x, num_classes)
-    job = Job(loaded, None, settings, card)
-    checked = [Checked.of(sample) for sample in samples]
-    folder.begin(manifest(samples, checked, loaded, None, settings, "certiseg ...", keep=keep))
+    models = {"base": loaded}
+    job = SampleJob(models, None, settings, card)
+    checked, prints = [Checked.of(sample) for sample in samples], prints_of(models)
+    folder.begin(manifest(samples, checked, models, prints, settings, "certiseg ...", keep=keep))
     for index in range(len(samples) if done is None else done):
         sample = samples[index]
         votes = made_votes(sample, settings, num_classes)
@@ -161,7 +161,7 @@ def made_run(
         view = None
         if kept:
             view = view_content(sample, noisy.astype(np.float32), dict.fromkeys(baseline, clean))
-        task = Task(index, sample, kept, kept)
-        made = finish(job, task, BaselinePredictions(baseline, view), certificate, 1.0)
-        folder.write(index, made.record, made.view, made.certificate)
+        task = SampleTask(index, sample, kept, kept)
+        made = finish(job, task, Baselines(baseline, view), certificate, 1.0)
+        folder.write(index, made.record, *made.files)
     return samples

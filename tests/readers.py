@@ -30,13 +30,13 @@ from certiseg.folders import LIST, Outputs
 from certiseg.hierarchies.files import load_hierarchy
 from certiseg.models.checkpoint import check_fit, read_checkpoint, weights_in
 from certiseg.models.stored import CARD_FILE, KIND, WEIGHTS_FILE, TrainedModel, to_bytes
+from certiseg.runfolder.cells import Cell, CellStore, table_manifest
 from certiseg.runfolder.run import read_run
 from certiseg.runs.appearance import appearance
 from certiseg.runs.commitment import Promise
+from certiseg.runs.evaluate import write_results
 from certiseg.runs.model import open_model, try_model
 from certiseg.runs.output import read_lines
-from certiseg.runs.reproduction.cells import Cell, Cells
-from certiseg.runs.results import write_results
 from certiseg.runs.settings import Settings
 from certiseg.training.descent import Means, descend
 from certiseg.training.randomness import Randomness
@@ -199,17 +199,17 @@ CELL = Cell(0, "a", "1", 0.25)
 
 
 def _cells(folder: Path) -> None:
-    cells = Cells(folder)
-    cells.open({"seed": 3}, [CELL], overwrite=True)
+    cells = CellStore(folder)
+    cells.begin(table_manifest({"seed": 3}, [CELL]), overwrite=True)
     line = {"scale": "1", "model": "m", "sigma": 0.25, "tau": None, "n": 1, "n0": 0, "alpha": 0.1}
-    counts = {"name": "a", "scale": "1", "sigma": 0.25, "lines": [{"line": line}], "curve": None}
-    cells.put(CELL, counts)
+    about = {"number": 0, "name": "a", "scale": "1", "sigma": 0.25}
+    cells.write(0, {**about, "lines": [{"line": line}], "curve": None})
 
 
 def _read_cells(path: Path) -> None:
-    cells = Cells(path.parent if path.name == "run.json" else path.parent.parent)
-    cells.open({"seed": 3}, [CELL], overwrite=False)
-    record = cells.get(CELL)
+    cells = CellStore(path.parent if path.name == "run.json" else path.parent.parent)
+    cells.resume(table_manifest({"seed": 3}, [CELL]))
+    record = cells.get(0)
     assert record is None or record["curve"] is None
 
 

@@ -34,11 +34,10 @@ from certiseg.bench.result import Goal
 from certiseg.certificates.certificate import Certificate
 from certiseg.certifiers.percentile import PercentileBound
 from certiseg.cli.main import run
-from certiseg.report.latex import latex_table
 from certiseg.report.plan import plan_table
-from certiseg.report.reproduction import clouds, pictures
+from certiseg.report.reproduction.tables import CloudRow, FalseRow, PictureRow, Tables
 from certiseg.report.study_tables import correction_table, synthetic_table
-from certiseg.runfolder.rows import Row, csv_text, markdown, rich_table
+from certiseg.runfolder.comparison import Row, comparison_table
 from certiseg.runs.demo_subjects import _confidence, _correct, _held
 from certiseg.studies.correction import Compared
 from certiseg.studies.plan import prospects
@@ -145,7 +144,7 @@ def _own_roundings(source: str) -> list[str]:
 # Numbers that stay numbers: stored seconds and figures of a benchmark, means of a data set, seeds.
 _STORED = {
     "bench/growth.py", "bench/hardware.py", "bench/result.py", "runs/record.py",
-    "runfolder/pooled.py", "runs/reproduction/pictures.py", "training/memory.py",
+    "runfolder/pooled.py", "runs/reproduction/cell.py", "training/memory.py",
 }  # fmt: skip
 # Helpers of error messages.
 _ERRORS = {"fields.py", "metrics/curve.py", "sampling/checks.py"}
@@ -348,6 +347,11 @@ def _screen(table: object) -> str:
     return console.file.getvalue()
 
 
+def _all_forms(tables: Tables) -> str:
+    shown = "".join(_screen(table.rich()) for table in tables.screen())
+    return tables.markdown() + tables.latex() + shown
+
+
 def _certify(made: Made, *options: str) -> str:
     out = f"certified{len(options)}"
     return _call(
@@ -408,14 +412,14 @@ _OF_ROW = {
     for name, value in vars(_ROW).items()
     if isinstance(value, float)
 }
-_PICTURES = pictures.Line(
+_PICTURES = PictureRow(
     "0.5", "SegCertify, holm", SIGMA, TAU, 100, 10, ALPHA, 0.16869, accuracy=0.88889, miou=2 / 3,
     abstention=0.00004, abstention_all=0.02344, certified_accuracy=0.99996, certified_miou=0.55557,
 )  # fmt: skip
-_FALSE = pictures.FalseLine(
+_FALSE = FalseRow(
     "0.5", "SegCertify, holm", SIGMA, TAU, 100, 10, ALPHA, False, None, 4, 10**6, 960_001, 1235, 3
 )
-_CLOUDS = clouds.Line(
+_CLOUDS = CloudRow(
     "pooled, holm", SIGMA, TAU, 100, 0, 0.16869, 0.88889, 0.77778, 2 / 3, 0.00004, 0.99996, 0.55557,
     0.44446,
 )  # fmt: skip
@@ -483,15 +487,19 @@ OUTPUTS: dict[str, Output] = {
         },
         {"right", "wrong", "confidence"},
     ),
-    "table: Markdown": (lambda m: markdown([_ROW]), lambda m: _OF_ROW, set(_OF_ROW)),
-    "table: LaTeX": (lambda m: latex_table([_ROW], ""), lambda m: _OF_ROW, set(_OF_ROW)),
-    "table: screen": (lambda m: _screen(rich_table([_ROW])), lambda m: _OF_ROW, set(_OF_ROW)),
+    "table: Markdown": (
+        lambda m: comparison_table([_ROW]).markdown(),
+        lambda m: _OF_ROW,
+        set(_OF_ROW),
+    ),
+    "table: LaTeX": (lambda m: comparison_table([_ROW]).latex(), lambda m: _OF_ROW, set(_OF_ROW)),
+    "table: screen": (
+        lambda m: _screen(comparison_table([_ROW]).rich(transposed=True)),
+        lambda m: _OF_ROW,
+        set(_OF_ROW),
+    ),
     "reproduce pictures": (
-        lambda m: (
-            pictures.markdown([_PICTURES], [_FALSE], [])
-            + pictures.latex([_PICTURES], [_FALSE], [])
-            + "".join(map(_screen, pictures.rich_tables([_PICTURES], [_FALSE])))
-        ),
+        lambda m: _all_forms(Tables([_PICTURES], [_FALSE])),
         lambda m: {
             **_of_line(_PICTURES),
             **_plain(("false", Fraction(1235, 960_001), UP)),
@@ -499,11 +507,7 @@ OUTPUTS: dict[str, Output] = {
         {*_of_line(_PICTURES), "false"},
     ),
     "reproduce clouds": (
-        lambda m: (
-            clouds.markdown([_CLOUDS], [])
-            + clouds.latex([_CLOUDS], [])
-            + _screen(clouds.rich_table([_CLOUDS], ""))
-        ),
+        lambda m: _all_forms(Tables([_CLOUDS])),
         lambda m: _of_line(_CLOUDS),
         set(_of_line(_CLOUDS)),
     ),
@@ -650,7 +654,7 @@ def test_a_page_with_the_nearest_numbers_is_noticed(made, mapped, monkeypatch):
 
 
 def test_files_for_programs_hold_the_floats_themselves():
-    (row,) = csv.DictReader(io.StringIO(csv_text([_ROW])))
+    (row,) = csv.DictReader(io.StringIO(comparison_table([_ROW]).csv()))
     assert all(float(row[name]) == getattr(_ROW, name) for name in _OF_ROW)
 
 
@@ -665,20 +669,19 @@ def test_a_goal_is_not_shown_as_met_when_it_is_missed():
 
 _SHOWN = {
     "certify": "report/certified certificates/statement noise/gaussian",
-    "evaluate": "cli/evaluate report/tables runs/results",
+    "evaluate": "cli/evaluate runfolder/comparison runs/evaluate",
     "report": "report/charts report/figures report/page/claim report/page/interactive "
     "report/page/tiles report/page/words",
     "repr": "certificates/certificate",
     "demo": "cli/demo runs/demo_subjects",
     "rotations": "noise/rotation",
-    "percentile": "certify/percentile",
+    "percentile": "certifiers/percentile",
     "plan": "report/plan cli/plan studies/names studies/plan",
     "study synthetic": "report/study_tables report/study_figures",
     "study correction": "runs/study_correction",
-    "reproduce pictures": "report/reproduction/pictures report/reproduction/figures "
-    "runs/reproduction/pictures runs/reproduction/write runs/reproduction/cells "
-    "runs/reproduction/grid runs/reproduction/lines",
-    "reproduce clouds": "report/reproduction/clouds runs/reproduction/clouds",
+    "reproduce pictures": "report/reproduction/figures runfolder/cells runs/reproduction/grid "
+    "runs/reproduction/lines",
+    "reproduce clouds": "report/reproduction/tables runs/reproduction/tables",
     # The end of a colour bar, by ``down``; measured errors, by ``share_up``; seconds, losses;
     # figures of models that claim nothing, cut all the same.
     "": "report/heat runs/selftest runs/progress runs/inputs runs/volumes datasets/cloud_file "

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from certiseg.certifiers.segcertify import certify
     from certiseg.certifiers.sequential import VoteSource, sequential
     from certiseg.certifiers.verify import verify
+    from certiseg.datasets.images import read_image
     from certiseg.errors import ClaimError, InputError
     from certiseg.hierarchies.files import load_hierarchy
     from certiseg.hierarchies.hierarchy import Hierarchy
@@ -30,7 +31,10 @@ if TYPE_CHECKING:
     from certiseg.metrics.curve import RadiusCurve
     from certiseg.metrics.information_gain import InformationGain
     from certiseg.metrics.part_iou import PartIou
+    from certiseg.models import Preprocess
     from certiseg.noise import Gaussian, Rotation
+    from certiseg.runs.evaluate import evaluate
+    from certiseg.runs.model import open_model as load_model
     from certiseg.sampling.engine import Engine
     from certiseg.sampling.sampler import Smoothed
     from certiseg.votes import ABSTAIN, VoteCounts
@@ -46,6 +50,7 @@ _HOME = {
     "InformationGain": "certiseg.metrics.information_gain",
     "InputError": "certiseg.errors",
     "PartIou": "certiseg.metrics.part_iou",
+    "Preprocess": "certiseg.models",
     "RadiusCurve": "certiseg.metrics.curve",
     "Rotation": "certiseg.noise",
     "Smoothed": "certiseg.sampling.sampler",
@@ -54,13 +59,16 @@ _HOME = {
     "adaptive": "certiseg.certifiers.adaptive",
     "certify": "certiseg.certifiers.segcertify",
     "classify": "certiseg.certifiers.classify",
+    "evaluate": "certiseg.runs.evaluate",
     "hierarchical": "certiseg.certifiers.hierarchical",
     "individual": "certiseg.certifiers.individual",
     "joint": "certiseg.certifiers.joint",
     "load_hierarchy": "certiseg.hierarchies.files",
+    "load_model": "certiseg.runs.model:open_model",
     "percentile": "certiseg.certifiers.percentile",
     "predict": "certiseg.certifiers.predict",
     "radius_map": "certiseg.certifiers.radius_map",
+    "read_image": "certiseg.datasets.images",
     "sequential": "certiseg.certifiers.sequential",
     "verify": "certiseg.certifiers.verify",
 }
@@ -76,6 +84,7 @@ __all__ = [
     "InformationGain",
     "InputError",
     "PartIou",
+    "Preprocess",
     "RadiusCurve",
     "Rotation",
     "Smoothed",
@@ -85,13 +94,16 @@ __all__ = [
     "adaptive",
     "certify",
     "classify",
+    "evaluate",
     "hierarchical",
     "individual",
     "joint",
     "load_hierarchy",
+    "load_model",
     "percentile",
     "predict",
     "radius_map",
+    "read_image",
     "sequential",
     "verify",
 ]
@@ -100,7 +112,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'certiseg' has no attribute {name!r}")
-    value = getattr(import_module(_HOME[name]), name)
+    module, _, its_name = _HOME[name].partition(":")
+    value = getattr(import_module(module), its_name or name)
     globals()[name] = value
     return value
 

@@ -29,15 +29,15 @@ from certiseg.report.look import Looked, overview
 from certiseg.report.page.claim import claim, plan
 from certiseg.report.page.payload import run_payload, shared_payload
 from certiseg.runfolder import difference
+from certiseg.runfolder.comparison import comparison_table
+from certiseg.runfolder.folder import Keep, RunFolder
 from certiseg.runfolder.layout import Layout
 from certiseg.runfolder.manifest import read_manifest
 from certiseg.runfolder.pooled import Pooled
 from certiseg.runfolder.record import read_record
 from certiseg.runfolder.results import curve_csv, results
-from certiseg.runfolder.rows import csv_text, markdown, records
 from certiseg.runfolder.run import Run, read_run
 from certiseg.runs.evaluate import evaluate
-from certiseg.runs.run_folder import Keep, RunFolder
 from certiseg.runs.settings import Settings, Stopping
 from made_runs import made_run
 from tiny_runs import Bands
@@ -65,8 +65,8 @@ def finished(out: Path, **options: Any) -> Path:
     for planned in manifest.samples:
         pooled.add(read_record(layout.sample(planned.file), manifest, planned))
     layout.results.write_text(json.dumps(results(pooled)))
-    (out / "table.csv").write_text(csv_text(pooled.rows(), run=manifest.run))
-    (out / "table.md").write_text(markdown(pooled.rows()))
+    (out / "table.csv").write_text(comparison_table(pooled.rows()).csv(run=manifest.run))
+    (out / "table.md").write_text(comparison_table(pooled.rows()).markdown())
     if pooled.curve is not None:
         (out / "curve.csv").write_text(curve_csv(pooled.curve))
     return out
@@ -82,7 +82,7 @@ def seen(folder: Path) -> tuple[Run, Any]:
     found = overview(run, np.linspace(0, 0.75, 31), each)
     drawn = [chart_table(chart) for chart in charts([found], ["run"])]
     said = claim(run.manifest), plan(run.manifest), run.manifest.radius
-    return run, json.dumps([records(run.rows()), drawn, said, samples])
+    return run, json.dumps([comparison_table(run.rows()).records(), drawn, said, samples])
 
 
 def named(run: Run) -> list[str]:

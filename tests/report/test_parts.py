@@ -18,13 +18,13 @@ from certiseg.errors import InputError
 from certiseg.hierarchies.hierarchy import Hierarchy
 from certiseg.metrics.boundary import BoundaryCounts, pixel_distance, point_distance
 from certiseg.report.chosen import chosen
-from certiseg.report.latex import escaped
 from certiseg.report.page.claim import claim
 from certiseg.report.page.planes import label_plane, number_plane, truth_plane
 from certiseg.report.page.slider import _step
 from certiseg.report.palettes import _seen, own_palette, safe_palette
 from certiseg.runfolder.manifest import read_manifest
 from certiseg.runs.settings import Settings
+from certiseg.table import latex_text
 from made_runs import Once, made_run
 from some_votes import some_votes
 
@@ -160,7 +160,7 @@ def test_boundary_counts():
     ],
 )
 def test_latex(text, set_as):
-    assert escaped(text) == set_as
+    assert latex_text(text) == set_as
 
 
 def test_steps_of_the_slider():

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from certiseg.report.certified import certified_table
 from certiseg.rounding import down
-from certiseg.runfolder.rows import Row, csv_text, json_text, markdown, rich_table
+from certiseg.runfolder.comparison import Row, comparison_table
 
 ROWS = [
     Row("base, one draw of noise", accuracy=0.875, miou=float("nan"), seconds=0.5),
@@ -36,7 +36,7 @@ def screen(table: object, width: int = 240) -> str:
 
 
 def test_markdown() -> None:
-    lines = markdown(ROWS).splitlines()
+    lines = comparison_table(ROWS).markdown().splitlines()
     assert lines[2] == "| base, one draw of noise | 0.8750 | - | - | - | - | - | - | 0.50 |"
     assert lines[3] == (
         "| certified, n = 100 | 0.7500 | 0.5000 | 0.7500 | 0.9375 | 0.2000 | 0.2500 | 0.1686 "
@@ -46,13 +46,13 @@ def test_markdown() -> None:
 
 
 def test_csv_keeps_full_precision_and_leaves_gaps_empty() -> None:
-    first, second = csv.DictReader(io.StringIO(csv_text(ROWS)))
+    first, second = csv.DictReader(io.StringIO(comparison_table(ROWS).csv()))
     assert (first["miou"], first["radius"]) == ("", "")
     assert float(second["radius"]) == 0.16869
 
 
 def test_json_holds_no_nan() -> None:
-    first, second = json.loads(json_text(ROWS))
+    first, second = json.loads(comparison_table(ROWS).json())
     assert first["miou"] is None
     assert second["certified_accuracy"] == 0.75
 
@@ -64,7 +64,7 @@ def test_a_printed_radius_is_rounded_down() -> None:
 
 def test_screen() -> None:
     """Models side by side, and nothing cut off at the width of an ordinary terminal."""
-    lines = screen(rich_table(ROWS, "camvid"), width=80).splitlines()
+    lines = screen(comparison_table(ROWS, "camvid").rich(transposed=True), width=80).splitlines()
     words = [line.split() for line in lines]
     assert ["accuracy", "0.8750", "0.7500"] in words
     assert ["radius", "-", "0.1686"] in words
@@ -72,7 +72,7 @@ def test_screen() -> None:
 
 
 def test_screen_leaves_out_figures_no_row_has() -> None:
-    assert "radius" not in screen(rich_table(ROWS[:1]))
+    assert "radius" not in screen(comparison_table(ROWS[:1]).rich(transposed=True))
 
 
 def test_certified_table_names_the_largest_classes() -> None:

@@ -18,13 +18,12 @@ from certiseg.certificates.certificate import Certificate
 from certiseg.datasets.card import Sample
 from certiseg.errors import ClaimError, InputError
 from certiseg.models.loaded import LoadedModel
+from certiseg.runfolder import store
+from certiseg.runfolder.folder import Keep, RunFolder
 from certiseg.runfolder.identity import run_id
 from certiseg.runfolder.run import read_run
-from certiseg.runs import run_folder
-from certiseg.runs.evaluate import evaluate
+from certiseg.runs.evaluate import evaluate, seed_of
 from certiseg.runs.model import open_model
-from certiseg.runs.run_folder import Keep
-from certiseg.runs.run_manifest import seed_of
 from certiseg.runs.settings import Settings, Stopping
 from same_runs import content, of_samples
 from tiny_runs import Bands, opened, write_models
@@ -49,7 +48,7 @@ def run(out: str, settings: Settings = SETTINGS, **options: Any) -> None:
 
 def stop_at_write(monkeypatch: pytest.MonkeyPatch, number: int, after: bool) -> None:
     """The power fails at this write below a folder of the run, before or after it."""
-    writes, write = 0, run_folder.atomic_write
+    writes, write = 0, store.atomic_write
 
     def failing(path: Path, data: bytes) -> None:
         nonlocal writes
@@ -59,19 +58,19 @@ def stop_at_write(monkeypatch: pytest.MonkeyPatch, number: int, after: bool) -> 
         if writes == number:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(run_folder, "atomic_write", failing)
+    monkeypatch.setattr(store, "atomic_write", failing)
 
 
-# Four samples of record and certificate, two of them with a view.
-WRITES = 10
+# The manifest; four samples of record and certificate, two of them with a view.
+WRITES = 11
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_wherever_it_stops_the_files_are_those_of_a_whole_run(monkeypatch, after):
     run("whole")
     expected = content(Path("whole"))
-    # Manifest, tables, results, and the list of what certiseg wrote.
-    assert len(expected) == WRITES + 5
+    # Tables, results, and the list of what certiseg wrote.
+    assert len(expected) == WRITES + 4
     for number in range(1, WRITES + 1):
         out = f"cut {number}"
         with monkeypatch.context() as patch:
@@ -94,7 +93,7 @@ def test_wherever_it_stops_the_files_are_those_of_a_whole_run(monkeypatch, after
 def test_methods(monkeypatch, settings, options):
     run("whole", settings, **options)
     with monkeypatch.context() as patch:
-        stop_at_write(patch, 5, False)
+        stop_at_write(patch, 6, False)
         with pytest.raises(KeyboardInterrupt):
             run("cut", settings, **options)
     run("cut", settings, resume=True, **options)
@@ -103,7 +102,7 @@ def test_methods(monkeypatch, settings, options):
 
 def test_samples_that_are_done_are_not_done_again(monkeypatch):
     with monkeypatch.context() as patch:
-        stop_at_write(patch, 6, True)
+        stop_at_write(patch, 7, True)
         with pytest.raises(KeyboardInterrupt):
             run("out")
     done = {p: p.stat().st_mtime_ns for p in of_samples(Path("out"))}
@@ -117,7 +116,7 @@ def test_a_seed_from_entropy_goes_on_and_stays_one(monkeypatch):
     """Theory T15: inputs, model and settings were fixed before it was drawn."""
     entropy = replace(SETTINGS, seed=None)
     with monkeypatch.context() as patch:
-        stop_at_write(patch, 6, True)
+        stop_at_write(patch, 7, True)
         with pytest.raises(KeyboardInterrupt):
             run("out", entropy)
     begun = json.loads(Path("out/run.json").read_text())
@@ -273,7 +272,7 @@ def test_a_record_of_another_run_is_not_pooled():
     assert "0001-band_1.json: run stated as" in read.refuted[0]
     run("out", resume=True)
     assert content(Path("out")) == expected
-    folder = run_folder.RunFolder(Path("out"))
+    folder = RunFolder(Path("out"))
     folder.record = json.loads(Path("out/run.json").read_text())
     folder.pooled()
     Path("out", name).write_bytes(other)

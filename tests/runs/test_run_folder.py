@@ -14,13 +14,13 @@ from certiseg.certificates.certificate import Certificate
 from certiseg.datasets.card import Card, Sample
 from certiseg.errors import InputError
 from certiseg.models.loaded import LoadedModel
+from certiseg.runfolder.comparison import comparison_table
+from certiseg.runfolder.folder import Keep
 from certiseg.runfolder.layout import Layout, file_stem, kept_numbers
 from certiseg.runfolder.manifest import read_manifest
 from certiseg.runfolder.pooled import Pooled
 from certiseg.runfolder.record import read_record
-from certiseg.runfolder.rows import records
 from certiseg.runs.evaluate import evaluate
-from certiseg.runs.run_folder import Keep
 from certiseg.runs.settings import Settings
 from certiseg.sampling.sampler import Smoothed
 from same_runs import of_samples
@@ -90,7 +90,7 @@ def test_a_kept_sample_can_be_looked_at_without_model_and_data(tmp_path, loaded)
     pooled = Pooled(read)
     for planned in read.samples:
         pooled.add(read_record(layout.sample(planned.file), read, planned))
-    assert records(pooled.rows()) == records(evaluation.rows)
+    assert comparison_table(pooled.rows()).records() == comparison_table(evaluation.rows).records()
 
 
 def test_an_interrupted_run_leaves_whole_samples_and_a_manifest(tmp_path, loaded):

@@ -19,7 +19,7 @@ from PIL import Image
 
 from certiseg.errors import InputError
 from certiseg.folders import LIST, LOCK, Outputs
-from certiseg.runs import certify, evaluate
+from certiseg.runs import certify, evaluate, experiment
 from certiseg.runs.output import read_lines
 from certiseg.runs.settings import Settings
 from same_runs import content
@@ -70,7 +70,7 @@ def told(run: Callable[..., None], sigma: float, said: Any) -> None:
 
 def other(barrier: Any, said: Any) -> None:
     """The second process of evaluate."""
-    evaluate.locked = meeting(barrier, evaluate.locked)  # type: ignore[attr-defined]
+    experiment.locked = meeting(barrier, experiment.locked)  # type: ignore[attr-defined]
     told(evaluates, SIGMAS[1], said)
 
 
@@ -103,13 +103,13 @@ def test_of_two_evaluations_one_is_refused(tmp_path: Path, monkeypatch: pytest.M
     """In two processes that are both about to write before either does: without the lock both
     would, and pool what the other wrote."""
     write_models(tmp_path, monkeypatch)
-    locked = evaluate.locked
+    locked = experiment.locked
     context = multiprocessing.get_context("spawn")
     barrier, said = context.Barrier(2), context.Queue()
     process = context.Process(target=other, args=(barrier, said))
     process.start()
     with monkeypatch.context() as patch:
-        patch.setattr(evaluate, "locked", meeting(barrier, locked))
+        patch.setattr(experiment, "locked", meeting(barrier, locked))
         told(evaluates, SIGMAS[0], said)
     process.join(60)
     won, lost, words = outcome(said)

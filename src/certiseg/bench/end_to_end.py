@@ -24,7 +24,7 @@ from certiseg.bench.turns import Spread, seconds
 from certiseg.certifiers.segcertify import certify
 from certiseg.errors import ClaimError, InputError
 from certiseg.rounding import nearest
-from certiseg.runs.steps import steps
+from certiseg.runs.progress import steps
 
 TAU, ALPHA, SELECTION, KEY, GOAL = 0.75, 1e-3, 10, "bench", 3.0
 BATCH = 5

@@ -14,7 +14,7 @@ from certiseg.bench.peak import Peak, Task, peak_of
 from certiseg.bench.result import Goal, Result, Row
 from certiseg.bench.subjects import CAMVID, CAMVID_SIZE, CITYSCAPES_SIZE, COARSE, NOISE
 from certiseg.errors import InputError
-from certiseg.runs.steps import steps
+from certiseg.runs.progress import steps
 
 DRAWS, BATCH = (10, 100, 1000), 4
 LARGE_DRAWS, LARGE_LIMIT = 4, 2 * 2**30

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 
 from certiseg.errors import InputError
-from certiseg.runs.steps import steps
+from certiseg.runs.progress import steps
 
 
 @dataclass(frozen=True)

@@ -73,7 +73,7 @@ _CLOUDS = (
 
 def _tell(result: Demo, settings: Settings, out: Path, clouds: bool) -> None:
     from certiseg.report.certified import certified_table
-    from certiseg.runfolder.rows import rich_table
+    from certiseg.runfolder.comparison import comparison_table
 
     console = Screen()
 
@@ -92,7 +92,7 @@ def _tell(result: Demo, settings: Settings, out: Path, clouds: bool) -> None:
         "confidence": confidence(settings.alpha),
     }
     say(drawn.format(**facts))
-    console.print(rich_table(result.rows))
+    console.print(comparison_table(result.rows).rich(transposed=True))
     console.print(certified_table(result.records))
     console.print()
     say(

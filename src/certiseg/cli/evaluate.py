@@ -79,28 +79,22 @@ def evaluate(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run in OUT, if there is one.")
     ] = False,
-    workers: Annotated[
-        int | None, typer.Option(help="Processes; with --ray actors. Default: this process alone.")
-    ] = None,
-    threads: Annotated[
-        int | None, typer.Option(help="Of each worker; default: the cores shared out, of actors 1.")
-    ] = None,
-    ray: Annotated[
-        str | None, typer.Option(help="A Ray cluster: its address, auto, or local to start one.")
-    ] = None,
+    workers: options.Workers = None,
+    threads: options.Threads = None,
+    ray: options.Ray = None,
     json_table: options.Json = False,
 ) -> None:
     """Compare the non-robust, the base and the certified model; writes table and results."""
     from certiseg.datasets.card import note_of
     from certiseg.report.figures import has_matplotlib
+    from certiseg.runfolder.comparison import comparison_table
+    from certiseg.runfolder.folder import Keep
     from certiseg.runfolder.layout import MANIFEST
-    from certiseg.runfolder.rows import json_text, rich_table
     from certiseg.runs.again import recorded_seeds, replaced
     from certiseg.runs.evaluate import evaluate as run
-    from certiseg.runs.executors.choice import executor_for
+    from certiseg.runs.executors.executor import executor_for
     from certiseg.runs.executors.ranks import Ranks
     from certiseg.runs.malloc import keep_freed_memory
-    from certiseg.runs.run_folder import Keep
     from certiseg.runs.samples import open_samples
 
     if keep < 0:
@@ -132,7 +126,7 @@ def evaluate(
     earlier = recorded_seeds(out / MANIFEST) if overwrite and first else ()
     if again := replaced(earlier, settings.seed):
         remark(f"note: {again}")
-    executor = executor_for(workers, threads, ray, ranks)
+    executor = executor_for(workers, threads, ray, None if ranks is None else ranks.size)
     with nullcontext() if ranks is None else ranks.together(settings.device):
         evaluation = run(
             samples,
@@ -153,14 +147,14 @@ def evaluate(
         return
     line = page_line(out) if page else ""
     if json_table:
-        print(json_text(evaluation.rows), end="")
+        print(comparison_table(evaluation.rows).json(), end="")
         return
     console = Screen()
     note, clouds = note_of(samples), samples.card.kind == "clouds"
     thinned = "" if note is None else f", {note}"
     whole, plural = "cloud" if clouds else "image", "" if len(samples) == 1 else "s"
     title = f"{samples.card.name}: {len(samples)} {whole}{plural}{thinned}"
-    console.print(rich_table(evaluation.rows, title))
+    console.print(comparison_table(evaluation.rows, title).rich(transposed=True))
     if evaluation.percentile:
         bounds = ", ".join(f"{name} {down(value)}" for name, value in evaluation.percentile.items())
         console.print(

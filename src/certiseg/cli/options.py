@@ -75,6 +75,15 @@ Again = Annotated[
         "--overwrite", help="Replace earlier results; the best of m runs costs m alpha, not alpha."
     ),
 ]
+Workers = Annotated[
+    int | None, typer.Option(help="Processes; with --ray actors. Default: this process alone.")
+]
+Threads = Annotated[
+    int | None, typer.Option(help="Of each worker; default: the cores shared out, of actors 1.")
+]
+Ray = Annotated[
+    str | None, typer.Option(help="A Ray cluster: its address, auto, or local to start one.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Only JSON on standard output.")]
 
 

@@ -2,16 +2,319 @@
 
 from __future__ import annotations
 
+import json
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
 import typer
 
-from certiseg.cli.reproduce_clouds import clouds
-from certiseg.cli.reproduce_pictures import pictures
+from certiseg.cli import options
+from certiseg.cli.numbers import numbers_of, whole_numbers_of
+from certiseg.cli.opened import opened
+from certiseg.cli.told import told
+from certiseg.errors import InputError
+from certiseg.screen import Screen, remark
+
+if TYPE_CHECKING:
+    from certiseg.models.loaded import LoadedModel
+
+_SHIPPED = {
+    "camvid": "certiseg:camvid",
+    "shapenet": "certiseg:solids-gaussian",
+    "shapenet-rotation": "certiseg:solids-rotation",
+}
+_PLAIN = "certiseg:solids"
+_CHECKPOINTS = {
+    "cityscapes": "the published HRNet checkpoint trained under noise, or a model of your own "
+    "with the 19 classes (docs/reproduce.md)",
+    "pascal-context": "the published HRNet checkpoint trained under noise, or a model of your own "
+    "with the 59 classes (docs/reproduce.md)",
+    "--data shapenet": "a checkpoint such as pointnet2:best_model.pth, or a folder that certiseg "
+    "train-clouds wrote",
+}
+
+
+class Emulate(StrEnum):
+    """Faults of published code."""
+
+    shared_noise = "shared-noise"
+
+
+@told
+def pictures(
+    context: typer.Context,
+    out: options.Output,
+    root: Annotated[Path, typer.Option(help="The folder of the data set.")],
+    model: options.ModelBySigma = None,
+    non_robust: options.NonRobust = None,
+    scales: Annotated[
+        str | None,
+        typer.Option(help="Such as 0.25,0.5,0.5+1; + for one model that looks at several sizes."),
+    ] = None,
+    sigmas: Annotated[str | None, typer.Option(help="Such as 0.25,0.5.")] = None,
+    alphas: Annotated[str | None, typer.Option(help="Such as 0.001,0.0001, the default.")] = None,
+    methods: Annotated[
+        str | None, typer.Option(help="Of paper,pooled,budget,radius-map,early; default: all.")
+    ] = None,
+    split: Annotated[str, typer.Option(help="Of the data set.")] = "val",
+    limit: Annotated[
+        int | None,
+        typer.Option(help="Pictures, at an even stride; default: the paper's 100, camvid 26."),
+    ] = None,
+    most_draws: options.MostDraws = None,
+    emulate: Annotated[
+        Emulate | None,
+        typer.Option(help="Beside the sound lines, what the published code reports. UNSOUND."),
+    ] = None,
+    shared_batch: Annotated[
+        str, typer.Option(help="With --emulate shared-noise: draws that share a noise.")
+    ] = "4,16",
+    reference_draws: Annotated[
+        int | None,
+        typer.Option(
+            help="Further draws that count false certificates; default: 2000 with --emulate, else "
+            "0."
+        ),
+    ] = None,
+    reference_pictures: Annotated[
+        int, typer.Option(help="Pictures that get these, at an even stride.")
+    ] = 4,
+    keep_votes: Annotated[
+        bool, typer.Option("--keep-votes", help="Write the votes of every picture too.")
+    ] = False,
+    batch_size: options.BatchSize = None,
+    num_classes: options.NumClasses = None,
+    seed: options.Seed = None,
+    device: options.Device = None,
+    overwrite: options.Again = False,
+    workers: options.Workers = None,
+    threads: options.Threads = None,
+    ray: options.Ray = None,
+    json_lines: options.Json = False,
+) -> None:
+    """The paper's table of this data set: pictures at several scales, noises and thresholds.
+
+    One set of draws serves all lines of a scale and sigma. Run again after an interruption, it
+    goes on where it stopped.
+    """
+    from certiseg.datasets.card import note_of
+    from certiseg.report.reproduction.tables import UNSOUND_NOTE, Tables, counted
+    from certiseg.runs.executors.executor import executor_for
+    from certiseg.runs.malloc import keep_freed_memory
+    from certiseg.runs.reproduction.cell import Extras
+    from certiseg.runs.reproduction.grid import GRIDS, LIMITS, chosen, scales_of
+    from certiseg.runs.reproduction.tables import reproduce
+    from certiseg.runs.samples import open_samples
+
+    table = context.info_name or ""
+    if not model and table not in _SHIPPED:
+        raise _no_model(table)
+    grid = GRIDS[table]
+    if scales is not None:
+        grid = replace(grid, scales=scales_of(scales))
+    if sigmas is not None:
+        grid = replace(grid, sigmas=numbers_of("--sigmas", sigmas))
+    if alphas is not None:
+        grid = replace(grid, alphas=numbers_of("--alphas", alphas))
+    if methods is not None:
+        grid = chosen(grid, methods.split(","))
+    grid = grid.within(most_draws)
+    if reference_draws is None:
+        reference_draws = 0 if emulate is None else 2000
+    batches = () if emulate is None else whole_numbers_of("--shared-batch", shared_batch)
+    extras = Extras(
+        shared_batches=tuple(dict.fromkeys(batches)),
+        reference_draws=reference_draws,
+        reference_pictures=reference_pictures,
+        keep_votes=keep_votes,
+    )
+    extras.check(grid)
+    _note_replaced(out, seed, overwrite)
+    keep_freed_memory()
+    models = _models(model or [_SHIPPED[table]], grid.sigmas, num_classes=num_classes)
+    first = next(iter(models.values()))
+    samples = open_samples(
+        first, data=table, root=root, split=split, limit=LIMITS[table] if limit is None else limit
+    )
+    whole = reproduce(
+        grid,
+        samples,
+        models,
+        out,
+        non_robust=None if non_robust is None else opened(non_robust, num_classes=num_classes),
+        extras=extras,
+        seed=seed,
+        batch_size=batch_size,
+        device=device,
+        overwrite=overwrite,
+        executor=executor_for(workers, threads, ray, None),
+        command=shlex.join(["certiseg", *sys.argv[1:]]),
+        progress=not json_lines,
+    )
+    tables = Tables(whole.rows(), whole.false_rows())
+    if json_lines:
+        lines, false = tables.records()
+        unsound = UNSOUND_NOTE if emulate else None
+        print(json.dumps({"unsound": unsound, "lines": lines, "false": false}))
+        return
+    note = note_of(samples)
+    console = Screen()
+    console.print(f"{samples.card.name}, {counted(len(samples))}{f' ({note})' if note else ''}")
+    for shown in tables.screen():
+        console.print(shown.rich())
+    console.print(f"all figures: {out}")
+
+
+@told
+def clouds(
+    context: typer.Context,
+    out: options.Output,
+    model: options.ModelBySigma = None,
+    data: Annotated[
+        str, typer.Option(help="shapenet, or solids: generated, out of the box.")
+    ] = "shapenet",
+    root: Annotated[Path | None, typer.Option(help="The folder of --data shapenet.")] = None,
+    non_robust: options.NonRobust = None,
+    limit: Annotated[
+        int, typer.Option("--clouds", help="So many of the test split, evenly over the categories.")
+    ] = 100,
+    most_draws: options.MostDraws = None,
+    channels: options.Channels = None,
+    skip_bad: options.SkipBad = False,
+    batch_size: options.BatchSize = None,
+    seed: options.Seed = None,
+    device: options.Device = None,
+    overwrite: options.Again = False,
+    workers: options.Workers = None,
+    threads: options.Threads = None,
+    ray: options.Ray = None,
+    json_lines: options.Json = False,
+) -> None:
+    """The paper's tables of point clouds: ShapeNet part, or generated clouds out of the box.
+
+    Run again after an interruption, it goes on where it stopped.
+    """
+    from certiseg.datasets.card import note_of
+    from certiseg.report.reproduction.tables import Tables
+    from certiseg.runs.clouds import CLOUDS, open_clouds
+    from certiseg.runs.executors.executor import executor_for
+    from certiseg.runs.malloc import keep_freed_memory
+    from certiseg.runs.model import channels_of
+    from certiseg.runs.reproduction.grid import CLOUD_GRIDS
+    from certiseg.runs.reproduction.tables import reproduce
+
+    table = context.info_name or ""
+    if data not in CLOUDS:
+        raise InputError(f"expected --data {' or '.join(CLOUDS)}, got {data!r}; choose one")
+    generated = data == "solids"
+    if not model and not generated:
+        raise _no_model("--data shapenet")
+    _note_replaced(out, seed, overwrite)
+    keep_freed_memory()
+    grid = CLOUD_GRIDS[table].within(most_draws)
+    models = _models(model or [_SHIPPED[table]], grid.sigmas, channels=channels)
+    plain = non_robust or (_PLAIN if generated and not model else None)
+    widths = {channels_of(loaded) for loaded in models.values()}
+    if len(widths) > 1:
+        raise InputError(
+            f"expected models of one number of channels, got {sorted(widths)}; run them apart"
+        )
+    samples = open_clouds(data, channels=widths.pop(), root=root, limit=limit, skip_bad=skip_bad)
+    for reason in samples.skipped:
+        remark(f"skipped: {reason}")
+    whole = reproduce(
+        grid,
+        samples,
+        models,
+        out,
+        name=table,
+        non_robust=None if plain is None else opened(plain, channels=channels),
+        seed=seed,
+        batch_size=batch_size,
+        device=device,
+        overwrite=overwrite,
+        executor=executor_for(workers, threads, ray, None),
+        command=shlex.join(["certiseg", *sys.argv[1:]]),
+        progress=not json_lines,
+    )
+    tables = Tables(whole.rows())
+    if json_lines:
+        print(json.dumps(tables.records()[0]))
+        return
+    note = note_of(samples)
+    counted = f"{len(samples)} clouds{f', {note}' if note else ''}"
+    console = Screen()
+    for shown in tables.screen(f"{table} on {samples.card.name}: {counted}"):
+        console.print(shown.rich())
+    console.print(f"all figures: {out}")
+
+
+def _no_model(what: str) -> InputError:
+    return InputError(f"expected --model with {what}, got none; pass {_CHECKPOINTS[what]}")
+
+
+def _note_replaced(out: Path, seed: int | None, overwrite: bool) -> None:
+    """That the best of several runs is no longer at alpha."""
+    from certiseg.runs.again import recorded_seeds, replaced
+
+    if overwrite and (again := replaced(recorded_seeds(out / "run.json"), seed)):
+        remark(f"note: {again}")
+
+
+def _models(
+    specs: Sequence[str],
+    sigmas: Sequence[float],
+    *,
+    num_classes: int | None = None,
+    channels: int | None = None,
+) -> dict[float, LoadedModel]:
+    """The model of each sigma, each loaded once."""
+    named = by_sigma(specs, sigmas)
+    models = {
+        spec: opened(spec, num_classes=num_classes, channels=channels)
+        for spec in dict.fromkeys(named.values())
+    }
+    return {sigma: models[spec] for sigma, spec in named.items()}
+
+
+def by_sigma(specs: Sequence[str], sigmas: Sequence[float]) -> dict[float, str]:
+    """The model of each sigma: SIGMA=MODEL where given, else the one without a sigma."""
+    named: dict[float, str] = {}
+    rest: list[str] = []
+    for spec in specs:
+        head, equals, tail = spec.partition("=")
+        try:
+            sigma = float(head) if equals else None
+        except ValueError:
+            sigma = None
+        if sigma is None:
+            rest.append(spec)
+        elif sigma not in sigmas:
+            raise InputError(
+                f"expected --model for sigma {' or '.join(map(str, sigmas))}, got {spec!r}; "
+                "the experiment has no other noise"
+            )
+        else:
+            named[sigma] = tail
+    missing = [sigma for sigma in sigmas if sigma not in named]
+    if len(rest) > 1 or (missing and not rest):
+        raise InputError(
+            f"expected one --model for sigma {' and '.join(map(str, missing or sigmas))}, got "
+            f"{len(rest)}; write SIGMA=MODEL for each"
+        )
+    return {sigma: named.get(sigma, rest[0] if rest else "") for sigma in sigmas}
+
 
 app = typer.Typer(
     help="The paper's tables, and beside them what this library makes of the same draws.",
     rich_markup_mode=None,
 )
-for table in ("cityscapes", "pascal-context", "camvid"):
-    app.command(table)(pictures)
-for table in ("shapenet", "shapenet-rotation"):
-    app.command(table)(clouds)
+for name in ("cityscapes", "pascal-context", "camvid"):
+    app.command(name)(pictures)
+for name in ("shapenet", "shapenet-rotation"):
+    app.command(name)(clouds)

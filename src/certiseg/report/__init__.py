@@ -2,6 +2,6 @@
 
 from certiseg.report.overlay import overlay
 from certiseg.report.panel import Tile, legend, panel
-from certiseg.runfolder.rows import Row
+from certiseg.runfolder.comparison import Row
 
 __all__ = ["Row", "Tile", "legend", "overlay", "panel"]

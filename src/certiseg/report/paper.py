@@ -11,12 +11,11 @@ from certiseg.files import atomic_write
 from certiseg.folders import Outputs
 from certiseg.report.charts import Chart, drawn_figure
 from certiseg.report.figures import need_matplotlib, write_figure
-from certiseg.report.latex import latex_table
 from certiseg.report.look import Looked, Overview
 from certiseg.report.page.claim import plan
 from certiseg.report.palettes import own_palette, safe_palette, with_nodes
 from certiseg.report.pictures import sample_row
-from certiseg.runfolder.rows import csv_text
+from certiseg.runfolder.comparison import comparison_table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -68,7 +67,7 @@ class Paper:
         if several:
             caption = f"{manifest.data}, {len(overviews)} runs"
         self._outputs.claim(("table.tex", "table.csv"), overwrite=True)
-        atomic_write(
-            self._folder / "table.tex", latex_table(rows, caption).encode(errors="backslashreplace")
-        )
-        atomic_write(self._folder / "table.csv", csv_text(rows).encode())
+        table = comparison_table(rows)
+        latex = table.latex(caption).encode(errors="backslashreplace")
+        atomic_write(self._folder / "table.tex", latex)
+        atomic_write(self._folder / "table.csv", table.csv().encode())

@@ -1,1 +1,1 @@
-"""The folder of a run: which files it holds, read back and pooled. Writing is done in runs/."""
+"""The format of a run: written as it goes, read back, checked and pooled."""

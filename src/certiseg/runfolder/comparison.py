@@ -1,16 +1,56 @@
-"""Pooled figures as rows of the comparison table."""
+"""The comparison non-robust / base / certified: its rows, and their table."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from certiseg.metrics.confusion import Confusion
 from certiseg.metrics.information_gain import InformationGain
 from certiseg.metrics.part_iou import PartIou
-from certiseg.runfolder.rows import Row
+from certiseg.rounding import down, nearest, share_down, share_up, trimmed
+from certiseg.table import Column, Table
 
 NON_ROBUST = "non-robust, clean"
 BASE_CLEAN = "base, clean"
 BASE_NOISE = "base, one draw of noise"
 CERTIFIED = "certified"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One model's figures over a data set. Shares in [0, 1]; None where it has no meaning.
+
+    accuracy: correct / labelled pixels, an abstention counting as wrong. miou: the paper's, with
+    abstention as an extra label. certified_accuracy, certified_miou: what is left of accuracy and
+    mIoU under the worst perturbation within radius (theory T9).
+    instance_miou, category_miou: of point clouds, means over shapes and over categories as the
+    ShapeNet part benchmark defines them, and what is left of them in the worst case.
+    correct_where_certified: correct / (certified and labelled). certified_node: labelled pixels
+    with a certified class or group of classes, where there is a hierarchy; in all other figures
+    groups count as abstentions. cig, class_cig: certified
+    information gain, and its mean over the classes (T8). radius: in the norm of the noise.
+    draws: of noise, mean per image, where it is no constant.
+    """
+
+    model: str
+    accuracy: float
+    miou: float | None
+    certified_accuracy: float | None = None
+    certified_miou: float | None = None
+    instance_miou: float | None = None
+    category_miou: float | None = None
+    certified_instance_miou: float | None = None
+    certified_category_miou: float | None = None
+    correct_where_certified: float | None = None
+    certified_node: float | None = None
+    cig: float | None = None
+    class_cig: float | None = None
+    abstention: float | None = None
+    abstention_all: float | None = None
+    radius: float | None = None
+    draws: float | None = None
+    seconds: float | None = None
 
 
 def model_row(
@@ -66,3 +106,58 @@ def certified_row(
         draws=draws,
         seconds=seconds,
     )
+
+
+def draws_text(value: float | None) -> str:
+    return trimmed(nearest(value, 1))
+
+
+def seconds_text(value: float | None) -> str:
+    return nearest(value, 2)
+
+
+_COLUMNS = (
+    Column("model", "model"),
+    Column("accuracy", "accuracy", share_down),
+    Column("miou", "mIoU", share_down),
+    Column("certified_accuracy", "certified accuracy", share_down),
+    Column("certified_miou", "certified mIoU", share_down),
+    Column("instance_miou", "instance mIoU", share_down),
+    Column("category_miou", "category mIoU", share_down),
+    Column("certified_instance_miou", "certified instance mIoU", share_down),
+    Column("certified_category_miou", "certified category mIoU", share_down),
+    Column("correct_where_certified", "correct where certified", share_down),
+    Column("certified_node", "certified, class or group", share_down),
+    Column("cig", "CIG", share_down),
+    Column("class_cig", "CIG (classes)", share_down),
+    Column("abstention", "abstention (labelled)", share_up),
+    Column("abstention_all", "abstention (all)", share_up),
+    Column("radius", "radius", down),
+    Column("draws", "draws", draws_text),
+    Column("seconds", "s / input", seconds_text),
+)
+
+_HOLDS = (
+    "hold under perturbation, what abstains becoming anything: each input's certificate with "
+    "confidence 1 - alpha, all of them together with 1 - inputs x alpha."
+)
+
+
+def footnote(rows: Sequence[Row]) -> str:
+    """What the figures mean, in words: of pictures, or of point clouds."""
+    if any(row.instance_miou is not None for row in rows):
+        return (
+            "Accuracy is over all points and counts an abstention as wrong; mIoU is the mean over "
+            "the parts of a shape's category, then over shapes (instance) or categories, "
+            "abstention being a label of its own. Only the certified figures "
+        ) + _HOLDS
+    return (
+        "Accuracy is over all that the truth labels and counts an abstention as wrong; mIoU pools "
+        "all inputs and treats abstention as an extra label, as the paper does. Only certified "
+        "accuracy and certified mIoU (over the classes in truth or certificate) "
+    ) + _HOLDS
+
+
+def comparison_table(rows: Sequence[Row], title: str = "") -> Table:
+    """The rows as a table. Figures that no row has are left out."""
+    return Table(_COLUMNS, rows, title, (footnote(rows),), sparse=True)

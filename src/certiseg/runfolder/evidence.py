@@ -12,8 +12,8 @@ from certiseg.noise import noise_record
 from certiseg.runfolder.difference import Fact, check
 from certiseg.runfolder.layout import Layout
 from certiseg.runfolder.manifest import Manifest, Planned
+from certiseg.runfolder.metrics import certified_record, model_record
 from certiseg.runfolder.record import Record
-from certiseg.runfolder.tally import certified_record, model_record
 from certiseg.runfolder.view import LABELS, View, array_digest, read_view
 
 

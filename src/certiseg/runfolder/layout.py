@@ -13,8 +13,8 @@ TABLES = ("table.md", "table.csv")
 CURVE_FILES = ("curve.csv", "curve.png", "curve.svg")
 PAGE = "report.html"
 _LONGEST_STEM = 80
-FOLDERS = ("samples", "views", "certificates")
-"""Below it, with the files of the samples."""
+FOLDERS = {"samples": ".json", "views": ".npz", "certificates": ".cert.npz"}
+"""Below it, with the files of the samples and how their names end."""
 
 
 @dataclass(frozen=True)
@@ -33,18 +33,17 @@ class Layout:
 
     def sample(self, stem: str) -> Path:
         """Figures of one sample, JSON: there once the sample is done."""
-        return self.root / "samples" / f"{stem}.json"
+        return self._of("samples", stem)
 
     def view(self, stem: str) -> Path:
         """Arrays that show one sample without model and data, npz."""
-        return self.root / "views" / f"{stem}.npz"
+        return self._of("views", stem)
 
     def certificate(self, stem: str) -> Path:
-        return self.root / "certificates" / f"{stem}.cert.npz"
+        return self._of("certificates", stem)
 
-    def of_sample(self, stem: str) -> tuple[Path, Path, Path]:
-        """All files that a sample may have."""
-        return self.sample(stem), self.view(stem), self.certificate(stem)
+    def _of(self, folder: str, stem: str) -> Path:
+        return self.root / folder / f"{stem}{FOLDERS[folder]}"
 
 
 def file_stem(number: int, name: str) -> str:

@@ -17,7 +17,7 @@ from certiseg.reading import RECORD, read_bounded
 from certiseg.runfolder.comparison import BASE_CLEAN, BASE_NOISE, NON_ROBUST
 from certiseg.runfolder.derived import components, contradictions, method_of, row_name
 from certiseg.runfolder.layout import FORMAT, MANIFEST, Layout, file_stem
-from certiseg.runfolder.tally import allowed_pixels
+from certiseg.runfolder.metrics import allowed_pixels
 from certiseg.stats.pvalues import checked_alpha
 from certiseg.stats.spending import plan_looks
 

@@ -9,11 +9,10 @@ from certiseg.metrics.confusion import Confusion
 from certiseg.metrics.curve import RadiusCurve
 from certiseg.metrics.information_gain import InformationGain
 from certiseg.metrics.part_iou import PartIou
-from certiseg.runfolder.comparison import CERTIFIED, certified_row, model_row
+from certiseg.runfolder.comparison import CERTIFIED, Row, certified_row, model_row
 from certiseg.runfolder.manifest import Manifest
+from certiseg.runfolder.metrics import number
 from certiseg.runfolder.record import Record
-from certiseg.runfolder.rows import Row
-from certiseg.runfolder.tally import number
 
 
 @dataclass

@@ -24,7 +24,7 @@ from certiseg.reading import RECORD, read_bounded
 from certiseg.runfolder.comparison import CERTIFIED
 from certiseg.runfolder.difference import Fact, check
 from certiseg.runfolder.manifest import Manifest, Planned
-from certiseg.runfolder.tally import curve_radii
+from certiseg.runfolder.metrics import curve_radii
 
 _FIELDS = {"number", "run", "name", "seed", "model", "view", "models", "certified", "percentile"}
 _CERTIFIED = {"confusion", "gain", "nodes", "curve", "draws", "stopped", "seconds"}

@@ -14,12 +14,11 @@ from certiseg.documents import parse_json
 from certiseg.metrics.curve import RadiusCurve
 from certiseg.metrics.part_iou import PartIou
 from certiseg.reading import RECORD, read_bounded
-from certiseg.runfolder.comparison import CERTIFIED
+from certiseg.runfolder.comparison import CERTIFIED, comparison_table
 from certiseg.runfolder.difference import difference
 from certiseg.runfolder.layout import CURVE_FILES, TABLES, Layout
+from certiseg.runfolder.metrics import number
 from certiseg.runfolder.pooled import Pooled
-from certiseg.runfolder.rows import csv_text, markdown, records
-from certiseg.runfolder.tally import number
 
 _COLUMNS = ("radius", "certified_share", "certified_accuracy", "certified_miou")
 
@@ -33,7 +32,7 @@ def results(pooled: Pooled) -> dict[str, Any]:
         "run": manifest.run,
         "model": manifest.model,
         "non_robust": manifest.non_robust,
-        "rows": records(pooled.rows()),
+        "rows": comparison_table(pooled.rows()).records(),
         "data": manifest.data,
         "num_images": len(pooled.images),
         "thinned": manifest.thinned,
@@ -68,9 +67,10 @@ def percentile_means(pooled: Pooled) -> dict[str, float] | None:
 
 def check_results(layout: Layout, pooled: Pooled) -> Iterator[str]:
     """A line for each file of a whole run that says something else than its records."""
+    table = comparison_table(pooled.rows())
     files: list[tuple[Path, Callable[[str], Any], Any]] = [
         (layout.results, parse_json, results(pooled)),
-        (layout.root / TABLES[1], _rows, _rows(csv_text(pooled.rows(), run=pooled.manifest.run))),
+        (layout.root / TABLES[1], _rows, _rows(table.csv(run=pooled.manifest.run))),
     ]
     if pooled.curve is not None:
         files.append((layout.root / CURVE_FILES[0], _rows, _rows(curve_csv(pooled.curve))))
@@ -88,7 +88,7 @@ def check_results(layout: Layout, pooled: Pooled) -> Iterator[str]:
             yield f"{path}: {said} from the records"
     path = layout.root / TABLES[0]
     if path.exists() and not read_bounded(path, RECORD).decode("utf-8", "replace").startswith(
-        markdown(pooled.rows())
+        table.markdown()
     ):
         yield f"{path}: states another table than follows from the records"
 

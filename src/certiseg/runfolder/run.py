@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from certiseg.errors import ClaimError, InputError
+from certiseg.runfolder.comparison import Row
 from certiseg.runfolder.evidence import Kept, open_kept
 from certiseg.runfolder.layout import MANIFEST, Layout
 from certiseg.runfolder.manifest import Manifest, Planned, read_manifest
 from certiseg.runfolder.pooled import Pooled
 from certiseg.runfolder.record import read_record
 from certiseg.runfolder.results import check_results
-from certiseg.runfolder.rows import Row
 
 
 @dataclass

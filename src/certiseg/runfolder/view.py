@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import io
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ from numpy.typing import NDArray
 
 from certiseg.certificates.archive import read_arrays
 from certiseg.certificates.grid import upsample_nearest
-from certiseg.datasets.card import IGNORE
+from certiseg.datasets.card import IGNORE, Sample
 from certiseg.errors import InputError
 from certiseg.reading import ARRAYS, read_bounded
 from certiseg.runfolder.comparison import BASE_CLEAN, BASE_NOISE, NON_ROBUST
@@ -49,7 +51,21 @@ def shown(x: NDArray[Any]) -> NDArray[Any]:
     """An input for show: a picture as uint8, clipped as pictures are; a cloud as it is."""
     if x.ndim != 3:
         return x.astype(np.float32)
-    return np.rint(np.clip(x, 0.0, 1.0) * 255).astype(np.uint8)
+    pixels: NDArray[np.uint8] = np.rint(np.clip(x, 0.0, 1.0) * 255).astype(np.uint8)
+    return pixels
+
+
+def view_content(sample: Sample, noisy: NDArray[Any], labels: Mapping[str, NDArray[Any]]) -> bytes:
+    """The file of a view: x, truth, noisy (one draw) and what the models say, by the name of their
+    row, each on its own grid."""
+    narrow = {
+        LABELS[name]: values.astype(np.uint8 if values.max() < 255 else np.int32)
+        for name, values in labels.items()
+    }
+    arrays = {"x": shown(sample.x), "truth": sample.labels, "noisy": shown(noisy), **narrow}
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, **arrays)
+    return buffer.getvalue()
 
 
 def array_digest(array: NDArray[Any]) -> str:

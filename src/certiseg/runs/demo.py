@@ -12,15 +12,15 @@ from certiseg.certificates.certificate import Certificate
 from certiseg.certifiers.verify import verify
 from certiseg.folders import locked
 from certiseg.reading import ARRAYS, read_bounded
+from certiseg.runfolder.comparison import Row
+from certiseg.runfolder.folder import Keep
 from certiseg.runfolder.layout import Layout, file_stem
-from certiseg.runfolder.rows import Row
 from certiseg.runs.appearance import appearance
 from certiseg.runs.demo_subjects import Subject
 from certiseg.runs.evaluate import evaluate
 from certiseg.runs.model import open_model
 from certiseg.runs.output import RESULTS, write_lines, write_picture
 from certiseg.runs.record import certificate_record
-from certiseg.runs.run_folder import Keep
 from certiseg.runs.settings import Settings
 
 

@@ -1,29 +1,65 @@
-"""Non-robust, base and certified, over a data set: who does the work, and what is written."""
+"""Non-robust, base and certified, over a data set."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, closing
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from certiseg.datasets.card import Samples
+from certiseg.datasets.card import KINDS, Sample, Samples, note_of
 from certiseg.errors import InputError
-from certiseg.folders import locked
+from certiseg.metrics.curve import RadiusCurve
 from certiseg.models.loaded import LoadedModel
-from certiseg.runs.check import check_evaluation, digest_of
-from certiseg.runs.executors.divide import Assembly, tasks
-from certiseg.runs.executors.job import Job, identity
+from certiseg.noise import noise_record
+from certiseg.report.curve import write_curve
+from certiseg.rounding import exact
+from certiseg.runfolder.comparison import Row, comparison_table
+from certiseg.runfolder.derived import row_name
+from certiseg.runfolder.folder import Keep, RunFolder
+from certiseg.runfolder.identity import run_id
+from certiseg.runfolder.layout import FORMAT, RESULTS, file_stem, kept_numbers
+from certiseg.runfolder.pooled import Pooled
+from certiseg.runfolder.results import percentile_means, results
+from certiseg.runs.environment import environment
+from certiseg.runs.executors.executor import Executor
 from certiseg.runs.executors.ranks import Ranks
-from certiseg.runs.executors.serial import SerialExecutor
-from certiseg.runs.executors.task import Executor, Task
-from certiseg.runs.progress import RunBar
-from certiseg.runs.results import Evaluation, write_results
-from certiseg.runs.run_folder import Keep, RunFolder
-from certiseg.runs.run_manifest import manifest, seed_of
+from certiseg.runs.executors.recipe import identity
+from certiseg.runs.experiment import Checked, Finished, check_samples, reread, run
+from certiseg.runs.model import check_order, try_model
+from certiseg.runs.output import write_text
+from certiseg.runs.percentiles import check_percentile
+from certiseg.runs.sample_task import (
+    Merger,
+    PartialVotes,
+    SampleJob,
+    SampleTask,
+    divided,
+)
 from certiseg.runs.settings import Settings
+from certiseg.runs.smoothing import ByCategory
+from certiseg.sampling.keys import FreshSeed, RecordedSeed, fresh_seed
+from certiseg.sampling.sampler import Smoothed
+
+
+@dataclass
+class Evaluation:
+    """What was found.
+
+    Args:
+        rows: of the comparison, as in table.csv.
+        images: one record an image, as in results.json.
+        curve: certified share and accuracy by radius, of a radius map.
+        percentile: means over the images of the bounds on one noisy pass (theory T10), where they
+            were asked for.
+    """
+
+    rows: list[Row] = field(default_factory=list)
+    images: list[dict[str, Any]] = field(default_factory=list)
+    curve: RadiusCurve | None = None
+    percentile: dict[str, float] | None = None
 
 
 def evaluate(
@@ -42,124 +78,247 @@ def evaluate(
     command: str = "",
     progress: bool = False,
 ) -> Evaluation:
-    """Compare on every sample and write the folder of a run (docs/report.md) to OUT.
+    """Compare models on every sample of a data set, and write the folder of a run.
 
     Rows: the non-robust model on clean images (if given), the base model on clean images and
     under one draw of noise, the certified masks. Counts are pooled over all images before any
     ratio is taken. A radius map is read at the radius of tau for the table, and gives curve.csv,
-    curve.png and curve.svg. percentile: also bounds on one noisy pass (theory T10).
-    keep: what stays of single samples, for the report; by default of 20. Each sample's files are
-    there once it is done; table.md, table.csv and results.json come at the end. Everything is
-    checked before the first draw (see check_evaluation); votes of a few images are held at a time.
-    resume: go on with the run that is in OUT, where there is one, under its seed.
-    executor: runs the tasks (docs/scale.md), by default in this process; ranks: the processes that
-    share the run.
-    Results do not depend on the executor. Of a rank other than the first the result is empty.
-    OUT is this run's alone until the end; the first rank holds it for all.
+    curve.png and curve.svg.
+
+    Each sample's files are there once it is done; table.md, table.csv and results.json come at the
+    end. Everything is checked before the first draw; votes of a few images are held at a time.
+    Results do not depend on the executor. OUT is this run's alone until the end.
+
+    Args:
+        samples: with truth, such as ``certiseg.runs.samples.open_samples`` gives.
+        loaded: the base model, from ``certiseg.load_model``.
+        settings: noise, method, test and seed.
+        out: the folder (docs/report.md).
+        non_robust: a model trained without noise.
+        percentile: also bound accuracy and mIoU of one noisy pass (theory T10).
+        keep: what stays of single samples, for the report; by default of 20.
+        overwrite: replace an earlier run there.
+        resume: go on with the run that is there, if there is one, under its seed.
+        executor: does the work (docs/scale.md), by default in this process.
+        ranks: the processes that share the run, where torchrun began them.
+        command: as the user typed it, for the record.
+        progress: show a bar on standard error.
+
+    Returns:
+        The figures; of a rank other than the first they are empty.
+
+    Raises:
+        InputError: samples, models and settings do not go together, or the folder holds something
+            else.
+        ClaimError: the run that is there contradicts itself.
+
+    Example:
+        >>> import certiseg as cs  # doctest: +SKIP
+        >>> loaded = cs.load_model("certiseg:camvid")  # doctest: +SKIP
+        >>> samples = open_samples(loaded, data="camvid", root="CamVid")  # doctest: +SKIP
+        >>> cs.evaluate(samples, loaded, Settings(), "out").rows[-1].miou  # doctest: +SKIP
+
+    Reference:
+        Theory T9 (bounds on accuracy and mIoU).
     """
+    models = {"base": loaded, **({} if non_robust is None else {"non-robust": non_robust})}
     keep = keep or Keep()
-    folder = RunFolder(out, keep.certificates)
+    store = RunFolder(out, keep.certificates)
+    experiment = _Evaluation(samples, models, settings, store, keep.samples, percentile, command)
+    found = run(
+        experiment,
+        overwrite=overwrite,
+        resume=resume,
+        executor=executor,
+        ranks=ranks,
+        progress=progress,
+    )
+    return Evaluation() if found is None else found
 
-    def plan() -> _Plan:
-        checked = check_evaluation(
-            samples, loaded, settings, non_robust=non_robust, percentile=percentile
+
+@dataclass
+class _Evaluation:
+    """As an ``Experiment``: its cells are the samples."""
+
+    samples: Samples
+    models: Mapping[str, LoadedModel]
+    settings: Settings
+    store: RunFolder
+    kept: int | None
+    percentile: bool
+    command: str
+
+    what = "inputs"
+
+    @property
+    def draws(self) -> int:
+        return self.settings.draws
+
+    def plan(self) -> dict[str, Any]:
+        return manifest(
+            self.samples,
+            self._check(),
+            self.models,
+            self._prints,
+            self.settings,
+            self.command,
+            percentile=self.percentile,
+            keep=self.kept,
         )
-        record = manifest(
-            samples,
-            checked,
-            loaded,
-            non_robust,
-            settings,
-            command,
-            percentile=percentile,
-            keep=keep.samples,
+
+    @cached_property
+    def _prints(self) -> dict[str, str | None]:
+        """Fingerprints of the models, by their names in a manifest."""
+        return prints_of(self.models)
+
+    def _check(self) -> list[Checked]:
+        settings, loaded, card = self.settings, self.models["base"], self.samples.card
+        if self.percentile:
+            check_percentile(settings)
+        if settings.hierarchy is not None:
+            known = loaded.classes if loaded.classes is not None else card.classes
+            check_order(settings.hierarchy, known, card.name)
+        models = [ByCategory(model, settings) for model in self.models.values()]
+
+        def check(sample: Sample) -> None:
+            settings.check(settings.components(*sample.labels.shape), loaded.num_classes)
+
+        def attempt(smoothed: Smoothed, sample: Sample) -> None:
+            logits = settings.method == "adaptive" and smoothed is models[0].of(sample)
+            try_model(smoothed, sample.x, settings.hierarchy, logits=logits)
+
+        return check_samples(self.samples, check, models, attempt)
+
+    def job(self, *, resumed: bool) -> SampleJob:
+        record, settings = self.store.record, self.settings
+        self._check_own(record)
+        seeded = replace(settings, seed=seed_of(record, resumed))
+        job = SampleJob(self.models, settings.device, seeded, self.samples.card, self.percentile)
+        self._merger = Merger(job)
+        return job
+
+    def _check_own(self, record: Mapping[str, Any]) -> None:
+        """Raise InputError unless this process has the models and settings of the first rank's
+        plan: samples of another model would be counted with the others."""
+        own = {**self._prints, "settings": asdict(self.settings)}
+        for name, value in json.loads(json.dumps(own)).items():
+            if value != json.loads(json.dumps(record[name])):
+                what = name.removesuffix("_fingerprint").replace("_", "-")
+                raise InputError(
+                    f"expected the {what} of the first rank on every rank, got another here; start "
+                    "all with the same command and the same files"
+                )
+
+    def tasks(self, job: SampleJob, cells: Sequence[int], workers: int) -> Iterator[SampleTask]:
+        def make(number: int) -> SampleTask:
+            planned = self.store.record["samples"][number]
+            sample = reread(self.samples, number, planned["digest"])
+            return SampleTask(number, sample, *self.store.keeps(number))
+
+        return divided(cells, make, job, workers)
+
+    def take(self, task: SampleTask, result: Finished | PartialVotes) -> bool:
+        done = self._merger.add(task, result)
+        if done is not None:
+            self.store.write(task.number, done.record, *done.files)
+        return done is not None
+
+    def finish(self) -> Evaluation:
+        """Table, curve and results.json."""
+        return write_results(
+            self.store.root, self.store.pooled(), self.samples, self.settings, self.command
         )
-        held.enter_context(locked(out))
-        resumed = resume and folder.layout.manifest.exists()
-        if resumed:
-            folder.resume(record)
-        else:
-            folder.begin(record, overwrite)
-        left = [number for number in range(len(samples)) if not folder.done(number)]
-        return _Plan(dict(folder.record), left, resumed)
-
-    with ExitStack() as held:
-        agreed = plan() if ranks is None else ranks.agreed(plan)
-        folder.record = agreed.record
-        if ranks is not None:
-            _check_own(agreed.record, loaded, non_robust, settings)
-        job = Job(
-            loaded,
-            non_robust,
-            replace(settings, seed=seed_of(agreed.record, agreed.resumed)),
-            samples.card,
-            percentile,
-        )
-        own = agreed.left if ranks is None else ranks.own(agreed.left)
-        before = len(samples) - len(agreed.left)
-        with RunBar(progress, before + len(own), settings.draws, before) as bar:
-            _work(job, samples, own, folder, executor or SerialExecutor(), bar)
-        if ranks is not None:
-            ranks.all_done()
-            if ranks.rank > 0:
-                return Evaluation()
-        return write_results(out, folder.pooled(), samples, settings, command)
 
 
-def _check_own(
-    record: Mapping[str, Any],
-    loaded: LoadedModel,
-    non_robust: LoadedModel | None,
-    settings: Settings,
-) -> None:
-    """Raise InputError unless this process has the models and settings of the first rank's plan:
-    samples of another model would be counted with the others."""
-    own = {
-        "model_fingerprint": identity(loaded),
-        "non_robust_fingerprint": None if non_robust is None else identity(non_robust),
-        "settings": asdict(settings),
-    }
-    for name, value in json.loads(json.dumps(own)).items():
-        if value != json.loads(json.dumps(record[name])):
-            what = name.removesuffix("_fingerprint").replace("_", "-")
-            raise InputError(
-                f"expected the {what} of the first rank on every rank, got another here; start all "
-                "with the same command and the same files"
-            )
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """The manifest, the numbers of the samples that are left to do, and whether the run goes on."""
-
-    record: dict[str, Any]
-    left: list[int]
-    resumed: bool
-
-
-def _work(
-    job: Job,
+def manifest(
     samples: Samples,
-    numbers: Sequence[int],
-    folder: RunFolder,
-    executor: Executor,
-    bar: RunBar,
-) -> None:
-    """Do the samples of these numbers and write their files."""
+    checked: Sequence[Checked],
+    models: Mapping[str, LoadedModel],
+    prints: Mapping[str, str | None],
+    settings: Settings,
+    command: str,
+    *,
+    percentile: bool = False,
+    keep: int | None = 20,
+) -> dict[str, Any]:
+    """What is fixed before the first draw, as plain JSON values. prints: as ``prints_of`` gives
+    them. keep: samples kept for the report, None for all.
 
-    def make(number: int) -> Task:
-        sample, planned = samples[number], folder.record["samples"][number]
-        if digest_of(sample) != planned["digest"]:
-            raise InputError(
-                f"expected {planned['name']} as it was when the run began, got other content; "
-                "restore it, or begin anew with --overwrite"
-            )
-        return Task(number, sample, *folder.keeps(number))
+    The seed is drawn here, after everything that it must not depend on is known by fingerprint
+    (theory T15).
+    """
+    card, kept = samples.card, kept_numbers(len(samples), keep)
+    non_robust = models.get("non-robust")
+    seed = fresh_seed() if settings.seed is None else settings.seed
+    record = {
+        "format": FORMAT,
+        "kind": card.kind,
+        "model": models["base"].name,
+        "model_fingerprint": prints["model_fingerprint"],
+        "non_robust": None if non_robust is None else non_robust.name,
+        "non_robust_fingerprint": prints["non_robust_fingerprint"],
+        "data": card.name,
+        "thinned": note_of(samples),
+        "classes": list(card.classes),
+        "palette": [list(colour) for colour in card.palette],
+        "parts": None if card.parts is None else {k: list(v) for k, v in card.parts.items()},
+        "method": settings.method,
+        "certified": row_name(asdict(settings)),
+        "percentile": percentile,
+        "settings": asdict(settings),
+        "seed": int(seed),
+        "seed_origin": "entropy" if isinstance(seed, FreshSeed) else "caller",
+        "noise": noise_record(settings.noise),
+        "norm": settings.noise.norm,
+        "radius": settings.noise.radius(settings.tau),
+        "made_with": environment(command, settings.device, "started"),
+        "samples": [
+            {
+                "number": number,
+                "file": file_stem(number, found.name),
+                "kept": number in kept,
+                **asdict(found),
+            }
+            for number, found in enumerate(checked)
+        ],
+    }
+    plain: dict[str, Any] = json.loads(json.dumps(record))
+    return {**plain, "run": run_id(plain)}
 
-    assembly = Assembly(job)
-    with closing(executor.work(job, tasks(numbers, make, job, executor.size), bar.draws)) as parts:
-        for task, part in parts:
-            done = assembly.add(task, part)
-            if done is not None:
-                folder.write(task.number, done.record, done.view, done.certificate)
-                bar.finish()
+
+def prints_of(models: Mapping[str, LoadedModel]) -> dict[str, str | None]:
+    """Fingerprints, by their names in a manifest."""
+    named = {"model_fingerprint": "base", "non_robust_fingerprint": "non-robust"}
+    return {k: identity(models[part]) if part in models else None for k, part in named.items()}
+
+
+def seed_of(record: Mapping[str, Any], resumed: bool) -> int:
+    """The run's seed and where it came from, of which a run that goes on has only the record's
+    word (theory T15)."""
+    chosen = record["settings"]["seed"]
+    if chosen is not None:
+        return int(chosen)
+    return RecordedSeed(record["seed"]) if resumed else FreshSeed(record["seed"])
+
+
+def write_results(
+    out: Path, pooled: Pooled, samples: Samples, settings: Settings, command: str
+) -> Evaluation:
+    """Write table, curve and results.json of the run to OUT. settings: as the user gave them."""
+    evaluation = Evaluation(pooled.rows(), pooled.images, pooled.curve, percentile_means(pooled))
+    found = {**results(pooled), "made_with": environment(command, settings.device)}
+    whole, part = KINDS[samples.card.kind]
+    thinned = "" if (left := note_of(samples)) is None else f" ({left})"
+    data = f"{samples.card.name}, {len(samples)} {whole}{'' if len(samples) == 1 else 's'}{thinned}"
+    note = (
+        f"{data}, sigma = {exact(settings.sigma)}, alpha = {exact(settings.alpha)}; the edge is "
+        f"what n = {settings.num_samples} can prove"
+    )
+    run, table = pooled.manifest.run, comparison_table(evaluation.rows)
+    write_text(out / "table.md", f"{table.markdown()}\nData: {data}. Run: {run}.\n")
+    write_text(out / "table.csv", table.csv(run=run))
+    if evaluation.curve is not None:
+        write_curve(out, evaluation.curve, note, noise=settings.noise, part=part)
+    # The last file: with it the run is finished.
+    write_text(out / RESULTS, json.dumps(found, indent=1) + "\n")
+    return evaluation

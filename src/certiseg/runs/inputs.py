@@ -24,7 +24,7 @@ from certiseg.report.heat import cloud_heat, heat
 from certiseg.report.overlay import overlay
 from certiseg.report.panel import legend
 from certiseg.rounding import nearest, significant
-from certiseg.runfolder.tally import at_size
+from certiseg.runfolder.metrics import at_size
 from certiseg.runs.appearance import Appearance, appearance
 from certiseg.runs.model import channels_of
 

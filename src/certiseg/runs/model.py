@@ -32,11 +32,26 @@ def open_model(
     flip: bool = False,
     denoiser: str | None = None,
 ) -> LoadedModel:
-    """Load the model; num_classes and channels fill in what its source does not tell.
+    """Load a model by its name.
 
-    scales, flip: make it look at pictures at these scales, and mirrored (see models.Scales).
-    denoiser: what is put before it all, see ``models.denoised.load_denoiser`` (theory T13).
-    Raises InputError where they contradict the source or make no sense.
+    Args:
+        spec: what the command line takes as --model: "certiseg:camvid", "python:module:function",
+            a folder, a file, "hf:ORG/NAME", ...
+        num_classes: where the model's source does not tell.
+        channels: of its inputs, where the source does not tell; 1, 3 or 6.
+        scales: make it look at pictures at these scales (``certiseg.models.Scales``).
+        flip: make it look at pictures mirrored, too.
+        denoiser: the name of what is put before it all (theory T13).
+
+    Returns:
+        The model, and what is known about its classes and inputs.
+
+    Raises:
+        InputError: there is no such model, or the options contradict it.
+
+    Example:
+        >>> load_model("certiseg:camvid").num_classes  # doctest: +SKIP
+        11
     """
     if num_classes is not None and num_classes < 2:
         raise InputError(f"expected at least 2 classes, got --num-classes {num_classes}; raise it")

@@ -11,7 +11,7 @@ from certiseg.certifiers.percentile import percentile
 from certiseg.datasets.card import IGNORE
 from certiseg.errors import InputError
 from certiseg.metrics.scalars import accuracy, class_area, mean_iou
-from certiseg.runfolder.tally import at_size
+from certiseg.runfolder.metrics import at_size
 from certiseg.runs.settings import Settings
 
 

@@ -4,21 +4,14 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
 from types import TracebackType
-from typing import Any, TextIO
+from typing import Any, TextIO, TypeVar
 
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from certiseg.rounding import nearest, significant
 from certiseg.screen import Screen
@@ -27,27 +20,12 @@ EVERY = 30.0
 """Seconds between two lines where there is no terminal: short runs stay silent."""
 
 
-def new_bar(show: bool) -> Progress:
-    """A bar on standard error, silent unless that is a terminal."""
-    console = Screen(stderr=True)
-    return Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=not (show and console.is_terminal),
-    )
-
-
 class Pace:
     """Inputs and draws per second, and the time left.
 
-    inputs: in all, ``done`` of them before. draws: that an input takes, at most. It runs from the
-    first news on: what was done before, and starting workers, are no part of it. what: the word
-    for inputs.
+    inputs: in all, ``done`` of them before. draws: that an input takes, at most; 0 where none are
+    made. It runs from the first news on: what was done before, and starting workers, are no part
+    of it. what: the word for inputs.
     """
 
     def __init__(
@@ -79,8 +57,8 @@ class Pace:
     @property
     def completed(self) -> float:
         """Inputs, those in work in part."""
-        part = min(self._open / self._draws_each, 0.99 * (self.inputs - self.done))
-        return self.done + part
+        part = self._open / self._draws_each if self._draws_each else 0.0
+        return self.done + min(part, 0.99 * (self.inputs - self.done))
 
     def words(self) -> str:
         """Such as "0.244 inputs/s, 24.4 draws/s, 0:06:10 left"; nothing at the beginning."""
@@ -89,7 +67,8 @@ class Pace:
             return ""
         made, drawn, left = speed
         figure = partial(significant, digits=3, way=nearest)
-        return f"{figure(made)} {self.what}/s, {figure(drawn)} draws/s, {_clock_text(left)} left"
+        draws = f"{figure(drawn)} draws/s, " if self._draws_each else ""
+        return f"{figure(made)} {self.what}/s, {draws}{_clock_text(left)} left"
 
     def record(self) -> dict[str, Any]:
         """The same as plain values; None where nothing can be said yet."""
@@ -173,7 +152,7 @@ class RunBar:
             TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[pace]}"),
+            TextColumn("{task.fields[pace]}", markup=False),
             console=console,
             transient=True,
             disable=not (show and console.is_terminal),
@@ -219,3 +198,14 @@ class RunBar:
         if kind is None and self._pace.done < self._pace.inputs:
             self.finish(self._pace.inputs - self._pace.done)
         self._bar.stop()
+
+
+T = TypeVar("T")
+
+
+def steps(work: Iterable[T], total: int, name: str, *, show: bool) -> Iterator[T]:
+    """Pass the items on as they come, counted by a bar."""
+    with RunBar(show, total, 0, what=name) as bar:
+        for item in work:
+            yield item
+            bar.finish()

@@ -18,7 +18,7 @@ from certiseg.report.study_tables import COMPARING, correction_title
 from certiseg.rounding import exact
 from certiseg.runs.environment import environment
 from certiseg.runs.output import write_text
-from certiseg.runs.steps import steps
+from certiseg.runs.progress import steps
 from certiseg.studies.correction import Compared, Task, compared, shares, task_of
 
 SUFFIX = ".cert.npz"

@@ -15,7 +15,7 @@ from certiseg.report.rows import rows_csv
 from certiseg.report.study_figures import synthetic_note, synthetic_panels
 from certiseg.runs.environment import environment
 from certiseg.runs.output import write_text
-from certiseg.runs.steps import steps
+from certiseg.runs.progress import steps
 from certiseg.studies.stopping import UNTIL
 from certiseg.studies.synthetic import (
     Measured,

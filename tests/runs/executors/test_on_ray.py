@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from certiseg.errors import InputError
+from certiseg.runfolder.folder import Keep
 from certiseg.runs.evaluate import evaluate
+from certiseg.runs.executors.pool import TaskQueue
 from certiseg.runs.executors.ray_pool import RayExecutor
-from certiseg.runs.executors.task_queue import TaskQueue
-from certiseg.runs.run_folder import Keep
 from certiseg.runs.settings import Settings
 from same_runs import content
 from tiny_runs import Bands, opened, write_models

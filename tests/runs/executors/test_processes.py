@@ -15,9 +15,12 @@ from typing import Any
 import pytest
 
 from certiseg.errors import InputError
+from certiseg.runfolder.folder import Keep
 from certiseg.runs.evaluate import evaluate
 from certiseg.runs.executors.process_pool import ProcessExecutor, cores
-from certiseg.runs.run_folder import Keep
+from certiseg.runs.reproduction.cell import Extras
+from certiseg.runs.reproduction.grid import Grid, Point
+from certiseg.runs.reproduction.tables import reproduce
 from certiseg.runs.settings import Settings, Stopping
 from same_runs import content
 from tiny_runs import Bands, opened, write_models
@@ -54,6 +57,19 @@ def test_two_processes_do_what_one_does():
     run("here early", settings=early)
     run("one early", settings=early, executor=ProcessExecutor(1))
     assert content(Path("one early")) == content(Path("here early"))
+
+
+def test_a_table_in_a_process_is_that_made_here():
+    grid = Grid(((1.0,), (0.5,)), (0.1,), (Point(0.75, 60),), (0.01,))
+    for out, executor in (("here", None), ("there", ProcessExecutor(1))):
+        extras = Extras(keep_votes=True)
+        models = {0.1: opened()}
+        reproduce(grid, Bands(2), models, Path(out), extras=extras, seed=3, executor=executor)
+    here, there = content(Path("here")), content(Path("there"))
+    names = [name for name in here if name.endswith((".npz", ".csv"))]
+    assert len(names) == 5
+    assert [there[name] for name in names] == [here[name] for name in names]
+    assert children() == set()
 
 
 def test_a_killed_worker_is_replaced():

@@ -15,10 +15,11 @@ from typing import Any
 import pytest
 
 from certiseg.errors import InputError
-from certiseg.runs.evaluate import _Plan, evaluate
-from certiseg.runs.executors.choice import executor_for
+from certiseg.runfolder.folder import Keep
+from certiseg.runs.evaluate import evaluate
+from certiseg.runs.executors.executor import executor_for
 from certiseg.runs.executors.ranks import Ranks
-from certiseg.runs.run_folder import Keep
+from certiseg.runs.experiment import Plan
 from certiseg.runs.settings import Settings
 from certiseg.torchrun import Place
 from same_runs import content
@@ -31,7 +32,7 @@ sys.path.insert(0, {str(TESTS)!r})
 from pathlib import Path
 from certiseg.errors import InputError
 from certiseg.runs.evaluate import evaluate
-from certiseg.runs.run_folder import Keep
+from certiseg.runfolder.folder import Keep
 from certiseg.runs.settings import Settings
 from certiseg.runs.executors.ranks import Ranks
 from tiny_runs import Bands, opened
@@ -63,7 +64,7 @@ class Second(Ranks):
         self.record = record
 
     def agreed(self, plan: Any) -> Any:
-        return _Plan(self.record, [], resumed=True)
+        return Plan(self.record, [], resumed=True)
 
     def all_done(self) -> None:
         pass
@@ -101,9 +102,9 @@ def test_ranks_come_from_the_environment():
             Ranks.of_environment({**environment, **wrong})
 
 
-def test_crews_that_do_not_go_together():
+def test_executors_that_do_not_go_together():
     with pytest.raises(InputError, match=r"no --workers under torchrun"):
-        executor_for(2, None, None, Ranks(Place(0, 2, 0)))
+        executor_for(2, None, None, 2)
     with pytest.raises(InputError, match="--workers or --ray with --threads"):
         executor_for(None, 2, None, None)
     assert executor_for(None, None, None, None).size == 1

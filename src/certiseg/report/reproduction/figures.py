@@ -9,7 +9,7 @@ from certiseg.metrics.curve import RadiusCurve
 from certiseg.report.charts import curve_end
 from certiseg.report.figures import Line as Drawn
 from certiseg.report.figures import Panel, curves, write_figure
-from certiseg.report.reproduction.pictures import UNSOUND, FalseLine, Line
+from certiseg.report.reproduction.tables import UNSOUND, FalseRow, PictureRow
 from certiseg.rounding import exact
 
 _ROOM = 4
@@ -18,8 +18,8 @@ _ROOM = 4
 
 def write_figures(
     out: Path,
-    lines: Sequence[Line],
-    false: Sequence[FalseLine],
+    lines: Sequence[PictureRow],
+    false: Sequence[FalseRow],
     radius_curves: Mapping[tuple[str, float], RadiusCurve],
     note: str,
 ) -> None:
@@ -38,7 +38,7 @@ def write_figures(
 
 
 def _panel(
-    scale: str, lines: Sequence[Line], radius_curves: Mapping[tuple[str, float], RadiusCurve]
+    scale: str, lines: Sequence[PictureRow], radius_curves: Mapping[tuple[str, float], RadiusCurve]
 ) -> Panel:
     """The paper's certificates, each from 0 to its radius, and the whole radius map."""
     own = [line for line in lines if line.scale == scale and not line.unsound]
@@ -75,7 +75,7 @@ def _panel(
     )
 
 
-def _shared(lines: Sequence[Line], false: Sequence[FalseLine]) -> list[Panel]:
+def _shared(lines: Sequence[PictureRow], false: Sequence[FalseRow]) -> list[Panel]:
     """By how many draws share a noise, 1 being sound: abstention, and what is surely false."""
     own = {_place(row): row for row in lines if _of_paper(row)}
     counted = {_place(row): row for row in false if _of_paper(row)}
@@ -105,10 +105,10 @@ def _by_batch(y_label: str, x_label: str, drawn: Sequence[Drawn]) -> Panel:
     return Panel("", drawn, x_label, y_label, (-0.03 * top, top))
 
 
-def _place(row: Line | FalseLine) -> tuple[str, float | None, float | None, int | None, int]:
+def _place(row: PictureRow | FalseRow) -> tuple[str, float | None, float | None, int | None, int]:
     return row.scale, row.sigma, row.tau, row.n, row.shared_batch or 1
 
 
-def _of_paper(row: Line | FalseLine) -> bool:
+def _of_paper(row: PictureRow | FalseRow) -> bool:
     """Of the paper's method with Holm's correction, sound or emulated."""
     return row.model.endswith("holm") and (row.unsound or row.model.startswith("SegCertify"))

@@ -1,1 +1,1 @@
-"""The work of a run: what a task is, and where tasks are done."""
+"""Where the tasks of a run are done: here, in processes, on a cluster, by ranks."""

@@ -61,7 +61,8 @@ class Ranks:
             dist.broadcast_object_list(told, src=0, group=self._all)
         if told[1] is not None:
             raise InputError(told[1])
-        return told[0]
+        agreed: T = told[0]
+        return agreed
 
     def own(self, numbers: Sequence[int]) -> Sequence[int]:
         """The samples of this rank: every ``size``-th."""

@@ -8,37 +8,34 @@ import os
 import signal
 import socket
 import threading
-import time
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from certiseg.errors import InputError
-from certiseg.runs.executors.job import Job, Recipe
-from certiseg.runs.executors.task import (
-    FinishedSample,
-    PartialVotes,
-    Parts,
-    Progress,
-    Task,
-    check_numbers,
-)
-from certiseg.runs.executors.task_queue import TaskQueue
-from certiseg.runs.executors.worker_process import open_worker, sendable
+from certiseg.runs.executors.executor import Job, Progress, Results, Task, check_numbers
+from certiseg.runs.executors.pool import Advanced, Lost, Pool, Ready, Remote
+from certiseg.runs.executors.recipe import Recipe, sendable
 
 LOCAL = "local"
 _PATIENCE = 600.0
 _TURN, _TO_ANSWER = 1.0, 10.0
 
 
-class RayExecutor:
-    """Actors of the cluster at ``address`` ("local" starts one here), each with the models.
+class RayExecutor(Pool):
+    """Actors of a Ray cluster, each with the models.
 
-    size: how many; default: as many as the cluster has room for. threads: processors that each
-    takes, and with device "cuda" a GPU. One that is lost is replaced wherever there is room and its
-    task begun anew, up to ``queue.ATTEMPTS`` times; where there is no room, those that are left
-    go on, and without any for ``patience`` seconds the run ends. Inputs are sent to the actors and
-    results come back; nodes need certiseg, and the models under the names they have here.
-    Raises InputError: no Ray, no cluster there.
+    An actor that is lost is replaced wherever there is room; where there is none, those that are
+    left go on. Inputs are sent to the actors and results come back; nodes need certiseg, and the
+    models under the names they have here. Draws are told of once their task is done.
+
+    Args:
+        address: of the cluster; "local" starts one here.
+        size: how many actors; default: as many as the cluster has room for.
+        threads: processors that each takes, and with device "cuda" a GPU.
+        patience: seconds without any actor after which the run ends.
+
+    Raises:
+        InputError: no Ray, no cluster there, or a number below 1.
     """
 
     def __init__(
@@ -50,99 +47,90 @@ class RayExecutor:
     ) -> None:
         check_numbers(size, threads)
         self._ray = _connected(address)
-        self._patience, self.threads = patience, threads or 1
+        self.patience, self.threads = patience, threads or 1
         room = int(self._ray.cluster_resources().get("CPU", 0)) // self.threads
         self.size = size or max(1, room)
 
-    def work(self, job: Job, tasks: Iterable[Task], advance: Progress) -> Parts:
-        """As ``Executor.work``; draws are told of once their task is done."""
-        ray, queue = self._ray, TaskQueue(tasks)
-        recipe = ray.put(job.recipe())
-        idle: list[Any] = []
-        # By what each actor was asked for: itself and its task, None while it loads the models.
-        asked: dict[Any, tuple[Any, Task | None]] = {}
-        heard = time.monotonic()
-        try:
-            while True:
-                while idle and queue.waiting():
-                    actor, given = idle.pop(), queue.take()
-                    asked[actor.do.remote(given)] = (actor, given)
-                free = self.size - len(asked) - len(idle)
-                loading = sum(task is None for _, task in asked.values())
-                for _ in range(min(free, queue.waiting(self.size) - loading)):
-                    actor = self._begin(job, recipe)
-                    asked[actor.begin.remote()] = (actor, None)
-                if len(asked) == loading and not queue.waiting():
-                    return
-                answers, _ = ray.wait(list(asked), timeout=_TURN)
-                if answers or len(asked) > loading:
-                    heard = time.monotonic()
-                elif time.monotonic() - heard > self._patience:
-                    raise InputError(
-                        f"expected room for a worker with {self.threads} threads on the cluster, "
-                        f"got none for {self._patience:g} s; add nodes or take fewer --threads, "
-                        "then --resume"
-                    )
-                for answer in answers:
-                    actor, task = asked.pop(answer)
-                    try:
-                        answered = ray.get(answer)
-                    except ray.exceptions.RayTaskError as error:
-                        raise InputError(
-                            "expected certiseg and its model on every node, got "
-                            f"{_line(error.cause)}; install what this node has"
-                        ) from None
-                    except ray.exceptions.RayError as error:
-                        _end(ray, actor)
-                        queue.lost(task, _line(error))
-                        continue
-                    if isinstance(answered, Exception):
-                        raise answered
-                    idle.append(actor)
-                    if task is None:
-                        queue.ready()
-                    else:
-                        advance(_draws(task, job))
-                        yield task, answered
-        finally:
-            for actor in [*idle, *(actor for actor, _ in asked.values())]:
-                _end(ray, actor)
+    def work(self, job: Job, tasks: Any, advance: Progress) -> Results:
+        """As ``Executor.work``."""
+        cuda = (job.device or "").startswith("cuda")
+        self._kind = self._ray.remote(num_cpus=self.threads, num_gpus=int(cuda))(_Actor)
+        return super().work(job, tasks, advance)
 
-    def _begin(self, job: Job, recipe: Any) -> Any:
-        """An actor, once the cluster has room for it."""
-        cuda = (job.settings.device or "").startswith("cuda")
-        kind = self._ray.remote(num_cpus=self.threads, num_gpus=1 if cuda else 0)(_Actor)
-        return kind.remote(recipe, self.threads)
+    def begin(self, recipe: Recipe, place: int) -> _Handle:
+        """As in ``Pool``: an actor, once the cluster has room for it."""
+        return _Handle(self._ray, self._kind.remote(recipe, self.threads), place)
+
+    def answers(self, busy: Sequence[_Handle]) -> Iterator[tuple[_Handle, Any]]:
+        """As in ``Pool``."""
+        ray, asked = self._ray, {worker.asked: worker for worker in busy}
+        for answer in ray.wait(list(asked), timeout=_TURN)[0]:
+            worker = asked[answer]
+            try:
+                draws, result = ray.get(answer)
+            except ray.exceptions.RayTaskError as error:
+                yield (
+                    worker,
+                    InputError(
+                        "expected certiseg and its model on every node, got "
+                        f"{_line(error.cause)}; install what this node has"
+                    ),
+                )
+            except ray.exceptions.RayError as error:
+                yield worker, Lost(_line(error))
+            else:
+                if draws:
+                    yield worker, Advanced(draws)
+                yield worker, result
+
+    def crowded(self) -> InputError:
+        """As in ``Pool``."""
+        return InputError(
+            f"expected room for a worker with {self.threads} threads on the cluster, "
+            f"got none for {self.patience:g} s; add nodes or take fewer --threads, "
+            "then --resume"
+        )
+
+
+class _Handle(Remote):
+    """asked: the answer that is to come."""
+
+    def __init__(self, ray: Any, actor: Any, place: int) -> None:
+        self.place, self._ray, self._actor = place, ray, actor
+        self.asked = actor.begin.remote()
+
+    def give(self, task: Task) -> None:
+        self.asked = self._actor.do.remote(task)
+
+    def end(self) -> None:
+        # Of one that is gone already, or a cluster that is.
+        with contextlib.suppress(Exception):
+            self._ray.kill(self._actor)
 
 
 class _Actor:
-    """A worker on a node. Its answers are exceptions where something was wrong: Ray would wrap
-    those that are raised in words of its own."""
+    """A worker on a node. It answers with the draws it made and the result, an exception where
+    something was wrong: Ray would wrap those that are raised in words of its own."""
 
     def __init__(self, recipe: Recipe, threads: int) -> None:
         self._recipe, self._threads = recipe, threads
 
-    def begin(self) -> Exception | None:
+    def begin(self) -> tuple[int, Any]:
         """Load the models."""
         try:
-            self._desk = open_worker(self._recipe, self._threads, 0)
+            self._worker = self._recipe.worker(self._threads, 0)
         except Exception as error:
-            return sendable(error)
-        return None
+            return 0, sendable(error)
+        return 0, Ready()
 
-    def do(self, task: Task) -> FinishedSample | PartialVotes | Exception:
+    def do(self, task: Task) -> tuple[int, Any]:
         """One task."""
+        draws: list[int] = []
         try:
-            return self._desk.do(task, lambda draws: None)
+            result = self._worker.do(task, draws.append)
         except Exception as error:
-            return sendable(error)
-
-
-def _draws(task: Task, job: Job) -> int:
-    if task.draws is None:
-        return job.settings.draws
-    start, stop = task.draws
-    return stop - start
+            result = sendable(error)
+        return sum(draws), result
 
 
 def _knock(address: str) -> None:
@@ -150,12 +138,6 @@ def _knock(address: str) -> None:
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if host and port.isdecimal():
         socket.create_connection((host, int(port)), timeout=_TO_ANSWER).close()
-
-
-def _end(ray: Any, actor: Any) -> None:
-    # Of one that is gone already, or a cluster that is.
-    with contextlib.suppress(Exception):
-        ray.kill(actor)
 
 
 def _line(error: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""The paper's tables of pictures: which scales, noises, thresholds and levels they go through."""
+"""The paper's tables: which scales, noises, thresholds and levels they go through."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Any
 from certiseg.certifiers.radius_map import check_radius_plan
 from certiseg.certifiers.segcertify import check_plan, checked_budget
 from certiseg.errors import InputError
-from certiseg.noise import Gaussian
+from certiseg.noise import Noise
 from certiseg.rounding import exact
+from certiseg.runs.settings import Law, Settings
 from certiseg.stats.spending import plan_looks
 
 PAPER, POOLED, BUDGET, RADIUS_MAP, EARLY = "paper", "pooled", "budget", "radius-map", "early"
@@ -34,7 +35,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Grid:
-    """A table of the paper.
+    """A table of pictures.
 
     selection: draws that choose candidates, its n0. methods: of METHODS; "paper" certifies in its
     two stages, the others use all draws to choose and to test. base_size: of the longer side at
@@ -69,7 +70,26 @@ class Grid:
         if not self.sigmas:
             raise InputError("expected at least one sigma, got none; 0.25 is the paper's first")
         for sigma in self.sigmas:
-            Gaussian(sigma)  # refuses a bad one
+            self.noise(sigma)  # refuses a bad one
+
+    @property
+    def kind(self) -> str:
+        """Of the data: "pictures" or "clouds"."""
+        return "pictures"
+
+    @property
+    def corrections(self) -> tuple[str, ...]:
+        """Those of the method "paper"."""
+        return CORRECTIONS
+
+    @property
+    def law(self) -> Law:
+        """What is drawn."""
+        return "gaussian"
+
+    def noise(self, sigma: float) -> Noise:
+        """Raises InputError for a bad sigma."""
+        return Settings(sigma=sigma, law=self.law).noise
 
     def within(self, most: int | None) -> Grid:
         """The points that take at most so many test draws; InputError where none is left."""
@@ -81,7 +101,7 @@ class Grid:
 
     @property
     def draws(self) -> int:
-        """Draws of one picture at one scale and sigma."""
+        """Draws of one sample at one scale and sigma."""
         return self.selection + max(point.num_samples for point in self.points)
 
     def looks(self, components: int, point: Point, alpha: float) -> tuple[tuple[int, float], ...]:
@@ -101,13 +121,20 @@ class Grid:
         return sorted(found)
 
     def check(self, components: int) -> None:
-        """Raise InputError unless every line can certify a picture of so many pixels."""
+        """Raise InputError unless every line can certify a sample of so many components."""
         for point in self.points:
             whole = self.selection + point.num_samples
             for alpha in self.alphas:
                 level: dict[str, Any] = {"tau": point.tau, "alpha": alpha}
                 if PAPER in self.methods:
-                    check_plan(components, point.num_samples, selection="split", **level)
+                    for name in self.corrections:
+                        check_plan(
+                            components,
+                            point.num_samples,
+                            correction=name,
+                            selection="split",
+                            **level,
+                        )
                 if POOLED in self.methods:
                     check_plan(components, whole, **level)
                 if BUDGET in self.methods:
@@ -119,6 +146,26 @@ class Grid:
                     self.looks(components, point, alpha)
 
 
+@dataclass(frozen=True)
+class CloudGrid(Grid):
+    """A table of point clouds. compared: the corrections of the method "paper"."""
+
+    drawn: Law = "coordinates"
+    compared: tuple[str, ...] = CORRECTIONS
+
+    @property
+    def kind(self) -> str:
+        return "clouds"
+
+    @property
+    def corrections(self) -> tuple[str, ...]:
+        return self.compared
+
+    @property
+    def law(self) -> Law:
+        return self.drawn
+
+
 GRIDS = {
     "cityscapes": Grid(((0.25,), (0.5,), (0.75,), (1.0,)), (0.25, 0.33, 0.5)),
     "pascal-context": Grid(((0.25,), (0.5,), (0.75,), (1.0,)), (0.25, 0.33, 0.5), base_size=520),
@@ -126,6 +173,27 @@ GRIDS = {
 }
 """Fischer, Baader, Vechev 2021: semantic segmentation. The base size is that of the published code;
 Cityscapes pictures have theirs, 2048, of their own. CamVid, not in the paper, at its own size."""
+CLOUD_GRIDS = {
+    "shapenet": CloudGrid(
+        scales=((1.0,),),
+        sigmas=(0.25, 0.5),
+        points=(Point(0.75, 1000), Point(0.85, 1000), Point(0.95, 10_000), Point(0.99, 10_000)),
+        alphas=(1e-3,),
+        selection=100,
+        methods=(PAPER, POOLED),
+    ),
+    "shapenet-rotation": CloudGrid(
+        scales=((1.0,),),
+        sigmas=(0.125, 0.25),
+        points=(Point(0.75, 1000),),
+        alphas=(1e-3,),
+        selection=100,
+        methods=(PAPER, POOLED),
+        drawn="rotation",
+        compared=("holm",),
+    ),
+}
+"""The same: part segmentation under l2 noise and under rotation."""
 LIMITS = {"cityscapes": 100, "pascal-context": 100, "camvid": 26}
 """Pictures, at an even stride."""
 

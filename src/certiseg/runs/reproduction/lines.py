@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,12 +16,10 @@ from certiseg.certifiers.radius_map import radius_map
 from certiseg.certifiers.segcertify import certify
 from certiseg.certifiers.sequential import sequential
 from certiseg.noise import Noise
-from certiseg.report.reproduction.pictures import UNSOUND, Line
+from certiseg.report.reproduction.tables import UNSOUND, PictureRow
 from certiseg.rounding import percent_exact
-from certiseg.runs.reproduction.drawn import Drawn
 from certiseg.runs.reproduction.grid import (
     BUDGET,
-    CORRECTIONS,
     EARLY,
     ERROR_BUDGET,
     PAPER,
@@ -30,21 +29,68 @@ from certiseg.runs.reproduction.grid import (
     Point,
 )
 from certiseg.runs.reproduction.shared_noise import SharedNoise
+from certiseg.votes import VoteCounts
 
 UNTIL = 0.001
 """Early stopping: until no look is expected to certify this share of the pixels anew."""
 
 
-@dataclass(frozen=True)
-class Held:
-    """A line without its figures, and what it says of one picture.
+class SharedDraws:
+    """Votes of the first draws of one sample, in parts that follow each other. seconds: each part
+    took."""
 
-    labels: (*size), ABSTAIN where it abstains. allowed: certified pixels that may be wrong although
-    the claim holds (theory T5). every: the claim is of every certified label, p > tau. certificate:
-    None for lines that certify nothing.
+    def __init__(self, parts: Sequence[VoteCounts], seconds: Sequence[float]) -> None:
+        self._parts, self._seconds = list(parts), list(seconds)
+        self._stops: list[int] = []
+        for part in self._parts:
+            self._stops.append(part.trials + (self._stops[-1] if self._stops else 0))
+
+    def between(self, start: int, stop: int) -> VoteCounts:
+        """Votes of draws start .. stop - 1; both must be ends of parts."""
+        first = 0 if start == 0 else self._stops.index(start) + 1
+        last = self._stops.index(stop)
+        votes = self._parts[first]
+        for part in self._parts[first + 1 : last + 1]:
+            votes = votes + part
+        return votes
+
+    def sizes(self) -> tuple[int, int]:
+        """Numbers of components and of classes."""
+        return self._parts[0].num_components, self._parts[0].num_classes
+
+    def seconds(self, stop: int) -> float:
+        """What draws 0 .. stop - 1 took."""
+        return sum(self._seconds[: self._stops.index(stop) + 1])
+
+
+class Replay:
+    """A ``VoteSource`` of draws that were made before (theory T7 asks for them one after another).
+
+    The certificate is the one that the live draws would have given.
     """
 
-    line: Line
+    def __init__(self, draws: SharedDraws) -> None:
+        self._draws, self._given = draws, 0
+
+    def sizes(self) -> tuple[int, int]:
+        return self._draws.sizes()
+
+    def more(self, draws: int) -> VoteCounts:
+        votes = self._draws.between(self._given, self._given + draws)
+        self._given += draws
+        return votes
+
+
+@dataclass(frozen=True)
+class RowResult:
+    """A row without its figures, and what it says of one sample.
+
+    labels: (*size), ABSTAIN where it abstains. allowed: certified components that may be wrong
+    although the claim holds (theory T5). every: the claim is of every certified label, p > tau.
+    certificate: None for rows that certify nothing.
+    """
+
+    row: PictureRow
     labels: NDArray[Any]
     seconds: float
     draws: int
@@ -53,73 +99,93 @@ class Held:
     certificate: Certificate | None = None
 
 
-def certified_lines(grid: Grid, drawn: Drawn, noise: Noise, scale: str) -> Iterator[Held]:
+def certified_rows(grid: Grid, draws: SharedDraws, noise: Noise, scale: str) -> Iterator[RowResult]:
     """Every point, level and method of the grid. Each claim holds on its own: they share draws."""
-    first = drawn.between(0, grid.selection)
     for point in grid.points:
-        whole = grid.selection + point.num_samples
-        tested = drawn.between(grid.selection, whole)
-        together = first + tested
         for alpha in grid.alphas:
-            level: dict[str, Any] = {"noise": noise, "tau": point.tau, "alpha": alpha}
-            line = _line(grid, point, alpha, noise, scale)
-            if PAPER in grid.methods:
-                for name in CORRECTIONS:
-                    started = time.perf_counter()
-                    made = certify(tested, correction=name, selection_votes=first, **level)
-                    own = replace(line, model=f"SegCertify, {name}")
-                    yield _held(own, made, drawn, started, every=True)
-            pooled = replace(line, n=whole, n0=0)
-            if POOLED in grid.methods:
+            plain = _row(grid, point, alpha, noise, scale)
+            for model, made in _methods(grid, point, alpha, noise, draws):
                 started = time.perf_counter()
-                made = certify(together, **level)
-                yield _held(replace(pooled, model="pooled, holm"), made, drawn, started, every=True)
-            if BUDGET in grid.methods:
-                started = time.perf_counter()
-                made = certify(together, correction="k-fwer", budget=ERROR_BUDGET, **level)
-                own = replace(pooled, model=f"pooled, budget {percent_exact(ERROR_BUDGET)}")
-                yield _held(own, made, drawn, started)
-            if RADIUS_MAP in grid.methods:
-                started = time.perf_counter()
-                made = radius_map(together, noise=noise, alpha=alpha)
-                own = replace(pooled, model="pooled, radius map")
-                yield _held(own, made, drawn, started)
-            if EARLY in grid.methods:
-                started = time.perf_counter()
-                made = sequential(drawn.again(), num_samples=whole, until=UNTIL, **level)
-                own = replace(pooled, model="pooled, early stopping")
-                yield _held(own, made, drawn, started, every=True)
+                certificate = made()
+                first = certificate.selection_votes
+                row = replace(plain, model=model)
+                if first is None:
+                    row = replace(row, n=grid.selection + point.num_samples, n0=0)
+                labels = certificate.labels
+                if isinstance(certificate.radius, np.ndarray):
+                    labels = certificate.at(noise.radius(point.tau))
+                used = certificate.votes.trials + (0 if first is None else first.trials)
+                yield RowResult(
+                    row,
+                    labels,
+                    draws.seconds(used) + time.perf_counter() - started,
+                    used,
+                    certificate.allowed_errors,
+                    certificate.budget is None and certificate.method != "radius_map",
+                    certificate,
+                )
 
 
-def shared_noise_lines(
-    grid: Grid, shared: list[SharedNoise], drawn: Drawn, noise: Noise, scale: str
-) -> Iterator[Held]:
-    """UNSOUND: the paper's lines as its published code counts them."""
+def _methods(
+    grid: Grid, point: Point, alpha: float, noise: Noise, draws: SharedDraws
+) -> Iterator[tuple[str, Callable[[], Certificate]]]:
+    """What a row is called, and what makes its certificate."""
+    whole = grid.selection + point.num_samples
+    first = draws.between(0, grid.selection)
+    tested = draws.between(grid.selection, whole)
+    together = first + tested
+    level: dict[str, Any] = {"noise": noise, "tau": point.tau, "alpha": alpha}
+    if PAPER in grid.methods:
+        for name in grid.corrections:
+            yield (
+                f"SegCertify, {name}",
+                partial(certify, tested, correction=name, selection_votes=first, **level),
+            )
+    if POOLED in grid.methods:
+        yield "pooled, holm", partial(certify, together, **level)
+    if BUDGET in grid.methods:
+        yield (
+            f"pooled, budget {percent_exact(ERROR_BUDGET)}",
+            partial(certify, together, correction="k-fwer", budget=ERROR_BUDGET, **level),
+        )
+    if RADIUS_MAP in grid.methods:
+        yield "pooled, radius map", partial(radius_map, together, noise=noise, alpha=alpha)
+    if EARLY in grid.methods:
+        yield (
+            "pooled, early stopping",
+            partial(sequential, Replay(draws), num_samples=whole, until=UNTIL, **level),
+        )
+
+
+def shared_noise_rows(
+    grid: Grid, shared: Sequence[SharedNoise], draws: SharedDraws, noise: Noise, scale: str
+) -> Iterator[RowResult]:
+    """UNSOUND: the paper's rows as its published code counts them."""
     for emulated in shared:
         for point in grid.points:
             if point.num_samples != emulated.tested:
                 continue
             for alpha in grid.alphas:
-                line = _line(grid, point, alpha, noise, scale)
-                for name in CORRECTIONS:
+                plain = _row(grid, point, alpha, noise, scale)
+                for name in grid.corrections:
                     started = time.perf_counter()
                     labels = emulated.labels(point.tau, alpha, name)
-                    yield Held(
+                    yield RowResult(
                         replace(
-                            line,
+                            plain,
                             model=f"{UNSOUND} batch of {emulated.batch}, {name}",
                             unsound=True,
                             shared_batch=emulated.batch,
                         ),
                         labels,
-                        drawn.seconds(emulated.total) + time.perf_counter() - started,
+                        draws.seconds(emulated.total) + time.perf_counter() - started,
                         emulated.total,
                         every=True,
                     )
 
 
-def _line(grid: Grid, point: Point, alpha: float, noise: Noise, scale: str) -> Line:
-    return Line(
+def _row(grid: Grid, point: Point, alpha: float, noise: Noise, scale: str) -> PictureRow:
+    return PictureRow(
         scale,
         "",
         noise.sigma,
@@ -128,25 +194,4 @@ def _line(grid: Grid, point: Point, alpha: float, noise: Noise, scale: str) -> L
         grid.selection,
         alpha,
         noise.radius(point.tau),
-    )
-
-
-def _held(
-    line: Line, certificate: Certificate, drawn: Drawn, started: float, *, every: bool = False
-) -> Held:
-    """A radius map is read at the radius of the line."""
-    labels = certificate.labels
-    if isinstance(certificate.radius, np.ndarray):
-        assert line.radius is not None
-        labels = certificate.at(line.radius)
-    stage = certificate.selection_votes
-    draws = certificate.votes.trials + (0 if stage is None else stage.trials)
-    return Held(
-        line,
-        labels,
-        drawn.seconds(draws) + time.perf_counter() - started,
-        draws,
-        certificate.allowed_errors,
-        every,
-        certificate,
     )

@@ -1,4 +1,4 @@
-"""Records of single pictures added up to the lines of a table."""
+"""Records of single cells added up to the rows of a table."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from certiseg.datasets.card import Card
 from certiseg.metrics.confusion import Confusion
 from certiseg.metrics.curve import RadiusCurve
+from certiseg.metrics.part_iou import PartIou
 from certiseg.metrics.records import counts_from_record
-from certiseg.report.reproduction.pictures import FalseLine, Line
+from certiseg.report.reproduction.tables import CloudRow, FalseRow, PictureRow
 from certiseg.runs.reproduction.reference import Falsity
 
 _IDENTITY = (
@@ -28,76 +30,92 @@ _IDENTITY = (
 
 @dataclass(frozen=True)
 class Figures:
-    """What is pooled for one line, by addition."""
+    """What is pooled for one row, by addition. shapes: of clouds."""
 
     confusion: Confusion
+    shapes: PartIou | None
     draws: int
     seconds: float
-    pictures: int = 1
+    samples: int = 1
 
     def __add__(self, other: Figures) -> Figures:
+        shapes = None
+        if self.shapes is not None and other.shapes is not None:
+            shapes = self.shapes + other.shapes
         return Figures(
             self.confusion + other.confusion,
+            shapes,
             self.draws + other.draws,
             self.seconds + other.seconds,
-            self.pictures + other.pictures,
+            self.samples + other.samples,
         )
 
 
 class Pooled:
-    """All lines so far. curves: by scale and sigma, from the radius map of most draws."""
+    """All rows so far. curves: by scale and sigma, from the radius map of most draws. seeds: of
+    each cell, by sample and sigma."""
 
-    def __init__(self) -> None:
-        self._figures: dict[Line, Figures] = {}
-        self._false: dict[Line, Falsity] = {}
+    def __init__(self, card: Card) -> None:
+        self._card = card
+        self._figures: dict[PictureRow, Figures] = {}
+        self._false: dict[PictureRow, Falsity] = {}
         self.curves: dict[tuple[str, float], RadiusCurve] = {}
+        self.seeds: dict[str, dict[float, int]] = {}
 
     def add(self, record: Mapping[str, Any]) -> None:
         """Add the record of one cell."""
         for part in record["lines"]:
-            line = Line(**part["line"])
-            figures = Figures(
-                counts_from_record(Confusion, part["confusion"]), part["draws"], part["seconds"]
-            )
-            _add(self._figures, line, figures)
+            row = PictureRow(**part["line"])
+            counts, shapes = counts_from_record(Confusion, part["confusion"]), None
+            if self._card.parts is not None:
+                category = record["category"]
+                shapes = PartIou.of(counts, self._card.parts[category], category)
+            _add(self._figures, row, Figures(counts, shapes, part["draws"], part["seconds"]))
             if part["false"] is not None:
-                _add(self._false, line, Falsity(**part["false"]))
+                _add(self._false, row, Falsity(**part["false"]))
         if record["curve"] is not None:
             place = (record["scale"], record["sigma"])
             _add(self.curves, place, counts_from_record(RadiusCurve, record["curve"]))
+        self.seeds.setdefault(record["name"], {})[record["sigma"]] = int(record["seed"])
 
-    def lines(self) -> list[Line]:
-        """With figures; bounds where a line certifies (theory T9)."""
-        return [_filled(line, figures) for line, figures in self._figures.items()]
+    def rows(self) -> list[PictureRow] | list[CloudRow]:
+        """With figures; bounds where a row certifies (theory T9)."""
+        if self._card.parts is not None:
+            return [_cloud_row(row, figures) for row, figures in self._figures.items()]
+        return self.picture_rows()
 
-    def false_lines(self) -> list[FalseLine]:
-        return [_counted(line, falsity) for line, falsity in self._false.items()]
+    def picture_rows(self) -> list[PictureRow]:
+        """Of pictures, the same."""
+        return [_picture_row(row, figures) for row, figures in self._figures.items()]
+
+    def false_rows(self) -> list[FalseRow]:
+        return [_false_row(row, falsity) for row, falsity in self._false.items()]
 
 
 def _add(total: dict[Any, Any], key: object, part: Any) -> None:
     total[key] = total[key] + part if key in total else part
 
 
-def identity(line: Line) -> dict[str, Any]:
-    """What tells a line from the others, as plain JSON values."""
-    return {name: getattr(line, name) for name in _IDENTITY}
+def identity(row: PictureRow) -> dict[str, Any]:
+    """What tells a row from the others, as plain JSON values."""
+    return {name: getattr(row, name) for name in _IDENTITY}
 
 
-def _filled(line: Line, figures: Figures) -> Line:
+def _picture_row(row: PictureRow, figures: Figures) -> PictureRow:
     confusion = figures.confusion
     plain = replace(
-        line,
+        row,
         accuracy=confusion.accuracy,
         miou=confusion.miou,
-        draws=figures.draws / figures.pictures,
-        seconds=figures.seconds / figures.pictures,
+        draws=figures.draws / figures.samples,
+        seconds=figures.seconds / figures.samples,
     )
-    if line.tau is None:
+    if row.tau is None:
         return plain
     abstaining = replace(
         plain, abstention=confusion.abstention, abstention_all=confusion.abstention_all
     )
-    if line.unsound:
+    if row.unsound:
         # No bound follows from what certifies nothing.
         return abstaining
     return replace(
@@ -107,21 +125,33 @@ def _filled(line: Line, figures: Figures) -> Line:
     )
 
 
-def _counted(line: Line, falsity: Falsity) -> FalseLine:
-    assert line.sigma is not None
-    assert line.tau is not None
-    assert line.n is not None
-    assert line.n0 is not None
-    assert line.alpha is not None
-    return FalseLine(
-        scale=line.scale,
-        model=line.model,
-        sigma=line.sigma,
-        tau=line.tau,
-        n=line.n,
-        n0=line.n0,
-        alpha=line.alpha,
-        unsound=line.unsound,
-        shared_batch=line.shared_batch,
-        **asdict(falsity),
+def _cloud_row(row: PictureRow, figures: Figures) -> CloudRow:
+    """Here n counts all draws."""
+    confusion, shapes = figures.confusion, figures.shapes
+    assert shapes is not None
+    plain = CloudRow(
+        row.model.replace("SegCertify", "split"),
+        row.sigma,
+        row.tau,
+        None if row.n is None or row.n0 is None else row.n + row.n0,
+        row.n0,
+        row.radius,
+        accuracy=confusion.accuracy,
+        instance_miou=shapes.instance_miou,
+        category_miou=shapes.category_miou,
+        seconds=figures.seconds / figures.samples,
     )
+    if row.radius is None:
+        return plain
+    return replace(
+        plain,
+        abstention=confusion.abstention,
+        certified_accuracy=confusion.certified_accuracy,
+        certified_instance_miou=shapes.certified_instance_miou,
+        certified_category_miou=shapes.certified_category_miou,
+    )
+
+
+def _false_row(row: PictureRow, falsity: Falsity) -> FalseRow:
+    names = ("scale", "model", "sigma", "tau", "n", "n0", "alpha", "unsound", "shared_batch")
+    return FalseRow(**{name: getattr(row, name) for name in names}, **asdict(falsity))

@@ -85,7 +85,8 @@ class SharedNoise:
         for labels, weight in self._chosen:
             for label in range(self.num_classes):
                 counts[label] += weight * (labels == label)
-        return counts.argmax(axis=0)
+        modes: NDArray[np.int64] = counts.argmax(axis=0)
+        return modes
 
     def labels(self, tau: float, alpha: float, correction: str) -> NDArray[np.signedinteger]:
         """What the published code reports as certified, ABSTAIN elsewhere. No guarantee at all:
@@ -102,12 +103,7 @@ class SharedNoise:
             selection="split",
         )
         cutoff = flat_cutoff(
-            self._hits,
-            self.tested,
-            tau=tau,
-            alpha=alpha,
-            correction=correction,
-            selection="split",
+            self._hits, self.tested, tau=tau, alpha=alpha, correction=correction, selection="split"
         )
         reported = np.where(self._hits >= cutoff, self._candidates, ABSTAIN)
         return reported.astype(labels_dtype(self.num_classes))

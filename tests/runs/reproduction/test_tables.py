@@ -1,9 +1,11 @@
-"""A table of pictures: its figures follow from its votes, an interrupted run goes on."""
+"""Tables of pictures and clouds: figures follow from the votes, an interrupted run goes on."""
 
 from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,13 +24,15 @@ from certiseg.errors import InputError
 from certiseg.metrics.confusion import Confusion
 from certiseg.models.loaded import LoadedModel
 from certiseg.noise import Gaussian
-from certiseg.runs.reproduction.cells import Cells
-from certiseg.runs.reproduction.drawn import Drawn
-from certiseg.runs.reproduction.grid import GRIDS, METHODS, Grid, Point, scales_of, words
-from certiseg.runs.reproduction.pictures import Extras, reproduce
-from certiseg.runs.reproduction.scales import at_scales
+from certiseg.runfolder.cells import CellStore, table_manifest
+from certiseg.runs.executors.executor import Job, Progress, Results, Task
+from certiseg.runs.reproduction.cell import Extras, at_scales
+from certiseg.runs.reproduction.grid import GRIDS, METHODS, CloudGrid, Grid, Point, scales_of, words
+from certiseg.runs.reproduction.lines import Replay, SharedDraws
+from certiseg.runs.reproduction.tables import reproduce
 from certiseg.sampling.sampler import Smoothed
 from certiseg.votes import Source, VoteCounts
+from same_runs import content
 
 CARD = Card(
     "made-up", ("dark", "middle", "bright"), ((0, 0, 0), (9, 9, 9), (99, 99, 99)), 3, "", ""
@@ -71,6 +75,29 @@ class Pictures:
         x = np.clip(truth / 2 + rng.normal(0, 0.1, (3, 16, 24)), 0, 1).astype(np.float32)
         truth[:2, :2] = 255
         return Sample(f"picture {index}", x, truth)
+
+
+class Clouds(Pictures):
+    """Clouds of three parts, in two categories."""
+
+    card = replace(CARD, parts={"chair": (0, 1), "lamp": (1, 2)})
+
+    def __getitem__(self, index: int) -> Sample:
+        super().__getitem__(index)
+        rng = np.random.default_rng(index)
+        x = rng.normal(size=(3, 90)).astype(np.float32)
+        truth = (x[0] > 0).astype(np.uint8) + index % 2
+        return Sample(f"cloud {index}", x, truth, ("chair", "lamp")[index % 2])
+
+
+class ByHeight(nn.Module):
+    """Three classes of points."""
+
+    num_classes = 3
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = x[:, :1]
+        return torch.cat([-y, 0 * y, y], 1)
 
 
 class Brighter(Pictures):
@@ -171,11 +198,11 @@ def test_early_stopping_on_made_draws_is_that_on_live_ones() -> None:
     for stop in GRID.ends(16 * 24):
         parts.append(smoothed.vote(x, stop - drawn, first_draw=drawn, seed=5))
         drawn = stop
-    made = Drawn(parts, [1.0] * len(parts))
+    made = SharedDraws(parts, [1.0] * len(parts))
     options: dict[str, Any] = {
         "noise": Gaussian(0.1), "num_samples": 140, "tau": 0.9, "alpha": 0.01, "until": 0.001,
     }  # fmt: skip
-    replayed = sequential(made.again(), **options)
+    replayed = sequential(Replay(made), **options)
     live = sequential(smoothed.source(x, seed=5), **options)
     assert np.array_equal(replayed.labels, live.labels)
     assert np.array_equal(replayed.votes.counts, live.votes.counts)
@@ -200,6 +227,74 @@ def test_an_interrupted_run_goes_on(tmp_path: Path) -> None:
     assert without_time(rows) == without_time(whole)
     assert all(file.stat().st_mtime_ns == moment for file, moment in before.items())
     assert json.loads((tmp_path / "out" / "results.json").read_text())["done"] == 3
+
+
+CLOUD_GRID = CloudGrid(
+    scales=((1.0,),),
+    sigmas=(0.1, 0.2),
+    points=(Point(0.75, 60), Point(0.9, 130)),
+    alphas=(0.01,),
+    selection=20,
+    methods=("paper", "pooled"),
+)
+
+
+def test_an_interrupted_table_of_clouds_goes_on(tmp_path: Path) -> None:
+    """The files are those of one that was never interrupted; another run's are left alone."""
+    options: dict[str, Any] = {"grid": CLOUD_GRID, "model": loaded(ByHeight().eval())}
+    table(tmp_path / "whole", Clouds(), **options)
+    out = tmp_path / "out"
+    with pytest.raises(KeyboardInterrupt):
+        table(out, Clouds(broken=1), **options)
+    assert "the first 1 so far" in (out / "table.md").read_text()
+    done = {file: file.stat().st_mtime_ns for file in (out / "cells").iterdir()}
+    assert len(done) == 2
+    for change in ({"seed": 6}, {"grid": replace(CLOUD_GRID, compared=("holm",))}):
+        with pytest.raises(InputError, match="of another"):
+            table(out, Clouds(), **{**options, **change})
+    table(out, Clouds(), **options)
+    assert all(file.stat().st_mtime_ns == moment for file, moment in done.items())
+    found, whole = content(out), content(tmp_path / "whole")
+    assert set(found) == set(whole)
+    for name in found:
+        if name.endswith(".json"):
+            assert undigested(found[name]) == undigested(whole[name]), name
+    assert found["table.csv"] == whole["table.csv"]
+    results = json.loads((out / "results.json").read_text())
+    assert results["done"] == results["clouds"] == 3
+    assert results["seeds"]["cloud 0"] == {"0.1": 5, "0.2": 5}
+
+
+def undigested(record: dict[str, Any]) -> dict[str, Any]:
+    """Without the digest, which is over the times too."""
+    return {name: value for name, value in record.items() if name != "digest"}
+
+
+def test_a_table_of_pictures_takes_no_clouds(tmp_path: Path) -> None:
+    for samples, grid, message in (
+        (Clouds(), GRID, "expected pictures, got clouds"),
+        (Pictures(), CLOUD_GRID, "expected clouds, got pictures"),
+    ):
+        with pytest.raises(InputError, match=message):
+            table(tmp_path / "out", samples, grid=grid)
+
+
+class Threads:
+    """A toy executor: two threads, each with a worker."""
+
+    size = 2
+
+    def work(self, job: Job, tasks: Iterable[Task], advance: Progress) -> Results:
+        with ThreadPoolExecutor(self.size) as threads:
+            given = [(t, threads.submit(job.worker().do, t, advance)) for t in tasks]
+            # The last first: tables do not depend on the order in which cells are done.
+            for task, future in reversed(given):
+                yield task, future.result()
+
+
+def test_another_executor_makes_the_same_table(tmp_path: Path) -> None:
+    rows = table(tmp_path / "out", executor=Threads())
+    assert without_time(rows) == without_time(table(tmp_path / "serial"))
 
 
 def test_another_run_is_not_mixed_in(tmp_path: Path) -> None:
@@ -338,15 +433,16 @@ def test_too_few_draws_are_refused_before_the_first(tmp_path: Path) -> None:
             table(tmp_path / "out", grid=grid)
     with pytest.raises(InputError, match="3 classes of made-up"):
         table(tmp_path / "out", model=loaded(nn.Conv2d(3, 4, 1).eval(), 4))
-    with pytest.raises(InputError, match="at least one picture"):
+    with pytest.raises(InputError, match="at least one sample"):
         table(tmp_path / "out", Pictures(0))
     assert not (tmp_path / "out").exists()
 
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text("[]")
+    asked = table_manifest({"seed": 1}, [])
     with pytest.raises(InputError, match="of another format"):
-        Cells(tmp_path).open({"seed": 1}, [], overwrite=False)
+        CellStore(tmp_path).resume(asked)
     (tmp_path / "run.json").rename(tmp_path / "table.csv")
     with pytest.raises(InputError, match="of others in the way"):
-        Cells(tmp_path).open({"seed": 1}, [], overwrite=False)
+        CellStore(tmp_path).begin(asked)

@@ -8,10 +8,16 @@ from dataclasses import replace
 import pytest
 
 from certiseg.errors import InputError
-from certiseg.runs.executors.divide import Assembly, shared, tasks
-from certiseg.runs.executors.job import Job
-from certiseg.runs.executors.task import FinishedSample, PartialVotes, Task
-from certiseg.runs.executors.worker import Worker
+from certiseg.runs.experiment import Finished
+from certiseg.runs.sample_task import (
+    Merger,
+    PartialVotes,
+    SampleJob,
+    SampleTask,
+    SampleWorker,
+    divided,
+    shared,
+)
 from certiseg.runs.settings import Settings, Stopping
 from certiseg.sampling.keys import FreshSeed
 from same_runs import timeless
@@ -22,25 +28,21 @@ PLAIN = Settings(num_samples=60, seed=FreshSeed(3))
 
 
 @pytest.fixture
-def job(tmp_path, monkeypatch) -> Job:
+def job(tmp_path, monkeypatch) -> SampleJob:
     write_models(tmp_path, monkeypatch)
-    return Job(opened(), opened(), PLAIN, BANDS.card)
+    return SampleJob({"base": opened(), "non-robust": opened()}, None, PLAIN, BANDS.card)
 
 
-def whole(number: int) -> Task:
-    return Task(number, BANDS[number], view=True, certificate=True)
+def whole(number: int) -> SampleTask:
+    return SampleTask(number, BANDS[number], view=True, certificate=True)
 
 
 def ignore(draws: int) -> None:
     pass
 
 
-def alike(one: FinishedSample, other: FinishedSample) -> bool:
-    return (timeless(one.record), one.view, one.certificate) == (
-        timeless(other.record),
-        other.view,
-        other.certificate,
-    )
+def alike(one: Finished, other: Finished) -> bool:
+    return (timeless(one.record), one.files) == (timeless(other.record), other.files)
 
 
 @pytest.mark.parametrize(("draws", "parts"), [(60, 4), (61, 4), (100, 3), (9, 4), (25, 4)])
@@ -66,30 +68,33 @@ def test_ranges_hold_every_draw_once(draws, parts):
 def test_parts_in_any_order_are_the_sample(job, settings):
     """Bit for bit: record, view and certificate file."""
     job = replace(job, settings=settings)
-    worker, assembly = Worker(job), Assembly(job)
+    worker, merger = SampleWorker(job), Merger(job)
     expected = worker.do(whole(2), ignore)
     parts = list(shared(whole(2), settings.num_samples, 4))
     random.Random(0).shuffle(parts)
-    done = [assembly.add(task, Worker(job).do(task, ignore)) for task in parts]
+    done = [merger.add(task, SampleWorker(job).do(task, ignore)) for task in parts]
     assert done[:-1] == [None] * 3
     assert alike(done[-1], expected)
 
 
 def test_another_split_of_other_draws_is_noticed(job):
     """Negative control of the comparison, and of adding up."""
-    worker, other = Worker(job), Worker(replace(job, settings=replace(PLAIN, seed=FreshSeed(4))))
+    worker, other = (
+        SampleWorker(job),
+        SampleWorker(replace(job, settings=replace(PLAIN, seed=FreshSeed(4)))),
+    )
     assert not alike(worker.do(whole(2), ignore), other.do(whole(2), ignore))
     first, second = shared(whole(2), 60, 2)
-    assembly = Assembly(job)
-    assembly.add(first, worker.do(first, ignore))
+    merger = Merger(job)
+    merger.add(first, worker.do(first, ignore))
     with pytest.raises(InputError, match="different seed"):
-        assembly.add(second, other.do(second, ignore))
+        merger.add(second, other.do(second, ignore))
     with pytest.raises(InputError, match="draw 0 twice"):
-        assembly.add(first, worker.do(first, ignore))
+        merger.add(first, worker.do(first, ignore))
 
 
-def numbers(job: Job, workers: int, large: int = 10**6, total: int = 7) -> list[int]:
-    return [task.number for task in tasks(range(total), whole, job, workers, large)]
+def numbers(job: SampleJob, workers: int, large: int = 10**6, total: int = 7) -> list[int]:
+    return [task.number for task in divided(range(total), whole, job, workers, large)]
 
 
 def test_the_last_samples_are_shared_out_where_they_do_not_go_round(job):
@@ -117,11 +122,11 @@ def test_what_needs_more_than_votes_is_never_shared(job, changes):
 def test_samples_are_read_as_their_tasks_are_asked_for(job):
     read = []
 
-    def make(number: int) -> Task:
+    def make(number: int) -> SampleTask:
         read.append(number)
         return whole(number)
 
-    handed = tasks(range(7), make, job, 2)
+    handed = divided(range(7), make, job, 2)
     next(handed)
     next(handed)
     assert read == [0, 1]
@@ -130,6 +135,6 @@ def test_samples_are_read_as_their_tasks_are_asked_for(job):
 def test_a_part_tells_its_draws(job):
     made: list[int] = []
     first, _ = shared(whole(0), 60, 2)
-    part = Worker(job).do(first, made.append)
+    part = SampleWorker(job).do(first, made.append)
     assert isinstance(part, PartialVotes)
     assert sum(made) == 30

@@ -1,0 +1,255 @@
+"""The engine of all experiments: a grid of cells over one folder, each done apart by an executor.
+
+``evaluate`` and the tables of ``reproduce`` say what their cells are, how one is done and what is
+written of it; here they are checked, planned, handed out, continued and finished.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+import torch
+from numpy.typing import NDArray
+
+from certiseg.datasets.card import Sample, Samples
+from certiseg.errors import InputError
+from certiseg.folders import locked
+from certiseg.runfolder.comparison import BASE_CLEAN, BASE_NOISE, NON_ROBUST
+from certiseg.runfolder.store import ResultStore
+from certiseg.runfolder.view import array_digest, shown
+from certiseg.runs.executors.executor import Executor, Job, SerialExecutor, Task
+from certiseg.runs.executors.ranks import Ranks
+from certiseg.runs.model import check_classes, try_model
+from certiseg.runs.progress import RunBar
+from certiseg.runs.smoothing import ByCategory
+from certiseg.sampling.fingerprint import input_fingerprint
+from certiseg.sampling.sampler import Smoothed
+
+Found = TypeVar("Found", covariant=True)
+
+
+class Experiment(Protocol[Found]):
+    """What is run."""
+
+    @property
+    def store(self) -> ResultStore:
+        """The folder of its results, one cell a record."""
+        ...
+
+    @property
+    def what(self) -> str:
+        """The word for cells."""
+        ...
+
+    @property
+    def draws(self) -> int:
+        """Of a cell, at most."""
+        ...
+
+    def plan(self) -> dict[str, Any]:
+        """Check everything, then fix the seed: the manifest. Raises InputError for whatever would
+        stop the run later."""
+        ...
+
+    def job(self, *, resumed: bool) -> Job:
+        """What workers do, once the store has its manifest. resumed: it is of an earlier call."""
+        ...
+
+    def tasks(self, job: Any, cells: Sequence[int], workers: int) -> Iterable[Task]:
+        """What there is to do for these cells, read as it is asked for."""
+        ...
+
+    def take(self, task: Any, result: Any) -> bool:
+        """Write what came of a task; whether its cell is done."""
+        ...
+
+    def finish(self) -> Found:
+        """Write the tables, once all cells are done."""
+        ...
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A cell that is done: its record, and its other files in the order of the store's folders."""
+
+    record: dict[str, Any]
+    files: tuple[bytes | None, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The manifest, the numbers of the cells that are left to do, and whether the run goes on."""
+
+    record: Mapping[str, Any]
+    left: list[int]
+    resumed: bool
+
+
+def run(
+    experiment: Experiment[Found],
+    *,
+    overwrite: bool,
+    resume: bool,
+    executor: Executor | None = None,
+    ranks: Ranks | None = None,
+    progress: bool = False,
+) -> Found | None:
+    """Run what is left of an experiment; None for a rank other than the first.
+
+    The folder is this run's alone until the end; the first rank holds it for all.
+
+    Args:
+        experiment: what is run.
+        overwrite: replace an earlier run.
+        resume: go on with the run that is there, where there is one and it is the same.
+        executor: does the tasks, by default in this process.
+        ranks: the processes that share the run.
+        progress: show a bar on standard error.
+
+    Raises:
+        InputError: from ``Experiment.plan``, the store or the executor.
+        ClaimError: the manifest of the run that is there contradicts itself.
+    """
+    store = experiment.store
+    with ExitStack() as held:
+
+        def plan() -> Plan:
+            record = experiment.plan()
+            held.enter_context(locked(store.root))
+            resumed = resume and store.manifest.exists()
+            if resumed:
+                store.resume(record)
+            else:
+                store.begin(record, overwrite)
+            left = [number for number in range(len(store)) if not store.done(number)]
+            return Plan(dict(store.record), left, resumed)
+
+        agreed = plan() if ranks is None else ranks.agreed(plan)
+        store.record = agreed.record
+        job = experiment.job(resumed=agreed.resumed)
+        own = agreed.left if ranks is None else ranks.own(agreed.left)
+        before = len(store) - len(agreed.left)
+        executor = executor or SerialExecutor()
+        with RunBar(
+            progress, before + len(own), experiment.draws, before, what=experiment.what
+        ) as bar:
+            tasks = experiment.tasks(job, own, executor.size)
+            with closing(executor.work(job, tasks, bar.draws)) as results:
+                for task, result in results:
+                    if experiment.take(task, result):
+                        bar.finish()
+        if ranks is not None:
+            ranks.all_done()
+            if ranks.rank > 0:
+                return None
+        return experiment.finish()
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A sample that was read: what its files are known by (docs/report.md)."""
+
+    name: str
+    digest: str
+    category: str | None
+    size: tuple[int, ...]
+    input: str
+    truth: str
+    shown: str
+
+    @staticmethod
+    def of(sample: Sample) -> Checked:
+        return Checked(
+            sample.name,
+            _digest(sample),
+            sample.category,
+            sample.labels.shape,
+            input_fingerprint(torch.from_numpy(sample.x)),
+            array_digest(sample.labels),
+            array_digest(shown(sample.x)),
+        )
+
+
+def check_samples(
+    samples: Samples,
+    check: Callable[[Sample], None],
+    models: Iterable[ByCategory],
+    attempt: Callable[[Smoothed, Sample], None] = lambda smoothed, sample: try_model(
+        smoothed, sample.x
+    ),
+) -> list[Checked]:
+    """Read every sample and pass one of each size and category through each model, one sample at a
+    time. Raises InputError for whatever would stop the run later.
+
+    Args:
+        samples: of the run.
+        check: whether a sample of this size can be certified.
+        models: all that will see it.
+        attempt: passes a sample through a model.
+    """
+    if not len(samples):
+        raise InputError("expected at least one sample, got none; check the folders")
+    tried: set[tuple[Any, ...]] = set()
+    checked, models = [], list(models)
+    for index in range(len(samples)):
+        sample = samples[index]
+        checked.append(Checked.of(sample))
+        if (kind := (sample.category, *sample.x.shape)) in tried:
+            continue
+        tried.add(kind)
+        check(sample)
+        for model in models:
+            smoothed = model.of(sample)
+            attempt(smoothed, sample)
+            check_classes(smoothed, samples.card)
+    return checked
+
+
+def reread(samples: Samples, number: int, digest: str) -> Sample:
+    """The sample as it was checked. Raises InputError for another one: its input could have been
+    made with knowledge of the seed, which is in the folder."""
+    sample = samples[number]
+    if _digest(sample) != digest:
+        raise InputError(
+            f"expected {sample.name} as it was when the run began, got other content; "
+            "restore it, or begin anew with --overwrite"
+        )
+    return sample
+
+
+def _digest(sample: Sample) -> str:
+    """SHA-256 of input, truth and category."""
+    parts = (str(sample.category), array_digest(sample.x), array_digest(sample.labels))
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model without a certificate says: labels, on its own grid (theory T14); seconds."""
+
+    labels: NDArray[Any]
+    seconds: float
+
+
+def baseline_predictions(
+    sample: Sample, smoothed: Smoothed, non_robust: Smoothed | None, seed: int | None
+) -> dict[str, Prediction]:
+    """What the models without a certificate say, by the name of their row: the non-robust one if
+    there is one, the base model without noise, and under draw 0."""
+    found = {}
+    if non_robust is not None:
+        found[NON_ROBUST] = _timed(lambda: non_robust.predict_clean(sample.x))
+    found[BASE_CLEAN] = _timed(lambda: smoothed.predict_clean(sample.x))
+    found[BASE_NOISE] = _timed(lambda: smoothed.predict_once(sample.x, seed=seed))
+    return found
+
+
+def _timed(predict: Callable[[], NDArray[Any]]) -> Prediction:
+    started = time.perf_counter()
+    labels = predict()
+    return Prediction(labels, time.perf_counter() - started)

@@ -1,0 +1,235 @@
+"""One sample of an evaluation, or a range of its draws: done anywhere, then added up."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any
+
+from certiseg.certificates.certificate import Certificate
+from certiseg.certificates.storage import content_of
+from certiseg.datasets.card import Card, Sample
+from certiseg.runfolder.metrics import certified_record, model_record
+from certiseg.runfolder.view import view_content
+from certiseg.runs.executors.executor import Job, Progress
+from certiseg.runs.experiment import Finished, Prediction, baseline_predictions
+from certiseg.runs.methods import certify_image, certify_votes, draws_are_fixed
+from certiseg.runs.percentiles import DrawnScalars
+from certiseg.runs.settings import Settings
+from certiseg.runs.smoothing import ByCategory
+from certiseg.votes import VoteCounts
+
+LARGE = 2**20
+"""Components from which the draws of every sample are divided: a worker that is lost then costs
+little, and none waits long for the last one."""
+_FEWEST = 10
+"""Draws that are worth a task: each begins with a pass of its own that measures memory."""
+
+
+@dataclass(frozen=True)
+class SampleTask:
+    """A sample, or some of its draws. view, certificate: which of its files are kept.
+
+    draws: a half-open range of the test draws, where the sample is one of several tasks; the task
+    whose range begins at 0 also makes the draws that only choose, and asks the models that have no
+    certificate.
+    """
+
+    number: int
+    sample: Sample
+    view: bool = False
+    certificate: bool = False
+    draws: tuple[int, int] | None = None
+
+    @property
+    def name(self) -> str:
+        return self.sample.name
+
+    @property
+    def key(self) -> tuple[int, tuple[int, int] | None]:
+        return self.number, self.draws
+
+
+@dataclass(frozen=True)
+class Baselines:
+    """What the models without a certificate say, by the name of their row; the view as a file,
+    where it is kept."""
+
+    predictions: Mapping[str, Prediction]
+    view: bytes | None
+
+
+@dataclass(frozen=True)
+class PartialVotes:
+    """Votes of a task that is a range of draws. chosen, baselines: of the first range alone."""
+
+    votes: VoteCounts
+    chosen: VoteCounts | None
+    baselines: Baselines | None
+    seconds: float
+
+    def __add__(self, other: PartialVotes) -> PartialVotes:
+        return PartialVotes(
+            self.votes + other.votes,
+            self.chosen or other.chosen,
+            self.baselines or other.baselines,
+            self.seconds + other.seconds,
+        )
+
+
+@dataclass(frozen=True)
+class SampleJob(Job):
+    """An evaluation: settings with the run's seed, and what samples are of. models: "base" and
+    perhaps "non-robust"."""
+
+    settings: Settings
+    card: Card
+    percentile: bool = False
+
+    def worker(self) -> SampleWorker:
+        return SampleWorker(self)
+
+
+class SampleWorker:
+    """Does samples of an evaluation, or ranges of their draws."""
+
+    def __init__(self, job: SampleJob) -> None:
+        self._job = job
+        self._models = {k: ByCategory(m, job.settings) for k, m in job.models.items()}
+
+    def do(self, task: SampleTask, advance: Progress) -> Finished | PartialVotes:
+        """The record of a sample, or the votes of a range of its draws."""
+        return self._sample(task, advance) if task.draws is None else self._draws(task, advance)
+
+    def _sample(self, task: SampleTask, advance: Progress) -> Finished:
+        job, sample = self._job, task.sample
+        baselines = self._baselines(task)
+        scalars = DrawnScalars(sample.labels, job.card.num_classes) if job.percentile else None
+        started = time.perf_counter()
+        certificate = certify_image(
+            self._models["base"].of(sample),
+            sample.x,
+            job.settings,
+            progress=advance,
+            watch=None if scalars is None else scalars.watch,
+        )
+        seconds = time.perf_counter() - started
+        bounds = None if scalars is None else scalars.bounds(job.settings, certificate.eta)
+        return finish(job, task, baselines, certificate, seconds, bounds)
+
+    def _draws(self, task: SampleTask, advance: Progress) -> PartialVotes:
+        assert task.draws is not None
+        settings, sample = self._job.settings, task.sample
+        start, stop = task.draws
+        first = settings.selection_samples if settings.selection == "split" else 0
+        baselines = self._baselines(task) if start == 0 else None
+        started = time.perf_counter()
+        vote = self._models["base"].of(sample).vote
+        drawing: dict[str, Any] = {
+            "batch_size": settings.batch_size,
+            "seed": settings.seed,
+            "progress": advance,
+        }
+        chosen = vote(sample.x, first, **drawing) if start == 0 and first else None
+        votes = vote(sample.x, stop - start, first_draw=first + start, **drawing)
+        return PartialVotes(votes, chosen, baselines, time.perf_counter() - started)
+
+    def _baselines(self, task: SampleTask) -> Baselines:
+        sample, seed = task.sample, self._job.settings.seed
+        smoothed, plain = self._models["base"].of(sample), self._models.get("non-robust")
+        found = baseline_predictions(
+            sample, smoothed, None if plain is None else plain.of(sample), seed
+        )
+        if not task.view:
+            return Baselines(found, None)
+        # The draw that the base model saw, looked at again.
+        noisy = smoothed.noisy(sample.x, seed=seed).cpu().numpy()
+        labels = {name: prediction.labels for name, prediction in found.items()}
+        return Baselines(found, view_content(sample, noisy, labels))
+
+
+def finish(
+    job: SampleJob,
+    task: SampleTask,
+    baselines: Baselines,
+    certificate: Certificate,
+    seconds: float,
+    percentile: dict[str, Any] | None = None,
+) -> Finished:
+    """The record of the sample and what is kept of it. seconds: that its certificate took."""
+    settings, truth, classes = job.settings, task.sample.labels, job.card.num_classes
+    source, view = certificate.votes.source, baselines.view
+    assert source is not None
+    record = {
+        "name": task.sample.name,
+        "seed": source.seed,
+        "model": source.model,
+        "view": None if view is None else hashlib.sha256(view).hexdigest(),
+        "models": {
+            name: {**model_record(found.labels, truth, classes), "seconds": found.seconds}
+            for name, found in baselines.predictions.items()
+        },
+        "certified": {
+            **certified_record(
+                certificate, truth, classes, read_at=settings.noise.radius(settings.tau)
+            ),
+            "seconds": seconds,
+        },
+        "percentile": percentile,
+    }
+    return Finished(record, (view, content_of(certificate) if task.certificate else None))
+
+
+def divided(
+    numbers: Sequence[int],
+    make: Callable[[int], SampleTask],
+    job: SampleJob,
+    workers: int,
+    large: int = LARGE,
+) -> Iterator[SampleTask]:
+    """The samples of these numbers in order, each a task, or several that share its draws.
+
+    make: the task of a whole sample, read when it is asked for. Draws are shared out where samples
+    are large or would leave workers without any: the last ones, if they do not go round. Only
+    where votes are all that the certificate needs.
+    """
+    divisible = draws_are_fixed(job.settings) and not job.percentile and workers > 1
+    whole = len(numbers) - len(numbers) % workers
+    for place, number in enumerate(numbers):
+        task = make(number)
+        if divisible and (place >= whole or task.sample.labels.size >= large):
+            yield from shared(task, job.settings.num_samples, workers)
+        else:
+            yield task
+
+
+def shared(task: SampleTask, draws: int, parts: int) -> Iterator[SampleTask]:
+    """The sample's draws in so many ranges of about the same size, fewer where draws are few."""
+    parts = max(1, min(parts, draws // _FEWEST))
+    cuts = [draws * part // parts for part in range(parts + 1)]
+    for cut in pairwise(cuts):
+        yield replace(task, draws=cut)
+
+
+class Merger:
+    """Adds up what tasks give until a sample is whole. Holds the votes of samples in the making."""
+
+    def __init__(self, job: SampleJob) -> None:
+        self._job = job
+        self._open: dict[int, PartialVotes] = {}
+
+    def add(self, task: SampleTask, part: Finished | PartialVotes) -> Finished | None:
+        """The sample, once this was the last of its parts."""
+        if isinstance(part, Finished):
+            return part
+        earlier, settings = self._open.get(task.number), self._job.settings
+        self._open[task.number] = held = part if earlier is None else earlier + part
+        if held.votes.trials < settings.num_samples:
+            return None
+        del self._open[task.number]
+        assert held.baselines is not None
+        certificate = certify_votes(held.votes, held.chosen, settings)
+        return finish(self._job, task, held.baselines, certificate, held.seconds)
