@@ -8,7 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from certiseg.certificates.certificate import Certificate
-from certiseg.certificates.looks import NONE_OPEN, NOT_WORTH, SHARES, USED, WANTED, Look, Looks
+from certiseg.certificates.looks import (
+    NONE_OPEN,
+    NOT_WORTH,
+    SHARES,
+    TARGET_REACHED,
+    USED,
+    Look,
+    Looks,
+)
 from certiseg.certifiers.checks import check_noise, tested_tau
 from certiseg.certifiers.replay import LookRule, Standing
 from certiseg.certifiers.segcertify import Budget, check_options, checked_budget
@@ -40,8 +48,8 @@ def sequential(
     budget: Budget = None,
     looks: int = 5,
     spending: Spending = "late",
-    until: float | None = None,
-    wanted: float | None = None,
+    min_gain: float | None = None,
+    target_coverage: float | None = None,
 ) -> Certificate:
     """SegCertify with several looks at the votes, of at most num_samples draws.
 
@@ -51,8 +59,8 @@ def sequential(
     num_samples, looks, spending: ``stats.spending.plan_looks`` makes the looks of them, before
     anything is drawn; "late" or "equal" with one look is ``certify``. budget: k in [1, N], or a
     fraction of N in (0, 1) (T5).
-    until: stop when no look that is left is expected to certify this share of the components for
-    the first time. wanted: stop once this share is certified. None: no such rule. It also
+    min_gain: stop when no look that is left is expected to certify this share of the components for
+    the first time. target_coverage: stop once this share is certified. None: no such rule. It also
     stops when no component is open.
     The votes are all votes drawn; the certificate lists its looks.
     Raises InputError for bad parameters, for num_samples below n_min, and for votes of another
@@ -60,7 +68,7 @@ def sequential(
     """
     correction = "holm" if budget is None else "k-fwer"
     check_options(tau, alpha, correction, "pooled", budget)
-    check_stopping(num_samples, looks, spending, until, wanted)
+    check_stopping(num_samples, looks, spending, min_gain, target_coverage)
     tau, alpha = checked_tau(tau), checked_alpha(alpha)
     components, classes = source.sizes()
     allowed = checked_budget(budget, components)
@@ -87,7 +95,9 @@ def sequential(
         standing, cutoff = standing.after(modes, hits, trials, level, rule)
         taken.append(Look(trials, level, cutoff, int(np.count_nonzero(standing.closed))))
         seen.append((modes, hits))
-        stopped = _reason(standing, hits, trials, plan[len(taken) :], rule, until, wanted)
+        stopped = _reason(
+            standing, hits, trials, plan[len(taken) :], rule, min_gain, target_coverage
+        )
         if stopped is not None:
             break
     assert stopped is not None
@@ -118,8 +128,8 @@ def check_stopping(
     num_samples: int,
     looks: int,
     spending: Spending,
-    until: float | None,
-    wanted: float | None,
+    min_gain: float | None,
+    target_coverage: float | None,
 ) -> None:
     """Raise InputError for a plan of looks or a stopping rule that makes no sense anywhere."""
     whole = isinstance(num_samples, (int, np.integer)) and not isinstance(num_samples, bool)
@@ -129,7 +139,7 @@ def check_stopping(
             "it is the largest number of draws that may be made"
         )
     check_spending(looks, spending)
-    for name, share in (("until", until), ("wanted", wanted)):
+    for name, share in (("min_gain", min_gain), ("target_coverage", target_coverage)):
         number = isinstance(share, (int, float, np.floating)) and not isinstance(share, bool)
         if share is not None and not (number and 0.0 < share <= 1.0):
             raise InputError(
@@ -164,19 +174,19 @@ def _reason(
     trials: int,
     left: tuple[tuple[int, float], ...],
     rule: LookRule,
-    until: float | None,
-    wanted: float | None,
+    min_gain: float | None,
+    target_coverage: float | None,
 ) -> str | None:
     """Why to stop now, or None. Any rule is valid, since every look has its share (theory T7)."""
-    if wanted is not None and np.mean(standing.labels >= 0) >= wanted:
-        return WANTED
+    if target_coverage is not None and np.mean(standing.labels >= 0) >= target_coverage:
+        return TARGET_REACHED
     if standing.closed.all():
         return NONE_OPEN
     if not left:
         return USED
     # Cutoffs move in steps: the next look may promise nothing and the one after it a lot.
-    if until is not None and all(
-        _prospect(standing, hits, trials, later, rule) < until for later in left
+    if min_gain is not None and all(
+        _prospect(standing, hits, trials, later, rule) < min_gain for later in left
     ):
         return NOT_WORTH
     return None

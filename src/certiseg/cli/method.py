@@ -57,11 +57,11 @@ def _settings(
             help="A radius for every pixel or point; evaluate's table reads it at --tau.",
         ),
     ] = False,
-    until: Annotated[
+    min_gain: Annotated[
         str | None,
         typer.Option(help="Stop early when no further look promises this share (0.1%) anew."),
     ] = None,
-    wanted: Annotated[
+    target_coverage: Annotated[
         str | None, typer.Option(help="Stop early once this share (85%) is certified.")
     ] = None,
     looks: Annotated[
@@ -99,9 +99,9 @@ def _settings(
     from certiseg.runs.settings import Settings, Stopping
     from certiseg.sampling.engine import Engine
 
-    if (looks is not None or spending is not None) and until is None and wanted is None:
+    if (looks is not None or spending is not None) and min_gain is None and target_coverage is None:
         raise InputError(
-            "expected --until or --wanted with --looks and --spending, got neither; "
+            "expected --min-gain or --target-coverage with --looks and --spending, got neither; "
             "say when to stop"
         )
     two_stages = thresholds is not None or selection is options.Selection.two_stages
@@ -115,10 +115,12 @@ def _settings(
             "expected no --selection pooled with --thresholds, got it; AdaptiveCertify has two "
             "stages"
         )
-    stops = until is not None or wanted is not None
+    stops = min_gain is not None or target_coverage is not None
     stopping = Stopping(
-        until=None if until is None else share_of("--until", until),
-        wanted=None if wanted is None else share_of("--wanted", wanted),
+        min_gain=None if min_gain is None else share_of("--min-gain", min_gain),
+        target_coverage=None
+        if target_coverage is None
+        else share_of("--target-coverage", target_coverage),
         looks=_LOOKS if looks is None else looks,
         spending="late" if spending is None else spending_of(spending),
     )

@@ -17,7 +17,7 @@ SECTIONS = {
         *("selection", "n0", "radius_map", "grid", "percentile", "seed"),
         *("commit", "commitment", "challenge"),
     ),
-    "Early stopping": ("until", "wanted", "looks", "spending"),
+    "Early stopping": ("min_gain", "target_coverage", "looks", "spending"),
     "Groups of classes": ("hierarchy", "thresholds"),
     "Speed": (
         *("batch_size", "device", "precision", "channels_last", "compile_model", "cuda_graphs"),

@@ -34,12 +34,12 @@ any normals as given; rotations of a cloud."""
 class Stopping:
     """Early stopping (theory T7): num_samples becomes a budget, looked at ``looks`` times.
 
-    until: end when no look that is left is expected to certify this share of the components anew.
-    wanted: end once this share is certified. spending: see ``stats.spending.plan_looks``.
+    min_gain: end when no look that is left is expected to certify this share of components anew.
+    target_coverage: end once this share is certified. spending: see ``stats.spending.plan_looks``.
     """
 
-    until: float | None = None
-    wanted: float | None = None
+    min_gain: float | None = None
+    target_coverage: float | None = None
     looks: int = 5
     spending: Spending = "late"
 
@@ -150,7 +150,9 @@ class Settings:
         check_options(self.tau, self.alpha, self.correction, self.selection, self.budget)
         self._check_method()
         if (stop := self.stopping) is not None:
-            check_stopping(self.num_samples, stop.looks, stop.spending, stop.until, stop.wanted)
+            check_stopping(
+                self.num_samples, stop.looks, stop.spending, stop.min_gain, stop.target_coverage
+            )
         for option, value, lowest in (
             ("a number of samples", self.num_samples, 1),
             ("selection samples", self.selection_samples, 1),
@@ -169,7 +171,10 @@ class Settings:
             name
             for name, given in (
                 ("--radius-map", self.radius_map),
-                ("early stopping (--until, --wanted, --looks, --spending)", self.stopping),
+                (
+                    "early stopping (--min-gain, --target-coverage, --looks, --spending)",
+                    self.stopping,
+                ),
                 ("--hierarchy", self.hierarchy),
             )
             if given

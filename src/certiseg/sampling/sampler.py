@@ -235,8 +235,8 @@ class Smoothed:
         budget: Budget = None,
         looks: int = 5,
         spending: Spending = "late",
-        until: float | None = 0.001,
-        wanted: float | None = None,
+        min_gain: float | None = 0.001,
+        target_coverage: float | None = None,
         batch_size: int | None = None,
         seed: int | None = None,
         key: str | None = None,
@@ -245,12 +245,12 @@ class Smoothed:
     ) -> Certificate:
         """Certify one input with at most num_samples draws, stopping early (theory T7).
 
-        until: stop when no look that is left is expected to certify this share of the components
+        min_gain: stop when no look that is left is expected to certify this share of the components
         anew. ``certiseg.sequential`` states the claim and the other parameters; the
         rest is as in ``vote``.
         """
         check_options(tau, alpha, "holm" if budget is None else "k-fwer", "pooled", budget)
-        check_stopping(num_samples, looks, spending, until, wanted)
+        check_stopping(num_samples, looks, spending, min_gain, target_coverage)
         with draws_bar(progress, int(num_samples)) as advance:
             return sequential(
                 self.source(
@@ -263,8 +263,8 @@ class Smoothed:
                 budget=budget,
                 looks=looks,
                 spending=spending,
-                until=until,
-                wanted=wanted,
+                min_gain=min_gain,
+                target_coverage=target_coverage,
             )
 
     def predict_clean(self, x: Tensor | ArrayLike) -> NDArray[np.int64]:

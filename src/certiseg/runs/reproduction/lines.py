@@ -31,7 +31,7 @@ from certiseg.runs.reproduction.grid import (
 )
 from certiseg.runs.reproduction.shared_noise import SharedNoise
 
-UNTIL = 0.001
+MIN_GAIN = 0.001
 """Early stopping: until no look is expected to certify this share of the pixels anew."""
 
 
@@ -86,7 +86,7 @@ def certified_lines(grid: Grid, drawn: Drawn, noise: Noise, scale: str) -> Itera
                 yield _held(own, made, drawn, started)
             if EARLY in grid.methods:
                 started = time.perf_counter()
-                made = sequential(drawn.again(), num_samples=whole, until=UNTIL, **level)
+                made = sequential(drawn.again(), num_samples=whole, min_gain=MIN_GAIN, **level)
                 own = replace(pooled, model="pooled, early stopping")
                 yield _held(own, made, drawn, started, every=True)
 
