@@ -76,7 +76,7 @@ def test_the_whole_level_for_a_chosen_label_is_caught(monkeypatch):
     monkeypatch.setattr(
         module, "lower_bound", lambda hits, trials, level: lower_bound(hits, trials, 2 * level)
     )
-    monkeypatch.setattr(module, "check_radius_plan", lambda *arguments: None)
+    monkeypatch.setattr(module.RadiusMap, "check_draws", lambda *arguments: None)
     _map.cache_clear()
     # A unanimous label passes at 2^-11, and either label may be unanimous: 2 * 2^-11 > alpha.
     assert _error(independent_votes, 11, [Fraction(1, 2)], alpha) > Fraction(alpha)

@@ -19,8 +19,8 @@ import certiseg as cs
 from certiseg.certificates.looks import Looks
 from certiseg.certifiers import replay
 from certiseg.certifiers import sequential as module
-from certiseg.certifiers.replay import recompute, verify_looks
-from certiseg.certifiers.sequential import sequential
+from certiseg.certifiers.replay import LookRule, recompute
+from certiseg.certifiers.sequential import Sequential, sequential
 from certiseg.stats import eprocess
 from certiseg.stats.eprocess import evalues
 from certiseg.stats.pvalues import dominant_tail, min_trials, pooled_pvalues, wrong_label_tail
@@ -310,7 +310,11 @@ def test_stopping_early_certifies_a_subset(
         assert 1.0 - early.abstention >= target_coverage
     assert late.looks.stopped in ("budget used", "no component open")
     for cert in (early, late):
-        _same(verify_looks(cert), cert)
+        _same(_recomputed(cert), cert)
+
+
+def _recomputed(cert):
+    return Sequential.of(cert).recompute(cert)
 
 
 def _same(again, cert):
@@ -344,7 +348,7 @@ def test_two_labels_at_two_looks_are_an_abstention():
     assert early.labels.tolist() == [0, cs.ABSTAIN]
     assert cert.labels.tolist() == [cs.ABSTAIN, cs.ABSTAIN]
     assert cert.looks.looks[-1].certified == 1
-    _same(verify_looks(cert), cert)
+    _same(_recomputed(cert), cert)
 
 
 def test_certified_components_count_at_later_looks():
@@ -407,7 +411,7 @@ def test_record_comes_back(example):
     assert again.record() == looks.record()
     assert looks.modes.dtype == np.uint8
     assert looks.hits.dtype == np.int16
-    labels, cutoffs = recompute(again, tau=0.75, alpha=0.01, budget=3, num_classes=3)
+    labels, cutoffs = recompute(again, LookRule(0.75, 3, 3, anytime=False), 0.01)
     assert np.array_equal(labels, example.labels)
     assert list(cutoffs) == [look.cutoff for look in looks.looks]
 
@@ -475,7 +479,7 @@ def _relooked(cert, **changes):
 
 def test_verify_finds_looks_that_the_votes_do_not_carry(example):
     looks, last = example.looks, len(example.looks.looks) - 1
-    _same(verify_looks(example), example)
+    _same(_recomputed(example), example)
     more_hits, other_mode = looks.hits.copy(), looks.modes.copy()
     more_hits[:, 0, 0] += 1
     other_mode[last, 0, 0] = (other_mode[last, 0, 0] + 1) % 3
@@ -496,13 +500,13 @@ def test_verify_finds_looks_that_the_votes_do_not_carry(example):
         replace(example, budget=31),
     ]:
         with pytest.raises(cs.InputError):
-            verify_looks(forged)
+            _recomputed(forged)
 
 
 def test_shares_above_alpha_are_refused(example):
     """Fault 5 in a stored certificate."""
     with pytest.raises(cs.InputError, match="at most alpha"):
-        recompute(example.looks, tau=0.75, alpha=0.009, budget=3, num_classes=3)
+        recompute(example.looks, LookRule(0.75, 3, 3, anytime=False), 0.009)
 
 
 @pytest.mark.parametrize(

@@ -31,21 +31,16 @@ def plan(
         int | None, typer.Option("--classes", "--num-classes", help="Default: the model's, or 19.")
     ] = None,
     sigma: options.Sigma = 0.25,
-    tau: Annotated[
-        float | None,
-        typer.Option(help="Probability a label must exceed, in [1/2, 1); default 0.75."),
-    ] = None,
+    tau: options.Tau = None,
     radius: Annotated[
         float | None, typer.Option(help="Wanted radius, instead of --tau.", show_default=False)
     ] = None,
     alpha: options.Alpha = 1e-3,
     num_samples: Annotated[
-        int, typer.Option("--num-samples", "-n", help="Passes an input, all together.")
+        int, options.option("num_samples", "Draws an input, all together.")
     ] = 100,
     n0: Annotated[int, typer.Option("--n0", help="Draws that choose, in the paper's stages.")] = 10,
-    grid: Annotated[
-        int | None, typer.Option(help="Of pictures: decide on cells of so many pixels squared.")
-    ] = None,
+    grid: options.Grid = None,
     budget: Annotated[
         str | None, typer.Option(help="Error budget K, or a share of all, such as 0.1%.")
     ] = None,

@@ -21,7 +21,6 @@ from certiseg.runs.appearance import of_certificate
 from certiseg.runs.commitment import Promise, commit, rehearsed
 from certiseg.runs.input_kinds import inputs_of
 from certiseg.runs.inputs import CloudOptions, Inputs
-from certiseg.runs.methods import certify_image
 from certiseg.runs.model import check_order, try_model
 from certiseg.runs.output import RESULTS, read_lines, write_lines, write_picture
 from certiseg.runs.progress import RunBar
@@ -130,7 +129,7 @@ def _certify(
             bar.start(index)
             given = inputs.read(path)
             started = time.perf_counter()
-            certificate = certify_image(smoothed, given.x, settings, progress=bar.draws)
+            certificate = settings.certify(smoothed, given.x, progress=bar.draws)
             seconds = time.perf_counter() - started
             if promise is not None:
                 # A file or the model may have changed since it was looked at.
@@ -200,7 +199,7 @@ def _check_inputs(
         settings.check(settings.components(*given.x.shape[1:]), loaded.num_classes)
         if given.x.shape not in tried:
             # One pass finds a model that does not fit, at a hundredth of the cost.
-            logits = settings.method == "adaptive"
+            logits = settings.certifier.needs_logits
             try_model(smoothed, given.x, settings.hierarchy, logits=logits)
             tried.add(given.x.shape)
         for kind, text in given.notes.items():

@@ -73,7 +73,7 @@ def check_evaluation(
             continue
         tried.add(kind)
         for model in models:
-            logits = settings.method == "adaptive" and model is models[0]
+            logits = settings.certifier.needs_logits and model is models[0]
             smoothed = model.of(sample)
             try_model(smoothed, sample.x, settings.hierarchy, logits=logits)
             check_classes(smoothed, samples.card)

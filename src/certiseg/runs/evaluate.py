@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +117,7 @@ def _check_own(
     own = {
         "model_fingerprint": identity(loaded),
         "non_robust_fingerprint": None if non_robust is None else identity(non_robust),
-        "settings": asdict(settings),
+        "settings": settings.record(),
     }
     for name, value in json.loads(json.dumps(own)).items():
         if value != json.loads(json.dumps(record[name])):

@@ -15,14 +15,11 @@ import numpy as np
 
 from certiseg.certificates.certificate import Certificate
 from certiseg.certifiers.adaptive import adaptive
-from certiseg.certifiers.classify import classify
+from certiseg.certifiers.baselines import classify, individual, joint, predict
 from certiseg.certifiers.hierarchical import hierarchical
-from certiseg.certifiers.individual import individual
-from certiseg.certifiers.joint import joint
 from certiseg.certifiers.percentile import percentile
-from certiseg.certifiers.predict import predict
 from certiseg.certifiers.radius_map import radius_map
-from certiseg.certifiers.segcertify import certify
+from certiseg.certifiers.segcertify import Correction, certify
 from certiseg.certifiers.sequential import sequential
 from certiseg.hierarchies.hierarchy import Hierarchy
 from certiseg.noise import Gaussian
@@ -72,7 +69,7 @@ def _given(certificate: Certificate, allowed: int = 0) -> bool:
     return int(np.count_nonzero(certificate.certified)) > allowed
 
 
-def _flat(tau: float, correction: str, budget: int | None = None) -> Trial:
+def _flat(tau: float, correction: Correction, budget: int | None = None) -> Trial:
     def trial(null: Null, alpha: float) -> bool:
         made = certify(
             null.votes(TRIALS),

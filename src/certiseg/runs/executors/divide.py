@@ -9,7 +9,6 @@ from itertools import pairwise
 from certiseg.runs.executors.job import Job
 from certiseg.runs.executors.task import BaselinePredictions, FinishedSample, PartialVotes, Task
 from certiseg.runs.executors.worker import finish
-from certiseg.runs.methods import certify_votes, draws_are_fixed
 from certiseg.votes import VoteCounts
 
 LARGE = 2**20
@@ -32,7 +31,7 @@ def tasks(
     are large or would leave workers without any: the last ones, if they do not go round. Only
     where votes are all that the certificate needs.
     """
-    divisible = draws_are_fixed(job.settings) and not job.percentile and workers > 1
+    divisible = job.settings.certifier.fixed_draws and not job.percentile and workers > 1
     whole = len(numbers) - len(numbers) % workers
     for place, number in enumerate(numbers):
         task = make(number)
@@ -78,5 +77,8 @@ class Assembly:
             return None
         del self._open[task.number]
         assert held.baseline is not None
-        certificate = certify_votes(held.votes, held.chosen, self.job.settings)
+        settings = self.job.settings
+        certificate = settings.certifier.certify(
+            held.votes, noise=settings.noise, selection_votes=held.chosen
+        )
         return finish(self.job, task, held.baseline, certificate, held.seconds)

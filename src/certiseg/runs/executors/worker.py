@@ -22,7 +22,6 @@ from certiseg.runs.executors.task import (
     Progress,
     Task,
 )
-from certiseg.runs.methods import certify_image
 from certiseg.runs.percentiles import DrawnScalars
 from certiseg.runs.run_folder import view_content
 from certiseg.runs.smoothing import ByCategory
@@ -45,10 +44,9 @@ class Worker:
         baseline = self._said(task)
         scalars = DrawnScalars(sample.labels, job.card.num_classes) if job.percentile else None
         started = time.perf_counter()
-        certificate = certify_image(
+        certificate = job.settings.certify(
             self._smoothed.of(sample),
             sample.x,
-            job.settings,
             progress=advance,
             watch=None if scalars is None else scalars.watch,
         )
@@ -60,7 +58,7 @@ class Worker:
         assert task.draws is not None
         settings, sample = self._job.settings, task.sample
         start, stop = task.draws
-        first = settings.selection_samples if settings.selection == "split" else 0
+        first = settings.choosing_draws
         baseline = self._said(task) if start == 0 else None
         started = time.perf_counter()
         vote = self._smoothed.of(sample).vote

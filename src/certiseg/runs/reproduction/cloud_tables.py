@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from certiseg.certifiers.segcertify import Correction
 from certiseg.errors import InputError
 from certiseg.runs.settings import Law
 
@@ -30,7 +31,7 @@ class Experiment:
     name: str
     law: Law
     points: tuple[Point, ...]
-    corrections: tuple[str, ...]
+    corrections: tuple[Correction, ...]
 
     def within(self, most: int | None) -> Experiment:
         """The lines that take at most so many test draws; InputError where none is left."""

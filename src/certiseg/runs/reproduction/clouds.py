@@ -12,7 +12,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from certiseg.certifiers.segcertify import certify
+from certiseg.certifiers.segcertify import Correction, certify
 from certiseg.datasets.card import IGNORE, Card, Sample, Samples, note_of
 from certiseg.errors import InputError
 from certiseg.folders import locked
@@ -217,7 +217,7 @@ def _cloud(
             spent += time.perf_counter() - started
         assert votes is not None
         line = Line("", sigma, point.tau, SELECTION + point.num_samples, 0, noise.radius(point.tau))
-        methods: list[tuple[Line, VoteCounts, str, VoteCounts | None]] = [
+        methods: list[tuple[Line, VoteCounts, Correction, VoteCounts | None]] = [
             (replace(line, model=f"split, {name}", n0=SELECTION), votes, name, first)
             for name in experiment.corrections
         ]
