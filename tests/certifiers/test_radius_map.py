@@ -14,7 +14,8 @@ from scipy.stats import binomtest, norm
 
 import certiseg as cs
 from certiseg.certifiers import radius_map as module
-from certiseg.stats import lower_bound, step_down_cutoff
+from certiseg.stats.binomial import lower_bound
+from certiseg.stats.multiple_testing import step_down_cutoff
 from certiseg.stats.pvalues import dominant_tail, wrong_label_tail
 from exact import coupled_votes, independent_votes, multinomial
 from some_votes import random_votes

@@ -137,11 +137,7 @@ class SegCertify(Method):
         return self._made(labels, votes, noise, cutoff=cutoff, selection_votes=selection_votes)
 
     def _made(
-        self,
-        labels: NDArray[np.signedinteger],
-        votes: VoteCounts,
-        noise: Noise,
-        **others: Any,
+        self, labels: NDArray[np.signedinteger], votes: VoteCounts, noise: Noise, **others: Any
     ) -> Certificate:
         k = None if self.budget is None else checked_budget(self.budget, votes.num_components)
         return Certificate(

@@ -15,10 +15,7 @@ def option(name: str, help: str | None = None) -> Any:
     """The option of a parameter of certification, its type aside. help: where a command means
     something else by it."""
     known = PARAMETERS[name]
-    return typer.Option(
-        *(known.flags or (f"--{name.replace('_', '-')}",)),
-        help=help or known.help,
-    )
+    return typer.Option(*(known.flags or (f"--{name.replace('_', '-')}",)), help=help or known.help)
 
 
 def kind_of(name: str) -> Any:

@@ -65,7 +65,7 @@ def plan(
     from certiseg.report.plan import curve_table, plan_table
     from certiseg.runs.plan import SHOWN
     from certiseg.runs.plan import plan as run
-    from certiseg.studies.request import Request, tau_for_radius
+    from certiseg.studies.plan import Request, tau_for_radius
 
     if (size is None) == (points is None):
         raise InputError("expected --size or --points, got neither or both; pass one")
@@ -100,11 +100,7 @@ def plan(
         probability=probability,
     )
     made = run(
-        request,
-        loaded,
-        out,
-        overwrite=overwrite,
-        command=shlex.join(["certiseg", *sys.argv[1:]]),
+        request, loaded, out, overwrite=overwrite, command=shlex.join(["certiseg", *sys.argv[1:]])
     )
     if json_record:
         print(json.dumps(made.record()))
@@ -115,7 +111,7 @@ def plan(
     if made.seconds is not None:
         console.print(
             f"time: about {significant(made.seconds * request.passes, 3, nearest)} s an input here "
-            f"({request.passes} passes of about {significant(made.seconds, 2, nearest)} s)",
+            f"({request.passes} passes of about {significant(made.seconds, 2, nearest)} s)"
         )
     if out is not None:
         console.print(f"table and figure: {out}")

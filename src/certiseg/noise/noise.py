@@ -8,14 +8,16 @@ written and read.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, asdict, fields
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, SupportsFloat, runtime_checkable
 
 from certiseg.errors import InputError
 
+SMALLEST_SIGMA = 1e-5
 GROUP = "certiseg.noises"
 """Entry points of other packages, each named by its kind, whose loading registers it."""
 
@@ -148,3 +150,15 @@ def _entry(kind: str) -> tuple[type[Any], str | Law]:
             "another package may know it (certiseg.noise.register)"
         )
     return _KNOWN[kind]
+
+
+def checked_sigma(sigma: SupportsFloat | str, largest: float, *, usual: str, remedy: str) -> float:
+    """sigma as a Python float; InputError outside [1e-5, largest]."""
+    value = math.nan if isinstance(sigma, (str, bool)) else float(sigma)
+    if not value > 0:
+        raise InputError(f"expected sigma > 0, got {sigma!r}; {usual}")
+    if not SMALLEST_SIGMA <= value <= largest:
+        raise InputError(
+            f"expected sigma > 0 in [{SMALLEST_SIGMA:g}, {largest:g}], got {sigma}; {remedy}"
+        )
+    return value

@@ -115,12 +115,7 @@ PARAMETERS = {
         words="a grid",
     ),
     "batch_size": Parameter(
-        None,
-        int,
-        "Draws a pass; default fits the memory.",
-        ENGINE,
-        least=1,
-        words="a batch size",
+        None, int, "Draws a pass; default fits the memory.", ENGINE, least=1, words="a batch size"
     ),
     "seed": Parameter(
         None,

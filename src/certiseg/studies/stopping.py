@@ -80,11 +80,7 @@ def continued(rng: np.random.Generator, votes: Ints, extra: int, probability: fl
 
 def _cutoff(histogram: Ints, trials: int, tau: float, alpha: float, certified: int) -> int:
     return step_down_cutoff(
-        histogram,
-        dominant(trials, tau),
-        alpha,
-        everywhere=stray(trials, tau),
-        certified=certified,
+        histogram, dominant(trials, tau), alpha, everywhere=stray(trials, tau), certified=certified
     )
 
 
