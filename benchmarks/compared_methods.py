@@ -87,7 +87,7 @@ def hierarchical(tree: Hierarchy, budget: float | None = None) -> Certify:
     )
 
 
-def sequential(spending: str, looks: int = 5, until: float | None = None) -> Certify:
+def sequential(spending: str, looks: int = 5, min_gain: float | None = None) -> Certify:
     """passes is the most that may be drawn."""
     return lambda draws, passes: cs.sequential(
         Replay(draws),
@@ -97,7 +97,7 @@ def sequential(spending: str, looks: int = 5, until: float | None = None) -> Cer
         alpha=ALPHA,
         looks=looks,
         spending=spending,
-        until=until,
+        min_gain=min_gain,
     )
 
 
@@ -136,9 +136,10 @@ def stopping() -> list[Method]:
     """Methods for which passes is a budget: they stop when the next look is not worth it."""
     return [
         Method(
-            f"{name}, {looks} looks, until {100 * until:g} %", sequential(spending, looks, until)
+            f"{name}, {looks} looks, min. gain {100 * min_gain:g} %",
+            sequential(spending, looks, min_gain),
         )
-        for name, spending, looks, until in (
+        for name, spending, looks, min_gain in (
             ("sequential, late", "late", 5, 0.001),
             ("sequential, late", "late", 5, 0.01),
             ("sequential, equal", "equal", 5, 0.001),

@@ -40,8 +40,7 @@ from certiseg.report.study_tables import correction_table, synthetic_table
 from certiseg.runfolder.comparison import Row, comparison_table
 from certiseg.runs.demo_subjects import _confidence, _correct, _held
 from certiseg.studies.correction import Compared
-from certiseg.studies.plan import prospects
-from certiseg.studies.request import Request
+from certiseg.studies.plan import Request, prospects
 from certiseg.studies.synthetic import Measured, Scenario
 from certiseg.studies.toy import Toy
 

@@ -13,15 +13,12 @@ from certiseg._version import __version__
 if TYPE_CHECKING:
     from certiseg.certificates.certificate import Certificate
     from certiseg.certifiers.adaptive import adaptive
-    from certiseg.certifiers.classify import classify
+    from certiseg.certifiers.baselines import classify, individual, joint, predict
     from certiseg.certifiers.hierarchical import hierarchical
-    from certiseg.certifiers.individual import individual
-    from certiseg.certifiers.joint import joint
     from certiseg.certifiers.percentile import percentile
-    from certiseg.certifiers.predict import predict
     from certiseg.certifiers.radius_map import radius_map
     from certiseg.certifiers.segcertify import certify
-    from certiseg.certifiers.sequential import VoteSource, sequential
+    from certiseg.certifiers.sequential import sequential
     from certiseg.certifiers.verify import verify
     from certiseg.datasets.images import read_image
     from certiseg.errors import ClaimError, InputError
@@ -37,7 +34,7 @@ if TYPE_CHECKING:
     from certiseg.runs.model import open_model as load_model
     from certiseg.sampling.engine import Engine
     from certiseg.sampling.sampler import Smoothed
-    from certiseg.votes import ABSTAIN, VoteCounts
+    from certiseg.votes import ABSTAIN, VoteCounts, VoteSource
 
 _HOME = {
     "ABSTAIN": "certiseg.votes",
@@ -55,18 +52,18 @@ _HOME = {
     "Rotation": "certiseg.noise",
     "Smoothed": "certiseg.sampling.sampler",
     "VoteCounts": "certiseg.votes",
-    "VoteSource": "certiseg.certifiers.sequential",
+    "VoteSource": "certiseg.votes",
     "adaptive": "certiseg.certifiers.adaptive",
     "certify": "certiseg.certifiers.segcertify",
-    "classify": "certiseg.certifiers.classify",
+    "classify": "certiseg.certifiers.baselines",
     "evaluate": "certiseg.runs.evaluate",
     "hierarchical": "certiseg.certifiers.hierarchical",
-    "individual": "certiseg.certifiers.individual",
-    "joint": "certiseg.certifiers.joint",
+    "individual": "certiseg.certifiers.baselines",
+    "joint": "certiseg.certifiers.baselines",
     "load_hierarchy": "certiseg.hierarchies.files",
     "load_model": "certiseg.runs.model:open_model",
     "percentile": "certiseg.certifiers.percentile",
-    "predict": "certiseg.certifiers.predict",
+    "predict": "certiseg.certifiers.baselines",
     "radius_map": "certiseg.certifiers.radius_map",
     "read_image": "certiseg.datasets.images",
     "sequential": "certiseg.certifiers.sequential",

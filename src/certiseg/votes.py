@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -30,6 +30,8 @@ from certiseg.noise import Noise, noise_from_record, noise_record
 from certiseg.stats.pvalues import MOST_TRIALS
 
 ABSTAIN = -1
+Selection = Literal["pooled", "split"]
+"""Which draws choose the candidates: all of them, or others than those that test."""
 _BLOCK = 2**16
 ORIGINS = ("entropy", "record", "caller")
 """Of a seed, by what is known of it, the least last (theory T15)."""
@@ -280,6 +282,16 @@ class VoteCounts:
     def copy(self) -> VoteCounts:
         """The same votes in an array of their own."""
         return _valid(self.counts.copy(), self.trials, self.source)
+
+
+class VoteSource(Protocol):
+    """Where a method that asks for its draws gets them from: one model, input and noise."""
+
+    def sizes(self) -> tuple[int, int]:
+        """Numbers of components and of classes; makes no draw. Asked once, before ``more``."""
+
+    def more(self, draws: int) -> VoteCounts:
+        """Votes of ``draws`` new draws alone, independent of all that this source gave before."""
 
 
 def _blocks(counts: NDArray[np.integer]) -> Iterator[tuple[int, NDArray[np.integer]]]:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import certiseg as cs
-from certiseg.stats import lower_bound
+from certiseg.stats.binomial import lower_bound
 from exact import binomial, multinomial, tail
 
 NOISE = cs.Gaussian(0.5)

@@ -15,7 +15,7 @@ from scipy.stats import binomtest
 import certiseg as cs
 from certiseg.certifiers import segcertify
 from certiseg.certifiers.segcertify import checked_budget
-from certiseg.stats import step_down_cutoff
+from certiseg.stats.multiple_testing import step_down_cutoff
 from certiseg.stats.pvalues import min_trials
 from exact import coupled_votes, independent_votes
 from some_votes import random_votes

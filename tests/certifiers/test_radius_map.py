@@ -14,7 +14,8 @@ from scipy.stats import binomtest, norm
 
 import certiseg as cs
 from certiseg.certifiers import radius_map as module
-from certiseg.stats import lower_bound, step_down_cutoff
+from certiseg.stats.binomial import lower_bound
+from certiseg.stats.multiple_testing import step_down_cutoff
 from certiseg.stats.pvalues import dominant_tail, wrong_label_tail
 from exact import coupled_votes, independent_votes, multinomial
 from some_votes import random_votes
@@ -76,7 +77,7 @@ def test_the_whole_level_for_a_chosen_label_is_caught(monkeypatch):
     monkeypatch.setattr(
         module, "lower_bound", lambda hits, trials, level: lower_bound(hits, trials, 2 * level)
     )
-    monkeypatch.setattr(module, "check_radius_plan", lambda *arguments: None)
+    monkeypatch.setattr(module.RadiusMap, "check_draws", lambda *arguments: None)
     _map.cache_clear()
     # A unanimous label passes at 2^-11, and either label may be unanimous: 2 * 2^-11 > alpha.
     assert _error(independent_votes, 11, [Fraction(1, 2)], alpha) > Fraction(alpha)

@@ -19,8 +19,8 @@ import certiseg as cs
 from certiseg.certificates.looks import Looks
 from certiseg.certifiers import replay
 from certiseg.certifiers import sequential as module
-from certiseg.certifiers.replay import recompute, verify_looks
-from certiseg.certifiers.sequential import sequential
+from certiseg.certifiers.replay import LookRule, recompute
+from certiseg.certifiers.sequential import Sequential, sequential
 from certiseg.stats import eprocess
 from certiseg.stats.eprocess import evalues
 from certiseg.stats.pvalues import dominant_tail, min_trials, pooled_pvalues, wrong_label_tail
@@ -64,7 +64,7 @@ def _labels(parts, **options) -> tuple[list[int], ...]:
     last = sequential(Written(parts), noise=NOISE, **options)
     if last.looks.looks[0].certified == 0:
         return (last.labels.tolist(),)
-    first = sequential(Written(parts), noise=NOISE, wanted=1e-9, **options)
+    first = sequential(Written(parts), noise=NOISE, target_coverage=1e-9, **options)
     return first.labels.tolist(), last.labels.tolist()
 
 
@@ -288,9 +288,13 @@ def test_one_look_is_the_plain_test(sources, num_samples, budget):
     st.floats(0.01, 1.0),
     st.floats(1e-4, 0.5),
 )
-def test_stopping_early_certifies_a_subset(sources, num_samples, spending, budget, wanted, until):
+def test_stopping_early_certifies_a_subset(
+    sources, num_samples, spending, budget, target_coverage, min_gain
+):
     options = {"noise": NOISE, "num_samples": num_samples, "alpha": 0.02, "spending": spending}
-    early = sequential(sources[0], wanted=wanted, until=until, budget=budget, **options)
+    early = sequential(
+        sources[0], target_coverage=target_coverage, min_gain=min_gain, budget=budget, **options
+    )
     late = sequential(sources[1], budget=budget, **options)
     assert sources[0].given == early.votes.trials <= late.votes.trials <= num_samples
     assert early.looks.shares == late.looks.shares
@@ -303,10 +307,14 @@ def test_stopping_early_certifies_a_subset(sources, num_samples, spending, budge
         passed = late.looks.modes[late.looks.hits[:, index] >= cutoffs, index]
         assert len(set(passed.tolist())) > 1
     if early.looks.stopped == "wanted share reached":
-        assert 1.0 - early.abstention >= wanted
+        assert 1.0 - early.abstention >= target_coverage
     assert late.looks.stopped in ("budget used", "no component open")
     for cert in (early, late):
-        _same(verify_looks(cert), cert)
+        _same(_recomputed(cert), cert)
+
+
+def _recomputed(cert):
+    return Sequential.of(cert).recompute(cert)
 
 
 def _same(again, cert):
@@ -335,12 +343,12 @@ def test_two_labels_at_two_looks_are_an_abstention():
     parts = [[[first, 0], [first // 2, first - first // 2]]]
     parts.append([[0, last - first], [(last - first) // 2, last - first - (last - first) // 2]])
     options = {"tau": 0.5, "alpha": 0.5, "looks": 2, "spending": "equal", "num_samples": 60}
-    early = sequential(Written(parts), noise=NOISE, wanted=0.5, **options)
+    early = sequential(Written(parts), noise=NOISE, target_coverage=0.5, **options)
     cert = sequential(Written(parts), noise=NOISE, **options)
     assert early.labels.tolist() == [0, cs.ABSTAIN]
     assert cert.labels.tolist() == [cs.ABSTAIN, cs.ABSTAIN]
     assert cert.looks.looks[-1].certified == 1
-    _same(verify_looks(cert), cert)
+    _same(_recomputed(cert), cert)
 
 
 def test_certified_components_count_at_later_looks():
@@ -362,7 +370,7 @@ def test_until_weighs_the_next_look():
     """Hopeless components are given up, promising ones are not."""
     hopeless = np.array([[1.0, 0.0]] * 50 + [[0.5, 0.5]] * 50)
     promising = np.array([[1.0, 0.0]] * 50 + [[0.95, 0.05]] * 50)
-    options = {"noise": NOISE, "num_samples": 400, "until": 0.01}
+    options = {"noise": NOISE, "num_samples": 400, "min_gain": 0.01}
     given_up, went_on = (sequential(Dealt(p, 3), **options) for p in (hopeless, promising))
     assert given_up.looks.stopped == "further looks not worth their draws"
     assert len(given_up.looks.looks) == 1
@@ -403,7 +411,7 @@ def test_record_comes_back(example):
     assert again.record() == looks.record()
     assert looks.modes.dtype == np.uint8
     assert looks.hits.dtype == np.int16
-    labels, cutoffs = recompute(again, tau=0.75, alpha=0.01, budget=3, num_classes=3)
+    labels, cutoffs = recompute(again, LookRule(0.75, 3, 3, anytime=False), 0.01)
     assert np.array_equal(labels, example.labels)
     assert list(cutoffs) == [look.cutoff for look in looks.looks]
 
@@ -471,7 +479,7 @@ def _relooked(cert, **changes):
 
 def test_verify_finds_looks_that_the_votes_do_not_carry(example):
     looks, last = example.looks, len(example.looks.looks) - 1
-    _same(verify_looks(example), example)
+    _same(_recomputed(example), example)
     more_hits, other_mode = looks.hits.copy(), looks.modes.copy()
     more_hits[:, 0, 0] += 1
     other_mode[last, 0, 0] = (other_mode[last, 0, 0] + 1) % 3
@@ -492,13 +500,13 @@ def test_verify_finds_looks_that_the_votes_do_not_carry(example):
         replace(example, budget=31),
     ]:
         with pytest.raises(cs.InputError):
-            verify_looks(forged)
+            _recomputed(forged)
 
 
 def test_shares_above_alpha_are_refused(example):
     """Fault 5 in a stored certificate."""
     with pytest.raises(cs.InputError, match="at most alpha"):
-        recompute(example.looks, tau=0.75, alpha=0.009, budget=3, num_classes=3)
+        recompute(example.looks, LookRule(0.75, 3, 3, anytime=False), 0.009)
 
 
 @pytest.mark.parametrize(
@@ -507,10 +515,10 @@ def test_shares_above_alpha_are_refused(example):
         ({"num_samples": 5}, "at least 25 draws"),
         ({"num_samples": 0}, "num_samples"),
         ({"num_samples": 99.5}, "num_samples"),
-        ({"until": 0.0}, "until"),
-        ({"until": "1%"}, "until"),
-        ({"wanted": 1.5}, "wanted"),
-        ({"wanted": True}, "wanted"),
+        ({"min_gain": 0.0}, "min_gain"),
+        ({"min_gain": "1%"}, "min_gain"),
+        ({"target_coverage": 1.5}, "target_coverage"),
+        ({"target_coverage": True}, "target_coverage"),
         ({"looks": 0}, "looks"),
         ({"spending": "soon"}, "spending"),
         ({"budget": 0}, "budget"),

@@ -69,8 +69,8 @@ TREE = {
 METHODS = (
     ("--radius-map",),
     ("--selection", "split", "--n0", 7),
-    ("--wanted", "20%", "-n", 200),
-    ("--wanted", "20%", "-n", 200, "--spending", "e-process"),
+    ("--target-coverage", "20%", "-n", 200),
+    ("--target-coverage", "20%", "-n", 200, "--spending", "e-process"),
     ("--correction", "k-fwer", "--budget", "1%"),
     ("--grid", 3),
     ("--noise", "gaussian", "--hierarchy", "three.json"),

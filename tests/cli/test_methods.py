@@ -30,12 +30,15 @@ METHODS = {
     "k-fwer": (("--correction", "k-fwer", "--budget", "1%"), "segcertify"),
     "k-fwer single": (("--correction", "k-fwer-single", "--budget", "5"), "segcertify"),
     "radius map": (("--radius-map",), "radius_map"),
-    "until": (("--until", "1%", "-n", "200"), "sequential"),
-    "wanted": (("--wanted", "50%", "--spending", "equal", "--looks", "4"), "sequential"),
-    "shares": (("--wanted", "100%", "--spending", "0.5,0.5"), "sequential"),
-    "e-process": (("--until", "1%", "--spending", "e-process"), "sequential"),
+    "min-gain": (("--min-gain", "1%", "-n", "200"), "sequential"),
+    "target-coverage": (
+        ("--target-coverage", "50%", "--spending", "equal", "--looks", "4"),
+        "sequential",
+    ),
+    "shares": (("--target-coverage", "100%", "--spending", "0.5,0.5"), "sequential"),
+    "e-process": (("--min-gain", "1%", "--spending", "e-process"), "sequential"),
     "sequential budget": (
-        ("--until", "1%", "--looks", "3", "--correction", "k-fwer", "--budget", "3"),
+        ("--min-gain", "1%", "--looks", "3", "--correction", "k-fwer", "--budget", "3"),
         "sequential",
     ),
     "hierarchy": (("--hierarchy", "light.json"), "hierarchical"),
@@ -140,19 +143,19 @@ def test_percentiles_of_one_noisy_pass(place: Path, call: Call) -> None:
         (("--correction", "k-fwer", "--budget", "0"), ("budget", "[1,")),
         (("--correction", "k-fwer", "--budget", "601"), ("budget", "[1, 600]")),
         (("--correction", "k-fwer", "--budget", "many"), ("--budget", "many")),
-        (("--radius-map", "--until", "1%"), ("one method", "--radius-map")),
+        (("--radius-map", "--min-gain", "1%"), ("one method", "--radius-map")),
         (("--radius-map", "--hierarchy", "light.json"), ("one method",)),
         (("--radius-map", "--correction", "bonferroni"), ("--radius-map", "bonferroni")),
         (("--radius-map", "--selection", "split"), ("pooled", "split")),
         (("--radius-map", "-n", "19"), ("at least 21 draws for a radius map of 600",)),
-        (("--until", "2"), ("--until", "'2'", "write 2%")),
-        (("--until", "0"), ("--until", "above 0")),
-        (("--wanted", "101%"), ("--wanted", "at most 100%")),
-        (("--until", "1%", "--looks", "0"), ("look", "0")),
-        (("--looks", "3"), ("--until or --wanted",)),
-        (("--spending", "equal"), ("--until or --wanted",)),
-        (("--until", "1%", "--spending", "lavish"), ("spending", "lavish")),
-        (("--until", "1%", "--spending", "0.7,0.7"), ("share",)),
+        (("--min-gain", "2"), ("--min-gain", "'2'", "write 2%")),
+        (("--min-gain", "0"), ("--min-gain", "above 0")),
+        (("--target-coverage", "101%"), ("--target-coverage", "at most 100%")),
+        (("--min-gain", "1%", "--looks", "0"), ("look", "0")),
+        (("--looks", "3"), ("--min-gain or --target-coverage",)),
+        (("--spending", "equal"), ("--min-gain or --target-coverage",)),
+        (("--min-gain", "1%", "--spending", "lavish"), ("spending", "lavish")),
+        (("--min-gain", "1%", "--spending", "0.7,0.7"), ("share",)),
         (("--n0", "20"), ("--n0", "--selection split")),
         (("--radius-map", "--n0", "20"), ("--n0",)),
         (
@@ -160,8 +163,8 @@ def test_percentiles_of_one_noisy_pass(place: Path, call: Call) -> None:
             ("two stages",),
         ),
         (("--grid", "21"), ("at most 20", "20 x 30")),
-        (("--until", "1%", "-n", "20"), ("at least", "20")),
-        (("--until", "1%", "--correction", "bonferroni"), ("holm or k-fwer", "bonferroni")),
+        (("--min-gain", "1%", "-n", "20"), ("at least", "20")),
+        (("--min-gain", "1%", "--correction", "bonferroni"), ("holm or k-fwer", "bonferroni")),
         (("--thresholds", "0.25"), ("--hierarchy",)),
         (("--hierarchy", "light.json", "--thresholds", "a"), ("--thresholds", "'a'")),
         (("--hierarchy", "light.json", "--thresholds", "0,0,0.2"), ("at most 2 thresholds",)),
@@ -187,7 +190,7 @@ def test_bad_input_in_one_line_and_nothing_written(
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--percentile", "--until", "1%"), ("--percentile", "early stopping")),
+        (("--percentile", "--min-gain", "1%"), ("--percentile", "early stopping")),
         (("--percentile", "-n", "60", "--tau", "0.95", "--sigma", "0.25"), ("at least", "draws")),
         (("--hierarchy", "camvid"), ("3 classes", "camvid")),
     ],
@@ -202,9 +205,9 @@ def test_bad_input_of_evaluate(
 
 
 def test_numbers_as_people_type_them() -> None:
-    assert share_of("--until", "0.1%") == pytest.approx(0.001)
-    assert share_of("--until", "0.001") == 0.001
-    assert share_of("--wanted", "100%") == 1.0
+    assert share_of("--min-gain", "0.1%") == pytest.approx(0.001)
+    assert share_of("--min-gain", "0.001") == 0.001
+    assert share_of("--target-coverage", "100%") == 1.0
     assert (budget_of("5"), budget_of("0.1%")) == (5, pytest.approx(0.001))
     assert spending_of("late") == "late"
     assert spending_of(".2,.8") == (0.2, 0.8)

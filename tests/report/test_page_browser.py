@@ -466,7 +466,7 @@ def test_runs_side_by_side(made, opened, tmp_path):
 
 def test_without_a_map_of_radii_the_page_says_why(opened, tmp_path):
     """Early stopping: the number of draws depended on the votes, so no radius can be chosen."""
-    settings = Settings(num_samples=200, seed=1, stopping=Stopping(until=0.1, looks=1))
+    settings = Settings(num_samples=200, seed=1, stopping=Stopping(min_gain=0.1, looks=1))
     made_run(tmp_path / "early", settings=settings)
     write_report([tmp_path / "early"], tmp_path / "early.html")
     shown = opened(tmp_path / "early.html")

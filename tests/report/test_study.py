@@ -15,8 +15,7 @@ from certiseg.report.rows import rows_csv
 from certiseg.report.study_figures import correction_ranges, synthetic_note, synthetic_panels
 from certiseg.report.study_tables import correction_table, correction_title, synthetic_table
 from certiseg.studies.correction import Compared, Task
-from certiseg.studies.plan import likely_curves, prospects
-from certiseg.studies.request import Request
+from certiseg.studies.plan import Request, likely_curves, prospects
 from certiseg.studies.synthetic import Measured, Scenario, over_noise, over_size, simulate
 from certiseg.studies.toy import Toy
 

@@ -15,7 +15,7 @@ from certiseg.models.loaded import LoadedModel
 from certiseg.noise import Gaussian
 from certiseg.runs import plan as room
 from certiseg.runs.plan import SHOWN, plan, seconds_per_pass
-from certiseg.studies.request import Request
+from certiseg.studies.plan import Request
 
 STREET = Request(size=(1024, 2048), num_classes=19, noise=Gaussian(0.25), passes=110)
 

@@ -85,7 +85,7 @@ def test_wherever_it_stops_the_files_are_those_of_a_whole_run(monkeypatch, after
     ("settings", "options"),
     [
         (replace(SETTINGS, radius_map=True), {}),
-        (replace(SETTINGS, stopping=Stopping(until=0.01, looks=3)), {}),
+        (replace(SETTINGS, stopping=Stopping(min_gain=0.01, looks=3)), {}),
         (replace(SETTINGS, selection="split", selection_samples=5), {"percentile": True}),
     ],
     ids=["map", "early stopping", "split and percentile"],

@@ -109,7 +109,7 @@ def test_the_last_samples_are_shared_out_where_they_do_not_go_round(job):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"settings": replace(PLAIN, stopping=Stopping(until=0.01))},
+        {"settings": replace(PLAIN, stopping=Stopping(min_gain=0.01))},
         {"settings": replace(PLAIN, hierarchy=object(), thresholds=(0.0,), selection="split")},
         {"percentile": True},
     ],

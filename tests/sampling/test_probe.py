@@ -107,7 +107,7 @@ def test_found_by_every_way_of_asking(name):
         lambda s: s.source(X, batch_size=BATCH).more(110),
         lambda s: s.source(X, batch_size=BATCH).select(110),
         lambda s: s.vote_joint(X, np.zeros((2, 2), int), 110, batch_size=BATCH),
-        lambda s: s.certify_sequentially(X, 400, TAU, batch_size=BATCH, seed=0, until=None),
+        lambda s: s.certify_sequentially(X, 400, TAU, batch_size=BATCH, seed=0, min_gain=None),
         lambda s: s.vote(X, 110),
     ):
         with pytest.raises(cs.InputError):

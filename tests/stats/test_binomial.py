@@ -10,7 +10,7 @@ import pytest
 from scipy.special import betainc, betaincinv
 
 from certiseg.errors import InputError
-from certiseg.stats import lower_bound, upper_tail
+from certiseg.stats.binomial import lower_bound, upper_tail
 from exact import binomial, tail, tails
 
 PROBABILITIES = (0.5, 0.6, 0.75, 0.85, 0.95, 0.99, 0.25, 0.05, 0.01, 0.001, 1 / 3)

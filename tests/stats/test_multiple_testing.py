@@ -7,7 +7,31 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from certiseg.stats import bonferroni, bonferroni_cutoff, holm, step_down_cutoff
+from certiseg.stats.multiple_testing import bonferroni_cutoff, step_down_cutoff
+
+
+def bonferroni(pvalues, alpha):
+    """Reject where ``p <= alpha / N``. Family-wise error <= alpha under any dependence.
+
+    pvalues: float64, any shape; N is their number. Returns bool of that shape.
+    """
+    p = np.asarray(pvalues, dtype=np.float64)
+    return np.asarray(p * p.size <= alpha)
+
+
+def holm(pvalues, alpha):
+    """Holm's step-down test. Family-wise error <= alpha under any dependence.
+
+    The i-th smallest p-value (from i = 1) is rejected when ``p_(j) <= alpha / (N - j + 1)`` for
+    every j <= i. Rejects at least what Bonferroni rejects.
+    pvalues: float64, any shape. Returns bool of that shape. Source: Holm 1979.
+    """
+    p = np.asarray(pvalues, dtype=np.float64)
+    order = np.argsort(p, axis=None, kind="stable")
+    passed = p.ravel()[order] * np.arange(p.size, 0, -1) <= alpha
+    rejected = np.zeros(p.size, dtype=bool)
+    rejected[order] = np.logical_and.accumulate(passed)
+    return rejected.reshape(p.shape)
 
 
 def test_holm_by_hand():

@@ -8,7 +8,7 @@ import pytest
 from scipy.special import ndtri
 
 import certiseg as cs
-from certiseg.stats import quantile_down
+from certiseg.stats.normal import quantile_down
 
 mpmath.mp.dps = 50
 LEVELS = [0.5 + 2.0**-40, 0.501, 0.6, 0.75, 0.85, 0.9, 0.95, 0.99, 0.999, 1 - 1e-9, 1 - 2.0**-50]

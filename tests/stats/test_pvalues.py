@@ -73,8 +73,3 @@ def test_n_min_of_extreme_levels():
         min_trials(10, 0.75, 1e-300)
     with pytest.raises(InputError, match=r"1e\+10 draws"):
         min_trials(10, 1 - 1e-12, 1e-3)
-
-
-def test_n_min_checks_its_level():
-    with pytest.raises(InputError, match="tau"):
-        min_trials(10, 0.4, 1e-3)

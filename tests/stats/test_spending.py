@@ -104,8 +104,6 @@ def test_the_number_that_would_do_does(spending):
         ({"spending": (0.5, float("nan"))}, "shares"),
         ({"spending": ()}, "shares"),
         ({"spending": ("half", 0.5)}, "shares"),
-        ({"tau": 0.4}, "tau"),
-        ({"alpha": 0.0}, "alpha"),
     ],
 )
 def test_bad_parameters(options, named):

@@ -10,8 +10,8 @@ import pytest
 from scipy.stats import binom
 
 import certiseg as cs
-from certiseg.certifiers.individual import individual as certify_individual
-from certiseg.certifiers.joint import joint as certify_joint
+from certiseg.certifiers.baselines import individual as certify_individual
+from certiseg.certifiers.baselines import joint as certify_joint
 from certiseg.certifiers.radius_map import radius_map as certify_radius_map
 from certiseg.noise import Gaussian
 from certiseg.studies import methods

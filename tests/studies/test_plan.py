@@ -14,12 +14,13 @@ import certiseg as cs
 from certiseg.errors import InputError
 from certiseg.noise import Gaussian
 from certiseg.studies.plan import (
+    Request,
     first_cutoff,
     likely_curves,
     pass_grid,
     prospects,
+    tau_for_radius,
 )
-from certiseg.studies.request import Request, tau_for_radius
 
 STREET = Request(size=(1024, 2048), num_classes=19, noise=Gaussian(0.25), passes=110)
 

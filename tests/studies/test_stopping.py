@@ -58,9 +58,9 @@ class Replay:
 
 
 def both(
-    seed: int, monkeypatch: pytest.MonkeyPatch, until: float
+    seed: int, monkeypatch: pytest.MonkeyPatch, min_gain: float
 ) -> tuple[stopping.Outcome, cs.Certificate]:
-    """The study's outcome, and the certificate of the same draws that stops at ``until``."""
+    """The study's outcome, and the certificate of the same draws that stops at ``min_gain``."""
     script = Script(seed)
     certificate = sequential(
         script,
@@ -68,7 +68,7 @@ def both(
         num_samples=DRAWS,
         tau=TAU,
         alpha=ALPHA,
-        until=until,
+        min_gain=min_gain,
     )
     replay = Replay(script)
     monkeypatch.setattr(stopping, "continued", replay.continued)
@@ -76,12 +76,12 @@ def both(
     return outcome, certificate
 
 
-@pytest.mark.parametrize("until", [0.001, 0.03])
-def test_histograms_do_what_the_method_does(until: float, monkeypatch) -> None:
-    monkeypatch.setattr(stopping, "UNTIL", until)
+@pytest.mark.parametrize("min_gain", [0.001, 0.03])
+def test_histograms_do_what_the_method_does(min_gain: float, monkeypatch) -> None:
+    monkeypatch.setattr(stopping, "MIN_GAIN", min_gain)
     ends = set()
     for seed in range(25):
-        outcome, certificate = both(seed, monkeypatch, until)
+        outcome, certificate = both(seed, monkeypatch, min_gain)
         assert outcome.draws[0] == certificate.votes.trials
         assert outcome.share[0] == pytest.approx(certificate.certified.mean())
         probability = np.r_[TOY.odd, np.full(TOY.components - 1, TOY.usual)]
@@ -94,7 +94,7 @@ def test_histograms_do_what_the_method_does(until: float, monkeypatch) -> None:
 
 def test_another_end_is_noticed(monkeypatch) -> None:
     """Negative control: the study stops by another rule than the method."""
-    monkeypatch.setattr(stopping, "UNTIL", 0.03)
+    monkeypatch.setattr(stopping, "MIN_GAIN", 0.03)
     pairs = [both(seed, monkeypatch, 0.001) for seed in range(25)]
     assert any(outcome.draws[0] != found.votes.trials for outcome, found in pairs)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,7 +41,9 @@ class Certificate:
     of T5, None for none), selection: the parameters, all fixed before sampling. cutoff: smallest
     count that certifies, where the method has one. looks: of a sequential method (T7), when it
     looked, at which shares of alpha, and what it saw. hierarchy: of T8. levels: of AdaptiveCertify,
-    the level chosen for each component. method: the function that made it. version: of certiseg.
+    the level chosen for each component. method: the name of the one that made it. parameters: of
+    another package's method, those that have no field here, as plain JSON values. version: of
+    certiseg.
     """
 
     method: str
@@ -59,6 +62,7 @@ class Certificate:
     looks: Looks | None = None
     hierarchy: Hierarchy | None = None
     levels: NDArray[np.integer] | None = None
+    parameters: Mapping[str, Any] | None = None
     version: str = __version__
 
     def __repr__(self) -> str:

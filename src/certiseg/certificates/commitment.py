@@ -84,11 +84,7 @@ def commitment_content(certificates: Sequence[Certificate], seed: int) -> bytes:
             "expected inputs of different content, got one twice; a commitment is to one "
             "certificate each"
         )
-    record = {
-        "format": FORMAT,
-        "seed_digest": seed_digest(seed),
-        "certificates": entries,
-    }
+    record = {"format": FORMAT, "seed_digest": seed_digest(seed), "certificates": entries}
     return (json.dumps(record, indent=1, sort_keys=True, allow_nan=False) + "\n").encode()
 
 

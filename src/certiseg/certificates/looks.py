@@ -17,11 +17,11 @@ from certiseg.stats.spending import ANYTIME, MOST_LOOKS, SPENDINGS
 
 SHARES = "shares"
 """Spending by a table of the caller's."""
-WANTED = "wanted share reached"
+TARGET_REACHED = "wanted share reached"
 NONE_OPEN = "no component open"
 USED = "budget used"
 NOT_WORTH = "further looks not worth their draws"
-REASONS = (WANTED, NONE_OPEN, USED, NOT_WORTH)
+REASONS = (TARGET_REACHED, NONE_OPEN, USED, NOT_WORTH)
 _LOOKS: Fields = {
     "spending": one_of(*SPENDINGS, SHARES),
     "shares": list_of(list_of(ANY, 2, 2), 1, MOST_LOOKS),

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from certiseg._version import __version__
 from certiseg.certificates.certificate import Certificate
 from certiseg.certificates.looks import Looks
+from certiseg.certificates.method import method_named
 from certiseg.fields import RECORD, TEXT, Field, Fields, checked, number, one_of, optional, whole
 from certiseg.hierarchies.hierarchy import Hierarchy
 from certiseg.noise import noise_from_record, noise_record
@@ -84,6 +85,8 @@ def parts_of(certificate: Certificate) -> tuple[dict[str, Any], dict[str, NDArra
         "hierarchy": None if hierarchy is None else hierarchy.record(),
         **{name: getattr(certificate, name) for name in _PARAMETERS},
     }
+    if certificate.parameters is not None:
+        meta["parameters"] = dict(certificate.parameters)
     return meta, {name: array for name, array in known.items() if array is not None}
 
 
@@ -98,7 +101,8 @@ def certificate_of(text: str, meta: Any, arrays: dict[str, NDArray[Any]]) -> Cer
     Raises ValueError (or what else values of a wrong kind lead to) for anything that no
     certificate has as its parts.
     """
-    certificate = _build(arrays, checked(meta, _META, "a certificate"))
+    own = {"parameters": RECORD} if "parameters" in meta else {}
+    certificate = _build(arrays, checked(meta, {**_META, **own}, "a certificate"))
     _check_form(certificate, meta, text, arrays)
     return certificate
 
@@ -117,7 +121,7 @@ def _build(arrays: dict[str, NDArray[Any]], meta: dict[str, Any]) -> Certificate
     _check_grid(arrays["labels"].shape, votes.source)
     return Certificate(
         labels=arrays["labels"],
-        radius=_radius(meta["radius"], arrays, mapped=meta["method"] == "radius_map"),
+        radius=_radius(meta["radius"], arrays, mapped=method_named(meta["method"]).mapped),
         votes=votes,
         noise=noise_from_record(meta["noise"]),
         selection_votes=None if stage is None else _votes(arrays["selection_counts"], stage),
@@ -127,6 +131,7 @@ def _build(arrays: dict[str, NDArray[Any]], meta: dict[str, Any]) -> Certificate
         else Looks.from_record(looks, arrays["look_modes"], arrays["look_hits"]),
         hierarchy=None if hierarchy is None else Hierarchy.from_record(hierarchy),
         levels=arrays.get("levels"),
+        parameters=meta.get("parameters"),
         **{name: meta[name] for name in _PARAMETERS},
     )
 
@@ -141,7 +146,7 @@ def _check_grid(shape: tuple[int, ...], source: Source | None) -> None:
 def _radius(
     value: float | None, arrays: dict[str, NDArray[Any]], *, mapped: bool
 ) -> float | NDArray[np.float64]:
-    """One number, or the array of a radius map, never both."""
+    """One number, or the array of a map, never both."""
     if not mapped == (value is None) == ("radius" in arrays):
         raise ValueError("expected one radius or a map of them")
     if value is not None:

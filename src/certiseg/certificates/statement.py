@@ -8,8 +8,8 @@ from fractions import Fraction
 import numpy as np
 
 from certiseg.certificates.certificate import Certificate
-from certiseg.certificates.looks import Looks
-from certiseg.rounding import confidence, exact, percent_down, share_up, significant, trimmed
+from certiseg.certificates.method import method_named
+from certiseg.rounding import confidence, exact, percent_down, trimmed
 from certiseg.votes import Source
 
 _LONGEST_NAME = 80
@@ -46,8 +46,9 @@ def _claim(certificate: Certificate) -> str:
         )
     where = _where(certificate)
     rest = f"; the certificate abstains on the other {total - held}" if held < total else ""
-    if certificate.method == "joint":
-        return f"the whole label map of {total} components is the smoothed model's {where}"
+    whole = method_named(certificate.method).whole_claim(certificate)
+    if whole is not None:
+        return f"{whole} {where}"
     share = f"({_percent(held, total)} of {total} {_components(certificate)})"
     spared = certificate.allowed_errors
     if spared:
@@ -61,7 +62,7 @@ def _claim(certificate: Certificate) -> str:
     classes = int((certificate.labels[certificate.certified] < hierarchy.num_classes).sum())
     return (
         f"{each} the {held} nodes given {share}, {classes} classes and {held - classes} groups of "
-        f"the hierarchy {_quoted(hierarchy.name)}, {'contain' if spared else 'contains'} the base "
+        f"the hierarchy {quoted(hierarchy.name)}, {'contain' if spared else 'contains'} the base "
         f"model's label with probability above 1/2 under the noise {where}, {them}{rest}"
     )
 
@@ -93,7 +94,7 @@ def _components(certificate: Certificate) -> str:
     size = () if source is None else source.input_shape[1:]
     if len(shape) == 3 and shape == size:
         return "voxels"
-    if len(shape) != 2 or len(size) != 2 or shape == size or certificate.method == "joint":
+    if len(shape) != 2 or len(size) != 2 or shape == size:
         return "components"
     return (
         f"cells of the model's {shape[0]} x {shape[1]} grid over {size[0]} x {size[1]} pixels; "
@@ -102,7 +103,7 @@ def _components(certificate: Certificate) -> str:
     )
 
 
-def _quoted(name: str) -> str:
+def quoted(name: str) -> str:
     """A name that came from somebody else, so that it cannot be read as part of the sentence."""
     plain = " ".join(name.replace('"', "'").split())
     return f'"{plain if len(plain) <= _LONGEST_NAME else plain[: _LONGEST_NAME - 3] + "..."}"'
@@ -115,13 +116,13 @@ def _precision(source: Source) -> str:
         return ""
     # What a file says there may be anything.
     known = re.fullmatch(rf"[a-z0-9_, ]{{1,{_LONGEST_NAME}}}", precision)
-    return f", computed in {precision if known else _quoted(precision)}"
+    return f", computed in {precision if known else quoted(precision)}"
 
 
 def _made_and_missed(source: Source) -> str:
     """The user's code that made the model, and what of the model its fingerprint does not see."""
-    files = [f"{_quoted(name)} {digest[:12]}" for name, digest in sorted(source.code.items())]
-    missed = [_quoted(name) for name in source.not_covered]
+    files = [f"{quoted(name)} {digest[:12]}" for name, digest in sorted(source.code.items())]
+    missed = [quoted(name) for name in source.not_covered]
     return "".join(
         f", {word} {', '.join(found[:_FEW])}"
         + (f" and {len(found) - _FEW} more" if len(found) > _FEW else "")
@@ -143,81 +144,35 @@ def _smoothed_model(certificate: Certificate) -> str:
     given = f"the input (fingerprint {source.input[:12]}) of shape {shape} {values}"
     more = f"{_precision(source)}{_made_and_missed(source)}"
     return (
-        f"the majority vote of {_quoted(source.model_name)} (fingerprint {source.model[:12]}"
+        f"the majority vote of {quoted(source.model_name)} (fingerprint {source.model[:12]}"
         f"{more}) under {noise.applied(given, _channels(certificate))}"
     )
 
 
-_CORRECTIONS = {
-    "holm": "Holm correction",
-    "bonferroni": "Bonferroni correction",
-    "k-fwer": "step-down error budget",
-    "k-fwer-single": "single-step error budget",
-}
-_METHODS = {
-    "classify": "CERTIFY",
-    "individual": "IndivClass",
-    "joint": "JointClass",
-    "radius_map": "a radius map",
-}
-
-
 def _test(certificate: Certificate) -> str:
-    draws = f"{certificate.votes.trials} draws"
-    if certificate.method in _METHODS:
-        return f"{draws} by {_METHODS[certificate.method]}, {_stages(certificate)}"
-    correction = _CORRECTIONS[certificate.correction or ""]
-    if certificate.budget is not None:
-        correction += f" k = {certificate.budget} (T5)"
-    if certificate.looks is not None:
-        correction += f", {_looks(certificate.looks)}"
-    if certificate.hierarchy is not None:
-        level = "at a level for each component" if certificate.levels is not None else "T8"
-        tree = certificate.hierarchy
-        correction += (
-            f", along the hierarchy {_quoted(tree.name)} (fingerprint {tree.fingerprint[:12]}, "
-            f"{level})"
-        )
-    return f"{draws}, tau = {certificate.tau!r}, {correction}, {_stages(certificate)}"
-
-
-def _stages(certificate: Certificate) -> str:
-    first = certificate.selection_votes
-    if certificate.method == "joint":
-        return "candidates from separate draws (split, T2)"
+    """The test: number of draws, method, and which draws chose the candidates."""
+    method, first = method_named(certificate.method), certificate.selection_votes
     if first is not None:
-        return f"candidates from {first.trials} separate draws (split, T2)"
-    looks = certificate.looks
-    anytime = looks is not None and looks.anytime
-    theorem = "T6" if certificate.tau is None else "T7" if anytime else "T3"
-    return f"candidates and test from the same draws (pooled, {theorem})"
-
-
-def _looks(looks: Looks) -> str:
-    """When it looked, what each look may spend, why it stopped (theory T7)."""
-    seen = ", ".join(str(look.trials) for look in looks.looks)
-    if looks.anytime:
-        rule = "by an e-process, valid at any time"
+        stages = f"candidates from {first.trials} separate draws (split, T2)"
+    elif certificate.candidates is not None:
+        stages = "candidates from separate draws (split, T2)"
     else:
-        plan = ", ".join(
-            f"{significant(share, 4, share_up)} at {trials}" for trials, share in looks.shares
-        )
-        rule = f"spending alpha as {plan}"
-    return f"looked at after {seen} draws {rule} (T7, stopped: {looks.stopped})"
+        theorem = method.theorem(certificate)
+        stages = f"candidates and test from the same draws (pooled, {theorem})"
+    return f"{certificate.votes.trials} draws{method.tested_by(certificate)}, {stages}"
 
 
 def _assumptions(certificate: Certificate) -> str:
     source, first = certificate.votes.source, certificate.selection_votes
-    said = []
-    if certificate.levels is not None:
-        said.append("the caller answers for the levels, which no draw of the test may have chosen")
+    assumed = method_named(certificate.method).assumed(certificate)
+    said = [] if assumed is None else [assumed]
     if source is None:
         said.append(
             "the votes came from the caller, who answers for their independence and for the noise "
             "they were drawn with"
         )
         return "; ".join(said)
-    if certificate.method == "joint" or (first is not None and first.source is None):
+    if first is not None and first.source is None:
         said.append("the caller answers for the draws that chose the candidates")
     said.append(
         "each draw was passed through the model independently of the others, as a probe of its "

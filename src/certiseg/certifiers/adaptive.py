@@ -2,22 +2,124 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol, Self, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from certiseg.certificates.certificate import Certificate
-from certiseg.certifiers.checks import check_noise, check_stages, tested_tau
-from certiseg.certifiers.hierarchical import CHUNK, check_classes
-from certiseg.certifiers.segcertify import check_plan, flat_cutoff
+from certiseg.certifiers.checks import check_stages
+from certiseg.certifiers.hierarchical import CHUNK, Hierarchical
+from certiseg.certifiers.segcertify import Correction
 from certiseg.errors import InputError
 from certiseg.hierarchies.hierarchy import ROOT, Hierarchy
 from certiseg.noise import Noise
-from certiseg.stats.pvalues import checked_alpha, checked_tau
-from certiseg.votes import ABSTAIN, VoteCounts, labels_dtype
+from certiseg.votes import ABSTAIN, Selection, VoteCounts, VoteSource, labels_dtype
 
-CORRECTIONS = ("holm", "bonferroni")
+
+class SelectingSource(VoteSource, Protocol):
+    """A source whose model returns logits."""
+
+    def select(self, draws: int) -> tuple[VoteCounts, NDArray[np.floating]]:
+        """Votes of new draws and their mean softmax (*components, C)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adaptive(Hierarchical):
+    """AdaptiveCertify with its parameters; ``adaptive`` states the guarantee.
+
+    thresholds: of ``levels_from_margins``, by which draws that are asked for choose their levels.
+    """
+
+    name: ClassVar[str] = "adaptive"
+    title: ClassVar[str] = "AdaptiveCertify"
+    fixed_draws: ClassVar[bool] = False
+    needs_logits: ClassVar[bool] = True
+    corrections: ClassVar[tuple[Correction, ...]] = ("holm", "bonferroni")
+    selections: ClassVar[tuple[Selection, ...]] = ("split",)
+    level: ClassVar[str] = "at a level for each component"
+
+    selection: Selection = "split"
+    thresholds: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        # Any margins would do: it refuses thresholds that do not fit the tree.
+        levels_from_margins(np.zeros(1), self.thresholds, self.hierarchy)
+
+    def certify(
+        self,
+        votes: VoteCounts,
+        *,
+        noise: Noise,
+        selection_votes: VoteCounts | None = None,
+        levels: ArrayLike | None = None,
+    ) -> Certificate:
+        """See ``adaptive``."""
+        tested = self._checked(votes, noise)
+        self._check_classes(votes)
+        if selection_votes is None or levels is None:
+            raise InputError(
+                "expected selection_votes and levels with AdaptiveCertify, got one missing; "
+                "its draws choose both, then others test"
+            )
+        check_stages(votes, selection_votes)
+        chosen = _checked_levels(levels, votes.shape, self.hierarchy.depth)
+        candidates, hits = _node_hits(votes, selection_votes, chosen, self.hierarchy)
+        cutoff = self._cutoff(hits, votes.trials, tested)
+        labels = np.where(hits >= cutoff, candidates, ABSTAIN)
+        return self._made(
+            labels.astype(labels_dtype(self.hierarchy.num_nodes)),
+            votes,
+            noise,
+            cutoff=cutoff,
+            selection_votes=selection_votes,
+            hierarchy=self.hierarchy,
+            levels=chosen,
+        )
+
+    def ask(
+        self, source: VoteSource, *, noise: Noise, num_samples: int, selection_samples: int = 0
+    ) -> Certificate:
+        """The first draws choose levels and nodes, the next ones test."""
+        selection_votes, posterior = cast(SelectingSource, source).select(selection_samples)
+        votes = source.more(num_samples)
+        levels = levels_from_margins(softmax_margins(posterior), self.thresholds, self.hierarchy)
+        return self.certify(votes, noise=noise, selection_votes=selection_votes, levels=levels)
+
+    @classmethod
+    def of(cls, stored: Certificate) -> Self:
+        """Without thresholds: the levels they chose are stored."""
+        names = ("tau", "alpha", "correction", "budget", "selection", "hierarchy")
+        return cls(**{name: getattr(stored, name) for name in names})
+
+    def recompute(self, stored: Certificate) -> Certificate:
+        """From the stored levels."""
+        return self.certify(
+            stored.votes,
+            noise=stored.noise,
+            selection_votes=stored.selection_votes,
+            levels=stored.levels,
+        )
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any]) -> Self | None:
+        """A hierarchy with thresholds."""
+        if settings["thresholds"] is None:
+            return None
+        if settings["hierarchy"] is None:
+            raise InputError("expected --hierarchy with --thresholds, got none; name one")
+        names = ("tau", "alpha", "correction", "budget", "hierarchy")
+        return cls(
+            thresholds=tuple(settings["thresholds"]), **{name: settings[name] for name in names}
+        )
+
+    @classmethod
+    def assumed(cls, certificate: Certificate) -> str | None:
+        """That the levels come from elsewhere."""
+        return "the caller answers for the levels, which no draw of the test may have chosen"
 
 
 def adaptive(
@@ -29,62 +131,40 @@ def adaptive(
     hierarchy: Hierarchy,
     selection_votes: VoteCounts,
     levels: ArrayLike,
-    correction: str = "holm",
+    correction: Correction = "holm",
 ) -> Certificate:
     """AdaptiveCertify as published: the selection draws choose level and node, votes test it.
 
     Guarantee: as ``hierarchical``: with probability >= 1 - alpha over the draws, every certified
     node has probability > tau under the noise. It rests on T2 alone: given the selection draws,
-    node and level of a component are fixed, so its p-value is ``h(k, n, tau)``.
-    votes: counts (*components, C) of the testing draws. levels: ints (*components) in [0, depth],
-    chosen without the testing draws, such as by ``levels_from_margins``; what each class is
-    called at a level says ``Hierarchy.levels``. The candidate is the node that most selection
-    draws fall into at the component's level (the smallest id on a tie). Components at the level
-    of the root abstain, and N counts them.
-    correction: "bonferroni" is the published one.
-    Raises InputError for what ``certify`` refuses, a hierarchy over other classes, and levels that
-    are none.
-    Source: Anani, Lorenz, Schiele, Fritz 2024, Algorithm AdaptiveCertify; theory T2, T4.
+    node and level of a component are fixed, so its p-value is ``h(k, n, tau)``. The candidate is
+    the node that most selection draws fall into at the component's level (the smallest id on a
+    tie). Components at the level of the root abstain, and N counts them.
+
+    Args:
+        votes: counts (*components, C) of the testing draws.
+        noise: that the votes were drawn under.
+        tau: in [1/2, 1), fixed before sampling.
+        alpha: error probability in (0, 1), fixed before sampling.
+        hierarchy: over the classes of the votes; ``Hierarchy.levels`` says what each class is
+            called at a level.
+        selection_votes: counts of other draws.
+        levels: ints (*components) in [0, depth], chosen without the testing draws, such as by
+            ``levels_from_margins``.
+        correction: "holm", or "bonferroni", which is the published one.
+
+    Returns:
+        The certificate; labels are ids of nodes.
+
+    Raises:
+        InputError: for what ``certify`` refuses, a hierarchy over other classes, and levels that
+            are none.
+
+    Reference:
+        Anani, Lorenz, Schiele, Fritz 2024, Algorithm AdaptiveCertify; theory T2, T4.
     """
-    if correction not in CORRECTIONS:
-        raise InputError(
-            f"expected correction {' or '.join(CORRECTIONS)} with levels chosen beforehand, got "
-            f"{correction!r}; choose one"
-        )
-    tested = tested_tau(checked_tau(tau), votes)
-    check_plan(
-        votes.num_components,
-        votes.trials,
-        tau=tested,
-        alpha=alpha,
-        correction=correction,
-        selection="split",
-    )
-    tau, alpha = checked_tau(tau), checked_alpha(alpha)
-    check_noise(votes, noise)
-    check_classes(votes, hierarchy)
-    check_stages(votes, selection_votes)
-    chosen = _checked_levels(levels, votes.shape, hierarchy.depth)
-    candidates, hits = _node_hits(votes, selection_votes, chosen, hierarchy)
-    cutoff = flat_cutoff(
-        hits, votes.trials, tau=tested, alpha=alpha, correction=correction, selection="split"
-    )
-    labels = np.where(hits >= cutoff, candidates, ABSTAIN)
-    return Certificate(
-        method="adaptive",
-        labels=labels.astype(labels_dtype(hierarchy.num_nodes)),
-        radius=noise.radius(tau),
-        votes=votes,
-        noise=noise,
-        alpha=alpha,
-        tau=tau,
-        correction=correction,
-        selection="split",
-        selection_votes=selection_votes,
-        cutoff=cutoff,
-        hierarchy=hierarchy,
-        levels=chosen,
-    )
+    method = Adaptive(tau=tau, alpha=alpha, hierarchy=hierarchy, correction=correction)
+    return method.certify(votes, noise=noise, selection_votes=selection_votes, levels=levels)
 
 
 def softmax_margins(posteriors: ArrayLike) -> NDArray[np.floating]:

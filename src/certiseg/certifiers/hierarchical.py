@@ -2,20 +2,89 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from certiseg.certificates.certificate import Certificate
-from certiseg.certifiers.segcertify import Budget, certify
+from certiseg.certificates.statement import quoted
+from certiseg.certifiers.segcertify import Budget, Correction, SegCertify
 from certiseg.errors import InputError
 from certiseg.hierarchies.hierarchy import Hierarchy
 from certiseg.noise import Noise
-from certiseg.votes import ABSTAIN, VoteCounts, labels_dtype
+from certiseg.votes import ABSTAIN, Selection, VoteCounts, labels_dtype
 
 CHUNK = 2**17
 """Components whose votes for nodes are counted at once, so that memory does not grow with both."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hierarchical(SegCertify):
+    """SegCertify along a hierarchy of classes; ``hierarchical`` states the guarantee."""
+
+    name: ClassVar[str] = "hierarchical"
+    title: ClassVar[str] = "hierarchy"
+    option: ClassVar[str] = "--hierarchy"
+    selections: ClassVar[tuple[Selection, ...]] = ("pooled",)
+    level: ClassVar[str] = "T8"
+
+    hierarchy: Hierarchy
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not isinstance(self.hierarchy, Hierarchy):
+            raise InputError(
+                f"expected a Hierarchy, got {self.hierarchy!r:.80}; "
+                "read one with certiseg.hierarchies.load_hierarchy"
+            )
+
+    def _check_classes(self, votes: VoteCounts) -> None:
+        if self.hierarchy.num_classes != votes.num_classes:
+            raise InputError(
+                f"expected a hierarchy over {votes.num_classes} classes, got {self.hierarchy.name} "
+                f"over {self.hierarchy.num_classes}; it must list the model's classes in label "
+                "order"
+            )
+
+    def certify(
+        self, votes: VoteCounts, *, noise: Noise, selection_votes: VoteCounts | None = None
+    ) -> Certificate:
+        """See ``hierarchical``."""
+        self._check_classes(votes)
+        # The flat test decides classes and cutoff: a component whose inner node is certified still
+        # runs the whole risk of a wrong finer node, and must not count as done (T8).
+        flat = super().certify(votes, noise=noise, selection_votes=selection_votes)
+        assert flat.cutoff is not None
+        narrow = labels_dtype(self.hierarchy.num_nodes)
+        labels: NDArray[np.signedinteger] = flat.labels.reshape(-1).astype(narrow)
+        if flat.cutoff <= votes.trials and self.hierarchy.nodes:
+            counts = votes.counts.reshape(-1, votes.num_classes)
+            rest = np.flatnonzero(labels == ABSTAIN)
+            for start in range(0, len(rest), CHUNK):
+                part = rest[start : start + CHUNK]
+                labels[part] = finest(counts[part], flat.cutoff, self.hierarchy)
+        return replace(flat, labels=labels.reshape(votes.shape), hierarchy=self.hierarchy)
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any]) -> Self | None:
+        """A hierarchy without thresholds."""
+        if settings["hierarchy"] is None or settings["thresholds"] is not None:
+            return None
+        names = ("tau", "alpha", "correction", "budget", "hierarchy")
+        return cls(**{name: settings[name] for name in names})
+
+    @classmethod
+    def tested_by(cls, certificate: Certificate) -> str:
+        """Correction and hierarchy in words."""
+        tree = certificate.hierarchy
+        assert tree is not None
+        return (
+            f"{super().tested_by(certificate)}, along the hierarchy {quoted(tree.name)} "
+            f"(fingerprint {tree.fingerprint[:12]}, {cls.level})"
+        )
 
 
 def hierarchical(
@@ -25,7 +94,7 @@ def hierarchical(
     tau: float = 0.75,
     alpha: float = 1e-3,
     hierarchy: Hierarchy,
-    correction: str = "holm",
+    correction: Correction = "holm",
     budget: Budget = None,
 ) -> Certificate:
     """Certify for every component the finest node of a class hierarchy that holds.
@@ -35,30 +104,38 @@ def hierarchical(
     model's label under noise lies in that node with probability > 1/2, for all certified
     components at once (theory T1, T8). With an error budget k: all but at most k - 1 of them (T5).
     For an inner node this does not say that its most frequent class stays the same, or in it.
-    votes: counts (*components, C); all draws choose and test (T3). hierarchy: over these classes;
-    tau in [1/2, 1), alpha in (0, 1), hierarchy, correction and budget (as of ``certify``) must be
-    fixed before sampling.
-    labels: ids of nodes, classes first; ABSTAIN where only the root would hold. The classes among
-    them are exactly those that ``certify`` gives with the same parameters.
-    Raises InputError for what ``certify`` refuses, and for a hierarchy over other classes.
-    Source: theory T3, T4, T5, T8.
+
+    Args:
+        votes: counts (*components, C); all draws choose and test (T3).
+        noise: that the votes were drawn under.
+        tau: in [1/2, 1), fixed before sampling.
+        alpha: error probability in (0, 1), fixed before sampling.
+        hierarchy: over the classes of the votes, fixed before sampling.
+        correction: "holm", "bonferroni", "k-fwer" or "k-fwer-single".
+        budget: k in [1, N], or a fraction of N in (0, 1), with the k-fwer corrections.
+
+    Returns:
+        The certificate. labels: ids of nodes, classes first; ABSTAIN where only the root would
+        hold. The classes among them are exactly those that ``certify`` gives.
+
+    Raises:
+        InputError: for what ``certify`` refuses, and for a hierarchy over other classes.
+
+    Example:
+        >>> import certiseg as cs
+        >>> tree = cs.Hierarchy("street", ("road", "car", "bus"), ("vehicle",), (-1, 3, 3, -1))
+        >>> votes = cs.VoteCounts([[0, 50, 50], [99, 1, 0]], 100)
+        >>> labels = cs.hierarchical(votes, noise=cs.Gaussian(0.25), hierarchy=tree).labels
+        >>> [tree.names[label] for label in labels]
+        ['vehicle', 'road']
+
+    Reference:
+        theory T3, T4, T5, T8.
     """
-    check_classes(votes, hierarchy)
-    # The flat test decides classes and cutoff: a component whose inner node is certified still
-    # runs the whole risk of a wrong finer node, and must not count as done (T8).
-    flat = certify(votes, noise=noise, tau=tau, alpha=alpha, correction=correction, budget=budget)
-    assert flat.cutoff is not None
-    narrow = labels_dtype(hierarchy.num_nodes)
-    labels: NDArray[np.signedinteger] = flat.labels.reshape(-1).astype(narrow)
-    if flat.cutoff <= votes.trials and hierarchy.nodes:
-        counts = votes.counts.reshape(-1, votes.num_classes)
-        rest = np.flatnonzero(labels == ABSTAIN)
-        for start in range(0, len(rest), CHUNK):
-            part = rest[start : start + CHUNK]
-            labels[part] = finest(counts[part], flat.cutoff, hierarchy)
-    return replace(
-        flat, method="hierarchical", labels=labels.reshape(votes.shape), hierarchy=hierarchy
+    method = Hierarchical(
+        tau=tau, alpha=alpha, hierarchy=hierarchy, correction=correction, budget=budget
     )
+    return method.certify(votes, noise=noise)
 
 
 def finest(counts: NDArray[np.integer], cutoff: int, hierarchy: Hierarchy) -> NDArray[np.intp]:
@@ -74,17 +151,3 @@ def finest(counts: NDArray[np.integer], cutoff: int, hierarchy: Hierarchy) -> ND
     return np.where(
         reached.any(axis=1), hierarchy.num_classes + order[reached.argmax(axis=1)], ABSTAIN
     )
-
-
-def check_classes(votes: VoteCounts, hierarchy: Hierarchy) -> None:
-    """Raise InputError unless the hierarchy is one, over as many classes as the votes have."""
-    if not isinstance(hierarchy, Hierarchy):
-        raise InputError(
-            f"expected a Hierarchy, got {hierarchy!r:.80}; "
-            "read one with certiseg.hierarchies.load_hierarchy"
-        )
-    if hierarchy.num_classes != votes.num_classes:
-        raise InputError(
-            f"expected a hierarchy over {votes.num_classes} classes, got {hierarchy.name} over "
-            f"{hierarchy.num_classes}; it must list the model's classes in label order"
-        )

@@ -2,16 +2,89 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
 import numpy as np
 from numpy.typing import NDArray
 
 from certiseg.certificates.certificate import Certificate
+from certiseg.certificates.method import Method
 from certiseg.certifiers.checks import check_noise, lowered
 from certiseg.errors import InputError
 from certiseg.noise import Noise
 from certiseg.stats.binomial import lower_bound
 from certiseg.stats.pvalues import checked_alpha, min_trials
 from certiseg.votes import ABSTAIN, VoteCounts, labels_dtype
+
+
+@dataclass(frozen=True, kw_only=True)
+class RadiusMap(Method):
+    """A radius map with its level; ``radius_map`` states the guarantee."""
+
+    name: ClassVar[str] = "radius_map"
+    title: ClassVar[str] = "radius map"
+    option: ClassVar[str] = "--radius-map"
+    mapped: ClassVar[bool] = True
+
+    alpha: float = 1e-3
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "alpha", checked_alpha(self.alpha))
+
+    def check_draws(
+        self, components: int, num_samples: int, num_classes: int | None = None
+    ) -> None:
+        """Refuses draws of which not even a unanimous component could exceed 1/2 at
+        alpha / (2 N)."""
+        # At tau = 1/2 the pooled p-value is 2 h(k, n, 1/2): the same condition.
+        needed = min_trials(components, 0.5, self.alpha)
+        if num_samples < needed:
+            raise InputError(
+                f"expected at least {needed} draws for a radius map of {components} components at "
+                f"alpha = {self.alpha:g}, got {num_samples}; with fewer nothing can be certified, "
+                f"set num_samples (-n) to {needed} or more"
+            )
+
+    def certify(
+        self, votes: VoteCounts, *, noise: Noise, selection_votes: VoteCounts | None = None
+    ) -> Certificate:
+        """See ``radius_map``."""
+        self.check_draws(votes.num_components, votes.trials)
+        check_noise(votes, noise)
+        candidates, hits = votes.top()
+        table = radius_by_count(hits, votes.trials, noise=noise, alpha=self.alpha, eta=votes.eta)
+        radius = table[hits]
+        labels = np.where(np.isnan(radius), ABSTAIN, candidates)
+        return Certificate(
+            method=self.name,
+            labels=labels.astype(labels_dtype(votes.num_classes)),
+            radius=np.asarray(np.where(np.isnan(radius), 0.0, radius)),
+            votes=votes,
+            noise=noise,
+            alpha=self.alpha,
+        )
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any]) -> Self | None:
+        """Tau and correction have no part in it."""
+        if not settings["radius_map"]:
+            return None
+        if settings["correction"] != "holm":
+            raise InputError(
+                f"expected no --correction with --radius-map, got {settings['correction']!r}; "
+                "a map has its own level, leave it out"
+            )
+        return cls(alpha=settings["alpha"])
+
+    @classmethod
+    def tested_by(cls, certificate: Certificate) -> str:
+        return f" by a {cls.title}"
+
+    @classmethod
+    def theorem(cls, certificate: Certificate) -> str:
+        return "T6"
 
 
 def radius_map(votes: VoteCounts, *, noise: Noise, alpha: float = 1e-3) -> Certificate:
@@ -21,38 +94,30 @@ def radius_map(votes: VoteCounts, *, noise: Noise, alpha: float = 1e-3) -> Certi
     component i is the majority label under every perturbation of norm < radius[i], for all
     components and for all radii at once. So a radius may be chosen after looking at the map
     (``Certificate.at``), which is not so for ``certify`` at many tau.
-    votes: counts (*components, C) of n draws. radius[i] = noise.radius(p_i) with p_i the
-    one-sided Clopper-Pearson bound of the mode's votes at alpha / (2 N); ABSTAIN and 0.0 where
-    p_i <= 1/2.
-    Raises InputError for bad parameters, for too few draws to certify anything, and for votes
-    drawn from another noise. Source: Cohen et al. 2019, Algorithm CERTIFY; theory T6.
+
+    Args:
+        votes: counts (*components, C) of n draws.
+        noise: that the votes were drawn under.
+        alpha: error probability in (0, 1), fixed before sampling.
+
+    Returns:
+        The certificate: radius[i] = noise.radius(p_i) with p_i the one-sided Clopper-Pearson bound
+        of the mode's votes at alpha / (2 N); ABSTAIN and 0.0 where p_i <= 1/2.
+
+    Raises:
+        InputError: for bad parameters, for too few draws to certify anything, and for votes drawn
+            from another noise.
+
+    Example:
+        >>> import certiseg as cs
+        >>> votes = cs.VoteCounts([[98, 2], [80, 20], [50, 50]], 100)
+        >>> cs.radius_map(votes, noise=cs.Gaussian(0.25)).radius.round(2)
+        array([0.32, 0.1 , 0.  ])
+
+    Reference:
+        Cohen, Rosenfeld, Kolter 2019, Algorithm CERTIFY; theory T6.
     """
-    alpha = checked_alpha(alpha)
-    check_radius_plan(votes.num_components, votes.trials, alpha)
-    check_noise(votes, noise)
-    candidates, hits = votes.top()
-    radius = radius_by_count(hits, votes.trials, noise=noise, alpha=alpha, eta=votes.eta)[hits]
-    labels = np.where(np.isnan(radius), ABSTAIN, candidates)
-    return Certificate(
-        method="radius_map",
-        labels=labels.astype(labels_dtype(votes.num_classes)),
-        radius=np.asarray(np.where(np.isnan(radius), 0.0, radius)),
-        votes=votes,
-        noise=noise,
-        alpha=alpha,
-    )
-
-
-def check_radius_plan(components: int, trials: int, alpha: float) -> None:
-    """Raise InputError when not even a unanimous component could exceed 1/2 at alpha / (2 N)."""
-    # At tau = 1/2 the pooled p-value is 2 h(k, n, 1/2): the same condition.
-    needed = min_trials(components, 0.5, checked_alpha(alpha))
-    if trials < needed:
-        raise InputError(
-            f"expected at least {needed} draws for a radius map of {components} components at "
-            f"alpha = {alpha:g}, got {trials}; with fewer nothing can be certified, "
-            f"set num_samples (-n) to {needed} or more"
-        )
+    return RadiusMap(alpha=alpha).certify(votes, noise=noise)
 
 
 def radius_by_count(

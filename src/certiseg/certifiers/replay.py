@@ -8,14 +8,11 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from certiseg.certificates.certificate import Certificate
 from certiseg.certificates.looks import Looks
-from certiseg.certifiers.checks import check_noise, tested_tau
-from certiseg.certifiers.segcertify import check_options, checked_budget
 from certiseg.errors import InputError
 from certiseg.stats.eprocess import anytime_tables
 from certiseg.stats.multiple_testing import step_down_cutoff
-from certiseg.stats.pvalues import checked_alpha, checked_tau, dominant_tail, wrong_label_tail
+from certiseg.stats.pvalues import dominant_tail, wrong_label_tail
 from certiseg.votes import ABSTAIN, VoteCounts, labels_dtype
 
 
@@ -99,28 +96,25 @@ class Standing:
 
 
 def recompute(
-    looks: Looks, *, tau: float, alpha: float, budget: int = 1, num_classes: int
+    looks: Looks, rule: LookRule, alpha: float
 ) -> tuple[NDArray[np.signedinteger], tuple[int, ...]]:
     """Labels and the cutoff of each look from the evidence alone, as ``sequential`` made them.
 
     Raises InputError where the planned shares exceed alpha, or where a label is no class.
     """
-    tau, alpha = checked_tau(tau), checked_alpha(alpha)
-    anytime = looks.anytime
     levels = [level for _, level in looks.shares]
-    spent = max(levels) if anytime else sum(map(Fraction, levels))
+    spent = max(levels) if rule.anytime else sum(map(Fraction, levels))
     if spent > alpha:
         raise InputError(
             f"expected looks that spend at most alpha = {alpha!r}, got {levels}; "
             "each look has its own share (theory T7)"
         )
-    if int(looks.modes.max()) >= num_classes:
+    if int(looks.modes.max()) >= rule.num_classes:
         raise InputError(
-            f"expected labels below {num_classes}, got {looks.modes.max()}; "
+            f"expected labels below {rule.num_classes}, got {looks.modes.max()}; "
             "the looks are of another model"
         )
-    rule = LookRule(tau, budget, num_classes, anytime)
-    standing = Standing.start(looks.modes.shape[1:], num_classes)
+    standing = Standing.start(looks.modes.shape[1:], rule.num_classes)
     cutoffs = []
     for look, modes, hits in zip(looks.looks, looks.modes, looks.hits, strict=True):
         standing, cutoff = standing.after(modes, hits, look.trials, look.alpha, rule)
@@ -134,37 +128,7 @@ def recompute(
     return standing.labels, tuple(cutoffs)
 
 
-def verify_looks(stored: Certificate) -> Certificate:
-    """The certificate again from its looks and votes; InputError where they contradict it."""
-    looks, votes = stored.looks, stored.votes
-    if looks is None or stored.tau is None:
-        raise InputError("expected looks and tau with a sequential certificate, got one missing")
-    correction = "holm" if stored.budget is None else "k-fwer"
-    check_options(stored.tau, stored.alpha, correction, "pooled", stored.budget)
-    check_noise(votes, stored.noise)
-    _check_votes(looks, votes)
-    labels, _ = recompute(
-        looks,
-        tau=tested_tau(stored.tau, votes),
-        alpha=stored.alpha,
-        budget=checked_budget(stored.budget, votes.num_components),
-        num_classes=votes.num_classes,
-    )
-    return Certificate(
-        method="sequential",
-        labels=labels,
-        radius=stored.noise.radius(stored.tau),
-        votes=votes,
-        noise=stored.noise,
-        alpha=stored.alpha,
-        tau=stored.tau,
-        correction=correction,
-        budget=stored.budget,
-        looks=looks,
-    )
-
-
-def _check_votes(looks: Looks, votes: VoteCounts) -> None:
+def check_votes(looks: Looks, votes: VoteCounts) -> None:
     """The last look saw the votes themselves, the earlier ones a part of them."""
     if looks.modes.shape[1:] != votes.shape or looks.looks[-1].trials != votes.trials:
         raise InputError(

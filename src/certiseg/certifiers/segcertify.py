@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from certiseg.certificates.certificate import Certificate
+from certiseg.certificates.method import Method
 from certiseg.certifiers.checks import check_noise, check_stages, tested_tau
 from certiseg.errors import InputError
 from certiseg.noise import Noise
@@ -20,35 +24,202 @@ from certiseg.stats.pvalues import (
     pooled_pvalues,
     wrong_label_tail,
 )
-from certiseg.votes import ABSTAIN, VoteCounts, labels_dtype
+from certiseg.votes import ABSTAIN, Selection, VoteCounts, labels_dtype
 
-CORRECTIONS = ("holm", "bonferroni", "k-fwer", "k-fwer-single")
-SELECTIONS = ("pooled", "split")
+Correction = Literal["holm", "bonferroni", "k-fwer", "k-fwer-single"]
+CORRECTIONS: dict[Correction, str] = {
+    "holm": "Holm correction",
+    "bonferroni": "Bonferroni correction",
+    "k-fwer": "step-down error budget",
+    "k-fwer-single": "single-step error budget",
+}
+"""By name, in the words of a statement."""
 Budget = int | float | None
 """Error budget k as users give it: a whole number, a fraction of the components, or None."""
 
 
-def check_options(
-    tau: float, alpha: float, correction: str, selection: str, budget: Budget = None
-) -> None:
-    """Raise InputError for parameters that no number of draws could make good."""
-    checked_tau(tau), checked_alpha(alpha)
-    if correction not in CORRECTIONS:
-        raise InputError(
-            f"expected correction {', '.join(CORRECTIONS[:-1])} or {CORRECTIONS[-1]}, got "
-            f"{correction!r}; choose one"
+@dataclass(frozen=True, kw_only=True)
+class SegCertify(Method):
+    """SegCertify with its parameters; ``certify`` states the guarantee.
+
+    Raises InputError for parameters that no number of draws could make good.
+    """
+
+    name: ClassVar[str] = "segcertify"
+    title: ClassVar[str] = "SegCertify"
+    corrections: ClassVar[tuple[Correction, ...]] = get_args(Correction)
+    selections: ClassVar[tuple[Selection, ...]] = get_args(Selection)
+
+    tau: float = 0.75
+    alpha: float = 1e-3
+    correction: Correction = "holm"
+    budget: Budget = None
+    selection: Selection = "pooled"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "tau", checked_tau(self.tau))
+        object.__setattr__(self, "alpha", checked_alpha(self.alpha))
+        *most, last = self.corrections
+        if self.correction not in self.corrections:
+            raise InputError(
+                f"expected correction {', '.join(most)} or {last} with {self.title}, got "
+                f"{self.correction!r}; choose one"
+            )
+        if self.selection not in self.selections:
+            raise InputError(
+                f"expected selection {' or '.join(self.selections)} with {self.title}, got "
+                f"{self.selection!r}; choose one"
+            )
+        if self.correction.startswith("k-fwer") != (self.budget is not None):
+            raise InputError(
+                "expected a budget with the k-fwer corrections and only with them, got correction "
+                f"{self.correction!r} and budget {self.budget!r}; pass both, such as k-fwer with "
+                "0.001"
+            )
+        checked_budget(self.budget, None)
+
+    def check_draws(
+        self, components: int, num_samples: int, num_classes: int | None = None
+    ) -> None:
+        """In particular fewer than n_min draws (theory T7) are refused: then not even a unanimous
+        component could be certified; the message names the number that would do."""
+        self._check_draws(components, num_samples, self.tau)
+
+    def _check_draws(self, components: int, trials: int, tau: float) -> None:
+        allowed = checked_budget(self.budget, components)
+        needed = min_trials(components, tau, self.alpha, selection=self.selection, budget=allowed)
+        if trials < needed:
+            raise InputError(
+                f"expected at least {needed} draws for {components} components at tau = {tau:g}, "
+                f"alpha = {self.alpha:g}, got {trials}; with fewer nothing can be certified, "
+                f"set num_samples (-n) to {needed} or more"
+            )
+
+    def _checked(self, votes: VoteCounts, noise: Noise) -> float:
+        """tau as it is tested on these votes, once everything that can be wrong was looked at."""
+        tested = tested_tau(self.tau, votes)
+        self._check_draws(votes.num_components, votes.trials, tested)
+        check_noise(votes, noise)
+        return tested
+
+    def _cutoff(self, hits: NDArray[np.integer], trials: int, tested: float) -> int:
+        return flat_cutoff(
+            hits,
+            trials,
+            tau=tested,
+            alpha=self.alpha,
+            correction=self.correction,
+            selection=self.selection,
+            budget=checked_budget(self.budget, hits.size),
         )
-    if selection not in SELECTIONS:
-        raise InputError(
-            f"expected selection {' or '.join(SELECTIONS)}, got {selection!r}; choose one"
+
+    def certify(
+        self, votes: VoteCounts, *, noise: Noise, selection_votes: VoteCounts | None = None
+    ) -> Certificate:
+        """See ``certify``."""
+        if (self.selection == "split") != (selection_votes is not None):
+            raise InputError(
+                f"expected selection_votes with selection='split' and only then, got "
+                f"{self.selection!r} {'without' if selection_votes is None else 'with'} them; pass "
+                "both or neither"
+            )
+        tested = self._checked(votes, noise)
+        if selection_votes is None:
+            candidates, hits = votes.top()
+        else:
+            check_stages(votes, selection_votes)
+            candidates, _ = selection_votes.top()
+            hits = votes.hits(candidates)
+        cutoff = self._cutoff(hits, votes.trials, tested)
+        labels = candidates.astype(labels_dtype(votes.num_classes), copy=False)
+        # ABSTAIN, -1, has all bits set; several times quicker than choosing with np.where.
+        labels = labels | ABSTAIN * (hits < cutoff).astype(labels.dtype)
+        return self._made(labels, votes, noise, cutoff=cutoff, selection_votes=selection_votes)
+
+    def _made(
+        self, labels: NDArray[np.signedinteger], votes: VoteCounts, noise: Noise, **others: Any
+    ) -> Certificate:
+        k = None if self.budget is None else checked_budget(self.budget, votes.num_components)
+        return Certificate(
+            method=self.name,
+            labels=labels,
+            radius=noise.radius(self.tau),
+            votes=votes,
+            noise=noise,
+            alpha=self.alpha,
+            tau=self.tau,
+            correction=self.correction,
+            budget=k,
+            selection=self.selection,
+            **others,
         )
-    if correction.startswith("k-fwer") != (budget is not None):
-        raise InputError(
-            "expected a budget with the k-fwer corrections and only with them, got correction "
-            f"{correction!r} and budget {budget!r}; pass both, such as k-fwer with 0.001"
-        )
-    if budget is not None:
-        checked_budget(budget, None)
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any]) -> Self | None:
+        """The method of all settings that name no other one."""
+        names = ("tau", "alpha", "correction", "budget", "selection")
+        return cls(**{name: settings[name] for name in names})
+
+    @classmethod
+    def tested_by(cls, certificate: Certificate) -> str:
+        """Threshold and correction in words."""
+        budget = "" if certificate.budget is None else f" k = {certificate.budget} (T5)"
+        correction = CORRECTIONS[certificate.correction]  # type: ignore[index]
+        return f", tau = {certificate.tau!r}, {correction}{budget}"
+
+
+def certify(
+    votes: VoteCounts,
+    *,
+    noise: Noise,
+    tau: float = 0.75,
+    alpha: float = 1e-3,
+    correction: Correction = "holm",
+    budget: Budget = None,
+    selection: Selection | None = None,
+    selection_votes: VoteCounts | None = None,
+) -> Certificate:
+    """Certify every component whose label has probability > tau, family-wise error <= alpha.
+
+    Guarantee: with probability >= 1 - alpha over the draws, every certified label has probability
+    > tau under the noise, so it stays the majority label under every perturbation of norm
+    < ``noise.radius(tau)``, for all certified components at once (theory T1). With an error
+    budget k: all but at most k - 1 of the certified labels (T5).
+
+    Args:
+        votes: counts (*components, C) of n draws.
+        noise: that the votes were drawn under.
+        tau: in [1/2, 1), fixed before sampling.
+        alpha: error probability in (0, 1), fixed before sampling.
+        correction: "holm" or "bonferroni" (T4), or with a budget "k-fwer" (step-down) or
+            "k-fwer-single" (T5).
+        budget: k in [1, N], or a fraction of N in (0, 1).
+        selection: "pooled", all draws choose and test (T3); "split", selection_votes choose the
+            candidates and votes test them (T2), which is the paper's. None: by selection_votes.
+        selection_votes: counts of other draws.
+
+    Returns:
+        The certificate, with one radius for all certified components.
+
+    Raises:
+        InputError: for bad parameters, for n below n_min, for stages that share a draw, and for
+            votes drawn from another noise.
+
+    Example:
+        >>> import certiseg as cs
+        >>> votes = cs.VoteCounts([[98, 2], [60, 40]], 100)
+        >>> cs.certify(votes, noise=cs.Gaussian(0.25)).labels
+        array([ 0, -1], dtype=int16)
+
+    Reference:
+        Fischer, Baader, Vechev 2021, Algorithm SegCertify; Lehmann & Romano 2005; theory T2 to T5.
+    """
+    if selection is None:
+        selection = "pooled" if selection_votes is None else "split"
+    method = SegCertify(
+        tau=tau, alpha=alpha, correction=correction, budget=budget, selection=selection
+    )
+    return method.certify(votes, noise=noise, selection_votes=selection_votes)
 
 
 def checked_budget(budget: Budget, components: int | None) -> int:
@@ -71,115 +242,6 @@ def checked_budget(budget: Budget, components: int | None) -> int:
     if not isinstance(budget, (float, np.floating)) or not 0.0 < budget < 1.0:
         raise refused
     return max(1, math.floor(float(budget) * (components or 0)))
-
-
-def check_plan(
-    components: int,
-    trials: int,
-    *,
-    tau: float,
-    alpha: float,
-    correction: str = "holm",
-    selection: str = "pooled",
-    budget: Budget = None,
-) -> None:
-    """Raise InputError for parameters that cannot give a certificate, before anything is drawn.
-
-    In particular for fewer than n_min draws (theory T7): then not even a unanimous component
-    could be certified, and the message names the number that would do.
-    """
-    check_options(tau, alpha, correction, selection, budget)
-    allowed = checked_budget(budget, components)
-    needed = min_trials(components, tau, alpha, selection=selection, budget=allowed)
-    if trials < needed:
-        raise InputError(
-            f"expected at least {needed} draws for {components} components at tau = {tau:g}, "
-            f"alpha = {alpha:g}, got {trials}; with fewer nothing can be certified, "
-            f"set num_samples (-n) to {needed} or more"
-        )
-
-
-def certify(
-    votes: VoteCounts,
-    *,
-    noise: Noise,
-    tau: float = 0.75,
-    alpha: float = 1e-3,
-    correction: str = "holm",
-    budget: Budget = None,
-    selection: str | None = None,
-    selection_votes: VoteCounts | None = None,
-) -> Certificate:
-    """Certify every component whose label has probability > tau, family-wise error <= alpha.
-
-    Guarantee: with probability >= 1 - alpha over the draws, every certified label has probability
-    > tau under the noise, so it stays the majority label under every perturbation of norm
-    < ``noise.radius(tau)``, for all certified components at once (theory T1). With an error
-    budget k: all but at most k - 1 of the certified labels (T5).
-    votes: counts (*components, C) of n draws. tau in [1/2, 1) and alpha in (0, 1) must be fixed
-    before sampling.
-    correction: "holm" or "bonferroni" (T4), or with a budget "k-fwer" (step-down) or
-    "k-fwer-single" (T5). budget: k in [1, N], or a fraction of N in (0, 1).
-    selection: "pooled", all draws choose and test (T3); "split", selection_votes choose the
-    candidates and votes test them (T2), which is the paper's.
-    Raises InputError for bad parameters, for n below n_min, for stages that share a draw, and for
-    votes drawn from another noise.
-    Source: Fischer, Baader, Vechev 2021, Algorithm SegCertify; Lehmann & Romano 2005; theory T2
-    to T5.
-    """
-    if selection is None:
-        selection = "pooled" if selection_votes is None else "split"
-    if (selection == "split") != (selection_votes is not None):
-        raise InputError(
-            f"expected selection_votes with selection='split' and only then, got {selection!r} "
-            f"{'without' if selection_votes is None else 'with'} them; pass both or neither"
-        )
-    check_options(tau, alpha, correction, selection, budget)
-    tau, alpha = checked_tau(tau), checked_alpha(alpha)
-    tested = tested_tau(tau, votes)
-    check_plan(
-        votes.num_components,
-        votes.trials,
-        tau=tested,
-        alpha=alpha,
-        correction=correction,
-        selection=selection,
-        budget=budget,
-    )
-    allowed = checked_budget(budget, votes.num_components)
-    check_noise(votes, noise)
-    if selection_votes is None:
-        candidates, hits = votes.top()
-    else:
-        check_stages(votes, selection_votes)
-        candidates, _ = selection_votes.top()
-        hits = votes.hits(candidates)
-    cutoff = flat_cutoff(
-        hits,
-        votes.trials,
-        tau=tested,
-        alpha=alpha,
-        correction=correction,
-        selection=selection,
-        budget=allowed,
-    )
-    labels = candidates.astype(labels_dtype(votes.num_classes), copy=False)
-    # ABSTAIN, -1, has all bits set; several times quicker than choosing with np.where.
-    labels = labels | ABSTAIN * (hits < cutoff).astype(labels.dtype)
-    return Certificate(
-        method="segcertify",
-        labels=labels,
-        radius=noise.radius(tau),
-        votes=votes,
-        noise=noise,
-        alpha=alpha,
-        tau=tau,
-        correction=correction,
-        budget=None if budget is None else allowed,
-        selection=selection,
-        selection_votes=selection_votes,
-        cutoff=cutoff,
-    )
 
 
 def flat_cutoff(

@@ -2,32 +2,216 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from certiseg.certificates.certificate import Certificate
-from certiseg.certificates.looks import NONE_OPEN, NOT_WORTH, SHARES, USED, WANTED, Look, Looks
+from certiseg.certificates.looks import (
+    NONE_OPEN,
+    NOT_WORTH,
+    SHARES,
+    TARGET_REACHED,
+    USED,
+    Look,
+    Looks,
+)
 from certiseg.certifiers.checks import check_noise, tested_tau
-from certiseg.certifiers.replay import LookRule, Standing
-from certiseg.certifiers.segcertify import Budget, check_options, checked_budget
+from certiseg.certifiers.replay import LookRule, Standing, check_votes, recompute
+from certiseg.certifiers.segcertify import Budget, Correction, SegCertify, checked_budget
 from certiseg.errors import InputError
 from certiseg.noise import Noise
+from certiseg.rounding import share_up, significant
 from certiseg.stats.binomial import upper_tail
-from certiseg.stats.pvalues import MOST_TRIALS, checked_alpha, checked_tau
+from certiseg.stats.pvalues import MOST_TRIALS
 from certiseg.stats.spending import ANYTIME, Spending, check_spending, plan_looks
-from certiseg.votes import VoteCounts, counts_dtype
+from certiseg.votes import Selection, VoteCounts, VoteSource, counts_dtype
 
 
-class VoteSource(Protocol):
-    """Where a sequential method gets its draws from: one model, input and noise."""
+@dataclass(frozen=True, kw_only=True)
+class Sequential(SegCertify):
+    """Early stopping with its parameters; ``sequential`` states the guarantee."""
 
-    def sizes(self) -> tuple[int, int]:
-        """Numbers of components and of classes; makes no draw. Asked once, before ``more``."""
+    name: ClassVar[str] = "sequential"
+    title: ClassVar[str] = "early stopping"
+    option: ClassVar[str] = "early stopping (--min-gain, --target-coverage, --looks, --spending)"
+    fixed_draws: ClassVar[bool] = False
+    stops_early: ClassVar[bool] = True
+    corrections: ClassVar[tuple[Correction, ...]] = ("holm", "k-fwer")
+    selections: ClassVar[tuple[Selection, ...]] = ("pooled",)
 
-    def more(self, draws: int) -> VoteCounts:
-        """Votes of ``draws`` new draws alone, independent of all that this source gave before."""
+    looks: int = 5
+    spending: Spending = "late"
+    min_gain: float | None = None
+    target_coverage: float | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_spending(self.looks, self.spending)
+        for name in ("min_gain", "target_coverage"):
+            share = getattr(self, name)
+            number = isinstance(share, (int, float, np.floating)) and not isinstance(share, bool)
+            if share is not None and not (number and 0.0 < share <= 1.0):
+                raise InputError(
+                    f"expected {name} as a share of the components in (0, 1], got {share!r}; "
+                    "0.001 is one in a thousand"
+                )
+
+    def plan(
+        self, components: int, num_samples: int, num_classes: int | None = None
+    ) -> tuple[tuple[int, float], ...]:
+        """The looks and what each may spend, as ``plan_looks`` makes them."""
+        whole = isinstance(num_samples, (int, np.integer)) and not isinstance(num_samples, bool)
+        if not whole or not 1 <= num_samples <= MOST_TRIALS:
+            raise InputError(
+                f"expected num_samples in [1, {MOST_TRIALS}], got {num_samples!r}; "
+                "it is the largest number of draws that may be made"
+            )
+        return plan_looks(
+            components,
+            int(num_samples),
+            tau=self.tau,
+            alpha=self.alpha,
+            budget=checked_budget(self.budget, components),
+            looks=self.looks,
+            spending=self.spending,
+            num_classes=num_classes,
+        )
+
+    def check_draws(
+        self, components: int, num_samples: int, num_classes: int | None = None
+    ) -> None:
+        """Refuses numbers of draws that leave no look which could certify anything."""
+        self.plan(components, num_samples, num_classes)
+
+    def certify(
+        self, votes: VoteCounts, *, noise: Noise, selection_votes: VoteCounts | None = None
+    ) -> Certificate:
+        """Refused: it decides when to stop, so it asks a source."""
+        raise InputError(
+            "expected a source of draws with early stopping, got votes; call certiseg.sequential"
+        )
+
+    def ask(
+        self, source: VoteSource, *, noise: Noise, num_samples: int, selection_samples: int = 0
+    ) -> Certificate:
+        """See ``sequential``."""
+        components, classes = sizes = source.sizes()
+        plan = self.plan(components, num_samples, classes)
+        # A copy: the source may go on writing into its own.
+        votes = _drawn(source, plan[0][0], sizes, noise).copy()
+        rule = self._rule(votes)
+        standing = Standing.start(votes.shape, classes)
+        taken: list[Look] = []
+        seen: list[tuple[NDArray[np.integer], NDArray[np.integer]]] = []
+        stopped: str | None = None
+        for trials, level in plan:
+            if trials > votes.trials:
+                votes = votes + _drawn(source, trials - votes.trials, sizes, noise)
+            modes, hits = _evidence(votes)
+            standing, cutoff = standing.after(modes, hits, trials, level, rule)
+            taken.append(Look(trials, level, cutoff, int(np.count_nonzero(standing.closed))))
+            seen.append((modes, hits))
+            stopped = self._reason(standing, hits, trials, plan[len(taken) :], rule)
+            if stopped is not None:
+                break
+        assert stopped is not None
+        # The first looks may have been counted in a narrower type; stacking widens them.
+        all_modes, all_hits = (np.stack(arrays) for arrays in zip(*seen, strict=True))
+        looks = Looks(
+            spending=SHARES if isinstance(self.spending, tuple) else self.spending,
+            shares=plan,
+            looks=tuple(taken),
+            modes=all_modes,
+            hits=all_hits,
+            stopped=stopped,
+        )
+        return self._made(standing.labels, votes, noise, looks=looks)
+
+    def _rule(self, votes: VoteCounts, anytime: bool | None = None) -> LookRule:
+        budget = checked_budget(self.budget, votes.num_components)
+        by_evidence = self.spending == ANYTIME if anytime is None else anytime
+        return LookRule(tested_tau(self.tau, votes), budget, votes.num_classes, by_evidence)
+
+    def _reason(
+        self,
+        standing: Standing,
+        hits: NDArray[np.integer],
+        trials: int,
+        left: tuple[tuple[int, float], ...],
+        rule: LookRule,
+    ) -> str | None:
+        """Why to stop now, or None. Any rule is valid, since every look has its share (T7)."""
+        target, gain = self.target_coverage, self.min_gain
+        if target is not None and np.mean(standing.labels >= 0) >= target:
+            return TARGET_REACHED
+        if standing.closed.all():
+            return NONE_OPEN
+        if not left:
+            return USED
+        # Cutoffs move in steps: the next look may promise nothing and the one after it a lot.
+        if gain is not None and all(
+            _prospect(standing, hits, trials, later, rule) < gain for later in left
+        ):
+            return NOT_WORTH
+        return None
+
+    @classmethod
+    def of(cls, stored: Certificate) -> Self:
+        """Without the rules of stopping and spending, of which the stored looks have the results.
+
+        Raises InputError for a certificate without looks.
+        """
+        if stored.looks is None:
+            raise InputError("expected looks with a sequential certificate, got none")
+        names = ("tau", "alpha", "correction", "budget", "selection")
+        return cls(**{name: getattr(stored, name) for name in names})
+
+    def recompute(self, stored: Certificate) -> Certificate:
+        """From looks and votes; InputError where they contradict each other."""
+        looks, votes = stored.looks, stored.votes
+        assert looks is not None
+        check_noise(votes, stored.noise)
+        check_votes(looks, votes)
+        labels = recompute(looks, self._rule(votes, looks.anytime), self.alpha)[0]
+        return self._made(labels, votes, stored.noise, looks=looks)
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any]) -> Self | None:
+        """Early stopping, with settings["stopping"] as a mapping."""
+        stopping = settings["stopping"]
+        if stopping is None:
+            return None
+        names = ("tau", "alpha", "correction", "budget")
+        spending = stopping["spending"]
+        rule = {**stopping, "spending": tuple(spending) if isinstance(spending, list) else spending}
+        return cls(**{name: settings[name] for name in names}, **rule)
+
+    @classmethod
+    def tested_by(cls, certificate: Certificate) -> str:
+        """When it looked, what each look may spend, why it stopped (theory T7)."""
+        looks = certificate.looks
+        assert looks is not None
+        seen = ", ".join(str(look.trials) for look in looks.looks)
+        if looks.anytime:
+            rule = "by an e-process, valid at any time"
+        else:
+            plan = ", ".join(
+                f"{significant(share, 4, share_up)} at {trials}" for trials, share in looks.shares
+            )
+            rule = f"spending alpha as {plan}"
+        return (
+            f"{super().tested_by(certificate)}, looked at after {seen} draws {rule} (T7, stopped: "
+            f"{looks.stopped})"
+        )
+
+    @classmethod
+    def theorem(cls, certificate: Certificate) -> str:
+        looks = certificate.looks
+        return "T7" if looks is not None and looks.anytime else "T3"
 
 
 def sequential(
@@ -40,102 +224,51 @@ def sequential(
     budget: Budget = None,
     looks: int = 5,
     spending: Spending = "late",
-    until: float | None = None,
-    wanted: float | None = None,
+    min_gain: float | None = None,
+    target_coverage: float | None = None,
 ) -> Certificate:
     """SegCertify with several looks at the votes, of at most num_samples draws.
 
     Guarantee: as ``certify`` with Holm's correction, or with an error budget; valid for any rule
     of stopping, since every look has its own share of alpha (theory T7). A component that two
     looks certify with different labels becomes an abstention.
-    num_samples, looks, spending: ``stats.spending.plan_looks`` makes the looks of them, before
-    anything is drawn; "late" or "equal" with one look is ``certify``. budget: k in [1, N], or a
-    fraction of N in (0, 1) (T5).
-    until: stop when no look that is left is expected to certify this share of the components for
-    the first time. wanted: stop once this share is certified. None: no such rule. It also
-    stops when no component is open.
-    The votes are all votes drawn; the certificate lists its looks.
-    Raises InputError for bad parameters, for num_samples below n_min, and for votes of another
-    noise or number than was asked for. Source: theory T3, T5, T7.
+
+    Args:
+        source: where new draws come from, such as ``Smoothed.source(x)``.
+        noise: that the source draws under.
+        num_samples: the largest number of draws that may be made.
+        tau: in [1/2, 1), fixed before sampling.
+        alpha: error probability in (0, 1), fixed before sampling.
+        budget: k in [1, N], or a fraction of N in (0, 1) (T5).
+        looks: numbers of draws after which it looks, at most; "late" or "equal" with one look is
+            ``certify``.
+        spending: "late", "equal", "e-process" or shares of alpha, see ``stats.spending``.
+        min_gain: stop when no look that is left is expected to certify this share of the
+            components for the first time. None: no such rule.
+        target_coverage: stop once this share is certified. None: no such rule. It also stops when
+            no component is open.
+
+    Returns:
+        The certificate of all votes drawn; it lists its looks.
+
+    Raises:
+        InputError: for bad parameters, for num_samples below n_min, and for votes of another noise
+            or number than was asked for.
+
+    Reference:
+        theory T3, T5, T7.
     """
-    correction = "holm" if budget is None else "k-fwer"
-    check_options(tau, alpha, correction, "pooled", budget)
-    check_stopping(num_samples, looks, spending, until, wanted)
-    tau, alpha = checked_tau(tau), checked_alpha(alpha)
-    components, classes = source.sizes()
-    allowed = checked_budget(budget, components)
-    plan = plan_looks(
-        components,
-        int(num_samples),
+    method = Sequential(
         tau=tau,
         alpha=alpha,
-        budget=allowed,
+        correction="holm" if budget is None else "k-fwer",
+        budget=budget,
         looks=looks,
         spending=spending,
-        num_classes=classes,
+        min_gain=min_gain,
+        target_coverage=target_coverage,
     )
-    # A copy: the source may go on writing into its own.
-    votes = _drawn(source, plan[0][0], (components, classes), noise).copy()
-    rule = LookRule(tested_tau(tau, votes), allowed, classes, anytime=spending == ANYTIME)
-    standing = Standing.start(votes.shape, classes)
-    taken: list[Look] = []
-    seen: list[tuple[NDArray[np.integer], NDArray[np.integer]]] = []
-    for trials, level in plan:
-        if trials > votes.trials:
-            votes = votes + _drawn(source, trials - votes.trials, (components, classes), noise)
-        modes, hits = _evidence(votes)
-        standing, cutoff = standing.after(modes, hits, trials, level, rule)
-        taken.append(Look(trials, level, cutoff, int(np.count_nonzero(standing.closed))))
-        seen.append((modes, hits))
-        stopped = _reason(standing, hits, trials, plan[len(taken) :], rule, until, wanted)
-        if stopped is not None:
-            break
-    assert stopped is not None
-    # The first looks may have been counted in a narrower type; stacking widens them.
-    all_modes, all_hits = (np.stack(arrays) for arrays in zip(*seen, strict=True))
-    return Certificate(
-        method="sequential",
-        labels=standing.labels,
-        radius=noise.radius(tau),
-        votes=votes,
-        noise=noise,
-        alpha=alpha,
-        tau=tau,
-        correction=correction,
-        budget=None if budget is None else allowed,
-        looks=Looks(
-            spending=SHARES if isinstance(spending, tuple) else spending,
-            shares=plan,
-            looks=tuple(taken),
-            modes=all_modes,
-            hits=all_hits,
-            stopped=stopped,
-        ),
-    )
-
-
-def check_stopping(
-    num_samples: int,
-    looks: int,
-    spending: Spending,
-    until: float | None,
-    wanted: float | None,
-) -> None:
-    """Raise InputError for a plan of looks or a stopping rule that makes no sense anywhere."""
-    whole = isinstance(num_samples, (int, np.integer)) and not isinstance(num_samples, bool)
-    if not whole or not 1 <= num_samples <= MOST_TRIALS:
-        raise InputError(
-            f"expected num_samples in [1, {MOST_TRIALS}], got {num_samples!r}; "
-            "it is the largest number of draws that may be made"
-        )
-    check_spending(looks, spending)
-    for name, share in (("until", until), ("wanted", wanted)):
-        number = isinstance(share, (int, float, np.floating)) and not isinstance(share, bool)
-        if share is not None and not (number and 0.0 < share <= 1.0):
-            raise InputError(
-                f"expected {name} as a share of the components in (0, 1], got {share!r}; "
-                "0.001 is one in a thousand"
-            )
+    return method.ask(source, noise=noise, num_samples=num_samples)
 
 
 def _drawn(source: VoteSource, draws: int, sizes: tuple[int, int], noise: Noise) -> VoteCounts:
@@ -156,30 +289,6 @@ def _evidence(votes: VoteCounts) -> tuple[NDArray[np.integer], NDArray[np.intege
     modes, hits = votes.top()
     narrow = counts_dtype(votes.num_classes - 1)
     return modes.astype(narrow), hits.astype(counts_dtype(votes.trials), copy=False)
-
-
-def _reason(
-    standing: Standing,
-    hits: NDArray[np.integer],
-    trials: int,
-    left: tuple[tuple[int, float], ...],
-    rule: LookRule,
-    until: float | None,
-    wanted: float | None,
-) -> str | None:
-    """Why to stop now, or None. Any rule is valid, since every look has its share (theory T7)."""
-    if wanted is not None and np.mean(standing.labels >= 0) >= wanted:
-        return WANTED
-    if standing.closed.all():
-        return NONE_OPEN
-    if not left:
-        return USED
-    # Cutoffs move in steps: the next look may promise nothing and the one after it a lot.
-    if until is not None and all(
-        _prospect(standing, hits, trials, later, rule) < until for later in left
-    ):
-        return NOT_WORTH
-    return None
 
 
 def _prospect(

@@ -45,13 +45,12 @@ def certify(
         ),
     ] = False,
     points: Annotated[
-        int | None,
-        typer.Option(help="Points a cloud is resampled to; default all, as they come."),
+        int | None, typer.Option(help="Points a cloud is resampled to; default all, as they come.")
     ] = None,
     window: Annotated[
         tuple[float, float] | None,
         typer.Option(
-            help="Of volumes: the intensities that become 0 and 1, as in training; -160 240.",
+            help="Of volumes: the intensities that become 0 and 1, as in training; -160 240."
         ),
     ] = None,
     window_percentiles: Annotated[
@@ -86,12 +85,7 @@ def certify(
     keep_freed_memory()
     promise = None if commitment is None else Promise.open(commitment, challenge)
     loaded = opened(
-        model,
-        num_classes=num_classes,
-        channels=channels,
-        scale=scale,
-        flip=flip,
-        denoiser=denoiser,
+        model, num_classes=num_classes, channels=channels, scale=scale, flip=flip, denoiser=denoiser
     )
     reading: dict[str, Any] = {
         "clouds": CloudOptions(category, normalise, points),

@@ -5,150 +5,94 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
+from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
-import typer
-
-from certiseg.cli import options
 from certiseg.cli.numbers import budget_of, numbers_of, share_of, spending_of
+from certiseg.cli.options import kind_of, option
 from certiseg.errors import InputError
+from certiseg.runs.parameters import OF_ENGINE, OF_STOPPING, PARAMETERS
 
 if TYPE_CHECKING:
     from certiseg.runs.settings import Settings
 
-_LOOKS = 5
+_UNSAID = ("selection", "n0", "looks", "spending")
+"""Whether they were typed matters: some methods have no use for them."""
 
 
-def _settings(
-    sigma: options.Sigma = 0.25,
-    noise: Annotated[
-        options.Law, typer.Option(help="On all of the input; for clouds: coordinates or rotation.")
-    ] = options.Law.gaussian,
-    axis: Annotated[
-        str | None, typer.Option(help="Of rotations around one axis: x, y or z; default any.")
-    ] = None,
-    tau: Annotated[
-        float | None,
-        typer.Option(help="Probability a label must exceed, in [1/2, 1); default 0.75."),
-    ] = None,
-    alpha: options.Alpha = 1e-3,
-    num_samples: options.NumSamples = 100,
-    correction: Annotated[
-        options.Correction, typer.Option(help="Multiple testing over the pixels or points.")
-    ] = options.Correction.holm,
-    budget: Annotated[
-        str | None,
-        typer.Option(help="K or a share (0.1%) with k-fwer: at most K - 1 labels may be wrong."),
-    ] = None,
-    selection: Annotated[
-        options.Selection | None,
-        typer.Option(
-            help="pooled (default): all draws choose and test; split: the paper's stages."
-        ),
-    ] = None,
-    n0: Annotated[
-        int | None,
-        typer.Option("--n0", help="Draws that choose, with split or --thresholds; default 10."),
-    ] = None,
-    radius_map: Annotated[
-        bool,
-        typer.Option(
-            "--radius-map",
-            help="A radius for every pixel or point; evaluate's table reads it at --tau.",
-        ),
-    ] = False,
-    until: Annotated[
-        str | None,
-        typer.Option(help="Stop early when no further look promises this share (0.1%) anew."),
-    ] = None,
-    wanted: Annotated[
-        str | None, typer.Option(help="Stop early once this share (85%) is certified.")
-    ] = None,
-    looks: Annotated[
-        int | None, typer.Option(help="Looks of early stopping, at most; default 5.")
-    ] = None,
-    spending: Annotated[
-        str | None,
-        typer.Option(help="Of early stopping: late, equal, shares (0.2,0.8) or e-process."),
-    ] = None,
-    hierarchy: Annotated[
-        str | None,
-        typer.Option(help="Certify groups of classes: camvid, cityscapes, ..., or a file."),
-    ] = None,
-    thresholds: Annotated[
-        str | None, typer.Option(help="With --hierarchy: AdaptiveCertify, such as 0,0,0.25.")
-    ] = None,
-    grid: Annotated[
-        int | None, typer.Option(help="Of pictures: decide on cells of so many pixels squared.")
-    ] = None,
-    batch_size: options.BatchSize = None,
-    seed: options.Seed = None,
-    device: options.Device = None,
-    precision: Annotated[
-        options.Precision,
-        typer.Option(help="float32: as the model is; bfloat16, float16: it runs under autocast."),
-    ] = options.Precision.float32,
-    channels_last: options.ChannelsLast = False,
-    compile_model: options.Compile = False,
-    cuda_graphs: options.CudaGraphs = False,
-    noise_on: Annotated[
-        options.Place, typer.Option(help="Where noise is made: the same bits on either.")
-    ] = options.Place.host,
-) -> Settings:
+def _settings(given: dict[str, Any]) -> Settings:
+    """The settings of options as they were typed."""
     from certiseg.hierarchies.files import load_hierarchy
     from certiseg.runs.settings import Settings, Stopping
     from certiseg.sampling.engine import Engine
 
-    if (looks is not None or spending is not None) and until is None and wanted is None:
+    _check_together(given)
+    read: dict[str, Callable[[str], Any]] = {
+        "budget": budget_of,
+        "min_gain": functools.partial(share_of, "--min-gain"),
+        "target_coverage": functools.partial(share_of, "--target-coverage"),
+        "spending": spending_of,
+        "hierarchy": load_hierarchy,
+        "thresholds": functools.partial(numbers_of, "--thresholds"),
+    }
+    typed = {name: value for name, value in given.items() if value is not None}
+    stops = "min_gain" in typed or "target_coverage" in typed
+    if "thresholds" in typed:
+        typed["selection"] = "split"
+    values = {
+        PARAMETERS[name].field or name: read[name](value) if name in read else value
+        for name, value in typed.items()
+        if name not in OF_ENGINE
+    }
+    stopping = {name: values.pop(name) for name in OF_STOPPING if name in values}
+    engine = {PARAMETERS[name].field or name: given[name] for name in OF_ENGINE}
+    return Settings(
+        **values, stopping=Stopping(**stopping) if stops else None, engine=Engine(**engine)
+    )
+
+
+def _plain(value: Any) -> Any:
+    return value.value if isinstance(value, Enum) else value
+
+
+def _check_together(given: dict[str, Any]) -> None:
+    """Raise InputError for options that have no use without others."""
+    looks, stops = (
+        any(given[name] is not None for name in names)
+        for names in (OF_STOPPING[2:], OF_STOPPING[:2])
+    )
+    if looks and not stops:
         raise InputError(
-            "expected --until or --wanted with --looks and --spending, got neither; "
+            "expected --min-gain or --target-coverage with --looks and --spending, got neither; "
             "say when to stop"
         )
-    two_stages = thresholds is not None or selection is options.Selection.two_stages
-    if n0 is not None and not two_stages:
+    adaptive, selection, n0 = (given[name] for name in ("thresholds", "selection", "n0"))
+    if n0 is not None and adaptive is None and selection != "split":
         raise InputError(
             f"expected --n0 with --selection split or --thresholds, got --n0 {n0} alone; "
             "pooled selection has no draws that only choose"
         )
-    if thresholds is not None and selection is options.Selection.pooled:
+    if adaptive is not None and selection == "pooled":
         raise InputError(
             "expected no --selection pooled with --thresholds, got it; AdaptiveCertify has two "
             "stages"
         )
-    stops = until is not None or wanted is not None
-    stopping = Stopping(
-        until=None if until is None else share_of("--until", until),
-        wanted=None if wanted is None else share_of("--wanted", wanted),
-        looks=_LOOKS if looks is None else looks,
-        spending="late" if spending is None else spending_of(spending),
-    )
-    return Settings(
-        sigma=sigma,
-        tau=0.75 if tau is None else tau,
-        alpha=alpha,
-        num_samples=num_samples,
-        correction=correction.value,
-        budget=None if budget is None else budget_of(budget),
-        selection="split" if two_stages else "pooled",
-        selection_samples=10 if n0 is None else n0,
-        radius_map=radius_map,
-        stopping=stopping if stops else None,
-        hierarchy=None if hierarchy is None else load_hierarchy(hierarchy),
-        thresholds=None if thresholds is None else numbers_of("--thresholds", thresholds),
-        grid=grid,
-        batch_size=batch_size,
-        seed=seed,
-        device=device,
-        law=noise.value,
-        axis=axis,
-        engine=Engine(
-            precision=precision.value,
-            channels_last=channels_last,
-            compile=compile_model,
-            cuda_graphs=cuda_graphs,
-            noise=noise_on.value,
-        ),
-    )
+
+
+def _shared() -> dict[str, inspect.Parameter]:
+    """The options as parameters of a command."""
+    return {
+        name: inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=None if name in _UNSAID else known.default,
+            annotation=Annotated[
+                kind_of(name) | None if name in _UNSAID or known.default is None else kind_of(name),
+                option(name),
+            ],
+        )
+        for name, known in PARAMETERS.items()
+    }
 
 
 def with_settings(command: Callable[..., None]) -> Callable[..., None]:
@@ -156,12 +100,12 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
 
     The settings are made and checked before the command runs.
     """
-    shared = parameters(_settings)
+    shared = _shared()
     own = parameters(command)
 
     @functools.wraps(command)
     def wrapped(**given: Any) -> None:
-        settings = _settings(**{name: given.pop(name) for name in shared})
+        settings = _settings({name: _plain(given.pop(name)) for name in shared})
         settings.check_options()
         command(settings=settings, **given)
 

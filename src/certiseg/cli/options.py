@@ -4,9 +4,56 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+from certiseg.runs.parameters import PARAMETERS
+
+
+def option(name: str, help: str | None = None) -> Any:
+    """The option of a parameter of certification, its type aside. help: where a command means
+    something else by it."""
+    known = PARAMETERS[name]
+    return typer.Option(*(known.flags or (f"--{name.replace('_', '-')}",)), help=help or known.help)
+
+
+def kind_of(name: str) -> Any:
+    """The type of a parameter as it is typed: a word of some, as an enumeration, or a plain one."""
+    known = PARAMETERS[name]
+    if not known.choices:
+        return known.kind
+    # Not by the word itself: a string has a method split.
+    return StrEnum(name, [(f"_{number}", word) for number, word in enumerate(known.choices)])
+
+
+NumSamples = Annotated[int, option("num_samples")]
+Sigma = Annotated[float, option("sigma")]
+Alpha = Annotated[float, option("alpha")]
+Tau = Annotated[float | None, option("tau", "Probability a label must exceed; default 0.75.")]
+Grid = Annotated[int | None, option("grid")]
+Seed = Annotated[int | None, option("seed")]
+Device = Annotated[str | None, option("device")]
+BatchSize = Annotated[int | None, option("batch_size")]
+ChannelsLast = Annotated[bool, option("channels_last")]
+Compile = Annotated[bool, option("compile_model")]
+CudaGraphs = Annotated[bool, option("cuda_graphs")]
+
+
+class Precision(StrEnum):
+    """What passes are computed in."""
+
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+    float16 = "float16"
+
+
+class Place(StrEnum):
+    """Where noise is made."""
+
+    host = "host"
+    device = "device"
+
 
 Model = Annotated[
     str,
@@ -40,16 +87,6 @@ MostDraws = Annotated[
 SkipBad = Annotated[
     bool, typer.Option("--skip-bad", help="Leave out files that are absent or damaged.")
 ]
-NumSamples = Annotated[int, typer.Option("--num-samples", "-n", help="Draws of noise an input.")]
-Sigma = Annotated[
-    float, typer.Option(help="Noise, in units of the input ([0, 1]); rotations: radians.")
-]
-Alpha = Annotated[float, typer.Option(help="Error probability for one input.")]
-Seed = Annotated[
-    int | None,
-    typer.Option(help="Replays a run; default: fresh entropy. The best of m seeds costs m alpha."),
-]
-Device = Annotated[str | None, typer.Option(help="Such as cpu, cuda; default: the model's own.")]
 NumClasses = Annotated[
     int | None,
     typer.Option(help="For a python: model that returns labels; evaluate needs it for all."),
@@ -85,52 +122,3 @@ Ray = Annotated[
     str | None, typer.Option(help="A Ray cluster: its address, auto, or local to start one.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Only JSON on standard output.")]
-
-
-class Law(StrEnum):
-    """What is drawn: see runs.settings.Law."""
-
-    gaussian = "gaussian"
-    coordinates = "coordinates"
-    rotation = "rotation"
-
-
-class Correction(StrEnum):
-    """How the error is kept down over all pixels or points at once."""
-
-    holm = "holm"
-    bonferroni = "bonferroni"
-    k_fwer = "k-fwer"
-    k_fwer_single = "k-fwer-single"
-
-
-class Precision(StrEnum):
-    """What passes are computed in."""
-
-    float32 = "float32"
-    bfloat16 = "bfloat16"
-    float16 = "float16"
-
-
-class Place(StrEnum):
-    """Where noise is made."""
-
-    host = "host"
-    device = "device"
-
-
-class Selection(StrEnum):
-    """Where the candidate labels come from."""
-
-    pooled = "pooled"
-    two_stages = "split"  # the name split belongs to str
-
-
-ChannelsLast = Annotated[
-    bool, typer.Option("--channels-last", help="Give the model its batches in this layout.")
-]
-Compile = Annotated[bool, typer.Option("--compile", help="Run the model through torch.compile.")]
-CudaGraphs = Annotated[
-    bool, typer.Option("--cuda-graphs", help="With --compile, on CUDA: one graph a pass.")
-]
-BatchSize = Annotated[int | None, typer.Option(help="Draws a pass; default fits the memory.")]

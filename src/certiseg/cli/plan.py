@@ -31,21 +31,16 @@ def plan(
         int | None, typer.Option("--classes", "--num-classes", help="Default: the model's, or 19.")
     ] = None,
     sigma: options.Sigma = 0.25,
-    tau: Annotated[
-        float | None,
-        typer.Option(help="Probability a label must exceed, in [1/2, 1); default 0.75."),
-    ] = None,
+    tau: options.Tau = None,
     radius: Annotated[
         float | None, typer.Option(help="Wanted radius, instead of --tau.", show_default=False)
     ] = None,
     alpha: options.Alpha = 1e-3,
     num_samples: Annotated[
-        int, typer.Option("--num-samples", "-n", help="Passes an input, all together.")
+        int, options.option("num_samples", "Draws an input, all together.")
     ] = 100,
     n0: Annotated[int, typer.Option("--n0", help="Draws that choose, in the paper's stages.")] = 10,
-    grid: Annotated[
-        int | None, typer.Option(help="Of pictures: decide on cells of so many pixels squared.")
-    ] = None,
+    grid: options.Grid = None,
     budget: Annotated[
         str | None, typer.Option(help="Error budget K, or a share of all, such as 0.1%.")
     ] = None,
@@ -70,7 +65,7 @@ def plan(
     from certiseg.report.plan import curve_table, plan_table
     from certiseg.runs.plan import SHOWN
     from certiseg.runs.plan import plan as run
-    from certiseg.studies.request import Request, tau_for_radius
+    from certiseg.studies.plan import Request, tau_for_radius
 
     if (size is None) == (points is None):
         raise InputError("expected --size or --points, got neither or both; pass one")
@@ -105,11 +100,7 @@ def plan(
         probability=probability,
     )
     made = run(
-        request,
-        loaded,
-        out,
-        overwrite=overwrite,
-        command=shlex.join(["certiseg", *sys.argv[1:]]),
+        request, loaded, out, overwrite=overwrite, command=shlex.join(["certiseg", *sys.argv[1:]])
     )
     if json_record:
         print(json.dumps(made.record()))
@@ -120,7 +111,7 @@ def plan(
     if made.seconds is not None:
         console.print(
             f"time: about {significant(made.seconds * request.passes, 3, nearest)} s an input here "
-            f"({request.passes} passes of about {significant(made.seconds, 2, nearest)} s)",
+            f"({request.passes} passes of about {significant(made.seconds, 2, nearest)} s)"
         )
     if out is not None:
         console.print(f"table and figure: {out}")

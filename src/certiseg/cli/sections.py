@@ -6,25 +6,27 @@ from typing import Any
 
 from typer.core import TyperCommand
 
+from certiseg.runs.parameters import CLASSES, ENGINE, NOISE, PARAMETERS, STOPPING, TEST
+
+_OF_METHOD = {
+    title: tuple(name for name, known in PARAMETERS.items() if known.section == title)
+    for title in (NOISE, TEST, STOPPING, CLASSES, ENGINE)
+}
 SECTIONS = {
     "Data": (
         *("images", "labels", "ignore", "data", "root", "split", "limit", "skip_bad"),
         *("category", "normalise", "points", "window", "window_percentiles"),
     ),
     "Model": ("denoiser", "num_classes", "channels", "scale", "flip", "non_robust"),
-    "Noise and certificate": (
-        *("sigma", "noise", "axis", "tau", "alpha", "num_samples", "correction", "budget"),
-        *("selection", "n0", "radius_map", "grid", "percentile", "seed"),
-        *("commit", "commitment", "challenge"),
-    ),
-    "Early stopping": ("until", "wanted", "looks", "spending"),
-    "Groups of classes": ("hierarchy", "thresholds"),
-    "Speed": (
-        *("batch_size", "device", "precision", "channels_last", "compile_model", "cuda_graphs"),
-        *("noise_on", "workers", "threads", "ray"),
-    ),
+    NOISE: _OF_METHOD[NOISE],
+    TEST: (*_OF_METHOD[TEST], "percentile"),
+    STOPPING: _OF_METHOD[STOPPING],
+    CLASSES: _OF_METHOD[CLASSES],
+    "Commitment": ("commit", "commitment", "challenge"),
+    ENGINE: _OF_METHOD[ENGINE],
+    "Workers": ("workers", "threads", "ray"),
 }
-"""Parameters by the section that shows them; all others stand first, under "Options"."""
+"""Parameters by the section that shows them; what most calls need stands first, under "Options"."""
 
 
 class Sectioned(TyperCommand):

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from certiseg.errors import InputError
-from certiseg.metrics.confusion import iou_bound
-from certiseg.metrics.pairs import checked_allowed, labelled_pairs
+from certiseg.metrics.confusion import checked_allowed, iou_bound, labelled_pairs
 from certiseg.votes import ABSTAIN
 
 

@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from certiseg.errors import InputError
-from certiseg.metrics.confusion import Confusion, iou_bound
-from certiseg.metrics.pairs import checked_allowed
+from certiseg.metrics.confusion import Confusion, checked_allowed, iou_bound
 from certiseg.votes import ABSTAIN
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from certiseg.errors import InputError
-from certiseg.noise.checks import checked_sigma
+from certiseg.noise.noise import checked_sigma
 from certiseg.rounding import degrees_down, down, exact
 from certiseg.stats.normal import probability_up, quantile_down
 from certiseg.stats.pvalues import checked_tau

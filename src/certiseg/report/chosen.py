@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from certiseg.certificates.certificate import Certificate
-from certiseg.certifiers.radius_map import check_radius_plan, radius_by_count
+from certiseg.certifiers.radius_map import RadiusMap, radius_by_count
 from certiseg.errors import InputError
 
 _FIXED = ("segcertify", "radius_map", "hierarchical", "adaptive")
@@ -58,7 +58,7 @@ def chosen(certificate: Certificate) -> Chosen:
             f"needs (theory T6), got {given}"
         )
     votes = certificate.votes
-    check_radius_plan(votes.num_components, votes.trials, certificate.alpha)
+    RadiusMap(alpha=certificate.alpha).check_draws(votes.num_components, votes.trials)
     labels, hits = votes.top()
     return Chosen(
         labels=labels,

@@ -9,8 +9,7 @@ from rich.table import Table
 
 from certiseg.report.figures import Line, Panel
 from certiseg.rounding import down, exact, nearest, percent_down, significant, up
-from certiseg.studies.plan import Prospect
-from certiseg.studies.request import Request
+from certiseg.studies.plan import Prospect, Request
 
 
 def plan_title(request: Request) -> tuple[str, str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from certiseg.certificates.method import Method, method_of
+from certiseg.hierarchies.hierarchy import Hierarchy
 from certiseg.noise import Noise
 from certiseg.runfolder.comparison import CERTIFIED
 from certiseg.runfolder.difference import difference
@@ -15,21 +17,16 @@ COORDINATES = 3
 """Channels of a cloud under noise on its coordinates."""
 
 
-def method_of(settings: Mapping[str, Any]) -> str:
-    """Name of the certifying function, as certificates record it."""
-    if settings["radius_map"]:
-        return "radius_map"
-    if settings["stopping"] is not None:
-        return "sequential"
-    if settings["hierarchy"] is not None:
-        return "hierarchical" if settings["thresholds"] is None else "adaptive"
-    return "segcertify"
+def certifier(settings: Mapping[str, Any]) -> Method:
+    """The method that settings in plain values ask for. Raises InputError where it is none."""
+    tree = settings["hierarchy"]
+    return method_of({**settings, "hierarchy": tree and Hierarchy.from_record(tree)})
 
 
-def row_name(settings: Mapping[str, Any]) -> str:
+def row_name(method: Method, num_samples: int) -> str:
     """Name of the certified row."""
-    drawn = f"n {'=' if settings['stopping'] is None else '<='} {settings['num_samples']}"
-    return f"{CERTIFIED}{', map at R(tau)' if settings['radius_map'] else ''}, {drawn}"
+    drawn = f"n {'<=' if method.stops_early else '='} {num_samples}"
+    return f"{CERTIFIED}{', map at R(tau)' if method.mapped else ''}, {drawn}"
 
 
 def components(size: tuple[int, ...], grid: int | None) -> tuple[int, ...]:
@@ -40,6 +37,7 @@ def components(size: tuple[int, ...], grid: int | None) -> tuple[int, ...]:
 def contradictions(record: Mapping[str, Any], noise: Noise) -> Iterator[str]:
     """Where run.json states something else than what follows from the rest of it, a line each."""
     settings, samples = record["settings"], record["samples"]
+    method = certifier(settings)
     channels, sigma = getattr(noise, "channels", None), settings["sigma"]
     law = noise.kind if channels is None else "coordinates"
     same = not isinstance(sigma, bool) and sigma == noise.sigma
@@ -47,8 +45,8 @@ def contradictions(record: Mapping[str, Any], noise: Noise) -> Iterator[str]:
     follows = {
         "radius": noise.radius(settings["tau"]),
         "norm": noise.norm,
-        "method": method_of(settings),
-        "certified": row_name(settings),
+        "method": method.name,
+        "certified": row_name(method, settings["num_samples"]),
         "kind": "pictures" if record["parts"] is None else "clouds",
         "seed": record["seed"] if settings["seed"] is None else settings["seed"],
         "seed_origin": "entropy" if settings["seed"] is None else "caller",

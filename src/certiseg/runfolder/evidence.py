@@ -67,7 +67,7 @@ def _of_certificate(
 ) -> Iterator[Fact]:
     """That it is of this input, this run and these parameters."""
     settings, votes, planned = manifest.settings, certificate.votes, record.planned
-    mapped, stops = manifest.method == "radius_map", manifest.method == "sequential"
+    method = manifest.certifier
     split = settings["selection"] == "split"
     first, chosen = certificate.selection_votes, settings["selection_samples"] if split else 0
     tree, source = certificate.hierarchy, votes.source
@@ -75,19 +75,15 @@ def _of_certificate(
     yield "shape", list(certificate.labels.shape), list(manifest.grid(planned))
     yield "method", certificate.method, manifest.method
     yield "noise", noise_record(certificate.noise), noise_record(manifest.noise)
-    yield "alpha", certificate.alpha, float(settings["alpha"])
-    yield "tau", certificate.tau, None if mapped else float(settings["tau"])
-    correction = None if mapped else settings["correction"]
-    if stops:
-        correction = "holm" if settings["budget"] is None else "k-fwer"
-    yield "correction", certificate.correction, correction
+    for name in ("alpha", "tau", "correction"):
+        yield name, getattr(certificate, name), getattr(method, name, None)
     yield "budget", certificate.budget, manifest.budget(planned)
     yield "selection", certificate.selection, "split" if split else "pooled"
     yield "hierarchy", None if tree is None else tree.record(), settings["hierarchy"]
     yield "draws that choose", 0 if first is None else first.trials, chosen
     yield "a source of the votes", source is not None, True
     for of_votes, begin, draws in (
-        (votes, chosen, votes.trials if stops else settings["num_samples"]),
+        (votes, chosen, votes.trials if method.stops_early else settings["num_samples"]),
         (first, 0, chosen),
     ):
         source = None if of_votes is None else of_votes.source

@@ -8,18 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from certiseg.certificates.method import Method
 from certiseg.certifiers.segcertify import checked_budget
+from certiseg.certifiers.sequential import Sequential
 from certiseg.datasets.card import IGNORE, KINDS, Colour
 from certiseg.documents import parse_json
 from certiseg.errors import InputError
 from certiseg.noise import Noise, noise_from_record
 from certiseg.reading import RECORD, read_bounded
 from certiseg.runfolder.comparison import BASE_CLEAN, BASE_NOISE, NON_ROBUST
-from certiseg.runfolder.derived import components, contradictions, method_of, row_name
+from certiseg.runfolder.derived import certifier, components, contradictions, row_name
 from certiseg.runfolder.layout import FORMAT, MANIFEST, Layout, file_stem
 from certiseg.runfolder.metrics import allowed_pixels
-from certiseg.stats.pvalues import checked_alpha
-from certiseg.stats.spending import plan_looks
 
 
 @dataclass(frozen=True)
@@ -42,10 +42,10 @@ class Planned:
 
 @dataclass(frozen=True)
 class Manifest:
-    """run.json. run: its identity (``run_id``). method, certified (name of the table's last row),
-    radius (at which the table holds) and noise follow from the settings; contradictions: where it
-    states something else, a line each.
-    settings, made_with: as they were written."""
+    """run.json. run: its identity (``run_id``). certifier and method, its name, certified (name of
+    the table's last row), radius (at which the table holds) and noise follow from the settings;
+    contradictions: where it states something else, a line each. settings, made_with: as they were
+    written."""
 
     run: str
     kind: str
@@ -56,6 +56,7 @@ class Manifest:
     classes: tuple[str, ...]
     palette: tuple[Colour, ...]
     method: str
+    certifier: Method
     certified: str
     noise: Noise
     radius: float
@@ -79,7 +80,7 @@ class Manifest:
         settings = self.settings
         chosen = settings["selection_samples"] if settings["selection"] == "split" else 0
         most = settings["num_samples"] + chosen
-        return (1 if self.method == "sequential" else most), most
+        return (1 if self.certifier.stops_early else most), most
 
     def grid(self, planned: Planned) -> tuple[int, ...]:
         """Shape of the labels that certificates of this sample have."""
@@ -92,18 +93,9 @@ class Manifest:
 
     def looks(self, planned: Planned) -> tuple[tuple[int, float], ...]:
         """The looks of early stopping, as they were planned for this sample."""
-        stopping = self.settings["stopping"]
-        spending = stopping["spending"]
-        return plan_looks(
-            math.prod(self.grid(planned)),
-            self.settings["num_samples"],
-            tau=self.settings["tau"],
-            alpha=self.settings["alpha"],
-            budget=self.budget(planned) or 1,
-            looks=stopping["looks"],
-            spending=tuple(spending) if isinstance(spending, list) else spending,
-            num_classes=len(self.classes),
-        )
+        assert isinstance(self.certifier, Sequential)
+        size, most = math.prod(self.grid(planned)), self.settings["num_samples"]
+        return self.certifier.plan(size, most, len(self.classes))
 
     def allowed(self, planned: Planned) -> int:
         """Components of this sample's truth that may carry a false certificate."""
@@ -149,6 +141,7 @@ def manifest_of(record: Any) -> Manifest:
         raise ValueError(f"{len(classes)} classes and {len(palette)} colours")
     noise, settings = noise_from_record(record["noise"]), _mapping(record["settings"])
     _check_settings(settings)
+    method = certifier(settings)
     samples = tuple(_planned(n, sample) for n, sample in enumerate(record["samples"]))
     if type(record["seed"]) is not int or type(record["percentile"]) is not bool:
         raise ValueError(f"seed {record['seed']!r:.60}")
@@ -159,8 +152,9 @@ def manifest_of(record: Any) -> Manifest:
         palette=palette,
         noise=noise,
         radius=noise.radius(settings["tau"]),
-        method=method_of(settings),
-        certified=row_name(settings),
+        method=method.name,
+        certifier=method,
+        certified=row_name(method, settings["num_samples"]),
         settings=settings,
         made_with=_mapping(record["made_with"]),
         samples=samples,
@@ -178,15 +172,11 @@ def manifest_of(record: Any) -> Manifest:
 
 
 def _check_settings(settings: Mapping[str, Any]) -> None:
-    checked_alpha(settings["alpha"])
     for name in ("num_samples", "selection_samples"):
         if type(settings[name]) is not int or settings[name] < 1:
             raise ValueError(f"{name} {settings[name]!r:.60}")
     if settings["selection"] not in ("pooled", "split"):
         raise ValueError(f"selection {settings['selection']!r:.60}")
-    _text(settings["correction"])
-    if settings["hierarchy"] is not None:
-        _mapping(settings["hierarchy"])
     grid = settings["grid"]
     if grid is not None and not (type(grid) is int and grid >= 1):
         raise ValueError(f"grid {grid!r:.60}")
@@ -195,7 +185,7 @@ def _check_settings(settings: Mapping[str, Any]) -> None:
 def _check_sample(manifest: Manifest, planned: Planned) -> None:
     """Refuses what no run could have planned for a sample of this size and category."""
     manifest.allowed(planned)
-    if manifest.method == "sequential":
+    if isinstance(manifest.certifier, Sequential):
         manifest.looks(planned)
     known = [None] if manifest.parts is None else list(manifest.parts)
     if planned.category not in known:

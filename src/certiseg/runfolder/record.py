@@ -114,7 +114,7 @@ def _seconds(value: Any) -> float:
 def _facts(record: Record, manifest: Manifest) -> Iterator[Fact]:
     """In an order in which each may take those before it for true."""
     plain, planned, held = record.plain, record.planned, record.certified
-    total, tree = math.prod(planned.size), manifest.method in ("hierarchical", "adaptive")
+    total, tree = math.prod(planned.size), manifest.settings["hierarchy"] is not None
     yield "number", plain["number"], planned.number
     yield "name", plain["name"], planned.name
     yield "seed", plain["seed"], manifest.seed
@@ -132,11 +132,11 @@ def _facts(record: Record, manifest: Manifest) -> Iterator[Fact]:
             yield f"{name}: allowed", found.allowed, 0
     yield "allowed", held.allowed, manifest.allowed(planned)
     yield "draws", record.draws, _within(record.draws, *manifest.draws)
-    yield "a reason to stop", record.stopped in REASONS, manifest.method == "sequential"
+    yield "a reason to stop", record.stopped in REASONS, manifest.certifier.stops_early
     yield "a gain", (record.gain is not None, record.nodes is not None), (tree, tree)
     if record.gain is not None and record.nodes is not None:
         yield from _gained(record.gain, record.nodes, held)
-    yield "a curve", record.curve is not None, manifest.method == "radius_map"
+    yield "a curve", record.curve is not None, manifest.certifier.mapped
     if record.curve is not None:
         yield from _curved(record.curve, held, manifest, total)
     yield "percentile bounds", record.percentile is not None, manifest.percentile

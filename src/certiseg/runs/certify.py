@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from certiseg.certificates.certificate import Certificate
 from certiseg.certificates.commitment import Commitment
 from certiseg.datasets.volume_file import Window, volume_stem
 from certiseg.errors import InputError
@@ -17,11 +18,10 @@ from certiseg.files import atomic_write, check_names
 from certiseg.folders import locked
 from certiseg.models.loaded import LoadedModel
 from certiseg.runs.again import replaced
-from certiseg.runs.appearance import of_certificate
+from certiseg.runs.appearance import Appearance, of_certificate
 from certiseg.runs.commitment import Promise, commit, rehearsed
 from certiseg.runs.input_kinds import inputs_of
-from certiseg.runs.inputs import CloudOptions, Inputs
-from certiseg.runs.methods import certify_image
+from certiseg.runs.inputs import CloudOptions, Inputs, Read
 from certiseg.runs.model import check_order, try_model
 from certiseg.runs.output import RESULTS, read_lines, write_lines, write_picture
 from certiseg.runs.progress import RunBar
@@ -60,38 +60,46 @@ def certify_images(
     Raises InputError.
     """
     stems = _stems(paths)
-    check_names(out, (path.name for stem in stems for path in _outputs(out, stem).values()))
-    inputs = inputs_of(paths, loaded, clouds, window)
-    smoothed = settings.smoothed(loaded, inputs.category, clouds=inputs.clouds)
-    notes = _check_inputs(paths, inputs, loaded, settings, smoothed)
+    places = [_outputs(out, stem) for stem in stems]
+    names = [path.name for found in places for path in found.values()]
+    check_names(out, names)
+    inputs, smoothed, notes = _prepared(paths, loaded, settings, clouds, window)
     if promise is not None:
         for path in paths:
             promise.check_plan(path, rehearsed(smoothed, inputs.read(path).x, settings))
         settings = replace(settings, seed=promise.seed)
     with ExitStack() as held:
         outputs = held.enter_context(locked(out))
-        outputs.claim(
-            (path.name for stem in stems for path in _outputs(out, stem).values()), overwrite
-        )
+        outputs.claim(names, overwrite)
         outputs.claim((RESULTS,), overwrite=True)
         earlier = read_lines(out / RESULTS)
         again = replaced([r.get("seed") for r in earlier if r["name"] in stems], settings.seed)
-        earlier = [r for r in earlier if r["name"] not in stems]
+        records = [r for r in earlier if r["name"] not in stems]
         for text in [*notes, *filter(None, [again])]:
             note(text)
-        return _certify(
-            paths,
-            stems,
-            inputs,
-            loaded,
-            settings,
-            smoothed,
-            out,
-            earlier,
-            progress,
-            promise,
-            held.pop_all(),
-        )
+        lock = held.pop_all()
+
+    def results() -> Iterator[dict[str, Any]]:
+        with lock, RunBar(progress, len(paths), settings.draws) as bar:
+            for index, (path, stem) in enumerate(zip(paths, stems, strict=True)):
+                bar.start(index)
+                given = inputs.read(path)
+                started = time.perf_counter()
+                certificate = settings.certify(smoothed, given.x, progress=bar.draws)
+                seconds = time.perf_counter() - started
+                if promise is not None:
+                    # A file or the model may have changed since it was looked at.
+                    promise.commitment.check(certificate, promise.challenge)
+                plain = inputs.appearance(certificate.votes.num_classes)
+                look = of_certificate(plain, certificate)
+                _write(places[index], inputs, given, certificate, look)
+                record = certificate_record(stem, certificate, look.classes, seconds, loaded.name)
+                record.update(given.facts)
+                records.append(record)
+                write_lines(out / RESULTS, records)
+                yield record
+
+    return results()
 
 
 def commit_images(
@@ -106,57 +114,24 @@ def commit_images(
     """Write a commitment to what ``certify_images`` would do, to FILE, and its seed to FILE.secret
     (theory T15). Checks as much; nothing is drawn. Raises InputError."""
     _stems(paths)
-    inputs = inputs_of(paths, loaded, clouds, window)
-    smoothed = settings.smoothed(loaded, inputs.category, clouds=inputs.clouds)
-    _check_inputs(paths, inputs, loaded, settings, smoothed)
+    inputs, smoothed, _ = _prepared(paths, loaded, settings, clouds, window)
     return commit(file, [rehearsed(smoothed, inputs.read(path).x, settings) for path in paths])
 
 
-def _certify(
-    paths: Sequence[Path],
-    stems: Sequence[str],
-    inputs: Inputs,
-    loaded: LoadedModel,
-    settings: Settings,
-    smoothed: Smoothed,
-    out: Path,
-    records: list[dict[str, Any]],
-    progress: bool,
-    promise: Promise | None,
-    held: ExitStack,
-) -> Iterator[dict[str, Any]]:
-    with held, RunBar(progress, len(paths), settings.draws) as bar:
-        for index, (path, stem) in enumerate(zip(paths, stems, strict=True)):
-            bar.start(index)
-            given = inputs.read(path)
-            started = time.perf_counter()
-            certificate = certify_image(smoothed, given.x, settings, progress=bar.draws)
-            seconds = time.perf_counter() - started
-            if promise is not None:
-                # A file or the model may have changed since it was looked at.
-                promise.commitment.check(certificate, promise.challenge)
-            plain = inputs.appearance(certificate.votes.num_classes)
-            look = of_certificate(plain, certificate)
-            pictures = inputs.pictures(given.x, certificate, look)
-            places = _outputs(out, stem)
-            certificate.save(places[_CERTIFICATE])
-            for kind in _PICTURES:
-                if kind in pictures:
-                    write_picture(places[kind], pictures[kind])
-                else:
-                    # Of an earlier run that is being replaced: it shows another certificate.
-                    places[kind].unlink(missing_ok=True)
-            arrays = inputs.arrays(given, certificate)
-            for kind in _ARRAYS:
-                if kind in arrays:
-                    atomic_write(places[kind], arrays[kind])
-                else:
-                    places[kind].unlink(missing_ok=True)
-            record = certificate_record(stem, certificate, look.classes, seconds, loaded.name)
-            record.update(given.facts)
-            records = [*records, record]
-            write_lines(out / RESULTS, records)
-            yield record
+def _write(
+    places: dict[str, Path], inputs: Inputs, given: Read, certificate: Certificate, look: Appearance
+) -> None:
+    """The certificate and what shows it; files of an earlier run that it replaces go."""
+    pictures = inputs.pictures(given.x, certificate, look)
+    arrays = inputs.arrays(given, certificate)
+    certificate.save(places[_CERTIFICATE])
+    for kind in (*_PICTURES, *_ARRAYS):
+        if kind in pictures:
+            write_picture(places[kind], pictures[kind])
+        elif kind in arrays:
+            atomic_write(places[kind], arrays[kind])
+        else:
+            places[kind].unlink(missing_ok=True)
 
 
 def _outputs(out: Path, stem: str) -> dict[str, Path]:
@@ -182,14 +157,19 @@ def _stems(paths: Sequence[Path]) -> list[str]:
     return list(seen)
 
 
-def _check_inputs(
+def _prepared(
     paths: Sequence[Path],
-    inputs: Inputs,
     loaded: LoadedModel,
     settings: Settings,
-    smoothed: Smoothed,
-) -> list[str]:
-    """Raise InputError unless all inputs can be certified; returns what should be known of them."""
+    clouds: CloudOptions | None,
+    window: Window | None,
+) -> tuple[Inputs, Smoothed, list[str]]:
+    """The inputs, the model under noise, and what should be known of them.
+
+    Raises InputError unless all inputs can be certified.
+    """
+    inputs = inputs_of(paths, loaded, clouds, window)
+    smoothed = settings.smoothed(loaded, inputs.category, clouds=inputs.clouds)
     if settings.hierarchy is not None:
         check_order(settings.hierarchy, loaded.classes, loaded.name)
     # Read twice, here and when its turn comes, so that memory holds one input at a time.
@@ -200,13 +180,14 @@ def _check_inputs(
         settings.check(settings.components(*given.x.shape[1:]), loaded.num_classes)
         if given.x.shape not in tried:
             # One pass finds a model that does not fit, at a hundredth of the cost.
-            logits = settings.method == "adaptive"
+            logits = settings.certifier.needs_logits
             try_model(smoothed, given.x, settings.hierarchy, logits=logits)
             tried.add(given.x.shape)
         for kind, text in given.notes.items():
             noted.setdefault(kind, []).append(f"{path}: {text}")
     # The first of a kind stands for all: a run may have hundreds.
-    return [
+    notes = [
         first if not others else f"{first} (and {len(others)} more files)"
         for first, *others in noted.values()
     ]
+    return inputs, smoothed, notes

@@ -14,12 +14,10 @@ from numpy.typing import NDArray
 
 from certiseg.certificates.certificate import Certificate
 from certiseg.certificates.commitment import Commitment, commitment_content, seed_digest
-from certiseg.certifiers.sequential import sequential
 from certiseg.documents import parse_json, small_file
 from certiseg.errors import InputError
 from certiseg.fields import Fields, checked, one_of, whole
 from certiseg.files import atomic_write
-from certiseg.runs.methods import certify_votes
 from certiseg.runs.settings import Settings
 from certiseg.sampling.keys import fresh_seed
 from certiseg.sampling.sampler import Smoothed
@@ -54,7 +52,8 @@ class _Unanimous:
 def rehearsed(smoothed: Smoothed, x: NDArray[np.float32], settings: Settings) -> Certificate:
     """The certificate of one input if all draws were unanimous: what is fixed before them is as in
     the real one. Nothing is drawn. Raises InputError for a method whose choices are not fixed."""
-    if settings.method == "adaptive":
+    method = settings.certifier
+    if method.needs_logits:
         raise InputError(
             "expected a method whose choices are all fixed beforehand, got --thresholds, which "
             "choose levels by draws; leave them out"
@@ -62,16 +61,12 @@ def rehearsed(smoothed: Smoothed, x: NDArray[np.float32], settings: Settings) ->
     labels = smoothed.predict_clean(x)
     assert smoothed.num_classes is not None
     votes = _Unanimous(smoothed.source(x).record, labels, smoothed.num_classes)
-    if settings.method == "sequential":
-        return sequential(
-            votes,
-            noise=settings.noise,
-            num_samples=settings.num_samples,
-            **settings.sequential(),
-        )
-    split = settings.selection == "split"
-    chosen = votes.more(settings.selection_samples) if split else None
-    return certify_votes(votes.more(settings.num_samples), chosen, settings)
+    return method.ask(
+        votes,
+        noise=settings.noise,
+        num_samples=settings.num_samples,
+        selection_samples=settings.selection_samples,
+    )
 
 
 def secret_file(file: Path) -> Path:

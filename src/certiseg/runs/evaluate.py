@@ -184,7 +184,7 @@ class _Evaluation:
             settings.check(settings.components(*sample.labels.shape), loaded.num_classes)
 
         def attempt(smoothed: Smoothed, sample: Sample) -> None:
-            logits = settings.method == "adaptive" and smoothed is models[0].of(sample)
+            logits = settings.certifier.needs_logits and smoothed is models[0].of(sample)
             try_model(smoothed, sample.x, settings.hierarchy, logits=logits)
 
         return check_samples(self.samples, check, models, attempt)
@@ -200,7 +200,7 @@ class _Evaluation:
     def _check_own(self, record: Mapping[str, Any]) -> None:
         """Raise InputError unless this process has the models and settings of the first rank's
         plan: samples of another model would be counted with the others."""
-        own = {**self._prints, "settings": asdict(self.settings)}
+        own = {**self._prints, "settings": self.settings.record()}
         for name, value in json.loads(json.dumps(own)).items():
             if value != json.loads(json.dumps(record[name])):
                 what = name.removesuffix("_fingerprint").replace("_", "-")
@@ -263,9 +263,9 @@ def manifest(
         "palette": [list(colour) for colour in card.palette],
         "parts": None if card.parts is None else {k: list(v) for k, v in card.parts.items()},
         "method": settings.method,
-        "certified": row_name(asdict(settings)),
+        "certified": row_name(settings.certifier, settings.num_samples),
         "percentile": percentile,
-        "settings": asdict(settings),
+        "settings": settings.record(),
         "seed": int(seed),
         "seed_origin": "entropy" if isinstance(seed, FreshSeed) else "caller",
         "noise": noise_record(settings.noise),

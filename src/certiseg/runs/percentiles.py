@@ -69,7 +69,7 @@ class DrawnScalars:
 
 def check_percentile(settings: Settings) -> None:
     """Raise InputError where the number of draws depends on them, or is too small for a bound."""
-    if settings.stopping is not None:
+    if settings.certifier.stops_early:
         raise InputError(
             "expected a fixed number of draws with --percentile, got early stopping; "
             "its ranks need n before sampling"

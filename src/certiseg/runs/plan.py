@@ -19,8 +19,7 @@ from certiseg.report.figures import curves, need_matplotlib, write_figure
 from certiseg.report.plan import plan_panel, plan_title
 from certiseg.report.rows import rows_csv
 from certiseg.runs.output import write_text
-from certiseg.studies.plan import Prospect, likely_curves, pass_grid, prospects
-from certiseg.studies.request import Request
+from certiseg.studies.plan import Prospect, Request, likely_curves, pass_grid, prospects
 
 if TYPE_CHECKING:
     from certiseg.models.loaded import LoadedModel

@@ -16,7 +16,6 @@ from certiseg.runfolder.metrics import certified_record, model_record
 from certiseg.runfolder.view import view_content
 from certiseg.runs.executors.executor import Job, Progress
 from certiseg.runs.experiment import Finished, Prediction, baseline_predictions
-from certiseg.runs.methods import certify_image, certify_votes, draws_are_fixed
 from certiseg.runs.percentiles import DrawnScalars
 from certiseg.runs.settings import Settings
 from certiseg.runs.smoothing import ByCategory
@@ -109,10 +108,9 @@ class SampleWorker:
         baselines = self._baselines(task)
         scalars = DrawnScalars(sample.labels, job.card.num_classes) if job.percentile else None
         started = time.perf_counter()
-        certificate = certify_image(
+        certificate = job.settings.certify(
             self._models["base"].of(sample),
             sample.x,
-            job.settings,
             progress=advance,
             watch=None if scalars is None else scalars.watch,
         )
@@ -124,7 +122,7 @@ class SampleWorker:
         assert task.draws is not None
         settings, sample = self._job.settings, task.sample
         start, stop = task.draws
-        first = settings.selection_samples if settings.selection == "split" else 0
+        first = settings.choosing_draws
         baselines = self._baselines(task) if start == 0 else None
         started = time.perf_counter()
         vote = self._models["base"].of(sample).vote
@@ -196,7 +194,7 @@ def divided(
     are large or would leave workers without any: the last ones, if they do not go round. Only
     where votes are all that the certificate needs.
     """
-    divisible = draws_are_fixed(job.settings) and not job.percentile and workers > 1
+    divisible = job.settings.certifier.fixed_draws and not job.percentile and workers > 1
     whole = len(numbers) - len(numbers) % workers
     for place, number in enumerate(numbers):
         task = make(number)
@@ -231,5 +229,7 @@ class Merger:
             return None
         del self._open[task.number]
         assert held.baselines is not None
-        certificate = certify_votes(held.votes, held.chosen, settings)
+        certificate = settings.certifier.certify(
+            held.votes, noise=settings.noise, selection_votes=held.chosen
+        )
         return finish(self._job, task, held.baselines, certificate, held.seconds)

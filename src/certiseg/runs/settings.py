@@ -3,45 +3,46 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal
+from functools import cached_property
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import nn
 
-from certiseg.certifiers.adaptive import levels_from_margins
-from certiseg.certifiers.radius_map import check_radius_plan
-from certiseg.certifiers.segcertify import Budget, check_options, check_plan, checked_budget
-from certiseg.certifiers.sequential import check_stopping
+from certiseg.certificates.certificate import Certificate
+from certiseg.certificates.method import Method, method_of
+from certiseg.certifiers.segcertify import Budget, Correction
 from certiseg.errors import InputError
 from certiseg.hierarchies.hierarchy import Hierarchy
 from certiseg.models.grid import OnGrid
 from certiseg.models.loaded import LoadedModel
 from certiseg.noise import Gaussian, Noise, Rotation
-from certiseg.runfolder.derived import COORDINATES, method_of
+from certiseg.runfolder.derived import COORDINATES
 from certiseg.runs.device import usable_device
+from certiseg.runs.parameters import DEFAULTS, PARAMETERS, Law
 from certiseg.sampling.engine import Engine
+from certiseg.sampling.experiment import LabelCallback
 from certiseg.sampling.fingerprint import made_by
 from certiseg.sampling.sampler import Smoothed
-from certiseg.stats.spending import Spending, plan_looks
-
-Law = Literal["gaussian", "coordinates", "rotation"]
-"""What is drawn: noise on all of the input; on the coordinates of a cloud, its first 3 channels,
-any normals as given; rotations of a cloud."""
+from certiseg.stats.spending import Spending
+from certiseg.votes import Selection
 
 
 @dataclass(frozen=True)
 class Stopping:
     """Early stopping (theory T7): num_samples becomes a budget, looked at ``looks`` times.
 
-    until: end when no look that is left is expected to certify this share of the components anew.
-    wanted: end once this share is certified. spending: see ``stats.spending.plan_looks``.
+    min_gain: end when no look that is left is expected to certify this share of components anew.
+    target_coverage: end once this share is certified. spending: see ``stats.spending.plan_looks``.
     """
 
-    until: float | None = None
-    wanted: float | None = None
-    looks: int = 5
-    spending: Spending = "late"
+    min_gain: float | None = None
+    target_coverage: float | None = None
+    looks: int = DEFAULTS.looks
+    spending: Spending = DEFAULTS.spending
 
 
 @dataclass(frozen=True)
@@ -57,18 +58,18 @@ class Settings:
     grid x grid pixels (T14).
     batch_size None: sized to memory. seed None: fresh entropy (theory T15), for each image or, in
     runs that can be continued, for the run.
-    engine: how passes are run.
+    engine: how passes are run. custom: a method of another package, in place of those here.
     """
 
-    sigma: float = 0.25
-    tau: float = 0.75
-    alpha: float = 1e-3
-    num_samples: int = 100
-    correction: str = "holm"
+    sigma: float = DEFAULTS.sigma
+    tau: float = DEFAULTS.tau
+    alpha: float = DEFAULTS.alpha
+    num_samples: int = DEFAULTS.num_samples
+    correction: Correction = DEFAULTS.correction
     budget: Budget = None
-    selection: str = "pooled"
-    selection_samples: int = 10
-    radius_map: bool = False
+    selection: Selection = DEFAULTS.selection
+    selection_samples: int = DEFAULTS.selection_samples
+    radius_map: bool = DEFAULTS.radius_map
     stopping: Stopping | None = None
     hierarchy: Hierarchy | None = None
     thresholds: tuple[float, ...] | None = None
@@ -76,20 +77,30 @@ class Settings:
     batch_size: int | None = None
     seed: int | None = None
     device: str | None = None
-    law: Law = "gaussian"
+    law: Law = DEFAULTS.law
     axis: str | None = None
     engine: Engine = field(default_factory=Engine)
+    custom: Method | None = None
 
-    @property
+    @cached_property
     def noise(self) -> Noise:
         if self.law == "rotation":
             return Rotation(self.sigma, self.axis)
         return Gaussian(self.sigma, COORDINATES if self.law == "coordinates" else None)
 
+    @cached_property
+    def certifier(self) -> Method:
+        """The method with its parameters. Raises InputError for bad ones, and for several at once.
+
+        One method at a time, and no option that it would ignore.
+        """
+        stopping = None if self.stopping is None else asdict(self.stopping)
+        return method_of({**vars(self), "stopping": stopping})
+
     @property
     def method(self) -> str:
-        """Name of the certifying function, as certificates record it."""
-        return method_of(vars(self))
+        """Name of the method, as certificates record it."""
+        return self.certifier.name
 
     def components(self, *size: int) -> int:
         """N for labels of this size: pixels, or the cells of the grid; points, voxels."""
@@ -115,98 +126,46 @@ class Settings:
         num_classes: where known, the e-process is planned for as many.
         """
         self.check_options()
-        if self.radius_map:
-            check_radius_plan(components, self.num_samples, self.alpha)
-        elif self.stopping is not None:
-            plan_looks(
-                components,
-                self.num_samples,
-                tau=self.tau,
-                alpha=self.alpha,
-                budget=checked_budget(self.budget, components),
-                looks=self.stopping.looks,
-                spending=self.stopping.spending,
-                num_classes=num_classes,
-            )
-        else:
-            check_plan(
-                components,
-                self.num_samples,
-                tau=self.tau,
-                alpha=self.alpha,
-                correction=self.correction,
-                selection=self.selection,
-                budget=self.budget,
-            )
+        self.certifier.check_draws(components, self.num_samples, num_classes)
 
     def check_options(self) -> None:
-        """Raise InputError for settings that are wrong whatever the image."""
+        """Raise InputError for settings that are wrong whatever the image; looked at once."""
+        assert self._valid
+
+    @cached_property
+    def _valid(self) -> bool:
         _ = self.noise  # refuses a bad sigma or axis
         if self.axis is not None and self.law != "rotation":
             raise InputError(
                 f"expected --axis with --noise rotation, got {self.law}; it is an axis to rotate "
                 "around"
             )
-        check_options(self.tau, self.alpha, self.correction, self.selection, self.budget)
-        self._check_method()
-        if (stop := self.stopping) is not None:
-            check_stopping(self.num_samples, stop.looks, stop.spending, stop.until, stop.wanted)
-        for option, value, lowest in (
-            ("a number of samples", self.num_samples, 1),
-            ("selection samples", self.selection_samples, 1),
-            ("a grid", self.grid, 1),
-            ("a batch size", self.batch_size, 1),
-            ("a seed", self.seed, 0),
-        ):
-            if value is not None and value < lowest:
-                raise InputError(f"expected {option} of at least {lowest}, got {value}; raise it")
+        _ = self.certifier  # refuses bad parameters, and those of two methods
+        for name, known in PARAMETERS.items():
+            value = None if known.least is None else getattr(self, known.field or name)
+            if value is not None and value < known.least:
+                raise InputError(
+                    f"expected {known.words} of at least {known.least}, got {value}; raise it"
+                )
         if self.device is not None:
             self.engine.check_device(usable_device(self.device))
+        return True
 
-    def _check_method(self) -> None:
-        """One method at a time, and no option that it would ignore."""
-        chosen = [
-            name
-            for name, given in (
-                ("--radius-map", self.radius_map),
-                ("early stopping (--until, --wanted, --looks, --spending)", self.stopping),
-                ("--hierarchy", self.hierarchy),
-            )
-            if given
-        ]
-        if len(chosen) > 1:
-            raise InputError(f"expected one method, got {' and '.join(chosen)}; choose one of them")
-        if self.thresholds is not None:
-            if self.hierarchy is None:
-                raise InputError("expected --hierarchy with --thresholds, got none; name one")
-            # Any margins would do: it refuses thresholds that do not fit the tree.
-            levels_from_margins(np.zeros(1), self.thresholds, self.hierarchy)
-        stages = "pooled" if self.thresholds is None else "split"
-        if chosen and self.selection != stages:
-            raise InputError(
-                f"expected {stages} selection with this method, got {self.selection!r}; "
-                "leave --selection out"
-            )
-        if self.radius_map and self.correction != "holm":
-            raise InputError(
-                f"expected no --correction with --radius-map, got {self.correction!r}; "
-                "a map has its own level, leave it out"
-            )
-        single = self.correction in ("bonferroni", "k-fwer-single")
-        if self.stopping is not None and single:
-            raise InputError(
-                f"expected correction holm or k-fwer with early stopping, got {self.correction!r}; "
-                "its tests are step-down"
-            )
-        if self.thresholds is not None and self.budget is not None:
-            raise InputError(
-                "expected no budget with --thresholds, got one; AdaptiveCertify has none"
-            )
+    def record(self) -> dict[str, Any]:
+        """The settings as plain JSON values, as a manifest holds them."""
+        plain = asdict(replace(self, custom=None))
+        del plain["custom"]
+        return plain if self.custom is None else {**plain, "custom": self.custom.record()}
 
     @property
     def draws(self) -> int:
         """Draws an image takes in all, or may take with early stopping."""
-        return self.num_samples + (self.selection_samples if self.selection == "split" else 0)
+        return self.num_samples + self.choosing_draws
+
+    @property
+    def choosing_draws(self) -> int:
+        """Draws of an image that only choose the candidates."""
+        return self.selection_samples if self.selection == "split" else 0
 
     def smoothed(
         self, loaded: LoadedModel, category: str | None = None, *, clouds: bool = False
@@ -234,12 +193,26 @@ class Settings:
             engine=self.engine,
         )
 
-    def sequential(self) -> dict[str, Any]:
-        """Parameters of ``certiseg.sequential`` beside the draws and the noise."""
-        assert self.stopping is not None
-        return {
-            "tau": self.tau,
-            "alpha": self.alpha,
-            "budget": self.budget,
-            **asdict(self.stopping),
-        }
+    def certify(
+        self,
+        smoothed: Smoothed,
+        x: NDArray[np.float32],
+        *,
+        progress: Callable[[int], None],
+        watch: LabelCallback | None = None,
+    ) -> Certificate:
+        """The certificate of one image (C, H, W) or cloud. Settings are taken as checked.
+
+        progress: called with the number of draws just done. watch: called with the labels of each
+        batch of draws that test.
+        """
+        return smoothed.certify_with(
+            x,
+            self.certifier,
+            self.num_samples,
+            selection_samples=self.selection_samples,
+            batch_size=self.batch_size,
+            seed=self.seed,
+            progress=progress,
+            watch=watch,
+        )

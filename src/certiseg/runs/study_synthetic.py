@@ -16,7 +16,7 @@ from certiseg.report.study_figures import synthetic_note, synthetic_panels
 from certiseg.runs.environment import environment
 from certiseg.runs.output import write_text
 from certiseg.runs.progress import steps
-from certiseg.studies.stopping import UNTIL
+from certiseg.studies.stopping import MIN_GAIN
 from certiseg.studies.synthetic import (
     Measured,
     Scenario,
@@ -83,7 +83,7 @@ def _study(
         "repetitions": repetitions,
         "seed": seed,
         "sweeps": [_parameters(scenario) for scenario in scenarios],
-        "until": UNTIL,
+        "min_gain": MIN_GAIN,
         "made_with": environment(command, None),
     }
     write_text(out / RECORD, json.dumps(record, indent=1) + "\n")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from certiseg.errors import InputError
-from certiseg.noise import Gaussian, Noise, Rotation
+from certiseg.noise import Gaussian, Noise, Rotation, law_of
 from certiseg.noise.rotation import AXES
 from certiseg.sampling.keys import Address
 from certiseg.sampling.normals import TILE, chords, host_cells, normals_into, normals_of
@@ -39,7 +39,8 @@ class Law(Protocol):
 def law_at(noise: Noise, x: Tensor) -> Law:
     """The law at x. Raises InputError for inputs that it cannot perturb."""
     noise.check_shape(tuple(x.shape))
-    return TurnedCloud(noise, x) if isinstance(noise, Rotation) else AddedNoise(noise, x)
+    law: Law = law_of(noise)(noise, x)
+    return law
 
 
 class AddedNoise:

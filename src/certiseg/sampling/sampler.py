@@ -11,9 +11,10 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from certiseg.certificates.certificate import Certificate
-from certiseg.certifiers.joint import checked_labels
-from certiseg.certifiers.segcertify import Budget, certify, check_options, check_plan
-from certiseg.certifiers.sequential import check_stopping, sequential
+from certiseg.certificates.method import Method
+from certiseg.certifiers.baselines import checked_labels
+from certiseg.certifiers.segcertify import Budget, Correction, SegCertify
+from certiseg.certifiers.sequential import Sequential
 from certiseg.errors import InputError
 from certiseg.models.outputs import decide
 from certiseg.noise import Noise
@@ -30,7 +31,7 @@ from certiseg.sampling.progress import Progress, draws_bar
 from certiseg.sampling.ranges import checked_count, checked_draws
 from certiseg.sampling.source import DrawSource
 from certiseg.stats.spending import Spending
-from certiseg.votes import VoteCounts
+from certiseg.votes import Selection, VoteCounts
 
 
 class Smoothed:
@@ -178,9 +179,9 @@ class Smoothed:
         tau: float = 0.75,
         alpha: float = 1e-3,
         *,
-        correction: str = "holm",
+        correction: Correction = "holm",
         budget: Budget = None,
-        selection: str = "pooled",
+        selection: Selection = "pooled",
         selection_samples: int = 10,
         batch_size: int | None = None,
         seed: int | None = None,
@@ -197,32 +198,19 @@ class Smoothed:
         ``vote``.
         """
 
-        def check(components: int) -> None:
-            check_plan(
-                components,
-                num_samples,
-                tau=tau,
-                alpha=alpha,
-                correction=correction,
-                selection=selection,
-                budget=budget,
-            )
-
-        check_options(tau, alpha, correction, selection, budget)
-        num_samples = checked_count(num_samples)
-        extra = checked_count(selection_samples) if selection == "split" else 0
-        with draws_bar(progress, extra + num_samples) as advance:
-            experiment = self._experiment(x, seed, key, batch_size, advance)
-            chosen = experiment.votes(0, extra, check=check) if extra else None
-            votes = experiment.votes(extra, extra + num_samples, check=check, watch=watch)
-        return certify(
-            votes,
-            noise=self.noise,
-            tau=tau,
-            alpha=alpha,
-            correction=correction,
-            budget=budget,
-            selection_votes=chosen,
+        method = SegCertify(
+            tau=tau, alpha=alpha, correction=correction, budget=budget, selection=selection
+        )
+        return self.certify_with(
+            x,
+            method,
+            num_samples,
+            selection_samples=selection_samples,
+            batch_size=batch_size,
+            seed=seed,
+            key=key,
+            progress=progress,
+            watch=watch,
         )
 
     def certify_sequentially(
@@ -235,8 +223,8 @@ class Smoothed:
         budget: Budget = None,
         looks: int = 5,
         spending: Spending = "late",
-        until: float | None = 0.001,
-        wanted: float | None = None,
+        min_gain: float | None = 0.001,
+        target_coverage: float | None = None,
         batch_size: int | None = None,
         seed: int | None = None,
         key: str | None = None,
@@ -245,27 +233,66 @@ class Smoothed:
     ) -> Certificate:
         """Certify one input with at most num_samples draws, stopping early (theory T7).
 
-        until: stop when no look that is left is expected to certify this share of the components
+        min_gain: stop when no look that is left is expected to certify this share of the components
         anew. ``certiseg.sequential`` states the claim and the other parameters; the
         rest is as in ``vote``.
         """
-        check_options(tau, alpha, "holm" if budget is None else "k-fwer", "pooled", budget)
-        check_stopping(num_samples, looks, spending, until, wanted)
-        with draws_bar(progress, int(num_samples)) as advance:
-            return sequential(
-                self.source(
-                    x, batch_size=batch_size, seed=seed, key=key, progress=advance, watch=watch
-                ),
-                noise=self.noise,
-                num_samples=num_samples,
-                tau=tau,
-                alpha=alpha,
-                budget=budget,
-                looks=looks,
-                spending=spending,
-                until=until,
-                wanted=wanted,
-            )
+        method = Sequential(
+            tau=tau,
+            alpha=alpha,
+            correction="holm" if budget is None else "k-fwer",
+            budget=budget,
+            looks=looks,
+            spending=spending,
+            min_gain=min_gain,
+            target_coverage=target_coverage,
+        )
+        return self.certify_with(
+            x,
+            method,
+            num_samples,
+            batch_size=batch_size,
+            seed=seed,
+            key=key,
+            progress=progress,
+            watch=watch,
+        )
+
+    def certify_with(
+        self,
+        x: Tensor | ArrayLike,
+        method: Method,
+        num_samples: int = 100,
+        *,
+        selection_samples: int = 10,
+        batch_size: int | None = None,
+        seed: int | None = None,
+        key: str | None = None,
+        progress: Progress = False,
+        watch: LabelCallback | None = None,
+    ) -> Certificate:
+        """Certify one input by any method, such as ``RadiusMap(alpha=0.01)``.
+
+        num_samples: draws that test, or the most that may be made. selection_samples: draws before
+        them that only choose, where the method has split selection. watch sees the test draws
+        alone. The rest is as in ``vote``.
+        """
+        num_samples = checked_count(num_samples)
+        extra = checked_count(selection_samples) if method.selection == "split" else 0
+        with draws_bar(progress, extra + num_samples) as advance:
+            experiment = self._experiment(x, seed, key, batch_size, advance)
+            if not method.fixed_draws:
+                source = DrawSource(experiment, watch)
+                return method.ask(
+                    source, noise=self.noise, num_samples=num_samples, selection_samples=extra
+                )
+
+            def check(components: int) -> None:
+                method.check_draws(components, num_samples)
+
+            chosen = experiment.votes(0, extra, check=check) if extra else None
+            votes = experiment.votes(extra, extra + num_samples, check=check, watch=watch)
+        return method.certify(votes, noise=self.noise, selection_votes=chosen)
 
     def predict_clean(self, x: Tensor | ArrayLike) -> NDArray[np.int64]:
         """The base model's labels (*out) on the input itself, without noise. No guarantee."""

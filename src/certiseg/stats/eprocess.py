@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from certiseg.errors import InputError
-from certiseg.stats.pvalues import checked_alpha, checked_tau, min_trials
+from certiseg.stats.pvalues import min_trials
 
 # Larger values are reported as this, which is below them; 1 / value stays a normal number.
 _LARGEST = 1e290
@@ -65,18 +65,12 @@ def anytime_tables(
 
 
 def min_trials_anytime(
-    components: int,
-    tau: float,
-    alpha: float,
-    *,
-    num_classes: int | None = None,
-    budget: int = 1,
+    components: int, tau: float, alpha: float, *, num_classes: int | None = None, budget: int = 1
 ) -> int:
     """Smallest n at which a unanimous component passes: ``N M / E_n(n) <= k alpha`` (theory T7).
 
     k is the budget. Raises InputError as ``min_trials`` does, which is smaller.
     """
-    tau, alpha = checked_tau(tau), checked_alpha(alpha)
     groups = races(tau, num_classes)
     if components * groups > 0.5 * _LARGEST * alpha:
         raise InputError(

@@ -1,4 +1,4 @@
-"""Family-wise error control: on p-values, and on a histogram of counts (theory T4).
+"""Family-wise error control on a histogram of counts (theory T4).
 
 A cutoff ``k*`` says "reject where hits >= k*". Ties move together: inside a tie group Holm's
 thresholds only grow, so the group's first member decides for all of it.
@@ -7,31 +7,7 @@ thresholds only grow, so the group's first member decides for all of it.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-
-
-def bonferroni(pvalues: ArrayLike, alpha: float) -> NDArray[np.bool_]:
-    """Reject where ``p <= alpha / N``. Family-wise error <= alpha under any dependence.
-
-    pvalues: float64, any shape; N is their number. Returns bool of that shape.
-    """
-    p = np.asarray(pvalues, dtype=np.float64)
-    return np.asarray(p * p.size <= alpha)
-
-
-def holm(pvalues: ArrayLike, alpha: float) -> NDArray[np.bool_]:
-    """Holm's step-down test. Family-wise error <= alpha under any dependence.
-
-    The i-th smallest p-value (from i = 1) is rejected when ``p_(j) <= alpha / (N - j + 1)`` for
-    every j <= i. Rejects at least what Bonferroni rejects.
-    pvalues: float64, any shape. Returns bool of that shape. Source: Holm 1979.
-    """
-    p = np.asarray(pvalues, dtype=np.float64)
-    order = np.argsort(p, axis=None, kind="stable")
-    passed = p.ravel()[order] * np.arange(p.size, 0, -1) <= alpha
-    rejected = np.zeros(p.size, dtype=bool)
-    rejected[order] = np.logical_and.accumulate(passed)
-    return rejected.reshape(p.shape)
+from numpy.typing import ArrayLike
 
 
 def bonferroni_cutoff(histogram: ArrayLike, pvalues: ArrayLike, alpha: float) -> int:

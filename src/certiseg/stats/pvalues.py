@@ -85,7 +85,6 @@ def min_trials(
     ``tau^n + (1 - tau)^n <= k alpha / N`` pooled, ``tau^n <= k alpha / N`` split, k the budget;
     single-step and step-down tests have the same n_min, since their first step is the same.
     """
-    tau, alpha = checked_tau(tau), checked_alpha(alpha)
     if alpha / components < _SMALLEST_LEVEL:
         raise InputError(
             f"expected alpha / components of at least {_SMALLEST_LEVEL:g}, got alpha = {alpha:g} "

@@ -11,7 +11,7 @@ import numpy as np
 
 from certiseg.errors import InputError
 from certiseg.stats.eprocess import min_trials_anytime
-from certiseg.stats.pvalues import checked_alpha, checked_tau, min_trials
+from certiseg.stats.pvalues import min_trials
 
 ANYTIME = "e-process"
 SPENDINGS = ("late", "equal", ANYTIME)
@@ -44,7 +44,6 @@ def plan_looks(
     plain test. Raises InputError for bad parameters and, naming the number that would do, for too
     few samples.
     """
-    tau, alpha = checked_tau(tau), checked_alpha(alpha)
     check_spending(looks, spending)
 
     @cache

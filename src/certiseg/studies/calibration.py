@@ -10,24 +10,21 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from certiseg.certificates.certificate import Certificate
-from certiseg.certifiers.adaptive import adaptive
-from certiseg.certifiers.classify import classify
-from certiseg.certifiers.hierarchical import hierarchical
-from certiseg.certifiers.individual import individual
-from certiseg.certifiers.joint import joint
+from certiseg.certificates.method import Method
+from certiseg.certifiers.adaptive import Adaptive
+from certiseg.certifiers.baselines import Classify, Individual, joint, predict
+from certiseg.certifiers.hierarchical import Hierarchical
 from certiseg.certifiers.percentile import percentile
-from certiseg.certifiers.predict import predict
-from certiseg.certifiers.radius_map import radius_map
-from certiseg.certifiers.segcertify import certify
-from certiseg.certifiers.sequential import sequential
+from certiseg.certifiers.radius_map import RadiusMap
+from certiseg.certifiers.segcertify import SegCertify
+from certiseg.certifiers.sequential import Sequential
 from certiseg.hierarchies.hierarchy import Hierarchy
 from certiseg.noise import Gaussian
 from certiseg.stats.binomial import upper_tail
-from certiseg.stats.spending import Spending
 from certiseg.votes import VoteCounts
 
 NOISE = Gaussian(1.0)
@@ -67,95 +64,46 @@ Trial = Callable[[Null, float], bool]
 """Whether an image drawn from the null is certified falsely at alpha."""
 
 
-def _given(certificate: Certificate, allowed: int = 0) -> bool:
-    """At the null every label given is false."""
-    return int(np.count_nonzero(certificate.certified)) > allowed
+def _by(method: type[Method], trials: int = TRIALS, **parameters: Any) -> Trial:
+    """At the null every label given is false; an error budget allows k - 1 of them."""
 
-
-def _flat(tau: float, correction: str, budget: int | None = None) -> Trial:
     def trial(null: Null, alpha: float) -> bool:
-        made = certify(
-            null.votes(TRIALS),
-            noise=NOISE,
-            tau=tau,
-            alpha=alpha,
-            correction=correction,
-            budget=budget,
-        )
-        return _given(made, 0 if budget is None else budget - 1)
+        made = method(alpha=alpha, **parameters)  # type: ignore[call-arg]
+        if made.stops_early:
+            certificate = made.ask(null, noise=NOISE, num_samples=trials)
+        else:
+            votes = null.votes(trials)
+            first = null.votes(FIRST) if made.selection == "split" else None
+            certificate = made.certify(votes, noise=NOISE, selection_votes=first)
+        return int(np.count_nonzero(certificate.certified)) > certificate.allowed_errors
 
     return trial
-
-
-def _split(null: Null, alpha: float) -> bool:
-    return _given(
-        certify(
-            null.votes(TRIALS),
-            noise=NOISE,
-            tau=null.edge,
-            alpha=alpha,
-            selection_votes=null.votes(FIRST),
-        )
-    )
-
-
-def _looks(spending: Spending) -> Trial:
-    def trial(null: Null, alpha: float) -> bool:
-        return _given(
-            sequential(
-                null,
-                noise=NOISE,
-                num_samples=2 * TRIALS,
-                tau=null.edge,
-                alpha=alpha,
-                spending=spending,
-            )
-        )
-
-    return trial
-
-
-def _nodes(null: Null, alpha: float) -> bool:
-    """Labels 1 and 2 make one node, which is false as label 1 is."""
-    return _given(
-        hierarchical(null.votes(TRIALS), noise=NOISE, tau=null.edge, alpha=alpha, hierarchy=_TREE)
-    )
 
 
 def _levels(null: Null, alpha: float) -> bool:
-    return _given(
-        adaptive(
-            null.votes(TRIALS),
-            noise=NOISE,
-            tau=null.edge,
-            alpha=alpha,
-            hierarchy=_TREE,
-            selection_votes=null.votes(FIRST),
-            levels=np.arange(COMPONENTS) % 2,
-        )
+    votes, first = null.votes(TRIALS), null.votes(FIRST)
+    method = Adaptive(tau=null.edge, alpha=alpha, hierarchy=_TREE)
+    levels = np.arange(COMPONENTS) % 2
+    return bool(
+        method.certify(votes, noise=NOISE, selection_votes=first, levels=levels).certified.any()
     )
 
 
 def _map(null: Null, alpha: float) -> bool:
     """False where a radius exceeds that of the label's own probability."""
-    made = radius_map(null.votes(TRIALS), noise=NOISE, alpha=alpha)
+    made = RadiusMap(alpha=alpha).certify(null.votes(TRIALS), noise=NOISE)
     true = np.where(made.labels == 0, NOISE.radius(null.edge), 0.0)
     return bool(np.any(made.certified & (np.asarray(made.radius) > true)))
 
 
 def _one(null: Null, alpha: float) -> bool:
-    votes = null.votes(TRIALS)
-    made = classify(VoteCounts(votes.counts[:1], TRIALS), noise=NOISE, alpha=alpha)
-    return _given(made)
-
-
-def _each(null: Null, alpha: float) -> bool:
-    return _given(individual(null.votes(TRIALS), noise=NOISE, alpha=alpha))
+    votes = VoteCounts(null.votes(TRIALS).counts[:1], TRIALS)
+    return bool(Classify(alpha=alpha).certify(votes, noise=NOISE).certified.any())
 
 
 def _joint(null: Null, alpha: float) -> bool:
     votes = VoteCounts(null.votes(TRIALS).counts[0, :2], TRIALS)
-    return _given(joint(votes, candidates=np.zeros(4, int), noise=NOISE, alpha=alpha))
+    return bool(joint(votes, candidates=np.zeros(4, int), noise=NOISE, alpha=alpha).certified.any())
 
 
 def _predict(null: Null, alpha: float) -> bool:
@@ -165,30 +113,32 @@ def _predict(null: Null, alpha: float) -> bool:
 
 def _percentile(null: Null, alpha: float) -> bool:
     """The number is one coordinate of the noise: its median falls by just the radius."""
-    radius = 0.5
-    values = null.rng.standard_normal(TRIALS)
-    bound = percentile(
-        values, noise=NOISE, radius=radius, alpha=alpha, bounds=(-math.inf, math.inf)
-    )
+    values, radius = null.rng.standard_normal(TRIALS), 0.5
+    limits = (-math.inf, math.inf)
+    bound = percentile(values, noise=NOISE, radius=radius, alpha=alpha, bounds=limits)
     return bound.lower > -radius
 
 
 METHODS: dict[str, tuple[float, Trial]] = {
-    "Holm": (0.75, _flat(0.75, "holm")),
-    "Holm, tau = .5": (0.5, _flat(0.5, "holm")),
-    "Bonferroni": (0.75, _flat(0.75, "bonferroni")),
-    "error budget k = 3": (0.75, _flat(0.75, "k-fwer", BUDGET)),
-    "error budget k = 3, single-step": (0.75, _flat(0.75, "k-fwer-single", BUDGET)),
-    "two stages": (0.75, _split),
-    "early stopping": (0.75, _looks("late")),
-    "early stopping, equal shares": (0.75, _looks("equal")),
-    "early stopping, e-process": (0.75, _looks("e-process")),
-    "hierarchy": (0.75, _nodes),
+    "Holm": (0.75, _by(SegCertify)),
+    "Holm, tau = .5": (0.5, _by(SegCertify, tau=0.5)),
+    "Bonferroni": (0.75, _by(SegCertify, correction="bonferroni")),
+    "error budget k = 3": (0.75, _by(SegCertify, correction="k-fwer", budget=BUDGET)),
+    "error budget k = 3, single-step": (
+        0.75,
+        _by(SegCertify, correction="k-fwer-single", budget=BUDGET),
+    ),
+    "two stages": (0.75, _by(SegCertify, selection="split")),
+    "early stopping": (0.75, _by(Sequential, 2 * TRIALS)),
+    "early stopping, equal shares": (0.75, _by(Sequential, 2 * TRIALS, spending="equal")),
+    "early stopping, e-process": (0.75, _by(Sequential, 2 * TRIALS, spending="e-process")),
+    # Labels 1 and 2 make one node, which is false as label 1 is.
+    "hierarchy": (0.75, _by(Hierarchical, hierarchy=_TREE)),
     "AdaptiveCertify": (0.75, _levels),
     "radius map, p = .5": (0.5, _map),
     "radius map, p = .8": (0.8, _map),
     "CERTIFY": (0.5, _one),
-    "IndivClass": (0.5, _each),
+    "IndivClass": (0.5, _by(Individual)),
     "JointClass": (0.5, _joint),
     "PREDICT": (0.5, _predict),
     "percentile": (0.5, _percentile),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -9,11 +10,19 @@ import numpy as np
 from scipy.special import betaincinv
 
 from certiseg.certifiers.segcertify import checked_budget
+from certiseg.errors import InputError
+from certiseg.noise import Noise
 from certiseg.rounding import percent_exact
 from certiseg.stats.binomial import upper_tail
 from certiseg.stats.multiple_testing import bonferroni_cutoff
-from certiseg.stats.pvalues import dominant_tail, min_trials, pooled_pvalues
-from certiseg.studies.request import Request
+from certiseg.stats.pvalues import (
+    MOST_TRIALS,
+    checked_alpha,
+    checked_tau,
+    dominant_tail,
+    min_trials,
+    pooled_pvalues,
+)
 from certiseg.votes import counts_dtype
 
 LONGEST = 10_000
@@ -21,6 +30,62 @@ LONGEST = 10_000
 
 # What a plan offers beside what was asked: output strides of common networks, a usual budget.
 _STRIDES, _FRACTION = (4, 8), 0.001
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be certified, and how.
+
+    size: (H, W) of a picture, or (points,) of a cloud. tau in [1/2, 1); alpha for one input;
+    passes: draws of noise in all. grid: stride of the grid the model decides on (theory T14).
+    budget: of k-FWER, a whole number or a fraction of the components (T5). selection: draws that
+    choose when the selection is split (the paper's). probability: the component whose chance is
+    asked. Raises InputError for values that make no sense.
+    """
+
+    size: tuple[int, ...]
+    num_classes: int
+    noise: Noise
+    tau: float = 0.75
+    alpha: float = 1e-3
+    passes: int = 100
+    grid: int = 1
+    budget: int | float | None = None
+    selection: int = 10
+    probability: float = 0.98
+
+    def __post_init__(self) -> None:
+        checked_tau(self.tau), checked_alpha(self.alpha)
+        for words, value, least in (
+            ("a size", min(self.size), 1),
+            ("classes", self.num_classes, 2),
+            ("draws (-n)", self.passes, 1),
+            ("a grid", self.grid, 1),
+            ("selection draws (--n0)", self.selection, 1),
+        ):
+            if value < least:
+                raise InputError(f"expected {words} of at least {least}, got {value}; raise it")
+        if self.grid > 1 and len(self.size) != 2:
+            raise InputError(
+                f"expected a picture with a grid, got {self.size[0]} points and grid {self.grid}; "
+                "points have no grid, leave it out"
+            )
+        if not 0.0 < self.probability <= 1.0:
+            raise InputError(
+                f"expected a probability in (0, 1], got {self.probability}; such as 0.98"
+            )
+        checked_budget(self.budget, self.components)
+        # Not even a single hypothesis would be tested with fewer draws than this.
+        if math.log(self.alpha) / math.log(self.tau) > MOST_TRIALS:
+            raise InputError(
+                f"expected a tau that {MOST_TRIALS} draws can tell from 1, got {self.tau!r}; "
+                "lower tau or the radius"
+            )
+
+    @property
+    def components(self) -> int:
+        """N, the hypotheses tested at once: cells of the grid, or points."""
+        return math.prod(-(-side // self.grid) for side in self.size)
 
 
 @dataclass(frozen=True)
@@ -144,3 +209,18 @@ def _name(request: Request, selection: str) -> str:
 def _certifiable(cutoff: int, trials: int, chance: float) -> float:
     """The p with ``P(Bin(trials, p) >= cutoff) = chance``."""
     return float(betaincinv(cutoff, trials - cutoff + 1, chance))
+
+
+def tau_for_radius(noise: Noise, radius: float) -> float:
+    """Smallest tau found with ``noise.radius(tau) >= radius``, such as Phi(R / sigma)."""
+    if not 0.0 < radius < math.inf:
+        raise InputError(f"expected a radius above 0, got {radius}; such as 0.17")
+    tau, step = noise.needed(radius), 2.0**-53
+    while tau < 1.0 and noise.radius(tau) < radius:
+        tau, step = tau + step, 2.0 * step
+    if tau >= 1.0:
+        raise InputError(
+            f"expected a radius within reach of sigma = {noise.sigma:g}, got {radius:g}; no label "
+            "is that certain, lower --radius or raise --sigma"
+        )
+    return tau

@@ -13,7 +13,7 @@ from certiseg.stats.spending import plan_looks
 from certiseg.studies.methods import UNIT, Outcome, dominant, stray
 from certiseg.studies.toy import Floats, Ints, Toy, folded, spread
 
-UNTIL = 0.001
+MIN_GAIN = 0.001
 """Stop where no look that is left is expected to certify this share of the components."""
 
 
@@ -52,7 +52,8 @@ def early_stopping(
         for row in np.flatnonzero(running):
             left = tested.histogram[row, : cutoffs[row]]
             running[row] = any(
-                _expected(left, trials, *ahead, tau, int(certified[row])) >= UNTIL * toy.components
+                _expected(left, trials, *ahead, tau, int(certified[row]))
+                >= MIN_GAIN * toy.components
                 for ahead in looks[position + 1 :]
             )
         usual[~running] = 0
@@ -79,11 +80,7 @@ def continued(rng: np.random.Generator, votes: Ints, extra: int, probability: fl
 
 def _cutoff(histogram: Ints, trials: int, tau: float, alpha: float, certified: int) -> int:
     return step_down_cutoff(
-        histogram,
-        dominant(trials, tau),
-        alpha,
-        everywhere=stray(trials, tau),
-        certified=certified,
+        histogram, dominant(trials, tau), alpha, everywhere=stray(trials, tau), certified=certified
     )
 
 

@@ -53,7 +53,7 @@ def test_two_processes_do_what_one_does():
     run("two", executor=ProcessExecutor(2))
     assert content(Path("two")) == content(Path("here"))
     assert children() == set()
-    early = replace(SETTINGS, stopping=Stopping(until=0.01, looks=3))
+    early = replace(SETTINGS, stopping=Stopping(min_gain=0.01, looks=3))
     run("here early", settings=early)
     run("one early", settings=early, executor=ProcessExecutor(1))
     assert content(Path("one early")) == content(Path("here early"))

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from certiseg.certifiers.individual import individual
-from certiseg.certifiers.predict import predict
+from certiseg.certifiers.baselines import individual, predict
 from certiseg.certifiers.radius_map import radius_map
 from certiseg.certifiers.segcertify import certify
 from certiseg.certifiers.verify import verify

@@ -200,7 +200,7 @@ def test_early_stopping_on_made_draws_is_that_on_live_ones() -> None:
         drawn = stop
     made = SharedDraws(parts, [1.0] * len(parts))
     options: dict[str, Any] = {
-        "noise": Gaussian(0.1), "num_samples": 140, "tau": 0.9, "alpha": 0.01, "until": 0.001,
+        "noise": Gaussian(0.1), "num_samples": 140, "tau": 0.9, "alpha": 0.01, "min_gain": 0.001,
     }  # fmt: skip
     replayed = sequential(Replay(made), **options)
     live = sequential(smoothed.source(x, seed=5), **options)

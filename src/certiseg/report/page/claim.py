@@ -6,14 +6,6 @@ from certiseg import rounding
 from certiseg.datasets.card import KINDS
 from certiseg.runfolder.manifest import Manifest
 
-_METHODS = {
-    "segcertify": "SegCertify",
-    "radius_map": "radius map",
-    "sequential": "early stopping",
-    "hierarchical": "hierarchy",
-    "adaptive": "AdaptiveCertify",
-}
-
 
 def claim(manifest: Manifest) -> str:
     """One sentence over all samples of the run, each at its own confidence."""
@@ -66,7 +58,7 @@ def plan(manifest: Manifest) -> str:
     """Method and parameters in a few words: what tells runs apart."""
     settings = manifest.settings
     words = [
-        _METHODS.get(manifest.method, manifest.method),
+        manifest.certifier.title,
         f"sigma = {rounding.exact(manifest.noise.sigma)}",
     ]
     if manifest.method != "radius_map":

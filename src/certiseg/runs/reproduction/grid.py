@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from certiseg.certifiers.radius_map import check_radius_plan
-from certiseg.certifiers.segcertify import check_plan, checked_budget
+from certiseg.certificates.method import Method
+from certiseg.certifiers.radius_map import RadiusMap
+from certiseg.certifiers.segcertify import Correction, SegCertify
 from certiseg.errors import InputError
 from certiseg.noise import Noise
 from certiseg.rounding import exact
@@ -16,7 +17,7 @@ from certiseg.stats.spending import plan_looks
 
 PAPER, POOLED, BUDGET, RADIUS_MAP, EARLY = "paper", "pooled", "budget", "radius-map", "early"
 METHODS = (PAPER, POOLED, BUDGET, RADIUS_MAP, EARLY)
-CORRECTIONS = ("holm", "bonferroni")
+CORRECTIONS: tuple[Correction, ...] = ("holm", "bonferroni")
 """Those the paper compares, with candidates from draws of their own."""
 ERROR_BUDGET = 0.001
 """Of the method "budget": this share of the pixels, less one, may be certified falsely (T5)."""
@@ -126,22 +127,16 @@ class Grid:
             whole = self.selection + point.num_samples
             for alpha in self.alphas:
                 level: dict[str, Any] = {"tau": point.tau, "alpha": alpha}
-                if PAPER in self.methods:
-                    for name in self.corrections:
-                        check_plan(
-                            components,
-                            point.num_samples,
-                            correction=name,
-                            selection="split",
-                            **level,
-                        )
-                if POOLED in self.methods:
-                    check_plan(components, whole, **level)
-                if BUDGET in self.methods:
-                    checked_budget(ERROR_BUDGET, components)
-                    check_plan(components, whole, correction="k-fwer", budget=ERROR_BUDGET, **level)
-                if RADIUS_MAP in self.methods:
-                    check_radius_plan(components, whole, alpha)
+                made: dict[str, tuple[Method, int]] = {
+                    PAPER: (SegCertify(selection="split", **level), point.num_samples),
+                    POOLED: (SegCertify(**level), whole),
+                    BUDGET: (SegCertify(correction="k-fwer", budget=ERROR_BUDGET, **level), whole),
+                    RADIUS_MAP: (RadiusMap(alpha=alpha), whole),
+                }
+                for name in self.methods:
+                    if name in made:
+                        method, draws = made[name]
+                        method.check_draws(components, draws)
                 if EARLY in self.methods:
                     self.looks(components, point, alpha)
 

@@ -31,7 +31,7 @@ from certiseg.runs.reproduction.grid import (
 from certiseg.runs.reproduction.shared_noise import SharedNoise
 from certiseg.votes import VoteCounts
 
-UNTIL = 0.001
+MIN_GAIN = 0.001
 """Early stopping: until no look is expected to certify this share of the pixels anew."""
 
 
@@ -153,7 +153,7 @@ def _methods(
     if EARLY in grid.methods:
         yield (
             "pooled, early stopping",
-            partial(sequential, Replay(draws), num_samples=whole, until=UNTIL, **level),
+            partial(sequential, Replay(draws), num_samples=whole, min_gain=MIN_GAIN, **level),
         )
 
 

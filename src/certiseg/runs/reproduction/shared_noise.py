@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from certiseg.certifiers.segcertify import check_plan, flat_cutoff
+from certiseg.certifiers.segcertify import Correction, SegCertify, flat_cutoff
 from certiseg.errors import InputError
 from certiseg.votes import ABSTAIN, labels_dtype
 
@@ -88,20 +88,14 @@ class SharedNoise:
         modes: NDArray[np.int64] = counts.argmax(axis=0)
         return modes
 
-    def labels(self, tau: float, alpha: float, correction: str) -> NDArray[np.signedinteger]:
+    def labels(self, tau: float, alpha: float, correction: Correction) -> NDArray[np.signedinteger]:
         """What the published code reports as certified, ABSTAIN elsewhere. No guarantee at all:
         its test takes the draws for independent, and they are not."""
         assert self._candidates is not None, "labels come after all draws were seen"
         assert self._hits is not None
         assert self._position >= self.total
-        check_plan(
-            self._hits.size,
-            self.tested,
-            tau=tau,
-            alpha=alpha,
-            correction=correction,
-            selection="split",
-        )
+        method = SegCertify(tau=tau, alpha=alpha, correction=correction, selection="split")
+        method.check_draws(self._hits.size, self.tested)
         cutoff = flat_cutoff(
             self._hits, self.tested, tau=tau, alpha=alpha, correction=correction, selection="split"
         )
