@@ -12,7 +12,8 @@ from certiseg.certifiers.segcertify import Correction, SegCertify
 from certiseg.errors import InputError
 from certiseg.noise import Noise
 from certiseg.rounding import exact
-from certiseg.runs.settings import Law, Settings
+from certiseg.runs.parameters import Law
+from certiseg.runs.settings import Settings
 from certiseg.stats.spending import plan_looks
 
 PAPER, POOLED, BUDGET, RADIUS_MAP, EARLY = "paper", "pooled", "budget", "radius-map", "early"
@@ -79,7 +80,7 @@ class Grid:
         return "pictures"
 
     @property
-    def corrections(self) -> tuple[str, ...]:
+    def corrections(self) -> tuple[Correction, ...]:
         """Those of the method "paper"."""
         return CORRECTIONS
 
@@ -153,7 +154,7 @@ class CloudGrid(Grid):
         return "clouds"
 
     @property
-    def corrections(self) -> tuple[str, ...]:
+    def corrections(self) -> tuple[Correction, ...]:
         return self.compared
 
     @property
