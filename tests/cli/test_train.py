@@ -115,14 +115,15 @@ def test_weights_to_start_from_that_are_not_there_leave_no_folder(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("certiseg.runs.train.hold", _never)
-    monkeypatch.setattr("certiseg.runs.train_data.training_pictures", _never)
+    monkeypatch.setattr("certiseg.training.images.CachedSamples", _never)
+    monkeypatch.setattr("certiseg.training.denoiser.CachedImages", _never)
     out, nothing = tmp_path / "out", tmp_path / "nothing"
     words = ["train", *data, "--sigma", "0.1", *SMALL, "-o", str(out)]
     assert run([*words, "--init", str(nothing)]) == 2
     assert "got nothing of that name; check the path" in capsys.readouterr().err
     assert not out.exists()
-    words = ["train", "denoiser", "--data", "camvid", "--root", str(tmp_path), "--sigma", "0.1"]
+    pictures = ["--images", str(tmp_path / "images"), "--val-images", str(tmp_path / "images")]
+    words = ["train", "denoiser", "--data", "folder", *pictures, "--sigma", "0.1"]
     assert run([*words, "--init", str(nothing), "-o", str(out)]) == 2
     assert "got nothing of that name; check the path" in capsys.readouterr().err
     assert not out.exists()

@@ -7,7 +7,7 @@ import torch
 from scipy.special import softmax
 from scipy.stats import entropy
 
-from certiseg.training.consistency import ENTROPY, disagreement
+from certiseg.training.images import ENTROPY, disagreement
 
 WEIGHT = 3.0
 

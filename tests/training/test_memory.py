@@ -8,9 +8,10 @@ import torch
 
 import certiseg.training.memory as memory
 from certiseg.datasets.card import Sample
-from certiseg.datasets.generic import generic_card
+from certiseg.datasets.folder import folder_card
 from certiseg.errors import InputError
-from certiseg.training.memory import GIB, check_memory, hold, hold_pictures
+from certiseg.training.memory import GIB, CachedImages, CachedSamples
+from certiseg.training.settings import check_memory
 
 SIZE = 8 * 10
 
@@ -18,7 +19,7 @@ SIZE = 8 * 10
 class Counted:
     """Six pictures of 80 pixels; counts how often each is read."""
 
-    card = generic_card("toy", "3", channels=1)
+    card = folder_card("toy", "3", channels=1)
 
     def __init__(self) -> None:
         self.read = [0] * 6
@@ -35,7 +36,7 @@ class Counted:
 @pytest.mark.parametrize("kept", [0, 1, 3, 6])
 def test_the_first_are_kept_and_the_others_read_again(kept: int) -> None:
     samples = Counted()
-    held = hold(samples, 2 * SIZE * kept / GIB)
+    held = CachedSamples(samples, 2 * SIZE * kept / GIB)
     assert held.all_kept == (kept == 6)
     before = list(samples.read)
     for _ in range(2):
@@ -49,20 +50,20 @@ def test_the_first_are_kept_and_the_others_read_again(kept: int) -> None:
 
 
 def test_figures_are_those_of_data_in_memory() -> None:
-    whole, streamed = hold(Counted(), 1), hold(Counted(), 0)
+    whole, streamed = CachedSamples(Counted(), 1), CachedSamples(Counted(), 0)
     assert streamed.statistics() == whole.statistics()
     assert torch.equal(streamed.class_shares(), whole.class_shares())
 
 
 def test_statistics_of_many_are_of_an_even_stride(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "_COUNTED", 3)
-    assert list(hold(Counted(), 0).counted()) == [1, 3, 5]
-    assert list(hold(Counted(), 1).counted()) == [0, 1, 2, 3, 4, 5]
+    assert list(CachedSamples(Counted(), 0).counted()) == [1, 3, 5]
+    assert list(CachedSamples(Counted(), 1).counted()) == [0, 1, 2, 3, 4, 5]
 
 
 def test_pictures_alone() -> None:
     for gib in (0, 1):
-        pictures = hold_pictures(Counted(), gib)
+        pictures = CachedImages(Counted(), gib)
         assert [int(pictures[i][0, 0, 0]) for i in range(6)] == list(range(6))
 
 

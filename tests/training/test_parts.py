@@ -7,20 +7,34 @@ import pytest
 import torch
 from torch import nn
 
-from certiseg.datasets.card import IGNORE
-from certiseg.datasets.generic import generic_card
+from certiseg.datasets.card import IGNORE, Sample
+from certiseg.datasets.folder import folder_card
 from certiseg.errors import InputError
 from certiseg.training.augment import random_view
-from certiseg.training.loop import _class_weights
-from certiseg.training.memory import Held
-from certiseg.training.schedule import share_of_lr
-from certiseg.training.validate import validate
+from certiseg.training.images import class_weights, validate
+from certiseg.training.loop import share_of_lr
+from certiseg.training.memory import CachedSamples
 
-CARD = generic_card("toy", "3", channels=1)
+CARD = folder_card("toy", "3", channels=1)
 
 
-def _held(labels: torch.Tensor) -> Held:
-    return Held(CARD, [((labels * 80).clamp(max=255).to(torch.uint8)[None], labels)])
+class _One:
+    """One picture, black."""
+
+    card = CARD
+
+    def __init__(self, labels: torch.Tensor) -> None:
+        self._labels = labels.numpy()
+
+    def __len__(self) -> int:
+        return 1
+
+    def __getitem__(self, index: int) -> Sample:
+        return Sample("one", np.zeros((1, *self._labels.shape), np.float32), self._labels)
+
+
+def _held(labels: torch.Tensor) -> CachedSamples:
+    return CachedSamples(_One(labels), 1)
 
 
 @pytest.mark.parametrize("size", [(40, 50), (20, 70)])
@@ -64,11 +78,11 @@ def test_views_invent_no_labels() -> None:
 def test_class_weights_have_mean_one_over_pixels() -> None:
     labels = torch.tensor([[0, 0, 0, 0, 0, 0, 1, IGNORE]], dtype=torch.uint8)
     held = _held(labels)
-    weights = _class_weights(held, 0.5)
+    weights = class_weights(held, 0.5)
     assert weights[2] == 0
     assert float(weights[1] / weights[0]) == pytest.approx(6**0.5)
     assert float((6 * weights[0] + weights[1]) / 7) == pytest.approx(1)
-    assert _class_weights(held, 0.0)[:2].tolist() == pytest.approx([1, 1])
+    assert class_weights(held, 0.0)[:2].tolist() == pytest.approx([1, 1])
 
 
 def test_unlabelled_data_is_refused() -> None:
@@ -101,7 +115,7 @@ class _Threshold(nn.Module):
 
 def test_validation_noise_is_fixed_and_has_the_stated_size() -> None:
     labels = torch.zeros(100, 100, dtype=torch.uint8)
-    data = Held(CARD, [(torch.zeros(1, 100, 100, dtype=torch.uint8), labels)])
+    data = _held(labels)
     model = _Threshold()
     assert validate(model, data, 0.0, 0).accuracy == 1
     first = validate(model, data, 0.25, 0)

@@ -7,9 +7,8 @@ import torch
 from torch import nn
 
 from certiseg.errors import InputError
-from certiseg.training.denoise_settings import DenoiseSettings
-from certiseg.training.precision import in_precision
-from certiseg.training.settings import TrainSettings
+from certiseg.training.loop import in_precision
+from certiseg.training.settings import DenoiseSettings, TrainSettings
 
 
 def test_bfloat16_rounds_the_pass_and_nothing_else() -> None:

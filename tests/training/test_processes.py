@@ -26,33 +26,38 @@ import torch
 import torch.distributed as dist
 from torch import nn
 import certiseg.training.state as state
-from certiseg.training.descent import Means, descend
+from certiseg.training.loop import TrainingContext, training_loop
 from certiseg.training.processes import processes
-from certiseg.training.randomness import Randomness
 from certiseg.training.settings import TrainSettings
 from certiseg.training.state import StateFile
-from certiseg.training.validate import Figures
+from certiseg.training.task import Figures
 
 state.SECONDS = 0.0
 folder, apart = Path(sys.argv[1]), len(sys.argv) > 2
 class Stop(Exception): pass
 
+class Squares:
+    """Nine rows, three batches an epoch."""
+    check, steps_per_epoch, settings = "-", 3, TrainSettings(0.1, 4)
+    def __init__(self, model, noise):
+        self.model, self.noise = model, noise
+        self.data = torch.randn(9, 4, generator=torch.Generator().manual_seed(1))
+    def losses(self, forward, chance, among):
+        order = chance.order.permutation(9)
+        for start in range(0, 9, 4):
+            some = self.data[among.share(order[start : start + 4])]
+            some = some + self.noise * torch.randn(some.shape, generator=chance.noise)
+            yield ((self.model if apart else forward)(some) ** 2).mean()
+    def validate(self, average):
+        return Figures(0.5, 0.5)
+
 def run(among, kept, noise, stop=99):
     torch.manual_seed(0)
     model = nn.Linear(4, 3)
-    data = torch.randn(9, 4, generator=torch.Generator().manual_seed(1))
-    chance = Randomness(0, among)
-    def losses(forward):
-        order = chance.order.permutation(9)
-        for start in range(0, 9, 4):
-            some = data[among.share(order[start : start + 4])]
-            some = some + noise * torch.randn(some.shape, generator=chance.noise)
-            yield ((model if apart else forward)(some) ** 2).mean()
     def report(done, epoch, loss, figures):
         if epoch > stop:
             raise Stop
-    chosen = descend(model, losses, lambda average: Figures(0.5, 0.5), TrainSettings(0.1, 4), 3,
-                     report, check="-", randomness=chance, means=Means(among, kept))
+    chosen = training_loop(model, Squares(model, noise), report, TrainingContext(among, kept))
     assert (chosen is None) == (not among.first)
     return model.state_dict()
 

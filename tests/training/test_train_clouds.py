@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 import torch
 
-import certiseg.runs.clouds as clouds
 from certiseg.cli.main import run
 from certiseg.datasets.solids import solids
 from certiseg.models.resolve import resolve_model
@@ -26,7 +25,7 @@ def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
     def few(split: str, **rest: object) -> object:
         return solids(split, count=5, **rest)
 
-    monkeypatch.setattr(clouds, "solids", few)
+    monkeypatch.setattr("certiseg.datasets.solids.solids", few)
 
     def call(*options: object) -> tuple[int, str]:
         code = run(["train-clouds", *FEW, *map(str, options)])
@@ -48,8 +47,8 @@ def test_trains_and_loads(call: Call, tmp_path: Path) -> None:
     card = json.loads((out / "card.json").read_text())
     run_of = card["training"]
     assert (run_of["noise"], run_of["sigma"], run_of["axis"]) == ("rotation", 0.25, "y")
-    assert run_of["command"].startswith("certiseg train-clouds --data solids --noise rotation")
-    assert "--axis y" in run_of["command"]
+    assert run_of["command"].startswith("certiseg train-clouds --data solids ")
+    assert "--noise rotation --sigma 0.25 --axis y" in run_of["command"]
     assert card["data"]["points"] == 260
     for split in (card["figures"], card["figures"]["test"]):
         assert 0 <= split["clean"]["accuracy"] <= 1

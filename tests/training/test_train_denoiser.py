@@ -15,10 +15,10 @@ from torch import Tensor, nn
 
 from certiseg.cli.main import run
 from certiseg.models.denoised import load_denoiser
-from certiseg.training.denoise import _batches, measure, smallest
-from certiseg.training.denoise_settings import DenoiseSettings
-from certiseg.training.memory import Kept
+from certiseg.training.denoiser import measure, noisy_batches, smallest
+from certiseg.training.memory import Cached
 from certiseg.training.randomness import Randomness
+from certiseg.training.settings import DenoiseSettings
 
 Call = Callable[..., tuple[int, str]]
 SMALL = ["--widths", "8,12", "--blocks", "0,1", "--epochs", "1", "--batch-size", "2"]
@@ -133,8 +133,8 @@ def test_same_seed_same_bytes_and_no_overwriting(call: Call, tmp_path: Path) -> 
 def test_batches_hold_every_picture_once_uncut_in_value() -> None:
     pictures = [torch.full((3, 20 + i, 30), 10 * i, dtype=torch.uint8) for i in range(5)]
     settings = DenoiseSettings(sigma=0.5, sigma_from=0.1, epochs=1, batch_size=2)
-    held = Kept(pictures)
-    batches = list(_batches(held, smallest(held), settings, Randomness(0)))
+    held = Cached(pictures.__getitem__, len(pictures))
+    batches = list(noisy_batches(held, smallest(held), settings, Randomness(0)))
     assert [len(x) for x, _, _ in batches] == [2, 2, 1]
     assert {tuple(x.shape[1:]) for x, _, _ in batches} == {(3, 20, 30)}
     found = torch.cat([x.flatten(1).amax(1) for x, _, _ in batches]) * 255
@@ -154,7 +154,7 @@ class _Bright(nn.Module):
 
 def test_figures_are_fixed_and_agree_with_the_law() -> None:
     pictures = [torch.full((3, 64, 64), 204, dtype=torch.uint8)] * 2
-    held = Kept(pictures)
+    held = Cached(pictures.__getitem__, len(pictures))
     found = measure(nn.Identity(), held, (0.1, 0.5), 0, _Bright(), "cpu")
     assert found == measure(nn.Identity(), held, (0.1, 0.5), 0, _Bright(), "cpu")
     assert found != measure(nn.Identity(), held, (0.1, 0.5), 1, _Bright(), "cpu")

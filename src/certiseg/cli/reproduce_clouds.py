@@ -46,18 +46,17 @@ def clouds(
     json_lines: options.Json = False,
 ) -> None:
     """The paper's tables of point clouds: ShapeNet part, or generated clouds out of the box."""
-    from certiseg.datasets.card import note_of
+    from certiseg.datasets.card import note_of, skipped_of
+    from certiseg.datasets.registry import cloud_set, open_clouds
     from certiseg.report.reproduction.clouds import records, rich_table
     from certiseg.runs.again import recorded_seeds, replaced
-    from certiseg.runs.clouds import CLOUDS, open_clouds
     from certiseg.runs.malloc import keep_freed_memory
     from certiseg.runs.model import channels_of, open_model
     from certiseg.runs.reproduction.cloud_tables import EXPERIMENTS
     from certiseg.runs.reproduction.clouds import reproduce as run
 
     table = context.info_name or ""
-    if data not in CLOUDS:
-        raise InputError(f"expected --data {' or '.join(CLOUDS)}, got {data!r}; choose one")
+    cloud_set(data)
     generated = data == "solids"
     if not model and not generated:
         raise InputError(
@@ -77,7 +76,7 @@ def clouds(
             f"expected models of one number of channels, got {sorted(widths)}; run them apart"
         )
     samples = open_clouds(data, channels=widths.pop(), root=root, limit=limit, skip_bad=skip_bad)
-    for reason in samples.skipped:
+    for reason in skipped_of(samples):
         remark(f"skipped: {reason}")
     lines = run(
         experiment,

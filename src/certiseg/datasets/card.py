@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -13,6 +15,21 @@ IGNORE = 255
 """Label of pixels that count for nothing: void, unlabelled, outside the classes."""
 
 Colour = tuple[int, int, int]
+
+PART_COLOURS: tuple[Colour, ...] = (
+    (0, 114, 178),
+    (230, 159, 0),
+    (0, 158, 115),
+    (204, 121, 167),
+    (86, 180, 233),
+    (213, 94, 0),
+)
+"""Colours of the first, second, ... part of a category, told apart by colour-blind readers too.
+
+Source: Okabe, Ito 2008 (Color Universal Design).
+"""
+
+_CLASSES = Path(__file__).parent / "classes"
 
 KINDS = {"pictures": ("picture", "pixel"), "clouds": ("cloud", "point")}
 """What data are of, and what each input and each of its components is called."""
@@ -78,6 +95,11 @@ def note_of(samples: Samples) -> str | None:
     return getattr(samples, "note", None) or None
 
 
+def skipped_of(samples: Samples) -> tuple[str, ...]:
+    """Files that were left out, one "FILE: reason" each."""
+    return getattr(samples, "skipped", ())
+
+
 def customary_palette(num_classes: int) -> tuple[Colour, ...]:
     """The Pascal VOC colours (bit-interleaved class index), for data without its own palette.
 
@@ -92,3 +114,9 @@ def customary_palette(num_classes: int) -> tuple[Colour, ...]:
             bits >>= 3
         colours.append((rgb[0], rgb[1], rgb[2]))
     return tuple(colours)
+
+
+def class_list(name: str) -> tuple[tuple[str, ...], tuple[Colour, ...]]:
+    """Class names and their colours, in label order, from the JSON file in classes/."""
+    content = json.loads((_CLASSES / f"{name}.json").read_text(encoding="utf-8"))
+    return tuple(content), tuple((red, green, blue) for red, green, blue in content.values())

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from certiseg.datasets.pairs import Pair, paired_by_stem
 from certiseg.errors import InputError
+from certiseg.reading import LIST, read_bounded
+
+_NAME = re.compile(r"[\w.-]+")
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,74 @@ def find_pairs(
         f"{root}: expected {looked}; got {contents(root)}; pass the folder that holds them, with "
         f"the split {split} unpacked"
     )
+
+
+def listed_pairs(
+    root: str | Path,
+    list_file: str,
+    label_folders: Sequence[str],
+    inner: Sequence[str],
+    remedy: str,
+) -> list[Pair]:
+    """JPEGImages/NAME.jpg with FOLDER/NAME.png in the first of label_folders that has it, in the
+    order of the list.
+
+    list_file: below the root, or below one of the inner folders of the archive. remedy: how to get
+    what is missing. Raises InputError that says what was looked for.
+    """
+    needed = ("JPEGImages", list_file, label_folders[-1])
+    for base in bases(root, inner):
+        if all((base / name).exists() for name in needed):
+            break
+    else:
+        raise InputError(
+            f"{root}: expected {', '.join(needed[:-1])} and {needed[-1]}, got {contents(root)}; "
+            f"{remedy}"
+        )
+    pairs, lacking = [], []
+    for name in _listed(base / list_file):
+        image = base / "JPEGImages" / f"{name}.jpg"
+        places = [base / folder / f"{name}.png" for folder in label_folders]
+        labels = next((place for place in places if place.is_file()), places[-1])
+        lacking += [path for path in (image, labels) if not path.is_file()]
+        pairs.append(Pair(name, image, labels))
+    if lacking:
+        more = f" (and {len(lacking) - 1} more)" if len(lacking) > 1 else ""
+        raise InputError(
+            f"{base}: expected every image of {list_file} and its labels, got no "
+            f"{lacking[0].relative_to(base)}{more}; {remedy}"
+        )
+    return pairs
+
+
+def _listed(path: Path) -> list[str]:
+    """The names in a list, each once."""
+    try:
+        lines = read_bounded(path, LIST).decode("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        raise InputError(
+            f"{path}: expected a text file with one name a line, got an unreadable one; "
+            "unpack it again"
+        ) from None
+    names: dict[str, int] = {}
+    for number, line in enumerate(lines, 1):
+        name = line.strip()
+        if not name:
+            continue
+        if not _NAME.fullmatch(name):
+            raise InputError(
+                f"{path}, line {number}: expected one name such as 2007_000033, got {name!r:.60}; "
+                "use the list of the data set itself"
+            )
+        if name in names:
+            raise InputError(
+                f"{path}, line {number}: expected each name once, got {name} as in line "
+                f"{names[name]}; remove one"
+            )
+        names[name] = number
+    if not names:
+        raise InputError(f"{path}: expected one name a line, got none; unpack it again")
+    return list(names)
 
 
 def _named(root: Path, names: Sequence[str], split: str) -> list[Path]:

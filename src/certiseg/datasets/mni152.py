@@ -117,4 +117,5 @@ def _load(kind: str) -> NDArray[np.float32]:
     import nibabel
 
     volume = np.asanyarray(nibabel.load(path).dataobj).astype(np.float32)  # type: ignore[attr-defined]
-    return volume / volume.max()
+    scaled: NDArray[np.float32] = volume / volume.max()
+    return scaled

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from certiseg.datasets.card import Card, Sample
 from certiseg.datasets.images import read_image, stored_turned
-from certiseg.datasets.truth import Truth
+from certiseg.datasets.labels import Labels
 from certiseg.errors import InputError
 
 
@@ -40,10 +40,10 @@ class Paired:
     """
 
     def __init__(
-        self, pairs: Sequence[Pair], card: Card, truth: Truth, reading: Reading = STRICT
+        self, pairs: Sequence[Pair], card: Card, labels: Labels, reading: Reading = STRICT
     ) -> None:
         self.card = card
-        self._pairs, self._truth, self._reading = list(pairs), truth, reading
+        self._pairs, self._labels, self._reading = list(pairs), labels, reading
 
     def __len__(self) -> int:
         return len(self._pairs)
@@ -56,7 +56,7 @@ class Paired:
             grey_as_rgb=self._reading.grey_as_rgb,
             upright=self._reading.upright,
         )
-        labels = self._truth.read(pair.labels)
+        labels = self._labels.read(pair.labels)
         if labels.shape != image.shape[1:]:
             turned = labels.shape == image.shape[:0:-1] and stored_turned(pair.image)
             remedy = (

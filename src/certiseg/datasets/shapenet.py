@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from certiseg.datasets.card import Card, Sample
-from certiseg.datasets.cloud_steps import normalised, resampled
-from certiseg.datasets.cloud_text import read_labelled
-from certiseg.datasets.solids import PART_COLOURS
+from certiseg.datasets.card import PART_COLOURS, Card, Sample
+from certiseg.datasets.cloud_file import COLUMNS, FEWEST_POINTS, check_points, read_table
+from certiseg.datasets.cloud_scaling import normalised, resampled
 from certiseg.documents import parse_json
 from certiseg.errors import InputError
 from certiseg.reading import LIST, read_bounded
@@ -47,8 +48,7 @@ _REMEDY = f"unpack all of {_ARCHIVE}.zip, from the ShapeNet part annotation of Y
 _ENTRY = re.compile(r"shape_data/(\d+)/([\w-]+)")
 
 SPLITS = ("train", "val", "test")
-FEWEST_POINTS = 32
-"""A file of fewer points is taken for damaged."""
+_AGAIN = "unpack the file again"
 
 
 def shapenet_card(channels: int) -> Card:
@@ -179,6 +179,28 @@ def shapenet(
             "or skip what is absent (--skip-bad, in Python skip_bad=True)"
         )
     return clouds
+
+
+def read_labelled(
+    path: str | Path, parts: Collection[int], fewest: int
+) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
+    """Coordinates and normals (6, N), labels (N,) of a file of the benchmark.
+
+    parts: the labels that may occur. Raises InputError as read_table and check_points do, and for a
+    label outside parts.
+    """
+    path = Path(path)
+    numbers, table = read_table(path, (len(COLUMNS),), _AGAIN)
+    check_points(path, table[:, :3], fewest, f"{_AGAIN} or leave it out")
+    labels = table[:, 6]
+    strange = np.flatnonzero(~np.isin(labels, list(parts)))
+    if strange.size:
+        raise InputError(
+            f"{path}, line {numbers[strange[0]]}: expected a label among "
+            f"{', '.join(map(str, sorted(parts)))}, got {labels[strange[0]]:g}; "
+            "the parts of one category have the benchmark's own numbers"
+        )
+    return np.ascontiguousarray(table[:, :6].T), labels.astype(np.uint8)
 
 
 def _listed(path: Path) -> list[tuple[str, str]]:

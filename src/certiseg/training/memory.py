@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,39 +13,41 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from certiseg.datasets.card import IGNORE, Card, Samples
-from certiseg.datasets.folder import even_stride
-from certiseg.datasets.pictures import Pictures
+from certiseg.datasets.card import IGNORE, Samples
+from certiseg.datasets.folder import ImageFolder
+from certiseg.datasets.subset import even_stride
 from certiseg.errors import InputError
 
-T = TypeVar("T")
+T = TypeVar("T", Tensor, tuple[Tensor, Tensor])
 GIB = 2**30
 _COUNTED = 500
 """Pictures that statistics are taken of, where not all are in memory."""
 
 
-class Kept(Generic[T]):
-    """Items by index: the first ones in memory, the others read each time they are asked for.
+class Cached(Generic[T]):
+    """Items by index: the first ones in memory, as many as `gib` GiB hold; the others are read each
+    time they are asked for.
 
-    Of an order drawn anew in each epoch no cache of that size would keep more. read, total: of all
-    items; None where all are kept.
+    Of an order drawn anew in each epoch no cache of that size would keep more.
     """
 
-    def __init__(
-        self, kept: Sequence[T], read: Callable[[int], T] | None = None, total: int | None = None
-    ) -> None:
-        self._kept = kept
-        self._read = read
-        self._total = len(kept) if total is None else total
+    def __init__(self, read: Callable[[int], T], total: int, gib: float = math.inf) -> None:
+        self._read: Callable[[int], T] = read
+        self._total = total
+        self._kept: list[T] = []
+        size = 0
+        for index in range(total):
+            item = read(index)
+            size += sum(part.numel() for part in (item if isinstance(item, tuple) else (item,)))
+            if size > gib * GIB:
+                break
+            self._kept.append(item)
 
     def __len__(self) -> int:
         return self._total
 
     def __getitem__(self, index: int) -> T:
-        if index < len(self._kept):
-            return self._kept[index]
-        assert self._read is not None
-        return self._read(index)
+        return self._kept[index] if index < len(self._kept) else self._read(index)
 
     @property
     def all_kept(self) -> bool:
@@ -64,18 +67,31 @@ class Kept(Generic[T]):
         return even_stride(len(self), _COUNTED)
 
 
-class Held(Kept[tuple[Tensor, Tensor]]):
-    """Pictures uint8 (C, H, W), 255 = 1.0, each with its labels uint8 (H, W), 255 = ignore."""
+class CachedImages(Cached[Tensor]):
+    """Pictures uint8 (C, H, W), 255 = 1.0, of a data set without its labels, or of a folder.
 
-    def __init__(
-        self,
-        card: Card,
-        kept: Sequence[tuple[Tensor, Tensor]],
-        read: Callable[[int], tuple[Tensor, Tensor]] | None = None,
-        total: int | None = None,
-    ) -> None:
-        super().__init__(kept, read, total)
-        self.card = card
+    Values between k / 255 and (k + 1) / 255 are rounded.
+    """
+
+    def __init__(self, images: Samples | ImageFolder, gib: float) -> None:
+        def read(index: int) -> Tensor:
+            found = images[index]
+            return _bytes(found if isinstance(found, np.ndarray) else found.x)
+
+        super().__init__(read, len(images), gib)
+
+
+class CachedSamples(Cached[tuple[Tensor, Tensor]]):
+    """Pictures uint8 (C, H, W) as ``CachedImages``, each with its labels uint8 (H, W), 255 =
+    ignore."""
+
+    def __init__(self, samples: Samples, gib: float) -> None:
+        def read(index: int) -> tuple[Tensor, Tensor]:
+            sample = samples[index]
+            return _bytes(sample.x), torch.from_numpy(sample.labels)
+
+        super().__init__(read, len(samples), gib)
+        self.card = samples.card
 
     def statistics(self) -> tuple[list[float], list[float]]:
         """Mean and standard deviation of each channel over all pixels counted, in [0, 1] units."""
@@ -99,50 +115,6 @@ class Held(Kept[tuple[Tensor, Tensor]]):
         if counts.sum() == 0:
             raise InputError("expected labelled pixels, got ignored ones only; check the labels")
         return counts[: self.card.num_classes].to(torch.float64) / counts.sum()
-
-
-def hold(samples: Samples, gib: float) -> Held:
-    """The samples, decoded at once as far as `gib` GiB hold them.
-
-    Values between k / 255 and (k + 1) / 255 are rounded.
-    """
-
-    def read(index: int) -> tuple[Tensor, Tensor]:
-        sample = samples[index]
-        return _bytes(sample.x), torch.from_numpy(sample.labels)
-
-    kept = _first(read, len(samples), lambda pair: pair[0].numel() + pair[1].numel(), gib)
-    return Held(samples.card, kept, read, len(samples))
-
-
-def hold_pictures(pictures: Samples | Pictures, gib: float) -> Kept[Tensor]:
-    """The pictures alone, of a data set or of a folder; otherwise as ``hold``."""
-
-    def read(index: int) -> Tensor:
-        found = pictures[index]
-        return _bytes(found if isinstance(found, np.ndarray) else found.x)
-
-    kept = _first(read, len(pictures), Tensor.numel, gib)
-    return Kept(kept, read, len(pictures))
-
-
-def check_memory(gib: float) -> None:
-    """Raise InputError unless this can be an amount of memory."""
-    if not gib >= 0:
-        raise InputError(f"expected --memory 0 or more GiB, got {gib}; 4 is the default")
-
-
-def _first(read: Callable[[int], T], total: int, weigh: Callable[[T], int], gib: float) -> list[T]:
-    """The first items, as many as fit."""
-    kept: list[T] = []
-    size = 0
-    for index in range(total):
-        item = read(index)
-        size += weigh(item)
-        if size > gib * GIB:
-            break
-        kept.append(item)
-    return kept
 
 
 def _bytes(x: NDArray[np.float32]) -> Tensor:

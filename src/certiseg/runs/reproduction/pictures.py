@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from certiseg.datasets.card import IGNORE, Card, Sample, Samples, note_of
-from certiseg.datasets.folder import even_stride
+from certiseg.datasets.subset import even_stride
 from certiseg.errors import InputError
 from certiseg.folders import locked
 from certiseg.metrics.confusion import Confusion

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from certiseg.datasets.surfaces import Array, Ellipsoid, Prism, Revolution
+from certiseg.datasets.synthetic.primitives import Array, Ellipsoid, Prism, Revolution
 
 
 class Solid(Protocol):

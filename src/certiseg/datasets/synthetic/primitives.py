@@ -1,6 +1,6 @@
 """Solids with exact surfaces: area, uniform points with outward normals, and what lies inside.
 
-Each is given in its own frame, y up; ``assembly.py`` puts them into place.
+Each is given in its own frame, y up; ``placement.py`` puts them into place.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import elliprg
 
 Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 
 
 class Prism:
@@ -59,9 +60,10 @@ class Prism:
         normals[wall, ::2] = self._normals[edge]
         return points, normals
 
-    def inside(self, points: Array) -> NDArray[np.bool_]:
+    def inside(self, points: Array) -> Mask:
         beyond = points[:, ::2] @ self._normals.T - (self._corners * self._normals).sum(axis=1)
-        return (beyond < 0).all(axis=1) & (np.abs(points[:, 1]) < self._half)
+        inside: Mask = (beyond < 0).all(axis=1) & (np.abs(points[:, 1]) < self._half)
+        return inside
 
 
 class Revolution:
@@ -95,14 +97,15 @@ class Revolution:
         slope, rise = self._normals[band].T
         return _turned(radius, y, angle), _turned(slope, rise, angle)
 
-    def inside(self, points: Array) -> NDArray[np.bool_]:
+    def inside(self, points: Array) -> Mask:
         radius, y = np.hypot(points[:, 0], points[:, 2])[:, None], points[:, 1, None]
         r0, y0 = self._start.T
         dr, dy = self._edge.T
         # Crossings of the ray to larger radii: odd inside.
         spans = (y0 <= y) != (y0 + dy <= y)
         crossing = r0 + (y - y0) * dr / np.where(dy == 0, 1, dy)
-        return np.count_nonzero(spans & (radius < crossing), axis=1) % 2 == 1
+        crossings: NDArray[np.int64] = np.count_nonzero(spans & (radius < crossing), axis=1)
+        return crossings % 2 == 1
 
 
 @dataclass(frozen=True)
@@ -129,8 +132,9 @@ class Ellipsoid:
         normals = direction / half
         return direction * half, normals / np.linalg.norm(normals, axis=1, keepdims=True)
 
-    def inside(self, points: Array) -> NDArray[np.bool_]:
-        return ((points / np.asarray(self.half)) ** 2).sum(axis=1) < 1
+    def inside(self, points: Array) -> Mask:
+        inside: Mask = ((points / np.asarray(self.half)) ** 2).sum(axis=1) < 1
+        return inside
 
 
 @dataclass(frozen=True)
@@ -160,10 +164,11 @@ class Arc:
         centre = np.column_stack([np.cos(along), np.sin(along), np.zeros(count)])
         return self.major * centre + self.minor * normals, normals
 
-    def inside(self, points: Array) -> NDArray[np.bool_]:
+    def inside(self, points: Array) -> Mask:
         x, y, z = points.T
         tube = np.hypot(np.hypot(x, y) - self.major, z) < self.minor
-        return tube & (np.abs(np.arctan2(y, x)) < self.half)
+        inside: Mask = tube & (np.abs(np.arctan2(y, x)) < self.half)
+        return inside
 
 
 def _signed_area(corners: Array) -> float:
@@ -174,7 +179,8 @@ def _signed_area(corners: Array) -> float:
 def _pick(areas: Array, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
     """Faces, each as often as its area says; one without area never."""
     edges = np.cumsum(areas)
-    return np.searchsorted(edges[:-1], rng.random(count) * edges[-1], side="right")
+    drawn = rng.random(count) * edges[-1]
+    return np.searchsorted(edges[:-1], drawn, side="right").astype(np.int64)
 
 
 def _turned(radius: Array, y: Array, angle: Array) -> Array:

@@ -16,7 +16,7 @@ from certiseg.errors import InputError
 LARGEST_ID = 2**16 - 1
 
 
-class Truth(Protocol):
+class Labels(Protocol):
     """How the label files of a data set are read."""
 
     def read(self, path: Path) -> NDArray[np.uint8]:
@@ -90,7 +90,8 @@ class Colours:
 def _code(colours: NDArray[np.integer]) -> NDArray[np.int64]:
     """One number for each colour (..., 3)."""
     red, green, blue = np.moveaxis(colours.astype(np.int64), -1, 0)
-    return red << 16 | green << 8 | blue
+    codes: NDArray[np.int64] = red << 16 | green << 8 | blue
+    return codes
 
 
 def _ranges(ids: NDArray[np.intp]) -> str:

@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 
 from certiseg.datasets.card import IGNORE
-from certiseg.datasets.generic import generic_card
+from certiseg.datasets.folder import folder_card
 from certiseg.datasets.images import read_image
+from certiseg.datasets.labels import Colours, Ids
 from certiseg.datasets.pairs import Pair, Paired, Reading, paired_by_stem
-from certiseg.datasets.truth import Colours, Ids
 from certiseg.errors import InputError
 from made_pictures import filled, labels, picture
 
@@ -86,7 +86,7 @@ def test_pixels_stay_as_stored_unless_asked(tmp_path: Path) -> None:
 
 def test_a_turned_picture_is_told_where_sizes_differ(tmp_path: Path) -> None:
     pair = Pair("a", turned(tmp_path / "a.png", 6), labels(tmp_path / "l.png", filled(0, (8, 6))))
-    card = generic_card("toy", "2")
+    card = folder_card("toy", "2")
     with pytest.raises(InputError, match=r"6 x 8 pixels .* got 8 x 6; .*EXIF orientation"):
         Paired([pair], card, Ids(2))[0]
     sample = Paired([pair], card, Ids(2), Reading(upright=True))[0]

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from certiseg.datasets.categories import even_categories
-from certiseg.datasets.folder import Thinned, every
 from certiseg.datasets.solids import solids
+from certiseg.datasets.subset import Subset, even_categories, subsample
 from certiseg.errors import InputError
 
 CARD = solids("val").card
@@ -36,7 +35,7 @@ def ordered(*sizes: int) -> Named:
     return Named([name for name, size in zip(NAMES, sizes, strict=True) for _ in range(size)])
 
 
-def counts(clouds: Named, chosen: Thinned) -> dict[str, int]:
+def counts(clouds: Named, chosen: Subset) -> dict[str, int]:
     met = [clouds.category(i) for i in chosen.indices]
     return {name: met.count(name) for name in NAMES}
 
@@ -46,11 +45,11 @@ def test_a_list_in_the_order_of_its_categories_is_sampled_evenly():
     favours the large ones."""
     clouds = ordered(300, 150, 250, 20, 400)
     chosen = even_categories(clouds, 100)
-    assert isinstance(chosen, Thinned)
+    assert isinstance(chosen, Subset)
     assert set(counts(clouds, chosen).values()) == {20}
     assert chosen.note == "100 of 1120 clouds, spread evenly over 5 categories"
     assert set(clouds.categories[:100]) == {NAMES[0]}
-    strided = counts(clouds, every(clouds, 100))
+    strided = counts(clouds, subsample(clouds, 100))
     assert max(strided.values()) > 10 * min(strided.values())
 
 

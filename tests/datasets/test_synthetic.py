@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from scipy.stats import chi2
 
-from certiseg.datasets.assembly import about, box, cup, exposed, rod, upright_to
-from certiseg.datasets.surfaces import Arc, Ellipsoid, Prism, Revolution
+from certiseg.datasets.synthetic.placement import about, box, cup, exposed, rod, upright_to
+from certiseg.datasets.synthetic.primitives import Arc, Ellipsoid, Prism, Revolution
 
 TRIANGLE = Prism(((0, 0), (3, 0), (0, 4)), 2)
 CONE = Revolution(((0, 0), (3, 0), (0, 4)))
