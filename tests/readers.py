@@ -215,9 +215,9 @@ def _read_cells(path: Path) -> None:
 class _Squares:
     """The least that can be trained: one batch an epoch."""
 
-    check, steps_per_epoch, settings = "-", 1, TrainSettings(0.1, 3)
+    check, steps_per_epoch, settings = "-", 1, TrainSettings(0.1, epochs=3)
 
-    def losses(self, forward: Any, chance: Any, processes: object) -> Any:
+    def losses(self, forward: Any, chance: Any) -> Any:
         yield (forward(torch.randn(3, 2, generator=chance.noise)) ** 2).mean()
 
     def validate(self, average: object) -> Figures:

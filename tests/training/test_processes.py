@@ -38,14 +38,13 @@ class Stop(Exception): pass
 
 class Squares:
     """Nine rows, three batches an epoch."""
-    check, steps_per_epoch, settings = "-", 3, TrainSettings(0.1, 4)
+    check, steps_per_epoch, settings = "-", 3, TrainSettings(0.1, epochs=4)
     def __init__(self, model, noise):
         self.model, self.noise = model, noise
         self.data = torch.randn(9, 4, generator=torch.Generator().manual_seed(1))
-    def losses(self, forward, chance, among):
-        order = chance.order.permutation(9)
-        for start in range(0, 9, 4):
-            some = self.data[among.share(order[start : start + 4])]
+    def losses(self, forward, chance):
+        for chosen in chance.batches(9, 4):
+            some = self.data[chosen]
             some = some + self.noise * torch.randn(some.shape, generator=chance.noise)
             yield ((self.model if apart else forward)(some) ** 2).mean()
     def validate(self, average):

@@ -39,8 +39,19 @@ KINDS = {"pictures": ("picture", "pixel"), "clouds": ("cloud", "point")}
 class Card:
     """Names a data set and its classes; class `c` has name `classes[c]` and colour `palette[c]`.
 
-    channels: of each input. parts: of point clouds, for each category its classes, the only labels
-    its clouds may have; None for pictures.
+    Args:
+        name: What reports call it.
+        classes: In label order, at most 254.
+        palette: As many colours, 0 to 255.
+        channels: Of each input.
+        source: Who made it, and where names and colours come from.
+        licence: The terms it is used by.
+        parts: Of point clouds, for each category its classes, the only labels its clouds may have;
+            None for pictures.
+
+    Example:
+        >>> Card("yard", ("grass", "path"), ((0, 128, 0), (128, 128, 128)), 3, "ours", "CC0").kind
+        'pictures'
     """
 
     name: str
@@ -67,10 +78,14 @@ class Card:
 
 @dataclass(frozen=True)
 class Sample:
-    """One input and its truth.
+    """One input and its labels.
 
-    x: float32, a picture (C, H, W) in [0, 1] or a point cloud (C, N) of coordinates (and normals).
-    labels: uint8, (H, W) or (N,). category: of a cloud, a key of its card's parts.
+    Args:
+        name: Different from all others of its set; files are named by it.
+        x: float32, a picture (C, H, W) in [0, 1] or a point cloud (C, N) of coordinates (and
+            normals).
+        labels: uint8, (H, W) or (N,), 255 where they count for nothing.
+        category: Of a cloud, a key of its card's parts.
     """
 
     name: str

@@ -61,12 +61,30 @@ def read_cloud(
     Text (.txt, .xyz, .pts, .csv): one point a line, 3, 6 or 7 numbers apart by blanks or commas,
     x y z, nx ny nz and a part label, which is not used. .npy: floats (N, 3) or (N, 6), or with the
     channels first. Of more columns than channels the first are taken.
-    normalise: over all points of the file mean to 0 and largest norm to 1, normals as they are.
-    points: resampled to so many, in an order drawn from the name, by default the file's stem;
-    None takes all as they come.
-    Raises InputError, naming the line or point: another kind of file, other columns, something that
-    is no finite number, fewer than FEWEST_POINTS, no normals for 6 channels or none of length 1,
-    coordinates that single precision does not hold.
+
+    Args:
+        path: The file.
+        channels: 3, or 6 with normals.
+        normalise: Bring the mean of all points of the file to 0 and the largest norm to 1; normals
+            stay as they are.
+        points: How many to resample to, in an order drawn from the name; None takes all as they
+            come.
+        name: Default: the file's stem.
+
+    Returns:
+        The cloud, and what its file was like.
+
+    Raises:
+        InputError: Another kind of file, other columns, something that is no finite number, fewer
+            than ``FEWEST_POINTS``, no normals for 6 channels or none of length 1, coordinates that
+            single precision does not hold. The line or the point is named.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp(), "cloud.npy")
+        >>> np.save(path, np.random.default_rng(0).standard_normal((50, 3)))
+        >>> read_cloud(path, normalise=True).x.shape
+        (3, 50)
     """
     assert channels in (3, 6)
     path = Path(path)

@@ -40,9 +40,17 @@ _ID = whole(0, LARGEST_ID)
 def described(path: str | Path, split: str) -> Paired:
     """The pairs of `split` of the data set that the YAML file describes.
 
-    Folders are relative to the file; folders within are searched too. Files pair when their paths
-    agree up to the suffixes. Raises InputError, one line that starts with the file, for unknown or
-    missing fields, values of a wrong kind, a split it does not have, and folders that do not pair.
+    Args:
+        path: The file. Folders in it are relative to it; folders within are searched too. Files
+            pair when their paths agree up to the suffixes.
+        split: A key of its ``splits``.
+
+    Returns:
+        The samples, read on demand.
+
+    Raises:
+        InputError: Unknown or missing fields, values of a wrong kind, a split it does not have, and
+            folders that do not pair, in one line that starts with the file.
     """
     fields = YamlFields(Path(path), _NEEDED, _KNOWN)
     card = _card(fields)

@@ -19,7 +19,7 @@ _LICENCE = "as stated by the owner of the data"
 
 
 class Folder(Paired):
-    """Pictures `image_dir/STEM.{png,jpg,jpeg}` with truth `label_dir/STEM.png`, sorted by stem.
+    """Pictures `image_dir/STEM.{png,jpg,jpeg}` with labels `label_dir/STEM.png`, sorted by stem.
 
     ignore: label ids that become 255 (255 itself always is ignored).
     label_map: raw id -> class id (or 255), applied first; ids it does not name are errors.

@@ -1,6 +1,6 @@
 """The MNI152 brain template as a tiny segmentation data set that comes with a PyPI package.
 
-Pictures: axial slices of the skull-stripped T1 template. Truth: background, grey matter, white
+Pictures: axial slices of the skull-stripped T1 template. Labels: background, grey matter, white
 matter, from the probability maps beside it. nilearn's wheel carries all three; nothing is fetched.
 """
 

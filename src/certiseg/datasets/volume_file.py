@@ -96,10 +96,27 @@ def volume_stem(path: Path) -> str:
 def read_volume(path: str | Path, window: Window | None = None) -> VolumeFile:
     """Read a volume as float32 (C, D, H, W) in [0, 1].
 
-    NIfTI (X, Y, Z) or (X, Y, Z, C), with the scaling of its header; npy (D, H, W) or (C, D, H, W).
-    Voxels are taken as they are stored: nothing is resampled or reoriented. Without a window the
-    values must be in [0, 1]. Raises InputError: another kind of file, other axes, no finite
-    numbers, values outside [0, 1] without a window, a file with one value alone.
+    Voxels are taken as they are stored: nothing is resampled or reoriented.
+
+    Args:
+        path: NIfTI (X, Y, Z) or (X, Y, Z, C), with the scaling of its header; npy (D, H, W) or
+            (C, D, H, W).
+        window: Which intensities become 0 and 1; None for values that are in [0, 1] already.
+
+    Returns:
+        The volume, and what its file was like.
+
+    Raises:
+        InputError: Another kind of file, other axes, no finite numbers, values outside [0, 1]
+            without a window, a file with one value alone.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp(), "volume.npy")
+        >>> np.save(path, np.linspace(-1000, 1000, 60).reshape(3, 4, 5))
+        >>> found = read_volume(path, Window(-160, 240))
+        >>> found.x.shape, round(found.clipped, 2)
+        ((1, 3, 4, 5), 0.8)
     """
     path = Path(path)
     if path.name.lower().endswith(NIFTI_SUFFIXES):

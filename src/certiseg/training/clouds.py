@@ -20,7 +20,6 @@ from certiseg.models.stored import TrainedClouds
 from certiseg.rounding import share_down
 from certiseg.training.card import STORED, card_page, describe_figures, figure_lines, size_words
 from certiseg.training.cloud_noise import CloudNoise
-from certiseg.training.processes import Processes
 from certiseg.training.randomness import Randomness
 from certiseg.training.settings import CloudSettings
 from certiseg.training.task import Figures, Forward, Task
@@ -70,23 +69,23 @@ class CloudTask(Task):
 
     def facts(self) -> dict[str, Any]:
         own = {k: v for k, v in super().facts().items() if k not in ("sigma", "axis")}
-        return {**own, "noise": asdict(self.settings.law)}
+        return {**own, "noise": asdict(self.settings.perturbation)}
 
     def prepare(self, device: torch.device) -> None:
         self.plan = self.settings.plan(self.about)
         advance = self._reading(sum(map(len, self._splits.values())))
         self.data = {name: read_clouds(samples, advance) for name, samples in self._splits.items()}
 
-    def losses(
-        self, forward: Forward, randomness: Randomness, processes: Processes
-    ) -> Iterator[Tensor]:
+    def losses(self, forward: Forward, randomness: Randomness) -> Iterator[Tensor]:
         device = self.settings.device
         for x, labels, category in noisy_batches(self.data["train"], self.settings, randomness):
             logits = forward(x.to(device), category.to(device))
             yield F.cross_entropy(logits, labels.to(device), ignore_index=IGNORE)
 
     def validate(self, model: nn.Module) -> Figures:
-        return validate_clouds(model, self.data["val"], self.settings.law, self.settings.seed)
+        return validate_clouds(
+            model, self.data["val"], self.settings.perturbation, self.settings.seed
+        )
 
     def describe_model(self) -> dict[str, Any]:
         card = self.about
@@ -101,7 +100,7 @@ class CloudTask(Task):
         }
 
     def describe_figures(self, stored: nn.Module) -> dict[str, Any]:
-        law, seed = self.settings.law, self.settings.seed
+        law, seed = self.settings.perturbation, self.settings.seed
 
         def of(split: str) -> dict[str, Any]:
             data = self.data[split]
@@ -127,7 +126,7 @@ class CloudTask(Task):
     def describe_training(self) -> dict[str, Any]:
         own = super().describe_training()
         noise = {name: own.pop(name) for name in ("noise", "sigma", "axis")}
-        return {**noise, "in_words": self.settings.law.words(), **own}
+        return {**noise, "in_words": self.settings.perturbation.words(), **own}
 
     def page(self, card: dict[str, Any]) -> str:
         run, figures, plan = card["training"], card["figures"], card["architecture"]
@@ -203,7 +202,7 @@ def noisy_batches(
     data: CloudTensors, settings: CloudSettings, randomness: Randomness
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """Noisy views (B, C, N), labels (B, N), categories (B,), every cloud once an epoch."""
-    rng, law = randomness.order, settings.law
+    rng, law = randomness.order, settings.perturbation
     order = torch.from_numpy(rng.permutation(len(data)))
     for chosen in order.tensor_split(batches_an_epoch(len(data), settings.batch_size)):
         x = data.x[chosen]

@@ -24,7 +24,6 @@ from certiseg.sampling.fingerprint import model_fingerprint
 from certiseg.training.card import STORED, bare, card_page, size_words
 from certiseg.training.memory import Cached, CachedImages
 from certiseg.training.prefetch import prefetch
-from certiseg.training.processes import ALONE, Processes
 from certiseg.training.randomness import Randomness
 from certiseg.training.settings import DenoiseSettings, check_memory
 from certiseg.training.task import Forward, Task
@@ -99,14 +98,12 @@ class DenoiserTask(Task):
         self._crop = self.settings.crop or smallest(self.train)
         self._guide = None if self._loaded is None else self._checked(self._loaded, device)
 
-    def losses(
-        self, forward: Forward, randomness: Randomness, processes: Processes
-    ) -> Iterator[Tensor]:
+    def losses(self, forward: Forward, randomness: Randomness) -> Iterator[Tensor]:
         """The share of the noise's power that is left, and with a guide settings.stability times
         its cross-entropy on the denoised picture against its own labels on the clean one (Salman
         et al. 2020)."""
         settings, guide = self.settings, self._guide
-        batches = noisy_batches(self.train, self._crop, settings, randomness, processes)
+        batches = noisy_batches(self.train, self._crop, settings, randomness)
         for parts in batches if settings.device == "cpu" else prefetch(batches):
             x, drawn, scale = (part.to(settings.device) for part in parts)
             restored = forward(x + drawn)
@@ -272,7 +269,6 @@ def noisy_batches(
     crop: tuple[int, int],
     settings: DenoiseSettings,
     randomness: Randomness,
-    processes: Processes = ALONE,
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """Clean crops (B, C, h, w) in [0, 1], their noise, and its sigmas (B, 1, 1, 1); every picture
     once an epoch, of each batch the share of this process.
@@ -280,10 +276,8 @@ def noisy_batches(
     Crops are cut and mirrored, never resized: resizing would smooth what is to be learnt.
     """
     rng = randomness.views
-    order = randomness.order.permutation(len(images))
-    for start in range(0, len(order), settings.batch_size):
-        chosen = processes.share(order[start : start + settings.batch_size])
-        views = [_view(image, crop, rng) for image in images.many(chosen.tolist())]
+    for chosen in randomness.batches(len(images), settings.batch_size):
+        views = [_view(image, crop, rng) for image in images.many(chosen)]
         clean = torch.stack(views).to(torch.float32) / 255
         drawn = rng.uniform(settings.levels[0], settings.sigma, (len(views), 1, 1, 1))
         sigma = torch.from_numpy(drawn.astype(np.float32))

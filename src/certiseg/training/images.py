@@ -25,7 +25,6 @@ from certiseg.training.card import (
 )
 from certiseg.training.memory import CachedSamples
 from certiseg.training.prefetch import prefetch
-from certiseg.training.processes import ALONE, Processes
 from certiseg.training.randomness import Randomness
 from certiseg.training.settings import TrainSettings, check_memory
 from certiseg.training.task import Figures, Forward, Task
@@ -54,11 +53,9 @@ class ImageTask(Task):
         self.train, self.val = (CachedSamples(part, self._memory) for part in self._samples)
         self._weight = class_weights(self.train, self.settings.class_weight_power).to(device)
 
-    def losses(
-        self, forward: Forward, randomness: Randomness, processes: Processes
-    ) -> Iterator[Tensor]:
+    def losses(self, forward: Forward, randomness: Randomness) -> Iterator[Tensor]:
         settings = self.settings
-        batches = noisy_batches(self.train, settings, randomness, processes)
+        batches = noisy_batches(self.train, settings, randomness)
         # On a CPU that computes the passes too, a thread beside them only competes.
         for x, target in batches if settings.device == "cpu" else prefetch(batches):
             logits = forward(x.to(settings.device, memory_format=torch.channels_last))
@@ -185,10 +182,7 @@ def disagreement(logits: Tensor, weight: float) -> Tensor:
 
 
 def noisy_batches(
-    data: CachedSamples,
-    settings: TrainSettings,
-    randomness: Randomness,
-    processes: Processes = ALONE,
+    data: CachedSamples, settings: TrainSettings, randomness: Randomness
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Augmented noisy inputs (B, C, h, w) and targets (B, h, w), every picture once an epoch; of
     each batch the share of this process.
@@ -196,10 +190,8 @@ def noisy_batches(
     With consistency (2 B, ...): all views under one draw of noise each, then all under another.
     """
     noise = randomness.noise
-    order = randomness.order.permutation(len(data))
-    for start in range(0, len(order), settings.batch_size):
-        chosen = processes.share(order[start : start + settings.batch_size])
-        pairs = data.many(chosen.tolist())
+    for chosen in randomness.batches(len(data), settings.batch_size):
+        pairs = data.many(chosen)
         height, width = settings.crop or pairs[0][1].shape
         views = [random_view(*pair, (height, width), randomness.views) for pair in pairs]
         x = torch.stack([view for view, _ in views])

@@ -72,7 +72,7 @@ def training_loop(
     interval = max(1, epochs // EVALUATIONS)
     for epoch in range(done // per_epoch + 1, epochs + 1):
         model.train()
-        for loss in task.losses(forward, randomness, processes):
+        for loss in task.losses(forward, randomness):
             value = float(loss.detach())
             if not math.isfinite(value):
                 raise InputError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ class Randomness:
     """
 
     def __init__(self, seed: int, processes: Processes = ALONE) -> None:
+        self._processes = processes
         self.order = np.random.default_rng(seed)
         self.views = self.order
         self.noise = torch.Generator().manual_seed(seed)
@@ -25,6 +27,13 @@ class Randomness:
             own = np.random.SeedSequence([seed, processes.rank])
             self.views = np.random.default_rng(own)
             self.noise.manual_seed(int(own.generate_state(1)[0]))
+
+    def batches(self, size: int, batch_size: int) -> Iterator[list[int]]:
+        """Every one of so many inputs once, in an order drawn now; of each batch the share of this
+        process."""
+        order = self.order.permutation(size)
+        for start in range(0, size, batch_size):
+            yield self._processes.share(order[start : start + batch_size]).tolist()
 
     def state(self) -> dict[str, Any]:
         """Text and tensors; ``restore`` takes them back."""

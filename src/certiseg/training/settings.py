@@ -49,23 +49,23 @@ class TrainSettings:
     """
 
     sigma: Annotated[float, "Noise in [0, 1] input units; 0 = none."]
-    epochs: Epochs = 60
-    batch_size: BatchSize = 8
-    crop: Crop = None
-    lr: Rate = 3e-3
-    seed: Seed = 0
-    device: Device = "cpu"
-    widths: Widths = (24, 32, 64, 96, 120)
-    blocks: Blocks = (0, 2, 2, 2, 1)
-    weight_decay: float = 0.01
-    class_weight_power: float = 0.25
-    label_smoothing: float = 0.0
     sigma_from: Annotated[float | None, "Noise of each view, even in this .. sigma."] = None
-    network: Annotated[str, "unet, or efficientnet-lite0, -lite1, -lite2."] = "unet"
     consistency: Annotated[
         float, "Weight of agreement under two draws of noise; 5 to 20 is usual."
     ] = 0.0
+    network: Annotated[str, "unet, or efficientnet-lite0, -lite1, -lite2."] = "unet"
+    epochs: Epochs = 60
+    crop: Crop = None
+    batch_size: BatchSize = 8
+    lr: Rate = 3e-3
+    widths: Widths = (24, 32, 64, 96, 120)
+    blocks: Blocks = (0, 2, 2, 2, 1)
+    seed: Seed = 0
+    device: Device = "cpu"
     precision: Passes = "float32"
+    weight_decay: float = 0.01
+    class_weight_power: float = 0.25
+    label_smoothing: float = 0.0
 
     def __post_init__(self) -> None:
         from certiseg.models.networks import NETWORKS
@@ -102,20 +102,20 @@ class DenoiseSettings:
     """
 
     sigma: Annotated[float, "Noise in [0, 1] input units."]
-    epochs: Epochs = 60
-    batch_size: BatchSize = 8
-    crop: Crop = None
-    lr: Rate = 4e-3
-    seed: Seed = 0
-    device: Device = "cpu"
-    widths: Widths = (24, 48, 64, 96)
-    blocks: Blocks = (0, 1, 2, 3)
     sigma_from: Annotated[float | None, "Noise of each picture, even in this .. sigma."] = None
+    epochs: Epochs = 60
+    crop: Crop = None
+    batch_size: BatchSize = 8
+    lr: Rate = 4e-3
     stability: Annotated[
         float, "With --for: weight of keeping its labels, beside 1 for the noise."
     ] = 0.1
-    weight_decay: float = 0.0
+    widths: Widths = (24, 48, 64, 96)
+    blocks: Blocks = (0, 1, 2, 3)
+    seed: Seed = 0
+    device: Device = "cpu"
     precision: Passes = "float32"
+    weight_decay: float = 0.0
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.sigma) and self.sigma > 0):
@@ -145,8 +145,8 @@ class CloudSettings:
     noise: Annotated[Disturbance, "Gaussian on the coordinates, or rotation."] = "none"
     sigma: Annotated[float, "Of the noise: in input units, or in radians for rotations."] = 0.0
     axis: Annotated[Axis | None, "rotation: around this axis; default: around any."] = None
-    epochs: Epochs = 12
     preset: Annotated[Preset, "msg: as published."] = "small"
+    epochs: Epochs = 12
     batch_size: BatchSize = 16
     lr: Rate = 2e-3
     seed: Seed = 0
@@ -160,10 +160,10 @@ class CloudSettings:
                 f"expected a preset among {', '.join(get_args(Preset))}, got {self.preset!r}"
             )
         _check_pace(self.epochs, self.batch_size, self.lr, self.seed, smallest=2)
-        _ = self.law
+        _ = self.perturbation
 
     @property
-    def law(self) -> CloudNoise:
+    def perturbation(self) -> CloudNoise:
         """The noise. Raises InputError where noise, sigma and axis do not fit together."""
         from certiseg.training.cloud_noise import CloudNoise
 

@@ -18,7 +18,6 @@ from certiseg.datasets.folder import ImageFolder
 from certiseg.metrics.confusion import Confusion
 from certiseg.models.stored import Trained
 from certiseg.rounding import share_down
-from certiseg.training.processes import Processes
 from certiseg.training.randomness import Randomness
 from certiseg.training.settings import Settings
 
@@ -84,9 +83,7 @@ class Task(ABC):
         return math.ceil(self.size / self.settings.batch_size)
 
     @abstractmethod
-    def losses(
-        self, forward: Forward, randomness: Randomness, processes: Processes
-    ) -> Iterator[Tensor]:
+    def losses(self, forward: Forward, randomness: Randomness) -> Iterator[Tensor]:
         """Those of an epoch's batches, steps_per_epoch of them, each computed when its turn comes,
         with the model in training mode; all chance in them comes from `randomness`."""
 

@@ -104,8 +104,8 @@ class Revolution:
         # Crossings of the ray to larger radii: odd inside.
         spans = (y0 <= y) != (y0 + dy <= y)
         crossing = r0 + (y - y0) * dr / np.where(dy == 0, 1, dy)
-        crossings: NDArray[np.int64] = np.count_nonzero(spans & (radius < crossing), axis=1)
-        return crossings % 2 == 1
+        odd: Mask = np.count_nonzero(spans & (radius < crossing), axis=1) % 2 == 1
+        return odd
 
 
 @dataclass(frozen=True)
@@ -180,7 +180,8 @@ def _pick(areas: Array, count: int, rng: np.random.Generator) -> NDArray[np.int6
     """Faces, each as often as its area says; one without area never."""
     edges = np.cumsum(areas)
     drawn = rng.random(count) * edges[-1]
-    return np.searchsorted(edges[:-1], drawn, side="right").astype(np.int64)
+    faces: NDArray[np.int64] = np.searchsorted(edges[:-1], drawn, side="right")
+    return faces
 
 
 def _turned(radius: Array, y: Array, angle: Array) -> Array:
