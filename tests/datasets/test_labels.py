@@ -12,7 +12,7 @@ from certiseg.datasets.card import IGNORE
 from certiseg.datasets.folder import folder_card
 from certiseg.datasets.images import read_image
 from certiseg.datasets.labels import Colours, Ids
-from certiseg.datasets.pairs import Pair, Paired, Reading, paired_by_stem
+from certiseg.datasets.pairs import Pair, Paired, paired_by_stem
 from certiseg.errors import InputError
 from made_pictures import filled, labels, picture
 
@@ -89,7 +89,7 @@ def test_a_turned_picture_is_told_where_sizes_differ(tmp_path: Path) -> None:
     card = folder_card("toy", "2")
     with pytest.raises(InputError, match=r"6 x 8 pixels .* got 8 x 6; .*EXIF orientation"):
         Paired([pair], card, Ids(2))[0]
-    sample = Paired([pair], card, Ids(2), Reading(upright=True))[0]
+    sample = Paired([pair], card, Ids(2), upright=True)[0]
     assert sample.x.shape[1:] == sample.labels.shape == (8, 6)
     plain = Pair("b", picture(tmp_path / "b.png"), pair.labels)
     with pytest.raises(InputError, match="export image and labels at one size"):

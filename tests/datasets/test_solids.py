@@ -106,7 +106,7 @@ def test_no_stride_favours_a_category():
 
 def test_bad_requests():
     for wrong, words in (
-        ({"split": "demo"}, "expected a split among train, val, test, got 'demo'"),
+        ({"split": "demo"}, "expected a split of solids among train, val, test, got 'demo'"),
         ({"split": "val", "points": 10}, "points of at least 64, got 10"),
         ({"split": "val", "count": 0}, "clouds of at least 1, got 0"),
         ({"split": "val", "seed": -1}, "seed of at least 0, got -1"),

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from certiseg.errors import InputError
 
 IGNORE = 255
 """Label of pixels that count for nothing: void, unlabelled, outside the classes."""
@@ -135,3 +137,18 @@ def class_list(name: str) -> tuple[tuple[str, ...], tuple[Colour, ...]]:
     """Class names and their colours, in label order, from the JSON file in classes/."""
     content = json.loads((_CLASSES / f"{name}.json").read_text(encoding="utf-8"))
     return tuple(content), tuple((red, green, blue) for red, green, blue in content.values())
+
+
+def check_split(split: str, splits: Iterable[str], name: str) -> None:
+    """Raise InputError for a split that the data set of that name does not have."""
+    if split not in splits:
+        raise InputError(
+            f"expected a split of {name} among {', '.join(splits)}, got {split!r}; pick one"
+        )
+
+
+def check_at_least(**given: tuple[int, int]) -> None:
+    """Raise InputError for a value below its least. given: name=(value, least)."""
+    for name, (value, least) in given.items():
+        if value < least:
+            raise InputError(f"expected {name} of at least {least}, got {value}; raise it")

@@ -18,7 +18,7 @@ from typing import Any
 from certiseg.datasets.card import IGNORE, Card, Colour, customary_palette
 from certiseg.datasets.images import IMAGE_SUFFIXES
 from certiseg.datasets.labels import LARGEST_ID, Colours, Ids, Labels
-from certiseg.datasets.pairs import Paired, Reading, paired_by_stem
+from certiseg.datasets.pairs import Paired, paired_by_stem
 from certiseg.datasets.yaml_fields import COLOUR, MAPPING, TEXT, YamlFields, many
 from certiseg.errors import InputError
 from certiseg.fields import TRUTH, Field, one_of, whole
@@ -55,10 +55,8 @@ def described(path: str | Path, split: str) -> Paired:
     fields = YamlFields(Path(path), _NEEDED, _KNOWN)
     card = _card(fields)
     labelling = _labels_of(fields, card)
-    reading = Reading(
-        fields.take("grey_as_rgb", TRUTH, False),
-        fields.take("orientation", one_of("stored", "exif"), "stored") == "exif",
-    )
+    grey = fields.take("grey_as_rgb", TRUTH, False)
+    orientation = fields.take("orientation", one_of("stored", "exif"), "stored")
     images, labels = _folders(fields, split)
     ending = replace(TEXT, words="the end of file names, such as _mask.png")
     image_suffix = fields.take("image_suffix", ending)
@@ -68,7 +66,7 @@ def described(path: str | Path, split: str) -> Paired:
         pairs = paired_by_stem(images, labels, image_suffixes, (label_suffix,), nested=True)
     except InputError as error:
         raise InputError(f"{path}, split {split}: {error}") from None
-    return Paired(pairs, card, labelling, reading)
+    return Paired(pairs, card, labelling, grey_as_rgb=grey, upright=orientation == "exif")
 
 
 def _card(fields: YamlFields) -> Card:

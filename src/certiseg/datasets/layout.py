@@ -152,10 +152,3 @@ def contents(root: str | Path) -> str:
         return "an empty folder"
     more = f" and {len(names) - 4} more" if len(names) > 4 else ""
     return ", ".join(names[:4]) + more
-
-
-def check_split(split: str, splits: Sequence[str], name: str) -> None:
-    if split not in splits:
-        raise InputError(
-            f"expected a split of {name} among {', '.join(splits)}, got {split!r}; pick one"
-        )

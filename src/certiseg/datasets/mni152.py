@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from certiseg.datasets.card import Card, Sample
+from certiseg.datasets.card import Card, Sample, check_split
 from certiseg.errors import InputError
 
 WINDOW = (0.35, 0.95)
@@ -74,8 +74,7 @@ def mni152(split: str) -> Slices:
 
     Raises InputError: unknown split, or nilearn not installed.
     """
-    if split not in SPLITS:
-        raise InputError(f"expected a split among {', '.join(SPLITS)}, got {split!r}; pick one")
+    check_split(split, SPLITS, CARD.name)
     return Slices([z for block in SPLITS[split] for z in block])
 
 

@@ -21,29 +21,26 @@ class Pair:
     labels: Path
 
 
-@dataclass(frozen=True)
-class Reading:
-    """How pictures are read: see read_image."""
-
-    grey_as_rgb: bool = False
-    upright: bool = False
-
-
-STRICT = Reading()
-
-
 class Paired:
     """Samples from pairs of files, in the order given; sizes may differ from pair to pair.
 
+    labels: how label files are read. grey_as_rgb, upright: how pictures are, see read_image.
     Raises InputError on access: for a file that is not as expected, a label that belongs to no
     class, or labels of another size than their picture.
     """
 
     def __init__(
-        self, pairs: Sequence[Pair], card: Card, labels: Labels, reading: Reading = STRICT
+        self,
+        pairs: Sequence[Pair],
+        card: Card,
+        labels: Labels,
+        *,
+        grey_as_rgb: bool = False,
+        upright: bool = False,
     ) -> None:
         self.card = card
-        self._pairs, self._labels, self._reading = list(pairs), labels, reading
+        self._pairs, self._labels = list(pairs), labels
+        self._grey_as_rgb, self._upright = grey_as_rgb, upright
 
     def __len__(self) -> int:
         return len(self._pairs)
@@ -53,15 +50,15 @@ class Paired:
         image = read_image(
             pair.image,
             self.card.channels,
-            grey_as_rgb=self._reading.grey_as_rgb,
-            upright=self._reading.upright,
+            grey_as_rgb=self._grey_as_rgb,
+            upright=self._upright,
         )
         labels = self._labels.read(pair.labels)
         if labels.shape != image.shape[1:]:
             turned = labels.shape == image.shape[:0:-1] and stored_turned(pair.image)
             remedy = (
                 "the picture's EXIF orientation says how to turn it, so write it again upright"
-                if turned and not self._reading.upright
+                if turned and not self._upright
                 else "export image and labels at one size"
             )
             raise InputError(

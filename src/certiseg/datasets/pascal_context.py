@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from certiseg.datasets.card import Card, class_list
+from certiseg.datasets.card import Card, check_split, class_list
 from certiseg.datasets.labels import Ids
-from certiseg.datasets.layout import check_split, listed_pairs
+from certiseg.datasets.layout import listed_pairs
 from certiseg.datasets.pairs import Paired
 
 _CLASSES, _PALETTE = class_list("pascal_context")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -104,9 +104,9 @@ def data_set(name: str, kind: str) -> DataSet | None:
     return entry if entry is not None and entry.kind == kind else None
 
 
-def names(kind: str) -> list[str]:
-    """What the data sets of a kind are called."""
-    return [name for name, entry in data_sets().items() if entry.kind == kind]
+def names(*kinds: str) -> list[str]:
+    """What the data sets of these kinds are called."""
+    return [name for name, entry in data_sets().items() if entry.kind in kinds]
 
 
 def cloud_set(name: str) -> DataSet:
@@ -124,17 +124,13 @@ def is_described(data: str) -> bool:
     return data.lower().endswith(SUFFIXES)
 
 
-def open_images(data: str, root: Path | None, split: str, others: str) -> Samples:
-    """Pictures of a data set.
+def open_images(
+    data: str, root: Path | None, split: str, others: str, kinds: Sequence[str] = ("pictures",)
+) -> Samples:
+    """Pictures of a data set: its name, or a YAML file that describes it. root: where its files
+    lie. others, kinds: what else the command would take, for the error.
 
-    Args:
-        data: Its name, or a YAML file that describes it.
-        root: Where its files lie.
-        split: Which of its parts.
-        others: What else the command would take, for the error.
-
-    Raises:
-        InputError: Another name, a root that lacks or is too much, and what the reader refuses.
+    Raises InputError: another name, a root that lacks or is too much, what the reader refuses.
     """
     if is_described(data):
         if root is not None:
@@ -145,8 +141,8 @@ def open_images(data: str, root: Path | None, split: str, others: str) -> Sample
     entry = data_set(data, "pictures")
     if entry is None:
         raise InputError(
-            f"expected --data {', '.join(names('pictures'))}, a .yaml file, {others}, got "
-            f"{data!r}; see docs/datasets.md"
+            f"expected --data {', '.join(names(*kinds))}, a .yaml file, {others}, got {data!r}; "
+            "see docs/datasets.md"
         )
     samples: Samples = entry.open(data, root, split)
     return samples
@@ -162,20 +158,12 @@ def open_clouds(
     limit: int | None = None,
     skip_bad: bool = False,
 ) -> Samples:
-    """Clouds of a data set, at most limit of them, spread evenly over the categories.
+    """Clouds of a data set by name, with 3 channels, or 6 with normals; at most limit of them,
+    spread evenly over the categories. points: each is resampled to. skip_bad: leave out files that
+    are absent or damaged.
 
-    Args:
-        data: Its name.
-        channels: 3, or 6 with normals.
-        root: Where its files lie.
-        split: Which of its parts.
-        points: What each cloud is resampled to; default 2048.
-        limit: None for all.
-        skip_bad: Leave out files that are absent or damaged.
-
-    Raises:
-        InputError: Another name, other channels, a root that lacks or is too much, skip_bad without
-            files, and what the reader refuses.
+    Raises InputError: another name or number of channels, a root that lacks or is too much,
+    skip_bad where there are no files, what the reader refuses.
     """
     entry = cloud_set(data)
     if channels not in (3, 6):

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from certiseg.datasets.card import PART_COLOURS, Card, Sample
+from certiseg.datasets.card import PART_COLOURS, Card, Sample, check_at_least, check_split
 from certiseg.datasets.cloud_file import COLUMNS, FEWEST_POINTS, check_points, read_table
 from certiseg.datasets.cloud_scaling import normalised, resampled
 from certiseg.documents import parse_json
@@ -158,11 +158,8 @@ def shapenet(
     damaged are left out, and `.skipped` and `.note` say so.
     """
     root = Path(root)
-    if split not in SPLITS:
-        raise InputError(f"expected a split among {', '.join(SPLITS)}, got {split!r}; pick one")
-    for name, value, least in (("points", points, 1), ("seed", seed, 0)):
-        if value < least:
-            raise InputError(f"expected {name} of at least {least}, got {value}; raise it")
+    check_split(split, SPLITS, "ShapeNet part")
+    check_at_least(points=(points, 1), seed=(seed, 0))
     if not root.is_dir():
         raise InputError(
             f"{root}: expected the folder of ShapeNet part, got nothing of that name; {_REMEDY}"

@@ -10,10 +10,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from certiseg.datasets.card import PART_COLOURS, Card, Sample
+from certiseg.datasets.card import PART_COLOURS, Card, Sample, check_at_least, check_split
 from certiseg.datasets.synthetic import objects
 from certiseg.datasets.synthetic.placement import Piece, exposed
-from certiseg.errors import InputError
 
 _OBJECTS: dict[str, tuple[Callable[[np.random.Generator], list[Piece]], tuple[str, ...]]] = {
     "Airplane": (objects.airplane, ("body", "wing", "tail", "engine")),
@@ -98,16 +97,9 @@ def solids(
     x: float32 (6, points), coordinates and outward unit normals; (3, points) without normals.
     Raises InputError for an unknown split, too few points, no clouds or a negative seed.
     """
-    if split not in SIZES:
-        raise InputError(f"expected a split among {', '.join(SIZES)}, got {split!r}; pick one")
+    check_split(split, SIZES, "solids")
     wanted = SIZES[split] if count is None else count
-    for name, value, least in (
-        ("points", points, FEWEST_POINTS),
-        ("clouds", wanted, 1),
-        ("seed", seed, 0),
-    ):
-        if value < least:
-            raise InputError(f"expected {name} of at least {least}, got {value}; raise it")
+    check_at_least(points=(points, FEWEST_POINTS), clouds=(wanted, 1), seed=(seed, 0))
     return Solids(split, points, normals, wanted, seed)
 
 

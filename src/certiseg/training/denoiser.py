@@ -24,7 +24,7 @@ from certiseg.sampling.fingerprint import model_fingerprint
 from certiseg.training.card import STORED, bare, card_page, size_words
 from certiseg.training.memory import Cached, CachedImages
 from certiseg.training.prefetch import prefetch
-from certiseg.training.randomness import Randomness
+from certiseg.training.randomness import Randomness, fixed_noise
 from certiseg.training.settings import DenoiseSettings, check_memory
 from certiseg.training.task import Forward, Task
 
@@ -246,8 +246,7 @@ def measure(
     decibels, kept = np.zeros(len(sigmas)), np.zeros(len(sigmas))
     for index in range(len(images)):
         clean = (images[index].to(torch.float32)[None] / 255).to(device)
-        generator = torch.Generator().manual_seed(seed * 1_000_003 + index)
-        drawn = torch.randn(clean.shape, generator=generator).to(device)
+        drawn = fixed_noise(clean.shape, seed, index).to(device)
         labels = None if guide is None else tensor_of(guide(clean))[0].argmax(1)
         for place, sigma in enumerate(sigmas):
             restored = denoiser(clean + sigma * drawn)

@@ -25,7 +25,7 @@ from certiseg.training.card import (
 )
 from certiseg.training.memory import CachedSamples
 from certiseg.training.prefetch import prefetch
-from certiseg.training.randomness import Randomness
+from certiseg.training.randomness import Randomness, fixed_noise
 from certiseg.training.settings import TrainSettings, check_memory
 from certiseg.training.task import Figures, Forward, Task
 
@@ -154,8 +154,7 @@ def validate(model: nn.Module, data: CachedSamples, sigma: float, seed: int) -> 
         image, labels = data[index]
         x = image.to(torch.float32)[None] / 255
         if sigma > 0:
-            generator = torch.Generator().manual_seed(seed * 1_000_003 + index)
-            x = x + sigma * torch.randn(x.shape, generator=generator)
+            x = x + sigma * fixed_noise(x.shape, seed, index)
         prediction = model(x.to(device)).argmax(1)[0].cpu().numpy()
         return Confusion.count(labels.numpy(), prediction, data.card.num_classes)
 

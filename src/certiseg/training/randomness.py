@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from certiseg.training.processes import ALONE, Processes
+
+
+def fixed_noise(shape: Sequence[int], seed: int, index: int) -> Tensor:
+    """The standard normal draw that validations put on input number index, the same at each."""
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed * 1_000_003 + index))
 
 
 class Randomness:
