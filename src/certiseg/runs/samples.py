@@ -52,16 +52,17 @@ def open_samples(
         )
         _check_fit(clouds.card, loaded)
         return clouds
-    known = " or ".join(names("clouds"))
     for option, given in (("--points", points is not None), ("--skip-bad", skip_bad)):
         if given:
+            known = " or ".join(names("clouds"))
             raise InputError(f"expected {option} with --data {known}, got pictures; leave it out")
     samples: Samples
     if images is not None and labels is not None:
         samples = Folder(images, labels, _folder_card(loaded, images), ignore)
     else:
         assert data is not None
-        samples = open_images(data, root, split or "val", f"{known} (clouds), or --images")
+        kinds = ("pictures", "clouds")
+        samples = open_images(data, root, split or "val", "or --images", kinds)
     _check_fit(samples.card, loaded)
     return subsample(samples, limit)
 
