@@ -1,4 +1,4 @@
-"""What a data set is (Card), what one item holds (Sample), and the seam all data sets share."""
+"""Card (what a data set is), Sample (one item) and Samples, the protocol of all data sets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from certiseg.errors import InputError
 
 IGNORE = 255
-"""Label of pixels that count for nothing: void, unlabelled, outside the classes."""
+"""Label of pixels that are not evaluated: void, unlabelled, outside the classes."""
 
 Colour = tuple[int, int, int]
 
@@ -34,7 +34,7 @@ Source: Okabe, Ito 2008 (Color Universal Design).
 _CLASSES = Path(__file__).parent / "classes"
 
 KINDS = {"pictures": ("picture", "pixel"), "clouds": ("cloud", "point")}
-"""What data are of, and what each input and each of its components is called."""
+"""Kind of data -> what one input and one of its components are called."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Sample:
         name: Different from all others of its set; files are named by it.
         x: float32, a picture (C, H, W) in [0, 1] or a point cloud (C, N) of coordinates (and
             normals).
-        labels: uint8, (H, W) or (N,), 255 where they count for nothing.
+        labels: uint8, (H, W) or (N,), 255 = ignored.
         category: Of a cloud, a key of its card's parts.
     """
 
@@ -108,7 +108,7 @@ class Samples(Protocol):
 
 
 def note_of(samples: Samples) -> str | None:
-    """What was left out of a data set, in the words of what left it out; None for nothing."""
+    """One sentence on what was left out of a data set; None for nothing."""
     return getattr(samples, "note", None) or None
 
 

@@ -1,4 +1,4 @@
-"""A cloud brought to the size and the number of points that models are trained on."""
+"""Scaling a cloud to unit size, and resampling it to a number of points."""
 
 from __future__ import annotations
 

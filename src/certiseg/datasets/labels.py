@@ -1,4 +1,4 @@
-"""From what a label file holds to the class of each pixel: by id, or by colour."""
+"""Label files read as the class of each pixel: by id, or by colour."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the files of a known data set lie: what is looked for, and what is said where it is not."""
+"""Finds the files of known data sets, and says what was looked for where they are missing."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ _NAME = re.compile(r"[\w.-]+")
 
 @dataclass(frozen=True)
 class Layout:
-    """Folders below the root, searched with the folders within them; the first that are there
-    count, and the first suffix of labels that occurs. {split} stands for the split's name."""
+    """Folders of images and labels below the root, searched recursively; of several the first that
+    exist are used, and the first suffix of labels that occurs. {split} stands for the split's
+    name."""
 
     images: tuple[str, ...]
     labels: tuple[str, ...]

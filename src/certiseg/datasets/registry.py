@@ -32,7 +32,8 @@ class DataSet:
             returns ``Samples``, of clouds such as tell their ``category(index)``, and raises
             InputError.
         kind: What the samples are.
-        root: What to pass as the folder of the data; None for a data set that needs none.
+        root: What to pass as the folder of the data, for the error that it is missing; None for a
+            data set that needs none.
         origin: Where the data come from, if not from a folder.
 
     Example:
@@ -47,7 +48,7 @@ class DataSet:
     origin: str = "it comes with a package"
 
     def open(self, name: str, root: Path | None, split: str, **options: Any) -> Any:
-        """The samples of a split. Raises InputError for a root that lacks or is too much."""
+        """The samples of a split. Raises InputError for a missing or superfluous root."""
         if self.root is None and root is not None:
             raise InputError(f"expected no --root with --data {name}, got {root}; {self.origin}")
         if self.root is not None and root is None:
@@ -130,7 +131,7 @@ def open_images(
     """Pictures of a data set: its name, or a YAML file that describes it. root: where its files
     lie. others, kinds: what else the command would take, for the error.
 
-    Raises InputError: another name, a root that lacks or is too much, what the reader refuses.
+    Raises InputError: unknown name, missing or superfluous root, what the reader refuses.
     """
     if is_described(data):
         if root is not None:
@@ -162,8 +163,8 @@ def open_clouds(
     spread evenly over the categories. points: each is resampled to. skip_bad: leave out files that
     are absent or damaged.
 
-    Raises InputError: another name or number of channels, a root that lacks or is too much,
-    skip_bad where there are no files, what the reader refuses.
+    Raises InputError: unknown name, other channels, missing or superfluous root, skip_bad for
+    generated clouds, what the reader refuses.
     """
     entry = cloud_set(data)
     if channels not in (3, 6):

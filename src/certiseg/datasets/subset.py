@@ -1,4 +1,4 @@
-"""Even samples of a data set: at most so many, none of its ends or categories favoured."""
+"""Evenly spread subsets of a data set, with no bias to its ends or categories."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from certiseg.errors import InputError
 
 
 class Subset:
-    """Chosen samples of a larger set; note says which, after what that set itself lacks."""
+    """Chosen samples of a larger set. note: which ones, after the larger set's own note."""
 
     def __init__(self, samples: Samples, indices: Sequence[int], note: str) -> None:
         self.indices = list(indices)
@@ -37,7 +37,7 @@ def subsample(samples: Samples, limit: int | None) -> Samples:
 
 
 def even_stride(total: int, limit: int) -> list[int]:
-    """The middle of each of `limit` equal stretches: no end of the sequence is favoured."""
+    """The middle of each of `limit` equal stretches of the indices."""
     return [(2 * i + 1) * total // (2 * limit) for i in range(limit)]
 
 

@@ -47,7 +47,7 @@ class Window:
 def window_of(
     values: tuple[float, float] | None, percentiles: tuple[float, float] | None
 ) -> Window | None:
-    """The window a command names in one of two ways. Raises InputError for both at once."""
+    """The window given in one of two ways on the command line. Raises InputError for both."""
     if values is not None and percentiles is not None:
         raise InputError("expected --window or --window-percentiles, got both; leave one out")
     if percentiles is not None:
@@ -72,9 +72,9 @@ class VolumeFile:
 
 
 def is_volume_file(path: Path) -> bool:
-    """Whether the ending, or of npy the number of axes, says that the file holds a volume.
+    """Whether a file holds a volume, by its suffix or, for npy, by its number of axes.
 
-    An npy file that cannot be read is none: the reader of point clouds says what is wrong.
+    False for an npy file that cannot be read: the reader of point clouds says what is wrong.
     """
     name = path.name.lower()
     if name.endswith(NIFTI_SUFFIXES):
@@ -169,7 +169,7 @@ def _npy(path: Path) -> NDArray[np.float64]:
 
 
 def window_facts(volume: VolumeFile, window: Window | None) -> Mapping[str, Any]:
-    """What the record of a certificate says of the window."""
+    """The window as the record of a certificate tells it."""
     if volume.window is None or window is None:
         return {"window": None, "window_percentiles": None, "clipped": 0.0}
     percentiles = [window.low, window.high] if window.percentiles else None

@@ -1,4 +1,4 @@
-"""The generators of one training: all chance comes from them, and all of it can be stored."""
+"""The random generators of one training, all of which can be stored and restored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a training is told: one frozen record for each kind, checked before anything is read.
+"""The settings of trainings: one frozen record for each kind, checked before anything is read.
 
 A field whose annotation holds a sentence is an option of the command as well, under its name, with
 its default; the sentence is the option's help. This module loads no torch.
@@ -36,7 +36,7 @@ Passes = Annotated[Precision, "Of training passes; float16 on CUDA alone."]
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """Of a segmentation network on pictures.
+    """Training of a segmentation network on pictures.
 
     sigma: noise in [0, 1] input units, 0 for none; with sigma_from, of each view its own, even in
     sigma_from .. sigma. crop: (H, W), None = whole pictures. network: a key of
@@ -93,7 +93,7 @@ class TrainSettings:
 
 @dataclass(frozen=True)
 class DenoiseSettings:
-    """Of a denoiser of pictures.
+    """Training of a denoiser of pictures.
 
     sigma: noise in [0, 1] input units; with sigma_from, of each picture its own, even in
     sigma_from .. sigma. crop: (H, W), None = as large as every picture is.
@@ -139,8 +139,11 @@ class DenoiseSettings:
 
 @dataclass(frozen=True)
 class CloudSettings:
-    """Of PointNet++ on point clouds. noise, sigma, axis: what each cloud is disturbed by, anew in
-    each epoch, see ``training.cloud_noise``. preset: the architecture."""
+    """Training of PointNet++ on point clouds.
+
+    noise, sigma, axis: what each cloud is disturbed by, anew in each epoch, see
+    ``training.cloud_noise``. preset: the architecture.
+    """
 
     noise: Annotated[Disturbance, "Gaussian on the coordinates, or rotation."] = "none"
     sigma: Annotated[float, "Of the noise: in input units, or in radians for rotations."] = 0.0

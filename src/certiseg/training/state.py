@@ -29,14 +29,14 @@ _DIGEST = hashlib.sha256().digest_size
 
 
 class StateFile:
-    """Where a training keeps what it needs to go on: tensors, numbers and text, no code.
+    """The file from which an interrupted training is resumed: tensors, numbers and text, no code.
 
-    facts: what the training was told; one with other facts does not go on from this file.
+    facts: the settings and the data; a training with other facts cannot be resumed from the file.
     """
 
     def __init__(self, folder: Path, facts: Mapping[str, Any], *, resume: bool, overwrite: bool):
-        """Raises InputError: nothing to go on from, facts that differ, or a state that neither
-        resume nor overwrite says what to do with."""
+        """Raises InputError: nothing to resume, facts that differ, or a state that is there without
+        resume or overwrite."""
         self._path = folder / STATE_FILE
         self._facts = json.dumps({k: v for k, v in facts.items() if k not in _FREE})
         self.seconds = 0.0

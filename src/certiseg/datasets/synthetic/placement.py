@@ -1,4 +1,4 @@
-"""Solids put into place, and points on what of them is seen from outside."""
+"""Solids placed in one object, and points sampled on the surface of their union."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Solids with exact surfaces: area, uniform points with outward normals, and what lies inside.
+"""Solids with exact surfaces: area, uniform points with outward normals, inside tests.
 
 Each is given in its own frame, y up; ``placement.py`` puts them into place.
 """
@@ -17,7 +17,7 @@ Mask = NDArray[np.bool_]
 
 
 class Prism:
-    """A convex polygon (K, 2) of (x, z), drawn over y from -height / 2 to height / 2."""
+    """A convex polygon (K, 2) of (x, z), extruded along y from -height / 2 to height / 2."""
 
     def __init__(self, polygon: ArrayLike, height: float) -> None:
         corners = np.asarray(polygon, dtype=np.float64)
@@ -69,7 +69,7 @@ class Prism:
 class Revolution:
     """A closed outline (K, 2) of (radius, y), turned about the y axis.
 
-    It runs with the solid at its left; what runs along the axis has no surface.
+    It runs with the solid on its left; edges on the axis have no surface.
     """
 
     def __init__(self, outline: ArrayLike) -> None:
