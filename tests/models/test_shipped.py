@@ -16,7 +16,7 @@ from certiseg.models.stored import TrainedClouds
 from certiseg.training.cloud_noise import CloudNoise
 from certiseg.training.clouds import read_clouds, validate_clouds
 from certiseg.training.images import validate
-from certiseg.training.memory import CachedSamples
+from certiseg.training.loading import CachedSamples
 
 PICTURES = ["camvid", "camvid-lite2", "mni152"]
 DENOISERS = ["camvid-denoiser"]

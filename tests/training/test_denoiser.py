@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from certiseg.training.denoiser import measure, noisy_batches, smallest
-from certiseg.training.memory import Cached
+from certiseg.training.loading import Cached
 from certiseg.training.randomness import Randomness
 from certiseg.training.settings import DenoiseSettings
 

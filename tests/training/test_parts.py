@@ -12,8 +12,8 @@ from certiseg.datasets.folder import folder_card
 from certiseg.errors import InputError
 from certiseg.training.augment import random_view
 from certiseg.training.images import class_weights, validate
+from certiseg.training.loading import CachedSamples
 from certiseg.training.loop import share_of_lr
-from certiseg.training.memory import CachedSamples
 
 CARD = folder_card("toy", "3", channels=1)
 

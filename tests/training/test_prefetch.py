@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from certiseg.training.prefetch import prefetch
+from certiseg.training.loading import prefetch
 
 
 def test_items_in_order() -> None:

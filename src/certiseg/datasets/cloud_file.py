@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from certiseg.arrays import read_npy
 from certiseg.datasets.cloud_scaling import centre_and_reach, normalised, resampled
-from certiseg.errors import InputError, first_line
+from certiseg.errors import InputError, refusing
 from certiseg.reading import CLOUD, read_bounded
 from certiseg.rounding import nearest, significant
 
@@ -129,18 +129,9 @@ def _rows(path: Path) -> tuple[list[str], Array]:
 
 def _array(path: Path) -> Array:
     """Values (N, 3) or (N, 6) of an npy file."""
-    try:
+    wanted, remedy = f"{path}: expected an npy file of numbers", "write it with np.save, as floats"
+    with refusing(OSError, ValueError, expected=wanted, remedy=remedy):
         array = read_npy(path, CLOUD)
-    except OSError as error:
-        raise InputError(
-            f"{path}: expected a readable npy file, got {error.strerror}; check the path"
-        ) from None
-    except ValueError as error:
-        reason = first_line(error)
-        raise InputError(
-            f"{path}: expected an npy file of numbers, got {reason[:120]}; "
-            "write it with np.save, a float array"
-        ) from None
     if array.dtype.kind != "f" or array.ndim != 2 or not {3, 6} & set(array.shape):
         raise InputError(
             f"{path}: expected a float array (N, 3) or (N, 6), or channels first, got "
@@ -227,12 +218,9 @@ def check_points(path: Path, places: Array, fewest: int, remedy: str) -> None:
 
 
 def _text(path: Path, remedy: str) -> str:
-    try:
+    wanted = f"{path}: expected a readable text file"
+    with refusing(OSError, expected=wanted, remedy="check the path"):
         content = read_bounded(path, CLOUD)
-    except OSError as error:
-        raise InputError(
-            f"{path}: expected a readable text file, got {error.strerror}; check the path"
-        ) from None
     try:
         return content.decode("ascii")
     except UnicodeDecodeError as error:

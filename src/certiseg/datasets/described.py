@@ -11,17 +11,18 @@ docs/datasets.md lists the other fields.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from certiseg.datasets.card import IGNORE, Card, Colour, customary_palette
 from certiseg.datasets.images import IMAGE_SUFFIXES
 from certiseg.datasets.labels import LARGEST_ID, Colours, Ids, Labels
 from certiseg.datasets.pairs import Paired, paired_by_stem
-from certiseg.datasets.yaml_fields import COLOUR, MAPPING, TEXT, YamlFields, many
+from certiseg.documents import Lines, read_with_lines
 from certiseg.errors import InputError
-from certiseg.fields import TRUTH, Field, one_of, whole
+from certiseg.fields import TRUTH, Field, list_of, one_of, whole
 
 SUFFIXES = (".yaml", ".yml")
 _BY_ID = ("ignore", "first_id", "label_map")
@@ -35,6 +36,9 @@ _KNOWN = (
     *("grey_as_rgb", "orientation", "source", "licence"),
 )
 _ID = whole(0, LARGEST_ID)
+_TEXT = Field("text", lambda value: isinstance(value, str) and bool(value.strip()))
+_MAPPING = Field("a mapping", lambda value: isinstance(value, dict) and bool(value))
+_COLOUR = list_of(whole(0, 255), 3, 3)
 
 
 def described(path: str | Path, split: str) -> Paired:
@@ -52,13 +56,13 @@ def described(path: str | Path, split: str) -> Paired:
         InputError: Unknown or missing fields, values of a wrong kind, a split it does not have, and
             folders that do not pair, in one line that starts with the file.
     """
-    fields = YamlFields(Path(path), _NEEDED, _KNOWN)
+    fields = _Fields(Path(path), _NEEDED, _KNOWN)
     card = _card(fields)
     labelling = _labels_of(fields, card)
     grey = fields.take("grey_as_rgb", TRUTH, False)
     orientation = fields.take("orientation", one_of("stored", "exif"), "stored")
     images, labels = _folders(fields, split)
-    ending = replace(TEXT, words="the end of file names, such as _mask.png")
+    ending = replace(_TEXT, words="the end of file names, such as _mask.png")
     image_suffix = fields.take("image_suffix", ending)
     label_suffix = fields.take("label_suffix", ending, ".png")
     image_suffixes = (image_suffix,) if image_suffix else IMAGE_SUFFIXES
@@ -69,36 +73,38 @@ def described(path: str | Path, split: str) -> Paired:
     return Paired(pairs, card, labelling, grey_as_rgb=grey, upright=orientation == "exif")
 
 
-def _card(fields: YamlFields) -> Card:
-    names = many(TEXT, f"a list of 2 to {IGNORE - 1} names (a number or a yes in quotation marks)")
+def _card(fields: _Fields) -> Card:
+    names = _many(
+        _TEXT, f"a list of 2 to {IGNORE - 1} names (a number or a yes in quotation marks)"
+    )
     classes: list[str] = fields.take("classes", names)
     if not 2 <= len(classes) < IGNORE:
         fields.refuse("classes", names.words, classes)
     for number, name in enumerate(classes):
         if name in classes[:number]:
             fields.fail("each class once", f"{name!r} twice", "rename it", "classes", number)
-    colours = many(COLOUR, "a list of [red, green, blue], 0..255")
+    colours = _many(_COLOUR, "a list of [red, green, blue], 0..255")
     palette = fields.take("palette", colours, customary_palette(len(classes)))
     if len(palette) != len(classes):
         expected = f"a colour for each of {len(classes)} classes"
         fields.fail(expected, f"{len(palette)}", "add or remove some", "palette")
     channels = Field("3 (RGB) or 1 (grey)", lambda value: type(value) is int and value in (1, 3))
     return Card(
-        name=fields.take("name", TEXT),
+        name=fields.take("name", _TEXT),
         classes=tuple(classes),
         palette=tuple((red, green, blue) for red, green, blue in palette),
         channels=fields.take("channels", channels, 3),
-        source=fields.take("source", TEXT, f"described by {fields.path.name}"),
-        licence=fields.take("licence", TEXT, "as stated by the owner of the data"),
+        source=fields.take("source", _TEXT, f"described by {fields.path.name}"),
+        licence=fields.take("licence", _TEXT, "as stated by the owner of the data"),
     )
 
 
-def _folders(fields: YamlFields, split: str) -> tuple[Path, Path]:
+def _folders(fields: _Fields, split: str) -> tuple[Path, Path]:
     words = "a mapping such as val: {images: FOLDER, labels: FOLDER}"
-    splits: dict[Any, Any] = fields.take("splits", replace(MAPPING, words=words))
+    splits: dict[Any, Any] = fields.take("splits", replace(_MAPPING, words=words))
     for name, folders in splits.items():
         sides = folders if isinstance(folders, dict) else {}
-        if set(sides) != {"images", "labels"} or not all(map(TEXT.holds, (name, *sides.values()))):
+        if set(sides) != {"images", "labels"} or not all(map(_TEXT.holds, (name, *sides.values()))):
             fields.refuse("splits", words, {name: folders}, name)
     if split not in splits:
         known = f"only {', '.join(splits)}"
@@ -114,7 +120,7 @@ def _folders(fields: YamlFields, split: str) -> tuple[Path, Path]:
     return found[0], found[1]
 
 
-def _labels_of(fields: YamlFields, card: Card) -> Labels:
+def _labels_of(fields: _Fields, card: Card) -> Labels:
     """How the label files are read. Raises InputError for fields that are wrong or do not go
     together."""
     if "colours" in fields:
@@ -124,7 +130,7 @@ def _labels_of(fields: YamlFields, card: Card) -> Labels:
         return Colours(_colours(fields, card))
     if "ignore_colours" in fields:
         fields.fail("ignore_colours with colours", "it alone", "add colours", "ignore_colours")
-    ids = many(_ID, f"a list of whole numbers 0..{LARGEST_ID}")
+    ids = _many(_ID, f"a list of whole numbers 0..{LARGEST_ID}")
     ignore: list[int] = fields.take("ignore", ids, [])
     number = replace(whole(0, LARGEST_ID - IGNORE), words="a whole number")
     first: int = fields.take("first_id", number, 0)
@@ -141,9 +147,9 @@ def _labels_of(fields: YamlFields, card: Card) -> Labels:
     return Ids(card.num_classes, ignore, label_map)
 
 
-def _label_map(fields: YamlFields, card: Card) -> dict[int, int]:
+def _label_map(fields: _Fields, card: Card) -> dict[int, int]:
     words = "a mapping of raw ids to names of classes, such as {7: road}"
-    given: dict[Any, Any] = fields.take("label_map", replace(MAPPING, words=words))
+    given: dict[Any, Any] = fields.take("label_map", replace(_MAPPING, words=words))
     for raw, name in given.items():
         if not _ID.holds(raw) or name not in card.classes:
             fields.refuse("label_map", words, {raw: name}, raw)
@@ -153,15 +159,15 @@ def _label_map(fields: YamlFields, card: Card) -> dict[int, int]:
     return {raw: card.classes.index(name) for raw, name in given.items()}
 
 
-def _colours(fields: YamlFields, card: Card) -> dict[Colour, int]:
+def _colours(fields: _Fields, card: Card) -> dict[Colour, int]:
     """Colour of a label file -> class or 255."""
     words = "palette, or a mapping of names of classes to lists of [red, green, blue]"
-    named = Field(words, lambda value: value == "palette" or MAPPING.holds(value))
+    named = Field(words, lambda value: value == "palette" or _MAPPING.holds(value))
     given: Any = fields.take("colours", named)
     if given == "palette":
         given = dict(zip(card.classes, ([list(c)] for c in card.palette), strict=True))
     found: dict[Colour, int] = {}
-    shades = many(COLOUR, "a list of [red, green, blue]")
+    shades = _many(_COLOUR, "a list of [red, green, blue]")
 
     def enter(colours: list[list[int]], label: int, *at: object) -> None:
         for red, green, blue in colours:
@@ -178,3 +184,58 @@ def _colours(fields: YamlFields, card: Card) -> dict[Colour, int]:
         enter(colours, card.classes.index(name), "colours", name)
     enter(fields.take("ignore_colours", shades, []), IGNORE, "ignore_colours")
     return found
+
+
+class _Fields:
+    """A mapping of known fields. Errors name the file, the line and the field."""
+
+    def __init__(self, path: Path, needed: Sequence[str], known: Sequence[str]) -> None:
+        self.path = path
+        try:
+            content, self._lines = read_with_lines(path)
+        except ValueError as error:
+            raise InputError(
+                f"{path}: expected a YAML file that describes a data set, got {error}; "
+                "see docs/datasets.md, or check the path"
+            ) from None
+        if not isinstance(content, dict):
+            self.fail("a mapping of fields", "none", "see docs/datasets.md")
+        self._content: dict[Any, Any] = content
+        for name in content:
+            if name not in known:
+                self.fail(f"fields among {', '.join(known)}", repr(name), "correct it", name)
+        for name in needed:
+            if name not in content:
+                self.fail(f"the field {name}", f"only {', '.join(content)}", "add it")
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._content
+
+    def take(self, name: str, field: Field, default: Any = None) -> Any:
+        """The checked value of a field, default where it is absent."""
+        if name not in self._content:
+            return default
+        value = self._content[name]
+        if not field.holds(value):
+            self.refuse(name, field.words, value)
+        return value
+
+    def refuse(self, name: str, words: str, got: object, *within: object) -> NoReturn:
+        """Raise the error that a value is not as expected."""
+        self.fail(f"{name} as {words}", f"{got!r:.60}", "see docs/datasets.md", name, *within)
+
+    def fail(self, expected: str, got: str, remedy: str, *at: object) -> NoReturn:
+        line = _line(self._lines, at) if hasattr(self, "_lines") else None
+        where = f"{self.path}, line {line}" if line else f"{self.path}"
+        raise InputError(f"{where}: expected {expected}, got {got}; {remedy}")
+
+
+def _line(lines: Lines, at: Sequence[object]) -> int | None:
+    """The line of the innermost value on the way that has one; None without a way."""
+    place = tuple(map(str, at))
+    return next((lines[place[:n]] for n in range(len(place), 0, -1) if place[:n] in lines), None)
+
+
+def _many(item: Field, words: str) -> Field:
+    """A list, every value of which is as the item. words: what is expected."""
+    return Field(words, lambda value: isinstance(value, list) and all(map(item.holds, value)))

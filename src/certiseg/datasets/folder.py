@@ -12,7 +12,7 @@ from certiseg.datasets.card import IGNORE, Card, customary_palette
 from certiseg.datasets.images import IMAGE_SUFFIXES, read_image
 from certiseg.datasets.labels import Ids
 from certiseg.datasets.pairs import Paired, paired_by_stem
-from certiseg.errors import InputError
+from certiseg.errors import InputError, refusing
 from certiseg.reading import LIST, read_bounded
 
 _LICENCE = "as stated by the owner of the data"
@@ -98,11 +98,8 @@ def _names(classes: str) -> tuple[str, ...]:
     if classes.isdecimal():
         # A huge count must fail by its number, not by filling the memory with names.
         return tuple(f"class {i}" for i in range(min(int(classes), IGNORE + 1)))
-    try:
+    wanted = "expected a number of classes or a text file with one class name a line"
+    remedy = "write the number or check the path"
+    with refusing(OSError, UnicodeDecodeError, expected=wanted, got=f"{classes!r}", remedy=remedy):
         text = read_bounded(classes, LIST).decode("utf-8")
-    except (OSError, UnicodeDecodeError):
-        raise InputError(
-            f"expected a number of classes or a text file with one class name a line, "
-            f"got {classes!r}; write the number or check the path"
-        ) from None
     return tuple(line.strip() for line in text.splitlines() if line.strip())

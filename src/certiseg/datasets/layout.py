@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from certiseg.datasets.pairs import Pair, paired_by_stem
-from certiseg.errors import InputError
+from certiseg.errors import InputError, refusing
 from certiseg.reading import LIST, read_bounded
 
 _NAME = re.compile(r"[\w.-]+")
@@ -105,13 +105,9 @@ def listed_pairs(
 
 def _listed(path: Path) -> list[str]:
     """The names in a list, each once."""
-    try:
+    wanted = f"{path}: expected a text file with one name a line"
+    with refusing(OSError, UnicodeDecodeError, expected=wanted, remedy="unpack it again"):
         lines = read_bounded(path, LIST).decode("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError):
-        raise InputError(
-            f"{path}: expected a text file with one name a line, got an unreadable one; "
-            "unpack it again"
-        ) from None
     names: dict[str, int] = {}
     for number, line in enumerate(lines, 1):
         name = line.strip()

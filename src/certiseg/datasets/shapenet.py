@@ -13,7 +13,7 @@ from certiseg.datasets.card import PART_COLOURS, Card, Sample, check_at_least, c
 from certiseg.datasets.cloud_file import COLUMNS, FEWEST_POINTS, check_points, read_table
 from certiseg.datasets.cloud_scaling import normalised, resampled
 from certiseg.documents import parse_json
-from certiseg.errors import InputError
+from certiseg.errors import InputError, refusing
 from certiseg.reading import LIST, read_bounded
 
 # Synset, category and its parts; part ids count through the table. The files hold ids alone, the
@@ -76,11 +76,20 @@ class ShapeNetPart:
     """
 
     def __init__(
-        self, root: Path, entries: list[tuple[str, str]], points: int, normals: bool, seed: int
+        self,
+        root: Path,
+        entries: list[tuple[str, str]],
+        points: int,
+        normals: bool,
+        seed: int,
+        skipped: tuple[str, ...] = (),
     ) -> None:
         self.card = shapenet_card(6 if normals else 3)
-        self.skipped: tuple[str, ...] = ()
+        self.skipped = skipped
+        total = len(entries) + len(skipped)
         self.note = ""
+        if skipped:
+            self.note = f"{len(entries)} of {total} clouds, others absent or damaged"
         self._root, self._entries = root, entries
         self._points, self._seed = points, seed
 
@@ -105,32 +114,16 @@ class ShapeNetPart:
             name, np.ascontiguousarray(x[:, chosen], dtype=np.float32), labels[chosen], category
         )
 
-    def without_bad(self) -> ShapeNetPart:
-        """The clouds whose files are there and sound; each file is read once.
-
-        Raises InputError where none is left.
-        """
-        sound, reasons = [], []
-        for index, entry in enumerate(self._entries):
-            try:
-                if not self.path(index).is_file():
-                    raise InputError(f"{self.path(index)}: absent")
+    def fault(self, index: int, *, read: bool) -> str:
+        """What is wrong with a file, "" for nothing. read: whether to look into it."""
+        try:
+            if not self.path(index).is_file():
+                return f"{self.path(index)}: absent"
+            if read:
                 self[index]
-            except InputError as error:
-                reasons.append(str(error))
-            else:
-                sound.append(entry)
-        if not sound:
-            raise InputError(
-                f"{self._root}: expected at least one sound file of {len(reasons)} listed, got "
-                f"none, the first {reasons[0]}; {_REMEDY}"
-            )
-        normals = self.card.channels == 6
-        left = ShapeNetPart(self._root, sound, self._points, normals, self._seed)
-        left.skipped = tuple(reasons)
-        if reasons:
-            left.note = f"{len(sound)} of {len(self)} clouds, others absent or damaged"
-        return left
+        except InputError as error:
+            return str(error)
+        return ""
 
 
 def shapenet(
@@ -166,16 +159,25 @@ def shapenet(
         )
     entries = _listed(root / "train_test_split" / f"shuffled_{split}_file_list.json")
     clouds = ShapeNetPart(root, entries, points, normals, seed)
-    if skip_bad:
-        return clouds.without_bad()
-    absent = [i for i in range(len(clouds)) if not clouds.path(i).is_file()]
-    if absent:
+    faults = {
+        entry: fault
+        for index, entry in enumerate(entries)
+        if (fault := clouds.fault(index, read=skip_bad))
+    }
+    if faults and not skip_bad:
+        first = clouds.path(entries.index(next(iter(faults)))).relative_to(root)
         raise InputError(
-            f"{root}: expected the {len(clouds)} clouds of the {split} split, got {len(absent)} "
-            f"absent, the first {clouds.path(absent[0]).relative_to(root)}; {_REMEDY}, "
-            "or skip what is absent (--skip-bad, in Python skip_bad=True)"
+            f"{root}: expected the {len(entries)} clouds of the {split} split, got {len(faults)} "
+            f"absent, the first {first}; {_REMEDY}, or skip what is absent (--skip-bad, in Python "
+            "skip_bad=True)"
         )
-    return clouds
+    sound, reasons = [entry for entry in entries if entry not in faults], tuple(faults.values())
+    if not sound:
+        raise InputError(
+            f"{root}: expected at least one sound file of {len(reasons)} listed, got none, the "
+            f"first {reasons[0]}; {_REMEDY}"
+        )
+    return ShapeNetPart(root, sound, points, normals, seed, reasons)
 
 
 def read_labelled(
@@ -202,18 +204,13 @@ def read_labelled(
 
 def _listed(path: Path) -> list[tuple[str, str]]:
     """(synset, id) of each entry, in order, each once."""
-    try:
-        entries = parse_json(read_bounded(path, LIST))
-    except OSError as error:
-        raise InputError(
-            f"{path}: expected the list of the split, got {error.strerror}; {_REMEDY}"
-        ) from None
-    except ValueError:
-        raise InputError(
-            f"{path}: expected a JSON list of clouds, got damaged JSON; {_REMEDY}"
-        ) from None
+    with refusing(OSError, expected=f"{path}: expected the list of the split", remedy=_REMEDY):
+        content = read_bounded(path, LIST)
+    wanted = f"{path}: expected a JSON list of clouds"
+    with refusing(ValueError, expected=wanted, got="damaged JSON", remedy=_REMEDY):
+        entries = parse_json(content)
     if not isinstance(entries, list) or not entries:
-        raise InputError(f"{path}: expected a JSON list of clouds, got none; {_REMEDY}")
+        raise InputError(f"{wanted}, got none; {_REMEDY}")
     found: dict[tuple[str, str], None] = {}
     for number, entry in enumerate(entries, 1):
         match = _ENTRY.fullmatch(entry) if isinstance(entry, str) else None

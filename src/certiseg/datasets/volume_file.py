@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from certiseg.arrays import npy_axes, read_npy
 from certiseg.datasets.nifti import NIFTI_SUFFIXES, check_voxels, read_nifti
-from certiseg.errors import InputError, first_line
+from certiseg.errors import InputError, refusing
 from certiseg.reading import VOLUME
 
 
@@ -151,15 +151,10 @@ def read_volume(path: str | Path, window: Window | None = None) -> VolumeFile:
 
 def _npy(path: Path) -> NDArray[np.float64]:
     """Values (C, D, H, W)."""
-    try:
+    wanted, remedy = f"{path}: expected an npy file of numbers", "write it with np.save, as floats"
+    with refusing(OSError, ValueError, expected=wanted, remedy=remedy):
         array = read_npy(path, VOLUME)
         check_voxels(array.shape)
-    except (OSError, ValueError) as error:
-        said = getattr(error, "strerror", None) or first_line(error)
-        raise InputError(
-            f"{path}: expected an npy file of numbers, got {said[:120]}; "
-            "write it with np.save, a float array"
-        ) from None
     if array.dtype.kind not in "fiu" or array.ndim not in (3, 4) or array.size == 0:
         raise InputError(
             f"{path}: expected a volume (D, H, W) or (C, D, H, W) of numbers, got {array.dtype} "

@@ -1,13 +1,15 @@
-"""One training from its task to files: model.safetensors, card.json, CARD.md."""
+"""One training from its task to files: model.safetensors, card.json, CARD.md, and until then a
+state."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import platform
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,15 +21,26 @@ from certiseg.datasets.card import Samples
 from certiseg.datasets.folder import Folder, ImageFolder, folder_card
 from certiseg.datasets.registry import open_images
 from certiseg.errors import InputError
+from certiseg.files import atomic_write
+from certiseg.folders import locked
 from certiseg.models.pretrained import found_start, start_from
-from certiseg.models.stored import KIND, WEIGHTS_FILE, TrainedClouds, load_trained, to_bytes
+from certiseg.models.stored import (
+    CARD_FILE,
+    KIND,
+    WEIGHTS_FILE,
+    TrainedClouds,
+    load_trained,
+    to_bytes,
+)
 from certiseg.runs.device import usable_device
 from certiseg.runs.environment import processor
-from certiseg.runs.model_files import model_folder, write_model
+from certiseg.runs.output import write_text
 from certiseg.training.loop import Report, TrainingContext, training_loop
-from certiseg.training.processes import processes, refuse_several
-from certiseg.training.state import StateFile
+from certiseg.training.processes import ALONE, Processes, processes, refuse_several
+from certiseg.training.state import STATE_FILE, StateFile
 from certiseg.training.task import Task
+
+PAGE_FILE = "CARD.md"
 
 
 def run_training(
@@ -115,6 +128,39 @@ def run_training(
         write_model(folder, data, card, task.page(card))
         state.remove()
         return card
+
+
+@contextmanager
+def model_folder(
+    folder: Path, *, resume: bool, overwrite: bool, among: Processes = ALONE
+) -> Iterator[None]:
+    """The folder, for this training alone, whose first process holds it for all.
+
+    Raises InputError, in all of them, when a model is there already and may not be replaced, and
+    as ``locked``.
+    """
+    refused = None
+    with ExitStack() as held:
+        if among.first:
+            try:
+                outputs = held.enter_context(locked(folder))
+                # A state beside a model: its training was cut off while it wrote the model.
+                goes_on = resume and (folder / STATE_FILE).exists()
+                outputs.claim((WEIGHTS_FILE, CARD_FILE, PAGE_FILE), overwrite or goes_on)
+                if not resume:
+                    outputs.claim((STATE_FILE,), overwrite=True)
+            except InputError as error:
+                refused = str(error)
+        if (said := among.gathered(refused)[0]) is not None:
+            raise InputError(said)
+        yield
+
+
+def write_model(folder: Path, weights: bytes, card: dict[str, Any], page: str) -> None:
+    """Write the three files, each whole."""
+    atomic_write(folder / WEIGHTS_FILE, weights)
+    write_text(folder / CARD_FILE, json.dumps(card, indent=1) + "\n")
+    write_text(folder / PAGE_FILE, page)
 
 
 def training_samples(

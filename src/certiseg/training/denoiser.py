@@ -22,8 +22,7 @@ from certiseg.rounding import exact, nearest, share_down
 from certiseg.sampling.checks import check_evaluation_mode
 from certiseg.sampling.fingerprint import model_fingerprint
 from certiseg.training.card import STORED, bare, card_page, size_words
-from certiseg.training.memory import Cached, CachedImages
-from certiseg.training.prefetch import prefetch
+from certiseg.training.loading import Cached, CachedImages, prefetch
 from certiseg.training.randomness import Randomness, fixed_noise
 from certiseg.training.settings import DenoiseSettings, check_memory
 from certiseg.training.task import Forward, Task

@@ -23,8 +23,7 @@ from certiseg.training.card import (
     figure_lines,
     size_words,
 )
-from certiseg.training.memory import CachedSamples
-from certiseg.training.prefetch import prefetch
+from certiseg.training.loading import CachedSamples, prefetch
 from certiseg.training.randomness import Randomness, fixed_noise
 from certiseg.training.settings import TrainSettings, check_memory
 from certiseg.training.task import Figures, Forward, Task

@@ -1,12 +1,13 @@
-"""The pictures of a training as uint8: decoded once where they fit into memory, else each time."""
+"""Training data on their way to the loop: pictures cached as uint8, batches made on a thread."""
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 import numpy as np
 import torch
@@ -19,7 +20,10 @@ from certiseg.datasets.subset import even_stride
 from certiseg.errors import InputError
 
 T = TypeVar("T", Tensor, tuple[Tensor, Tensor])
+Batch = TypeVar("Batch")
 GIB = 2**30
+_DEPTH = 2
+_END: Any = object()
 _COUNTED = 500
 """Pictures that statistics are taken of, where not all are in memory."""
 
@@ -119,3 +123,21 @@ class CachedSamples(Cached[tuple[Tensor, Tensor]]):
 
 def _bytes(x: NDArray[np.float32]) -> Tensor:
     return torch.from_numpy(np.rint(x * 255).astype(np.uint8))
+
+
+def prefetch(items: Iterable[Batch]) -> Iterator[Batch]:
+    """The items in their order, two of them made or in the making while the caller has one.
+
+    An error of theirs is raised where its item would have come. A caller that stops early stops
+    the thread.
+    """
+    source = iter(items)
+    with ThreadPoolExecutor(1) as thread:
+        ready = deque(thread.submit(next, source, _END) for _ in range(_DEPTH))
+        try:
+            while (item := ready.popleft().result()) is not _END:
+                ready.append(thread.submit(next, source, _END))
+                yield cast(Batch, item)
+        finally:
+            for future in ready:
+                future.cancel()

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-import certiseg.training.memory as memory
+import certiseg.training.loading as memory
 from certiseg.datasets.card import Sample
 from certiseg.datasets.folder import folder_card
 from certiseg.errors import InputError
-from certiseg.training.memory import GIB, CachedImages, CachedSamples
+from certiseg.training.loading import GIB, CachedImages, CachedSamples
 from certiseg.training.settings import check_memory
 
 SIZE = 8 * 10
