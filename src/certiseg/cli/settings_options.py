@@ -25,14 +25,21 @@ _QUIET = ("consistency", "precision")
 
 def with_fields(settings: type[Any]) -> Callable[[Command], Command]:
     """The command with an option for each field of a dataclass whose annotation holds a help text,
-    in place of its parameter ``settings``; the record is made before the command runs."""
+    in place of its parameter ``settings``; the record is made before the command runs. A help text
+    in the annotation of another parameter makes an option as well."""
     told = _options(settings)
 
     def decorate(command: Command) -> Command:
         merged: list[inspect.Parameter] = []
         for name, parameter in parameters(command).items():
-            own = [option.parameter for option in told.values()]
-            merged += own if name == "settings" else [parameter]
+            if name == "settings":
+                merged += [option.parameter for option in told.values()]
+                continue
+            kind, *words = get_args(parameter.annotation)
+            if isinstance(words[0], str):
+                kind = Annotated[kind, typer.Option(help=words[0])]
+                parameter = parameter.replace(annotation=kind)
+            merged.append(parameter)
 
         @functools.wraps(command)
         def wrapped(**given: Any) -> None:

@@ -21,13 +21,11 @@ if TYPE_CHECKING:
     from certiseg.training.task import Task
 
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for weights and card.")]
-Root = Annotated[Path | None, typer.Option(help="The folder of --data camvid, cityscapes, ...")]
-Images = Annotated[Path | None, typer.Option(help="folder: training pictures.")]
-ValImages = Annotated[Path | None, typer.Option(help="folder: validation pictures.")]
-Channels = Annotated[int, typer.Option(help="folder: 3 for RGB, 1 for grey.")]
-Memory = Annotated[
-    float, typer.Option(help="GiB of pictures to keep in memory; others are read in each epoch.")
-]
+Root = Annotated[Path | None, "The folder of --data camvid, cityscapes, ..."]
+Images = Annotated[Path | None, "folder: training pictures."]
+ValImages = Annotated[Path | None, "folder: validation pictures."]
+Channels = Annotated[int, "folder: 3 for RGB, 1 for grey."]
+Memory = Annotated[float, "GiB of pictures to keep in memory; others are read in each epoch."]
 Resume = Annotated[
     bool, typer.Option("--resume", help="Go on with the interrupted training in -o.")
 ]
@@ -37,26 +35,20 @@ Resume = Annotated[
 @with_fields(TrainSettings)
 def train(
     data: Annotated[
-        str,
-        typer.Option(
-            help="As in evaluate (camvid, cityscapes, ..., FILE.yaml), or folder: your own folders."
-        ),
+        str, "As in evaluate (camvid, cityscapes, ..., FILE.yaml), or folder: your own folders."
     ],
     out: Out,
     settings: TrainSettings,
     init: Annotated[
-        str | None,
-        typer.Option(help="Weights to start from: imagenet, certiseg:NAME or an earlier folder."),
+        str | None, "Weights to start from: imagenet, certiseg:NAME or an earlier folder."
     ] = None,
     root: Root = None,
     images: Images = None,
-    labels: Annotated[Path | None, typer.Option(help="folder: their label maps (PNG).")] = None,
+    labels: Annotated[Path | None, "folder: their label maps (PNG)."] = None,
     val_images: ValImages = None,
-    val_labels: Annotated[Path | None, typer.Option(help="folder: their label maps.")] = None,
-    classes: Annotated[
-        str | None, typer.Option(help="folder: number of classes, or a file, one name a line.")
-    ] = None,
-    ignore: Annotated[str, typer.Option(help="folder: label ids to ignore, as 11,12.")] = "",
+    val_labels: Annotated[Path | None, "folder: their label maps."] = None,
+    classes: Annotated[str | None, "folder: number of classes, or a file, one name a line."] = None,
+    ignore: Annotated[str, "folder: label ids to ignore, as 11,12."] = "",
     channels: Channels = 3,
     memory: Memory = 4.0,
     resume: Resume = False,
@@ -94,10 +86,7 @@ def train(
 @with_fields(DenoiseSettings)
 def train_denoiser(
     data: Annotated[
-        str,
-        typer.Option(
-            help="As in evaluate (camvid, ..., FILE.yaml), or folder: your own folders of pictures."
-        ),
+        str, "As in evaluate (camvid, ..., FILE.yaml), or folder: your own folders of pictures."
     ],
     out: Out,
     settings: DenoiseSettings,
@@ -106,7 +95,7 @@ def train_denoiser(
         typer.Option("--for", help="The network whose labels are to stay, as --model of certify."),
     ] = None,
     init: Annotated[
-        str | None, typer.Option(help="Denoiser to start from: certiseg:NAME or an earlier folder.")
+        str | None, "Denoiser to start from: certiseg:NAME or an earlier folder."
     ] = None,
     root: Root = None,
     images: Images = None,
@@ -146,15 +135,13 @@ def train_denoiser(
 @told
 @with_fields(CloudSettings)
 def train_clouds(
-    data: Annotated[str, typer.Option(help="shapenet, or solids: generated.")],
+    data: Annotated[str, "shapenet, or solids: generated."],
     out: Out,
     settings: CloudSettings,
-    root: Annotated[Path | None, typer.Option(help="shapenet: its folder.")] = None,
-    channels: Annotated[int, typer.Option(help="3: coordinates; 6: and normals.")] = 3,
-    points: Annotated[int, typer.Option(help="Points of each cloud.")] = 2048,
-    limit: Annotated[
-        int | None, typer.Option(help="Train on at most so many, evenly over the categories.")
-    ] = None,
+    root: Annotated[Path | None, "shapenet: its folder."] = None,
+    channels: Annotated[int, "3: coordinates; 6: and normals."] = 3,
+    points: Annotated[int, "Points of each cloud."] = 2048,
+    limit: Annotated[int | None, "Train on at most so many, evenly over the categories."] = None,
     skip_bad: options.SkipBad = False,
     resume: Resume = False,
     overwrite: options.Overwrite = False,

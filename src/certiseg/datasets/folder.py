@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from certiseg.datasets.card import IGNORE, Card, customary_palette
 from certiseg.datasets.images import IMAGE_SUFFIXES, read_image
 from certiseg.datasets.labels import Ids
-from certiseg.datasets.pairs import Paired, paired_by_stem
+from certiseg.datasets.pairs import Paired, files_in, paired_by_stem
 from certiseg.errors import InputError, refusing
 from certiseg.reading import LIST, read_bounded
 
@@ -51,20 +51,8 @@ class ImageFolder:
 
     def __init__(self, folder: str | Path, channels: int = 3) -> None:
         folder = Path(folder)
-        if not folder.is_dir():
-            raise InputError(
-                f"{folder}: expected a folder, got nothing of that name; check the path"
-            )
         self.name, self.channels = folder.resolve().name, channels
-        self._paths = sorted(
-            path
-            for path in folder.iterdir()
-            if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
-        )
-        if not self._paths:
-            raise InputError(
-                f"{folder}: expected {', '.join(IMAGE_SUFFIXES)} files, got none; check the path"
-            )
+        self._paths = [path for path, _ in files_in(folder, IMAGE_SUFFIXES)]
 
     def __len__(self) -> int:
         return len(self._paths)

@@ -91,15 +91,29 @@ def paired_by_stem(
     return [Pair(name, images[stem], labels[stem]) for stem, name in names.items()]
 
 
-def _by_stem(folder: Path, suffixes: Sequence[str], nested: bool) -> dict[str, Path]:
+def files_in(
+    folder: Path, suffixes: Sequence[str], *, nested: bool = False
+) -> list[tuple[Path, str]]:
+    """The files of a folder with one of these suffixes, and which, sorted; hidden ones are passed
+    over. Raises InputError for a folder that is missing or holds none."""
     if not folder.is_dir():
         raise InputError(f"{folder}: expected a folder, got nothing of that name; check the path")
+    found = [
+        (path, suffix)
+        for path in sorted(folder.rglob("*") if nested else folder.iterdir())
+        for suffix in suffixes
+        if path.name.lower().endswith(suffix.lower()) and not path.name.startswith(".")
+    ]
+    if not found:
+        raise InputError(
+            f"{folder}: expected {', '.join(suffixes)} files, got none; check the path"
+        )
+    return found
+
+
+def _by_stem(folder: Path, suffixes: Sequence[str], nested: bool) -> dict[str, Path]:
     found: dict[str, Path] = {}
-    for path in sorted(folder.rglob("*") if nested else folder.iterdir()):
-        name = path.name.lower()
-        suffix = next((end for end in suffixes if name.endswith(end.lower())), None)
-        if suffix is None or name.startswith("."):
-            continue
+    for path, suffix in files_in(folder, suffixes, nested=nested):
         stem = path.relative_to(folder).as_posix()[: -len(suffix)]
         if stem in found:
             raise InputError(
@@ -107,10 +121,6 @@ def _by_stem(folder: Path, suffixes: Sequence[str], nested: bool) -> dict[str, P
                 "remove or rename one"
             )
         found[stem] = path
-    if not found:
-        raise InputError(
-            f"{folder}: expected {', '.join(suffixes)} files, got none; check the path"
-        )
     return found
 
 
