@@ -39,10 +39,10 @@ def call(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Call:
     """(task, options) -> exit code and standard error. Four pictures whose class is their colour,
-    five clouds of each split."""
+    three clouds of each split."""
     # The tuning of malloc is for a process of its own, not for the one that runs all tests.
     monkeypatch.setattr("certiseg.runs.malloc.keep_freed_memory", lambda: False)
-    few: Any = lambda split, **rest: solids(split, count=5, **rest)  # noqa: E731
+    few: Any = lambda split, **rest: solids(split, count=3, **rest)  # noqa: E731
     monkeypatch.setattr("certiseg.datasets.solids.solids", few)
     rng = np.random.default_rng(1)
     for folder in ("images", "labels"):

@@ -1,16 +1,19 @@
-"""Pictures that do not fit: the same data, read again, and no more kept than allowed."""
+"""Data on their way: the same whether in memory or read again, and made ahead in their order."""
 
 from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
 import torch
 
-import certiseg.training.loading as memory
+import certiseg.training.loading as loading
 from certiseg.datasets.card import Sample
 from certiseg.datasets.folder import folder_card
 from certiseg.errors import InputError
-from certiseg.training.loading import GIB, CachedImages, CachedSamples
+from certiseg.training.loading import GIB, CachedImages, CachedSamples, prefetch
 from certiseg.training.settings import check_memory
 
 SIZE = 8 * 10
@@ -56,7 +59,7 @@ def test_figures_are_those_of_data_in_memory() -> None:
 
 
 def test_statistics_of_many_are_of_an_even_stride(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "_COUNTED", 3)
+    monkeypatch.setattr(loading, "_COUNTED", 3)
     assert list(CachedSamples(Counted(), 0).counted()) == [1, 3, 5]
     assert list(CachedSamples(Counted(), 1).counted()) == [0, 1, 2, 3, 4, 5]
 
@@ -71,3 +74,47 @@ def test_no_amount_of_memory() -> None:
     for gib in (-1.0, float("nan")):
         with pytest.raises(InputError, match="--memory 0 or more"):
             check_memory(gib)
+
+
+def test_items_in_order() -> None:
+    assert list(prefetch(range(20))) == list(range(20))
+    assert list(prefetch([])) == []
+
+
+def test_some_are_made_before_they_are_asked_for() -> None:
+    made: list[int] = []
+    third = threading.Event()
+
+    def items() -> Iterator[int]:
+        for number in range(10):
+            made.append(number)
+            if number == 2:
+                third.set()
+            yield number
+
+    stream = prefetch(items())
+    assert next(stream) == 0
+    assert third.wait(10)
+    # One is with the caller, two are ready or in the making.
+    assert len(made) <= 3
+    stream.close()
+
+
+def test_an_error_comes_in_its_place() -> None:
+    def items() -> Iterator[int]:
+        yield 1
+        raise ValueError("broken picture")
+
+    stream = prefetch(items())
+    assert next(stream) == 1
+    with pytest.raises(ValueError, match="broken picture"):
+        next(stream)
+
+
+def test_a_caller_that_leaves_stops_the_thread() -> None:
+    before = threading.active_count()
+    for item in prefetch(iter(range(1000))):
+        if item == 3:
+            break
+    del item
+    assert threading.active_count() <= before

@@ -1,19 +1,20 @@
-"""The parts of the loop: views, class weights, learning rate, fixed validation noise."""
+"""Pictures: views, class weights, consistency, and validation under fixed noise."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 import torch
+from scipy.special import softmax
+from scipy.stats import entropy
 from torch import nn
 
 from certiseg.datasets.card import IGNORE, Sample
 from certiseg.datasets.folder import folder_card
 from certiseg.errors import InputError
 from certiseg.training.augment import random_view
-from certiseg.training.images import class_weights, validate
+from certiseg.training.images import ENTROPY, class_weights, disagreement, validate
 from certiseg.training.loading import CachedSamples
-from certiseg.training.loop import share_of_lr
 
 CARD = folder_card("toy", "3", channels=1)
 
@@ -90,18 +91,6 @@ def test_unlabelled_data_is_refused() -> None:
         _held(torch.full((2, 2), IGNORE, dtype=torch.uint8)).class_shares()
 
 
-@pytest.mark.parametrize("steps", [1, 2, 10, 100])
-def test_learning_rate_rises_and_falls(steps: int) -> None:
-    shares = [share_of_lr(s, steps) for s in range(steps + 1)]
-    assert all(0 <= share <= 1 for share in shares)
-    if steps >= 10:
-        assert shares[-1] == pytest.approx(0)
-        peak = int(np.argmax(shares))
-        assert shares[peak] == pytest.approx(1)
-        assert np.all(np.diff(shares[: peak + 1]) > 0)
-        assert np.all(np.diff(shares[peak:]) < 0)
-
-
 class _Threshold(nn.Module):
     """Class 1 where the pixel is above 0.5."""
 
@@ -124,3 +113,37 @@ def test_validation_noise_is_fixed_and_has_the_stated_size() -> None:
     # P(0.25 z <= 0.5) = Phi(2) = 0.97725; 10 000 pixels, fixed seed, 6 standard errors.
     assert first.accuracy == pytest.approx(0.97725, abs=0.009)
     assert not model.training
+
+
+WEIGHT = 3.0
+
+
+def _plainly(logits: np.ndarray) -> float:
+    """Equation 7 of the source, component by component, with SciPy's divergences."""
+    first, second = np.split(softmax(logits.astype(float), axis=1), 2)
+    values = []
+    for index in np.ndindex(first.shape[0], *first.shape[2:]):
+        p, q = (a[index[0], (slice(None)), *index[1:]] for a in (first, second))
+        mean = (p + q) / 2
+        divergence = (entropy(mean, p) + entropy(mean, q)) / 2
+        values.append(WEIGHT * divergence + ENTROPY * entropy(mean))
+    return float(np.mean(values))
+
+
+def test_is_the_formula() -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits = 2 * torch.randn(6, 4, 3, 2, generator=generator)
+    expected = _plainly(logits.numpy())
+    assert abs(float(disagreement(logits, WEIGHT)) - expected) < 1e-5
+    # Negative control: with other pictures paired the value is another.
+    swapped = logits[[1, 2, 0, 3, 4, 5]]
+    assert abs(float(disagreement(swapped, WEIGHT)) - expected) > 1e-2
+
+
+def test_sure_and_alike_costs_nothing() -> None:
+    sure = torch.zeros(2, 3, 4, 4)
+    sure[:, 1] = 40.0
+    assert float(disagreement(sure, WEIGHT)) < 1e-6
+    torn = sure.clone()
+    torn[1, 1], torn[1, 2] = 0.0, 40.0
+    assert float(disagreement(torn, WEIGHT)) > 1.0

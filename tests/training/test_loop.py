@@ -1,13 +1,14 @@
-"""Passes in lower precision: float32 comes out, gradients arrive, bad names are one line."""
+"""The loop: passes in lower precision, and the learning rate."""
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from certiseg.errors import InputError
-from certiseg.training.loop import in_precision
+from certiseg.training.loop import in_precision, share_of_lr
 from certiseg.training.settings import DenoiseSettings, TrainSettings
 
 
@@ -36,3 +37,15 @@ def test_what_is_no_precision_here(settings: type) -> None:
         settings(sigma=0.1, epochs=1, precision="float16")
     with pytest.raises(InputError, match="got 'half'"):
         settings(sigma=0.1, epochs=1, precision="half")
+
+
+@pytest.mark.parametrize("steps", [1, 2, 10, 100])
+def test_learning_rate_rises_and_falls(steps: int) -> None:
+    shares = [share_of_lr(s, steps) for s in range(steps + 1)]
+    assert all(0 <= share <= 1 for share in shares)
+    if steps >= 10:
+        assert shares[-1] == pytest.approx(0)
+        peak = int(np.argmax(shares))
+        assert shares[peak] == pytest.approx(1)
+        assert np.all(np.diff(shares[: peak + 1]) > 0)
+        assert np.all(np.diff(shares[peak:]) < 0)
