@@ -115,6 +115,17 @@ def test_goes_on_to_the_same_bits(train: Train, tmp_path: Path) -> None:
     )
 
 
+def test_batches_made_on_a_thread_change_no_bit(tmp_path: Path) -> None:
+    """As on a GPU: another name of the CPU is enough for the thread."""
+    on_thread = {"device": "cpu:0"}
+    _pictures(tmp_path / "whole", _quiet)
+    with pytest.raises(Stop):
+        _pictures(tmp_path / "parts", _stopping(2), changes=on_thread)
+    _pictures(tmp_path / "parts", _quiet, resume=True, changes=on_thread)
+    a, b = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "parts"))
+    assert a == b
+
+
 @pytest.mark.parametrize("lost", ["views", "noise"])
 def test_a_lost_generator_is_noticed(
     lost: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -105,9 +105,9 @@ def data_set(name: str, kind: str) -> DataSet | None:
     return entry if entry is not None and entry.kind == kind else None
 
 
-def names(*kinds: str) -> list[str]:
-    """What the data sets of these kinds are called."""
-    return [name for name, entry in data_sets().items() if entry.kind in kinds]
+def names(kind: str) -> list[str]:
+    """What the data sets of a kind are called."""
+    return [name for name, entry in data_sets().items() if entry.kind == kind]
 
 
 def cloud_set(name: str) -> DataSet:
@@ -126,10 +126,11 @@ def is_described(data: str) -> bool:
 
 
 def open_images(
-    data: str, root: Path | None, split: str, others: str, kinds: Sequence[str] = ("pictures",)
+    data: str, root: Path | None, split: str, others: str, also: str | None = None
 ) -> Samples:
     """Pictures of a data set: its name, or a YAML file that describes it. root: where its files
-    lie. others, kinds: what else the command would take, for the error.
+    lie. others: what else the command would take, also: other data sets that it would, by their
+    kind; for the error.
 
     Raises InputError: unknown name, missing or superfluous root, what the reader refuses.
     """
@@ -141,9 +142,10 @@ def open_images(
         return described(data, split)
     entry = data_set(data, "pictures")
     if entry is None:
+        more = f"{' or '.join(names(also))} ({also}), " if also else ""
         raise InputError(
-            f"expected --data {', '.join(names(*kinds))}, a .yaml file, {others}, got {data!r}; "
-            "see docs/datasets.md"
+            f"expected --data {', '.join(names('pictures'))}, a .yaml file, {more}{others}, got "
+            f"{data!r}; see docs/datasets.md"
         )
     samples: Samples = entry.open(data, root, split)
     return samples

@@ -61,8 +61,7 @@ def open_samples(
         samples = Folder(images, labels, _folder_card(loaded, images), ignore)
     else:
         assert data is not None
-        kinds = ("pictures", "clouds")
-        samples = open_images(data, root, split or "val", "or --images", kinds)
+        samples = open_images(data, root, split or "val", "or --images", also="clouds")
     _check_fit(samples.card, loaded)
     return subsample(samples, limit)
 
