@@ -13,7 +13,7 @@ from torch import nn
 from certiseg.cli.main import run
 from certiseg.datasets.card import Card
 from certiseg.datasets.registry import (
-    SHIPPED,
+    BUNDLED,
     cloud_set,
     data_set,
     data_sets,
@@ -28,7 +28,7 @@ from certiseg.runs.samples import open_samples
 
 LOADED = LoadedModel(model=nn.Identity(), name="m", num_classes=2, channels=3)
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "datasets.md"
-PICTURES = {name: entry for name, entry in SHIPPED.items() if entry.kind == "pictures"}
+PICTURES = {name: entry for name, entry in BUNDLED.items() if entry.kind == "pictures"}
 
 YARD = '''
 """Grey pictures, dark at the left and bright at the right, as another package brings them."""
@@ -56,7 +56,7 @@ WRONG = 7
 
 
 def _card(name: str) -> Card:
-    read = SHIPPED[name].read
+    read = BUNDLED[name].read
     assert isinstance(read, str)
     card: Card = importlib.import_module(read.partition(":")[0]).CARD
     return card
@@ -128,7 +128,7 @@ def _names_entry(site: Path, text: str) -> None:
 def test_another_package_adds_a_data_set(installed: Path, tmp_path: Path) -> None:
     _names_entry(installed, "yard = yard_data:YARD\nvoc = yard_data:YARD")
     assert "yard" in names("pictures")
-    assert data_set("voc", "pictures") is SHIPPED["voc"]
+    assert data_set("voc", "pictures") is BUNDLED["voc"]
     (tmp_path / "data" / "val").mkdir(parents=True)
     samples = open_samples(LOADED, data="yard", root=tmp_path / "data", limit=3)
     assert len(samples) == 3

@@ -16,7 +16,7 @@ from certiseg.datasets.subset import even_categories
 from certiseg.errors import InputError
 
 GROUP = "certiseg.datasets"
-"""Entry points of this group are data sets too: name -> a DataSet. Shipped names come first."""
+"""Entry points of this group are data sets too: name -> a DataSet. Bundled names come first."""
 POINTS = 2048
 """Points of each cloud, unless a run says otherwise."""
 
@@ -60,7 +60,7 @@ class DataSet:
         return read(split, **options) if root is None else read(root, split, **options)
 
 
-SHIPPED = {
+BUNDLED = {
     "camvid": DataSet("certiseg.datasets.camvid:camvid"),
     "cityscapes": DataSet("certiseg.datasets.cityscapes:cityscapes"),
     "pascal-context": DataSet("certiseg.datasets.pascal_context:pascal_context"),
@@ -82,12 +82,12 @@ SHIPPED = {
 
 @cache
 def data_sets() -> dict[str, DataSet]:
-    """All data sets by name: the shipped ones, then those of other packages.
+    """All data sets by name: the bundled ones, then those of other packages.
 
     Raises:
         InputError: An entry point that is no DataSet.
     """
-    found = dict(SHIPPED)
+    found = dict(BUNDLED)
     for point in entry_points(group=GROUP):
         entry = point.load()
         if not isinstance(entry, DataSet):
@@ -101,7 +101,7 @@ def data_sets() -> dict[str, DataSet]:
 
 def data_set(name: str, kind: str) -> DataSet | None:
     """The data set of that name and kind, if there is one."""
-    entry = SHIPPED.get(name) or data_sets().get(name)
+    entry = BUNDLED.get(name) or data_sets().get(name)
     return entry if entry is not None and entry.kind == kind else None
 
 
