@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -142,6 +143,19 @@ def test_same_seed_same_bytes_and_no_overwriting(task: str, call: Call, tmp_path
     assert weights_of(tmp_path / "a") == a
     assert call(task, *again, "--overwrite")[0] == 0
     assert weights_of(tmp_path / "a") == c
+
+
+@every_task
+def test_the_command_of_a_card_repeats_the_training(task: str, call: Call, tmp_path: Path) -> None:
+    more = {"pictures": ["--consistency", "1"], "denoiser": ["--precision", "bfloat16"]}
+    crop = [] if task == "clouds" else ["--crop", "24x32", "--sigma-from", "0.1"]
+    options = [*NOISE[task], *more.get(task, ["--limit", "2"]), *crop, "--seed", "7"]
+    assert call(task, *options, "-o", tmp_path / "a")[0] == 0
+    certiseg, *words = shlex.split(card_of(tmp_path / "a")["training"]["command"])
+    assert (certiseg, words[-2:]) == ("certiseg", ["-o", "a"])
+    words = [word.replace("PATH/TO", str(tmp_path)) for word in words[:-1]]
+    assert run([*words, str(tmp_path / "b")]) == 0
+    assert weights_of(tmp_path / "a") == weights_of(tmp_path / "b")
 
 
 BAD = {
