@@ -130,7 +130,9 @@ def test_files_and_card(task: str, call: Call, tmp_path: Path) -> None:
         assert set(labels.unique().tolist()) <= set(loaded.parts[cloud.category])
 
 
-@every_task
+@pytest.mark.parametrize(
+    "task", ["pictures", "denoiser", pytest.param("clouds", marks=pytest.mark.slow)]
+)
 def test_same_seed_same_bytes_and_no_overwriting(task: str, call: Call, tmp_path: Path) -> None:
     for name, seed in (("a", 5), ("b", 5), ("c", 6)):
         assert call(task, *NOISE[task], "-o", tmp_path / name, "--seed", seed)[0] == 0
@@ -237,6 +239,7 @@ def test_learns_colours(call: Call, tmp_path: Path) -> None:
     assert card_of(tmp_path / "m")["figures"]["one_draw"]["accuracy"] > 0.85
 
 
+@pytest.mark.slow
 def test_learns_to_denoise(call: Call, tmp_path: Path) -> None:
     options = ["--widths", "8,12", "--sigma", 0.5, "--sigma-from", 0.25, "--epochs", 60]
     assert call("denoiser", *options, "--lr", 0.01, "-o", tmp_path / "m")[0] == 0
