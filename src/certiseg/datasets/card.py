@@ -31,10 +31,8 @@ PART_COLOURS: tuple[Colour, ...] = (
 Source: Okabe, Ito 2008 (Color Universal Design).
 """
 
-_CLASSES = Path(__file__).parent / "classes"
-
 KINDS = {"pictures": ("picture", "pixel"), "clouds": ("cloud", "point")}
-"""Kind of data -> what one input and one of its components are called."""
+"""What data are of, and what each input and each of its components is called."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +133,9 @@ def customary_palette(num_classes: int) -> tuple[Colour, ...]:
 
 def class_list(name: str) -> tuple[tuple[str, ...], tuple[Colour, ...]]:
     """Class names and their colours, in label order, from the JSON file in classes/."""
-    content = json.loads((_CLASSES / f"{name}.json").read_text(encoding="utf-8"))
+    content = json.loads(
+        (Path(__file__).parent / "classes" / f"{name}.json").read_text(encoding="utf-8")
+    )
     return tuple(content), tuple((red, green, blue) for red, green, blue in content.values())
 
 

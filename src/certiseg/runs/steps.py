@@ -13,4 +13,7 @@ T = TypeVar("T")
 def steps(work: Iterable[T], total: int, name: str, *, show: bool) -> Iterator[T]:
     """Pass the items on as they come, counted by a bar on standard error, if that is a terminal."""
     with new_bar(show) as progress:
-        yield from progress.track(work, total=total, description=name)
+        task = progress.add_task(name, total=total)
+        for item in work:
+            yield item
+            progress.advance(task)
