@@ -25,7 +25,7 @@ from certiseg.certificates.grid import cell_pixels, upsample_nearest
 from certiseg.certifiers.adaptive import adaptive, levels_from_margins
 from certiseg.datasets.camvid import camvid
 from certiseg.datasets.card import Samples
-from certiseg.datasets.folder import every
+from certiseg.datasets.subset import subsample
 from certiseg.files import output_folder
 from certiseg.models.grid import OnGrid
 from certiseg.models.shipped import load_shipped
@@ -182,7 +182,7 @@ def main() -> None:
     keep_freed_memory()
     gathered = Gathered()
     data = camvid(options.root, "val")
-    samples = every(data, IMAGES)
+    samples = subsample(data, IMAGES)
     for truth, draws in images(samples, options.votes):
         measure(truth, draws, gathered)
     fixed, early = compared(TREE), stopping()

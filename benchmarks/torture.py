@@ -100,8 +100,8 @@ def prepare() -> None:
     os.chdir(PLACE)
     sys.path.insert(0, str(PLACE))
     # Once for all processes.
-    for name in ("certify", "evaluate", "train", "train_data", "malloc"):
-        import_module(f"certiseg.runs.{name}")
+    for name in ("runs.certify", "runs.evaluate", "runs.train", "runs.malloc", "training.images"):
+        import_module(f"certiseg.{name}")
     Path("torture_models.py").write_text(MODELS)
     for part in ("images", "labels"):
         Path(part).mkdir()

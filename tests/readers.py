@@ -38,11 +38,10 @@ from certiseg.runs.evaluate import write_results
 from certiseg.runs.model import open_model, try_model
 from certiseg.runs.output import read_lines
 from certiseg.runs.settings import Settings
-from certiseg.training.descent import Means, descend
-from certiseg.training.randomness import Randomness
+from certiseg.training.loop import TrainingContext, training_loop
 from certiseg.training.settings import TrainSettings
 from certiseg.training.state import STATE_FILE, StateFile
-from certiseg.training.validate import Figures
+from certiseg.training.task import Figures
 from damaged import Damage, bytewise, of_json, of_json_lines, of_yaml, of_zip
 from forged import SOURCE, Parts, certificates, pem
 from made_runs import made_run
@@ -213,12 +212,20 @@ def _read_cells(path: Path) -> None:
     assert record is None or record["curve"] is None
 
 
-def _descent(folder: Path, *, resume: bool, stop: float = 9) -> None:
-    torch.manual_seed(0)
-    model, chance = nn.Linear(2, 2), Randomness(0)
+class _Squares:
+    """The least that can be trained: one batch an epoch."""
 
-    def losses(forward: Any) -> Any:
+    check, steps_per_epoch, settings = "-", 1, TrainSettings(0.1, epochs=3)
+
+    def losses(self, forward: Any, chance: Any) -> Any:
         yield (forward(torch.randn(3, 2, generator=chance.noise)) ** 2).mean()
+
+    def validate(self, average: object) -> Figures:
+        return Figures(0.5, 0.5)
+
+
+def _train(folder: Path, *, resume: bool, stop: float = 9) -> None:
+    torch.manual_seed(0)
 
     def report(done: int, epoch: float, loss: float, figures: object) -> None:
         if epoch > stop:
@@ -226,16 +233,12 @@ def _descent(folder: Path, *, resume: bool, stop: float = 9) -> None:
 
     kept = StateFile(folder, {"data": "made up"}, resume=resume, overwrite=False)
     kept._written = -1e9
-    settings, figures = TrainSettings(0.1, 3), Figures(0.5, 0.5)
-    descend(
-        model, losses, lambda average: figures, settings, 1, report,
-        check="-", randomness=chance, means=Means(state=kept),
-    )  # fmt: skip
+    training_loop(nn.Linear(2, 2), _Squares(), report, TrainingContext(state=kept))
 
 
 def _state(folder: Path) -> None:
     try:
-        _descent(folder, resume=False, stop=1)
+        _train(folder, resume=False, stop=1)
     except KeyboardInterrupt:
         assert (folder / STATE_FILE).exists()
 
@@ -370,7 +373,7 @@ READERS: dict[str, Reader] = {
         of_zip,
     ),
     "training state": Reader(
-        STATE_FILE, _state, lambda path: _descent(path.parent, resume=True), _of_state
+        STATE_FILE, _state, lambda path: _train(path.parent, resume=True), _of_state
     ),
     "run.json": Reader("out/run.json", _made_run, _run, of_json),
     "record": Reader("out/samples/0000-a.json", _made_run, _run, of_json),

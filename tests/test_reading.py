@@ -16,7 +16,7 @@ import certiseg as cs
 from certiseg.datasets import images, nifti
 from certiseg.datasets.cloud_file import read_cloud
 from certiseg.datasets.described import described
-from certiseg.datasets.generic import generic_card
+from certiseg.datasets.folder import folder_card
 from certiseg.datasets.images import read_image, read_labels
 from certiseg.datasets.volume_file import is_volume_file, read_volume
 from certiseg.errors import InputError
@@ -45,7 +45,7 @@ READERS: dict[str, tuple[str, Callable[[Path], Any]]] = {
     "hierarchy as JSON": ("x.json", load_hierarchy),
     "data sheet": ("x.yaml", lambda path: described(path, "val")),
     "run": ("run.json", lambda path: read_manifest(path.parent)),
-    "classes": ("x.txt", lambda path: generic_card("data", str(path))),
+    "classes": ("x.txt", lambda path: folder_card("data", str(path))),
 }
 
 

@@ -685,9 +685,9 @@ _SHOWN = {
     # figures of models that claim nothing, cut all the same.
     "": "report/heat runs/selftest runs/progress runs/inputs runs/volumes datasets/cloud_file "
     "models/scales "
-    "bench/result bench/end_to_end bench/profile bench/subjects cli/train cli/train_clouds "
-    "cli/train_denoiser cli/training_bar training/card training/cloud_card training/cloud_noise "
-    "training/denoise training/denoise_card training/validate",
+    "bench/result bench/end_to_end bench/profile bench/subjects cli/settings_options "
+    "cli/training_bar training/card training/clouds training/cloud_noise training/denoiser "
+    "training/images training/task",
 }
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from certiseg.datasets.card import IGNORE
 from certiseg.datasets.cityscapes import CARD, LABEL_MAP, cityscapes
+from certiseg.datasets.labels import Ids
 from certiseg.datasets.pairs import Paired, paired_by_stem
-from certiseg.datasets.truth import Ids
 from certiseg.errors import InputError
 from certiseg.hierarchies import load_hierarchy
 from made_pictures import every_id, filled, labels, picture
@@ -115,10 +115,7 @@ def test_real_frames_and_a_map_that_is_off_by_one(data_root: Path) -> None:
     assert all(_share(data, i, *ahead, road) > 0.95 for i in range(8))
     shifted = {raw: LABEL_MAP.get(raw + 1, IGNORE) for raw in LABEL_MAP}
     pairs = paired_by_stem(
-        root / "train_img",
-        root / "train_label",
-        ("_leftImg8bit.png",),
-        ("_gtFine_labelIds.png",),
+        root / "train_img", root / "train_label", ("_leftImg8bit.png",), ("_gtFine_labelIds.png",)
     )
     wrong = Paired(pairs, CARD, Ids(19, label_map=shifted))
     assert not any(_share(wrong, i, *ahead, road) > 0.95 for i in range(8))

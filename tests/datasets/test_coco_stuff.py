@@ -9,8 +9,8 @@ import pytest
 
 from certiseg.datasets.card import IGNORE
 from certiseg.datasets.coco_stuff import CARD, LABEL_MAP, coco_stuff
+from certiseg.datasets.labels import Ids
 from certiseg.datasets.pairs import Paired, paired_by_stem
-from certiseg.datasets.truth import Ids
 from certiseg.errors import InputError
 from made_pictures import filled, labels, picture
 

@@ -9,11 +9,11 @@ import pytest
 from PIL import Image
 
 from certiseg.datasets.card import IGNORE, Card, customary_palette
-from certiseg.datasets.folder import Folder, Thinned, every
-from certiseg.datasets.generic import generic_card
+from certiseg.datasets.folder import Folder, folder_card
+from certiseg.datasets.subset import Subset, subsample
 from certiseg.errors import InputError
 
-CARD = generic_card("toy", "3")
+CARD = folder_card("toy", "3")
 
 
 @pytest.fixture
@@ -90,16 +90,16 @@ def test_bad_map(pair: tuple[Path, Path]) -> None:
         Folder(*pair, CARD, label_map={4: 9})
 
 
-def test_every_is_even_and_says_so(pair: tuple[Path, Path]) -> None:
+def test_subsample_is_even_and_says_so(pair: tuple[Path, Path]) -> None:
     data = Folder(*pair, CARD)
-    assert every(data, None) is data
-    assert every(data, 3) is data
-    thin = every(data, 1)
-    assert isinstance(thin, Thinned)
+    assert subsample(data, None) is data
+    assert subsample(data, 3) is data
+    thin = subsample(data, 1)
+    assert isinstance(thin, Subset)
     assert thin.note == "1 of 3 samples, at an even stride"
     assert thin[0].name == "b"
     with pytest.raises(InputError, match="at least 1"):
-        every(data, 0)
+        subsample(data, 0)
 
 
 @pytest.mark.parametrize(("total", "limit"), [(101, 7), (10, 9), (5, 2)])
@@ -113,7 +113,7 @@ def test_stride_covers_the_set(total: int, limit: int) -> None:
         def __getitem__(self, index: int) -> object:
             raise AssertionError
 
-    indices = np.array(every(Count(), limit).indices)  # type: ignore[arg-type, attr-defined]
+    indices = np.array(subsample(Count(), limit).indices)  # type: ignore[arg-type, attr-defined]
     steps = np.diff(indices)
     assert len(indices) == limit
     assert 0 <= indices[0] <= indices[-1] < total
@@ -121,14 +121,14 @@ def test_stride_covers_the_set(total: int, limit: int) -> None:
     assert abs(indices[0] - (total - 1 - indices[-1])) <= 1
 
 
-def test_generic_card(tmp_path: Path) -> None:
+def test_folder_card(tmp_path: Path) -> None:
     names = tmp_path / "names.txt"
     names.write_text("road\ncar\n\nsky\n")
-    assert generic_card("x", str(names)).classes == ("road", "car", "sky")
-    assert generic_card("x", "2", channels=1).classes == ("class 0", "class 1")
+    assert folder_card("x", str(names)).classes == ("road", "car", "sky")
+    assert folder_card("x", "2", channels=1).classes == ("class 0", "class 1")
     for bad in ("1", "256", "99999999999999999999", "no-such-file.txt"):
         with pytest.raises(InputError, match="expected"):
-            generic_card("x", bad)
+            folder_card("x", bad)
 
 
 def test_customary_palette_is_vocs() -> None:

@@ -221,7 +221,9 @@ def test_bad_requests(root, tmp_path):
         InputError, match=rf"folder of ShapeNet part.*{ARCHIVE}.zip.*Yi et al. 2016"
     ):
         shapenet(tmp_path / "nowhere")
-    with pytest.raises(InputError, match="split among train, val, test, got 'demo'"):
+    with pytest.raises(
+        InputError, match="split of ShapeNet part among train, val, test, got 'demo'"
+    ):
         shapenet(root, "demo")
     with pytest.raises(InputError, match="points of at least 1, got 0"):
         shapenet(root, points=0)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from certiseg.datasets.assembly import box, exposed
-from certiseg.datasets.folder import every
 from certiseg.datasets.solids import SIZES, build, category_of, solids
+from certiseg.datasets.subset import subsample
+from certiseg.datasets.synthetic.placement import box, exposed
 from certiseg.errors import InputError
 
 CARD = solids("val").card
@@ -100,13 +100,13 @@ def test_no_stride_favours_a_category():
     for stride in range(1, 131):
         met = [category_of(i) for i in range(0, 200 * stride, stride)]
         assert max(abs(met.count(category) - 40) for category in CATEGORIES) < 25, stride
-    thinned = every(solids("test"), 20)
+    thinned = subsample(solids("test"), 20)
     assert {category_of(i) for i in thinned.indices} == set(CATEGORIES)
 
 
 def test_bad_requests():
     for wrong, words in (
-        ({"split": "demo"}, "expected a split among train, val, test, got 'demo'"),
+        ({"split": "demo"}, "expected a split of solids among train, val, test, got 'demo'"),
         ({"split": "val", "points": 10}, "points of at least 64, got 10"),
         ({"split": "val", "count": 0}, "clouds of at least 1, got 0"),
         ({"split": "val", "seed": -1}, "seed of at least 0, got -1"),

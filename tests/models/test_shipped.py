@@ -14,9 +14,9 @@ from certiseg.errors import InputError
 from certiseg.models.shipped import load_shipped, shipped
 from certiseg.models.stored import TrainedClouds
 from certiseg.training.cloud_noise import CloudNoise
-from certiseg.training.clouds import hold_clouds, validate_clouds
-from certiseg.training.memory import hold
-from certiseg.training.validate import validate
+from certiseg.training.clouds import read_clouds, validate_clouds
+from certiseg.training.images import validate
+from certiseg.training.loading import CachedSamples
 
 PICTURES = ["camvid", "camvid-lite2", "mni152"]
 DENOISERS = ["camvid-denoiser"]
@@ -92,7 +92,7 @@ def test_clouds_are_labelled_as_well_as_the_card_says(name: str) -> None:
     """25 test clouds: five of each category. Their mean accuracy lies within 0.05 of that of all
     500, on any machine; untrained weights fail by far."""
     model = load_shipped(name)
-    held = hold_clouds(solids("test", normals=False, count=25))
+    held = read_clouds(solids("test", normals=False, count=25))
     run = model.card["training"]
     noise = CloudNoise(run["noise"], run["sigma"], run["axis"])
     stated = model.card["figures"]["test"]["one_draw" if run["sigma"] else "clean"]
@@ -122,7 +122,7 @@ def test_card_figures_are_what_the_weights_do() -> None:
     model = load_shipped("mni152")
     figures = model.card["figures"]
     seed = figures["one_draw"]["noise_seed"]
-    held = hold(mni152("val"), 1.0)
+    held = CachedSamples(mni152("val"), 1.0)
     for sigma, stated in ((0.0, figures["clean"]), (0.25, figures["one_draw"])):
         found = validate(model, held, sigma, seed)
         # Other CPUs sum in another order, which moves single pixels at class borders.

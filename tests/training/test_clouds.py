@@ -12,16 +12,17 @@ from certiseg.errors import InputError
 from certiseg.models.pointnet.network import PointNet2
 from certiseg.models.pointnet.parts import PartSegmenter
 from certiseg.training.cloud_noise import CloudNoise
-from certiseg.training.cloud_settings import CloudSettings
 from certiseg.training.clouds import (
-    _batches,
+    CloudTask,
+    CloudTensors,
     batches_an_epoch,
-    fit_clouds,
-    hold_clouds,
+    noisy_batches,
+    read_clouds,
     validate_clouds,
 )
-from certiseg.training.descent import Means
+from certiseg.training.loop import Chosen, TrainingContext, training_loop
 from certiseg.training.randomness import Randomness
+from certiseg.training.settings import CloudSettings
 from tiny_pointnet import TINY
 
 PARTS = {"lower": (0, 1), "upper": (2, 3), "whole": (4,)}
@@ -53,13 +54,17 @@ def _segmenter() -> PartSegmenter:
     return PartSegmenter(PointNet2(TINY), list(PARTS), PARTS)
 
 
-def _silent(done: int, epoch: float, loss: float, figures: object) -> None:
-    pass
+def _fit(
+    model: PartSegmenter, train: CloudTensors, val: CloudTensors, settings: CloudSettings
+) -> Chosen | None:
+    task = CloudTask({"train": Halves(len(train), 0)}, settings)
+    task.data = {"train": train, "val": val}
+    return training_loop(model, task, lambda *_: None, TrainingContext())
 
 
 def test_clouds_are_held_as_they_are() -> None:
     samples, seen = solids("train", points=70, count=7), []
-    held = hold_clouds(samples, lambda: seen.append(1))
+    held = read_clouds(samples, lambda: seen.append(1))
     assert (len(held), len(seen)) == (7, 7)
     assert held.x.shape == (7, 6, 70)
     for index in range(7):
@@ -71,11 +76,11 @@ def test_clouds_are_held_as_they_are() -> None:
 
 @pytest.mark.parametrize(("clouds", "size"), [(2, 16), (16, 16), (17, 16), (33, 16), (50, 16)])
 def test_every_cloud_once_an_epoch_and_none_alone(clouds: int, size: int) -> None:
-    held = hold_clouds(Halves(clouds, 0))
+    held = read_clouds(Halves(clouds, 0))
     # The place of each cloud, found again by its own label pattern.
     held.labels[:] = torch.arange(clouds)[:, None]
     settings = CloudSettings(epochs=1, batch_size=size)
-    batches = list(_batches(held, settings, Randomness(0)))
+    batches = list(noisy_batches(held, settings, Randomness(0)))
     assert len(batches) == batches_an_epoch(clouds, size)
     assert min(len(x) for x, _, _ in batches) >= 2
     assert max(len(x) for x, _, _ in batches) <= size + 1
@@ -90,13 +95,15 @@ def test_every_cloud_once_an_epoch_and_none_alone(clouds: int, size: int) -> Non
         assert 0.79 < scale.min() <= scale.max() < 1.26
 
 
+@pytest.mark.slow
 def test_learns_under_noise_and_by_category_alone() -> None:
-    train, val = hold_clouds(Halves(48, 0)), hold_clouds(Halves(24, 1))
+    train, val = read_clouds(Halves(48, 0)), read_clouds(Halves(24, 1))
     model = _segmenter()
     noise = CloudNoise("coordinates", 0.05)
     before = validate_clouds(model, val, noise, 0)
-    settings = CloudSettings(epochs=15, batch_size=8, lr=1e-2, noise=noise)
-    chosen = fit_clouds(model, train, val, settings, _silent, Means())
+    settings = CloudSettings("coordinates", 0.05, epochs=15, batch_size=8, lr=1e-2)
+    chosen = _fit(model, train, val, settings)
+    assert chosen is not None
     model.load_state_dict(chosen.weights)
     after = validate_clouds(model, val, noise, 0)
     assert after.score == chosen.score
@@ -106,27 +113,23 @@ def test_learns_under_noise_and_by_category_alone() -> None:
 
 
 def test_same_seed_same_weights() -> None:
-    data = hold_clouds(Halves(6, 0))
+    data = read_clouds(Halves(6, 0))
     weights = []
     for seed in (1, 1, 2):
-        settings = CloudSettings(
-            epochs=1, batch_size=3, seed=seed, noise=CloudNoise("rotation", 0.3)
-        )
+        settings = CloudSettings("rotation", 0.3, epochs=1, batch_size=3, seed=seed)
         model = _segmenter()
         torch.manual_seed(seed)
-        fit_clouds(model, data, data, settings, _silent, Means())
+        _fit(model, data, data, settings)
         weights.append(torch.cat([p.detach().flatten() for p in model.parameters()]))
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
 
 
 def test_labels_outside_the_category_stop_the_training() -> None:
-    data = hold_clouds(Halves(6, 0))
+    data = read_clouds(Halves(6, 0))
     data.labels[:] = 4
     with pytest.raises(InputError, match="finite loss"):
-        fit_clouds(
-            _segmenter(), data, data, CloudSettings(epochs=1, batch_size=3), _silent, Means()
-        )
+        _fit(_segmenter(), data, data, CloudSettings(epochs=1, batch_size=3))
 
 
 @pytest.mark.parametrize(

@@ -18,21 +18,17 @@ import torch
 
 import certiseg.training.state as state
 from certiseg.datasets.card import Sample
-from certiseg.datasets.generic import generic_card
+from certiseg.datasets.folder import folder_card
 from certiseg.datasets.solids import solids
 from certiseg.errors import InputError
 from certiseg.folders import LOCK
 from certiseg.models.stored import CARD_FILE, WEIGHTS_FILE
-from certiseg.runs.model_files import PAGE_FILE
-from certiseg.runs.train import run_training
-from certiseg.runs.train_clouds import run_cloud_training
-from certiseg.runs.train_denoiser import PictureSet, run_denoiser_training
-from certiseg.training.cloud_noise import CloudNoise
-from certiseg.training.cloud_settings import CloudSettings
-from certiseg.training.denoise_settings import DenoiseSettings
-from certiseg.training.memory import hold_pictures
+from certiseg.runs.train import PAGE_FILE, run_training
+from certiseg.training.clouds import CloudTask
+from certiseg.training.denoiser import DenoiserTask
+from certiseg.training.images import ImageTask
 from certiseg.training.randomness import Randomness
-from certiseg.training.settings import TrainSettings
+from certiseg.training.settings import CloudSettings, DenoiseSettings, TrainSettings
 from same_runs import timeless
 
 LAST_FILES = (WEIGHTS_FILE, CARD_FILE, PAGE_FILE)
@@ -46,7 +42,7 @@ class Stop(Exception):
 class Blocks:
     """Five pictures of large blocks whose class is their brightness."""
 
-    card = generic_card("blocks", "3", channels=1)
+    card = folder_card("blocks", "3", channels=1)
 
     def __len__(self) -> int:
         return 5
@@ -61,22 +57,21 @@ def _pictures(out: Path, make_report: Any, **options: Any) -> object:
     changes = {"epochs": 4, "widths": (4, 6), "blocks": (0, 1), "batch_size": 2, "consistency": 1.0}
     changes |= options.pop("changes", {})
     settings = TrainSettings(sigma=0.2, sigma_from=0.1, **changes)
-    return run_training(Blocks(), Blocks(), settings, out, "", make_report, **options)
+    return run_training(ImageTask(Blocks(), Blocks(), settings), out, "", make_report, **options)
 
 
 def _denoiser(out: Path, make_report: Any, **options: Any) -> object:
-    held = hold_pictures(Blocks(), 1)
-    data = PictureSet("blocks", "", "", 1, held, held)
     settings = DenoiseSettings(
         sigma=0.5, sigma_from=0.2, epochs=4, widths=(4, 6), blocks=(0, 1), batch_size=2
     )
-    return run_denoiser_training(data, settings, None, out, "", make_report, **options)
+    task = DenoiserTask(Blocks(), Blocks(), settings)
+    return run_training(task, out, "", make_report, **options)
 
 
 def _clouds(out: Path, make_report: Any, **options: Any) -> object:
     splits = {name: solids(name, points=260, count=4) for name in ("train", "val", "test")}
-    settings = CloudSettings(epochs=3, noise=CloudNoise("rotation", 0.2), batch_size=2)
-    return run_cloud_training(splits, settings, out, "", make_report, **options)
+    settings = CloudSettings("rotation", 0.2, epochs=3, batch_size=2)
+    return run_training(CloudTask(splits, settings), out, "", make_report, **options)
 
 
 def _quiet(steps: int) -> Any:
@@ -99,6 +94,7 @@ def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(state, "SECONDS", 0.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("train", [_pictures, _denoiser, _clouds])
 def test_goes_on_to_the_same_bits(train: Train, tmp_path: Path) -> None:
     whole, parts = tmp_path / "whole", tmp_path / "parts"
@@ -118,6 +114,17 @@ def test_goes_on_to_the_same_bits(train: Train, tmp_path: Path) -> None:
     assert sorted(path.name for path in parts.glob("[!.]*")) == sorted(
         path.name for path in whole.glob("[!.]*")
     )
+
+
+def test_batches_made_on_a_thread_change_no_bit(tmp_path: Path) -> None:
+    """As on a GPU: another name of the CPU is enough for the thread."""
+    on_thread = {"device": "cpu:0"}
+    _pictures(tmp_path / "whole", _quiet)
+    with pytest.raises(Stop):
+        _pictures(tmp_path / "parts", _stopping(2), changes=on_thread)
+    _pictures(tmp_path / "parts", _quiet, resume=True, changes=on_thread)
+    a, b = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "parts"))
+    assert a == b
 
 
 @pytest.mark.parametrize("lost", ["views", "noise"])

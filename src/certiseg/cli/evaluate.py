@@ -85,7 +85,7 @@ def evaluate(
     json_table: options.Json = False,
 ) -> None:
     """Compare the non-robust, the base and the certified model; writes table and results."""
-    from certiseg.datasets.card import note_of
+    from certiseg.datasets.card import note_of, skipped_of
     from certiseg.report.figures import has_matplotlib
     from certiseg.runfolder.comparison import comparison_table
     from certiseg.runfolder.folder import Keep
@@ -120,7 +120,7 @@ def evaluate(
         points=points,
         skip_bad=skip_bad,
     )
-    for reason in getattr(samples, "skipped", ()):
+    for reason in skipped_of(samples):
         remark(f"skipped: {reason}")
     first = ranks is None or ranks.rank == 0
     earlier = recorded_seeds(out / MANIFEST) if overwrite and first else ()

@@ -25,8 +25,8 @@ from certiseg.cli.sign import sign
 from certiseg.cli.signals import ended_by_signals
 from certiseg.cli.streams import lost_output, open_streams
 from certiseg.cli.study import app as study
-from certiseg.cli.train_clouds import train_clouds
-from certiseg.cli.train_group import app as train
+from certiseg.cli.train import app as train
+from certiseg.cli.train import train_clouds
 from certiseg.cli.verify import verify
 from certiseg.screen import remark, say
 

@@ -199,9 +199,9 @@ def clouds(
 
     Run again after an interruption, it goes on where it stopped.
     """
-    from certiseg.datasets.card import note_of
+    from certiseg.datasets.card import note_of, skipped_of
+    from certiseg.datasets.registry import cloud_set, open_clouds
     from certiseg.report.reproduction.tables import Tables
-    from certiseg.runs.clouds import CLOUDS, open_clouds
     from certiseg.runs.executors.executor import executor_for
     from certiseg.runs.malloc import keep_freed_memory
     from certiseg.runs.model import channels_of
@@ -209,8 +209,7 @@ def clouds(
     from certiseg.runs.reproduction.tables import reproduce
 
     table = context.info_name or ""
-    if data not in CLOUDS:
-        raise InputError(f"expected --data {' or '.join(CLOUDS)}, got {data!r}; choose one")
+    cloud_set(data)
     generated = data == "solids"
     if not model and not generated:
         raise _no_model("--data shapenet")
@@ -225,7 +224,7 @@ def clouds(
             f"expected models of one number of channels, got {sorted(widths)}; run them apart"
         )
     samples = open_clouds(data, channels=widths.pop(), root=root, limit=limit, skip_bad=skip_bad)
-    for reason in samples.skipped:
+    for reason in skipped_of(samples):
         remark(f"skipped: {reason}")
     whole = reproduce(
         grid,

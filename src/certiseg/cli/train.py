@@ -1,88 +1,63 @@
-"""`certiseg train`: a small segmentation network, trained under the noise it will be used with."""
+"""`certiseg train` (pictures, or a denoiser) and `certiseg train-clouds`: base models trained
+under the noise they will be used with."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-from certiseg.cli import options, training_options
-from certiseg.cli.numbers import size_of, whole_numbers_of
+from certiseg.cli import options
+from certiseg.cli.numbers import whole_numbers_of
+from certiseg.cli.settings_options import spelled, with_fields
 from certiseg.cli.told import told
 from certiseg.cli.training_bar import steps_bar, training_bar
-from certiseg.rounding import exact, share_down
+from certiseg.training.settings import CloudSettings, DenoiseSettings, TrainSettings
+
+if TYPE_CHECKING:
+    from certiseg.training.task import Task
+
+Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for weights and card.")]
+Root = Annotated[Path | None, "The folder of --data camvid, cityscapes, ..."]
+Images = Annotated[Path | None, "folder: training pictures."]
+ValImages = Annotated[Path | None, "folder: validation pictures."]
+Channels = Annotated[int, "folder: 3 for RGB, 1 for grey."]
+Memory = Annotated[float, "GiB of pictures to keep in memory; others are read in each epoch."]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Go on with the interrupted training in -o.")
+]
 
 
 @told
+@with_fields(TrainSettings)
 def train(
     data: Annotated[
-        str,
-        typer.Option(
-            help="As in evaluate (camvid, cityscapes, ..., FILE.yaml), or folder: your own folders."
-        ),
+        str, "As in evaluate (camvid, cityscapes, ..., FILE.yaml), or folder: your own folders."
     ],
-    out: training_options.Out,
-    sigma: Annotated[float, typer.Option(help="Noise in [0, 1] input units; 0 = none.")],
-    sigma_from: Annotated[
-        float | None, typer.Option(help="Noise of each view, even in this .. sigma.")
-    ] = None,
-    consistency: Annotated[
-        float, typer.Option(help="Weight of agreement under two draws of noise; 5 to 20 is usual.")
-    ] = 0.0,
-    network: Annotated[
-        str, typer.Option(help="unet, or efficientnet-lite0, -lite1, -lite2.")
-    ] = "unet",
+    out: Out,
+    settings: TrainSettings,
     init: Annotated[
-        str | None,
-        typer.Option(help="Weights to start from: imagenet, certiseg:NAME or an earlier folder."),
+        str | None, "Weights to start from: imagenet, certiseg:NAME or an earlier folder."
     ] = None,
-    epochs: training_options.Epochs = 60,
-    root: training_options.Root = None,
-    images: training_options.Images = None,
-    labels: Annotated[Path | None, typer.Option(help="folder: their label maps (PNG).")] = None,
-    val_images: training_options.ValImages = None,
-    val_labels: Annotated[Path | None, typer.Option(help="folder: their label maps.")] = None,
-    classes: Annotated[
-        str | None, typer.Option(help="folder: number of classes, or a file, one name a line.")
-    ] = None,
-    ignore: Annotated[str, typer.Option(help="folder: label ids to ignore, as 11,12.")] = "",
-    channels: training_options.Channels = 3,
-    crop: training_options.Crop = None,
-    batch_size: training_options.BatchSize = 8,
-    lr: training_options.Rate = 3e-3,
-    widths: Annotated[str, typer.Option(help="Channels at 1/2, 1/4, ...")] = "24,32,64,96,120",
-    blocks: Annotated[str, typer.Option(help="Residual blocks at 1/2, 1/4, ...")] = "0,2,2,2,1",
-    seed: training_options.Seed = 0,
-    device: training_options.Device = "cpu",
-    precision: training_options.Precision = options.Precision.float32,
-    memory: training_options.Memory = 4.0,
-    resume: training_options.Resume = False,
+    root: Root = None,
+    images: Images = None,
+    labels: Annotated[Path | None, "folder: their label maps (PNG)."] = None,
+    val_images: ValImages = None,
+    val_labels: Annotated[Path | None, "folder: their label maps."] = None,
+    classes: Annotated[str | None, "folder: number of classes, or a file, one name a line."] = None,
+    ignore: Annotated[str, "folder: label ids to ignore, as 11,12."] = "",
+    channels: Channels = 3,
+    memory: Memory = 4.0,
+    resume: Resume = False,
     overwrite: options.Overwrite = False,
 ) -> None:
     """Train a segmentation network; write model.safetensors, card.json and CARD.md."""
-    from certiseg.runs.malloc import keep_freed_memory
-    from certiseg.runs.pictures import is_described
-    from certiseg.runs.train import bare, run_training, spell_command
-    from certiseg.runs.train_data import training_data
-    from certiseg.training.settings import TrainSettings
+    from certiseg.runs.train import training_samples
+    from certiseg.training.images import ImageTask
 
-    keep_freed_memory()
-    settings = TrainSettings(
-        sigma=sigma,
-        epochs=epochs,
-        batch_size=batch_size,
-        crop=size_of(crop),
-        lr=lr,
-        seed=seed,
-        device=device,
-        widths=whole_numbers_of("--widths", widths),
-        blocks=whole_numbers_of("--blocks", blocks),
-        sigma_from=sigma_from,
-        network=network,
-        consistency=consistency,
-        precision=precision.value,
-    )
     pairs = {
         "--images": images,
         "--labels": labels,
@@ -90,54 +65,172 @@ def train(
         "--val-labels": val_labels,
     }
     ignored = whole_numbers_of("--ignore", ignore) if ignore else ()
-    train_set, val_set = training_data(data, root, pairs, classes, ignored, channels)
-    own: dict[str, object] = {}
+    samples = training_samples(data, root, pairs, classes, ignored, channels)
+    own: dict[str, object] = {"--data": _data(data), "--root": root}
     if data == "folder":
         is_file = classes is not None and not classes.isdecimal()
-        own = {**pairs, "--classes": Path(str(classes)) if is_file else classes}
+        own |= {**pairs, "--classes": Path(str(classes)) if is_file else classes}
         own |= {"--ignore": ignore or None, "--channels": channels}
-    command = spell_command(
-        {
-            "--data": Path(data) if is_described(data) else data,
-            "--root": root,
-            **own,
-            "--sigma": exact(sigma),
-            "--sigma-from": sigma_from,
-            "--consistency": consistency or None,
-            "--network": network,
-            "--init": init and bare(init),
-            "--epochs": epochs,
-            "--crop": crop,
-            "--batch-size": batch_size,
-            "--lr": exact(lr),
-            "--widths": widths if network == "unet" else None,
-            "--blocks": blocks if network == "unet" else None,
-            "--seed": seed,
-            "--device": device,
-            "--precision": precision.value if precision != "float32" else None,
-            "-o": out.resolve().name,
-        }
+    without = () if settings.network == "unet" else ("widths", "blocks")
+    _run(
+        lambda reading: ImageTask(*samples, settings, memory),
+        out,
+        spelled("train", {**own, "--init": _bare(init)}, settings, out, without),
+        init=init,
+        resume=resume,
+        overwrite=overwrite,
     )
-    with training_bar() as progress:
-        card = run_training(
-            train_set,
-            val_set,
-            settings,
-            out,
-            command,
-            lambda steps: steps_bar(progress, steps),
-            init=init,
-            memory=memory,
-            resume=resume,
-            overwrite=overwrite,
+
+
+@told
+@with_fields(DenoiseSettings)
+def train_denoiser(
+    data: Annotated[
+        str, "As in evaluate (camvid, ..., FILE.yaml), or folder: your own folders of pictures."
+    ],
+    out: Out,
+    settings: DenoiseSettings,
+    model: Annotated[
+        str | None,
+        typer.Option("--for", help="The network whose labels are to stay, as --model of certify."),
+    ] = None,
+    init: Annotated[
+        str | None, "Denoiser to start from: certiseg:NAME or an earlier folder."
+    ] = None,
+    root: Root = None,
+    images: Images = None,
+    val_images: ValImages = None,
+    channels: Channels = 3,
+    memory: Memory = 4.0,
+    resume: Resume = False,
+    overwrite: options.Overwrite = False,
+) -> None:
+    """Train a denoiser on pictures alone, labels are not read; for --denoiser of certify and
+    evaluate."""
+    from certiseg.runs.model import open_model
+    from certiseg.runs.train import training_images
+    from certiseg.training.denoiser import DenoiserTask
+
+    guide = None if model is None else open_model(model)
+    pictures = training_images(data, root, images, val_images, channels)
+    own = {
+        "--data": _data(data),
+        "--root": root,
+        "--images": images,
+        "--val-images": val_images,
+        "--channels": channels if data == "folder" else None,
+        "--for": _bare(model),
+        "--init": _bare(init),
+    }
+    _run(
+        lambda reading: DenoiserTask(*pictures, settings, guide, memory),
+        out,
+        spelled("train denoiser", own, settings, out, () if model else ("stability",)),
+        init=init,
+        resume=resume,
+        overwrite=overwrite,
+    )
+
+
+@told
+@with_fields(CloudSettings)
+def train_clouds(
+    data: Annotated[str, "shapenet, or solids: generated."],
+    out: Out,
+    settings: CloudSettings,
+    root: Annotated[Path | None, "shapenet: its folder."] = None,
+    channels: Annotated[int, "3: coordinates; 6: and normals."] = 3,
+    points: Annotated[int, "Points of each cloud."] = 2048,
+    limit: Annotated[int | None, "Train on at most so many, evenly over the categories."] = None,
+    skip_bad: options.SkipBad = False,
+    resume: Resume = False,
+    overwrite: options.Overwrite = False,
+) -> None:
+    """Train PointNet++ on point clouds and write model.safetensors, card.json and CARD.md."""
+    from certiseg.datasets.registry import open_clouds
+    from certiseg.training.clouds import CloudTask
+
+    splits = {
+        split: open_clouds(
+            data,
+            channels=channels,
+            root=root,
+            split=split,
+            points=points,
+            limit=limit if split == "train" else None,
+            skip_bad=skip_bad,
         )
-    if card is None:
-        return
-    figures = card["figures"]
-    for words, values in (("clean", figures["clean"]), ("one draw of noise", figures["one_draw"])):
-        if values is not None:
-            progress.console.print(
-                f"val, {words}: accuracy {share_down(values['accuracy'])}, "
-                f"mIoU {share_down(values['miou'])}"
-            )
-    progress.console.print(f"written: {out} ({card['weights']['bytes']} bytes of weights)")
+        for split in ("train", "val", "test")
+    }
+    own = {"--data": data, "--root": root, "--channels": channels}
+    own |= {"--points": points, "--limit": limit}
+    command = spelled("train-clouds", own, settings, out) + (" --skip-bad" if skip_bad else "")
+    _run(
+        lambda reading: CloudTask(splits, settings, reading),
+        out,
+        command,
+        resume=resume,
+        overwrite=overwrite,
+    )
+
+
+def _data(data: str) -> str | Path:
+    """A data set's name, or the path of its description."""
+    from certiseg.datasets.registry import is_described
+
+    return Path(data) if is_described(data) else data
+
+
+def _bare(spec: str | None) -> str | None:
+    from certiseg.training.card import bare
+
+    return spec and bare(spec)
+
+
+def _run(
+    make: Callable[[Callable[[int], Callable[[], None]]], Task],
+    out: Path,
+    command: str,
+    **rest: Any,
+) -> None:
+    """Train, with a bar; then say how good the model is. make: the task, from what shows the
+    reading of so many inputs."""
+    from certiseg.runs.malloc import keep_freed_memory
+    from certiseg.runs.train import run_training
+
+    keep_freed_memory()
+    with training_bar() as progress:
+
+        def reading(inputs: int) -> Callable[[], None]:
+            row = progress.add_task("reading", total=inputs)
+            return lambda: progress.advance(row)
+
+        task = make(reading)
+        card = run_training(task, out, command, lambda n: steps_bar(progress, n), **rest)
+    if card is not None:
+        for line in task.summary(card):
+            progress.console.print(line)
+        progress.console.print(f"written: {out} ({card['weights']['bytes']} bytes of weights)")
+
+
+_DEFAULT = "pictures"
+_HELP = ("-h", "--help")
+
+
+class _WithDefault(TyperGroup):
+    """Options that follow the group's name directly are those of its first command."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args and args[0].startswith("-") and args[0] not in _HELP:
+            args = [_DEFAULT, *args]
+        return super().parse_args(ctx, args or ["--help"])
+
+
+app = typer.Typer(
+    cls=_WithDefault,
+    rich_markup_mode=None,
+    help="Train a network on pictures under noise, or a denoiser. `certiseg train --data ...` is "
+    "short for `certiseg train pictures --data ...`; point clouds: certiseg train-clouds.",
+)
+app.command(_DEFAULT)(train)
+app.command("denoiser")(train_denoiser)

@@ -19,7 +19,8 @@ from certiseg.runs.progress import Pace, tell
 from certiseg.screen import Screen
 
 if TYPE_CHECKING:
-    from certiseg.training.descent import Measured, Report
+    from certiseg.training.loop import Report
+    from certiseg.training.task import Measured
 
 
 def training_bar() -> Progress:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from certiseg.datasets.card import Card
-from certiseg.datasets.class_list import class_list
-from certiseg.datasets.layout import Layout, check_split, find_pairs
-from certiseg.datasets.pairs import Paired, Reading
-from certiseg.datasets.truth import Ids
+from certiseg.datasets.card import Card, check_split, class_list
+from certiseg.datasets.labels import Ids
+from certiseg.datasets.layout import Layout, find_pairs
+from certiseg.datasets.pairs import Paired
 
 _CLASSES, _PALETTE = class_list("ade20k")
 
@@ -40,5 +39,5 @@ def ade20k(root: str | Path, split: str) -> Paired:
     layout = Layout(("images/{split}",), ("annotations/{split}",), ".jpg", (".png",))
     pairs, _ = find_pairs(root, split, {layout: _FOLDER[split]}, ("ADEChallengeData2016",))
     label_map = {label + 1: label for label in range(CARD.num_classes)}
-    truth = Ids(CARD.num_classes, ignore=(_OTHER,), label_map=label_map)
-    return Paired(pairs, CARD, truth, Reading(grey_as_rgb=True))
+    labels = Ids(CARD.num_classes, ignore=(_OTHER,), label_map=label_map)
+    return Paired(pairs, CARD, labels, grey_as_rgb=True)

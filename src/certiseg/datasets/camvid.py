@@ -4,38 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from certiseg.datasets.card import Card
+from certiseg.datasets.card import Card, class_list
 from certiseg.datasets.folder import Folder
 from certiseg.errors import InputError
 
+_CLASSES, _PALETTE = class_list("camvid")
+
 CARD = Card(
     name="CamVid",
-    classes=(
-        "sky",
-        "building",
-        "pole",
-        "road",
-        "pavement",
-        "tree",
-        "sign",
-        "fence",
-        "car",
-        "pedestrian",
-        "bicyclist",
-    ),
-    palette=(
-        (128, 128, 128),
-        (128, 0, 0),
-        (192, 192, 128),
-        (128, 64, 128),
-        (60, 40, 222),
-        (128, 128, 0),
-        (192, 128, 128),
-        (64, 64, 128),
-        (64, 0, 128),
-        (64, 64, 0),
-        (0, 128, 192),
-    ),
+    classes=_CLASSES,
+    palette=_PALETTE,
     channels=3,
     source=(
         "Brostow, Fauqueur, Cipolla: Semantic object classes in video, Pattern Recognition "

@@ -1,18 +1,35 @@
-"""What a data set is (Card), what one item holds (Sample), and the seam all data sets share."""
+"""Card (what a data set is), Sample (one item) and Samples, the protocol of all data sets."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from certiseg.errors import InputError
+
 IGNORE = 255
-"""Label of pixels that count for nothing: void, unlabelled, outside the classes."""
+"""Label of pixels that are not evaluated: void, unlabelled, outside the classes."""
 
 Colour = tuple[int, int, int]
+
+PART_COLOURS: tuple[Colour, ...] = (
+    (0, 114, 178),
+    (230, 159, 0),
+    (0, 158, 115),
+    (204, 121, 167),
+    (86, 180, 233),
+    (213, 94, 0),
+)
+"""Colours of the first, second, ... part of a category, told apart by colour-blind readers too.
+
+Source: Okabe, Ito 2008 (Color Universal Design).
+"""
 
 KINDS = {"pictures": ("picture", "pixel"), "clouds": ("cloud", "point")}
 """What data are of, and what each input and each of its components is called."""
@@ -22,8 +39,19 @@ KINDS = {"pictures": ("picture", "pixel"), "clouds": ("cloud", "point")}
 class Card:
     """Names a data set and its classes; class `c` has name `classes[c]` and colour `palette[c]`.
 
-    channels: of each input. parts: of point clouds, for each category its classes, the only labels
-    its clouds may have; None for pictures.
+    Args:
+        name: What reports call it.
+        classes: In label order, at most 254.
+        palette: As many colours, 0 to 255.
+        channels: Of each input.
+        source: Who made it, and where names and colours come from.
+        licence: The terms it is used by.
+        parts: Of point clouds, for each category its classes, the only labels its clouds may have;
+            None for pictures.
+
+    Example:
+        >>> Card("yard", ("grass", "path"), ((0, 128, 0), (128, 128, 128)), 3, "ours", "CC0").kind
+        'pictures'
     """
 
     name: str
@@ -50,10 +78,14 @@ class Card:
 
 @dataclass(frozen=True)
 class Sample:
-    """One input and its truth.
+    """One input and its labels.
 
-    x: float32, a picture (C, H, W) in [0, 1] or a point cloud (C, N) of coordinates (and normals).
-    labels: uint8, (H, W) or (N,). category: of a cloud, a key of its card's parts.
+    Args:
+        name: Different from all others of its set; files are named by it.
+        x: float32, a picture (C, H, W) in [0, 1] or a point cloud (C, N) of coordinates (and
+            normals).
+        labels: uint8, (H, W) or (N,), 255 = ignored.
+        category: Of a cloud, a key of its card's parts.
     """
 
     name: str
@@ -74,8 +106,13 @@ class Samples(Protocol):
 
 
 def note_of(samples: Samples) -> str | None:
-    """What was left out of a data set, in the words of what left it out; None for nothing."""
+    """One sentence on what was left out of a data set; None for nothing."""
     return getattr(samples, "note", None) or None
+
+
+def skipped_of(samples: Samples) -> tuple[str, ...]:
+    """Files that were left out, one "FILE: reason" each."""
+    return getattr(samples, "skipped", ())
 
 
 def customary_palette(num_classes: int) -> tuple[Colour, ...]:
@@ -92,3 +129,26 @@ def customary_palette(num_classes: int) -> tuple[Colour, ...]:
             bits >>= 3
         colours.append((rgb[0], rgb[1], rgb[2]))
     return tuple(colours)
+
+
+def class_list(name: str) -> tuple[tuple[str, ...], tuple[Colour, ...]]:
+    """Class names and their colours, in label order, from the JSON file in classes/."""
+    content = json.loads(
+        (Path(__file__).parent / "classes" / f"{name}.json").read_text(encoding="utf-8")
+    )
+    return tuple(content), tuple((red, green, blue) for red, green, blue in content.values())
+
+
+def check_split(split: str, splits: Iterable[str], name: str) -> None:
+    """Raise InputError for a split that the data set of that name does not have."""
+    if split not in splits:
+        raise InputError(
+            f"expected a split of {name} among {', '.join(splits)}, got {split!r}; pick one"
+        )
+
+
+def check_at_least(**given: tuple[int, int]) -> None:
+    """Raise InputError for a value below its least. given: name=(value, least)."""
+    for name, (value, least) in given.items():
+        if value < least:
+            raise InputError(f"expected {name} of at least {least}, got {value}; raise it")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from certiseg.datasets.card import IGNORE, Card
-from certiseg.datasets.layout import Layout, check_split, find_pairs
+from certiseg.datasets.card import IGNORE, Card, check_split
+from certiseg.datasets.labels import Ids
+from certiseg.datasets.layout import Layout, find_pairs
 from certiseg.datasets.pairs import Paired
-from certiseg.datasets.truth import Ids
 
 # Class, raw id and colour as in cityscapesScripts, helpers/labels.py; its trainId is the place.
 _TABLE = (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from certiseg.arrays import read_npy
-from certiseg.datasets.cloud_steps import centre_and_reach, normalised, resampled
-from certiseg.datasets.cloud_text import check_points, read_table
-from certiseg.errors import InputError, first_line
-from certiseg.reading import CLOUD
+from certiseg.datasets.cloud_scaling import centre_and_reach, normalised, resampled
+from certiseg.errors import InputError, refusing
+from certiseg.reading import CLOUD, read_bounded
 from certiseg.rounding import nearest, significant
 
+COLUMNS = ("x", "y", "z", "nx", "ny", "nz", "label")
 TEXT_SUFFIXES = (".txt", ".xyz", ".pts", ".csv")
 CLOUD_SUFFIXES = (*TEXT_SUFFIXES, ".npy")
 FEWEST_POINTS = 32
@@ -59,12 +61,30 @@ def read_cloud(
     Text (.txt, .xyz, .pts, .csv): one point a line, 3, 6 or 7 numbers apart by blanks or commas,
     x y z, nx ny nz and a part label, which is not used. .npy: floats (N, 3) or (N, 6), or with the
     channels first. Of more columns than channels the first are taken.
-    normalise: over all points of the file mean to 0 and largest norm to 1, normals as they are.
-    points: resampled to so many, in an order drawn from the name, by default the file's stem;
-    None takes all as they come.
-    Raises InputError, naming the line or point: another kind of file, other columns, something that
-    is no finite number, fewer than FEWEST_POINTS, no normals for 6 channels or none of length 1,
-    coordinates that single precision does not hold.
+
+    Args:
+        path: The file.
+        channels: 3, or 6 with normals.
+        normalise: Bring the mean of all points of the file to 0 and the largest norm to 1; normals
+            stay as they are.
+        points: How many to resample to, in an order drawn from the name; None takes all as they
+            come.
+        name: Default: the file's stem.
+
+    Returns:
+        The cloud, and what its file was like.
+
+    Raises:
+        InputError: Another kind of file, other columns, something that is no finite number, fewer
+            than ``FEWEST_POINTS``, no normals for 6 channels or none of length 1, coordinates that
+            single precision does not hold. The line or the point is named.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp(), "cloud.npy")
+        >>> np.save(path, np.random.default_rng(0).standard_normal((50, 3)))
+        >>> read_cloud(path, normalise=True).x.shape
+        (3, 50)
     """
     assert channels in (3, 6)
     path = Path(path)
@@ -109,18 +129,9 @@ def _rows(path: Path) -> tuple[list[str], Array]:
 
 def _array(path: Path) -> Array:
     """Values (N, 3) or (N, 6) of an npy file."""
-    try:
+    wanted, remedy = f"{path}: expected an npy file of numbers", "write it with np.save, as floats"
+    with refusing(OSError, ValueError, expected=wanted, remedy=remedy):
         array = read_npy(path, CLOUD)
-    except OSError as error:
-        raise InputError(
-            f"{path}: expected a readable npy file, got {error.strerror}; check the path"
-        ) from None
-    except ValueError as error:
-        reason = first_line(error)
-        raise InputError(
-            f"{path}: expected an npy file of numbers, got {reason[:120]}; "
-            "write it with np.save, a float array"
-        ) from None
     if array.dtype.kind != "f" or array.ndim != 2 or not {3, 6} & set(array.shape):
         raise InputError(
             f"{path}: expected a float array (N, 3) or (N, 6), or channels first, got "
@@ -153,3 +164,77 @@ def _check_normals(path: Path, where: list[str], normals: Array) -> None:
 
 def _triple(centre: Array) -> str:
     return "(" + ", ".join(significant(value, 3, nearest) for value in centre[:, 0]) + ")"
+
+
+def read_table(path: Path, widths: Collection[int], remedy: str) -> tuple[list[int], Array]:
+    """Line numbers from 1 and values (N, columns) of a file with one point a line.
+
+    Lines hold the first of the COLUMNS, as many as one of widths and all the same number, apart by
+    blanks, or by commas where the first line has one; empty lines are passed over.
+    remedy: what errors advise. Raises InputError: a file that is missing, empty or no text; a line
+    of other columns or with something that is no finite number.
+    """
+    numbers: list[int] = []
+    rows: list[list[float]] = []
+    separator, expected = None, set(widths)
+    for number, line in enumerate(_text(path, remedy).split("\n"), 1):
+        if not line.strip():
+            continue
+        if not rows:
+            separator = "," if "," in line else None
+        words = line.split(separator)
+        if len(words) not in expected:
+            raise InputError(
+                f"{path}, line {number}: expected {_columns(expected)}, got {len(words)}; {remedy}"
+            )
+        expected = {len(words)}
+        try:
+            # Python's own 1_000 is no number of a cloud.
+            row = [math.nan] if "_" in line else [float(word) for word in words]
+        except ValueError:
+            row = [math.nan]
+        # A sum is finite only if all its terms are, but for numbers no cloud holds.
+        if not math.isfinite(sum(row)):
+            raise InputError(
+                f"{path}, line {number}: expected finite numbers, got {line.strip()[:60]!r}; "
+                f"{remedy}"
+            )
+        numbers.append(number)
+        rows.append(row)
+    if not rows:
+        raise InputError(f"{path}: expected points, got an empty file; {remedy}")
+    return numbers, np.array(rows, dtype=np.float64)
+
+
+def check_points(path: Path, places: Array, fewest: int, remedy: str) -> None:
+    """Raise InputError for fewer than `fewest` points (N, 3), or points that all coincide."""
+    if len(places) < fewest:
+        raise InputError(f"{path}: expected at least {fewest} points, got {len(places)}; {remedy}")
+    if (places == places[0]).all():
+        raise InputError(
+            f"{path}: expected points of some extent, got {len(places)} times the same; "
+            "leave the file out"
+        )
+
+
+def _text(path: Path, remedy: str) -> str:
+    wanted = f"{path}: expected a readable text file"
+    with refusing(OSError, expected=wanted, remedy="check the path"):
+        content = read_bounded(path, CLOUD)
+    try:
+        return content.decode("ascii")
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{path}, line {content[: error.start].count(10) + 1}: expected plain text, got other "
+            f"bytes; {remedy}"
+        ) from None
+
+
+def _columns(widths: Collection[int]) -> str:
+    """How many columns are expected, and which."""
+    if len(widths) == 1:
+        (width,) = widths
+        return f"{width} columns, {' '.join(COLUMNS[:width])}"
+    *others, last = sorted(widths)
+    names = " ".join(COLUMNS[: others[0]]), " ".join(COLUMNS[others[0] : 6])
+    return f"{', '.join(map(str, others))} or {last} columns ({names[0]}, then {names[1]}, label)"

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from certiseg.datasets.card import Card
-from certiseg.datasets.class_list import class_list
-from certiseg.datasets.layout import Layout, check_split, find_pairs
-from certiseg.datasets.pairs import Paired, Reading
-from certiseg.datasets.truth import Ids
+from certiseg.datasets.card import Card, check_split, class_list
+from certiseg.datasets.labels import Ids
+from certiseg.datasets.layout import Layout, find_pairs
+from certiseg.datasets.pairs import Paired
 
 _CLASSES, _PALETTE = class_list("coco_stuff")
 
@@ -50,5 +49,5 @@ def coco_stuff(root: str | Path, split: str) -> Paired:
     check_split(split, SPLITS, CARD.name)
     pairs, suffix = find_pairs(root, split, {_PUBLISHED: f"{split}2017", _FLAT: split})
     label_map = None if suffix == _CONVERTED else LABEL_MAP
-    truth = Ids(CARD.num_classes, label_map=label_map)
-    return Paired(pairs, CARD, truth, Reading(grey_as_rgb=True))
+    labels = Ids(CARD.num_classes, label_map=label_map)
+    return Paired(pairs, CARD, labels, grey_as_rgb=True)

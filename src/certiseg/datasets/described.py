@@ -11,111 +11,231 @@ docs/datasets.md lists the other fields.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-from certiseg.datasets.card import IGNORE, Card, customary_palette
-from certiseg.datasets.described_labels import BY_COLOUR, BY_ID, truth_of
+from certiseg.datasets.card import IGNORE, Card, Colour, customary_palette
 from certiseg.datasets.images import IMAGE_SUFFIXES
-from certiseg.datasets.pairs import Paired, Reading, paired_by_stem
-from certiseg.datasets.sheet import Sheet, boolean, colour, many, mapping, text, whole
+from certiseg.datasets.labels import LARGEST_ID, Colours, Ids, Labels
+from certiseg.datasets.pairs import Paired, paired_by_stem
+from certiseg.documents import Lines, read_with_lines
 from certiseg.errors import InputError
+from certiseg.fields import TRUTH, Field, list_of, one_of, whole
 
 SUFFIXES = (".yaml", ".yml")
+_BY_ID = ("ignore", "first_id", "label_map")
+_BY_COLOUR = ("colours", "ignore_colours")
 _NEEDED = ("name", "classes", "splits")
 _KNOWN = (
     *_NEEDED,
     *("palette", "channels", "image_suffix", "label_suffix"),
-    *BY_ID,
-    *BY_COLOUR,
+    *_BY_ID,
+    *_BY_COLOUR,
     *("grey_as_rgb", "orientation", "source", "licence"),
 )
-_ORIENTATIONS = {"stored": False, "exif": True}
+_ID = whole(0, LARGEST_ID)
+_TEXT = Field("text", lambda value: isinstance(value, str) and bool(value.strip()))
+_MAPPING = Field("a mapping", lambda value: isinstance(value, dict) and bool(value))
+_COLOUR = list_of(whole(0, 255), 3, 3)
 
 
 def described(path: str | Path, split: str) -> Paired:
     """The pairs of `split` of the data set that the YAML file describes.
 
-    Folders are relative to the file; folders within are searched too. Files pair when their paths
-    agree up to the suffixes. Raises InputError, one line that starts with the file, for unknown or
-    missing fields, values of a wrong kind, a split it does not have, and folders that do not pair.
+    Args:
+        path: The file. Folders in it are relative to it; folders within are searched too. Files
+            pair when their paths agree up to the suffixes.
+        split: A key of its ``splits``.
+
+    Returns:
+        The samples, read on demand.
+
+    Raises:
+        InputError: Unknown or missing fields, values of a wrong kind, a split it does not have, and
+            folders that do not pair, in one line that starts with the file.
     """
-    sheet = Sheet(Path(path), _NEEDED, _KNOWN)
-    card = _card(sheet)
-    truth = truth_of(sheet, card)
-    orientation = sheet.take("orientation", text, "stored or exif", "stored")
-    if orientation not in _ORIENTATIONS:
-        sheet.refuse("orientation", "stored or exif", orientation)
-    reading = Reading(
-        sheet.take("grey_as_rgb", boolean, "true or false", False), _ORIENTATIONS[orientation]
-    )
-    images, labels = _folders(sheet, split)
-    ending = "the end of file names, such as _mask.png"
-    image_suffix = sheet.take("image_suffix", text, ending, "")
-    label_suffix = sheet.take("label_suffix", text, ending, ".png")
+    fields = _Fields(Path(path), _NEEDED, _KNOWN)
+    card = _card(fields)
+    labelling = _labels_of(fields, card)
+    grey = fields.take("grey_as_rgb", TRUTH, False)
+    orientation = fields.take("orientation", one_of("stored", "exif"), "stored")
+    images, labels = _folders(fields, split)
+    ending = replace(_TEXT, words="the end of file names, such as _mask.png")
+    image_suffix = fields.take("image_suffix", ending)
+    label_suffix = fields.take("label_suffix", ending, ".png")
     image_suffixes = (image_suffix,) if image_suffix else IMAGE_SUFFIXES
     try:
         pairs = paired_by_stem(images, labels, image_suffixes, (label_suffix,), nested=True)
     except InputError as error:
         raise InputError(f"{path}, split {split}: {error}") from None
-    return Paired(pairs, card, truth, reading)
+    return Paired(pairs, card, labelling, grey_as_rgb=grey, upright=orientation == "exif")
 
 
-def _card(sheet: Sheet) -> Card:
-    words = f"a list of 2 to {IGNORE - 1} names (a number or a yes in quotation marks)"
-    classes: list[str] = sheet.take("classes", many(text), words, [])
+def _card(fields: _Fields) -> Card:
+    names = _many(
+        _TEXT, f"a list of 2 to {IGNORE - 1} names (a number or a yes in quotation marks)"
+    )
+    classes: list[str] = fields.take("classes", names)
     if not 2 <= len(classes) < IGNORE:
-        sheet.refuse("classes", words, classes)
+        fields.refuse("classes", names.words, classes)
     for number, name in enumerate(classes):
         if name in classes[:number]:
-            sheet.fail("each class once", f"{name!r} twice", "rename it", "classes", number)
-    own = list(customary_palette(len(classes)))
-    palette = sheet.take("palette", many(colour), "a list of [red, green, blue], 0..255", own)
+            fields.fail("each class once", f"{name!r} twice", "rename it", "classes", number)
+    colours = _many(_COLOUR, "a list of [red, green, blue], 0..255")
+    palette = fields.take("palette", colours, customary_palette(len(classes)))
     if len(palette) != len(classes):
-        sheet.fail(
-            f"a colour for each of {len(classes)} classes",
-            f"{len(palette)}",
-            "add or remove some",
-            "palette",
-        )
-    channels = sheet.take("channels", whole(1, 3), "3 (RGB) or 1 (grey)", 3)
-    if channels == 2:
-        sheet.refuse("channels", "3 (RGB) or 1 (grey)", channels)
+        expected = f"a colour for each of {len(classes)} classes"
+        fields.fail(expected, f"{len(palette)}", "add or remove some", "palette")
+    channels = Field("3 (RGB) or 1 (grey)", lambda value: type(value) is int and value in (1, 3))
     return Card(
-        name=sheet.take("name", text, "text", ""),
+        name=fields.take("name", _TEXT),
         classes=tuple(classes),
-        palette=tuple(palette),
-        channels=channels,
-        source=sheet.take("source", text, "text", f"described by {sheet.path.name}"),
-        licence=sheet.take("licence", text, "text", "as stated by the owner of the data"),
+        palette=tuple((red, green, blue) for red, green, blue in palette),
+        channels=fields.take("channels", channels, 3),
+        source=fields.take("source", _TEXT, f"described by {fields.path.name}"),
+        licence=fields.take("licence", _TEXT, "as stated by the owner of the data"),
     )
 
 
-def _folders(sheet: Sheet, split: str) -> tuple[Path, Path]:
+def _folders(fields: _Fields, split: str) -> tuple[Path, Path]:
     words = "a mapping such as val: {images: FOLDER, labels: FOLDER}"
-    splits: dict[Any, Any] = sheet.take("splits", mapping, words, {})
+    splits: dict[Any, Any] = fields.take("splits", replace(_MAPPING, words=words))
     for name, folders in splits.items():
         sides = folders if isinstance(folders, dict) else {}
-        if (
-            text(name) is None
-            or set(sides) != {"images", "labels"}
-            or None in map(text, sides.values())
-        ):
-            sheet.refuse("splits", words, {name: folders}, name)
+        if set(sides) != {"images", "labels"} or not all(map(_TEXT.holds, (name, *sides.values()))):
+            fields.refuse("splits", words, {name: folders}, name)
     if split not in splits:
-        sheet.fail(
-            f"the split {split}", f"only {', '.join(splits)}", "add or choose a split", "splits"
-        )
-    below = sheet.path.parent
-    images, labels = (below / splits[split][side] for side in ("images", "labels"))
-    for side, folder in (("images", images), ("labels", labels)):
+        known = f"only {', '.join(splits)}"
+        fields.fail(f"the split {split}", known, "add or choose a split", "splits")
+    found = []
+    for side in ("images", "labels"):
+        folder = fields.path.parent / splits[split][side]
         if not folder.is_dir():
-            sheet.fail(
-                f"a folder of {side}",
-                f"none at {folder}",
-                "paths are relative to the file",
-                "splits",
-                split,
-                side,
-            )
-    return images, labels
+            at = ("splits", split, side)
+            remedy = "paths are relative to the file"
+            fields.fail(f"a folder of {side}", f"none at {folder}", remedy, *at)
+        found.append(folder)
+    return found[0], found[1]
+
+
+def _labels_of(fields: _Fields, card: Card) -> Labels:
+    """How the label files are read. Raises InputError for fields that are wrong or do not go
+    together."""
+    if "colours" in fields:
+        for name in _BY_ID:
+            if name in fields:
+                fields.fail(f"no {name} beside colours", "both", "keep one", name)
+        return Colours(_colours(fields, card))
+    if "ignore_colours" in fields:
+        fields.fail("ignore_colours with colours", "it alone", "add colours", "ignore_colours")
+    ids = _many(_ID, f"a list of whole numbers 0..{LARGEST_ID}")
+    ignore: list[int] = fields.take("ignore", ids, [])
+    number = replace(whole(0, LARGEST_ID - IGNORE), words="a whole number")
+    first: int = fields.take("first_id", number, 0)
+    label_map = {first + label: label for label in range(card.num_classes)}
+    if IGNORE in label_map:
+        expected = f"first_id such that no class has id {IGNORE}, which stays ignored"
+        fields.fail(expected, f"{first}", "write other ids", "first_id")
+    if "label_map" in fields:
+        if "first_id" in fields:
+            fields.fail("label_map or first_id", "both", "keep one", "first_id")
+        label_map = _label_map(fields, card)
+        if both := sorted(label_map.keys() & set(ignore)):
+            fields.fail("an id mapped or ignored", f"{both[0]} for both", "keep one", "ignore")
+    return Ids(card.num_classes, ignore, label_map)
+
+
+def _label_map(fields: _Fields, card: Card) -> dict[int, int]:
+    words = "a mapping of raw ids to names of classes, such as {7: road}"
+    given: dict[Any, Any] = fields.take("label_map", replace(_MAPPING, words=words))
+    for raw, name in given.items():
+        if not _ID.holds(raw) or name not in card.classes:
+            fields.refuse("label_map", words, {raw: name}, raw)
+        if raw == IGNORE:
+            expected = f"{IGNORE} to stay ignored"
+            fields.fail(expected, f"{name!r} for it", "leave it out", "label_map", raw)
+    return {raw: card.classes.index(name) for raw, name in given.items()}
+
+
+def _colours(fields: _Fields, card: Card) -> dict[Colour, int]:
+    """Colour of a label file -> class or 255."""
+    words = "palette, or a mapping of names of classes to lists of [red, green, blue]"
+    named = Field(words, lambda value: value == "palette" or _MAPPING.holds(value))
+    given: Any = fields.take("colours", named)
+    if given == "palette":
+        given = dict(zip(card.classes, ([list(c)] for c in card.palette), strict=True))
+    found: dict[Colour, int] = {}
+    shades = _many(_COLOUR, "a list of [red, green, blue]")
+
+    def enter(colours: list[list[int]], label: int, *at: object) -> None:
+        for red, green, blue in colours:
+            if (red, green, blue) in found:
+                shown = f"{[red, green, blue]} twice"
+                fields.fail("each colour once", shown, "keep one", *at)
+            found[red, green, blue] = label
+
+    for name, colours in given.items():
+        if name not in card.classes:
+            fields.refuse("colours", words, name, name)
+        if not shades.holds(colours):
+            fields.refuse("colours", words, colours, name)
+        enter(colours, card.classes.index(name), "colours", name)
+    enter(fields.take("ignore_colours", shades, []), IGNORE, "ignore_colours")
+    return found
+
+
+class _Fields:
+    """A mapping of known fields. Errors name the file, the line and the field."""
+
+    def __init__(self, path: Path, needed: Sequence[str], known: Sequence[str]) -> None:
+        self.path = path
+        try:
+            content, self._lines = read_with_lines(path)
+        except ValueError as error:
+            raise InputError(
+                f"{path}: expected a YAML file that describes a data set, got {error}; "
+                "see docs/datasets.md, or check the path"
+            ) from None
+        if not isinstance(content, dict):
+            self.fail("a mapping of fields", "none", "see docs/datasets.md")
+        self._content: dict[Any, Any] = content
+        for name in content:
+            if name not in known:
+                self.fail(f"fields among {', '.join(known)}", repr(name), "correct it", name)
+        for name in needed:
+            if name not in content:
+                self.fail(f"the field {name}", f"only {', '.join(content)}", "add it")
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._content
+
+    def take(self, name: str, field: Field, default: Any = None) -> Any:
+        """The checked value of a field, default where it is absent."""
+        if name not in self._content:
+            return default
+        value = self._content[name]
+        if not field.holds(value):
+            self.refuse(name, field.words, value)
+        return value
+
+    def refuse(self, name: str, words: str, got: object, *within: object) -> NoReturn:
+        """Raise the error that a value is not as expected."""
+        self.fail(f"{name} as {words}", f"{got!r:.60}", "see docs/datasets.md", name, *within)
+
+    def fail(self, expected: str, got: str, remedy: str, *at: object) -> NoReturn:
+        line = _line(self._lines, at) if hasattr(self, "_lines") else None
+        where = f"{self.path}, line {line}" if line else f"{self.path}"
+        raise InputError(f"{where}: expected {expected}, got {got}; {remedy}")
+
+
+def _line(lines: Lines, at: Sequence[object]) -> int | None:
+    """The line of the innermost value on the way that has one; None without a way."""
+    place = tuple(map(str, at))
+    return next((lines[place[:n]] for n in range(len(place), 0, -1) if place[:n] in lines), None)
+
+
+def _many(item: Field, words: str) -> Field:
+    """A list, every value of which is as the item. words: what is expected."""
+    return Field(words, lambda value: isinstance(value, list) and all(map(item.holds, value)))

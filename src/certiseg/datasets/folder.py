@@ -1,19 +1,25 @@
-"""A folder of pictures beside a folder of label maps, and even samples of any data set."""
+"""A folder of pictures beside a folder of label maps, and pictures alone."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from certiseg.datasets.card import Card, Sample, Samples
-from certiseg.datasets.images import IMAGE_SUFFIXES
-from certiseg.datasets.pairs import Paired, paired_by_stem
-from certiseg.datasets.truth import Ids
-from certiseg.errors import InputError
+import numpy as np
+from numpy.typing import NDArray
+
+from certiseg.datasets.card import IGNORE, Card, customary_palette
+from certiseg.datasets.images import IMAGE_SUFFIXES, read_image
+from certiseg.datasets.labels import Ids
+from certiseg.datasets.pairs import Paired, files_in, paired_by_stem
+from certiseg.errors import InputError, refusing
+from certiseg.reading import LIST, read_bounded
+
+_LICENCE = "as stated by the owner of the data"
 
 
 class Folder(Paired):
-    """Pictures `image_dir/STEM.{png,jpg,jpeg}` with truth `label_dir/STEM.png`, sorted by stem.
+    """Pictures `image_dir/STEM.{png,jpg,jpeg}` with labels `label_dir/STEM.png`, sorted by stem.
 
     ignore: label ids that become 255 (255 itself always is ignored).
     label_map: raw id -> class id (or 255), applied first; ids it does not name are errors.
@@ -33,39 +39,55 @@ class Folder(Paired):
         super().__init__(pairs, card, Ids(card.num_classes, ignore, label_map))
 
 
-class Thinned:
-    """Chosen samples of a larger set; note says which (not what that set itself lacks)."""
+class ImageFolder:
+    """The PNG and JPEG files of a folder, without labels, sorted by name: float32 (channels, H, W)
+    in [0, 1].
 
-    def __init__(self, samples: Samples, indices: Sequence[int], note: str) -> None:
-        self.indices = list(indices)
-        self.note = note
-        self.card = samples.card
-        self._samples = samples
+    Raises InputError: at once for a folder that is missing or holds none; on access as
+    ``read_image`` does.
+    """
+
+    source, licence = "folders given by the user", _LICENCE
+
+    def __init__(self, folder: str | Path, channels: int = 3) -> None:
+        folder = Path(folder)
+        self.name, self.channels = folder.resolve().name, channels
+        self._paths = [path for path, _ in files_in(folder, IMAGE_SUFFIXES)]
 
     def __len__(self) -> int:
-        return len(self.indices)
+        return len(self._paths)
 
-    def __getitem__(self, index: int) -> Sample:
-        return self._samples[self.indices[index]]
-
-
-def every(samples: Samples, limit: int | None) -> Samples:
-    """At most `limit` samples at an even stride; the set itself where that is no fewer."""
-    check_limit(limit)
-    total = len(samples)
-    if limit is None or limit >= total:
-        return samples
-    note = f"{limit} of {total} samples, at an even stride"
-    return Thinned(samples, even_stride(total, limit), note)
+    def __getitem__(self, index: int) -> NDArray[np.float32]:
+        return read_image(self._paths[index], self.channels)
 
 
-def even_stride(total: int, limit: int) -> list[int]:
-    """The middle of each of `limit` equal stretches: no end of the sequence is favoured."""
-    return [(2 * i + 1) * total // (2 * limit) for i in range(limit)]
+def folder_card(name: str, classes: str, channels: int = 3) -> Card:
+    """Card of a folder pair. classes: "7" (class 0 .. class 6) or a text file, one name a line.
 
-
-def check_limit(limit: int | None) -> None:
-    if limit is not None and limit < 1:
+    Raises InputError: neither a count in 2..255 nor a readable file with that many names.
+    """
+    names = _names(classes)
+    if not 2 <= len(names) <= IGNORE:
         raise InputError(
-            f"expected a limit of at least 1 sample, got {limit}; leave it out for all"
+            f"expected 2 to {IGNORE} classes, got {len(names)} from {classes!r}; "
+            "label 255 is kept for ignored pixels"
         )
+    return Card(
+        name=name,
+        classes=names,
+        palette=customary_palette(len(names)),
+        channels=channels,
+        source="folder pair given by the user",
+        licence=_LICENCE,
+    )
+
+
+def _names(classes: str) -> tuple[str, ...]:
+    if classes.isdecimal():
+        # A huge count must fail by its number, not by filling the memory with names.
+        return tuple(f"class {i}" for i in range(min(int(classes), IGNORE + 1)))
+    wanted = "expected a number of classes or a text file with one class name a line"
+    remedy = "write the number or check the path"
+    with refusing(OSError, UnicodeDecodeError, expected=wanted, got=f"{classes!r}", remedy=remedy):
+        text = read_bounded(classes, LIST).decode("utf-8")
+    return tuple(line.strip() for line in text.splitlines() if line.strip())

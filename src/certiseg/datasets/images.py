@@ -42,10 +42,27 @@ def read_image(
 
     Nothing is converted: a grey file for a 3-channel model, RGBA, palette, CMYK or 16-bit files
     are refused, because each silent conversion would change the input that is certified.
-    grey_as_rgb: a grey file is read as three equal channels, as the benchmarks with a few grey
-    photographs among thousands do. upright: turn the picture as its EXIF orientation says; else
-    the pixels stay as they are stored (data sets draw their labels on those).
-    Raises InputError: missing, empty, truncated or other kind of file.
+
+    Args:
+        path: PNG or JPEG, of at most ``MOST_PIXELS`` pixels.
+        channels: 3 for RGB, 1 for grey.
+        grey_as_rgb: Read a grey file as three equal channels, as the benchmarks with a few grey
+            photographs among thousands do.
+        upright: Turn the picture as its EXIF orientation says; else the pixels stay as they are
+            stored (data sets draw their labels on those).
+
+    Returns:
+        The pixels / 255.
+
+    Raises:
+        InputError: A file that is missing, empty, truncated or of another kind.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> path = pathlib.Path(tempfile.mkdtemp(), "red.png")
+        >>> Image.new("RGB", (4, 2), (255, 0, 0)).save(path)
+        >>> read_image(path)[:, 0, 0].tolist()
+        [1.0, 0.0, 0.0]
     """
     assert channels in _MODES
     path = Path(path)

@@ -1,19 +1,24 @@
-"""Where the files of a known data set lie: what is looked for, and what is said where it is not."""
+"""Finds the files of known data sets, and says what was looked for where they are missing."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from certiseg.datasets.pairs import Pair, paired_by_stem
-from certiseg.errors import InputError
+from certiseg.errors import InputError, refusing
+from certiseg.reading import LIST, read_bounded
+
+_NAME = re.compile(r"[\w.-]+")
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Folders below the root, searched with the folders within them; the first that are there
-    count, and the first suffix of labels that occurs. {split} stands for the split's name."""
+    """Folders of images and labels below the root, searched recursively; of several the first that
+    exist are used, and the first suffix of labels that occurs. {split} stands for the split's
+    name."""
 
     images: tuple[str, ...]
     labels: tuple[str, ...]
@@ -60,6 +65,70 @@ def find_pairs(
     )
 
 
+def listed_pairs(
+    root: str | Path,
+    list_file: str,
+    label_folders: Sequence[str],
+    inner: Sequence[str],
+    remedy: str,
+) -> list[Pair]:
+    """JPEGImages/NAME.jpg with FOLDER/NAME.png in the first of label_folders that has it, in the
+    order of the list.
+
+    list_file: below the root, or below one of the inner folders of the archive. remedy: how to get
+    what is missing. Raises InputError that says what was looked for.
+    """
+    needed = ("JPEGImages", list_file, label_folders[-1])
+    for base in bases(root, inner):
+        if all((base / name).exists() for name in needed):
+            break
+    else:
+        raise InputError(
+            f"{root}: expected {', '.join(needed[:-1])} and {needed[-1]}, got {contents(root)}; "
+            f"{remedy}"
+        )
+    pairs, lacking = [], []
+    for name in _listed(base / list_file):
+        image = base / "JPEGImages" / f"{name}.jpg"
+        places = [base / folder / f"{name}.png" for folder in label_folders]
+        labels = next((place for place in places if place.is_file()), places[-1])
+        lacking += [path for path in (image, labels) if not path.is_file()]
+        pairs.append(Pair(name, image, labels))
+    if lacking:
+        more = f" (and {len(lacking) - 1} more)" if len(lacking) > 1 else ""
+        raise InputError(
+            f"{base}: expected every image of {list_file} and its labels, got no "
+            f"{lacking[0].relative_to(base)}{more}; {remedy}"
+        )
+    return pairs
+
+
+def _listed(path: Path) -> list[str]:
+    """The names in a list, each once."""
+    wanted = f"{path}: expected a text file with one name a line"
+    with refusing(OSError, UnicodeDecodeError, expected=wanted, remedy="unpack it again"):
+        lines = read_bounded(path, LIST).decode("utf-8").splitlines()
+    names: dict[str, int] = {}
+    for number, line in enumerate(lines, 1):
+        name = line.strip()
+        if not name:
+            continue
+        if not _NAME.fullmatch(name):
+            raise InputError(
+                f"{path}, line {number}: expected one name such as 2007_000033, got {name!r:.60}; "
+                "use the list of the data set itself"
+            )
+        if name in names:
+            raise InputError(
+                f"{path}, line {number}: expected each name once, got {name} as in line "
+                f"{names[name]}; remove one"
+            )
+        names[name] = number
+    if not names:
+        raise InputError(f"{path}: expected one name a line, got none; unpack it again")
+    return list(names)
+
+
 def _named(root: Path, names: Sequence[str], split: str) -> list[Path]:
     return [root / name.format(split=split) for name in names]
 
@@ -80,10 +149,3 @@ def contents(root: str | Path) -> str:
         return "an empty folder"
     more = f" and {len(names) - 4} more" if len(names) > 4 else ""
     return ", ".join(names[:4]) + more
-
-
-def check_split(split: str, splits: Sequence[str], name: str) -> None:
-    if split not in splits:
-        raise InputError(
-            f"expected a split of {name} among {', '.join(splits)}, got {split!r}; pick one"
-        )

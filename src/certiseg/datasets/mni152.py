@@ -1,6 +1,6 @@
 """The MNI152 brain template as a tiny segmentation data set that comes with a PyPI package.
 
-Pictures: axial slices of the skull-stripped T1 template. Truth: background, grey matter, white
+Pictures: axial slices of the skull-stripped T1 template. Labels: background, grey matter, white
 matter, from the probability maps beside it. nilearn's wheel carries all three; nothing is fetched.
 """
 
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from certiseg.datasets.card import Card, Sample
+from certiseg.datasets.card import Card, Sample, check_split
 from certiseg.errors import InputError
 
 WINDOW = (0.35, 0.95)
@@ -74,8 +74,7 @@ def mni152(split: str) -> Slices:
 
     Raises InputError: unknown split, or nilearn not installed.
     """
-    if split not in SPLITS:
-        raise InputError(f"expected a split among {', '.join(SPLITS)}, got {split!r}; pick one")
+    check_split(split, SPLITS, CARD.name)
     return Slices([z for block in SPLITS[split] for z in block])
 
 
@@ -117,4 +116,5 @@ def _load(kind: str) -> NDArray[np.float32]:
     import nibabel
 
     volume = np.asanyarray(nibabel.load(path).dataobj).astype(np.float32)  # type: ignore[attr-defined]
-    return volume / volume.max()
+    scaled: NDArray[np.float32] = volume / volume.max()
+    return scaled

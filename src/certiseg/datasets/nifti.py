@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from certiseg.errors import InputError, first_line
+from certiseg.errors import InputError, refusing
 from certiseg.reading import MIB, VOLUME, in_words, read_bounded
 
 NIFTI_SUFFIXES = (".nii", ".nii.gz")
@@ -26,13 +26,12 @@ MOST_VOXELS = 1024**3
 def read_nifti(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64], Any]:
     """Values (C, X, Y, Z), scaled as the header says, affine and header. Raises InputError."""
     nibabel = _nibabel()
-    try:
+    wanted = f"{path}: expected a readable NIfTI file"
+    with refusing(OSError, expected=wanted, remedy="check the path"):
         content = read_bounded(path, VOLUME)
-    except OSError as error:
-        raise InputError(
-            f"{path}: expected a readable NIfTI file, got {error.strerror}; check the path"
-        ) from None
-    try:
+    # nibabel's own errors share no base class.
+    wanted = f"{path}: expected a NIfTI-1 file"
+    with refusing(Exception, zlib.error, expected=wanted, remedy="write or download it again"):
         if path.name.lower().endswith(".gz"):
             content = _unpacked(content)
         image = nibabel.Nifti1Image.from_bytes(content)
@@ -41,12 +40,6 @@ def read_nifti(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64], An
             raise ValueError(f"{len(content)} bytes for a volume of {image.shape}")
         check_voxels(image.shape)
         values = np.asarray(image.dataobj, dtype=np.float64)
-    # nibabel's own errors share no base class.
-    except (Exception, zlib.error) as error:
-        said = first_line(error)
-        raise InputError(
-            f"{path}: expected a NIfTI-1 file, got {said[:120]}; write or download it again"
-        ) from None
     if values.ndim not in (3, 4) or 0 in values.shape:
         raise InputError(
             f"{path}: expected a volume (X, Y, Z) or (X, Y, Z, channels), got {values.shape}; "

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from certiseg.datasets.card import Card, Sample
 from certiseg.datasets.images import read_image, stored_turned
-from certiseg.datasets.truth import Truth
+from certiseg.datasets.labels import Labels
 from certiseg.errors import InputError
 
 
@@ -21,29 +21,26 @@ class Pair:
     labels: Path
 
 
-@dataclass(frozen=True)
-class Reading:
-    """How pictures are read: see read_image."""
-
-    grey_as_rgb: bool = False
-    upright: bool = False
-
-
-STRICT = Reading()
-
-
 class Paired:
     """Samples from pairs of files, in the order given; sizes may differ from pair to pair.
 
+    labels: how label files are read. grey_as_rgb, upright: how pictures are, see read_image.
     Raises InputError on access: for a file that is not as expected, a label that belongs to no
     class, or labels of another size than their picture.
     """
 
     def __init__(
-        self, pairs: Sequence[Pair], card: Card, truth: Truth, reading: Reading = STRICT
+        self,
+        pairs: Sequence[Pair],
+        card: Card,
+        labels: Labels,
+        *,
+        grey_as_rgb: bool = False,
+        upright: bool = False,
     ) -> None:
         self.card = card
-        self._pairs, self._truth, self._reading = list(pairs), truth, reading
+        self._pairs, self._labels = list(pairs), labels
+        self._grey_as_rgb, self._upright = grey_as_rgb, upright
 
     def __len__(self) -> int:
         return len(self._pairs)
@@ -53,15 +50,15 @@ class Paired:
         image = read_image(
             pair.image,
             self.card.channels,
-            grey_as_rgb=self._reading.grey_as_rgb,
-            upright=self._reading.upright,
+            grey_as_rgb=self._grey_as_rgb,
+            upright=self._upright,
         )
-        labels = self._truth.read(pair.labels)
+        labels = self._labels.read(pair.labels)
         if labels.shape != image.shape[1:]:
             turned = labels.shape == image.shape[:0:-1] and stored_turned(pair.image)
             remedy = (
                 "the picture's EXIF orientation says how to turn it, so write it again upright"
-                if turned and not self._reading.upright
+                if turned and not self._upright
                 else "export image and labels at one size"
             )
             raise InputError(
@@ -94,15 +91,29 @@ def paired_by_stem(
     return [Pair(name, images[stem], labels[stem]) for stem, name in names.items()]
 
 
-def _by_stem(folder: Path, suffixes: Sequence[str], nested: bool) -> dict[str, Path]:
+def files_in(
+    folder: Path, suffixes: Sequence[str], *, nested: bool = False
+) -> list[tuple[Path, str]]:
+    """The files of a folder with one of these suffixes, and which, sorted; hidden ones are passed
+    over. Raises InputError for a folder that is missing or holds none."""
     if not folder.is_dir():
         raise InputError(f"{folder}: expected a folder, got nothing of that name; check the path")
+    found = [
+        (path, suffix)
+        for path in sorted(folder.rglob("*") if nested else folder.iterdir())
+        for suffix in suffixes
+        if path.name.lower().endswith(suffix.lower()) and not path.name.startswith(".")
+    ]
+    if not found:
+        raise InputError(
+            f"{folder}: expected {', '.join(suffixes)} files, got none; check the path"
+        )
+    return found
+
+
+def _by_stem(folder: Path, suffixes: Sequence[str], nested: bool) -> dict[str, Path]:
     found: dict[str, Path] = {}
-    for path in sorted(folder.rglob("*") if nested else folder.iterdir()):
-        name = path.name.lower()
-        suffix = next((end for end in suffixes if name.endswith(end.lower())), None)
-        if suffix is None or name.startswith("."):
-            continue
+    for path, suffix in files_in(folder, suffixes, nested=nested):
         stem = path.relative_to(folder).as_posix()[: -len(suffix)]
         if stem in found:
             raise InputError(
@@ -110,10 +121,6 @@ def _by_stem(folder: Path, suffixes: Sequence[str], nested: bool) -> dict[str, P
                 "remove or rename one"
             )
         found[stem] = path
-    if not found:
-        raise InputError(
-            f"{folder}: expected {', '.join(suffixes)} files, got none; check the path"
-        )
     return found
 
 

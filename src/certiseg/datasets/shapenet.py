@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from certiseg.datasets.card import Card, Sample
-from certiseg.datasets.cloud_steps import normalised, resampled
-from certiseg.datasets.cloud_text import read_labelled
-from certiseg.datasets.solids import PART_COLOURS
+from certiseg.datasets.card import PART_COLOURS, Card, Sample, check_at_least, check_split
+from certiseg.datasets.cloud_file import COLUMNS, FEWEST_POINTS, check_points, read_table
+from certiseg.datasets.cloud_scaling import normalised, resampled
 from certiseg.documents import parse_json
-from certiseg.errors import InputError
+from certiseg.errors import InputError, refusing
 from certiseg.reading import LIST, read_bounded
 
 # Synset, category and its parts; part ids count through the table. The files hold ids alone, the
@@ -47,8 +48,7 @@ _REMEDY = f"unpack all of {_ARCHIVE}.zip, from the ShapeNet part annotation of Y
 _ENTRY = re.compile(r"shape_data/(\d+)/([\w-]+)")
 
 SPLITS = ("train", "val", "test")
-FEWEST_POINTS = 32
-"""A file of fewer points is taken for damaged."""
+_AGAIN = "unpack the file again"
 
 
 def shapenet_card(channels: int) -> Card:
@@ -76,11 +76,20 @@ class ShapeNetPart:
     """
 
     def __init__(
-        self, root: Path, entries: list[tuple[str, str]], points: int, normals: bool, seed: int
+        self,
+        root: Path,
+        entries: list[tuple[str, str]],
+        points: int,
+        normals: bool,
+        seed: int,
+        skipped: tuple[str, ...] = (),
     ) -> None:
         self.card = shapenet_card(6 if normals else 3)
-        self.skipped: tuple[str, ...] = ()
+        self.skipped = skipped
+        total = len(entries) + len(skipped)
         self.note = ""
+        if skipped:
+            self.note = f"{len(entries)} of {total} clouds, others absent or damaged"
         self._root, self._entries = root, entries
         self._points, self._seed = points, seed
 
@@ -105,32 +114,16 @@ class ShapeNetPart:
             name, np.ascontiguousarray(x[:, chosen], dtype=np.float32), labels[chosen], category
         )
 
-    def without_bad(self) -> ShapeNetPart:
-        """The clouds whose files are there and sound; each file is read once.
-
-        Raises InputError where none is left.
-        """
-        sound, reasons = [], []
-        for index, entry in enumerate(self._entries):
-            try:
-                if not self.path(index).is_file():
-                    raise InputError(f"{self.path(index)}: absent")
+    def fault(self, index: int, *, read: bool) -> str:
+        """What is wrong with a file, "" for nothing. read: whether to look into it."""
+        try:
+            if not self.path(index).is_file():
+                return f"{self.path(index)}: absent"
+            if read:
                 self[index]
-            except InputError as error:
-                reasons.append(str(error))
-            else:
-                sound.append(entry)
-        if not sound:
-            raise InputError(
-                f"{self._root}: expected at least one sound file of {len(reasons)} listed, got "
-                f"none, the first {reasons[0]}; {_REMEDY}"
-            )
-        normals = self.card.channels == 6
-        left = ShapeNetPart(self._root, sound, self._points, normals, self._seed)
-        left.skipped = tuple(reasons)
-        if reasons:
-            left.note = f"{len(sound)} of {len(self)} clouds, others absent or damaged"
-        return left
+        except InputError as error:
+            return str(error)
+        return ""
 
 
 def shapenet(
@@ -158,43 +151,66 @@ def shapenet(
     damaged are left out, and `.skipped` and `.note` say so.
     """
     root = Path(root)
-    if split not in SPLITS:
-        raise InputError(f"expected a split among {', '.join(SPLITS)}, got {split!r}; pick one")
-    for name, value, least in (("points", points, 1), ("seed", seed, 0)):
-        if value < least:
-            raise InputError(f"expected {name} of at least {least}, got {value}; raise it")
+    check_split(split, SPLITS, "ShapeNet part")
+    check_at_least(points=(points, 1), seed=(seed, 0))
     if not root.is_dir():
         raise InputError(
             f"{root}: expected the folder of ShapeNet part, got nothing of that name; {_REMEDY}"
         )
     entries = _listed(root / "train_test_split" / f"shuffled_{split}_file_list.json")
     clouds = ShapeNetPart(root, entries, points, normals, seed)
-    if skip_bad:
-        return clouds.without_bad()
-    absent = [i for i in range(len(clouds)) if not clouds.path(i).is_file()]
-    if absent:
+    faults = {
+        entry: fault
+        for index, entry in enumerate(entries)
+        if (fault := clouds.fault(index, read=skip_bad))
+    }
+    if faults and not skip_bad:
+        first = clouds.path(entries.index(next(iter(faults)))).relative_to(root)
         raise InputError(
-            f"{root}: expected the {len(clouds)} clouds of the {split} split, got {len(absent)} "
-            f"absent, the first {clouds.path(absent[0]).relative_to(root)}; {_REMEDY}, "
-            "or skip what is absent (--skip-bad, in Python skip_bad=True)"
+            f"{root}: expected the {len(entries)} clouds of the {split} split, got {len(faults)} "
+            f"absent, the first {first}; {_REMEDY}, or skip what is absent (--skip-bad, in Python "
+            "skip_bad=True)"
         )
-    return clouds
+    sound, reasons = [entry for entry in entries if entry not in faults], tuple(faults.values())
+    if not sound:
+        raise InputError(
+            f"{root}: expected at least one sound file of {len(reasons)} listed, got none, the "
+            f"first {reasons[0]}; {_REMEDY}"
+        )
+    return ShapeNetPart(root, sound, points, normals, seed, reasons)
+
+
+def read_labelled(
+    path: str | Path, parts: Collection[int], fewest: int
+) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
+    """Coordinates and normals (6, N), labels (N,) of a file of the benchmark.
+
+    parts: the labels that may occur. Raises InputError as read_table and check_points do, and for a
+    label outside parts.
+    """
+    path = Path(path)
+    numbers, table = read_table(path, (len(COLUMNS),), _AGAIN)
+    check_points(path, table[:, :3], fewest, f"{_AGAIN} or leave it out")
+    labels = table[:, 6]
+    strange = np.flatnonzero(~np.isin(labels, list(parts)))
+    if strange.size:
+        raise InputError(
+            f"{path}, line {numbers[strange[0]]}: expected a label among "
+            f"{', '.join(map(str, sorted(parts)))}, got {labels[strange[0]]:g}; "
+            "the parts of one category have the benchmark's own numbers"
+        )
+    return np.ascontiguousarray(table[:, :6].T), labels.astype(np.uint8)
 
 
 def _listed(path: Path) -> list[tuple[str, str]]:
     """(synset, id) of each entry, in order, each once."""
-    try:
-        entries = parse_json(read_bounded(path, LIST))
-    except OSError as error:
-        raise InputError(
-            f"{path}: expected the list of the split, got {error.strerror}; {_REMEDY}"
-        ) from None
-    except ValueError:
-        raise InputError(
-            f"{path}: expected a JSON list of clouds, got damaged JSON; {_REMEDY}"
-        ) from None
+    with refusing(OSError, expected=f"{path}: expected the list of the split", remedy=_REMEDY):
+        content = read_bounded(path, LIST)
+    wanted = f"{path}: expected a JSON list of clouds"
+    with refusing(ValueError, expected=wanted, got="damaged JSON", remedy=_REMEDY):
+        entries = parse_json(content)
     if not isinstance(entries, list) or not entries:
-        raise InputError(f"{path}: expected a JSON list of clouds, got none; {_REMEDY}")
+        raise InputError(f"{wanted}, got none; {_REMEDY}")
     found: dict[tuple[str, str], None] = {}
     for number, entry in enumerate(entries, 1):
         match = _ENTRY.fullmatch(entry) if isinstance(entry, str) else None

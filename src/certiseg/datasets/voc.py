@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from certiseg.datasets.card import Card
-from certiseg.datasets.class_list import class_list
-from certiseg.datasets.layout import check_split
+from certiseg.datasets.card import Card, check_split, class_list
+from certiseg.datasets.labels import Ids
+from certiseg.datasets.layout import listed_pairs
 from certiseg.datasets.pairs import Paired
-from certiseg.datasets.split_list import listed_pairs
-from certiseg.datasets.truth import Ids
 
 _CLASSES, _PALETTE = class_list("voc")
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from certiseg.arrays import npy_axes, read_npy
 from certiseg.datasets.nifti import NIFTI_SUFFIXES, check_voxels, read_nifti
-from certiseg.errors import InputError, first_line
+from certiseg.errors import InputError, refusing
 from certiseg.reading import VOLUME
 
 
@@ -47,7 +47,7 @@ class Window:
 def window_of(
     values: tuple[float, float] | None, percentiles: tuple[float, float] | None
 ) -> Window | None:
-    """The window a command names in one of two ways. Raises InputError for both at once."""
+    """The window given in one of two ways on the command line. Raises InputError for both."""
     if values is not None and percentiles is not None:
         raise InputError("expected --window or --window-percentiles, got both; leave one out")
     if percentiles is not None:
@@ -72,9 +72,9 @@ class VolumeFile:
 
 
 def is_volume_file(path: Path) -> bool:
-    """Whether the ending, or of npy the number of axes, says that the file holds a volume.
+    """Whether a file holds a volume, by its suffix or, for npy, by its number of axes.
 
-    An npy file that cannot be read is none: the reader of point clouds says what is wrong.
+    False for an npy file that cannot be read: the reader of point clouds says what is wrong.
     """
     name = path.name.lower()
     if name.endswith(NIFTI_SUFFIXES):
@@ -96,10 +96,27 @@ def volume_stem(path: Path) -> str:
 def read_volume(path: str | Path, window: Window | None = None) -> VolumeFile:
     """Read a volume as float32 (C, D, H, W) in [0, 1].
 
-    NIfTI (X, Y, Z) or (X, Y, Z, C), with the scaling of its header; npy (D, H, W) or (C, D, H, W).
-    Voxels are taken as they are stored: nothing is resampled or reoriented. Without a window the
-    values must be in [0, 1]. Raises InputError: another kind of file, other axes, no finite
-    numbers, values outside [0, 1] without a window, a file with one value alone.
+    Voxels are taken as they are stored: nothing is resampled or reoriented.
+
+    Args:
+        path: NIfTI (X, Y, Z) or (X, Y, Z, C), with the scaling of its header; npy (D, H, W) or
+            (C, D, H, W).
+        window: Which intensities become 0 and 1; None for values that are in [0, 1] already.
+
+    Returns:
+        The volume, and what its file was like.
+
+    Raises:
+        InputError: Another kind of file, other axes, no finite numbers, values outside [0, 1]
+            without a window, a file with one value alone.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp(), "volume.npy")
+        >>> np.save(path, np.linspace(-1000, 1000, 60).reshape(3, 4, 5))
+        >>> found = read_volume(path, Window(-160, 240))
+        >>> found.x.shape, round(found.clipped, 2)
+        ((1, 3, 4, 5), 0.8)
     """
     path = Path(path)
     if path.name.lower().endswith(NIFTI_SUFFIXES):
@@ -134,15 +151,10 @@ def read_volume(path: str | Path, window: Window | None = None) -> VolumeFile:
 
 def _npy(path: Path) -> NDArray[np.float64]:
     """Values (C, D, H, W)."""
-    try:
+    wanted, remedy = f"{path}: expected an npy file of numbers", "write it with np.save, as floats"
+    with refusing(OSError, ValueError, expected=wanted, remedy=remedy):
         array = read_npy(path, VOLUME)
         check_voxels(array.shape)
-    except (OSError, ValueError) as error:
-        said = getattr(error, "strerror", None) or first_line(error)
-        raise InputError(
-            f"{path}: expected an npy file of numbers, got {said[:120]}; "
-            "write it with np.save, a float array"
-        ) from None
     if array.dtype.kind not in "fiu" or array.ndim not in (3, 4) or array.size == 0:
         raise InputError(
             f"{path}: expected a volume (D, H, W) or (C, D, H, W) of numbers, got {array.dtype} "
@@ -152,7 +164,7 @@ def _npy(path: Path) -> NDArray[np.float64]:
 
 
 def window_facts(volume: VolumeFile, window: Window | None) -> Mapping[str, Any]:
-    """What the record of a certificate says of the window."""
+    """The window as the record of a certificate tells it."""
     if volume.window is None or window is None:
         return {"window": None, "window_percentiles": None, "clipped": 0.0}
     percentiles = [window.low, window.high] if window.percentiles else None

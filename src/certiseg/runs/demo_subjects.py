@@ -12,10 +12,9 @@ from PIL import Image
 
 from certiseg.certificates.certificate import Certificate
 from certiseg.datasets.card import IGNORE, Sample, Samples
-from certiseg.datasets.categories import even_categories
-from certiseg.datasets.folder import every
 from certiseg.datasets.mni152 import mni152
 from certiseg.datasets.solids import solids
+from certiseg.datasets.subset import even_categories, subsample
 from certiseg.metrics.confusion import Confusion
 from certiseg.report.cloud import cloud_picture
 from certiseg.report.overlay import overlay
@@ -38,7 +37,7 @@ class Subject:
 
 def slices(count: int) -> Subject:
     """Held-out axial slices of MNI152. InputError where nilearn, which carries them, is missing."""
-    return Subject("certiseg:mni152", every(mni152("demo"), count), _slice)
+    return Subject("certiseg:mni152", subsample(mni152("demo"), count), _slice)
 
 
 def clouds(count: int) -> Subject:

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from certiseg.datasets.card import Card, Samples
-from certiseg.datasets.folder import Folder, every
+from certiseg.datasets.folder import Folder
+from certiseg.datasets.registry import data_set, names, open_clouds, open_images
+from certiseg.datasets.subset import subsample
 from certiseg.errors import InputError
 from certiseg.models.loaded import LoadedModel
 from certiseg.runs.appearance import appearance
-from certiseg.runs.clouds import CLOUDS, open_clouds
 from certiseg.runs.model import channels_of
-from certiseg.runs.pictures import open_pictures
 
 
 def open_samples(
@@ -40,7 +40,7 @@ def open_samples(
             "expected either --images with --labels or --data, got "
             f"{_given(images=images, labels=labels, data=data)}; pass one of the two"
         )
-    if data in CLOUDS:
+    if data is not None and data_set(data, "clouds") is not None:
         clouds = open_clouds(
             data,
             channels=channels_of(loaded),
@@ -54,18 +54,16 @@ def open_samples(
         return clouds
     for option, given in (("--points", points is not None), ("--skip-bad", skip_bad)):
         if given:
-            raise InputError(
-                f"expected {option} with --data {' or '.join(CLOUDS)}, got pictures; leave it out"
-            )
+            known = " or ".join(names("clouds"))
+            raise InputError(f"expected {option} with --data {known}, got pictures; leave it out")
     samples: Samples
     if images is not None and labels is not None:
         samples = Folder(images, labels, _folder_card(loaded, images), ignore)
     else:
         assert data is not None
-        others = f"{' or '.join(CLOUDS)} (clouds), or --images"
-        samples = open_pictures(data, root, split or "val", others)
+        samples = open_images(data, root, split or "val", "or --images", also="clouds")
     _check_fit(samples.card, loaded)
-    return every(samples, limit)
+    return subsample(samples, limit)
 
 
 def _given(**options: object) -> str:

@@ -1,142 +1,213 @@
-"""One training from data sets to files: model.safetensors, card.json, CARD.md."""
+"""One training from its task to files: model.safetensors, card.json, CARD.md, and until then a
+state."""
 
 from __future__ import annotations
 
-import shlex
+import hashlib
+import json
+import os
+import platform
 import time
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
-from dataclasses import asdict, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from certiseg._version import __version__
 from certiseg.datasets.card import Samples
+from certiseg.datasets.folder import Folder, ImageFolder, folder_card
+from certiseg.datasets.registry import open_images
+from certiseg.errors import InputError
+from certiseg.files import atomic_write
+from certiseg.folders import locked
 from certiseg.models.pretrained import found_start, start_from
 from certiseg.models.stored import (
+    CARD_FILE,
     KIND,
     WEIGHTS_FILE,
-    TrainedModel,
+    TrainedClouds,
     load_trained,
     to_bytes,
 )
 from certiseg.runs.device import usable_device
 from certiseg.runs.environment import processor
-from certiseg.runs.model_files import model_folder, write_model
-from certiseg.training.card import (
-    architecture,
-    card_page,
-    describe_data,
-    describe_figures,
-    describe_training,
-    describe_weights,
-)
-from certiseg.training.descent import Means, Report
-from certiseg.training.loop import fit
-from certiseg.training.memory import check_memory, hold
-from certiseg.training.processes import processes
-from certiseg.training.settings import TrainSettings
-from certiseg.training.state import StateFile
-from certiseg.training.validate import validate
+from certiseg.runs.output import write_text
+from certiseg.training.loop import Report, TrainingContext, training_loop
+from certiseg.training.processes import ALONE, Processes, processes, refuse_several
+from certiseg.training.state import STATE_FILE, StateFile
+from certiseg.training.task import Task
+
+PAGE_FILE = "CARD.md"
 
 
 def run_training(
-    train: Samples,
-    val: Samples,
-    settings: TrainSettings,
+    task: Task,
     out: str | Path,
     command: str,
     make_report: Callable[[int], Report],
     *,
     init: str | None = None,
-    memory: float = 4.0,
     resume: bool = False,
     overwrite: bool = False,
 ) -> dict[str, Any] | None:
-    """Train, measure the rounded weights on val, write three files into `out`. Returns the card, or
-    None in all processes of torchrun but the first.
+    """Train, measure the rounded weights, write three files into `out`. Returns the card, or None
+    in all processes of torchrun but the first.
 
-    init: what to start from, see ``models.pretrained``; fresh weights where None. memory: GiB of
-    pictures to keep. command: the line that repeats the run, for the card. make_report: total
-    steps -> Report. Until the training is over only its state is written, for resume; each file
-    appears whole. An earlier model in `out` is refused unless overwrite is set.
+    command: the line that repeats the run, for the card. make_report: total steps -> Report.
+    init: what to start from, see ``models.pretrained``; fresh weights where None. Until the
+    training is over only its state is written, for resume; each file appears whole. An earlier
+    model in `out` is refused unless overwrite is set.
     """
     folder = Path(out)
-    check_memory(memory)
+    if not task.parallel:
+        refuse_several(task.command)
     start = None if init is None else found_start(init)
     with ExitStack() as stack:
-        with processes(settings.device) as (among, own):
+        with processes(task.settings.device) as (among, own):
             stack.enter_context(
                 model_folder(folder, resume=resume, overwrite=overwrite, among=among)
             )
-            settings = replace(settings, device=own)
+            task.settings = replace(task.settings, device=own)
             device = usable_device(own)
-            facts = {"data": train.card.name, "pictures": len(train), "processes": among.count}
-            facts |= asdict(settings)
+            facts = {task.inputs: task.size, **task.facts()}
+            if task.parallel:
+                facts["processes"] = among.count
             state = StateFile(folder, facts, resume=resume, overwrite=overwrite)
+            task.prepare(device)
             started = time.monotonic()
-            held, checked = hold(train, memory), hold(val, memory)
-            torch.manual_seed(settings.seed)
-            mean, std = held.statistics()
-            card: dict[str, Any] = {
-                "kind": KIND,
-                "name": folder.resolve().name,
-                "architecture": architecture(train.card, settings, mean, std),
-                "classes": list(train.card.classes),
-                "palette": [list(colour) for colour in train.card.palette],
-                "channels": train.card.channels,
-            }
-            model = TrainedModel(card)
-            origin = None if start is None else start_from(model, start)
-            model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-            steps = -(-len(held) // settings.batch_size) * settings.epochs
-            report = make_report(steps) if among.first else silent
-            chosen = fit(model, held, checked, settings, report, Means(among, state))
+            torch.manual_seed(task.settings.seed)
+            card = {"kind": KIND, "name": folder.resolve().name, **task.describe_model()}
+            model = task.model(card)
+            origin = None
+            if start is not None:
+                assert not isinstance(model, TrainedClouds)
+                origin = start_from(model, start)
+            model.to(device)
+            if not isinstance(model, TrainedClouds):
+                model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            steps = task.steps_per_epoch * task.settings.epochs
+            report = make_report(steps) if among.first else _silent
+            chosen = training_loop(model, task, report, TrainingContext(among, state))
             seconds = state.seconds + time.monotonic() - started
         if chosen is None:
             return None
         model.load_state_dict(chosen.weights)
         data = to_bytes(model.network)
         parameters = sum(p.numel() for p in model.network.parameters())
-        card["weights"] = describe_weights(WEIGHTS_FILE, data, parameters)
-        stored = load_trained(card, data, card["name"]).to(device)
-        clean = validate(stored, checked, 0.0, settings.seed)
-        noisy = (
-            validate(stored, checked, settings.sigma, settings.seed) if settings.sigma > 0 else None
-        )
-        card["figures"] = describe_figures(clean, noisy, settings.seed)
-        card["data"] = describe_data(train.card, len(train), len(val))
-        card["training"] = describe_training(
-            settings, among.count, command, chosen.epoch, seconds, processor()
-        )
+        card["weights"] = {
+            "file": WEIGHTS_FILE,
+            "dtype": "float16",
+            "parameters": parameters,
+            "bytes": len(data),
+            "sha256": hashlib.sha256(data).hexdigest(),
+        }
+        card["figures"] = task.describe_figures(load_trained(card, data, card["name"]).to(device))
+        about = task.about
+        data_words = {"name": about.name, "source": about.source, "licence": about.licence}
+        card["data"] = {**data_words, **task.describe_splits()}
+        card["training"] = {
+            "command": command,
+            **({"processes": among.count} if task.parallel else {}),
+            **task.describe_training(),
+            "chosen_epoch": chosen.epoch,
+            "seconds": round(seconds),
+            "certiseg": __version__,
+            "torch": torch.__version__,
+            "machine": {
+                "cpu": processor(),
+                "cores": os.cpu_count(),
+                "threads": torch.get_num_threads(),
+                "python": platform.python_version(),
+            },
+        }
         if origin is not None:
             card["training"]["started_from"] = origin
-        write_model(folder, data, card, card_page(card))
+        write_model(folder, data, card, task.page(card))
         state.remove()
         return card
 
 
-def silent(done: int, epoch: float, loss: float, figures: object) -> None:
-    """The report of a process that is not the first."""
+@contextmanager
+def model_folder(
+    folder: Path, *, resume: bool, overwrite: bool, among: Processes = ALONE
+) -> Iterator[None]:
+    """The folder, for this training alone, whose first process holds it for all.
 
-
-def bare(spec: str | Path) -> str:
-    """A path as PATH/TO/its last part, other names of models as they are: a card says nothing
-    about the folders of the machine it was made on."""
-    if isinstance(spec, Path) or Path(spec).exists():
-        return f"PATH/TO/{Path(spec).resolve().name}"
-    return spec
-
-
-def spell_command(options: Mapping[str, object], name: str = "train") -> str:
-    """The command line of `certiseg NAME` with these options, so that a card tells how to repeat a
-    run. A path is written as ``bare`` does.
+    Raises InputError, in all of them, when a model is there already and may not be replaced, and
+    as ``locked``.
     """
-    words = ["certiseg", name]
-    for option, value in options.items():
-        if value is None:
-            continue
-        text = bare(value) if isinstance(value, Path) else str(value)
-        words += [option, shlex.quote(text)]
-    return " ".join(words)
+    refused = None
+    with ExitStack() as held:
+        if among.first:
+            try:
+                outputs = held.enter_context(locked(folder))
+                # A state beside a model: its training was cut off while it wrote the model.
+                goes_on = resume and (folder / STATE_FILE).exists()
+                outputs.claim((WEIGHTS_FILE, CARD_FILE, PAGE_FILE), overwrite or goes_on)
+                if not resume:
+                    outputs.claim((STATE_FILE,), overwrite=True)
+            except InputError as error:
+                refused = str(error)
+        if (said := among.gathered(refused)[0]) is not None:
+            raise InputError(said)
+        yield
+
+
+def write_model(folder: Path, weights: bytes, card: dict[str, Any], page: str) -> None:
+    """Write the three files, each whole."""
+    atomic_write(folder / WEIGHTS_FILE, weights)
+    write_text(folder / CARD_FILE, json.dumps(card, indent=1) + "\n")
+    write_text(folder / PAGE_FILE, page)
+
+
+def training_samples(
+    data: str,
+    root: Path | None,
+    pairs: Mapping[str, Path | None],
+    classes: str | None,
+    ignore: Sequence[int],
+    channels: int,
+) -> tuple[Samples, Samples]:
+    """(train, val) of a data set by name, of a YAML file, or of "folder" (pairs, classes, ...).
+
+    pairs: option name -> folder, in the order images, labels, val images, val labels.
+    Raises InputError for options that the data set needs and that are missing.
+    """
+    if data != "folder":
+        train, val = (open_images(data, root, split, "or folder") for split in ("train", "val"))
+        return train, val
+    images, labels, val_images, val_labels = pairs.values()
+    if not (images and labels and val_images and val_labels and classes):
+        missing = [name for name, path in pairs.items() if path is None]
+        missing += [] if classes else ["--classes"]
+        raise InputError(f"expected {', '.join(missing)} with --data folder, got none; add them")
+    _check_channels(channels)
+    card = folder_card(images.resolve().name, classes, channels)
+    return Folder(images, labels, card, ignore), Folder(val_images, val_labels, card, ignore)
+
+
+def training_images(
+    data: str, root: Path | None, images: Path | None, val_images: Path | None, channels: int
+) -> tuple[Samples | ImageFolder, Samples | ImageFolder]:
+    """(train, val) of a data set as above, or of two folders of pictures without labels.
+
+    Raises InputError for options that are needed and missing.
+    """
+    if data != "folder":
+        return training_samples(data, root, {}, None, (), channels)
+    if images is None or val_images is None:
+        raise InputError("expected --images and --val-images with --data folder; add them")
+    _check_channels(channels)
+    return ImageFolder(images, channels), ImageFolder(val_images, channels)
+
+
+def _check_channels(channels: int) -> None:
+    if channels not in (1, 3):
+        raise InputError(f"expected --channels 1 or 3, got {channels}; 3 is RGB")
+
+
+def _silent(done: int, epoch: float, loss: float, figures: object) -> None:
+    """The report of a process that is not the first."""

@@ -11,12 +11,7 @@ from PIL import Image
 
 from certiseg.certificates.certificate import Certificate
 from certiseg.datasets.nifti import nifti_bytes
-from certiseg.datasets.volume_file import (
-    VolumeFile,
-    Window,
-    read_volume,
-    window_facts,
-)
+from certiseg.datasets.volume_file import VolumeFile, Window, read_volume, window_facts
 from certiseg.errors import InputError
 from certiseg.models.loaded import LoadedModel
 from certiseg.report.panel import legend

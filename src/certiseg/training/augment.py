@@ -31,9 +31,9 @@ def random_view(
     top = int(rng.integers(height - h + 1))
     left = int(rng.integers(width - w + 1))
     cut = image[None, :, top : top + h, left : left + w].to(torch.float32) / 255
-    truth = labels[None, None, top : top + h, left : left + w].to(torch.float32)
+    classes = labels[None, None, top : top + h, left : left + w].to(torch.float32)
     view = F.interpolate(cut, size=crop, mode="bilinear", align_corners=False)[0]
-    target = F.interpolate(truth, size=crop, mode="nearest")[0, 0].to(torch.int64)
+    target = F.interpolate(classes, size=crop, mode="nearest")[0, 0].to(torch.int64)
     if rng.random() < 0.5:
         view, target = view.flip(-1), target.flip(-1)
     gain = rng.uniform(1 - CONTRAST, 1 + CONTRAST)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import get_args
 
 import torch
 from torch import Tensor
@@ -11,8 +12,7 @@ from torch import Tensor
 from certiseg.errors import InputError
 from certiseg.noise.rotation import AXES
 from certiseg.rounding import exact
-
-KINDS = ("none", "coordinates", "rotation")
+from certiseg.training.settings import Axis, Disturbance
 
 
 @dataclass(frozen=True)
@@ -25,13 +25,13 @@ class CloudNoise:
     Raises InputError where kind, sigma and axis do not fit together.
     """
 
-    kind: str = "none"
+    kind: Disturbance = "none"
     sigma: float = 0.0
-    axis: str | None = None
+    axis: Axis | None = None
 
     def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise InputError(f"expected noise among {', '.join(KINDS)}, got {self.kind!r}")
+        if self.kind not in (kinds := get_args(Disturbance)):
+            raise InputError(f"expected noise among {', '.join(kinds)}, got {self.kind!r}")
         if not (math.isfinite(self.sigma) and self.sigma >= 0):
             raise InputError(f"expected a finite sigma >= 0, got {self.sigma}; such as 0.25")
         if (self.kind == "none") != (self.sigma == 0):
@@ -87,4 +87,5 @@ def rotations(vectors: Tensor) -> Tensor:
     x, y, z = vectors.unbind(dim=1)
     zero = torch.zeros_like(x)
     cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], dim=1).view(-1, 3, 3)
-    return torch.linalg.matrix_exp(cross)
+    matrices: Tensor = torch.linalg.matrix_exp(cross)
+    return matrices

@@ -1,34 +1,38 @@
-"""Training on clouds: noisy views, their loss, figures under noise."""
+"""Training of PointNet++ on point clouds: noisy views, their loss, figures under noise."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from certiseg.datasets.card import IGNORE, Card, Samples
+from certiseg.datasets.card import IGNORE, Card, Samples, note_of
 from certiseg.errors import InputError
 from certiseg.metrics.confusion import Confusion
 from certiseg.models.pointnet.parts import PartSegmenter
+from certiseg.models.stored import TrainedClouds
+from certiseg.rounding import share_down
+from certiseg.training.card import STORED, card_page, describe_figures, figure_lines, size_words
 from certiseg.training.cloud_noise import CloudNoise
-from certiseg.training.cloud_settings import CloudSettings
-from certiseg.training.descent import Chosen, Forward, Means, Report, descend
 from certiseg.training.randomness import Randomness
-from certiseg.training.validate import Figures
+from certiseg.training.settings import CloudSettings
+from certiseg.training.task import Figures, Forward, Task
 
 SCALE = (0.8, 1.25)
 SHIFT = 0.1
 """The customary views of a cloud: one factor, and one shift along each axis."""
 _VALIDATED_AT_ONCE = 16
+_CLASS = "certiseg.models.pointnet.network.PointNet2"
 
 
 @dataclass(frozen=True)
-class HeldClouds:
+class CloudTensors:
     """A data set in memory. x: float32 (M, C, N); labels: int64 (M, N), 255 = ignore; category:
     int64 (M,), the place in the card's parts."""
 
@@ -41,7 +45,120 @@ class HeldClouds:
         return len(self.x)
 
 
-def hold_clouds(samples: Samples, advance: Callable[[], None] = lambda: None) -> HeldClouds:
+class CloudTask(Task):
+    """Clouds of "train", "val" and "test". reading: clouds to read -> what is called after each."""
+
+    settings: CloudSettings
+    about: Card
+    model, command, inputs, parallel = TrainedClouds, "train-clouds", "clouds", False
+    check = "the clouds have labels of their category"
+
+    def __init__(
+        self,
+        splits: Mapping[str, Samples],
+        settings: CloudSettings,
+        reading: Callable[[int], Callable[[], None]] = lambda clouds: lambda: None,
+    ) -> None:
+        self.settings = settings
+        self.about, self.size = splits["train"].card, len(splits["train"])
+        self._splits, self._reading = splits, reading
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return batches_an_epoch(self.size, self.settings.batch_size)
+
+    def facts(self) -> dict[str, Any]:
+        own = {k: v for k, v in super().facts().items() if k not in ("sigma", "axis")}
+        return {**own, "noise": asdict(self.settings.perturbation)}
+
+    def prepare(self, device: torch.device) -> None:
+        self.plan = self.settings.plan(self.about)
+        advance = self._reading(sum(map(len, self._splits.values())))
+        self.data = {name: read_clouds(samples, advance) for name, samples in self._splits.items()}
+
+    def losses(self, forward: Forward, randomness: Randomness) -> Iterator[Tensor]:
+        device = self.settings.device
+        for x, labels, category in noisy_batches(self.data["train"], self.settings, randomness):
+            logits = forward(x.to(device), category.to(device))
+            yield F.cross_entropy(logits, labels.to(device), ignore_index=IGNORE)
+
+    def validate(self, model: nn.Module) -> Figures:
+        return validate_clouds(
+            model, self.data["val"], self.settings.perturbation, self.settings.seed
+        )
+
+    def describe_model(self) -> dict[str, Any]:
+        card = self.about
+        assert card.parts is not None
+        return {
+            "architecture": {"class": _CLASS, **self.plan.record()},
+            "classes": list(card.classes),
+            "palette": [list(colour) for colour in card.palette],
+            "channels": card.channels,
+            "categories": list(card.parts),
+            "parts": {name: list(labels) for name, labels in card.parts.items()},
+        }
+
+    def describe_figures(self, stored: nn.Module) -> dict[str, Any]:
+        law, seed = self.settings.perturbation, self.settings.seed
+
+        def of(split: str) -> dict[str, Any]:
+            data = self.data[split]
+            clean = validate_clouds(stored, data, CloudNoise(), seed)
+            noisy = validate_clouds(stored, data, law, seed) if law.kind != "none" else None
+            return describe_figures(clean, noisy, seed)
+
+        return {"split": "val", "weights": STORED, **of("val"), "test": of("test")}
+
+    def describe_splits(self) -> dict[str, Any]:
+        def count(split: str) -> str:
+            note = note_of(self._splits[split])
+            return f"{len(self._splits[split])} clouds" + (f" ({note})" if note else "")
+
+        draw = " under one fixed draw of noise each" if self.settings.noise != "none" else ""
+        return {
+            "points": self.data["train"].x.shape[2],
+            "train": f"train split, {count('train')}",
+            "choice": f"val split, {count('val')}: highest mIoU{draw}",
+            "test": f"test split, {count('test')}: no part in any choice",
+        }
+
+    def describe_training(self) -> dict[str, Any]:
+        own = super().describe_training()
+        noise = {name: own.pop(name) for name in ("noise", "sigma", "axis")}
+        return {**noise, "in_words": self.settings.perturbation.words(), **own}
+
+    def page(self, card: dict[str, Any]) -> str:
+        run, figures, plan = card["training"], card["figures"], card["architecture"]
+        rows = {"clean": "clean", "one_draw": f"one draw: {run['in_words']}"}
+        return card_page(
+            card,
+            f"PointNet++ (preset {run['preset']}), {size_words(card)}, trained with "
+            f"{run['in_words']}.",
+            [
+                ("split", "input", "point accuracy", "mIoU"),
+                *(
+                    (split, words, share_down(values["accuracy"]), share_down(values["miou"]))
+                    for split, found in (("val", figures), ("test", figures["test"]))
+                    for name, words in rows.items()
+                    if (values := found[name]) is not None
+                ),
+            ],
+            "Accuracy is over all points, mIoU over the classes. The checkpoint was chosen on the "
+            "val split.",
+            [
+                f"Categories: {', '.join(card['categories'])}. Classes: "
+                f"{', '.join(card['classes'])}",
+                f"Channels: {card['channels']}. Groups {plan['groups']}, radii {plan['radii']}, "
+                f"neighbours {plan['neighbours']}",
+            ],
+        )
+
+    def summary(self, card: dict[str, Any]) -> list[str]:
+        return figure_lines({"val": card["figures"], "test": card["figures"]["test"]})
+
+
+def read_clouds(samples: Samples, advance: Callable[[], None] = lambda: None) -> CloudTensors:
     """Read every cloud; all must have as many points. advance: called after each."""
     parts = samples.card.parts
     if parts is None:
@@ -54,44 +171,7 @@ def hold_clouds(samples: Samples, advance: Callable[[], None] = lambda: None) ->
         labels.append(torch.from_numpy(sample.labels.astype(np.int64)))
         category.append(places[str(sample.category)])
         advance()
-    return HeldClouds(samples.card, torch.stack(x), torch.stack(labels), torch.tensor(category))
-
-
-def fit_clouds(
-    model: PartSegmenter,
-    train: HeldClouds,
-    val: HeldClouds,
-    settings: CloudSettings,
-    report: Report,
-    means: Means,
-) -> Chosen | None:
-    """Train `model` (on settings.device) in place; only the parts of a cloud's category compete.
-
-    Deterministic for one machine, thread count and seed. Raises InputError when the loss stops
-    being finite.
-    """
-    randomness = Randomness(settings.seed)
-
-    def losses(forward: Forward) -> Iterator[Tensor]:
-        for x, labels, category in _batches(train, settings, randomness):
-            logits = forward(x.to(settings.device), category.to(settings.device))
-            yield F.cross_entropy(logits, labels.to(settings.device), ignore_index=IGNORE)
-
-    def figures(average: nn.Module) -> Figures:
-        assert isinstance(average, PartSegmenter)
-        return validate_clouds(average, val, settings.noise, settings.seed)
-
-    return descend(
-        model,
-        losses,
-        figures,
-        settings,
-        batches_an_epoch(len(train), settings.batch_size),
-        report,
-        check="the clouds have labels of their category",
-        randomness=randomness,
-        means=means,
-    )
+    return CloudTensors(samples.card, torch.stack(x), torch.stack(labels), torch.tensor(category))
 
 
 def batches_an_epoch(clouds: int, batch_size: int) -> int:
@@ -101,37 +181,32 @@ def batches_an_epoch(clouds: int, batch_size: int) -> int:
 
 
 @torch.no_grad()
-def validate_clouds(
-    model: PartSegmenter, data: HeldClouds, noise: CloudNoise, seed: int
-) -> Figures:
+def validate_clouds(model: nn.Module, data: CloudTensors, noise: CloudNoise, seed: int) -> Figures:
     """Figures of `model` (put into evaluation mode), pooled over all points, under one draw of
     noise for each cloud: every call with the same seed sees the same noisy clouds."""
+    assert isinstance(model, PartSegmenter)
     model.eval()
     device = next(model.parameters()).device
     generator = torch.Generator().manual_seed(seed)
-    total: Confusion | None = None
-    for some in torch.arange(len(data)).split(_VALIDATED_AT_ONCE):
+
+    def counted(some: Tensor) -> Confusion:
         x = noise.applied(data.x[some], generator)
         found = model(x.to(device), data.category[some].to(device)).argmax(1).cpu()
-        counted = Confusion.count(data.labels[some].numpy(), found.numpy(), data.card.num_classes)
-        total = counted if total is None else total + counted
-    assert total is not None, "data sets are not empty"
-    return Figures(float(total.accuracy), float(total.miou))
+        return Confusion.count(data.labels[some].numpy(), found.numpy(), data.card.num_classes)
+
+    batches = torch.split(torch.arange(len(data)), _VALIDATED_AT_ONCE)
+    return Figures.pooled(map(counted, batches))
 
 
-def _batches(
-    data: HeldClouds, settings: CloudSettings, randomness: Randomness
+def noisy_batches(
+    data: CloudTensors, settings: CloudSettings, randomness: Randomness
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """Noisy views (B, C, N), labels (B, N), categories (B,), every cloud once an epoch."""
-    rng = randomness.order
+    rng, law = randomness.order, settings.perturbation
     order = torch.from_numpy(rng.permutation(len(data)))
     for chosen in order.tensor_split(batches_an_epoch(len(data), settings.batch_size)):
         x = data.x[chosen]
         scale = torch.from_numpy(rng.uniform(*SCALE, (len(x), 1, 1)).astype(np.float32))
         shift = torch.from_numpy(rng.uniform(-SHIFT, SHIFT, (len(x), 3, 1)).astype(np.float32))
         view = torch.cat([x[:, :3] * scale + shift, x[:, 3:]], dim=1)
-        yield (
-            settings.noise.applied(view, randomness.noise),
-            data.labels[chosen],
-            data.category[chosen],
-        )
+        yield law.applied(view, randomness.noise), data.labels[chosen], data.category[chosen]

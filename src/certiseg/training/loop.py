@@ -1,108 +1,213 @@
-"""Training on pictures: noisy views, their loss, weights of classes."""
+"""The training loop, whatever is trained: AdamW, warm-up and cosine, averaged weights, choice on
+noisy validation; on one process or several, from the start or from where it stopped."""
 
 from __future__ import annotations
 
+import copy
 import math
-from collections.abc import Iterator
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from certiseg.datasets.card import IGNORE
-from certiseg.training.ahead import ahead
-from certiseg.training.augment import random_view
-from certiseg.training.consistency import disagreement
-from certiseg.training.descent import Chosen, Forward, Means, Report, descend
-from certiseg.training.memory import Held
+from certiseg.errors import InputError, first_line
 from certiseg.training.processes import ALONE, Processes
 from certiseg.training.randomness import Randomness
-from certiseg.training.settings import TrainSettings
-from certiseg.training.validate import validate
+from certiseg.training.state import StateFile, check_form
+from certiseg.training.task import Forward, Measured, Task
+
+WARM_UP = 0.08
+"""Share of all steps during which the learning rate rises."""
+EVALUATIONS = 20
+"""Validations a run, at most; the last epoch always is one."""
+AVERAGED_STEPS = 200
+"""Horizon of the moving average of weights; shorter in short runs."""
 
 
-def fit(
-    model: nn.Module,
-    train: Held,
-    val: Held,
-    settings: TrainSettings,
-    report: Report,
-    means: Means,
+@dataclass(frozen=True)
+class Chosen:
+    """The checkpoint with the best validation score under noise."""
+
+    weights: dict[str, Tensor]
+    epoch: int
+    score: float
+
+
+Report = Callable[[int, float, float, Measured | None], None]
+"""Called after each step: steps done, epoch (fraction), loss, figures where just measured."""
+
+
+@dataclass(frozen=True)
+class TrainingContext:
+    """What a training runs on. state: where it keeps what it needs to go on; None for nowhere."""
+
+    processes: Processes = ALONE
+    state: StateFile | None = None
+
+
+def training_loop(
+    model: nn.Module, task: Task, report: Report, context: TrainingContext
 ) -> Chosen | None:
-    """Train `model` (logits from [0, 1] inputs, on settings.device) in place.
+    """Train `model` (on the settings' device) in place; None in all processes but the first, which
+    alone validates.
 
-    Deterministic for one machine, thread count and seed. Raises InputError when the loss stops
+    Deterministic for one machine, thread count and seed. A training that goes on from its state
+    ends with the same bits as one that was never interrupted. Raises InputError when the loss stops
     being finite.
     """
-    randomness = Randomness(settings.seed, means.processes)
-    weight = _class_weights(train, settings.class_weight_power).to(settings.device)
+    settings, per_epoch, processes = task.settings, task.steps_per_epoch, context.processes
+    epochs, lr, precision = settings.epochs, settings.lr, settings.precision
+    steps = per_epoch * epochs
+    device = next(model.parameters()).device.type
+    randomness = Randomness(settings.seed, processes)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=settings.weight_decay)
+    average = _averaged(model, steps)
+    scaler = torch.amp.GradScaler(device, enabled=precision == "float16")
+    parts = _Parts(model, average, optimiser, scaler, randomness, context)
+    done, best = parts.restored(per_epoch, epochs)
+    forward = in_precision(processes.joined(model), precision, device)
+    interval = max(1, epochs // EVALUATIONS)
+    for epoch in range(done // per_epoch + 1, epochs + 1):
+        model.train()
+        for loss in task.losses(forward, randomness):
+            value = float(loss.detach())
+            if not math.isfinite(value):
+                raise InputError(
+                    f"expected a finite loss, got {value} in epoch {epoch}; lower --lr or check "
+                    f"that {task.check}"
+                )
+            optimiser.param_groups[0]["lr"] = lr * share_of_lr(done, steps)
+            optimiser.zero_grad(set_to_none=True)
+            scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+            scaler.step(optimiser)
+            scaler.update()
+            average.update_parameters(model)
+            done += 1
+            figures = None
+            last = done == epoch * per_epoch and (epoch % interval == 0 or epoch == epochs)
+            if last and processes.first:
+                figures = task.validate(average.module)
+                if best is None or figures.score > best.score:
+                    weights = copy.deepcopy(average.module.state_dict())
+                    best = Chosen(weights, epoch, figures.score)
+            report(done, done / per_epoch, value, figures)
+        parts.store(done, best)
+    assert best is not None or not processes.first, "the last epoch is always validated"
+    return best
 
-    def losses(forward: Forward) -> Iterator[Tensor]:
-        batches = _batches(train, settings, randomness, means.processes)
-        # On a CPU that computes the passes too, a thread beside them only competes.
-        for x, target in batches if settings.device == "cpu" else ahead(batches):
-            logits = forward(x.to(settings.device, memory_format=torch.channels_last))
-            loss = F.cross_entropy(
-                logits,
-                target.to(settings.device),
-                weight=weight,
-                ignore_index=IGNORE,
-                label_smoothing=settings.label_smoothing,
+
+def share_of_lr(step: int, steps: int) -> float:
+    """Linear warm-up, then half a cosine down to 0."""
+    warm = max(1, round(WARM_UP * steps))
+    if step < warm:
+        return (step + 1) / (warm + 1)
+    return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
+
+
+def in_precision(model: nn.Module, precision: str, device: str) -> Forward:
+    """The model as a function whose passes are of that precision and whose output is float32."""
+    if precision == "float32":
+        return model
+
+    def forward(*inputs: Tensor) -> Tensor:
+        with torch.autocast(device, dtype=getattr(torch, precision)):
+            output: Tensor = model(*inputs)
+        return output.float()
+
+    return forward
+
+
+def _averaged(model: nn.Module, steps: int) -> AveragedModel:
+    """The moving average of a model's weights; ``update_parameters(model)`` after each step."""
+    horizon = max(1, min(AVERAGED_STEPS, steps // 15))
+    # use_buffers: the average's batch-norm statistics are averages too, so it needs no extra pass.
+    moving = get_ema_multi_avg_fn(1 - 1 / horizon)  # type: ignore[no-untyped-call]
+    return AveragedModel(model, multi_avg_fn=moving, use_buffers=True)
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """All that changes in a training, stored and restored together at the end of an epoch."""
+
+    model: nn.Module
+    average: AveragedModel
+    optimiser: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
+    randomness: Randomness
+    context: TrainingContext
+
+    def restored(self, per_epoch: int, epochs: int) -> tuple[int, Chosen | None]:
+        """Steps done and the best so far, after loading what there is to go on from.
+
+        Raises InputError for a state of another form than this training's.
+        """
+        state = self.context.state
+        earlier = state.take() if state is not None else None
+        if state is None or earlier is None:
+            return 0, None
+        try:
+            return self._restore(earlier, per_epoch, epochs)
+        except (ValueError, TypeError, LookupError, RuntimeError, OverflowError) as error:
+            raise state.damaged(first_line(error)) from None
+
+    def _restore(
+        self, earlier: dict[str, Any], per_epoch: int, epochs: int
+    ) -> tuple[int, Chosen | None]:
+        processes = self.context.processes
+        chance = self.randomness.state()
+        own = {
+            **self._form(),
+            "optimiser": self._moments() if earlier["optimiser"] else {},
+            # Of another device there may be none, or one of another size.
+            "randomness": [{**chance, "cuda": of["cuda"]} for of in earlier["randomness"]],
+            "done": 0,
+            "best": None,
+        }
+        best, done = earlier["best"], earlier["done"]
+        if best is not None:
+            own["best"] = {"weights": self.average.module.state_dict(), "epoch": 0, "score": 0.0}
+        check_form(own, earlier, "its state")
+        ends = [per_epoch * epoch for epoch in range(1, epochs + 1)]
+        if done not in ends or len(earlier["randomness"]) != processes.count:
+            raise ValueError(f"{done} steps")
+        for name in self._form():
+            getattr(self, name).load_state_dict(earlier[name])
+        groups = self.optimiser.state_dict()["param_groups"]
+        self.optimiser.load_state_dict({"state": earlier["optimiser"], "param_groups": groups})
+        self.randomness.restore(earlier["randomness"][processes.rank])
+        # All processes read the file, but only the first one chooses.
+        return done, Chosen(**best) if best is not None and processes.first else None
+
+    def store(self, done: int, best: Chosen | None) -> None:
+        processes, state = self.context.processes, self.context.state
+        if state is None:
+            return
+        chance = processes.gathered(self.randomness.state())
+        if processes.first:
+            state.write(
+                lambda: {
+                    **self._form(),
+                    "optimiser": self.optimiser.state_dict()["state"],
+                    "randomness": chance,
+                    "done": done,
+                    "best": None if best is None else vars(best),
+                }
             )
-            if settings.consistency > 0:
-                loss = loss + disagreement(logits, settings.consistency)
-            yield loss
 
-    return descend(
-        model,
-        losses,
-        lambda average: validate(average, val, settings.sigma, settings.seed),
-        settings,
-        math.ceil(len(train) / settings.batch_size),
-        report,
-        check="each batch holds labelled pixels",
-        randomness=randomness,
-        means=means,
-        precision=settings.precision,
-    )
+    def _form(self) -> dict[str, Any]:
+        names = ("model", "average", "scaler")
+        return {name: dict(getattr(self, name).state_dict()) for name in names}
 
-
-def _batches(
-    data: Held, settings: TrainSettings, randomness: Randomness, processes: Processes = ALONE
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Augmented noisy inputs (B, C, h, w) and targets (B, h, w), every picture once an epoch; of
-    each batch the share of this process.
-
-    With consistency (2 B, ...): all views under one draw of noise each, then all under another.
-    """
-    noise = randomness.noise
-    order = randomness.order.permutation(len(data))
-    for start in range(0, len(order), settings.batch_size):
-        chosen = processes.share(order[start : start + settings.batch_size])
-        pairs = data.many(chosen.tolist())
-        height, width = settings.crop or pairs[0][1].shape
-        views = [random_view(*pair, (height, width), randomness.views) for pair in pairs]
-        x = torch.stack([view for view, _ in views])
-        targets = torch.stack([target for _, target in views])
-        if settings.consistency > 0:
-            x, targets = x.repeat(2, 1, 1, 1), targets.repeat(2, 1, 1)
-        if settings.sigma > 0:
-            x = x + _sigmas(len(x), settings, noise) * torch.randn(x.shape, generator=noise)
-        yield x, targets
-
-
-def _sigmas(number: int, settings: TrainSettings, noise: torch.Generator) -> float | Tensor:
-    """The noise of each input, (B, 1, 1, 1); a picture's two draws have one sigma."""
-    if settings.sigma_from is None:
-        return settings.sigma
-    views = number // 2 if settings.consistency > 0 else number
-    share = torch.rand(views, 1, 1, 1, generator=noise)
-    sigmas = settings.sigma_from + (settings.sigma - settings.sigma_from) * share
-    return sigmas.repeat(number // views, 1, 1, 1)
-
-
-def _class_weights(data: Held, power: float) -> Tensor:
-    """Weights ~ share ** -power with mean 1 over pixels; absent classes get 0."""
-    shares = data.class_shares()
-    weights = torch.where(shares > 0, shares.clamp(min=1e-6) ** -power, 0.0)
-    return (weights / (shares * weights).sum()).to(torch.float32)
+    def _moments(self) -> dict[int, dict[str, Tensor]]:
+        """What AdamW keeps of each parameter, without its values."""
+        return {
+            number: {
+                "step": torch.empty((), device="meta"),
+                "exp_avg": torch.empty_like(parameter, device="meta"),
+                "exp_avg_sq": torch.empty_like(parameter, device="meta"),
+            }
+            for number, parameter in enumerate(self.model.parameters())
+        }

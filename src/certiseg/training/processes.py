@@ -63,7 +63,7 @@ def processes(device: str) -> Iterator[tuple[Processes, str]]:
     """(processes, this one's device): those that torchrun started, or this one alone.
 
     device: "cuda" becomes a GPU for each process. Raises InputError for a GPU by number, and where
-    the others do not come.
+    the others do not join.
     """
     place = place_of()
     if place is None:

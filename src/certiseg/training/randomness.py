@@ -1,14 +1,21 @@
-"""The generators of one training: all chance comes from them, and all of it can be stored."""
+"""The random generators of one training, all of which can be stored and restored."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from certiseg.training.processes import ALONE, Processes
+
+
+def fixed_noise(shape: Sequence[int], seed: int, index: int) -> Tensor:
+    """The standard normal draw that validations put on input number index, the same at each."""
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed * 1_000_003 + index))
 
 
 class Randomness:
@@ -18,6 +25,7 @@ class Randomness:
     """
 
     def __init__(self, seed: int, processes: Processes = ALONE) -> None:
+        self._processes = processes
         self.order = np.random.default_rng(seed)
         self.views = self.order
         self.noise = torch.Generator().manual_seed(seed)
@@ -25,6 +33,13 @@ class Randomness:
             own = np.random.SeedSequence([seed, processes.rank])
             self.views = np.random.default_rng(own)
             self.noise.manual_seed(int(own.generate_state(1)[0]))
+
+    def batches(self, size: int, batch_size: int) -> Iterator[list[int]]:
+        """Every one of so many inputs once, in an order drawn now; of each batch the share of this
+        process."""
+        order = self.order.permutation(size)
+        for start in range(0, size, batch_size):
+            yield self._processes.share(order[start : start + batch_size]).tolist()
 
     def state(self) -> dict[str, Any]:
         """Text and tensors; ``restore`` takes them back."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from certiseg.documents import parse_json
 from certiseg.errors import InputError
@@ -28,14 +29,14 @@ _DIGEST = hashlib.sha256().digest_size
 
 
 class StateFile:
-    """Where a training keeps what it needs to go on: tensors, numbers and text, no code.
+    """The file from which an interrupted training is resumed: tensors, numbers and text, no code.
 
-    facts: what the training was told; one with other facts does not go on from this file.
+    facts: the settings and the data; a training with other facts cannot be resumed from the file.
     """
 
     def __init__(self, folder: Path, facts: Mapping[str, Any], *, resume: bool, overwrite: bool):
-        """Raises InputError: nothing to go on from, facts that differ, or a state that neither
-        resume nor overwrite says what to do with."""
+        """Raises InputError: nothing to resume, facts that differ, or a state that is there without
+        resume or overwrite."""
         self._path = folder / STATE_FILE
         self._facts = json.dumps({k: v for k, v in facts.items() if k not in _FREE})
         self.seconds = 0.0
@@ -103,3 +104,26 @@ class StateFile:
                     f"{own[name]}; pass its options, or start anew with --overwrite"
                 )
         return state
+
+
+def check_form(own: Any, found: Any, name: str) -> None:
+    """Raise ValueError, a few words on what was found, unless it has the keys, lengths and types of
+    own, and its tensors their shapes. name: what errors call both."""
+    if isinstance(own, Mapping):
+        if not isinstance(found, Mapping) or set(found) != set(own):
+            raise ValueError(f"other entries of {name}")
+        for key, value in own.items():
+            check_form(value, found[key], f"{name}.{key}")
+    elif isinstance(own, list):
+        if not isinstance(found, list) or len(found) != len(own):
+            raise ValueError(f"another number of {name}")
+        for number, value in enumerate(own):
+            check_form(value, found[number], f"{name}.{number}")
+    elif isinstance(own, Tensor) and isinstance(found, Tensor):
+        if (found.dtype, found.shape) != (own.dtype, own.shape):
+            raise ValueError(
+                f"{name} {found.dtype} {tuple(found.shape)} instead of {own.dtype} "
+                f"{tuple(own.shape)}"
+            )
+    elif type(found) is not type(own):
+        raise ValueError(f"{type(found).__name__} as {name}")

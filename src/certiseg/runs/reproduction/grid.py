@@ -147,7 +147,7 @@ class CloudGrid(Grid):
     """A table of point clouds. compared: the corrections of the method "paper"."""
 
     drawn: Law = "coordinates"
-    compared: tuple[str, ...] = CORRECTIONS
+    compared: tuple[Correction, ...] = CORRECTIONS
 
     @property
     def kind(self) -> str:

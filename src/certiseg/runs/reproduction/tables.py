@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from certiseg.datasets.card import Sample, Samples, note_of
-from certiseg.datasets.folder import even_stride
+from certiseg.datasets.subset import even_stride
 from certiseg.errors import InputError
 from certiseg.models.loaded import LoadedModel
 from certiseg.report.figures import has_matplotlib

@@ -1,0 +1,85 @@
+"""Evenly spread subsets of a data set, with no bias to its ends or categories."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from certiseg.datasets.card import Sample, Samples, note_of, skipped_of
+from certiseg.errors import InputError
+
+
+class Subset:
+    """Chosen samples of a larger set. note: which ones, after the larger set's own note."""
+
+    def __init__(self, samples: Samples, indices: Sequence[int], note: str) -> None:
+        self.indices = list(indices)
+        self.note = "; ".join(filter(None, (note_of(samples), note)))
+        self.skipped = skipped_of(samples)
+        self.card = samples.card
+        self._samples = samples
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, index: int) -> Sample:
+        return self._samples[self.indices[index]]
+
+
+def subsample(samples: Samples, limit: int | None) -> Samples:
+    """At most `limit` samples at an even stride; the set itself where that is no fewer."""
+    check_limit(limit)
+    total = len(samples)
+    if limit is None or limit >= total:
+        return samples
+    note = f"{limit} of {total} samples, at an even stride"
+    return Subset(samples, even_stride(total, limit), note)
+
+
+def even_stride(total: int, limit: int) -> list[int]:
+    """The middle of each of `limit` equal stretches of the indices."""
+    return [(2 * i + 1) * total // (2 * limit) for i in range(limit)]
+
+
+def check_limit(limit: int | None) -> None:
+    if limit is not None and limit < 1:
+        raise InputError(
+            f"expected a limit of at least 1 sample, got {limit}; leave it out for all"
+        )
+
+
+class Clouds(Samples, Protocol):
+    """Samples that tell the category of each without reading it."""
+
+    def category(self, index: int) -> str: ...
+
+
+def even_categories(samples: Clouds, limit: int | None) -> Clouds | Subset:
+    """At most `limit` clouds, of each category as many as of any other, as far as it has them.
+
+    Seats go round the categories one by one, in the card's order; within a category they lie at an
+    even stride. The order of the set stays. The set itself where that is no fewer.
+    Lists of published data are often in the order of their categories: of such a list the first
+    hundred clouds are of one category.
+    """
+    check_limit(limit)
+    if limit is None or limit >= len(samples):
+        return samples
+    members: dict[str, list[int]] = {name: [] for name in samples.card.parts or ()}
+    for index in range(len(samples)):
+        members.setdefault(samples.category(index), []).append(index)
+    seats = dict.fromkeys(members, 0)
+    left = limit
+    while left:
+        for name in [name for name in members if seats[name] < len(members[name])][:left]:
+            seats[name] += 1
+            left -= 1
+    chosen = sorted(
+        indices[i]
+        for name, indices in members.items()
+        for i in even_stride(len(indices), seats[name])
+    )
+    met, there = sum(map(bool, seats.values())), sum(map(bool, members.values()))
+    over = f"{there}" if met == there else f"{met} of {there}"
+    note = f"{limit} of {len(samples)} clouds, spread evenly over {over} categories"
+    return Subset(samples, chosen, note)

@@ -1,0 +1,1 @@
+"""Things put together from solids with exact surfaces, for generated clouds."""
