@@ -22,7 +22,7 @@ from certiseg.datasets.generic import generic_card
 from certiseg.datasets.solids import solids
 from certiseg.errors import InputError
 from certiseg.folders import LOCK
-from certiseg.models.stored import CARD_FILE, WEIGHTS_FILE
+from certiseg.models.serialization import CARD_FILE, WEIGHTS_FILE
 from certiseg.runs.model_files import PAGE_FILE
 from certiseg.runs.train import run_training
 from certiseg.runs.train_clouds import run_cloud_training

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from certiseg.cli.train import train
 from certiseg.errors import InputError
-from certiseg.models.resolve import resolve_model
+from certiseg.models.resolve import load_model
 
 app = typer.Typer()
 app.command()(train)
@@ -71,7 +71,7 @@ def test_trains_and_loads(pair: list[str], tmp_path: Path) -> None:
     for page in ((out / "card.json").read_text(), (out / "CARD.md").read_text()):
         assert str(tmp_path) not in page
     assert command in (out / "CARD.md").read_text()
-    loaded = resolve_model(str(out))
+    loaded = load_model(str(out))
     assert loaded.num_classes == 3
     with torch.inference_mode():
         assert loaded.model(torch.rand(1, 3, 33, 41)).shape == (1, 3, 33, 41)

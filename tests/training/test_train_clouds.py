@@ -12,7 +12,7 @@ import torch
 import certiseg.runs.clouds as clouds
 from certiseg.cli.main import run
 from certiseg.datasets.solids import solids
-from certiseg.models.resolve import resolve_model
+from certiseg.models.resolve import load_model
 
 Call = Callable[..., tuple[int, str]]
 FEW = ["--data", "solids", "--points", "260", "--epochs", "1", "--batch-size", "3"]
@@ -54,7 +54,7 @@ def test_trains_and_loads(call: Call, tmp_path: Path) -> None:
     for split in (card["figures"], card["figures"]["test"]):
         assert 0 <= split["clean"]["accuracy"] <= 1
         assert split["one_draw"]["noise_seed"] == 0
-    loaded = resolve_model(str(out))
+    loaded = load_model(str(out))
     assert (loaded.kind, loaded.channels, loaded.num_classes) == ("clouds", 6, 16)
     assert loaded.of("Mug").model_name == "model, category Mug"
     cloud = solids("val", points=300)[1]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, get_args
 
 from torch import nn
 
 from certiseg.datasets.card import Colour
 from certiseg.errors import InputError
+
+Kind = Literal["pictures", "clouds", "volumes"]
 
 
 @dataclass(frozen=True)
@@ -27,12 +29,12 @@ class Origin:
 @dataclass(frozen=True)
 class LoadedModel:
     """A base model: callable (B, channels, *size) -> logits (B, classes, *size), or labels
-    (B, *size), of pictures in [0, 1] or of point clouds.
+    (B, *size), of pictures or volumes in [0, 1] or of point clouds.
 
-    num_classes, classes, palette, channels: None where the source does not tell. kind: "pictures",
-    "clouds" or None. parts: of clouds, the labels of each category the model knows. notes: what is
-    well but should be known before a run. origin: of what the user's code made, what made it.
-    opening: arguments of ``runs.model.open_model`` that give the model again, in any process.
+    num_classes, classes, palette, channels, kind: None where the source does not tell. parts: of
+    clouds, the labels of each category the model knows. notes: what to tell before a run. origin:
+    of a model that the user's code made. opening: arguments of ``runs.model.open_model`` that give
+    the model again, in any process.
     """
 
     name: str
@@ -41,18 +43,32 @@ class LoadedModel:
     classes: tuple[str, ...] | None = None
     palette: tuple[Colour, ...] | None = None
     channels: int | None = None
-    kind: str | None = None
+    kind: Kind | None = None
     parts: Mapping[str, tuple[int, ...]] | None = None
     notes: tuple[str, ...] = ()
     origin: Origin | None = None
     opening: Mapping[str, Any] | None = None
+
+    @classmethod
+    def of_model(cls, name: str, model: nn.Module | Callable[..., Any]) -> LoadedModel:
+        """What a model tells about itself: num_classes and parts; and if its attribute ``kind`` is
+        a ``Kind``, also classes, palette, channels and notes."""
+        known = getattr(model, "num_classes", None)
+        told: dict[str, Any] = {}
+        if getattr(model, "kind", None) in get_args(Kind):
+            fields = ("kind", "classes", "palette", "channels", "notes")
+            told = {name: getattr(model, name) for name in fields if hasattr(model, name)}
+        elif callable(getattr(model, "of", None)):
+            told = {"kind": "clouds"}
+        parts = getattr(model, "parts", None)
+        return cls(name, model, known if isinstance(known, int) else None, parts=parts, **told)
 
     def of(self, category: str | None) -> nn.Module | Callable[..., Any]:
         """What labels samples of this category; the model itself where it knows no categories.
 
         Raises InputError for a category that the model does not know, or none where it needs one.
         """
-        choose = getattr(self.model, "of", None)
+        choose: Callable[[str], Callable[..., Any]] | None = getattr(self.model, "of", None)
         if not callable(choose):
             return self.model
         if category is None:

@@ -14,9 +14,8 @@ from certiseg.certifiers.hierarchical import hierarchical
 from certiseg.certifiers.radius_map import radius_map
 from certiseg.certifiers.segcertify import certify
 from certiseg.runs.settings import Settings
-from certiseg.sampling.experiment import LabelCallback
+from certiseg.sampling.experiment import DrawSource, LabelCallback
 from certiseg.sampling.sampler import Smoothed
-from certiseg.sampling.source import DrawSource
 from certiseg.votes import VoteCounts
 
 

@@ -14,8 +14,8 @@ from certiseg.errors import InputError
 from certiseg.hierarchies.hierarchy import Hierarchy
 from certiseg.models.denoised import Denoised, load_denoiser
 from certiseg.models.loaded import LoadedModel, Origin, reason
-from certiseg.models.own import origin_of
-from certiseg.models.resolve import resolve_model
+from certiseg.models.python_model import origin_of
+from certiseg.models.resolve import load_model
 from certiseg.models.scales import Scales
 from certiseg.runs.appearance import made_up
 from certiseg.sampling.sampler import Smoothed
@@ -45,7 +45,7 @@ def open_model(
             f"expected --channels 1 (grey), 3 (RGB; x, y, z) or 6 (and normals), got {channels}; "
             "choose one"
         )
-    loaded = resolve_model(spec)
+    loaded = load_model(spec)
     for option, stated, own in (
         ("--num-classes", num_classes, loaded.num_classes),
         ("--channels", channels, loaded.channels),

@@ -11,7 +11,7 @@ from typing import Any
 from certiseg.errors import InputError
 from certiseg.files import atomic_write
 from certiseg.folders import locked
-from certiseg.models.stored import CARD_FILE, WEIGHTS_FILE
+from certiseg.models.serialization import CARD_FILE, WEIGHTS_FILE
 from certiseg.runs.output import write_text
 from certiseg.training.processes import ALONE, Processes
 from certiseg.training.state import STATE_FILE

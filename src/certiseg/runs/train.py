@@ -13,14 +13,9 @@ from typing import Any
 import torch
 
 from certiseg.datasets.card import Samples
+from certiseg.models.networks import TrainedModel
 from certiseg.models.pretrained import found_start, start_from
-from certiseg.models.stored import (
-    KIND,
-    WEIGHTS_FILE,
-    TrainedModel,
-    load_trained,
-    to_bytes,
-)
+from certiseg.models.serialization import KIND, WEIGHTS_FILE, load_trained, to_bytes
 from certiseg.runs.device import usable_device
 from certiseg.runs.environment import processor
 from certiseg.runs.model_files import model_folder, write_model

@@ -11,13 +11,8 @@ from typing import Any
 import torch
 
 from certiseg.datasets.card import Samples, note_of
-from certiseg.models.stored import (
-    KIND,
-    WEIGHTS_FILE,
-    TrainedClouds,
-    load_trained,
-    to_bytes,
-)
+from certiseg.models.pointnet.parts import TrainedClouds
+from certiseg.models.serialization import KIND, WEIGHTS_FILE, load_trained, to_bytes
 from certiseg.runs.clouds import open_clouds
 from certiseg.runs.device import usable_device
 from certiseg.runs.environment import processor

@@ -13,17 +13,17 @@ import torch
 from torch import Tensor, nn
 
 from certiseg.errors import InputError
+from certiseg.models.denoise import TrainedDenoiser
 from certiseg.models.loaded import LoadedModel
-from certiseg.models.outputs import tensor_of
 from certiseg.models.pretrained import start_from
-from certiseg.models.stored import (
+from certiseg.models.serialization import (
     KIND,
     WEIGHTS_FILE,
     Trained,
-    TrainedDenoiser,
     load_trained,
     to_bytes,
 )
+from certiseg.outputs.decide import tensor_of
 from certiseg.runs.device import usable_device
 from certiseg.runs.environment import processor
 from certiseg.runs.model_files import model_folder, write_model

@@ -10,8 +10,10 @@ from typing import Protocol, Self
 import torch
 from torch import Tensor
 
+from certiseg.sampling.engine import Engine
 from certiseg.sampling.keys import Address, philox_key
-from certiseg.sampling.laws import AddedNoise, Law
+from certiseg.sampling.noise_samplers import GaussianSampler, NoiseSampler
+from certiseg.votes import Source
 
 
 class Draws(Protocol):
@@ -38,7 +40,7 @@ class NoiseStream:
     cores the model wants itself.
     """
 
-    def __init__(self, law: Law, seed: int, key: str, ahead: bool | None = None) -> None:
+    def __init__(self, law: NoiseSampler, seed: int, key: str, ahead: bool | None = None) -> None:
         self._law, self._key = law, philox_key(seed, key)
         on_cpu = law.x.device.type == "cpu"
         workers = torch.get_num_threads() if on_cpu else min(8, os.cpu_count() or 1)
@@ -90,7 +92,7 @@ class NoiseStream:
 class DeviceNoise:
     """Draws made where the model runs, straight into its batch: the same bits as the host's."""
 
-    def __init__(self, law: AddedNoise, seed: int, key: str) -> None:
+    def __init__(self, law: GaussianSampler, seed: int, key: str) -> None:
         self._law, self._key = law, philox_key(seed, key)
 
     def __enter__(self) -> Self:
@@ -107,3 +109,10 @@ class DeviceNoise:
     def get(self, draws: range, following: range | None = None) -> Tensor:
         """The inputs (len(draws), *x.shape)."""
         return self._law.on_device(self._key, draws)
+
+
+def draws_of(engine: Engine, law: NoiseSampler, source: Source) -> Draws:
+    """Rotations are three numbers a draw, made on the host wherever the noise is asked for."""
+    if engine.noise == "device" and isinstance(law, GaussianSampler):
+        return DeviceNoise(law, source.seed, source.key)
+    return NoiseStream(law, source.seed, source.key)

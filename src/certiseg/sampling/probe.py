@@ -15,10 +15,11 @@ import torch
 from torch import Tensor
 
 from certiseg.errors import InputError
-from certiseg.models.coarse import Coarse
-from certiseg.models.outputs import Decision, Posterior
+from certiseg.outputs.decide import Posterior
+from certiseg.outputs.decision import Decision
+from certiseg.outputs.low_resolution import LowResolutionLogits
+from certiseg.sampling.base_model import BaseModel, Read, Reader, forward
 from certiseg.sampling.draw import Draws
-from certiseg.sampling.forward import BaseModel, Read, Reader, forward
 
 # How far a score may move when the batch around it changes, relative to its own size and the
 # typical one, in float32 and in lower precision; and in what share of the components it may move
@@ -199,7 +200,7 @@ def _scores(output: Decision | Posterior, row: int) -> Tensor:
         held = output.given[row][None]
     else:
         scores = output.scores
-        held = (scores.logits if isinstance(scores, Coarse) else scores)[row]  # type: ignore[index]
+        held = (scores.logits if isinstance(scores, LowResolutionLogits) else scores)[row]  # type: ignore[index]
     flat = held.reshape(len(held), -1)
     return flat[:, :: flat.shape[1] // _COMPONENTS | 1].clone()
 

@@ -15,20 +15,22 @@ from certiseg.certifiers.joint import checked_labels
 from certiseg.certifiers.segcertify import Budget, certify, check_options, check_plan
 from certiseg.certifiers.sequential import check_stopping, sequential
 from certiseg.errors import InputError
-from certiseg.models.outputs import decide
 from certiseg.noise import Noise
-from certiseg.sampling.checks import check_evaluation_mode, check_input
+from certiseg.outputs.decide import decide
+from certiseg.sampling.base_model import BaseModel, first_parameter, forward, known_classes
+from certiseg.sampling.checks import (
+    check_evaluation_mode,
+    check_input,
+    checked_count,
+    checked_draws,
+)
 from certiseg.sampling.engine import Engine
-from certiseg.sampling.experiment import Experiment, LabelCallback, experiment_record
-from certiseg.sampling.facts import first_parameter, known_classes
+from certiseg.sampling.experiment import DrawSource, Experiment, LabelCallback, experiment_record
 from certiseg.sampling.fingerprint import input_fingerprint
-from certiseg.sampling.forward import BaseModel, forward
-from certiseg.sampling.inside import modules_inside
+from certiseg.sampling.introspection import modules_inside
 from certiseg.sampling.keys import Address, resolve_seed
-from certiseg.sampling.laws import law_at
+from certiseg.sampling.noise_samplers import sampler_at
 from certiseg.sampling.progress import Progress, draws_bar
-from certiseg.sampling.ranges import checked_count, checked_draws
-from certiseg.sampling.source import DrawSource
 from certiseg.stats.spending import Spending
 from certiseg.votes import VoteCounts
 
@@ -301,7 +303,7 @@ class Smoothed:
         """The checked input on its device under one draw, as a batch (1, *shape)."""
         number, _ = checked_draws(draw, 1)
         address, _ = resolve_seed(seed)
-        law = law_at(self.noise, self._on_device(x))
+        law = sampler_at(self.noise, self._on_device(x))
         own = input_fingerprint(law.x) if key is None else key
         batch = torch.empty((1, *law.x.shape), dtype=law.x.dtype)
         law.fill(batch[0].numpy(), Address.of(address, own, number))
@@ -320,7 +322,7 @@ class Smoothed:
     ) -> Experiment:
         """The checked input on its device, and the record of what will be drawn for it."""
         # A copy: votes of one record may be asked for over a long time.
-        law = law_at(self.noise, self._on_device(x).clone())
+        law = sampler_at(self.noise, self._on_device(x).clone())
         record = experiment_record(
             self._base, self.noise, law, seed=seed, key=key, value_range=self.value_range
         )

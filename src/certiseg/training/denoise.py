@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from certiseg.errors import InputError
-from certiseg.models.outputs import tensor_of
+from certiseg.outputs.decide import tensor_of
 from certiseg.rounding import exact, nearest, share_down
 from certiseg.training.ahead import ahead
 from certiseg.training.denoise_settings import DenoiseSettings

@@ -17,7 +17,7 @@ from certiseg.cli.main import run
 from certiseg.errors import InputError
 from certiseg.models.adapters.bundle import load_bundle
 from certiseg.models.adapters.monai import sliding_window
-from certiseg.models.resolve import resolve_model
+from certiseg.models.resolve import load_model
 from certiseg.sampling import fingerprint
 from certiseg.sampling.fingerprint import model_fingerprint
 
@@ -151,7 +151,7 @@ def bundle(path: Path, dimensions: int = 3, **changes: Any) -> Path:
 
 
 def test_a_bundle_is_its_network_in_its_windows(tmp_path: Path) -> None:
-    loaded = resolve_model(str(bundle(tmp_path / "spleen")))
+    loaded = load_model(str(bundle(tmp_path / "spleen")))
     assert (loaded.kind, loaded.channels, loaded.classes) == ("volumes", 1, CLASSES)
     x = torch.rand(1, 1, 12, 10, 9)
     with torch.inference_mode():

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
-from types import ModuleType
 from typing import Any, Literal
 
 from torch import Tensor, nn
 
 from certiseg.errors import InputError
-from certiseg.models.outputs import tensor_of
+from certiseg.models.libraries import library
+from certiseg.outputs.decide import tensor_of
 
 Blend = Literal["constant", "gaussian"]
 
@@ -52,11 +52,11 @@ class SlidingWindow(nn.Module):
                 f"expected a batch of {2 + len(self.roi_size)} axes, (B, C, *size) for windows of "
                 f"{self.roi_size}, got shape {tuple(x.shape)}; a picture has 2 sides, a volume 3"
             )
-        inferers = import_monai("monai.inferers")
-        output: Tensor = inferers.sliding_window_inference(
+        inference = library("monai.inferers", "monai").sliding_window_inference
+        logits: Tensor = inference(
             x, self.roi_size, self.sw_batch_size, self._window, self.overlap, self.mode
         )
-        return output
+        return logits
 
     def _window(self, window: Tensor) -> Tensor:
         return tensor_of(self.model(window))[0]
@@ -87,20 +87,7 @@ def sliding_window(
         raise InputError(f"expected mode constant or gaussian, got {mode!r}; choose one")
     if sw_batch_size < 1:
         raise InputError(f"expected sw_batch_size >= 1, got {sw_batch_size}; 4 is usual")
-    import_monai("monai.inferers")
+    library("monai.inferers", "monai")
     if isinstance(network, nn.Module):
         network.eval()
     return SlidingWindow(network, sides, overlap, mode, sw_batch_size)
-
-
-def import_monai(name: str) -> ModuleType:
-    """A module of MONAI, which takes seconds. Raises InputError where it is not installed."""
-    import importlib
-
-    try:
-        return importlib.import_module(name)
-    except (ImportError, RuntimeError):
-        raise InputError(
-            "expected the package monai for a MONAI model, got none that imports; "
-            "pip install 'certiseg[monai]'"
-        ) from None

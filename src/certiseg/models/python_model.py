@@ -8,6 +8,7 @@ import importlib
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from torch import nn
@@ -19,13 +20,13 @@ _LIBRARIES = {"site-packages", "dist-packages"}
 """Folders whose files are told by the versions of what is installed."""
 
 
-def load_own(spec: str, rest: str) -> LoadedModel:
+def load_python(rest: str) -> LoadedModel:
     """Run MODULE:FUNCTION, code of the user's: FUNCTION() returns the model.
 
     The current folder is importable. A module comes back in eval mode; for clouds the model takes
     them as they are, or has ``.of(category)``. Raises InputError.
     """
-    parts = rest.split(":")
+    spec, parts = f"python:{rest}", rest.split(":")
     if len(parts) != 2 or not all(parts):
         raise InputError(
             f"expected python:MODULE:FUNCTION, got {spec!r}; for example python:mymodels:build"
@@ -64,15 +65,7 @@ def load_own(spec: str, rest: str) -> LoadedModel:
         # Programs of torch.export have no mode to set; sampling checks what they do.
         with suppress(NotImplementedError):
             model.eval()
-    known = getattr(model, "num_classes", None)
-    return LoadedModel(
-        spec,
-        model,
-        known if isinstance(known, int) else None,
-        kind="clouds" if callable(getattr(model, "of", None)) else None,
-        parts=getattr(model, "parts", None),
-        origin=origin_of(spec),
-    )
+    return replace(LoadedModel.of_model(spec, model), origin=origin_of(spec))
 
 
 def origin_of(spec: str) -> Origin | None:
