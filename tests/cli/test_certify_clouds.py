@@ -13,8 +13,8 @@ from PIL import Image
 
 from certiseg.certificates.certificate import Certificate
 from certiseg.certifiers.verify import verify
+from certiseg.datasets.card import PART_COLOURS
 from certiseg.datasets.shapenet import shapenet_card
-from certiseg.datasets.solids import PART_COLOURS
 
 Call = Callable[..., Any]
 

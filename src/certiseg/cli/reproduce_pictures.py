@@ -14,8 +14,8 @@ import typer
 
 from certiseg.cli import options
 from certiseg.cli.by_sigma import by_sigma
+from certiseg.cli.load_model import load_model
 from certiseg.cli.numbers import numbers_of
-from certiseg.cli.opened import opened as opened_model
 from certiseg.cli.told import told
 from certiseg.errors import InputError
 from certiseg.screen import Screen, remark
@@ -128,7 +128,7 @@ def pictures(
     keep_freed_memory()
     specs = by_sigma(model or [_SHIPPED], grid.sigmas)
     opened = {
-        spec: opened_model(spec, num_classes=num_classes) for spec in dict.fromkeys(specs.values())
+        spec: load_model(spec, num_classes=num_classes) for spec in dict.fromkeys(specs.values())
     }
     first = next(iter(opened.values()))
     samples = open_samples(
@@ -139,9 +139,7 @@ def pictures(
         samples,
         {sigma: opened[spec] for sigma, spec in specs.items()},
         out,
-        non_robust=None
-        if non_robust is None
-        else opened_model(non_robust, num_classes=num_classes),
+        non_robust=None if non_robust is None else load_model(non_robust, num_classes=num_classes),
         extras=extras,
         seed=seed,
         batch_size=batch_size,

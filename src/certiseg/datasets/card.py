@@ -14,6 +14,19 @@ IGNORE = 255
 
 Colour = tuple[int, int, int]
 
+PART_COLOURS: tuple[Colour, ...] = (
+    (0, 114, 178),
+    (230, 159, 0),
+    (0, 158, 115),
+    (204, 121, 167),
+    (86, 180, 233),
+    (213, 94, 0),
+)
+"""Colours of the first, second, ... part of a category, told apart by colour-blind readers too.
+
+Source: Okabe, Ito 2008 (Color Universal Design).
+"""
+
 KINDS = {"pictures": ("picture", "pixel"), "clouds": ("cloud", "point")}
 """What data are of, and what each input and each of its components is called."""
 

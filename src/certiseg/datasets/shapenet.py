@@ -7,10 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from certiseg.datasets.card import Card, Sample
+from certiseg.datasets.card import PART_COLOURS, Card, Sample
 from certiseg.datasets.cloud_steps import normalised, resampled
 from certiseg.datasets.cloud_text import read_labelled
-from certiseg.datasets.solids import PART_COLOURS
 from certiseg.documents import parse_json
 from certiseg.errors import InputError
 from certiseg.reading import LIST, read_bounded

@@ -13,21 +13,8 @@ import numpy as np
 from certiseg.datasets import recipes
 from certiseg.datasets.airplanes import airplane
 from certiseg.datasets.assembly import Piece, exposed
-from certiseg.datasets.card import Card, Colour, Sample
+from certiseg.datasets.card import PART_COLOURS, Card, Sample
 from certiseg.errors import InputError
-
-PART_COLOURS: tuple[Colour, ...] = (
-    (0, 114, 178),
-    (230, 159, 0),
-    (0, 158, 115),
-    (204, 121, 167),
-    (86, 180, 233),
-    (213, 94, 0),
-)
-"""Colours of the first, second, ... part of a category, told apart by colour-blind readers too.
-
-Source: Okabe, Ito 2008 (Color Universal Design).
-"""
 
 _RECIPES: dict[str, tuple[Callable[[np.random.Generator], list[Piece]], tuple[str, ...]]] = {
     "Airplane": (airplane, ("body", "wing", "tail", "engine")),

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from certiseg.certificates.certificate import Certificate
+from certiseg.datasets.card import PART_COLOURS
 from certiseg.datasets.cloud_file import CloudFile, read_cloud
 from certiseg.datasets.cloud_text import COLUMNS
 from certiseg.datasets.images import read_image
 from certiseg.datasets.shapenet import shapenet_card
-from certiseg.datasets.solids import PART_COLOURS
 from certiseg.errors import InputError
 from certiseg.models.loaded import LoadedModel
 from certiseg.report.cloud import cloud_picture

@@ -157,7 +157,7 @@ def test_a_bundle_is_its_network_in_its_windows(tmp_path: Path) -> None:
     with torch.inference_mode():
         direct = inferers.sliding_window_inference(x, (8, 8, 8), 2, unet(3), overlap=0.5)
         torch.testing.assert_close(loaded.model(x), direct)
-    flat = load_bundle("b", bundle(tmp_path / "flat", 2, inferer={"_target_": "SimpleInferer"}))
+    flat = load_bundle(bundle(tmp_path / "flat", 2, inferer={"_target_": "SimpleInferer"}))
     assert flat.kind == "pictures"
     assert flat.model(torch.rand(1, 1, 8, 8)).shape == (1, 3, 8, 8)
 
@@ -189,7 +189,7 @@ def test_a_bundle_runs_nothing(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match=word) as caught:
-        load_bundle("bundle", bundle(tmp_path / "bundle", **changes))
+        load_bundle(bundle(tmp_path / "bundle", **changes))
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "SPRUNG").exists()
 
@@ -222,7 +222,7 @@ def test_a_bundle_fetches_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     ):
         path = bundle(tmp_path / definition["_target_"], network_def=definition)
         with pytest.raises(InputError, match=word):
-            load_bundle("bundle", path)
+            load_bundle(path)
     assert fetched == []
 
 
@@ -230,11 +230,11 @@ def test_weights_that_are_no_tensors_are_refused(tmp_path: Path) -> None:
     path = bundle(tmp_path / "bundle")
     torch.save(unet(3), path / "models" / "model.pt")
     with pytest.raises(InputError, match="expected a checkpoint of weights alone") as caught:
-        load_bundle("bundle", path)
+        load_bundle(path)
     assert "\n" not in str(caught.value)
     (path / "models" / "model.pt").unlink()
     with pytest.raises(InputError, match=r"expected a checkpoint at .* No such file"):
-        load_bundle("bundle", path)
+        load_bundle(path)
 
 
 def test_certifies_a_volume_from_the_command_line(tmp_path: Path) -> None:
@@ -283,7 +283,7 @@ def test_aliases_that_unfold_to_gigabytes_are_refused(tmp_path: Path) -> None:
         lines.append(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]")
     (path / "configs" / "inference.yaml").write_text("\n".join(lines))
     with pytest.raises(InputError, match=r"got an alias \(\*\); write the names out"):
-        load_bundle("bundle", path)
+        load_bundle(path)
 
 
 def test_sizes_beyond_the_weights_are_refused(tmp_path: Path) -> None:
@@ -291,4 +291,4 @@ def test_sizes_beyond_the_weights_are_refused(tmp_path: Path) -> None:
         tmp_path / "bundle", network_def=network_def(channels=[4, 4294967296])["network_def"]
     )
     with pytest.raises(InputError, match="expected a network as large as the weights beside it"):
-        load_bundle("bundle", path)
+        load_bundle(path)

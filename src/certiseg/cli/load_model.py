@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from certiseg.models.loaded import LoadedModel
 
 
-def opened(
+def load_model(
     spec: str,
     *,
     num_classes: int | None = None,
@@ -24,14 +24,8 @@ def opened(
     from certiseg.runs.model import open_model
 
     scales = None if scale is None else numbers_of("--scale", scale)
-    loaded = open_model(
-        spec,
-        num_classes=num_classes,
-        channels=channels,
-        scales=scales,
-        flip=flip,
-        denoiser=denoiser,
-    )
+    options = {"num_classes": num_classes, "channels": channels, "denoiser": denoiser}
+    loaded = open_model(spec, scales=scales, flip=flip, **options)
     for note in loaded.notes:
         remark(f"note: {note}")
     return loaded
