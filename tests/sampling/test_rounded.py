@@ -14,7 +14,7 @@ from scipy.special import log_ndtr, ndtri
 from scipy.stats import chi2
 
 import certiseg as cs
-from certiseg.sampling import laws, rounded
+from certiseg.sampling import noise_samplers, rounded
 from certiseg.sampling.draw import DeviceNoise, NoiseStream
 from certiseg.sampling.keys import Address, generator, philox_key
 from certiseg.sampling.noise_samplers import GaussianSampler, sampler_at
@@ -273,7 +273,7 @@ def test_no_model_tells_apart_what_the_radius_holds_together(shift, monkeypatch)
     assert np.all(labels(black) == 0)
     if dtype == torch.float32:
         # Negative control: the law of before certifies both, with two labels.
-        monkeypatch.setattr(laws, "GaussianSampler", _SumInFloats)
+        monkeypatch.setattr(noise_samplers, "GaussianSampler", _SumInFloats)
         assert np.all(labels(black) == 0)
         assert np.all(labels(other) == 1)
 
