@@ -9,9 +9,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from certiseg.errors import InputError
+from certiseg.models.loaded import name_of, take_over
 from certiseg.models.python_model import load_python
 from certiseg.models.serialization import CARD_FILE, load_bundled, load_folder
-from certiseg.models.wrapping import name_of, take_over
 
 Denoiser = nn.Module | Callable[[Tensor], Tensor]
 

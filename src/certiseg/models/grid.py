@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from certiseg.errors import InputError
-from certiseg.models.wrapping import name_of, take_over
+from certiseg.models.loaded import name_of, take_over
 from certiseg.outputs.decide import tensor_of
 
 

@@ -144,7 +144,7 @@ def load_bundled(name: str) -> Trained:
 
     Example:
         >>> load_bundled("solids-rotation").of("Chair").num_classes
-        20
+        16
     """
     if name not in bundled():
         raise InputError(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from concurrent.futures import Future, ThreadPoolExecutor
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -16,23 +16,21 @@ from certiseg.sampling.noise_samplers import GaussianSampler, NoiseSampler
 from certiseg.votes import Source
 
 
-class Draws(Protocol):
+class Draws(ABC):
     """What the model sees under any range of draws. Use as a context manager."""
 
-    def __enter__(self) -> Self: ...
+    def __enter__(self) -> Self:
+        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
+    def __exit__(self, *error: object) -> None:
+        return None
 
+    @abstractmethod
     def get(self, draws: range, following: range | None = None) -> Tensor:
         """The inputs (len(draws), *x.shape) on the device. following: what is asked for next."""
 
 
-class NoiseStream:
+class NoiseStream(Draws):
     """Draws made on threads of the host.
 
     NumPy releases the interpreter lock while it works, so threads do help. ahead: fill the next
@@ -49,19 +47,10 @@ class NoiseStream:
         self._pinned = law.x.device.type == "cuda"
         self._ahead: tuple[range, Tensor, list[Future[None]]] | None = None
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def get(self, draws: range, following: range | None = None) -> Tensor:
-        """The inputs (len(draws), *x.shape); starts on those that follow."""
         if self._ahead is None or self._ahead[0] != draws:
             self._drain()
             self._ahead = self._start(draws)
@@ -89,25 +78,13 @@ class NoiseStream:
             self._ahead = None
 
 
-class DeviceNoise:
+class DeviceNoise(Draws):
     """Draws made where the model runs, straight into its batch: the same bits as the host's."""
 
     def __init__(self, law: GaussianSampler, seed: int, key: str) -> None:
         self._law, self._key = law, philox_key(seed, key)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        return None
-
     def get(self, draws: range, following: range | None = None) -> Tensor:
-        """The inputs (len(draws), *x.shape)."""
         return self._law.on_device(self._key, draws)
 
 

@@ -50,12 +50,7 @@ class Probe(Generic[Read]):
     """
 
     def __init__(
-        self,
-        model: BaseModel,
-        stream: Draws,
-        draws: range,
-        read: Reader[Read],
-        precision: str,
+        self, model: BaseModel, stream: Draws, draws: range, read: Reader[Read], precision: str
     ) -> None:
         # Not compiled: a compiled program is one more for each size of batch.
         self._model = replace(
