@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from certiseg.metrics.curve import RadiusCurve
     from certiseg.metrics.information_gain import InformationGain
     from certiseg.metrics.part_iou import PartIou
+    from certiseg.models.preprocess import Preprocess
+    from certiseg.models.resolve import load_model
     from certiseg.noise import Gaussian, Rotation
     from certiseg.sampling.engine import Engine
     from certiseg.sampling.sampler import Smoothed
@@ -46,6 +48,7 @@ _HOME = {
     "InformationGain": "certiseg.metrics.information_gain",
     "InputError": "certiseg.errors",
     "PartIou": "certiseg.metrics.part_iou",
+    "Preprocess": "certiseg.models.preprocess",
     "RadiusCurve": "certiseg.metrics.curve",
     "Rotation": "certiseg.noise",
     "Smoothed": "certiseg.sampling.sampler",
@@ -58,6 +61,7 @@ _HOME = {
     "individual": "certiseg.certifiers.individual",
     "joint": "certiseg.certifiers.joint",
     "load_hierarchy": "certiseg.hierarchies.files",
+    "load_model": "certiseg.models.resolve",
     "percentile": "certiseg.certifiers.percentile",
     "predict": "certiseg.certifiers.predict",
     "radius_map": "certiseg.certifiers.radius_map",
@@ -76,6 +80,7 @@ __all__ = [
     "InformationGain",
     "InputError",
     "PartIou",
+    "Preprocess",
     "RadiusCurve",
     "Rotation",
     "Smoothed",
@@ -89,6 +94,7 @@ __all__ = [
     "individual",
     "joint",
     "load_hierarchy",
+    "load_model",
     "percentile",
     "predict",
     "radius_map",

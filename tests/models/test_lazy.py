@@ -111,8 +111,8 @@ def test_another_package_adds_a_scheme() -> None:
 @pytest.mark.parametrize(
     ("spec", "words"),
     [
-        ("toy:bad", "which loads toy:..., got int"),
-        ("toy:gone", "got KeyError"),
+        ("toy:bad", "to return a callable model, got int"),
+        ("toy:gone", "to return a model, got KeyError"),
         ("toi:toy", r"toy:\.\.\. \(toy_zoo\)"),
         ("hrnet:toy", "expected a checkpoint at toy"),  # ours stays ours
     ],

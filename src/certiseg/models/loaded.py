@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
@@ -77,6 +78,41 @@ class LoadedModel:
                 "clouds with parts"
             )
         return choose(category)
+
+
+class HasCard:
+    """Classes and palette of a trained model, from the card beside its weights."""
+
+    card: dict[str, Any]
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return tuple(self.card["classes"])
+
+    @property
+    def palette(self) -> tuple[Colour, ...]:
+        return tuple((r, g, b) for r, g, b in self.card["palette"])
+
+
+def made_by_others(make: Callable[[], Any], what: str, remedy: str) -> Any:
+    """The model that code of others makes, in evaluation mode; InputError for anything else."""
+    try:
+        model = make()
+    except InputError:
+        raise
+    except Exception as error:  # it may fail in any way
+        found = f"got {reason(error)}; {remedy}"
+        raise InputError(f"expected {what} to return a model, {found}") from None
+    if not callable(model) and not isinstance(model, LoadedModel):
+        raise InputError(
+            f"expected {what} to return a callable model, got {type(model).__name__}; "
+            "return an nn.Module or a function of a batch"
+        )
+    if isinstance(model, nn.Module):
+        # Programs of torch.export have no mode to set; sampling checks what they do.
+        with suppress(NotImplementedError):
+            model.eval()
+    return model
 
 
 def reason(error: BaseException) -> str:

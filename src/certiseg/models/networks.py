@@ -7,8 +7,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from certiseg.datasets.card import Colour
 from certiseg.models.efficientnet import SCALES, EfficientSegmenter
+from certiseg.models.loaded import HasCard
 from certiseg.models.preprocess import Preprocess
 from certiseg.models.unet import SmallUNet
 from certiseg.outputs.low_resolution import LowResolutionLogits, low_resolution_form
@@ -29,7 +29,7 @@ def built(plan: Mapping[str, Any]) -> nn.Module:
     return makers[plan.get("class", UNET)]()
 
 
-class TrainedModel(nn.Module):
+class TrainedModel(HasCard, nn.Module):
     """One of these networks with its normalisation: (B, channels, H, W) in [0, 1] -> logits
     (B, classes, H, W).
 
@@ -55,14 +55,6 @@ class TrainedModel(nn.Module):
     @property
     def channels(self) -> int:
         return int(self.card["channels"])
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        return tuple(self.card["classes"])
-
-    @property
-    def palette(self) -> tuple[Colour, ...]:
-        return tuple((r, g, b) for r, g, b in self.card["palette"])
 
     def forward(self, x: Tensor) -> Tensor:
         logits: Tensor = self.base(x)

@@ -7,14 +7,11 @@ import hashlib
 import importlib
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from torch import nn
-
 from certiseg.errors import InputError
-from certiseg.models.loaded import LoadedModel, Origin, reason
+from certiseg.models.loaded import LoadedModel, Origin, made_by_others, reason
 
 _LIBRARIES = {"site-packages", "dist-packages"}
 """Folders whose files are told by the versions of what is installed."""
@@ -50,21 +47,7 @@ def load_python(rest: str) -> LoadedModel:
             f"expected a function {function_name!r} in module {module_name!r}, got "
             f"{type(build).__name__}; it takes nothing and returns the model"
         )
-    try:
-        model = build()
-    except Exception as error:
-        raise InputError(
-            f"expected {spec} to return a model, got {reason(error)}; correct the function"
-        ) from None
-    if not callable(model):
-        raise InputError(
-            f"expected {spec} to return a callable model, got {type(model).__name__}; "
-            "return an nn.Module or a function of a batch"
-        )
-    if isinstance(model, nn.Module):
-        # Programs of torch.export have no mode to set; sampling checks what they do.
-        with suppress(NotImplementedError):
-            model.eval()
+    model = made_by_others(build, spec, "correct the function")
     return replace(LoadedModel.of_model(spec, model), origin=origin_of(spec))
 
 

@@ -12,11 +12,9 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from torch import nn
-
 from certiseg.errors import InputError
 from certiseg.models.libraries import is_bundle, is_hf_folder
-from certiseg.models.loaded import LoadedModel, reason
+from certiseg.models.loaded import LoadedModel, made_by_others
 from certiseg.models.serialization import CARD_FILE, bundled
 
 PLUGINS = "certiseg.models"
@@ -89,7 +87,9 @@ def load_model(spec: str) -> LoadedModel:
     if colon and scheme in SCHEMES:
         return _load(SCHEMES[scheme], spec, rest)
     if colon and (plugin := _plugins().get(scheme)):
-        return _load_foreign(plugin, spec, rest)
+        what = f"{plugin.value}, which loads {scheme}:...,"
+        remedy = "correct the name or that package"
+        return _described(spec, made_by_others(lambda: plugin.load()(rest), what, remedy))
     path = Path(spec)
     if not colon and path.suffix in (*FILES, *_PICKLED) and not path.exists():
         raise InputError(f"{spec}: expected the file of a model, got no such file; check the path")
@@ -115,26 +115,6 @@ def _load(form: Form, spec: str, rest: str) -> LoadedModel:
     module, _, function = form.loader.partition(":")
     load = getattr(importlib.import_module(f"certiseg.models.{module}"), function)
     return _described(spec, load(rest))
-
-
-def _load_foreign(plugin: EntryPoint, spec: str, rest: str) -> LoadedModel:
-    try:
-        model = plugin.load()(rest)
-    except InputError:
-        raise
-    except Exception as error:  # another package's code may fail in any way
-        raise InputError(
-            f"expected a model from {plugin.value}, which loads {plugin.name}:..., got "
-            f"{reason(error)}; correct the name or that package"
-        ) from None
-    if not isinstance(model, LoadedModel) and not callable(model):
-        raise InputError(
-            f"expected a model from {plugin.value}, which loads {plugin.name}:..., got "
-            f"{type(model).__name__}; it must return a LoadedModel or a callable"
-        )
-    if isinstance(model, nn.Module):
-        model.eval()
-    return _described(spec, model)
 
 
 def _described(spec: str, model: Any) -> LoadedModel:

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from certiseg.datasets.card import Colour
 from certiseg.errors import InputError
+from certiseg.models.loaded import HasCard
 from certiseg.models.pointnet.network import Plan, PointNet2
 
 
@@ -69,7 +69,7 @@ class PartSegmenter(nn.Module):
         return CloudModel(self, category)
 
 
-class TrainedClouds(PartSegmenter):
+class TrainedClouds(HasCard, PartSegmenter):
     """A PointNet2 with the categories and parts of its card."""
 
     def __init__(self, card: dict[str, Any]) -> None:
@@ -78,14 +78,6 @@ class TrainedClouds(PartSegmenter):
         self.card = card
         # What statements call it, unless a command knows how the user did.
         self.model_name = str(card.get("name", "PointNet2"))
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        return tuple(self.card["classes"])
-
-    @property
-    def palette(self) -> tuple[Colour, ...]:
-        return tuple((r, g, b) for r, g, b in self.card["palette"])
 
 
 class CloudModel(nn.Module):
