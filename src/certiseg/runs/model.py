@@ -32,11 +32,26 @@ def open_model(
     flip: bool = False,
     denoiser: str | None = None,
 ) -> LoadedModel:
-    """Load the model; num_classes and channels fill in what its source does not tell.
+    """Load a model by name, completed by what the caller states about it.
 
-    scales, flip: make it look at pictures at these scales, and mirrored (see models.Scales).
-    denoiser: what is put before it all, see ``models.denoised.load_denoiser`` (theory T13).
-    Raises InputError where they contradict the source or make no sense.
+    Args:
+        spec: its name, as in ``certiseg.load_model``.
+        num_classes: what its source does not tell.
+        channels: of its inputs, what its source does not tell: 1, 3 or 6.
+        scales: look at pictures at these scales (``certiseg.models.Scales``).
+        flip: look at mirrored pictures too.
+        denoiser: the name of a denoiser to put before it all, as in
+            ``certiseg.models.denoised.load_denoiser`` (theory T13).
+
+    Returns:
+        The model, with these arguments as ``opening``, by which another process opens it again.
+
+    Raises:
+        InputError: arguments that contradict the source or make no sense.
+
+    Example:
+        >>> open_model("certiseg:camvid", scales=(0.5, 1.0)).name
+        'certiseg:camvid at scales 0.5, 1'
     """
     if num_classes is not None and num_classes < 2:
         raise InputError(f"expected at least 2 classes, got --num-classes {num_classes}; raise it")
@@ -66,15 +81,8 @@ def open_model(
         loaded = _at_scales(loaded, scales or (1.0,), flip)
     if denoiser is not None:
         loaded = _behind(denoiser, loaded)
-    opening = {
-        "spec": spec,
-        "num_classes": num_classes,
-        "channels": channels,
-        "scales": scales,
-        "flip": flip,
-        "denoiser": denoiser,
-    }
-    return replace(loaded, opening=opening)
+    opening = {"num_classes": num_classes, "channels": channels, "scales": scales, "flip": flip}
+    return replace(loaded, opening={"spec": spec, "denoiser": denoiser, **opening})
 
 
 def _at_scales(loaded: LoadedModel, scales: Sequence[float], flip: bool) -> LoadedModel:
