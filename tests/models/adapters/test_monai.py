@@ -16,7 +16,7 @@ import certiseg as cs
 from certiseg.cli.main import run
 from certiseg.errors import InputError
 from certiseg.models.adapters.bundle import load_bundle
-from certiseg.models.adapters.monai import sliding_window
+from certiseg.models.adapters.monai import SlidingWindow
 from certiseg.models.resolve import load_model
 from certiseg.sampling import fingerprint
 from certiseg.sampling.fingerprint import model_fingerprint
@@ -39,7 +39,7 @@ def unet(dimensions: int) -> nn.Module:
 @pytest.mark.parametrize("size", [(20, 17), (12, 18, 15)])
 def test_windows_are_monais_own(size: tuple[int, ...], mode: Any) -> None:
     roi, net = (8,) * len(size), unet(len(size))
-    model = sliding_window(net, roi, overlap=0.5, mode=mode)
+    model = SlidingWindow(net, roi, overlap=0.5, mode=mode)
     x = torch.rand(2, 1, *size)
     with torch.inference_mode():
         direct = inferers.sliding_window_inference(x, roi, 4, net, overlap=0.5, mode=mode)
@@ -50,7 +50,7 @@ def test_windows_are_monais_own(size: tuple[int, ...], mode: Any) -> None:
 
 def test_a_volume_is_certified_per_voxel(tmp_path: Path) -> None:
     x = torch.rand(1, 10, 12, 9)
-    smoothed = cs.Smoothed(sliding_window(unet(3), (8, 8, 8)), cs.Gaussian(0.1))
+    smoothed = cs.Smoothed(SlidingWindow(unet(3), (8, 8, 8)), cs.Gaussian(0.1))
     certificate = smoothed.certify(x, 60, tau=0.6, seed=1)
     assert certificate.votes.counts.shape == (10, 12, 9, 3)
     assert certificate.labels.shape == (10, 12, 9)
@@ -65,7 +65,7 @@ def test_a_volume_is_certified_per_voxel(tmp_path: Path) -> None:
 
 
 def test_a_picture_is_certified_per_pixel() -> None:
-    smoothed = cs.Smoothed(sliding_window(unet(2), (16, 16)), cs.Gaussian(0.1))
+    smoothed = cs.Smoothed(SlidingWindow(unet(2), (16, 16)), cs.Gaussian(0.1))
     certificate = smoothed.certify(torch.rand(1, 20, 25), 60, tau=0.6, seed=1)
     assert certificate.labels.shape == (20, 25)
     assert cs.verify(certificate) is None
@@ -73,17 +73,17 @@ def test_a_picture_is_certified_per_pixel() -> None:
 
 def test_windows_are_part_of_the_fingerprint(monkeypatch: pytest.MonkeyPatch) -> None:
     """And nothing of this process is."""
-    model = sliding_window(unet(2), (16, 16))
+    model = SlidingWindow(unet(2), (16, 16))
     first, _, not_covered, _ = model_fingerprint(model)
     assert not_covered == ()
     for draws in (1, 3):
         model(torch.rand(draws, 1, 20, 25))
     assert model_fingerprint(model)[0] == first
-    assert model_fingerprint(sliding_window(unet(2), (16, 8)))[0] != first
-    assert model_fingerprint(sliding_window(unet(2), (16, 16), overlap=0.5))[0] != first
-    assert model_fingerprint(sliding_window(unet(2), (16, 16), mode="gaussian"))[0] != first
+    assert model_fingerprint(SlidingWindow(unet(2), (16, 8)))[0] != first
+    assert model_fingerprint(SlidingWindow(unet(2), (16, 16), overlap=0.5))[0] != first
+    assert model_fingerprint(SlidingWindow(unet(2), (16, 16), mode="gaussian"))[0] != first
     monkeypatch.setattr(fingerprint, "_PROCESS", "another")
-    assert model_fingerprint(sliding_window(unet(2), (16, 16)))[0] == first
+    assert model_fingerprint(SlidingWindow(unet(2), (16, 16)))[0] == first
 
 
 @pytest.mark.parametrize(
@@ -98,14 +98,14 @@ def test_windows_are_part_of_the_fingerprint(monkeypatch: pytest.MonkeyPatch) ->
 )
 def test_windows_out_of_range(roi: Any, options: dict[str, Any], word: str) -> None:
     with pytest.raises(InputError, match=word):
-        sliding_window(nn.Identity(), roi, **options)
+        SlidingWindow(nn.Identity(), roi, **options)
 
 
 def test_other_axes_and_a_model_that_trains_are_refused() -> None:
-    model = sliding_window(unet(3), (8, 8, 8))
+    model = SlidingWindow(unet(3), (8, 8, 8))
     with pytest.raises(InputError, match=r"for windows of \(8, 8, 8\), got shape"):
         model(torch.rand(1, 1, 8, 8))
-    flat = sliding_window(nn.Sequential(nn.Conv2d(1, 2, 1), nn.Dropout()), (8, 8))
+    flat = SlidingWindow(nn.Sequential(nn.Conv2d(1, 2, 1), nn.Dropout()), (8, 8))
     cs.Smoothed(flat, cs.Gaussian(0.1))
     flat.train()
     with pytest.raises(InputError, match="evaluation mode, got Dropout"):
@@ -270,7 +270,7 @@ def test_certifies_a_volume_from_the_command_line(tmp_path: Path) -> None:
 def test_a_missing_package_gives_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "monai.inferers", None)
     with pytest.raises(InputError, match=r"pip install 'certiseg\[monai\]'"):
-        sliding_window(nn.Identity(), (8, 8))
+        SlidingWindow(nn.Identity(), (8, 8))
 
 
 @pytest.mark.timeout(60)

@@ -12,7 +12,7 @@ from torch import nn
 
 from certiseg.documents import read_document
 from certiseg.errors import InputError
-from certiseg.models.adapters.monai import SlidingWindow, sliding_window
+from certiseg.models.adapters.monai import SlidingWindow
 from certiseg.models.building import Bounded
 from certiseg.models.checkpoint import fill, read_weights
 from certiseg.models.libraries import BUNDLE_CONFIGS, BUNDLE_METADATA, library
@@ -155,9 +155,7 @@ def _plain(value: object, config: Mapping[str, Any], where: Path, what: str) -> 
     )
 
 
-def _with_inferer(
-    network: nn.Module, config: Mapping[str, Any], where: Path
-) -> nn.Module | SlidingWindow:
+def _with_inferer(network: nn.Module, config: Mapping[str, Any], where: Path) -> nn.Module:
     definition = _part(config, "inferer")
     kind = str(definition.get("_target_", "")).rpartition(".")[2]
     if kind in ("", "SimpleInferer"):
@@ -180,7 +178,7 @@ def _with_inferer(
             f"{where}: expected an inferer with {', '.join(known)}, got {others or 'no roi_size'}; "
             "build it in a function of yours (python:MODULE:FUNCTION)"
         )
-    return sliding_window(network, **settings)
+    return SlidingWindow(network, **settings)
 
 
 def _classes(output: object) -> tuple[str, ...] | None:
