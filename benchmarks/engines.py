@@ -17,7 +17,7 @@ from statistics import median
 import torch
 
 import certiseg as cs
-from certiseg.models.shipped import load_shipped
+from certiseg.models.serialization import load_bundled
 from certiseg.runs.environment import environment
 from certiseg.runs.malloc import keep_freed_memory
 
@@ -41,7 +41,7 @@ def main() -> None:
     found = {}
     for name in MODELS:
         smooth = {
-            engine: cs.Smoothed(load_shipped(name), cs.Gaussian(0.25), engine=record)
+            engine: cs.Smoothed(load_bundled(name), cs.Gaussian(0.25), engine=record)
             for engine, record in ENGINES.items()
         }
         spent: dict[str, list[float]] = {engine: [] for engine in ENGINES}

@@ -19,7 +19,7 @@ import torch
 from certiseg.bench.hardware import made_with
 from certiseg.noise import Gaussian
 from certiseg.sampling.keys import Address
-from certiseg.sampling.laws import AddedNoise
+from certiseg.sampling.noise_samplers import GaussianSampler
 from certiseg.sampling.normals import TILE, chords, host_cells, normals_into
 
 SHAPE, SIGMA, TURNS = (3, 360, 480), 0.25, 200
@@ -31,7 +31,7 @@ OUT = Path(__file__).parent / "results" / "noise.json"
 def main() -> None:
     torch.set_num_threads(1)
     x = torch.randint(0, 256, SHAPE, generator=torch.Generator().manual_seed(0)).float() / 255
-    law = AddedNoise(Gaussian(SIGMA), x)
+    law = GaussianSampler(Gaussian(SIGMA), x)
     given, out = x.numpy().reshape(-1), np.empty(SHAPE, np.float32)
     table = chords(SIGMA)
 

@@ -25,7 +25,7 @@ from certiseg.runs.environment import environment
 CLASSES, DRAWS = 150, 26
 MODELS = f"""
 import torch
-from certiseg.models.coarse import Coarse
+from certiseg.outputs.low_resolution import Coarse
 
 def layer():
     torch.manual_seed(0)

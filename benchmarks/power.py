@@ -28,7 +28,7 @@ from certiseg.datasets.card import Samples
 from certiseg.datasets.subset import subsample
 from certiseg.files import output_folder
 from certiseg.models.grid import OnGrid
-from certiseg.models.shipped import load_shipped
+from certiseg.models.serialization import load_bundled
 from certiseg.runs.environment import environment
 from certiseg.runs.malloc import keep_freed_memory
 from certiseg.sampling.progress import draws_bar
@@ -74,7 +74,7 @@ def images(
     samples: Samples, folder: Path
 ) -> Iterator[tuple[NDArray[np.uint8], dict[str, StoredDraws]]]:
     """Truth and draws of each image; all are drawn before the first is given."""
-    model = load_shipped("camvid")
+    model = load_bundled("camvid")
     smooth = {
         PIXELS: cs.Smoothed(model, NOISE),
         CELLS: cs.Smoothed(OnGrid(model, STRIDE), NOISE, output_grid=True),

@@ -23,12 +23,12 @@ from numpy.typing import NDArray
 
 import certiseg as cs
 from certiseg.datasets.solids import solids
-from certiseg.models.shipped import load_shipped
+from certiseg.models.serialization import load_bundled
 from certiseg.rounding import down, up
 from certiseg.runs.environment import environment
 from certiseg.runs.malloc import keep_freed_memory
 from certiseg.sampling.keys import generator
-from certiseg.sampling.laws import drawn_rotation
+from certiseg.sampling.noise_samplers import drawn_rotation
 
 NOISE = cs.Rotation(0.25)
 TAU, ALPHA = 0.75, 1e-3
@@ -103,7 +103,7 @@ def main() -> None:
 
     keep_freed_memory()
     sample = solids("test", normals=False)[options.cloud]
-    model = load_shipped("solids-rotation").of(sample.category)  # type: ignore[operator]
+    model = load_bundled("solids-rotation").of(sample.category)  # type: ignore[operator]
     smooth = cs.Smoothed(model, NOISE, value_range=None)
     x = torch.from_numpy(sample.x)
     certificate = smooth.certify(x, options.draws, TAU, ALPHA, seed=1)

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from certiseg.models.coarse import Coarse
+from certiseg.outputs.low_resolution import LowResolutionLogits
 
 X = torch.full((1, 2, 2), 0.5)
 SIGMA, TAU = 0.25, 0.75
@@ -271,7 +271,7 @@ HARMLESS = ("shift along the batch", "sorted along the batch")
 FORMS = {
     "dict": lambda out: {"out": out},
     "object": lambda out: SimpleNamespace(logits=out),
-    "coarse": lambda out: Coarse(out[:, :, :1, :1], (2, 2)),
+    "coarse": lambda out: LowResolutionLogits(out[:, :, :1, :1], (2, 2)),
 }
 
 

@@ -28,8 +28,9 @@ from certiseg.datasets.volume_file import is_volume_file, read_volume
 from certiseg.errors import InputError
 from certiseg.folders import LIST, Outputs
 from certiseg.hierarchies.files import load_hierarchy
-from certiseg.models.checkpoint import check_fit, read_checkpoint, weights_in
-from certiseg.models.stored import CARD_FILE, KIND, WEIGHTS_FILE, TrainedModel, to_bytes
+from certiseg.models.checkpoint import check_fit, read_weights
+from certiseg.models.networks import TrainedModel
+from certiseg.models.serialization import CARD_FILE, KIND, WEIGHTS_FILE, to_bytes
 from certiseg.runfolder.cells import Cell, CellStore, table_manifest
 from certiseg.runfolder.run import read_run
 from certiseg.runs.appearance import appearance
@@ -169,8 +170,7 @@ def _onnx(folder: Path) -> None:
 
 
 def _checkpoint(path: Path) -> None:
-    own = _network().state_dict()
-    check_fit(own, weights_in(read_checkpoint(path), str(path)), str(path), "the network")
+    check_fit(_network(), read_weights(path), str(path), "the network")
 
 
 # Records of runs, and what else certiseg writes.

@@ -24,7 +24,7 @@ from certiseg.hierarchies.files import load_hierarchy
 from certiseg.models.adapters.exported import load_exported
 from certiseg.models.adapters.onnx import load_onnx
 from certiseg.models.checkpoint import read_checkpoint
-from certiseg.models.stored import load_folder
+from certiseg.models.serialization import load_folder
 from certiseg.reading import in_words, open_bounded, read_bounded
 from certiseg.runfolder.manifest import read_manifest
 

@@ -53,7 +53,8 @@ def meet(size: int, backend: str, to_meet: timedelta, later: timedelta) -> dist.
 
     try:
         dist.init_process_group(backend, timeout=to_meet)
-        return dist.new_group(backend="gloo", timeout=later)
+        group: dist.ProcessGroup = dist.new_group(backend="gloo", timeout=later)
+        return group
     except (RuntimeError, ValueError) as error:
         raise InputError(
             f"expected {size} processes that meet, got {first_line(error)[:200]}; start them with "

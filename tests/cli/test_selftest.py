@@ -11,7 +11,7 @@ import pytest
 from certiseg.certifiers import segcertify
 from certiseg.cli.main import run
 from certiseg.runs import selftest as module
-from certiseg.sampling.laws import AddedNoise
+from certiseg.sampling.noise_samplers import GaussianSampler
 from certiseg.studies import calibration
 from certiseg.studies.calibration import METHODS, Calibration, calibrated
 
@@ -60,14 +60,14 @@ def test_a_model_that_mixes_draws_is_off(own, capsys):
 
 def test_noise_that_is_off_is_found(monkeypatch, capsys):
     """Negative control: float32 decides alone."""
-    made = AddedNoise.__init__
+    made = GaussianSampler.__init__
 
     def bold(self, noise, x):
         made(self, noise, x)
         self._sure = np.float32(0.5)
         self._residual += np.float32(2e-3)
 
-    monkeypatch.setattr(AddedNoise, "__init__", bold)
+    monkeypatch.setattr(GaussianSampler, "__init__", bold)
     assert _called(*FEW) == 1
     assert "OFF  noise, to 50 digits" in capsys.readouterr().out
 

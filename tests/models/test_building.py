@@ -13,8 +13,7 @@ from torch import nn
 
 from certiseg.errors import InputError
 from certiseg.models.building import Bounded
-from certiseg.models.shipped import load_shipped
-from certiseg.models.stored import load_folder, to_bytes
+from certiseg.models.serialization import load_bundled, load_folder, to_bytes
 
 
 def test_what_the_weights_ask_for_passes() -> None:
@@ -57,7 +56,7 @@ def test_more_is_refused_before_it_is_made(make: Any) -> None:
 def test_cards_with_other_sizes_are_refused(
     name: str, changes: dict[str, Any], tmp_path: Path
 ) -> None:
-    model = load_shipped(name.partition(":")[2])
+    model = load_bundled(name.partition(":")[2])
     weights = to_bytes(model.network)
     card = {**model.card, "architecture": {**model.card["architecture"], **changes}}
     card["weights"] = {**card["weights"], "sha256": hashlib.sha256(weights).hexdigest()}

@@ -14,9 +14,10 @@ from torch import Tensor, nn
 
 from certiseg import Gaussian, Smoothed
 from certiseg.errors import InputError
+from certiseg.models.denoise import TrainedDenoiser
 from certiseg.models.denoised import Denoised, load_denoiser
-from certiseg.models.resolve import resolve_model
-from certiseg.models.stored import KIND, TrainedDenoiser, to_bytes
+from certiseg.models.resolve import load_model
+from certiseg.models.serialization import KIND, to_bytes
 from certiseg.runs.model import open_model
 from certiseg.sampling.fingerprint import model_fingerprint
 
@@ -168,7 +169,7 @@ def test_stored_denoisers_load_and_say_what_they_are(folder: Path) -> None:
     x = torch.rand(1, 3, 9, 11)
     assert denoiser(x).shape == x.shape
     with pytest.raises(InputError, match="pass it as --denoiser"):
-        resolve_model(str(folder))
+        load_model(str(folder))
 
 
 def test_what_names_no_denoiser(folder: Path) -> None:

@@ -11,8 +11,8 @@ from torch import nn
 import certiseg as cs
 from certiseg.models.grid import OnGrid
 from certiseg.models.preprocess import Preprocess
+from certiseg.sampling.base_model import first_parameter, known_classes
 from certiseg.sampling.checks import check_evaluation_mode
-from certiseg.sampling.facts import first_parameter, known_classes
 from certiseg.sampling.fingerprint import model_fingerprint
 
 X = torch.rand(2, 3, 8, 12, generator=torch.Generator().manual_seed(0))

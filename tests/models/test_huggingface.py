@@ -13,7 +13,7 @@ import torch.nn.functional as F
 
 from certiseg.errors import InputError
 from certiseg.models.huggingface import load_hf
-from certiseg.models.resolve import resolve_model
+from certiseg.models.resolve import load_model
 
 transformers = pytest.importorskip("transformers", reason="transformers is not installed")
 
@@ -74,7 +74,7 @@ def test_resize_on_request(folder: Path) -> None:
 
 
 def test_resolves(folder: Path) -> None:
-    loaded = resolve_model(str(folder))
+    loaded = load_model(str(folder))
     assert loaded.num_classes == 4
     assert loaded.classes == ("road", "car", "sky", "tree")
     assert loaded.channels == 3

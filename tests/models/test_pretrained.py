@@ -10,10 +10,9 @@ import pytest
 import torch
 
 from certiseg.errors import InputError
-from certiseg.models.networks import EFFICIENT, UNET
+from certiseg.models.networks import EFFICIENT, UNET, TrainedModel
 from certiseg.models.pretrained import found_start, start_from
-from certiseg.models.shipped import load_shipped
-from certiseg.models.stored import KIND, TrainedModel, to_bytes
+from certiseg.models.serialization import KIND, load_bundled, to_bytes
 
 LITE = {"class": EFFICIENT, "variant": "lite0", "width": 16}
 SMALL = {"class": UNET, "widths": [4, 6, 8], "blocks": [1, 1, 1]}
@@ -63,7 +62,7 @@ def test_earlier_training(tmp_path: Path) -> None:
 
 
 def test_what_ships() -> None:
-    shipped = load_shipped("camvid")
+    shipped = load_bundled("camvid")
     model = TrainedModel(shipped.card)
     assert start_from(model, found_start("certiseg:camvid")) == shipped.card["training"]
     for ours, theirs in zip(model.parameters(), shipped.parameters(), strict=True):

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from certiseg.errors import InputError
-from certiseg.models.resolve import resolve_model
+from certiseg.models.resolve import load_model
 from plain_pointnet import PlainPointNet
 from tiny_pointnet import some_clouds
 
@@ -46,7 +46,7 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def test_shipped() -> None:
-    loaded = resolve_model("certiseg:mni152")
+    loaded = load_model("certiseg:mni152")
     assert loaded.num_classes == 3
     assert loaded.classes == ("background", "grey matter", "white matter")
     assert loaded.channels == 1
@@ -55,15 +55,15 @@ def test_shipped() -> None:
 
 
 def test_python_function_of_the_current_folder(module: str) -> None:
-    loaded = resolve_model(f"python:{module}:build")
+    loaded = load_model(f"python:{module}:build")
     assert isinstance(loaded.model, nn.Module)
     assert not loaded.model.training
     assert loaded.num_classes == 4
-    assert resolve_model(f"python:{module}:plain").num_classes is None
+    assert load_model(f"python:{module}:plain").num_classes is None
 
 
 def test_clouds_choose_a_model_by_category(module: str) -> None:
-    loaded = resolve_model(f"python:{module}:clouds")
+    loaded = load_model(f"python:{module}:clouds")
     assert (loaded.kind, loaded.num_classes) == ("clouds", 2)
     assert loaded.of("mug")(0) == "mug"
     with pytest.raises(InputError, match="samples with a category"):
@@ -71,10 +71,10 @@ def test_clouds_choose_a_model_by_category(module: str) -> None:
 
 
 def test_pictures_and_plain_functions_have_no_categories(module: str) -> None:
-    pictures = resolve_model("certiseg:mni152")
+    pictures = load_model("certiseg:mni152")
     assert (pictures.kind, pictures.parts) == ("pictures", None)
     assert pictures.of(None) is pictures.model
-    plain = resolve_model(f"python:{module}:plain")
+    plain = load_model(f"python:{module}:plain")
     assert plain.kind is None
     # A model of clouds that needs no category is itself for all of them.
     assert plain.of("mug") is plain.model
@@ -84,7 +84,7 @@ def test_published_checkpoint(tmp_path: Path) -> None:
     torch.manual_seed(0)
     path = tmp_path / "best_model.pth"
     torch.save({"model_state_dict": PlainPointNet(extra=3).state_dict()}, path)
-    loaded = resolve_model(f"pointnet2:{path}")
+    loaded = load_model(f"pointnet2:{path}")
     assert (loaded.kind, loaded.num_classes, loaded.channels) == ("clouds", 50, 6)
     assert loaded.parts is not None
     assert list(loaded.parts)[::15] == ["Airplane", "Table"]
@@ -98,7 +98,7 @@ def test_published_checkpoint(tmp_path: Path) -> None:
 def test_published_checkpoint_of_other_classes(tmp_path: Path) -> None:
     torch.save(PlainPointNet(num_classes=7).state_dict(), tmp_path / "own.pth")
     with pytest.raises(InputError, match="50 classes of ShapeNet part, got 16 and 7"):
-        resolve_model(f"pointnet2:{tmp_path / 'own.pth'}")
+        load_model(f"pointnet2:{tmp_path / 'own.pth'}")
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_published_checkpoint_of_other_classes(tmp_path: Path) -> None:
 )
 def test_python_errors(module: str, tail: str, word: str) -> None:
     with pytest.raises(InputError, match=word) as error:
-        resolve_model("python:" + tail.format(m=module))
+        load_model("python:" + tail.format(m=module))
     assert "\n" not in str(error.value)
 
 
@@ -124,7 +124,7 @@ def test_other_words_list_the_forms(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError) as error:
-        resolve_model(spec)
+        load_model(spec)
     for form in (
         "certiseg:NAME",
         "python:MODULE:FUNCTION",
@@ -140,7 +140,7 @@ def test_weights_without_their_code_are_one_line(ending: str, tmp_path: Path) ->
     path = tmp_path / f"net.{ending}"
     torch.save(nn.Conv2d(3, 4, 1).state_dict(), path)
     with pytest.raises(InputError, match="without their code; build the model") as caught:
-        resolve_model(str(path))
+        load_model(str(path))
     assert "\n" not in str(caught.value)
 
 
@@ -148,8 +148,8 @@ def test_weights_without_their_code_are_one_line(ending: str, tmp_path: Path) ->
 def test_a_file_that_is_not_there_is_said_to_be_missing(ending: str, tmp_path: Path) -> None:
     path = tmp_path / f"net.{ending}"
     with pytest.raises(InputError, match="got no such file; check the path"):
-        resolve_model(str(path))
+        load_model(str(path))
     path.write_bytes(b"no model")  # there: another complaint
     with pytest.raises(InputError) as caught:
-        resolve_model(str(path))
+        load_model(str(path))
     assert "no such file" not in str(caught.value)

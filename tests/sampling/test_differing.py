@@ -26,10 +26,10 @@ from certiseg.models.hrnet import HRNetV2
 from certiseg.models.loaded import Origin
 from certiseg.models.preprocess import Preprocess
 from certiseg.models.scales import Scales
-from certiseg.models.shipped import load_shipped
+from certiseg.models.serialization import load_bundled
 from certiseg.sampling import fingerprint
 from certiseg.sampling.fingerprint import made_by, model_fingerprint
-from certiseg.sampling.inside import modules_inside
+from certiseg.sampling.introspection import modules_inside
 from certiseg.votes import Source
 from differing_models import TEXTS, Holder, Net, made, weights
 
@@ -253,11 +253,11 @@ def _normed() -> nn.Module:
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: load_shipped("camvid"),
-        lambda: load_shipped("camvid-lite2"),
-        lambda: OnGrid(load_shipped("camvid"), 4),
-        lambda: Scales(load_shipped("camvid"), (0.5, 1.0), flip=True),
-        lambda: Denoised(load_shipped("camvid-denoiser"), load_shipped("camvid")),
+        lambda: load_bundled("camvid"),
+        lambda: load_bundled("camvid-lite2"),
+        lambda: OnGrid(load_bundled("camvid"), 4),
+        lambda: Scales(load_bundled("camvid"), (0.5, 1.0), flip=True),
+        lambda: Denoised(load_bundled("camvid-denoiser"), load_bundled("camvid")),
         lambda: Preprocess(HRNetV2(3), [0.5] * 3, [0.5] * 3).eval(),
         lambda: torch.jit.script(weights(1)),
         lambda: torch.jit.freeze(torch.jit.script(nn.Sequential(weights(1)).eval())),
@@ -281,7 +281,7 @@ def test_passes_leave_the_fingerprint_of_honest_models(make):
 
 
 def test_clouds_keep_theirs_too():
-    model = load_shipped("solids")
+    model = load_bundled("solids")
     model = model.of(model.categories[0])
     before = model_fingerprint(model)
     with torch.inference_mode():

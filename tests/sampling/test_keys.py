@@ -12,10 +12,10 @@ from scipy.stats import kstest
 import certiseg as cs
 from certiseg.sampling.draw import NoiseStream
 from certiseg.sampling.keys import Address, generator, resolve_seed
-from certiseg.sampling.laws import law_at
+from certiseg.sampling.noise_samplers import sampler_at
 
 SHAPE = (3, 5, 7)
-LAW = law_at(cs.Gaussian(0.25), torch.zeros(SHAPE))
+LAW = sampler_at(cs.Gaussian(0.25), torch.zeros(SHAPE))
 
 
 def _noise(seed=1, key="k", draw=0) -> np.ndarray:
@@ -62,7 +62,7 @@ def test_sigma_that_float32_rounds_is_drawn_as_stated():
     """float32(0.7) is 1.7e-8 too small; beside a grid of sigma / 358 no mean could show it. So the
     scale itself: steps of sigma, one value after another, against 50 digits (test_rounded.py)."""
     noise = cs.Gaussian(0.7)
-    assert law_at(noise, torch.zeros(3))._scale * noise.grid == 0.7
+    assert sampler_at(noise, torch.zeros(3))._scale * noise.grid == 0.7
     assert float(np.float32(0.7)) != 0.7
 
 

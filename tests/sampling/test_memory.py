@@ -13,7 +13,7 @@ import torch
 import certiseg as cs
 # Not ru_maxrss, which starts at what the process that began this one held.
 from certiseg.bench.peak import resident_peak
-from certiseg.models.coarse import Coarse
+from certiseg.outputs.low_resolution import LowResolutionLogits
 from certiseg.runs.malloc import keep_freed_memory
 
 def peak():
@@ -26,7 +26,7 @@ conv = torch.nn.Conv2d(3, classes, 3, stride=4, padding=1).eval()
 whole = sys.argv[5] == "whole"
 
 def model(x):
-    coarse = Coarse(conv(x), (x.shape[2], x.shape[3]))
+    coarse = LowResolutionLogits(conv(x), (x.shape[2], x.shape[3]))
     return coarse.full() if whole else coarse
 
 x = torch.rand(3, height, width)

@@ -13,8 +13,7 @@ from torch import nn
 
 import certiseg as cs
 from certiseg.sampling import experiment, probe, sampler
-from certiseg.sampling.batching import even_batch
-from certiseg.sampling.forward import _places
+from certiseg.sampling.batching import _places, even_batch
 from certiseg.sampling.probe import copied, same_randomness
 from certiseg.stats.binomial import upper_tail
 from exact import tail

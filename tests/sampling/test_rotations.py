@@ -11,7 +11,7 @@ from scipy.stats import chi, kstest
 
 import certiseg as cs
 from certiseg.sampling.keys import generator
-from certiseg.sampling.laws import drawn_rotation, law_at
+from certiseg.sampling.noise_samplers import drawn_rotation, sampler_at
 
 ANY = cs.Rotation(0.4)
 
@@ -174,7 +174,7 @@ def test_what_is_no_cloud(shape):
     with pytest.raises(cs.InputError, match="point cloud"):
         _smoothed(ANY).vote(torch.rand(shape), 5)
     with pytest.raises(cs.InputError, match="at least 5 channels"):
-        law_at(cs.Gaussian(0.1, channels=5), torch.rand(shape[-2:]).T[:3])
+        sampler_at(cs.Gaussian(0.1, channels=5), torch.rand(shape[-2:]).T[:3])
 
 
 def test_a_cloud_of_one_point_stays():

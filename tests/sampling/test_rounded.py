@@ -14,10 +14,10 @@ from scipy.special import log_ndtr, ndtri
 from scipy.stats import chi2
 
 import certiseg as cs
-from certiseg.sampling import laws, rounded
+from certiseg.sampling import noise_samplers, rounded
 from certiseg.sampling.draw import DeviceNoise, NoiseStream
 from certiseg.sampling.keys import Address, generator, philox_key
-from certiseg.sampling.laws import AddedNoise, law_at
+from certiseg.sampling.noise_samplers import GaussianSampler, sampler_at
 from certiseg.sampling.normals import (
     ERROR,
     LARGEST,
@@ -89,7 +89,7 @@ def test_quantiles_in_float64_keep_within_the_tolerance():
         assert np.max(np.abs(made - exact)) * 512 < rounded._TOLERANCE / 100
 
 
-def _words(law: AddedNoise, count: int) -> np.ndarray:
+def _words(law: GaussianSampler, count: int) -> np.ndarray:
     """The 64-bit words of the first values of a draw, from two streams of NumPy's generator."""
     upper = host_cells(ADDRESS.generator(), count).astype(np.int64)
     lower = host_cells(ADDRESS.generator(0, 1), count).view(np.uint32).astype(np.int64)
@@ -101,7 +101,7 @@ def _words(law: AddedNoise, count: int) -> np.ndarray:
 def test_every_value_is_the_nearest_step_to_fifty_digits(sigma, dtype):
     x = torch.rand(2000, dtype=dtype, generator=torch.Generator().manual_seed(0))
     noise = cs.Gaussian(sigma)
-    law = law_at(noise, x)
+    law = sampler_at(noise, x)
     out = np.empty(len(x), law.x.numpy().dtype)
     law.fill(out, ADDRESS)
     for value, word, made in zip(x.tolist(), _words(law, len(x)), out.tolist(), strict=True):
@@ -112,7 +112,7 @@ def test_every_value_is_the_nearest_step_to_fifty_digits(sigma, dtype):
 @pytest.mark.parametrize("sure", [0.25, -1.0])
 def test_the_law_does_not_depend_on_what_is_settled_where(sure, monkeypatch):
     """float32 may leave half of the values, or all, to float64, and that far more to 50 digits."""
-    law = law_at(cs.Gaussian(0.25), torch.rand(3, 40, 40, generator=torch.manual_seed(0)))
+    law = sampler_at(cs.Gaussian(0.25), torch.rand(3, 40, 40, generator=torch.manual_seed(0)))
     plain, other = (np.empty((3, 40, 40), np.float32) for _ in range(2))
     law.fill(plain, ADDRESS)
     monkeypatch.setattr(rounded, "_TOLERANCE", 1e-2)
@@ -124,7 +124,7 @@ def test_the_law_does_not_depend_on_what_is_settled_where(sure, monkeypatch):
 def test_a_float32_that_decides_alone_is_caught():
     """Negative control of the above, on enough values: about one in ten thousand is another."""
     x = torch.rand(3, 360, 480, generator=torch.Generator().manual_seed(0))
-    law = law_at(cs.Gaussian(0.25), x)
+    law = sampler_at(cs.Gaussian(0.25), x)
     exact, quick = (np.empty(x.shape, np.float32) for _ in range(2))
     law.fill(exact, ADDRESS)
     law._sure = np.float32(0.5)
@@ -208,7 +208,7 @@ def test_law_of_the_drawn_values():
     x = torch.full((2_000_000,), 1 / 255)
     noise = cs.Gaussian(0.25)
     out = np.empty(len(x), np.float32)
-    law_at(noise, x).fill(out, ADDRESS)
+    sampler_at(noise, x).fill(out, ADDRESS)
     scale = noise.sigma / noise.grid
     steps = np.round(out.astype(np.float64) / noise.grid).astype(int)
     assert np.array_equal(steps * noise.grid, out)
@@ -246,7 +246,7 @@ def _reads_the_bits(batch: torch.Tensor) -> torch.Tensor:
     return label[:, None, None].expand(-1, *batch.shape[2:]).contiguous()
 
 
-class _SumInFloats(AddedNoise):
+class _SumInFloats(GaussianSampler):
     """How noise was added before: a float32 sum of float32 numbers."""
 
     def fill(self, out, address):
@@ -273,7 +273,7 @@ def test_no_model_tells_apart_what_the_radius_holds_together(shift, monkeypatch)
     assert np.all(labels(black) == 0)
     if dtype == torch.float32:
         # Negative control: the law of before certifies both, with two labels.
-        monkeypatch.setattr(laws, "AddedNoise", _SumInFloats)
+        monkeypatch.setattr(noise_samplers, "GaussianSampler", _SumInFloats)
         assert np.all(labels(black) == 0)
         assert np.all(labels(other) == 1)
 
@@ -293,7 +293,7 @@ def test_models_see_multiples_of_the_grid_alone(dtype):
 def test_zeros_have_one_sign(dtype, place):
     """A sum of no steps showed the sign of x: 1 / x or atan2 told -1e-12 from 1e-12 by it, and all
     pixels of both were certified, with two labels."""
-    law = law_at(cs.Gaussian(0.25), torch.full((3, 64, 64), -1e-12, dtype=dtype))
+    law = sampler_at(cs.Gaussian(0.25), torch.full((3, 64, 64), -1e-12, dtype=dtype))
     with (DeviceNoise if place == "device" else NoiseStream)(law, 1, "k") as stream:
         seen = stream.get(range(20))
     zeros = seen[seen == 0]
@@ -304,8 +304,8 @@ def test_zeros_have_one_sign(dtype, place):
 def test_values_too_large_for_exact_steps():
     noise = cs.Gaussian(1e-5)
     with pytest.raises(cs.InputError, match=r"expected values of at most .* pass it as float64"):
-        law_at(noise, torch.ones(3))
-    assert law_at(noise, torch.ones(3, dtype=torch.float64)).x.dtype == torch.float64
+        sampler_at(noise, torch.ones(3))
+    assert sampler_at(noise, torch.ones(3, dtype=torch.float64)).x.dtype == torch.float64
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -327,7 +327,7 @@ def test_words_are_those_of_numpy(device, draw):
 @pytest.mark.parametrize("noise", [cs.Gaussian(0.25), cs.Gaussian(0.7, channels=1)], ids=str)
 @pytest.mark.parametrize("shape", [(3, 65, 77), (3, 8)])
 def test_both_places_give_the_same_batches(device, dtype, noise, shape):
-    law = law_at(noise, torch.rand(shape, dtype=dtype).to(device))
+    law = sampler_at(noise, torch.rand(shape, dtype=dtype).to(device))
     with NoiseStream(law, 5, "k") as host, DeviceNoise(law, 5, "k") as own:
         assert torch.equal(host.get(range(3, 9)), own.get(range(3, 9)))
         assert not torch.equal(host.get(range(3, 9)), own.get(range(4, 10)))
@@ -335,7 +335,7 @@ def test_both_places_give_the_same_batches(device, dtype, noise, shape):
 
 def test_host_and_device_agree_on_what_float64_leaves_open(monkeypatch):
     monkeypatch.setattr(rounded, "_TOLERANCE", 0.01)
-    law = law_at(cs.Gaussian(0.25), torch.rand(3, 65, 77))
+    law = sampler_at(cs.Gaussian(0.25), torch.rand(3, 65, 77))
     with NoiseStream(law, 5, "k") as host, DeviceNoise(law, 5, "k") as own:
         wide = own.get(range(3))
         assert torch.equal(host.get(range(3)), wide)
@@ -358,7 +358,7 @@ def test_brackets_hold_the_number():
 def test_stream_is_the_one_certificates_are_made_with():
     """Golden: draw 3 under (7, "street"). Exact, so no library or device may change it."""
     out = np.empty((3, 20, 20), np.float32)
-    law_at(cs.Gaussian(0.25), torch.full((3, 20, 20), 1 / 3)).fill(out, ADDRESS)
+    sampler_at(cs.Gaussian(0.25), torch.full((3, 20, 20), 1 / 3)).fill(out, ADDRESS)
     digest = hashlib.sha256(out.astype("<f4").tobytes()).hexdigest()
     cells = hashlib.sha256(host_cells(ADDRESS.generator(), 1000).astype("<i4").tobytes())
     assert cells.hexdigest()[:16] == "98faaf9fe361a570"

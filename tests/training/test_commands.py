@@ -17,7 +17,7 @@ from PIL import Image
 from certiseg.cli.main import run
 from certiseg.datasets.solids import solids
 from certiseg.models.denoised import load_denoiser
-from certiseg.models.resolve import resolve_model
+from certiseg.models.resolve import load_model
 
 Call = Callable[..., tuple[int, str]]
 NET = ["--widths", "4,6", "--blocks", "0,1", "--epochs", "1", "--batch-size", "2"]
@@ -98,7 +98,7 @@ def test_files_and_card(task: str, call: Call, tmp_path: Path) -> None:
         assert command.startswith("certiseg train --data folder --images PATH/TO/images")
         assert card["classes"] == ["class 0", "class 1", "class 2"]
         assert card["figures"]["one_draw"]["noise_seed"] == 0
-        loaded = resolve_model(str(out))
+        loaded = load_model(str(out))
         assert loaded.num_classes == 3
         with torch.inference_mode():
             assert loaded.model(torch.rand(1, 3, 33, 41)).shape == (1, 3, 33, 41)
@@ -121,7 +121,7 @@ def test_files_and_card(task: str, call: Call, tmp_path: Path) -> None:
         for split in (card["figures"], card["figures"]["test"]):
             assert 0 <= split["clean"]["accuracy"] <= 1
             assert split["one_draw"]["noise_seed"] == 0
-        loaded = resolve_model(str(out))
+        loaded = load_model(str(out))
         assert (loaded.kind, loaded.channels, loaded.num_classes) == ("clouds", 6, 16)
         assert loaded.of("Mug").model_name == "model, category Mug"
         cloud = solids("val", points=300)[1]

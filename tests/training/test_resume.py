@@ -22,7 +22,7 @@ from certiseg.datasets.folder import folder_card
 from certiseg.datasets.solids import solids
 from certiseg.errors import InputError
 from certiseg.folders import LOCK
-from certiseg.models.stored import CARD_FILE, WEIGHTS_FILE
+from certiseg.models.serialization import CARD_FILE, WEIGHTS_FILE
 from certiseg.runs.train import PAGE_FILE, run_training
 from certiseg.training.clouds import CloudTask
 from certiseg.training.denoiser import DenoiserTask

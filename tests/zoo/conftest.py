@@ -20,7 +20,7 @@ from torch import nn
 import certiseg as cs
 from certiseg.cli.main import run
 from certiseg.datasets.images import read_image
-from certiseg.models import resolve_model
+from certiseg.models import load_model
 
 PACKAGES = ("torchvision", "timm", "segmentation_models_pytorch")
 
@@ -72,7 +72,7 @@ def certifies(place: Path, call: Callable[..., tuple[int, str, str]]) -> Callabl
         assert record["model"] == spec
         assert record["size"] == [37, 50]
         certificate = cs.Certificate.load(place / "out" / "picture.cert.npz")
-        loaded = resolve_model(spec)
+        loaded = load_model(spec)
         smooth = cs.Smoothed(loaded.model, cs.Gaussian(0.25))
         same = smooth.certify(read_image("picture.png"), num_samples=60, seed=3, batch_size=20)
         assert smooth.num_classes == loaded.num_classes

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 
 from certiseg.errors import InputError
-from certiseg.models import resolve_model
+from certiseg.models import load_model
 from certiseg.models.zoo.smp import load_smp
 from certiseg.sampling.fingerprint import model_fingerprint
 
@@ -210,5 +210,5 @@ def test_bad_folders_are_one_line(
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "empty"))
     spoil(tmp_path / "saved", settled)
     with pytest.raises(InputError, match=words) as error:
-        resolve_model(f"smp:{tmp_path / 'saved'}")
+        load_model(f"smp:{tmp_path / 'saved'}")
     assert "\n" not in str(error.value)

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 
 from certiseg.errors import InputError
-from certiseg.models import resolve_model
+from certiseg.models import load_model
 from certiseg.models.zoo.timm import TimmSegmenter, load_timm
 
 
@@ -105,7 +105,7 @@ def test_bad_folders_are_one_line(
     _network(settled).save(tmp_path)
     _spoiled(tmp_path, **changes)
     with pytest.raises(InputError, match=words) as error:
-        resolve_model(f"timm:{tmp_path}")
+        load_model(f"timm:{tmp_path}")
     assert "\n" not in str(error.value)
 
 

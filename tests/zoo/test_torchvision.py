@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from certiseg.errors import InputError
-from certiseg.models import resolve_model
+from certiseg.models import load_model
 from certiseg.models.zoo.torchvision import load_torchvision
 
 SMALL = "lraspp_mobilenet_v3_large"
@@ -73,7 +73,7 @@ def test_published_weights_bring_their_classes(
     """The fetching is torchvision's; here it finds random weights at once."""
     state = _network(WITH_AUX, settled, num_classes=21, aux=True).state_dict()
     monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", lambda *_, **__: state)
-    loaded = resolve_model(f"torchvision:{WITH_AUX}:DEFAULT")
+    loaded = load_model(f"torchvision:{WITH_AUX}:DEFAULT")
     assert loaded.num_classes == 21
     assert loaded.classes is not None
     assert loaded.classes[:2] == ("__background__", "aeroplane")
@@ -90,7 +90,7 @@ def test_without_a_network_it_says_what_to_do(
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setattr("torch.hub.urlopen", unreachable)
     with pytest.raises(InputError, match=f"no route to host.*torchvision:{SMALL}:FILE") as error:
-        resolve_model(f"torchvision:{SMALL}:COCO_WITH_VOC_LABELS_V1")
+        load_model(f"torchvision:{SMALL}:COCO_WITH_VOC_LABELS_V1")
     assert "\n" not in str(error.value)
     assert not list(tmp_path.rglob("*.pth"))
 
@@ -117,5 +117,5 @@ def test_bad_names_and_files(settled: Any, place: Path, spec: str, words: str) -
     torch.save(state, place / "small.pth")
     (place / "text.pth").write_text("not a checkpoint")
     with pytest.raises(InputError, match=words) as error:
-        resolve_model(spec)
+        load_model(spec)
     assert "\n" not in str(error.value)

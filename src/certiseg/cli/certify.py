@@ -9,8 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from certiseg.cli import options
+from certiseg.cli.load_model import load_model
 from certiseg.cli.method import with_settings
-from certiseg.cli.opened import opened
 from certiseg.cli.told import told
 from certiseg.errors import InputError
 from certiseg.screen import Screen, remark
@@ -84,8 +84,13 @@ def certify(
 
     keep_freed_memory()
     promise = None if commitment is None else Promise.open(commitment, challenge)
-    loaded = opened(
-        model, num_classes=num_classes, channels=channels, scale=scale, flip=flip, denoiser=denoiser
+    loaded = load_model(
+        model,
+        num_classes=num_classes,
+        channels=channels,
+        scale=scale,
+        flip=flip,
+        denoiser=denoiser,
     )
     reading: dict[str, Any] = {
         "clouds": CloudOptions(category, normalise, points),

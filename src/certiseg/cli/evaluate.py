@@ -12,8 +12,8 @@ from typing import Annotated, Any
 import typer
 
 from certiseg.cli import options
+from certiseg.cli.load_model import load_model
 from certiseg.cli.method import with_settings
-from certiseg.cli.opened import opened
 from certiseg.cli.page import page_line
 from certiseg.cli.told import told
 from certiseg.errors import InputError
@@ -103,7 +103,7 @@ def evaluate(
         raise InputError("expected --resume or --overwrite, got both; one goes on, one begins anew")
     keep_freed_memory()
     ranks = Ranks.of_environment()
-    named = partial(opened, num_classes=num_classes, channels=channels, scale=scale, flip=flip)
+    named = partial(load_model, num_classes=num_classes, channels=channels, scale=scale, flip=flip)
     loaded = named(model, denoiser=denoiser)
     plain = None
     if non_robust is not None:

@@ -12,8 +12,8 @@ from typing import Annotated
 import typer
 
 from certiseg.cli import options
+from certiseg.cli.load_model import load_model
 from certiseg.cli.numbers import budget_of
-from certiseg.cli.opened import opened
 from certiseg.errors import InputError
 from certiseg.rounding import nearest, significant
 from certiseg.screen import Screen
@@ -85,7 +85,9 @@ def plan(
         tau = tau_for_radius(noise, radius)
     loaded = None
     if model is not None:
-        loaded = opened(model, num_classes=num_classes, channels=channels, scale=scale, flip=flip)
+        loaded = load_model(
+            model, num_classes=num_classes, channels=channels, scale=scale, flip=flip
+        )
     known = None if loaded is None else loaded.num_classes
     request = Request(
         size=shape,

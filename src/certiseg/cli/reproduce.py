@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from certiseg.cli import options
+from certiseg.cli.load_model import load_model
 from certiseg.cli.numbers import numbers_of, whole_numbers_of
-from certiseg.cli.opened import opened
 from certiseg.cli.told import told
 from certiseg.errors import InputError
 from certiseg.screen import Screen, remark
@@ -146,7 +146,7 @@ def pictures(
         samples,
         models,
         out,
-        non_robust=None if non_robust is None else opened(non_robust, num_classes=num_classes),
+        non_robust=None if non_robust is None else load_model(non_robust, num_classes=num_classes),
         extras=extras,
         seed=seed,
         batch_size=batch_size,
@@ -232,7 +232,7 @@ def clouds(
         models,
         out,
         name=table,
-        non_robust=None if plain is None else opened(plain, channels=channels),
+        non_robust=None if plain is None else load_model(plain, channels=channels),
         seed=seed,
         batch_size=batch_size,
         device=device,
@@ -275,7 +275,7 @@ def _models(
     """The model of each sigma, each loaded once."""
     named = by_sigma(specs, sigmas)
     models = {
-        spec: opened(spec, num_classes=num_classes, channels=channels)
+        spec: load_model(spec, num_classes=num_classes, channels=channels)
         for spec in dict.fromkeys(named.values())
     }
     return {sigma: models[spec] for sigma, spec in named.items()}

@@ -3,7 +3,7 @@
 from certiseg.models.grid import OnGrid
 from certiseg.models.loaded import LoadedModel
 from certiseg.models.preprocess import Preprocess
-from certiseg.models.resolve import resolve_model
+from certiseg.models.resolve import load_model
 from certiseg.models.scales import Scales
 
-__all__ = ["LoadedModel", "OnGrid", "Preprocess", "Scales", "resolve_model"]
+__all__ = ["LoadedModel", "OnGrid", "Preprocess", "Scales", "load_model"]

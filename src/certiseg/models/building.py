@@ -18,7 +18,7 @@ _SPARE = 2**26
 """Values that a network may need beside a few times those of its weights."""
 
 
-class Bounded(TorchDispatchMode):
+class Bounded(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Inside, no more tensors are made than a network with `weights` bytes of weights needs.
 
     Of each step its result is worked out beforehand, without memory for it. Raises InputError, in
@@ -26,7 +26,7 @@ class Bounded(TorchDispatchMode):
     """
 
     def __init__(self, name: str, weights: int) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._name = name
         self._values, self._steps = float(4 * weights + _SPARE), _STEPS
 

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import safetensors.torch
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from certiseg.errors import InputError, first_line
 from certiseg.reading import CHECKPOINT, MODEL, open_bounded, read_bounded
@@ -74,6 +74,12 @@ def check_stored(file: BinaryIO) -> None:
     file.seek(0)
 
 
+def read_weights(path: str | Path) -> dict[str, Tensor]:
+    """The weights in a checkpoint by name. Raises InputError as ``read_checkpoint`` and
+    ``weights_in``."""
+    return weights_in(read_checkpoint(path), str(path))
+
+
 def weights_in(content: Any, name: str) -> dict[str, Tensor]:
     """The weights by name, whether they are the content or lie in it under a usual key.
 
@@ -90,21 +96,24 @@ def weights_in(content: Any, name: str) -> dict[str, Tensor]:
     return {str(key): value for key, value in content.items()}
 
 
-def check_fit(own: Mapping[str, Tensor], given: Mapping[str, Tensor], name: str, of: str) -> None:
-    """Raise InputError unless every weight has its place and every place its weight.
+def fill(network: nn.Module, given: Mapping[str, Tensor], name: str, of: str) -> None:
+    """Put the weights of the file called `name` into the network called `of`, if they fit."""
+    check_fit(network, given, name, of)
+    network.load_state_dict(given)
 
-    own, given: of the network called `of`, and of the file called `name`. Counters of batch norm
-    may be missing.
-    """
-    shapes = [
-        f"{key} {tuple(given[key].shape)} instead of {tuple(value.shape)}"
-        for key, value in own.items()
-        if key in given and given[key].shape != value.shape
-    ]
+
+def check_fit(network: nn.Module, given: Mapping[str, Tensor], name: str, of: str) -> None:
+    """Raise InputError unless every weight has its place and every place its weight; counters of
+    batch norm may be missing."""
+    own = network.state_dict()
     faults = {
         "missing": [key for key in own if key not in given and not key.endswith(_COUNTER)],
         "unknown": [key for key in given if key not in own],
-        "of another shape": shapes,
+        "of another shape": [
+            f"{key} {tuple(given[key].shape)} instead of {tuple(value.shape)}"
+            for key, value in own.items()
+            if key in given and given[key].shape != value.shape
+        ],
     }
     found = "; ".join(
         f"{len(keys)} {kind} ({first_of(keys)})" for kind, keys in faults.items() if keys

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -58,6 +59,24 @@ class SmallDenoiser(nn.Module):
         return F.pixel_shuffle(self.head(y), 2)[..., :height, :width]
 
 
+class TrainedDenoiser(nn.Module):
+    """A SmallDenoiser from its card: pictures without noise (B, channels, H, W) from noisy ones."""
+
+    kind = "denoiser"
+
+    def __init__(self, card: dict[str, Any]) -> None:
+        super().__init__()
+        plan = card["architecture"]
+        self.card = card
+        self.channels: int = plan["channels"]
+        self.network = SmallDenoiser(plan["channels"], plan["widths"], plan["blocks"])
+        self.model_name = str(card.get("name", "SmallDenoiser"))
+
+    def forward(self, x: Tensor) -> Tensor:
+        restored: Tensor = self.network(x)
+        return restored
+
+
 class _Residual(nn.Module):
     """x + conv(rectified x)."""
 
@@ -66,7 +85,8 @@ class _Residual(nn.Module):
         self.conv = _conv(width, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.conv(F.relu(x))
+        change: Tensor = self.conv(F.relu(x))
+        return x + change
 
 
 def _conv(source: int, target: int) -> nn.Conv2d:

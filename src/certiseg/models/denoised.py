@@ -9,37 +9,43 @@ from typing import Any
 from torch import Tensor, nn
 
 from certiseg.errors import InputError
-from certiseg.models.own import load_own
-from certiseg.models.shipped import load_shipped
-from certiseg.models.stored import CARD_FILE, TrainedDenoiser, load_folder
+from certiseg.models.loaded import name_of, take_over
+from certiseg.models.python_model import load_python
+from certiseg.models.serialization import CARD_FILE, load_bundled, load_folder
 
 Denoiser = nn.Module | Callable[[Tensor], Tensor]
 
 
 class Denoised(nn.Module):
-    """`model` behind `denoiser`: pictures (B, C, H, W) -> what the model returns on the denoised.
+    """A base model behind a denoiser: noise is added in input space, taken out, then segmented.
 
-    denoiser: (B, C, H, W) -> (B, C, H, W), of the noisy pictures alone. Noise is added before it,
-    in input space, and nothing is clipped. Both are part of the base model that certificates
-    speak of, and of its fingerprint.
-    Raises InputError for inputs that are no pictures and for a denoiser that changes the shape.
+    Takes pictures (B, C, H, W) (plus noise, nothing is clipped) and returns what the model does on
+    the denoised ones. Both are part of the base model that certificates speak of, and of its
+    fingerprint.
+
+    Args:
+        denoiser: (B, C, H, W) -> (B, C, H, W), a function of the noisy pictures alone.
+        model: the base model, which needs no training under noise.
+
+    Raises:
+        InputError: in a pass, inputs that are no pictures or a denoiser that changes the shape.
+
+    Example:
+        >>> import torch
+        >>> model = Denoised(lambda x: x.clamp(0, 1), torch.nn.Conv2d(3, 5, 1).eval())
+        >>> tuple(model(torch.zeros(1, 3, 8, 8)).shape)
+        (1, 5, 8, 8)
+
+    Reference:
+        Salman et al. 2020; theory T13 (docs/theory.md).
     """
 
-    def __init__(
-        self,
-        denoiser: nn.Module | Callable[[Tensor], Tensor],
-        model: nn.Module | Callable[..., Any],
-    ) -> None:
+    def __init__(self, denoiser: Denoiser, model: nn.Module | Callable[..., Any]) -> None:
         super().__init__()
         self.denoiser = denoiser
         self.model = model
-        # In the mode of what it wraps, so that one that still trains is noticed.
-        self.training = any(bool(getattr(part, "training", False)) for part in (denoiser, model))
-        self.model_name = f"{_name(model)} behind the denoiser {_name(denoiser)}"
-        # Where the model states its classes itself, this one states them too.
-        for name in ("num_classes", "config"):
-            if hasattr(model, name):
-                setattr(self, name, getattr(model, name))
+        self.model_name = f"{name_of(model)} behind the denoiser {name_of(denoiser)}"
+        take_over(self, model, denoiser)
 
     def forward(self, x: Tensor) -> Any:
         if x.ndim != 4:
@@ -58,34 +64,34 @@ class Denoised(nn.Module):
 
 
 def load_denoiser(spec: str) -> Denoiser:
-    """The denoiser that `spec` names, in eval mode: certiseg:NAME, python:MODULE:FUNCTION,
-    or a folder that certiseg train denoiser wrote.
+    """Load the denoiser that a name stands for, in evaluation mode, on the CPU.
 
-    Raises InputError for anything else, and for a segmentation model.
+    Args:
+        spec: "certiseg:NAME", "python:MODULE:FUNCTION", or a folder that ``certiseg train
+            denoiser`` wrote.
+
+    Raises:
+        InputError: another form, or a model that segments.
+
+    Example:
+        >>> load_denoiser("certiseg:camvid-denoiser").channels
+        3
     """
     scheme, _, rest = spec.partition(":")
     if scheme == "python":
-        return load_own(spec, rest).model
+        return load_python(rest).model
     if scheme == "certiseg":
-        found = load_shipped(rest)
+        found = load_bundled(rest)
     elif (Path(spec) / CARD_FILE).is_file():
-        found = load_folder(Path(spec))
+        found = load_folder(spec)
     else:
         raise InputError(
             "expected a denoiser as certiseg:NAME (shipped), python:MODULE:FUNCTION or a folder "
             f"that certiseg train denoiser wrote, got {spec!r}; check the path"
         )
-    if not isinstance(found, TrainedDenoiser):
+    if found.kind != "denoiser":
         raise InputError(
             f"expected a denoiser, got {spec}, which segments; name it with --model instead"
         )
     found.model_name = spec
     return found
-
-
-def _name(part: object) -> str:
-    return str(
-        getattr(part, "model_name", None)
-        or getattr(part, "__qualname__", None)
-        or type(part).__qualname__
-    )

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from certiseg.models.coarse import Coarse
+from certiseg.outputs.low_resolution import LowResolutionLogits
 
 MEAN, STD = (0.498, 0.498, 0.498), (0.502, 0.502, 0.502)
 """Of each channel, as the published weights were trained: (255 x - 127) / 128."""
@@ -90,7 +90,7 @@ class Block(nn.Module):
         self.adds = stride == 1 and source == target
 
     def forward(self, x: Tensor) -> Tensor:
-        y = x
+        y: Tensor = x
         if self.expands:
             y = F.relu6(self._bn0(self._expand_conv(y)), inplace=True)
         y = F.relu6(self._bn1(self._depthwise_conv(y)), inplace=True)
@@ -144,9 +144,9 @@ class EfficientSegmenter(nn.Module):
         self.head = nn.Sequential(_conv(width, width, 3), nn.Conv2d(width, num_classes, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.coarse(x).full()
+        return self.low_resolution(x).full()
 
-    def coarse(self, x: Tensor) -> Coarse:
+    def low_resolution(self, x: Tensor) -> LowResolutionLogits:
         """Logits at a quarter of the size, and the size they stand for."""
         features = self.encoder(x)
         top = features[4]
@@ -159,7 +159,7 @@ class EfficientSegmenter(nn.Module):
         for level in (2, 1, 0):
             skip = self.lateral[level](features[level + 1])
             y = self.smooth[level](_resize(y, skip.shape[-2:]) + skip)
-        return Coarse(self.head(y), (x.shape[2], x.shape[3]))
+        return LowResolutionLogits(self.head(y), (x.shape[2], x.shape[3]))
 
 
 def _conv(source: int, target: int, kernel: int) -> nn.Sequential:

@@ -9,21 +9,36 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from certiseg.errors import InputError
-from certiseg.models.outputs import tensor_of
+from certiseg.models.loaded import name_of, take_over
+from certiseg.outputs.decide import tensor_of
 
 
 class OnGrid(nn.Module):
-    """`model`, deciding once for each cell of stride x stride pixels.
+    """Another base model: it decides once for each cell of stride x stride pixels.
 
-    Where the stride does not divide the size, cells differ by a pixel: cell a of h covers the rows
-    i with ``i * h // H == a``.
-    Takes (B, C, H, W) and returns logits (B, classes, ceil(H / stride), ceil(W / stride)). Logits
-    that the model gives on just that grid are taken as they are (so are integer labels); logits at
-    full size are averaged over each cell, whose pixels overlap with the next cell's by one where
-    the stride does not divide the size. It is another base model than `model`, with blockier
-    borders and fewer components to test: use it with ``Smoothed(..., output_grid=True)``.
-    Raises InputError for a stride that is no whole number >= 1, for outputs of any other size, and
-    for integer labels at full size, which have no average.
+    Takes (B, C, H, W) and returns logits (B, classes, ceil(H / stride), ceil(W / stride)). Cell a
+    of h covers the rows i with ``i * h // H == a``; where the stride does not divide the size,
+    cells differ by a pixel. Logits that the model gives on just that grid are taken as they are (so
+    are integer labels); logits at full size are averaged over each cell, whose pixels overlap with
+    the next cell's by one where the stride does not divide the size. Borders are blockier and fewer
+    components are tested. Use it with ``Smoothed(..., output_grid=True)``.
+
+    Args:
+        model: the base model, a module or a function of a batch.
+        stride: of the grid, in pixels.
+
+    Raises:
+        InputError: a stride that is no whole number >= 1; in a pass, an output of any other size,
+            or integer labels at full size, which have no average.
+
+    Example:
+        >>> import torch
+        >>> on_cells = OnGrid(torch.nn.Conv2d(3, 5, 1).eval(), stride=4)
+        >>> tuple(on_cells(torch.zeros(1, 3, 10, 16)).shape)
+        (1, 5, 3, 4)
+
+    Reference:
+        Theory T14 (docs/theory.md).
     """
 
     def __init__(self, model: nn.Module | Callable[[Tensor], Any], stride: int) -> None:
@@ -34,16 +49,8 @@ class OnGrid(nn.Module):
             )
         self.model = model
         self.stride = stride
-        # In the mode of the model it wraps, so that one that still trains is noticed.
-        self.training = bool(getattr(model, "training", False))
-        inner = getattr(model, "model_name", None) or getattr(
-            model, "__qualname__", type(model).__qualname__
-        )
-        self.model_name = f"{inner} on cells of {stride} x {stride}"
-        # Where the model states its classes itself, this one states them too.
-        for name in ("num_classes", "config"):
-            if hasattr(model, name):
-                setattr(self, name, getattr(model, name))
+        self.model_name = f"{name_of(model)} on cells of {stride} x {stride}"
+        take_over(self, model)
 
     def extra_repr(self) -> str:
         return f"stride={self.stride}"

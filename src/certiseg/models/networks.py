@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from certiseg.models.efficientnet import SCALES, EfficientSegmenter
+from certiseg.models.loaded import HasCard
+from certiseg.models.preprocess import Preprocess
 from certiseg.models.unet import SmallUNet
+from certiseg.outputs.low_resolution import LowResolutionLogits, low_resolution_form
 
 NETWORKS = ("unet", *(f"efficientnet-{variant}" for variant in SCALES))
 
@@ -24,3 +27,40 @@ def built(plan: Mapping[str, Any]) -> nn.Module:
         EFFICIENT: lambda: EfficientSegmenter(plan["variant"], *shape, plan["width"]),
     }
     return makers[plan.get("class", UNET)]()
+
+
+class TrainedModel(HasCard, nn.Module):
+    """One of these networks with its normalisation: (B, channels, H, W) in [0, 1] -> logits
+    (B, classes, H, W).
+
+    card: the record written by training. num_classes: as in the card.
+    """
+
+    kind = "pictures"
+
+    def __init__(self, card: dict[str, Any]) -> None:
+        super().__init__()
+        plan = card["architecture"]
+        network = built(plan)
+        self.card = card
+        self.num_classes: int = plan["num_classes"]
+        self.base = Preprocess(network, mean=plan["mean"], std=plan["std"])
+
+    @property
+    def network(self) -> nn.Module:
+        """The network inside the preprocessing, whose weights are what is stored."""
+        assert isinstance(self.base.model, nn.Module)
+        return self.base.model
+
+    @property
+    def channels(self) -> int:
+        return int(self.card["channels"])
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.base(x)
+        return logits
+
+    def low_resolution(self, x: Tensor) -> Tensor | LowResolutionLogits:
+        """Logits at the network's own size, and the size they stand for."""
+        found: Tensor | LowResolutionLogits = low_resolution_form(self.base)(x)
+        return found

@@ -10,18 +10,35 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from certiseg.errors import InputError
-from certiseg.models.coarse import Coarse, coarse_form
-from certiseg.models.outputs import tensor_of
+from certiseg.outputs.decide import tensor_of
+from certiseg.outputs.low_resolution import LowResolutionLogits, low_resolution_form
 
 
 class Preprocess(nn.Module):
-    """Resize and normalise the input, call `model`, bring its logits back to the input's size.
+    """Preprocessing as part of the base model: noise acts on the input as it is given.
 
-    Takes (B, C, H, W) in [0, 1] (plus noise: nothing is clipped) and returns logits
-    (B, classes, H, W), or labels (B, H, W) where the model returns integer labels. Volumes
-    (B, C, D, H, W) are normalised, but not resized.
-    mean, std: one number a channel, in input units. Resizing is bilinear, to `size` (H', W') or by
-    the factor `scale`, at most one of them. A model output as dict["out"] or object.logits is read.
+    Takes (B, C, H, W) in [0, 1] (plus noise: nothing is clipped), resizes and normalises it, calls
+    the model and brings its logits (B, classes, H, W) back to the input's size, or its integer
+    labels (B, H, W). Volumes (B, C, D, H, W) are normalised, but not resized.
+
+    Args:
+        model: a module or a function of a batch; its output may be a tensor, ``dict["out"]`` or
+            ``object.logits``.
+        mean: one number a channel, in input units; None subtracts nothing.
+        std: one number a channel, in input units; None divides by nothing.
+        scale: resize height and width bilinearly by this factor.
+        size: (H', W'), to which to resize bilinearly, instead of ``scale``.
+
+    Raises:
+        InputError: both scale and size, a scale or std that is not positive, unequal numbers of
+            means and stds; in a pass, inputs of another number of channels.
+
+    Example:
+        >>> import torch
+        >>> network = torch.nn.Conv2d(3, 5, 1).eval()
+        >>> model = Preprocess(network, mean=[0.5] * 3, std=[0.2] * 3, scale=0.5)
+        >>> tuple(model(torch.zeros(1, 3, 8, 8)).shape)
+        (1, 5, 8, 8)
     """
 
     def __init__(
@@ -58,10 +75,10 @@ class Preprocess(nn.Module):
         return f"scale={self.scale}, size={self.size}"
 
     def forward(self, x: Tensor) -> Tensor:
-        output = self.coarse(x)
-        return output.full() if isinstance(output, Coarse) else output
+        output = self.low_resolution(x)
+        return output.full() if isinstance(output, LowResolutionLogits) else output
 
-    def coarse(self, x: Tensor) -> Tensor | Coarse:
+    def low_resolution(self, x: Tensor) -> Tensor | LowResolutionLogits:
         """What ``forward`` returns, before its last step where that is a bilinear upsampling."""
         size = x.shape[-2:]
         for statistic in (self.mean, self.std):
@@ -76,19 +93,19 @@ class Preprocess(nn.Module):
                 f"expected pictures (B, C, H, W) to resize, got shape {tuple(x.shape)}; resize "
                 "volumes beforehand"
             )
-        if self.size is not None:
-            x = F.interpolate(x, size=self.size, mode="bilinear", align_corners=False)
-        elif self.scale is not None:
+        target: Sequence[int] | None = self.size
+        if self.scale is not None:
             target = [max(1, round(n * self.scale)) for n in size]
-            x = F.interpolate(x, size=target, mode="bilinear", align_corners=False)
+        if target is not None:
+            x = F.interpolate(x, size=[*target], mode="bilinear", align_corners=False)
         # On axis 1, whatever comes after it: of a volume three sides.
         along = (-1, *[1] * (x.ndim - 2))
         if self.mean is not None:
             x = x - self.mean.reshape(along)
         if self.std is not None:
             x = x / self.std.reshape(along)
-        inner = coarse_form(self.model)(x)
-        if isinstance(inner, Coarse) and inner.size == tuple(size):
+        inner = low_resolution_form(self.model)(x)
+        if isinstance(inner, LowResolutionLogits) and inner.size == tuple(size):
             return inner
         if x.ndim != 4:
             return tensor_of(inner)[0]
@@ -96,12 +113,10 @@ class Preprocess(nn.Module):
 
 
 def _per_channel(values: Sequence[float] | None) -> Tensor | None:
-    return (
-        None if values is None else torch.tensor(list(values), dtype=torch.float32)[:, None, None]
-    )
+    return None if values is None else torch.tensor([*values], dtype=torch.float32)[:, None, None]
 
 
-def _enlarge(output: Tensor, size: torch.Size) -> Tensor | Coarse:
+def _enlarge(output: Tensor, size: torch.Size) -> Tensor | LowResolutionLogits:
     if output.shape[-2:] == size:
         return output
     if output.ndim == 3 and not output.is_floating_point():
@@ -110,4 +125,36 @@ def _enlarge(output: Tensor, size: torch.Size) -> Tensor | Coarse:
         return near[:, 0].to(output.dtype)
     if output.ndim != 4:
         return F.interpolate(output, size=size, mode="bilinear", align_corners=False)
-    return Coarse(output, (size[0], size[1]))
+    return LowResolutionLogits(output, (size[0], size[1]))
+
+
+class Padded(nn.Module):
+    """A network of pictures whose height and width must be multiples of `multiple`, for any size.
+
+    The last row and column are repeated below and on the right, and the logits there are cut off
+    again, so they come back as (B, classes, H, W). What is repeated has its noise too: a network
+    trained under noise sees nothing that it has not seen. Raises InputError for a model whose
+    output has another size than its input.
+    """
+
+    def __init__(self, model: nn.Module, multiple: int) -> None:
+        super().__init__()
+        assert multiple >= 1
+        self.model = model
+        self.multiple = multiple
+
+    def extra_repr(self) -> str:
+        return f"multiple={self.multiple}"
+
+    def forward(self, x: Tensor) -> Tensor:
+        height, width = x.shape[-2:]
+        below, right = -height % self.multiple, -width % self.multiple
+        if below or right:
+            x = F.pad(x, (0, right, 0, below), mode="replicate")
+        logits = tensor_of(self.model(x))[0]
+        if logits.shape[-2:] != x.shape[-2:]:
+            raise InputError(
+                f"expected logits of the size of the input {tuple(x.shape[-2:])}, got "
+                f"{tuple(logits.shape[-2:])}; the model must bring them to it"
+            )
+        return logits[..., :height, :width]

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from certiseg.errors import InputError
 from certiseg.models.efficientnet import EfficientSegmenter
-from certiseg.models.shipped import load_shipped
-from certiseg.models.stored import Trained, TrainedDenoiser, TrainedModel, load_folder
+from certiseg.models.serialization import Trained, load_bundled, load_folder
+
+if TYPE_CHECKING:
+    from certiseg.models.denoise import TrainedDenoiser
+    from certiseg.models.networks import TrainedModel
 
 IMAGENET = "imagenet"
 
@@ -24,7 +27,7 @@ def found_start(init: str) -> str | Trained:
     if init == IMAGENET:
         return init
     scheme, _, name = init.partition(":")
-    return load_shipped(name) if scheme == "certiseg" else load_folder(Path(init))
+    return load_bundled(name) if scheme == "certiseg" else load_folder(Path(init))
 
 
 def start_from(model: TrainedModel | TrainedDenoiser, start: str | Trained) -> dict[str, Any]:
@@ -55,7 +58,7 @@ def start_from(model: TrainedModel | TrainedDenoiser, start: str | Trained) -> d
     return dict(training)
 
 
-def _imagenet(network: nn.Module, plan: dict) -> str:
+def _imagenet(network: nn.Module, plan: dict[str, Any]) -> str:
     if not isinstance(network, EfficientSegmenter) or plan["in_channels"] != 3:
         raise InputError(
             "expected an EfficientNet-Lite on RGB with --init imagenet (--network "

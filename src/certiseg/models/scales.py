@@ -4,33 +4,51 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from certiseg.errors import InputError
-from certiseg.models.outputs import tensor_of
+from certiseg.models.loaded import name_of, take_over
+from certiseg.outputs.decide import tensor_of
 from certiseg.rounding import exact
 
 _LARGEST = 16.0
-MERGES = ("exp", "softmax")
+Merge = Literal["exp", "softmax"]
+MERGES = get_args(Merge)
 
 
 class Scales(nn.Module):
-    """`model` on the resized input, its answer brought back: noise at native size, then all this.
+    """A base model on the resized input, its answer brought back: noise at native size, then this.
 
-    Takes (B, C, H, W) (plus noise) and returns logits (B, classes, H, W). For each of `scales` the
-    input is resized bilinearly to round(H * scale) x round(W * scale), or with base_size so that
-    its longer side is base_size * scale; the logits are brought bilinearly to that size and, with
-    `flip`, averaged with those of the mirrored input. merge "exp": exp(logits) are brought to the
-    input's size and averaged over the scales; "softmax": so are the probabilities. Their logarithms
-    are returned: the largest is the most likely class, and their softmax are its shares.
-    "exp" is what the code of Fischer et al. 2021 does (``multi_scale_inference_noisybatch``); a
-    scale above 1, which that code cuts into tiles, goes through whole here.
-    Preprocessing belongs inside `model`. Raises InputError for scales outside (0, 16], for a model
-    that returns labels, and where exp spans more than float32 holds.
+    Takes (B, C, H, W) (plus noise) and returns logits (B, classes, H, W): the logarithms of what is
+    averaged over the scales, so the largest is the most likely class and their softmax are its
+    shares. For each scale the input is resized bilinearly; the logits are brought bilinearly to
+    that size and, with ``flip``, averaged with those of the mirrored input. A scale above 1, which
+    the published code cuts into tiles, goes through whole here.
+
+    Args:
+        model: the base model, with its preprocessing inside.
+        scales: the input becomes round(H * scale) x round(W * scale).
+        flip: also look at the mirrored input.
+        base_size: if given, the longer side becomes base_size * scale instead.
+        merge: what is brought to the input's size and averaged: "exp", exp(logits), as the
+            published code does; "softmax", the probabilities.
+
+    Raises:
+        InputError: scales outside (0, 16]; in a pass, a model that returns labels, and where exp
+            spans more than float32 holds.
+
+    Example:
+        >>> import torch
+        >>> model = Scales(torch.nn.Conv2d(3, 5, 1).eval(), (0.5, 1.0), flip=True)
+        >>> model.describe(), tuple(model(torch.zeros(1, 3, 8, 8)).shape)
+        ('at scales 0.5, 1, mirrored too', (1, 5, 8, 8))
+
+    Reference:
+        ``multi_scale_inference_noisybatch`` in the code of Fischer et al. 2021.
     """
 
     def __init__(
@@ -40,7 +58,7 @@ class Scales(nn.Module):
         flip: bool = False,
         *,
         base_size: int | None = None,
-        merge: str = "exp",
+        merge: Merge = "exp",
     ) -> None:
         super().__init__()
         if not scales or not all(0 < scale <= _LARGEST for scale in scales):
@@ -57,14 +75,8 @@ class Scales(nn.Module):
         self.flip = bool(flip)
         self.base_size = base_size
         self.merge = merge
-        # In the mode of the model it wraps, so that one that still trains is noticed.
-        self.training = bool(getattr(model, "training", False))
-        inner = getattr(model, "model_name", None) or getattr(
-            model, "__qualname__", type(model).__qualname__
-        )
-        self.model_name = f"{inner} {self.describe()}"
-        if hasattr(model, "num_classes"):
-            self.num_classes = model.num_classes
+        self.model_name = f"{name_of(model)} {self.describe()}"
+        take_over(self, model)
 
     def describe(self) -> str:
         """Such as "at scales 0.5, 1, mirrored too"."""
@@ -76,10 +88,8 @@ class Scales(nn.Module):
         )
 
     def extra_repr(self) -> str:
-        return (
-            f"scales={self.scales}, flip={self.flip}, base_size={self.base_size}, "
-            f"merge={self.merge}"
-        )
+        size = self.base_size
+        return f"scales={self.scales}, flip={self.flip}, base_size={size}, merge={self.merge}"
 
     def size_at(self, scale: float, height: int, width: int) -> tuple[int, int]:
         """Height and width that the model sees."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from certiseg.datasets.card import Colour
-from certiseg.models.coarse import Coarse, coarse_form
 from certiseg.models.preprocess import Preprocess
+from certiseg.outputs.low_resolution import LowResolutionLogits, low_resolution_form
 
 
 class Segmenter(nn.Module):
@@ -14,9 +14,11 @@ class Segmenter(nn.Module):
 
     base: the network with its normalisation, so noise is added to the [0, 1] input. classes,
     palette: None where the source names none. name: of the network, for statements. made_by: what
-    its layers do not print (their library's version, their configuration). notes: what a command
-    tells before it starts.
+    its layers do not show (their library's version, their configuration), for the fingerprint.
+    notes: what a command tells before it starts.
     """
+
+    kind = "pictures"
 
     def __init__(
         self,
@@ -46,8 +48,10 @@ class Segmenter(nn.Module):
         return self.made_by
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.base(x)
+        logits: Tensor = self.base(x)
+        return logits
 
-    def coarse(self, x: Tensor) -> Tensor | Coarse:
+    def low_resolution(self, x: Tensor) -> Tensor | LowResolutionLogits:
         """What ``forward`` returns, before its last step where that is a bilinear upsampling."""
-        return coarse_form(self.base)(x)
+        found: Tensor | LowResolutionLogits = low_resolution_form(self.base)(x)
+        return found

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from certiseg.models.coarse import Coarse
+from certiseg.outputs.low_resolution import LowResolutionLogits
 
 
 class SmallUNet(nn.Module):
@@ -48,9 +48,9 @@ class SmallUNet(nn.Module):
         self.head = nn.Conv2d(widths[0], num_classes, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.coarse(x).full()
+        return self.low_resolution(x).full()
 
-    def coarse(self, x: Tensor) -> Coarse:
+    def low_resolution(self, x: Tensor) -> LowResolutionLogits:
         """Logits at half the size, and the size they stand for."""
         y = self.stem(x)
         skips = []
@@ -62,7 +62,7 @@ class SmallUNet(nn.Module):
             skip = skips.pop()
             # Narrowing before enlarging commutes with it (1 x 1 against bilinear) and costs 1/4.
             y = decode(_resize(narrow(y), skip.shape[-2:]) + skip)
-        return Coarse(self.head(y), (x.shape[2], x.shape[3]))
+        return LowResolutionLogits(self.head(y), (x.shape[2], x.shape[3]))
 
 
 class _Residual(nn.Module):

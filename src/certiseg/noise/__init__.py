@@ -4,8 +4,8 @@ from certiseg.noise.gaussian import Gaussian
 from certiseg.noise.noise import Noise, law_of, noise_from_record, noise_record, register
 from certiseg.noise.rotation import Rotation
 
-register(Gaussian, "certiseg.sampling.laws:AddedNoise")
-register(Rotation, "certiseg.sampling.laws:TurnedCloud")
+register(Gaussian, "certiseg.sampling.noise_samplers:GaussianSampler")
+register(Rotation, "certiseg.sampling.noise_samplers:RotationSampler")
 
 __all__ = [
     "Gaussian",

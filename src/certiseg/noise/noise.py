@@ -1,9 +1,9 @@
 """Noise: what is drawn and what radius it buys, as a protocol that others can implement.
 
 A noise has two halves. The record, a frozen dataclass without torch, says what is drawn and what
-follows from it. Its law, looked up when something is drawn, perturbs an input
-(``sampling.laws.Law``). One call of ``register`` enters both, so that its certificates can be
-written and read.
+follows from it. Its sampler, looked up when something is drawn, perturbs an input
+(``sampling.noise_samplers.NoiseSampler``). One call of ``register`` enters both, so that its
+certificates can be written and read.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class Noise(Protocol):
 
 
 Law = Callable[[Any, Any], Any]
-"""From a noise and an input (a tensor) to a ``sampling.laws.Law``."""
+"""From a noise and an input (a tensor) to a ``sampling.noise_samplers.NoiseSampler``."""
 _KNOWN: dict[str, tuple[type[Any], str | Law]] = {}
 
 
@@ -87,7 +87,8 @@ def register(record: type[Any], law: str | Law) -> None:
 
     Args:
         record: a frozen dataclass that satisfies ``Noise``.
-        law: called with the noise and the input; returns a ``sampling.laws.Law``.
+        law: called with the noise and the input; returns a
+            ``sampling.noise_samplers.NoiseSampler``.
 
     Raises:
         InputError: for a kind that another record has.

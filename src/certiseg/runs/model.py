@@ -14,8 +14,8 @@ from certiseg.errors import InputError
 from certiseg.hierarchies.hierarchy import Hierarchy
 from certiseg.models.denoised import Denoised, load_denoiser
 from certiseg.models.loaded import LoadedModel, Origin, reason
-from certiseg.models.own import origin_of
-from certiseg.models.resolve import resolve_model
+from certiseg.models.python_model import origin_of
+from certiseg.models.resolve import load_model
 from certiseg.models.scales import Scales
 from certiseg.runs.appearance import made_up
 from certiseg.sampling.sampler import Smoothed
@@ -32,26 +32,26 @@ def open_model(
     flip: bool = False,
     denoiser: str | None = None,
 ) -> LoadedModel:
-    """Load a model by its name.
+    """Load a model by name, completed by what the caller states about it.
 
     Args:
-        spec: what the command line takes as --model: "certiseg:camvid", "python:module:function",
-            a folder, a file, "hf:ORG/NAME", ...
-        num_classes: where the model's source does not tell.
-        channels: of its inputs, where the source does not tell; 1, 3 or 6.
-        scales: make it look at pictures at these scales (``certiseg.models.Scales``).
-        flip: make it look at pictures mirrored, too.
-        denoiser: the name of what is put before it all (theory T13).
+        spec: its name, as in ``certiseg.load_model``.
+        num_classes: what its source does not tell.
+        channels: of its inputs, what its source does not tell: 1, 3 or 6.
+        scales: look at pictures at these scales (``certiseg.models.Scales``).
+        flip: look at mirrored pictures too.
+        denoiser: the name of a denoiser to put before it all, as in
+            ``certiseg.models.denoised.load_denoiser`` (theory T13).
 
     Returns:
-        The model, and what is known about its classes and inputs.
+        The model, with these arguments as ``opening``, by which another process opens it again.
 
     Raises:
-        InputError: there is no such model, or the options contradict it.
+        InputError: arguments that contradict the source or make no sense.
 
     Example:
-        >>> load_model("certiseg:camvid").num_classes  # doctest: +SKIP
-        11
+        >>> open_model("certiseg:camvid", scales=(0.5, 1.0)).name
+        'certiseg:camvid at scales 0.5, 1'
     """
     if num_classes is not None and num_classes < 2:
         raise InputError(f"expected at least 2 classes, got --num-classes {num_classes}; raise it")
@@ -60,7 +60,7 @@ def open_model(
             f"expected --channels 1 (grey), 3 (RGB; x, y, z) or 6 (and normals), got {channels}; "
             "choose one"
         )
-    loaded = resolve_model(spec)
+    loaded = load_model(spec)
     for option, stated, own in (
         ("--num-classes", num_classes, loaded.num_classes),
         ("--channels", channels, loaded.channels),
@@ -81,15 +81,8 @@ def open_model(
         loaded = _at_scales(loaded, scales or (1.0,), flip)
     if denoiser is not None:
         loaded = _behind(denoiser, loaded)
-    opening = {
-        "spec": spec,
-        "num_classes": num_classes,
-        "channels": channels,
-        "scales": scales,
-        "flip": flip,
-        "denoiser": denoiser,
-    }
-    return replace(loaded, opening=opening)
+    opening = {"num_classes": num_classes, "channels": channels, "scales": scales, "flip": flip}
+    return replace(loaded, opening={"spec": spec, "denoiser": denoiser, **opening})
 
 
 def _at_scales(loaded: LoadedModel, scales: Sequence[float], flip: bool) -> LoadedModel:

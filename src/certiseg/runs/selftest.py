@@ -19,7 +19,7 @@ from certiseg.runs.device import usable_device
 from certiseg.runs.model import channels_of, open_model
 from certiseg.sampling.draw import DeviceNoise, NoiseStream
 from certiseg.sampling.keys import Address
-from certiseg.sampling.laws import AddedNoise, lower_words
+from certiseg.sampling.noise_samplers import GaussianSampler, lower_words
 from certiseg.sampling.normals import host_cells
 from certiseg.sampling.rounded import nearest
 from certiseg.sampling.sampler import Smoothed
@@ -116,7 +116,7 @@ def _calibration(images: int, alpha: float, seed: int) -> Iterator[Check]:
 
 def _exact_noise(x: Tensor, seed: int) -> Check:
     """Drawn values against 50 digits."""
-    law = AddedNoise(NOISE, x)
+    law = GaussianSampler(NOISE, x)
     address = Address.of(seed, "selftest", 0)
     out = np.empty(tuple(x.shape), np.float32)
     law.fill(out, address)
@@ -136,7 +136,7 @@ def _exact_noise(x: Tensor, seed: int) -> Check:
 
 def _same_bits(x: Tensor, seed: int) -> Check:
     """The device's draws against the host's."""
-    law = AddedNoise(NOISE, x)
+    law = GaussianSampler(NOISE, x)
     with NoiseStream(law, seed, "selftest") as host, DeviceNoise(law, seed, "selftest") as own:
         equal = torch.equal(host.get(range(3)), own.get(range(3)))
     said = "equal" if equal else "other bits"

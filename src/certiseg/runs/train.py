@@ -23,12 +23,12 @@ from certiseg.datasets.registry import open_images
 from certiseg.errors import InputError
 from certiseg.files import atomic_write
 from certiseg.folders import locked
+from certiseg.models.pointnet.parts import TrainedClouds
 from certiseg.models.pretrained import found_start, start_from
-from certiseg.models.stored import (
+from certiseg.models.serialization import (
     CARD_FILE,
     KIND,
     WEIGHTS_FILE,
-    TrainedClouds,
     load_trained,
     to_bytes,
 )

@@ -1,4 +1,4 @@
-"""How many draws go through the model at once."""
+"""A range of draws in batches: how many go through the model at once, and what becomes of them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,16 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
+
+from certiseg.errors import InputError
+from certiseg.sampling.base_model import BaseModel, Read, Reader, forward
+from certiseg.sampling.draw import Draws
+from certiseg.sampling.keys import generator
+from certiseg.votes import Source
 
 # Past a few images a bigger batch buys nothing on a CPU (measured: certiseg bench overhead).
 _LARGEST = {"cpu": 4, "cuda": 128, "mps": 32}
@@ -79,3 +87,69 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and (
         "out of memory" in text or "can't allocate memory" in text or "not enough memory" in text
     )
+
+
+def batches(
+    model: BaseModel,
+    stream: Draws,
+    source: Source,
+    read: Reader[Read],
+    size: int,
+    halve_before: int,
+) -> Iterator[tuple[range, Read, int]]:
+    """Yield draws, what the model says to them and the size of the batch they went in.
+
+    All draws of source, in order, in batches of one size: the last one is filled up and what the
+    model says to the filling is left out; its draws lie at random places, so that any place is as
+    likely for each (theory T1). Where memory runs out the batch is halved and its draws are
+    repeated; they have the same noise, and were not counted. From the draw halve_before on it is an
+    error instead.
+    """
+    ((position, stop),) = source.draws
+    device = None
+    while position < stop:
+        draws = range(position, min(position + size, stop))
+        failed = False
+        try:
+            batch = stream.get(draws, range(draws.stop, min(draws.stop + size, stop)))
+            device = batch.device
+            if len(draws) == size:
+                output = forward(model, batch, read)
+            else:
+                places = _places(source, position, size)[: len(draws)]
+                filling = np.arange(size) % len(draws)
+                filling[places] = np.arange(len(draws))
+                output = forward(model, batch[filling], read).rows(places.tolist())
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            failed = True
+        if failed:
+            if size == 1 or position >= halve_before:
+                raise InputError(out_of_memory(size, source.input_shape))
+            size = even_batch(stop - position, size // 2)
+            if device is not None and device.type == "cuda":
+                torch.cuda.empty_cache()
+            continue
+        position = draws.stop
+        yield draws, output, size
+        # Counted by now; the next pass may have its memory.
+        del output
+
+
+def out_of_memory(size: int, shape: tuple[int, ...]) -> str:
+    """The error of a batch of this size that found no memory."""
+    if size == 1:
+        return (
+            f"expected memory for one draw of shape {shape}, ran out; use a smaller input, a "
+            "smaller model or another device"
+        )
+    return (
+        f"expected memory for {size} draws of shape {shape} at every look, ran out; start anew "
+        f"with batch_size={size // 2} (--batch-size), all looks need one size (theory T1)"
+    )
+
+
+def _places(source: Source, first: int, size: int) -> NDArray[np.int64]:
+    """Places in a batch in random order, by an address of their own."""
+    return generator(source.seed, f"{source.key}\0places", first).permutation(size)

@@ -11,8 +11,8 @@ from torch.nn.modules.dropout import _DropoutNd
 from torch.nn.modules.instancenorm import _InstanceNorm
 
 from certiseg.errors import InputError
-from certiseg.models.adapters.programs import unfit_node
-from certiseg.sampling.inside import modules_inside
+from certiseg.models.programs import unfit_node
+from certiseg.sampling.introspection import modules_inside
 
 # Stochastic layers of other libraries that subclass nn.Module directly.
 _STOCHASTIC_NAMES = ("DropPath", "StochasticDepth", "DropBlock2d")
@@ -143,3 +143,20 @@ def _mixes_draws(module: nn.Module) -> bool:
         return module.training or module.running_mean is None
     scripted = isinstance(module, torch.jit.ScriptModule)
     return scripted and module.training and "BatchNorm" in _kind(module)
+
+
+def checked_draws(first_draw: int, num_samples: int) -> tuple[int, int]:
+    """The half-open range of draws. Raises InputError unless both are whole and in range."""
+    if isinstance(first_draw, bool) or not isinstance(first_draw, (int, np.integer)):
+        raise InputError(f"expected a whole first_draw, got {first_draw!r}; draws count from 0")
+    first, last = int(first_draw), int(first_draw) + checked_count(num_samples)
+    if first < 0 or last > 2**63:
+        raise InputError(f"expected first_draw >= 0, got {first_draw}; draws count from 0")
+    return first, last
+
+
+def checked_count(value: int) -> int:
+    """A number of draws or of a batch, at least 1, as a Python int."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+        raise InputError(f"expected a whole number of at least 1, got {value!r}; check the counts")
+    return int(value)

@@ -3,34 +3,34 @@
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from concurrent.futures import Future, ThreadPoolExecutor
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
 import torch
 from torch import Tensor
 
+from certiseg.sampling.engine import Engine
 from certiseg.sampling.keys import Address, philox_key
-from certiseg.sampling.laws import AddedNoise, Law
+from certiseg.sampling.noise_samplers import GaussianSampler, NoiseSampler
+from certiseg.votes import Source
 
 
-class Draws(Protocol):
+class Draws(ABC):
     """What the model sees under any range of draws. Use as a context manager."""
 
-    def __enter__(self) -> Self: ...
+    def __enter__(self) -> Self:
+        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
+    def __exit__(self, *error: object) -> None:
+        return None
 
+    @abstractmethod
     def get(self, draws: range, following: range | None = None) -> Tensor:
         """The inputs (len(draws), *x.shape) on the device. following: what is asked for next."""
 
 
-class NoiseStream:
+class NoiseStream(Draws):
     """Draws made on threads of the host.
 
     NumPy releases the interpreter lock while it works, so threads do help. ahead: fill the next
@@ -38,7 +38,7 @@ class NoiseStream:
     cores the model wants itself.
     """
 
-    def __init__(self, law: Law, seed: int, key: str, ahead: bool | None = None) -> None:
+    def __init__(self, law: NoiseSampler, seed: int, key: str, ahead: bool | None = None) -> None:
         self._law, self._key = law, philox_key(seed, key)
         on_cpu = law.x.device.type == "cpu"
         workers = torch.get_num_threads() if on_cpu else min(8, os.cpu_count() or 1)
@@ -47,19 +47,10 @@ class NoiseStream:
         self._pinned = law.x.device.type == "cuda"
         self._ahead: tuple[range, Tensor, list[Future[None]]] | None = None
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def get(self, draws: range, following: range | None = None) -> Tensor:
-        """The inputs (len(draws), *x.shape); starts on those that follow."""
         if self._ahead is None or self._ahead[0] != draws:
             self._drain()
             self._ahead = self._start(draws)
@@ -87,23 +78,18 @@ class NoiseStream:
             self._ahead = None
 
 
-class DeviceNoise:
+class DeviceNoise(Draws):
     """Draws made where the model runs, straight into its batch: the same bits as the host's."""
 
-    def __init__(self, law: AddedNoise, seed: int, key: str) -> None:
+    def __init__(self, law: GaussianSampler, seed: int, key: str) -> None:
         self._law, self._key = law, philox_key(seed, key)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        return None
-
     def get(self, draws: range, following: range | None = None) -> Tensor:
-        """The inputs (len(draws), *x.shape)."""
         return self._law.on_device(self._key, draws)
+
+
+def draws_of(engine: Engine, law: NoiseSampler, source: Source) -> Draws:
+    """Rotations are three numbers a draw, made on the host wherever the noise is asked for."""
+    if engine.noise == "device" and isinstance(law, GaussianSampler):
+        return DeviceNoise(law, source.seed, source.key)
+    return NoiseStream(law, source.seed, source.key)

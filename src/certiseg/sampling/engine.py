@@ -16,17 +16,27 @@ Place = Literal["host", "device"]
 
 @dataclass(frozen=True)
 class Engine:
-    """How a base model is run; ``Smoothed(..., engine=Engine(...))``.
+    """How a base model is run: ``Smoothed(..., engine=Engine(...))``.
 
-    precision: "float32" runs the model as it is; "bfloat16" and "float16" run it under
-    ``torch.autocast``, which makes another base model of it: the votes record it and the
-    certificate says it. float16 needs a GPU.
-    channels_last: hand the model its batch in this memory layout, which convolutions may like.
-    compile: the model through ``torch.compile``: 10 to 60 seconds at first, quicker passes after.
-    cuda_graphs: with compile, replay each pass as one CUDA graph. CUDA alone.
-    noise: "host" draws on CPU threads, on a GPU one batch ahead of the model; "device" draws where
-    the model runs. Both give the same bits (theory T12), so their votes add up.
-    Raises InputError for values that are none of these.
+    Args:
+        precision: "float32" runs the model as it is; "bfloat16" and "float16" run it under
+            ``torch.autocast``, which makes another base model of it: the votes record it and the
+            certificate says it. float16 needs a GPU.
+        channels_last: hand the model its batch in this memory layout, which suits convolutions.
+        compile: run the model through ``torch.compile``: 10 to 60 seconds at first, quicker passes
+            after.
+        cuda_graphs: with compile, replay each pass as one CUDA graph. CUDA alone.
+        noise: "host" draws on CPU threads, on a GPU one batch ahead of the model; "device" draws
+            where the model runs. Both give the same bits (theory T12), so their votes add up.
+
+    Raises:
+        InputError: values that are none of these.
+
+    Example:
+        >>> Engine(precision="bfloat16").record()
+        {}
+        >>> Engine(compile=True).record()
+        {'compiled': 'torch.compile'}
     """
 
     precision: Precision = "float32"

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.modules import module as hooks_of_all
 
 from certiseg.models.loaded import Origin
-from certiseg.sampling.inside import Walk, tensor_digest
+from certiseg.sampling.introspection import Walk, tensor_digest
 
 T = TypeVar("T")
 

@@ -7,14 +7,17 @@ from dataclasses import replace
 from typing import Generic
 
 from certiseg.errors import InputError
+from certiseg.sampling.base_model import BaseModel, Read, Reader
 from certiseg.sampling.batching import (
+    batches,
     even_batch,
     fitting_batch,
     is_out_of_memory,
     measured_activations,
+    out_of_memory,
 )
-from certiseg.sampling.forward import BaseModel, Read, Reader, batches, draws_of, out_of_memory
-from certiseg.sampling.laws import Law
+from certiseg.sampling.draw import draws_of
+from certiseg.sampling.noise_samplers import NoiseSampler
 from certiseg.sampling.probe import Probe
 from certiseg.votes import Source
 
@@ -36,7 +39,7 @@ class Passes(Generic[Read]):
     def __init__(
         self,
         model: BaseModel,
-        law: Law,
+        law: NoiseSampler,
         source: Source,
         read: Reader[Read],
         batch_size: int | None = None,
@@ -67,9 +70,7 @@ class Passes(Generic[Read]):
                 del output
             probe.finish(self.size)
         self.source = replace(
-            self.source,
-            batch_sizes=tuple(sorted(sizes)),
-            own_randomness=probe.own_randomness,
+            self.source, batch_sizes=tuple(sorted(sizes)), own_randomness=probe.own_randomness
         )
 
     def _most(self, probe: Probe[Read]) -> int:

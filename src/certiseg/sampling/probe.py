@@ -8,28 +8,29 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from types import CellType, FunctionType
-from typing import Any, Generic
+from typing import Any, Generic, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from certiseg.errors import InputError
-from certiseg.models.coarse import Coarse
-from certiseg.models.outputs import Decision, Posterior
+from certiseg.outputs.decide import Posterior
+from certiseg.outputs.decision import Decision
+from certiseg.outputs.low_resolution import LowResolutionLogits
+from certiseg.sampling.base_model import BaseModel, Read, Reader, forward
 from certiseg.sampling.draw import Draws
-from certiseg.sampling.forward import BaseModel, Read, Reader, forward
 
 # How far a score may move when the batch around it changes, relative to its own size and the
 # typical one, in float32 and in lower precision; and in what share of the components it may move
 # further, since last bits flip single labels and single choices inside a model. Measured: at most
 # 8e-6 in float32, but 3e-4 for a network of torchvision with weights at random (theory T1): what
-# such a network makes of an input's last bit is measured before it is refused.
+# such a network makes of an input's last bit is measured before it is refused (``Nudge``).
 _TOLERANCE, _TF32_TOLERANCE, _LOW_TOLERANCE, _SHARE = 1e-3, 0.05, 0.2, 0.01
+_TIMES_NUDGED, _MOST_ENLARGED = 100.0, 0.05
 _FLOOR, _LOW_FLOOR = 0.01, 0.05
 """Of the size of scores with what all classes share, which rounds them but moves no label: how much
 of it counts as size."""
-_TIMES_NUDGED, _MOST_ENLARGED = 100.0, 0.05
 _COMPONENTS = 2**14
 _MASKED = 100.0
 _DRAWS = 5
@@ -49,12 +50,7 @@ class Probe(Generic[Read]):
     """
 
     def __init__(
-        self,
-        model: BaseModel,
-        stream: Draws,
-        draws: range,
-        read: Reader[Read],
-        precision: str,
+        self, model: BaseModel, stream: Draws, draws: range, read: Reader[Read], precision: str
     ) -> None:
         # Not compiled: a compiled program is one more for each size of batch.
         self._model = replace(
@@ -85,7 +81,7 @@ class Probe(Generic[Read]):
                 self._kept[draw] = _scores(output, row)
         second = self._draws.start + 1
         if self._alone is not None and second in self._kept:
-            if self._apart(self._alone, self._kept[second]).max() > self._tolerance:
+            if _furthest(self._apart(self._alone, self._kept[second])) > self._tolerance:
                 self._judge(
                     second, self._alone, size, lambda d: self._pass(self.copy, self._input(d))
                 )
@@ -106,7 +102,7 @@ class Probe(Generic[Read]):
         output = self._pass(self._model, torch.cat([_unlike(inputs[0]), *inputs][-size:]))
         for draw, row in zip(draws, range(-len(draws), 0), strict=True):
             now = _scores(output, row)
-            if self._apart(now, self._kept[draw]).max() > self._tolerance:
+            if _furthest(self._apart(now, self._kept[draw])) > self._tolerance:
                 self._judge(draw, now, size, again)
                 return
 
@@ -114,32 +110,31 @@ class Probe(Generic[Read]):
         """The model says something else, now, to a draw passed so: raise InputError unless last
         bits or independent randomness explain it."""
         one = self._input(draw)
-        far = _unlike(one)
+        if not self._is_last_bits(draw, one, now, passed):
+            self._check_own_randomness(one, size)
+            self.own_randomness = True
 
-        def said(*rows: Tensor, row: int = 0, seeded: bool = False) -> Tensor:
-            with same_randomness(one.device) if seeded else contextlib.nullcontext():
-                return _scores(self._pass(self.copy, torch.cat(rows)), row)
-
-        # Networks that enlarge the last bits of their input do so with those of their sums.
+    def _is_last_bits(
+        self, draw: int, one: Tensor, now: Tensor, passed: Callable[[int], Read]
+    ) -> bool:
+        """Whether last bits explain what differs: few components, and others for other draws."""
         nudged = torch.nextafter(one, one.flip(-1))
-        before, moved, after = (said(x, seeded=True) for x in (one, nudged, one))
-        noise, enlarged = self._apart(before, after), self._apart(before, moved)
-        furthest = self._tolerance
-        if _most(noise) <= _most(enlarged) / 2:
-            times = min(_TIMES_NUDGED * _most(enlarged), _MOST_ENLARGED)
-            self._tolerance = max(self._tolerance, times)
-        if noise.max() <= enlarged.max() / 2:
-            times = min(_TIMES_NUDGED * float(enlarged.max()), _MOST_ENLARGED)
-            furthest = max(furthest, times)
+        before, moved, after = (self._said(x, seeded=True) for x in (one, nudged, one))
+        nudge = Nudge(self._apart(before, moved), self._apart(before, after))
+        self._tolerance = max(self._tolerance, nudge.explains(_most))
+        furthest = max(self._tolerance, nudge.explains(_furthest))
         others = [other for other in self._kept if other != draw]
         found = [self._apart(_scores(passed(o), -1), self._kept[o]) for o in others]
         changed = [_most(apart) > self._tolerance for apart in found]
         found.append(self._apart(now, self._kept[draw]))
-        wrong = torch.stack([apart > max(furthest, self._tolerance) for apart in found]).sum(dim=0)
+        wrong = torch.stack([apart > furthest for apart in found]).sum(dim=0)
         few = not bool((wrong >= max(2, (len(found) + 1) // 2)).any())
         many = _most(found[-1]) > self._tolerance
-        if few and (not many or (others and 2 * sum(changed) < len(changed))):
-            return
+        return few and (not many or (bool(others) and 2 * sum(changed) < len(changed)))
+
+    def _check_own_randomness(self, one: Tensor, size: int) -> None:
+        """Raise InputError unless the model is random, and independently in each row of a batch."""
+        said, far = self._said, _unlike(one)
         first = said(one)
         if not any(self._differ(first, said(one)) for _ in range(_TRIES)):
             raise InputError(
@@ -155,23 +150,28 @@ class Probe(Generic[Read]):
                 "random.seed, got another output for the same draw under the same seeds; remove "
                 "what it keeps from pass to pass, and generators of its own"
             )
-        if size > 1:
-            same = self._pass(self.copy, torch.cat([one] * min(size, _TRIES)))
-            rows = [_scores(same, row) for row in range(same.draws)]
-            if not any(self._differ(rows[0], other) for other in rows):
+        if size == 1:
+            return
+        same = self._pass(self.copy, torch.cat([one] * min(size, _TRIES)))
+        rows = [_scores(same, row) for row in range(same.draws)]
+        if not any(self._differ(rows[0], other) for other in rows):
+            raise InputError(
+                "expected randomness of the model's own in each row of a batch, got one random "
+                "choice for all rows; make it for each row"
+            )
+        for row, other in ((0, (one, far)), (1, (far, one))):
+            pair = said(one, one, row=row, seeded=True)
+            if self._differ(pair, said(*other, row=row, seeded=True)):
                 raise InputError(
-                    "expected randomness of the model's own in each row of a batch, got one random "
-                    "choice for all rows; make it for each row"
+                    "expected a model that treats each draw of a batch alone, got another "
+                    "output for a draw beside another input, its randomness held still; remove "
+                    "what mixes the batch"
                 )
-            for row, other in ((0, (one, far)), (1, (far, one))):
-                pair = said(one, one, row=row, seeded=True)
-                if self._differ(pair, said(*other, row=row, seeded=True)):
-                    raise InputError(
-                        "expected a model that treats each draw of a batch alone, got another "
-                        "output for a draw beside another input, its randomness held still; remove "
-                        "what mixes the batch"
-                    )
-        self.own_randomness = True
+
+    def _said(self, *rows: Tensor, row: int = 0, seeded: bool = False) -> Tensor:
+        """The copy's scores of one row of a batch of these inputs."""
+        with same_randomness(rows[0].device) if seeded else contextlib.nullcontext():
+            return _scores(self._pass(self.copy, torch.cat(rows)), row)
 
     def _input(self, draw: int) -> Tensor:
         return self._stream.get(range(draw, draw + 1))
@@ -199,7 +199,8 @@ def _scores(output: Decision | Posterior, row: int) -> Tensor:
         held = output.given[row][None]
     else:
         scores = output.scores
-        held = (scores.logits if isinstance(scores, Coarse) else scores)[row]  # type: ignore[index]
+        assert scores is not None
+        held = (scores.logits if isinstance(scores, LowResolutionLogits) else scores)[row]
     flat = held.reshape(len(held), -1)
     return flat[:, :: flat.shape[1] // _COMPONENTS | 1].clone()
 
@@ -212,6 +213,30 @@ def differ(one: Tensor, other: Tensor, tolerance: float, floor: float = _FLOOR) 
 def _most(apart: Tensor) -> float:
     """The furthest of all components but 1 %."""
     return float(apart.sort().values[-1 - int(_SHARE * len(apart))])
+
+
+def _furthest(apart: Tensor) -> float:
+    """That of the component that lies furthest apart."""
+    return float(apart.max())
+
+
+class Nudge(NamedTuple):
+    """How far a nudge of the input by last bits moves each component, and how far they lie apart
+    without one: (n,) both.
+
+    Networks that enlarge the last bits of their input do so with those of their sums.
+    """
+
+    moved: Tensor
+    still: Tensor
+
+    def explains(self, measure: Callable[[Tensor], float]) -> float:
+        """What distance last bits explain in most, or in single, components: a multiple of what
+        the nudge did, up to a bound; none where the model moves as much without it."""
+        moved = measure(self.moved)
+        if measure(self.still) > moved / 2:
+            return 0.0
+        return min(_TIMES_NUDGED * moved, _MOST_ENLARGED)
 
 
 def apart(one: Tensor, other: Tensor, floor: float = _FLOOR) -> Tensor:

@@ -71,6 +71,7 @@ def exact_steps(
 
     further: gives the lower halves (m,) of the words at these places (m,).
     """
+    low: NDArray[np.float64]
     low, high = brackets(cells.astype(np.float64), 2.0**-32, residual, scale, ndtri, np.floor)
     left = np.flatnonzero(low != high)
     if left.size:

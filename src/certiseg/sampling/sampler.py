@@ -16,20 +16,22 @@ from certiseg.certifiers.baselines import checked_labels
 from certiseg.certifiers.segcertify import Budget, Correction, SegCertify
 from certiseg.certifiers.sequential import Sequential
 from certiseg.errors import InputError
-from certiseg.models.outputs import decide
 from certiseg.noise import Noise
-from certiseg.sampling.checks import check_evaluation_mode, check_input
+from certiseg.outputs.decide import decide
+from certiseg.sampling.base_model import BaseModel, first_parameter, forward, known_classes
+from certiseg.sampling.checks import (
+    check_evaluation_mode,
+    check_input,
+    checked_count,
+    checked_draws,
+)
 from certiseg.sampling.engine import Engine
-from certiseg.sampling.experiment import Experiment, LabelCallback, experiment_record
-from certiseg.sampling.facts import first_parameter, known_classes
+from certiseg.sampling.experiment import DrawSource, Experiment, LabelCallback, experiment_record
 from certiseg.sampling.fingerprint import input_fingerprint
-from certiseg.sampling.forward import BaseModel, forward
-from certiseg.sampling.inside import modules_inside
+from certiseg.sampling.introspection import modules_inside
 from certiseg.sampling.keys import Address, resolve_seed
-from certiseg.sampling.laws import law_at
+from certiseg.sampling.noise_samplers import sampler_at
 from certiseg.sampling.progress import Progress, draws_bar
-from certiseg.sampling.ranges import checked_count, checked_draws
-from certiseg.sampling.source import DrawSource
 from certiseg.stats.spending import Spending
 from certiseg.votes import Selection, VoteCounts
 
@@ -37,19 +39,37 @@ from certiseg.votes import Selection, VoteCounts
 class Smoothed:
     """A base model under noise: votes and certificates for one input at a time.
 
-    model: takes (B, *shape) and returns logits (B, C, *out), a mapping with "out", an object with
-    ``.logits``, or integer labels (B, *out). An nn.Module must be in evaluation mode (checked at
-    each call). Normalisation and resizing belong inside the model: the noise acts on the input as
-    it is given. num_classes: found from logits; needed where the model returns labels.
-    device: where to run; default: that of the model's parameters, else of the input.
-    value_range: domain of the input, (0, 1) for images; None for any values.
-    output_grid: the model may decide on a grid (h, w) coarser than the image; votes, tests and
-    certificates then live on that grid, and pixel (i, j) of (H, W) has the label of cell
-    (i * h // H, j * w // W) (theory T14; ``certiseg.models.OnGrid`` makes such a model).
-    engine: precision, memory layout, compilation and where noise is made (``certiseg.Engine``).
-    noise: under ``Gaussian`` the model sees round_h(x + Z), the noisy input rounded to multiples of
+    Under ``Gaussian`` the model sees round_h(x + Z), the noisy input rounded to multiples of
     ``noise.grid`` and exact (theory T12); ``Rotation`` turns point clouds (3, N) or (6, N) in
-    float64. Either is cast to the model's precision.
+    float64. Either is cast to the model's precision. Normalisation and resizing belong inside the
+    model: the noise acts on the input as it is given.
+
+    Args:
+        model: takes (B, *shape) and returns logits (B, C, *out), a mapping with "out", an object
+            with ``.logits``, or integer labels (B, *out). An nn.Module must be in evaluation mode
+            (checked at each call).
+        noise: what is drawn, such as ``Gaussian(0.25)``.
+        num_classes: found from logits; needed where the model returns labels.
+        device: where to run; default: that of the model's parameters, else of the input.
+        value_range: domain of the input, (0, 1) for images; None for any values.
+        output_grid: the model may decide on a grid (h, w) coarser than the image; votes, tests and
+            certificates then live on that grid, and pixel (i, j) of (H, W) has the label of cell
+            (i * h // H, j * w // W) (theory T14; ``certiseg.models.OnGrid`` makes such a model).
+        engine: precision, memory layout, compilation and where noise is made.
+
+    Raises:
+        InputError: a model that is no callable or is in training mode, or values of another kind.
+
+    Example:
+        >>> import torch
+        >>> import certiseg as cs
+        >>> model = cs.Smoothed(lambda x: torch.cat([1 - x, x], dim=1), cs.Gaussian(0.25))
+        >>> certificate = model.certify(torch.full((1, 2, 2), 0.9), num_samples=100, seed=0)
+        >>> certificate.labels.tolist()
+        [[1, 1], [1, 1]]
+
+    Reference:
+        Fischer, Baader, Vechev 2021, Scalable Certified Segmentation via Randomized Smoothing.
     """
 
     def __init__(
@@ -120,14 +140,24 @@ class Smoothed:
         The noise of a draw depends on (seed, key, draw number) alone, so any split of the draws
         over calls, batch sizes and machines adds up to the same votes (up to the last bits of the
         model's own arithmetic, which may depend on the batch size).
-        x: (*shape), such as (3, H, W) in [0, 1]. batch_size: the most draws in a pass, all of one
-        size; default fits the memory; halved where memory runs out. seed: None takes fresh entropy
-        (theory T15). key: tells inputs apart under one seed; default: the input's fingerprint.
-        progress: True for a bar, or a function called with the number of draws just done. watch:
-        called with the labels, int64 (B, *out), of each batch, in the order of the draws.
-        Returns counts of shape (*out, C). Raises InputError for bad input, for a model that does
-        not fit it and for one that mixes draws or changes on the way (theory T1): two passes more,
-        of one and two draws, tell.
+
+        Args:
+            x: (*shape), such as (3, H, W) in [0, 1].
+            num_samples: number of draws.
+            batch_size: the most draws in a pass, all of one size; default fits the memory; halved
+                where memory runs out.
+            seed: None takes fresh entropy (theory T15).
+            key: tells inputs apart under one seed; default: the input's fingerprint.
+            first_draw: number of the first draw.
+            progress: True for a bar, or a function called with the number of draws just done.
+            watch: called with the labels, int64 (B, *out), of each batch, in the order of draws.
+
+        Returns:
+            Counts of shape (*out, C), with their provenance.
+
+        Raises:
+            InputError: bad input, a model that does not fit it, and one that mixes draws or
+                changes on the way (theory T1): two passes more, of one and two draws, tell.
         """
         start, stop = checked_draws(first_draw, num_samples)
         with draws_bar(progress, stop - start) as advance:
@@ -148,7 +178,9 @@ class Smoothed:
     ) -> VoteCounts:
         """Votes (2,) for ``certiseg.joint``: draws whose whole output equals candidates, others.
 
-        candidates: labels (*out) chosen from other draws. The rest is as in ``vote``.
+        Args:
+            x: as in ``vote``, like all that is not named here.
+            candidates: labels (*out) chosen from other draws.
         """
         labels = checked_labels(candidates).astype(np.int64)
         start, stop = checked_draws(first_draw, num_samples)
@@ -168,7 +200,9 @@ class Smoothed:
     ) -> DrawSource:
         """The draws of one input, asked for as they are needed (``certiseg.sequential``).
 
-        progress: called with the number of draws just done. The rest is as in ``vote``.
+        Args:
+            x: as in ``vote``, like all that is not named here.
+            progress: called with the number of draws just done.
         """
         return DrawSource(self._experiment(x, seed, key, batch_size, progress), watch)
 
@@ -189,13 +223,29 @@ class Smoothed:
         progress: Progress = False,
         watch: LabelCallback | None = None,
     ) -> Certificate:
-        """Certify one input with num_samples test draws; ``certiseg.certifiers`` states the claim.
+        """Certify one input with num_samples test draws; ``certiseg.certify`` states the claim.
 
-        selection="pooled": all draws choose and test (theory T3). "split": the paper's two
-        stages, draws 0 .. selection_samples - 1 choose and the next num_samples test (T2).
         Parameters are checked before anything is drawn, and against the number of components as
-        soon as the first draw shows it. watch sees the test draws alone. The rest is as in
-        ``vote``.
+        soon as the first draw shows it.
+
+        Args:
+            x: (*shape), such as (3, H, W) in [0, 1].
+            num_samples: number of test draws.
+            tau: certified is what wins with probability above tau.
+            alpha: error probability of the whole certificate.
+            correction: for the number of components, as in ``certiseg.certify``.
+            budget: how many wrong labels the certificate may hold (k-FWER, theory T5).
+            selection: "pooled": all draws choose and test (theory T3); "split": the paper's two
+                stages, draws 0 .. selection_samples - 1 choose, the next num_samples test (T2).
+            selection_samples: number of draws that choose, with "split".
+            batch_size: the most draws in a pass; default fits the memory.
+            seed: None takes fresh entropy (theory T15).
+            key: tells inputs apart under one seed; default: the input's fingerprint.
+            progress: True for a bar, or a function called with the number of draws just done.
+            watch: called with the labels (B, *out) of each batch of test draws.
+
+        Raises:
+            InputError: as ``vote``, and parameters out of range.
         """
 
         method = SegCertify(
@@ -233,9 +283,17 @@ class Smoothed:
     ) -> Certificate:
         """Certify one input with at most num_samples draws, stopping early (theory T7).
 
-        min_gain: stop when no look that is left is expected to certify this share of the components
-        anew. ``certiseg.sequential`` states the claim and the other parameters; the
-        rest is as in ``vote``.
+        Args:
+            x: as in ``certify``, like all that is not named here.
+            num_samples: the most draws.
+            looks: how often it is decided whether to stop.
+            spending: how alpha is spent over the looks, as in ``certiseg.sequential``.
+            min_gain: stop when no look that is left is expected to certify this share of the
+                components anew.
+            target_coverage: stop when this share of the components is certified.
+
+        Raises:
+            InputError: as ``certify``.
         """
         method = Sequential(
             tau=tau,
@@ -328,7 +386,7 @@ class Smoothed:
         """The checked input on its device under one draw, as a batch (1, *shape)."""
         number, _ = checked_draws(draw, 1)
         address, _ = resolve_seed(seed)
-        law = law_at(self.noise, self._on_device(x))
+        law = sampler_at(self.noise, self._on_device(x))
         own = input_fingerprint(law.x) if key is None else key
         batch = torch.empty((1, *law.x.shape), dtype=law.x.dtype)
         law.fill(batch[0].numpy(), Address.of(address, own, number))
@@ -347,7 +405,7 @@ class Smoothed:
     ) -> Experiment:
         """The checked input on its device, and the record of what will be drawn for it."""
         # A copy: votes of one record may be asked for over a long time.
-        law = law_at(self.noise, self._on_device(x).clone())
+        law = sampler_at(self.noise, self._on_device(x).clone())
         record = experiment_record(
             self._base, self.noise, law, seed=seed, key=key, value_range=self.value_range
         )

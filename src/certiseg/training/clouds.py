@@ -15,8 +15,7 @@ from torch import Tensor, nn
 from certiseg.datasets.card import IGNORE, Card, Samples, note_of
 from certiseg.errors import InputError
 from certiseg.metrics.confusion import Confusion
-from certiseg.models.pointnet.parts import PartSegmenter
-from certiseg.models.stored import TrainedClouds
+from certiseg.models.pointnet.parts import PartSegmenter, TrainedClouds
 from certiseg.rounding import share_down
 from certiseg.training.card import STORED, card_page, describe_figures, figure_lines, size_words
 from certiseg.training.cloud_noise import CloudNoise

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from certiseg.datasets.card import Samples
 from certiseg.datasets.folder import ImageFolder
 from certiseg.errors import InputError
+from certiseg.models.denoise import TrainedDenoiser
 from certiseg.models.loaded import LoadedModel
-from certiseg.models.outputs import tensor_of
-from certiseg.models.stored import TrainedDenoiser
+from certiseg.outputs.decide import tensor_of
 from certiseg.rounding import exact, nearest, share_down
 from certiseg.sampling.checks import check_evaluation_mode
 from certiseg.sampling.fingerprint import model_fingerprint

@@ -12,8 +12,7 @@ from torch import Tensor, nn
 from certiseg.datasets.card import IGNORE, Card, Samples
 from certiseg.metrics.confusion import Confusion
 from certiseg.models.efficientnet import DECODER_WIDTH, MEAN, STD
-from certiseg.models.networks import EFFICIENT, UNET
-from certiseg.models.stored import TrainedModel
+from certiseg.models.networks import EFFICIENT, UNET, TrainedModel
 from certiseg.rounding import share_down
 from certiseg.training.augment import random_view
 from certiseg.training.card import (

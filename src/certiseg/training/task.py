@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from certiseg.datasets.card import Card
 from certiseg.datasets.folder import ImageFolder
 from certiseg.metrics.confusion import Confusion
-from certiseg.models.stored import Trained
+from certiseg.models.serialization import Trained
 from certiseg.rounding import share_down
 from certiseg.training.randomness import Randomness
 from certiseg.training.settings import Settings

@@ -24,8 +24,8 @@ from certiseg.cli.main import run
 from certiseg.errors import InputError
 from certiseg.models import Preprocess
 from certiseg.models.adapters.exported import load_exported
-from certiseg.models.adapters.programs import unfit_node
-from certiseg.models.resolve import resolve_model
+from certiseg.models.programs import unfit_node
+from certiseg.models.resolve import load_model
 from certiseg.sampling import fingerprint
 from certiseg.sampling.fingerprint import model_fingerprint
 from hostile import Files, Trap, two_tables
@@ -116,7 +116,7 @@ def test_a_program_of_a_function_needs_no_eval(
     source = source.replace("PATH", repr(str(folder / "any.pt2")))
     (tmp_path / "h7_exported.py").write_text(source)
     monkeypatch.chdir(tmp_path)
-    model = resolve_model("python:h7_exported:build").model
+    model = load_model("python:h7_exported:build").model
     assert cs.Smoothed(model, cs.Gaussian(0.1)).vote(torch.rand(3, 9, 9), 2).trials == 2
 
 

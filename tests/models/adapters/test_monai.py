@@ -16,8 +16,8 @@ import certiseg as cs
 from certiseg.cli.main import run
 from certiseg.errors import InputError
 from certiseg.models.adapters.bundle import load_bundle
-from certiseg.models.adapters.monai import sliding_window
-from certiseg.models.resolve import resolve_model
+from certiseg.models.adapters.monai import SlidingWindow
+from certiseg.models.resolve import load_model
 from certiseg.sampling import fingerprint
 from certiseg.sampling.fingerprint import model_fingerprint
 
@@ -39,7 +39,7 @@ def unet(dimensions: int) -> nn.Module:
 @pytest.mark.parametrize("size", [(20, 17), (12, 18, 15)])
 def test_windows_are_monais_own(size: tuple[int, ...], mode: Any) -> None:
     roi, net = (8,) * len(size), unet(len(size))
-    model = sliding_window(net, roi, overlap=0.5, mode=mode)
+    model = SlidingWindow(net, roi, overlap=0.5, mode=mode)
     x = torch.rand(2, 1, *size)
     with torch.inference_mode():
         direct = inferers.sliding_window_inference(x, roi, 4, net, overlap=0.5, mode=mode)
@@ -50,7 +50,7 @@ def test_windows_are_monais_own(size: tuple[int, ...], mode: Any) -> None:
 
 def test_a_volume_is_certified_per_voxel(tmp_path: Path) -> None:
     x = torch.rand(1, 10, 12, 9)
-    smoothed = cs.Smoothed(sliding_window(unet(3), (8, 8, 8)), cs.Gaussian(0.1))
+    smoothed = cs.Smoothed(SlidingWindow(unet(3), (8, 8, 8)), cs.Gaussian(0.1))
     certificate = smoothed.certify(x, 60, tau=0.6, seed=1)
     assert certificate.votes.counts.shape == (10, 12, 9, 3)
     assert certificate.labels.shape == (10, 12, 9)
@@ -65,7 +65,7 @@ def test_a_volume_is_certified_per_voxel(tmp_path: Path) -> None:
 
 
 def test_a_picture_is_certified_per_pixel() -> None:
-    smoothed = cs.Smoothed(sliding_window(unet(2), (16, 16)), cs.Gaussian(0.1))
+    smoothed = cs.Smoothed(SlidingWindow(unet(2), (16, 16)), cs.Gaussian(0.1))
     certificate = smoothed.certify(torch.rand(1, 20, 25), 60, tau=0.6, seed=1)
     assert certificate.labels.shape == (20, 25)
     assert cs.verify(certificate) is None
@@ -73,17 +73,17 @@ def test_a_picture_is_certified_per_pixel() -> None:
 
 def test_windows_are_part_of_the_fingerprint(monkeypatch: pytest.MonkeyPatch) -> None:
     """And nothing of this process is."""
-    model = sliding_window(unet(2), (16, 16))
+    model = SlidingWindow(unet(2), (16, 16))
     first, _, not_covered, _ = model_fingerprint(model)
     assert not_covered == ()
     for draws in (1, 3):
         model(torch.rand(draws, 1, 20, 25))
     assert model_fingerprint(model)[0] == first
-    assert model_fingerprint(sliding_window(unet(2), (16, 8)))[0] != first
-    assert model_fingerprint(sliding_window(unet(2), (16, 16), overlap=0.5))[0] != first
-    assert model_fingerprint(sliding_window(unet(2), (16, 16), mode="gaussian"))[0] != first
+    assert model_fingerprint(SlidingWindow(unet(2), (16, 8)))[0] != first
+    assert model_fingerprint(SlidingWindow(unet(2), (16, 16), overlap=0.5))[0] != first
+    assert model_fingerprint(SlidingWindow(unet(2), (16, 16), mode="gaussian"))[0] != first
     monkeypatch.setattr(fingerprint, "_PROCESS", "another")
-    assert model_fingerprint(sliding_window(unet(2), (16, 16)))[0] == first
+    assert model_fingerprint(SlidingWindow(unet(2), (16, 16)))[0] == first
 
 
 @pytest.mark.parametrize(
@@ -98,14 +98,14 @@ def test_windows_are_part_of_the_fingerprint(monkeypatch: pytest.MonkeyPatch) ->
 )
 def test_windows_out_of_range(roi: Any, options: dict[str, Any], word: str) -> None:
     with pytest.raises(InputError, match=word):
-        sliding_window(nn.Identity(), roi, **options)
+        SlidingWindow(nn.Identity(), roi, **options)
 
 
 def test_other_axes_and_a_model_that_trains_are_refused() -> None:
-    model = sliding_window(unet(3), (8, 8, 8))
+    model = SlidingWindow(unet(3), (8, 8, 8))
     with pytest.raises(InputError, match=r"for windows of \(8, 8, 8\), got shape"):
         model(torch.rand(1, 1, 8, 8))
-    flat = sliding_window(nn.Sequential(nn.Conv2d(1, 2, 1), nn.Dropout()), (8, 8))
+    flat = SlidingWindow(nn.Sequential(nn.Conv2d(1, 2, 1), nn.Dropout()), (8, 8))
     cs.Smoothed(flat, cs.Gaussian(0.1))
     flat.train()
     with pytest.raises(InputError, match="evaluation mode, got Dropout"):
@@ -151,13 +151,13 @@ def bundle(path: Path, dimensions: int = 3, **changes: Any) -> Path:
 
 
 def test_a_bundle_is_its_network_in_its_windows(tmp_path: Path) -> None:
-    loaded = resolve_model(str(bundle(tmp_path / "spleen")))
+    loaded = load_model(str(bundle(tmp_path / "spleen")))
     assert (loaded.kind, loaded.channels, loaded.classes) == ("volumes", 1, CLASSES)
     x = torch.rand(1, 1, 12, 10, 9)
     with torch.inference_mode():
         direct = inferers.sliding_window_inference(x, (8, 8, 8), 2, unet(3), overlap=0.5)
         torch.testing.assert_close(loaded.model(x), direct)
-    flat = load_bundle("b", bundle(tmp_path / "flat", 2, inferer={"_target_": "SimpleInferer"}))
+    flat = load_bundle(bundle(tmp_path / "flat", 2, inferer={"_target_": "SimpleInferer"}))
     assert flat.kind == "pictures"
     assert flat.model(torch.rand(1, 1, 8, 8)).shape == (1, 3, 8, 8)
 
@@ -189,7 +189,7 @@ def test_a_bundle_runs_nothing(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match=word) as caught:
-        load_bundle("bundle", bundle(tmp_path / "bundle", **changes))
+        load_bundle(bundle(tmp_path / "bundle", **changes))
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "SPRUNG").exists()
 
@@ -222,7 +222,7 @@ def test_a_bundle_fetches_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     ):
         path = bundle(tmp_path / definition["_target_"], network_def=definition)
         with pytest.raises(InputError, match=word):
-            load_bundle("bundle", path)
+            load_bundle(path)
     assert fetched == []
 
 
@@ -230,11 +230,11 @@ def test_weights_that_are_no_tensors_are_refused(tmp_path: Path) -> None:
     path = bundle(tmp_path / "bundle")
     torch.save(unet(3), path / "models" / "model.pt")
     with pytest.raises(InputError, match="expected a checkpoint of weights alone") as caught:
-        load_bundle("bundle", path)
+        load_bundle(path)
     assert "\n" not in str(caught.value)
     (path / "models" / "model.pt").unlink()
     with pytest.raises(InputError, match=r"expected a checkpoint at .* No such file"):
-        load_bundle("bundle", path)
+        load_bundle(path)
 
 
 def test_certifies_a_volume_from_the_command_line(tmp_path: Path) -> None:
@@ -270,7 +270,7 @@ def test_certifies_a_volume_from_the_command_line(tmp_path: Path) -> None:
 def test_a_missing_package_gives_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "monai.inferers", None)
     with pytest.raises(InputError, match=r"pip install 'certiseg\[monai\]'"):
-        sliding_window(nn.Identity(), (8, 8))
+        SlidingWindow(nn.Identity(), (8, 8))
 
 
 @pytest.mark.timeout(60)
@@ -283,7 +283,7 @@ def test_aliases_that_unfold_to_gigabytes_are_refused(tmp_path: Path) -> None:
         lines.append(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]")
     (path / "configs" / "inference.yaml").write_text("\n".join(lines))
     with pytest.raises(InputError, match=r"got an alias \(\*\); write the names out"):
-        load_bundle("bundle", path)
+        load_bundle(path)
 
 
 def test_sizes_beyond_the_weights_are_refused(tmp_path: Path) -> None:
@@ -291,4 +291,4 @@ def test_sizes_beyond_the_weights_are_refused(tmp_path: Path) -> None:
         tmp_path / "bundle", network_def=network_def(channels=[4, 4294967296])["network_def"]
     )
     with pytest.raises(InputError, match="expected a network as large as the weights beside it"):
-        load_bundle("bundle", path)
+        load_bundle(path)

@@ -20,7 +20,7 @@ from certiseg.errors import InputError
 from certiseg.models import Preprocess
 from certiseg.models.adapters import onnx as onnx_module
 from certiseg.models.adapters.onnx import load_onnx
-from certiseg.models.resolve import resolve_model
+from certiseg.models.resolve import load_model
 from certiseg.runs.certify import certify_images
 from certiseg.runs.settings import Settings
 from certiseg.sampling import fingerprint
@@ -112,9 +112,9 @@ def test_one_of_several_outputs_is_named(folder: Path) -> None:
     logits = load_onnx(folder / "both.onnx", "logits")(x)
     assert labels.shape == (2, 12, 13)
     assert torch.equal(labels, logits.argmax(1))
-    loaded = resolve_model(f"onnx:{folder / 'both.onnx'}:labels")
+    loaded = load_model(f"onnx:{folder / 'both.onnx'}:labels")
     assert (loaded.num_classes, loaded.channels, loaded.kind) == (None, 3, "pictures")
-    assert resolve_model(f"onnx:{folder / 'both.onnx'}:logits").num_classes == 4
+    assert load_model(f"onnx:{folder / 'both.onnx'}:logits").num_classes == 4
 
 
 def test_half_precision_is_given_halves(folder: Path, tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def test_names_of_classes_come_from_the_metadata(folder: Path, tmp_path: Path) -
         entry = model.metadata_props.add()
         entry.key, entry.value = "names", text
         onnx.save(model, tmp_path / "named.onnx")
-        assert resolve_model(str(tmp_path / "named.onnx")).classes == classes
+        assert load_model(str(tmp_path / "named.onnx")).classes == classes
 
 
 def test_the_fingerprint_is_that_of_all_the_bytes(
@@ -317,7 +317,7 @@ def test_other_sizes_and_channels_are_one_line(folder: Path, tmp_path: Path) -> 
     Image.fromarray(np.zeros((30, 30, 3), np.uint8)).save(picture)
     with pytest.raises(InputError, match="which the ONNX file has"):
         certify_images(
-            [picture], resolve_model(str(folder / "one.onnx")), Settings(), tmp_path / "out"
+            [picture], load_model(str(folder / "one.onnx")), Settings(), tmp_path / "out"
         )
     assert not (tmp_path / "out").exists()
 

@@ -7,11 +7,11 @@ import torch
 
 from certiseg.models.pointnet.geometry import (
     balls,
+    canonical_order,
     farthest_points,
     interpolated,
     take,
 )
-from certiseg.models.pointnet.order import canonical_order
 from plain_pointnet import plain_ball, plain_farthest, plain_three, squares
 from tiny_pointnet import some_clouds
 

@@ -7,8 +7,8 @@ import torch
 
 import certiseg.models.pointnet.network as module
 from certiseg.errors import InputError
+from certiseg.models.pointnet.geometry import canonical_order
 from certiseg.models.pointnet.network import Plan, PointNet2, msg, small
-from certiseg.models.pointnet.order import canonical_order
 from plain_pointnet import PlainPointNet, filled
 from tiny_pointnet import TINY, some_clouds
 

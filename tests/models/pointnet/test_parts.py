@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from certiseg.errors import InputError
-from certiseg.models.outputs import decide, posterior
 from certiseg.models.pointnet.network import PointNet2
 from certiseg.models.pointnet.parts import PartSegmenter
+from certiseg.outputs.decide import decide, posterior
 from certiseg.sampling.checks import check_evaluation_mode
 from certiseg.sampling.fingerprint import model_fingerprint
 from tiny_pointnet import some_clouds

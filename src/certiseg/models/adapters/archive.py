@@ -22,10 +22,7 @@ from certiseg.errors import InputError, first_line
 from certiseg.models.adapters.sizes import Guards, is_arithmetic, is_symbol
 
 _MODEL = "models/model.json"
-_CONFIGS = (
-    "data/weights/model_weights_config.json",
-    "data/constants/model_constants_config.json",
-)
+_CONFIGS = ("data/weights/model_weights_config.json", "data/constants/model_constants_config.json")
 _SAMPLES = "data/sample_inputs/model.pt"
 _PAYLOADS = re.compile(r"data/weights/weight_\d+|data/constants/tensor_\d+")
 _FACTS = re.compile(

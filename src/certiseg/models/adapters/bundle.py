@@ -11,27 +11,21 @@ from typing import Any
 from torch import nn
 
 from certiseg.documents import read_document
-from certiseg.errors import InputError, first_line
-from certiseg.models.adapters.monai import SlidingWindow, import_monai, sliding_window
+from certiseg.errors import InputError
+from certiseg.models.adapters.monai import SlidingWindow
 from certiseg.models.building import Bounded
-from certiseg.models.checkpoint import check_fit, read_checkpoint, weights_in
-from certiseg.models.loaded import LoadedModel
+from certiseg.models.checkpoint import fill, read_weights
+from certiseg.models.libraries import BUNDLE_CONFIGS, BUNDLE_METADATA, library
+from certiseg.models.loaded import Kind, LoadedModel, reason
 from certiseg.reading import CARD
 
-METADATA = Path("configs") / "metadata.json"
-_INFERENCE = tuple(Path("configs") / f"inference.{ending}" for ending in ("json", "yaml", "yml"))
 _WEIGHTS = Path("models") / "model.pt"
 _NETWORKS = "monai.networks.nets"
 _FETCHING = re.compile(r"pretrained_url|\w*checkpoint_path|checkpoint|weights|path_or_repo_id|url")
 """Arguments by which a network would fetch weights of its own, from a place the file names."""
 
 
-def is_bundle(path: Path) -> bool:
-    """Whether the folder holds a bundle's metadata and inference configuration."""
-    return (path / METADATA).is_file() and any((path / name).is_file() for name in _INFERENCE)
-
-
-def load_bundle(spec: str, folder: str | Path) -> LoadedModel:
+def load_bundle(folder: str | Path) -> LoadedModel:
     """The network of a bundle with its weights, and its sliding window if it has one; eval mode.
 
     Read are network_def and inferer of configs/inference, models/model.pt and the classes in
@@ -43,32 +37,33 @@ def load_bundle(spec: str, folder: str | Path) -> LoadedModel:
     Raises InputError otherwise.
     """
     path = Path(folder)
-    config_file = next((path / name for name in _INFERENCE if (path / name).is_file()), None)
-    if config_file is None or not (path / METADATA).is_file():
+    config_file = next((path / name for name in BUNDLE_CONFIGS if (path / name).is_file()), None)
+    if config_file is None or not (path / BUNDLE_METADATA).is_file():
         raise InputError(
-            f"{path}: expected a MONAI bundle with {METADATA} and {_INFERENCE[0]}, got none; "
-            "pass the bundle's folder"
+            f"{path}: expected a MONAI bundle with {BUNDLE_METADATA} and {BUNDLE_CONFIGS[0]}, got "
+            "none; pass the bundle's folder"
         )
-    config, metadata = _read(config_file), _read(path / METADATA)
-    weights = weights_in(read_checkpoint(path / _WEIGHTS), str(path / _WEIGHTS))
+    config, metadata = _read(config_file), _read(path / BUNDLE_METADATA)
+    weights = read_weights(path / _WEIGHTS)
     with Bounded(str(config_file), sum(value.nbytes for value in weights.values())):
         network = _network(config, config_file)
-    check_fit(network.state_dict(), weights, str(path / _WEIGHTS), "network_def")
-    network.load_state_dict(weights)
+    fill(network, weights, str(path / _WEIGHTS), "network_def")
     model = _with_inferer(network.eval(), config, config_file)
     data = _part(_part(metadata, "network_data_format"), "inputs")
     outputs = _part(_part(metadata, "network_data_format"), "outputs")
     given: object = next(iter(data.values()), None)
     channels = given.get("num_channels") if isinstance(given, Mapping) else None
     classes = _classes(next(iter(outputs.values()), {}))
-    dimensions = getattr(network, "dimensions", None) or _arguments(config).get("spatial_dims")
+    definition = _part(config, "network_def")
+    dimensions = getattr(network, "dimensions", None) or definition.get("spatial_dims")
+    kinds: dict[Any, Kind] = {2: "pictures", 3: "volumes"}
     return LoadedModel(
-        spec,
+        str(path),
         model,
         None if classes is None else len(classes),
         classes,
         channels=channels if isinstance(channels, int) else None,
-        kind={2: "pictures", 3: "volumes"}.get(dimensions) if dimensions else None,
+        kind=kinds.get(dimensions),
     )
 
 
@@ -92,14 +87,10 @@ def _part(value: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return found if isinstance(found, Mapping) else {}
 
 
-def _arguments(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    return _part(config, "network_def")
-
-
 def _network(config: Mapping[str, Any], where: Path) -> nn.Module:
-    definition = _arguments(config)
+    definition = _part(config, "network_def")
     target = definition.get("_target_")
-    nets = import_monai(_NETWORKS)
+    nets = library(_NETWORKS, "monai")
     name = str(target).removeprefix(f"{_NETWORKS}.")
     network = getattr(nets, name, None) if name.isidentifier() else None
     if not (isinstance(network, type) and issubclass(network, nn.Module)):
@@ -119,7 +110,7 @@ def _network(config: Mapping[str, Any], where: Path) -> nn.Module:
         raise
     except Exception as error:  # another library's constructor may fail in any way
         raise InputError(
-            f"{where}: expected arguments that {name} takes, got {_line(error)}; "
+            f"{where}: expected arguments that {name} takes, got {reason(error)[:160]}; "
             "another version of MONAI may know them"
         ) from None
 
@@ -164,9 +155,7 @@ def _plain(value: object, config: Mapping[str, Any], where: Path, what: str) -> 
     )
 
 
-def _with_inferer(
-    network: nn.Module, config: Mapping[str, Any], where: Path
-) -> nn.Module | SlidingWindow:
+def _with_inferer(network: nn.Module, config: Mapping[str, Any], where: Path) -> nn.Module:
     definition = _part(config, "inferer")
     kind = str(definition.get("_target_", "")).rpartition(".")[2]
     if kind in ("", "SimpleInferer"):
@@ -189,7 +178,7 @@ def _with_inferer(
             f"{where}: expected an inferer with {', '.join(known)}, got {others or 'no roi_size'}; "
             "build it in a function of yours (python:MODULE:FUNCTION)"
         )
-    return sliding_window(network, **settings)
+    return SlidingWindow(network, **settings)
 
 
 def _classes(output: object) -> tuple[str, ...] | None:
@@ -199,7 +188,3 @@ def _classes(output: object) -> tuple[str, ...] | None:
         return None
     listed = [names.get(str(label)) for label in range(len(names))]
     return tuple(map(str, listed)) if None not in listed else None
-
-
-def _line(error: BaseException) -> str:
-    return f"{type(error).__name__}: {first_line(error)[:120]}"

@@ -12,30 +12,25 @@ from torch import Tensor, nn
 
 from certiseg.errors import InputError
 from certiseg.models.adapters.archive import checked_archive
-from certiseg.models.adapters.programs import unfit_node
-from certiseg.models.adapters.sides import check_sides
+from certiseg.models.adapters.file_model import FileModel
 from certiseg.models.adapters.sizes import Guards
-from certiseg.models.loaded import LoadedModel, reason
-from certiseg.models.outputs import tensor_of
+from certiseg.models.loaded import reason
+from certiseg.models.programs import unfit_node
+from certiseg.outputs.decide import tensor_of
 from certiseg.reading import MODEL, read_bounded
 
 
-class ExportedModel(nn.Module):
-    """What the program returns for inputs (B, channels, *size): logits or integer labels.
+class ExportedModel(FileModel):
+    """What a program returns. guards: what it assumes of the sides of its input."""
 
-    A fixed batch size is kept to by going through the batch in parts, the last filled up by zeros.
-    The fingerprint holds that of the file's bytes.
-    """
+    fixed_by, freed_by = "the program was exported for", "dynamic_shapes"
 
     def __init__(
         self, program: nn.Module, shape: tuple[int | None, ...], guards: Guards, digest: str
     ) -> None:
-        super().__init__()
+        super().__init__(shape, digest)
         self.program = program
-        self.shape = shape
         self.guards = guards
-        self.digest = digest
-        self.training = False
 
     def train(self, mode: bool = True) -> ExportedModel:
         """Nothing but the flag: a program has the mode it was exported in, which is checked."""
@@ -45,27 +40,26 @@ class ExportedModel(nn.Module):
     def extra_repr(self) -> str:
         return f"sha256={self.digest}"
 
-    def forward(self, x: Tensor) -> Tensor:
-        check_sides(x, self.shape, "the program was exported for", "dynamic_shapes")
-        fixed = self.shape[0]
-        self.guards.check((len(x) if fixed is None else fixed, *x.shape[1:]))
-        if fixed is None:
-            return tensor_of(self.program(x))[0]
-        return torch.cat([self._run(part, fixed) for part in x.split(fixed)])
+    def _run(self, x: Tensor) -> Tensor:
+        return tensor_of(self.program(x))[0]
 
-    def _run(self, part: Tensor, fixed: int) -> Tensor:
-        missing = fixed - len(part)
-        filled = torch.cat([part, part.new_zeros((missing, *part.shape[1:]))]) if missing else part
-        return tensor_of(self.program(filled))[0][: len(part)]
+    def _check(self, x: Tensor) -> None:
+        super()._check(x)
+        self.guards.check((self.shape[0] or len(x), *x.shape[1:]))
 
 
 def load_exported(path: str | Path) -> ExportedModel:
-    """The program of a file that torch.export.save wrote, as a base model on [0, 1] inputs.
+    """Load a file that torch.export.save wrote, as a base model on [0, 1] inputs.
 
-    Normalisation must be in the program, or around it (``certiseg.models.Preprocess``). It takes
-    one tensor of floats and was exported in evaluation mode. torch is given an archive written
-    anew from what was checked (``archive.checked_archive``): nothing is unpickled. Raises
-    InputError.
+    torch is given an archive written anew from what was checked (``archive.checked_archive``):
+    nothing is unpickled.
+
+    Args:
+        path: a program of one tensor of floats, exported in evaluation mode. Normalisation must be
+            in it, or around it (``certiseg.models.Preprocess``).
+
+    Raises:
+        InputError: no such file, or another program.
     """
     path = Path(path)
     try:
@@ -94,16 +88,6 @@ def load_exported(path: str | Path) -> ExportedModel:
             "model.eval() before torch.export.export"
         )
     return ExportedModel(program, _shape(exported, path), guards, digest)
-
-
-def resolve_exported(spec: str, rest: str) -> LoadedModel:
-    model = load_exported(rest)
-    return LoadedModel(
-        spec,
-        model,
-        channels=model.shape[1],
-        kind="pictures" if len(model.shape) == 4 else "volumes",
-    )
 
 
 def _shape(exported: Any, path: Path) -> tuple[int | None, ...]:

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from importlib import import_module
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from certiseg.errors import InputError
-from certiseg.models.adapters.onnx_file import (
-    check_nodes,
-    class_names,
-    digest_of,
-    weights_beside,
-)
-from certiseg.models.adapters.sides import check_sides
+from certiseg.models.adapters.file_model import FileModel
+from certiseg.models.adapters.onnx_file import check_nodes, class_names, digest_of, weights_beside
+from certiseg.models.libraries import library
 from certiseg.models.loaded import LoadedModel, reason
 from certiseg.reading import MODEL, read_bounded
 
@@ -33,81 +27,64 @@ _CPU = ("CPUExecutionProvider",)
 _PROVIDER_OPTIONS = {"CUDAExecutionProvider": {"use_tf32": "0"}}
 
 
-class OnnxModel(nn.Module):
-    """Logits (B, classes, *size) or integer labels (B, *size) of inputs (B, channels, *size).
+class OnnxModel(FileModel):
+    """What one output of an ONNX file gives.
 
     It holds a session, no parameters: inputs of any device are computed by the session's providers,
-    in the type that the file asks for. A fixed batch size is kept to by going through the batch in
-    parts, the last filled up by zeros. The fingerprint is that of the file's bytes, of its external
+    in the type that the file asks for. The fingerprint is that of the file's bytes, of its external
     data, of the output, the providers and ONNX Runtime's version.
     """
 
     # The digest stands for it.
     not_fingerprinted = ("session",)
+    fixed_by, freed_by = "the ONNX file has", "dynamic sizes"
 
     def __init__(self, session: Any, output: str, digest: str) -> None:
-        super().__init__()
+        (given,) = session.get_inputs()
+        super().__init__(tuple(s if isinstance(s, int) else None for s in given.shape), digest)
         self.session = session
         self.output = output
-        self.digest = digest
-        (given,) = session.get_inputs()
         self.input = str(given.name)
         self.dtype = _TYPES[given.type]
-        self.shape = tuple(side if isinstance(side, int) else None for side in given.shape)
         self.providers = tuple(session.get_providers())
-        self.runtime = str(import_module("onnxruntime").__version__)
-        self.training = False
+        self.runtime = str(library("onnxruntime", "onnx").__version__)
 
     def extra_repr(self) -> str:
         return f"sha256={self.digest}, output={self.output}, providers={self.providers}"
 
     def forward(self, x: Tensor) -> Tensor:
-        check_sides(x, self.shape, "the ONNX file has", "dynamic sizes")
-        batch = x.detach().to("cpu", self.dtype).contiguous().numpy()
-        parts = [self._run(part)[: len(part)] for part in self._parts(batch)]
-        return torch.from_numpy(np.concatenate(parts)).to(x.device)
+        return super().forward(x.detach().to("cpu", self.dtype).contiguous()).to(x.device)
 
-    def _parts(self, batch: NDArray[Any]) -> Iterator[NDArray[Any]]:
-        step = self.shape[0] or len(batch)
-        for start in range(0, len(batch), step):
-            yield batch[start : start + step]
-
-    def _run(self, part: NDArray[Any]) -> NDArray[Any]:
-        fixed = self.shape[0]
-        if fixed is not None and len(part) < fixed:
-            rest = np.zeros((fixed - len(part), *part.shape[1:]), dtype=part.dtype)
-            part = np.concatenate([part, rest])
-        output: NDArray[Any] = self.session.run([self.output], {self.input: part})[0]
-        if len(output) != len(part):
+    def _run(self, x: Tensor) -> Tensor:
+        found = self.session.run([self.output], {self.input: x.numpy()})[0]
+        if len(found) != len(x):
             raise InputError(
-                f"expected one output for each of {len(part)} inputs, got shape {output.shape}; "
+                f"expected one output for each of {len(x)} inputs, got shape {found.shape}; "
                 "export it with a dynamic batch, or for one input at a time"
             )
-        if output.dtype.kind in "iu" and output.ndim == part.ndim and output.shape[1] == 1:
-            output = output[:, 0]  # labels with an axis for the one channel they came from
-        return output
+        if found.dtype.kind in "iu" and found.ndim == x.ndim and found.shape[1] == 1:
+            found = found[:, 0]  # labels with an axis for the one channel they came from
+        return torch.from_numpy(found)
 
 
 def load_onnx(
     path: str | Path, output: str | None = None, *, providers: Sequence[str] = _CPU
 ) -> OnnxModel:
-    """A session over the file, as a base model on [0, 1] inputs.
+    """Load an ONNX file as a base model on [0, 1] inputs.
 
-    Normalisation must be in the file, or around it (``certiseg.models.Preprocess``). The file has
-    one input, floats (B, channels, H, W) or (B, channels, D, H, W), each side fixed or dynamic.
-    output: its name, where the file has several. providers: of ONNX Runtime, such as
-    "CUDAExecutionProvider"; the default is the CPU. Raises InputError: no such file, another kind,
-    another input, an output that is not there, layers that are random or in training mode.
+    Args:
+        path: a file with one input, floats (B, channels, H, W) or (B, channels, D, H, W), each
+            side fixed or dynamic. Normalisation must be in it, or around it
+            (``certiseg.models.Preprocess``).
+        output: the name of an output, where the file has several.
+        providers: of ONNX Runtime, such as "CUDAExecutionProvider"; the default is the CPU.
+
+    Raises:
+        InputError: no such file, another kind, another input, an output that is not there, layers
+            that are random or in training mode, ONNX Runtime is not installed.
     """
     path = Path(path)
-    try:
-        import onnx
-        import onnxruntime
-    except (ImportError, RuntimeError):
-        raise InputError(
-            "expected the packages onnx and onnxruntime for an ONNX file, got none that imports; "
-            "pip install 'certiseg[onnx]'"
-        ) from None
+    onnx, onnxruntime = library("onnx", "onnx"), library("onnxruntime", "onnx")
     try:
         content = read_bounded(path, MODEL)
         model = onnx.load_from_string(content)
@@ -138,9 +115,8 @@ def load_onnx(
             options.add_external_initializers_from_files_in_memory(
                 list(beside), list(beside.values()), [*map(len, beside.values())]
             )
-        session = onnxruntime.InferenceSession(
-            model.SerializeToString(), options, providers=_with_options(providers)
-        )
+        chosen = [(name, _PROVIDER_OPTIONS.get(name, {})) for name in providers]
+        session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=chosen)
     except Exception as error:  # its errors share no base class
         raise InputError(
             f"{path}: expected an ONNX file that ONNX Runtime runs, got {reason(error)[:200]}; "
@@ -150,30 +126,21 @@ def load_onnx(
     return OnnxModel(session, _output(session, output, path), digest_of(content, beside))
 
 
-def _with_options(providers: Sequence[str]) -> list[tuple[str, dict[str, str]]]:
-    return [(name, _PROVIDER_OPTIONS.get(name, {})) for name in providers]
-
-
-def resolve_onnx(spec: str, rest: str) -> LoadedModel:
+def load_named(rest: str) -> LoadedModel:
     """The file a command names, FILE.onnx or FILE.onnx:OUTPUT."""
     file, colon, output = rest, "", ""
     if not Path(rest).is_file():
         file, colon, output = rest.rpartition(":")
     model = load_onnx(file if colon else rest, output if colon else None)
     classes = class_names(model.session.get_modelmeta().custom_metadata_map)
-    shape = next(o.shape for o in model.session.get_outputs() if o.name == model.output)
-    kind = next(o.type for o in model.session.get_outputs() if o.name == model.output)
-    stated = shape[1] if kind in _TYPES and len(shape) > 1 and isinstance(shape[1], int) else None
+    told = next(o for o in model.session.get_outputs() if o.name == model.output)
+    logits = told.type in _TYPES and len(told.shape) > 1 and isinstance(told.shape[1], int)
+    stated = told.shape[1] if logits else None
     if classes is not None and stated not in (None, len(classes)):
         classes = None
-    return LoadedModel(
-        spec,
-        model,
-        len(classes) if stated is None and classes is not None else stated,
-        classes,
-        channels=model.shape[1],
-        kind="pictures" if len(model.shape) == 4 else "volumes",
-    )
+    if stated is None and classes is not None:
+        stated = len(classes)
+    return replace(LoadedModel.of_model(rest, model), num_classes=stated, classes=classes)
 
 
 def _check_input(session: Any, path: Path) -> None:

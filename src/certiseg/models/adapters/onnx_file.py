@@ -14,12 +14,8 @@ from certiseg.errors import InputError
 from certiseg.reading import MODEL, read_bounded
 
 _RANDOM = (
-    "Bernoulli",
-    "Multinomial",
-    "RandomNormal",
-    "RandomNormalLike",
-    "RandomUniform",
-    "RandomUniformLike",
+    *("Bernoulli", "Multinomial"),
+    *("RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"),
 )
 
 

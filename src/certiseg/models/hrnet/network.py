@@ -80,7 +80,8 @@ class HRNetV2(nn.Module):
             branches = stage([*branches, transitions[-1](branches[-1])])
         size = branches[0].shape[-2:]
         whole = [branches[0], *(_resize(y, size, self.align_corners) for y in branches[1:])]
-        return self.last_layer(torch.cat(whole, 1))
+        logits: Tensor = self.last_layer(torch.cat(whole, 1))
+        return logits
 
 
 class _Exchange(nn.Module):

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from certiseg.datasets import cityscapes, pascal_context
 from certiseg.errors import InputError
-from certiseg.models.checkpoint import check_fit, first_of, read_checkpoint, weights_in
+from certiseg.models.checkpoint import check_fit, first_of, read_weights
 from certiseg.models.hrnet.network import HRNetV2
 from certiseg.models.preprocess import Preprocess
 from certiseg.models.segmenter import Segmenter
@@ -26,13 +26,20 @@ _DATA = {card.num_classes: card for card in (cityscapes.CARD, pascal_context.CAR
 
 
 def load_hrnet(path: str | Path, *, align_corners: bool = False) -> Segmenter:
-    """The network of a checkpoint with the published normalisation, in evaluation mode.
+    """Load a published checkpoint of HRNetV2 with its normalisation, in evaluation mode.
 
     19 classes are taken for those of Cityscapes, 59 for those of Pascal Context. No code in the
-    file is run. align_corners: see HRNetV2. What in the file is no weight is in ``.notes``. Raises
-    InputError as `from_state` does, and for no such file or another kind of file.
+    file is run. What in the file is no weight is in ``.notes`` of the model.
+
+    Args:
+        path: the checkpoint, in the layout of HRNet-Semantic-Segmentation.
+        align_corners: see ``HRNetV2``.
+
+    Raises:
+        InputError: no such file, another kind of file, weights missing, unknown or of another
+            shape, or another normalisation.
     """
-    state = weights_in(read_checkpoint(path), str(path))
+    state = read_weights(path)
     network, ignored = from_state(state, str(path), align_corners=align_corners)
     card = _DATA.get(network.num_classes)
     left = f"{path}: left out {len(ignored)} that are no weights ({first_of(ignored)})"
@@ -76,7 +83,7 @@ def from_state(
     last = state.get(_CLASSES)
     with torch.device("meta"):  # shapes alone, until the weights are known to fit
         network = HRNetV2(1 if last is None else len(last), len(state[_WIDTH]), align_corners)
-    check_fit(network.state_dict(), state, name, f"HRNetV2-W{network.width}")
+    check_fit(network, state, name, f"HRNetV2-W{network.width}")
     network.to_empty(device="cpu")
     for counter in (value for value in network.buffers() if value.ndim == 0):
         counter.zero_()  # old checkpoints have none, and it is part of the fingerprint

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from certiseg.errors import InputError
-from certiseg.models.pointnet.geometry import farthest_points, take
+from certiseg.models.pointnet.geometry import canonical_order, farthest_points, take
 from certiseg.models.pointnet.layers import (
     LocalFeatures,
     Pointwise,
@@ -26,7 +26,6 @@ from certiseg.models.pointnet.layers import (
     WholeFeatures,
     run,
 )
-from certiseg.models.pointnet.order import canonical_order
 
 Widths = tuple[int, ...]
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from certiseg.errors import InputError
-from certiseg.models.pointnet.network import PointNet2
+from certiseg.models.loaded import HasCard
+from certiseg.models.pointnet.network import Plan, PointNet2
 
 
 class PartSegmenter(nn.Module):
@@ -19,11 +21,10 @@ class PartSegmenter(nn.Module):
     Raises InputError where these do not fit together.
     """
 
+    kind = "clouds"
+
     def __init__(
-        self,
-        network: PointNet2,
-        categories: Sequence[str],
-        parts: Mapping[str, Sequence[int]],
+        self, network: PointNet2, categories: Sequence[str], parts: Mapping[str, Sequence[int]]
     ) -> None:
         super().__init__()
         self.network = network
@@ -43,6 +44,10 @@ class PartSegmenter(nn.Module):
                     f"got {labels}; correct the parts"
                 )
 
+    @property
+    def channels(self) -> int:
+        return self.network.plan.channels
+
     def extra_repr(self) -> str:
         return f"parts={self.parts}"
 
@@ -51,7 +56,7 @@ class PartSegmenter(nn.Module):
         own = torch.zeros(len(self.parts), self.num_classes, dtype=torch.bool)
         for place, labels in enumerate(self.parts.values()):
             own[place, list(labels)] = True
-        logits = self.network(x, category)
+        logits: Tensor = self.network(x, category)
         return logits.masked_fill(~own.to(x.device)[category][:, :, None], -torch.inf)
 
     def of(self, category: str) -> CloudModel:
@@ -62,6 +67,17 @@ class PartSegmenter(nn.Module):
                 "choose one that the model knows"
             )
         return CloudModel(self, category)
+
+
+class TrainedClouds(HasCard, PartSegmenter):
+    """A PointNet2 with the categories and parts of its card."""
+
+    def __init__(self, card: dict[str, Any]) -> None:
+        plan = {name: value for name, value in card["architecture"].items() if name != "class"}
+        super().__init__(PointNet2(Plan.of_record(plan)), card["categories"], card["parts"])
+        self.card = card
+        # What statements call it, unless a command knows how the user did.
+        self.model_name = str(card.get("name", "PointNet2"))
 
 
 class CloudModel(nn.Module):
@@ -82,4 +98,5 @@ class CloudModel(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         category = torch.full((len(x),), self._place, dtype=torch.int64, device=x.device)
-        return self.base(x, category)
+        logits: Tensor = self.base(x, category)
+        return logits

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from certiseg.datasets.shapenet import shapenet_card
 from certiseg.errors import InputError
-from certiseg.models.checkpoint import check_fit, read_checkpoint, weights_in
+from certiseg.models.checkpoint import fill, read_checkpoint, weights_in
 from certiseg.models.pointnet.network import PointNet2, msg
 from certiseg.models.pointnet.parts import PartSegmenter
 
@@ -28,8 +28,14 @@ def load_published(path: str | Path) -> PointNet2:
 
 
 def load_shapenet(path: str | Path) -> PartSegmenter:
-    """A checkpoint trained on ShapeNet part, with its categories. InputError: as load_published,
-    or another number of categories or classes."""
+    """Load a published checkpoint of PointNet++ trained on ShapeNet part, with its categories.
+
+    Args:
+        path: of `pointnet2_part_seg_msg`, for 3 channels or for 6 (with normals).
+
+    Raises:
+        InputError: as ``load_published``, or another number of categories or classes.
+    """
     network = load_published(path)
     card = shapenet_card(network.plan.channels)
     assert card.parts is not None
@@ -65,8 +71,7 @@ def from_state(content: Any, name: str) -> PointNet2:
             f"{name}: expected weights for 3 or 6 channels, got {channels}; another network"
         )
     network = PointNet2(msg(channels, back - 128 - 3 - channels, last))
-    check_fit(network.state_dict(), state, name, "pointnet2_part_seg_msg")
-    network.load_state_dict(state)
+    fill(network, state, name, "pointnet2_part_seg_msg")
     return network.eval()
 
 

@@ -8,19 +8,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from certiseg.documents import read_document
 from certiseg.errors import InputError
 from certiseg.models.building import Bounded
-from certiseg.models.checkpoint import check_fit, read_checkpoint, weights_in
+from certiseg.models.checkpoint import fill, read_weights
+from certiseg.models.libraries import CONFIG_FILE, check_local, library, made_by, read_config
 from certiseg.models.loaded import reason
-from certiseg.models.padding import Padded
-from certiseg.models.preprocess import Preprocess
+from certiseg.models.preprocess import Padded, Preprocess
 from certiseg.models.segmenter import Segmenter
-from certiseg.models.zoo.packages import check_local, made_by, package
-from certiseg.reading import CARD
 
 _SMP = "segmentation_models_pytorch"
-_CONFIG, _WEIGHTS, _PREPROCESSING = "config.json", "model.safetensors", "preprocessing.json"
+_WEIGHTS, _PREPROCESSING = "model.safetensors", "preprocessing.json"
 _CLASS = "_model_class"
 
 
@@ -39,34 +36,31 @@ class Foreground(nn.Module):
         return torch.cat([torch.zeros_like(logits), logits], 1)
 
 
-def is_smp_folder(path: Path) -> bool:
-    """Whether the folder holds a config of segmentation_models_pytorch."""
-    try:
-        return _CLASS in read_document(path / _CONFIG, CARD)
-    except (ValueError, TypeError):
-        return False
-
-
 def load_smp(folder: str | Path) -> Segmenter:
-    """Load config.json and model.safetensors, in evaluation mode, on the CPU; never the network.
+    """Load what save_pretrained wrote, in evaluation mode, on the CPU; never the network.
 
     The preprocessing of the encoder is part of the model: preprocessing.json in the folder (what
     ``get_preprocessing_params`` returned), else timm's for a "tu-" encoder, else what the cache of
     Hugging Face holds for the encoder's weights; none for an encoder that had no such weights.
-    Pictures are padded to the encoder's stride (see Padded). A final activation is left out: it
+    Pictures are padded to the encoder's stride (see ``Padded``). A final activation is left out: it
     moves no label. One class becomes two, background and foreground.
-    Raises InputError: the package is missing, another kind of folder, weights that do not fit, or
-    a preprocessing that cannot be found.
+
+    Args:
+        folder: with config.json and model.safetensors.
+
+    Raises:
+        InputError: the package is not installed, another kind of folder, weights that do not fit,
+            or a preprocessing that cannot be found.
     """
     path = Path(folder)
-    if not is_smp_folder(path):
+    config = read_config(path / CONFIG_FILE)
+    if _CLASS not in config:
         raise InputError(
-            f"{path}: expected a folder with {_CONFIG} of {_SMP}, got none; pass the folder that "
-            "its save_pretrained wrote"
+            f"{path}: expected a folder with {CONFIG_FILE} of {_SMP}, got none; pass the folder "
+            "that its save_pretrained wrote"
         )
-    config = read_document(path / _CONFIG, CARD)
-    check_local(config.get("encoder_name"), path / _CONFIG)
-    smp = package(_SMP)
+    check_local(config.get("encoder_name"), path / CONFIG_FILE)
+    smp = library(_SMP, "zoo")
     network = _network(smp, config, path)
     mean, std, notes = _preprocessing(smp, config, path)
     channels = int(config.get("in_channels", 3))
@@ -93,26 +87,24 @@ def _network(smp: Any, config: dict[str, Any], path: Path) -> Any:
     kind = getattr(smp, str(config[_CLASS]), None)
     if not isinstance(kind, type) or not issubclass(kind, smp.base.SegmentationModel):
         raise InputError(
-            f"{path / _CONFIG}: expected a model of {_SMP} {smp.__version__}, got "
+            f"{path / CONFIG_FILE}: expected a model of {_SMP} {smp.__version__}, got "
             f"{config[_CLASS]!r}; another version may know it"
         )
     arguments = {key: value for key, value in config.items() if not key.startswith("_")}
     # Weights come from the folder: none are fetched to be replaced, and labels need no activation.
     arguments.update(encoder_weights=None, activation=None)
-    weights = path / _WEIGHTS
-    state = weights_in(read_checkpoint(weights), str(weights))
+    weights = read_weights(path / _WEIGHTS)
     try:
-        with Bounded(str(path / _CONFIG), sum(value.nbytes for value in state.values())):
+        with Bounded(str(path / CONFIG_FILE), sum(value.nbytes for value in weights.values())):
             network = kind(**arguments)
     except InputError:
         raise
     except (TypeError, ValueError, KeyError, RuntimeError) as error:
         raise InputError(
-            f"{path / _CONFIG}: expected arguments of {config[_CLASS]}, got {reason(error)}; "
+            f"{path / CONFIG_FILE}: expected arguments of {config[_CLASS]}, got {reason(error)}; "
             "save it again with save_pretrained"
         ) from None
-    check_fit(network.state_dict(), state, str(weights), str(config[_CLASS]))
-    network.load_state_dict(state)
+    fill(network, weights, str(path / _WEIGHTS), str(config[_CLASS]))
     network.classification_head = None  # of whole pictures: it would come beside the masks
     return network
 
@@ -124,7 +116,7 @@ def _preprocessing(
     encoder, weights = str(config.get("encoder_name")), config.get("encoder_weights")
     written = path / _PREPROCESSING
     if written.is_file():
-        found = _read(written)
+        found = read_config(written)
     elif weights is None:
         note = (
             f"{path}: no {_PREPROCESSING}, and an encoder without weights; inputs go in as [0, 1]"
@@ -132,6 +124,11 @@ def _preprocessing(
         return None, None, (note,)
     else:
         found = _of_encoder(smp, encoder, str(weights), path)
+    if not found:
+        raise InputError(
+            f"{path}: expected a JSON object with mean and std as preprocessing, got none; write "
+            "what get_preprocessing_params returns"
+        )
     lowest, highest = found.get("input_range") or (0, 1)
     if found.get("input_space", "RGB") != "RGB" or lowest != 0 or not highest > 0:
         raise InputError(
@@ -148,10 +145,10 @@ def _preprocessing(
 def _of_encoder(smp: Any, encoder: str, weights: str, path: Path) -> dict[str, Any]:
     """What timm says of its encoders; of the others what smp would look up on the hub, if it has
     done so on this machine before."""
-    hub = package("huggingface_hub")
+    hub = library("huggingface_hub", "zoo")
     try:
         if encoder.startswith("tu-"):
-            return smp.encoders.get_preprocessing_params(encoder)
+            return dict(smp.encoders.get_preprocessing_params(encoder))
         settings = smp.encoders.encoders[encoder]["pretrained_settings"][weights]
         file = hub.hf_hub_download(
             settings["repo_id"], "config.json", revision=settings["revision"], local_files_only=True
@@ -163,17 +160,4 @@ def _of_encoder(smp: Any, encoder: str, weights: str, path: Path) -> dict[str, A
             f"machine; write what get_preprocessing_params({encoder!r}) returns as JSON to "
             f"{path / _PREPROCESSING}"
         ) from None
-    return _read(Path(file))
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        found = read_document(path, CARD)
-    except ValueError:
-        found = None
-    if not isinstance(found, dict):
-        raise InputError(
-            f"{path}: expected a JSON object with mean and std, got none; write what "
-            "get_preprocessing_params returns"
-        )
-    return found
+    return read_config(Path(file))

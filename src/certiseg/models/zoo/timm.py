@@ -5,24 +5,21 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import safetensors.torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from certiseg.documents import read_document
 from certiseg.errors import InputError
 from certiseg.files import atomic_write, output_folder
 from certiseg.models.building import Bounded
-from certiseg.models.checkpoint import check_fit, read_checkpoint, weights_in
+from certiseg.models.checkpoint import fill, read_weights
+from certiseg.models.libraries import CONFIG_FILE, check_local, library, made_by, read_config
 from certiseg.models.loaded import reason
 from certiseg.models.preprocess import Preprocess
 from certiseg.models.segmenter import Segmenter
-from certiseg.models.zoo.packages import check_local, made_by, package
-from certiseg.reading import CARD
 
-_CONFIG, _WEIGHTS, KIND = "config.json", "model.safetensors", "certiseg-timm"
+_WEIGHTS, KIND = "model.safetensors", "certiseg-timm"
 
 
 class TimmSegmenter(nn.Module):
@@ -51,7 +48,7 @@ class TimmSegmenter(nn.Module):
                 f"expected at least 2 classes and a name for each or for none, got {num_classes} "
                 f"and {None if classes is None else len(classes)} names"
             )
-        timm = package("timm")
+        timm = library("timm", "zoo")
         try:
             self.backbone = timm.create_model(
                 backbone, features_only=True, pretrained=pretrained, in_chans=channels
@@ -88,15 +85,15 @@ class TimmSegmenter(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         features = self.backbone(x)
-        total: Tensor | None = None
-        for index, narrow in zip(self.used, self.narrow, strict=True):
-            y = narrow(features[index])
-            if total is None:
-                total = y
-            else:
-                size = total.shape[-2:]
-                total = total + F.interpolate(y, size=size, mode="bilinear", align_corners=False)
-        return self.head(total)
+        finest, *others = (
+            narrow(features[index]) for index, narrow in zip(self.used, self.narrow, strict=True)
+        )
+        for y in others:
+            finest = finest + F.interpolate(
+                y, size=finest.shape[-2:], mode="bilinear", align_corners=False
+            )
+        logits: Tensor = self.head(finest)
+        return logits
 
     def save(self, folder: str | Path) -> None:
         """Write config.json and model.safetensors, each whole or not at all."""
@@ -114,36 +111,39 @@ class TimmSegmenter(nn.Module):
         }
         path = output_folder(Path(folder))
         atomic_write(path / _WEIGHTS, safetensors.torch.save(state))
-        atomic_write(path / _CONFIG, (json.dumps(config, indent=1) + "\n").encode())
+        atomic_write(path / CONFIG_FILE, (json.dumps(config, indent=1) + "\n").encode())
 
 
 def load_timm(folder: str | Path) -> Segmenter:
-    """What ``TimmSegmenter.save`` wrote, in evaluation mode, on the CPU, with the mean and std that
-    it recorded; logits come back at the picture's size. Never the network.
+    """Load what ``TimmSegmenter.save`` wrote, in evaluation mode, on the CPU; never the network.
 
-    Raises InputError: timm is missing, another kind of folder, or weights that do not fit.
+    The mean and std that it recorded are part of the model; logits come back at the picture's size.
+
+    Args:
+        folder: with config.json and model.safetensors.
+
+    Raises:
+        InputError: timm is not installed, another kind of folder, or weights that do not fit.
     """
     path = Path(folder)
-    config = _config(path)
+    config = read_config(path / CONFIG_FILE)
     if config.get("kind") != KIND:
         raise InputError(
             f"{path}: expected a folder that TimmSegmenter.save wrote, got none with its "
-            f"{_CONFIG}; see docs/models/timm.md"
+            f"{CONFIG_FILE}; see docs/models/timm.md"
         )
     wanted = ("backbone", "num_classes", "width", "channels", "classes", "mean", "std")
     if missing := [key for key in wanted if key not in config]:
         raise InputError(
-            f"{path / _CONFIG}: expected {', '.join(wanted)}, got none named {missing[0]}; save it "
-            "again with TimmSegmenter.save"
+            f"{path / CONFIG_FILE}: expected {', '.join(wanted)}, got none named {missing[0]}; "
+            "save it again with TimmSegmenter.save"
         )
-    check_local(config["backbone"], path / _CONFIG)
+    check_local(config["backbone"], path / CONFIG_FILE)
     arguments = {key: config[key] for key in wanted if key not in ("mean", "std")}
-    weights = path / _WEIGHTS
-    state = weights_in(read_checkpoint(weights), str(weights))
-    with Bounded(str(path / _CONFIG), sum(value.nbytes for value in state.values())):
+    weights = read_weights(path / _WEIGHTS)
+    with Bounded(str(path / CONFIG_FILE), sum(value.nbytes for value in weights.values())):
         network = TimmSegmenter(**arguments)
-    check_fit(network.state_dict(), state, str(weights), f"the head on {config['backbone']}")
-    network.load_state_dict(state)
+    fill(network, weights, str(path / _WEIGHTS), f"the head on {config['backbone']}")
     return Segmenter(
         Preprocess(network, mean=config["mean"], std=config["std"]),
         network.num_classes,
@@ -152,11 +152,3 @@ def load_timm(folder: str | Path) -> Segmenter:
         classes=network.classes,
         made_by=made_by(config, "timm"),
     ).eval()
-
-
-def _config(path: Path) -> dict[str, Any]:
-    try:
-        found = read_document(path / _CONFIG, CARD)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}

@@ -8,27 +8,45 @@ from typing import Any
 from torch import Tensor
 
 from certiseg.errors import InputError
-from certiseg.models.checkpoint import check_fit, first_of, read_checkpoint, weights_in
+from certiseg.models.checkpoint import fill, first_of, read_weights
+from certiseg.models.libraries import library, made_by
 from certiseg.models.loaded import reason
 from certiseg.models.preprocess import Preprocess
 from certiseg.models.segmenter import Segmenter
-from certiseg.models.zoo.packages import made_by, package
 
 _LAST = ("classifier.4.weight", "classifier.low_classifier.weight")
 """Last layers of FCN and DeepLab, and of LR-ASPP."""
 _WRAPPER = "module."
 
 
-def load_torchvision(name: str, weights: str | Path) -> Segmenter:
-    """The model `name`, such as "deeplabv3_resnet50", in evaluation mode, on the CPU.
+def load_named(rest: str) -> Segmenter:
+    """NAME:WEIGHTS or NAME:FILE, as a command names it."""
+    name, _, weights = rest.partition(":")
+    if not name or not weights:
+        raise InputError(
+            "expected torchvision:NAME:WEIGHTS or torchvision:NAME:FILE, got "
+            f"{f'torchvision:{rest}'!r}; such as torchvision:deeplabv3_resnet50:DEFAULT, which "
+            "fetches the published weights"
+        )
+    return load_torchvision(name, weights)
 
-    weights: a name of the model's published weights ("DEFAULT" is the best), fetched once into
-    torch's cache; else a file with its state_dict, whose classes are counted but have no names.
+
+def load_torchvision(name: str, weights: str | Path) -> Segmenter:
+    """Load a segmentation model of torchvision, in evaluation mode, on the CPU.
+
     Mean and std of the published weights are part of the model; pictures keep their size.
-    Raises InputError: torchvision is missing, no such model, weights that cannot be had or do not
-    fit.
+
+    Args:
+        name: such as "deeplabv3_resnet50".
+        weights: a name of the model's published weights ("DEFAULT" is the best), fetched once into
+            torch's cache; else a file with its state_dict, whose classes are counted but have no
+            names.
+
+    Raises:
+        InputError: torchvision is not installed, no such model, weights that cannot be had or do
+            not fit.
     """
-    models = package("torchvision.models")
+    models = library("torchvision.models", "zoo")
     names = models.list_models(module=models.segmentation)
     if name not in names:
         raise InputError(f"expected a model among {', '.join(names)}, got {name!r}")
@@ -57,8 +75,7 @@ def _published(models: Any, name: str, chosen: Any) -> Segmenter:
 
 
 def _from_file(models: Any, name: str, path: Path, default: Any) -> Segmenter:
-    given = weights_in(read_checkpoint(path), str(path))
-    state = {key.removeprefix(_WRAPPER): value for key, value in given.items()}
+    state = {key.removeprefix(_WRAPPER): value for key, value in read_weights(path).items()}
     last: Tensor | None = next((state[key] for key in _LAST if key in state), None)
     if last is None or last.ndim < 1:
         raise InputError(
@@ -72,8 +89,7 @@ def _from_file(models: Any, name: str, path: Path, default: Any) -> Segmenter:
         num_classes=len(last),
         aux_loss=any(key.startswith("aux_classifier.") for key in state),
     )
-    check_fit(network.state_dict(), state, str(path), name)
-    network.load_state_dict(state)
+    fill(network, state, str(path), name)
     return _segmenter(network, name, default, len(last), None)
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
-import certiseg.models.shipped as module
+import certiseg.models.serialization as module
 from certiseg.datasets.solids import solids
 from certiseg.errors import InputError
-from certiseg.models.shipped import load_shipped, shipped
-from certiseg.models.stored import TrainedClouds
+from certiseg.models.pointnet.parts import TrainedClouds
+from certiseg.models.serialization import bundled, load_bundled
 from certiseg.training.cloud_noise import CloudNoise
 from certiseg.training.clouds import read_clouds, validate_clouds
 from certiseg.training.images import validate
@@ -25,7 +25,7 @@ FOLDER = Path(module.__file__).parent / "weights"
 
 
 def test_names() -> None:
-    assert shipped() == sorted([*PICTURES, *DENOISERS, *CLOUDS])
+    assert bundled() == sorted([*PICTURES, *DENOISERS, *CLOUDS])
 
 
 def test_no_other_files_and_no_pickle() -> None:
@@ -36,7 +36,7 @@ def test_no_other_files_and_no_pickle() -> None:
 def test_small_and_described(name: str) -> None:
     largest = 9_400_000 if name == "camvid-lite2" else 1_500_000
     assert (FOLDER / f"{name}.safetensors").stat().st_size <= largest
-    model = load_shipped(name)
+    model = load_bundled(name)
     card = model.card
     assert not model.training
     assert model.num_classes == len(card["classes"]) == len(card["palette"])
@@ -58,7 +58,7 @@ def test_small_and_described(name: str) -> None:
 @pytest.mark.parametrize("name", DENOISERS)
 def test_denoisers_take_noise_out(name: str) -> None:
     assert (FOLDER / f"{name}.safetensors").stat().st_size <= 1_000_000
-    denoiser = load_shipped(name)
+    denoiser = load_bundled(name)
     assert not denoiser.training
     figures = denoiser.card["figures"]
     for noisy, denoised in zip(figures["noisy"], figures["denoised"], strict=True):
@@ -76,7 +76,7 @@ def test_denoisers_take_noise_out(name: str) -> None:
 @pytest.mark.parametrize("name", CLOUDS)
 def test_clouds_are_small_and_know_their_categories(name: str) -> None:
     assert (FOLDER / f"{name}.safetensors").stat().st_size <= 700_000
-    model = load_shipped(name)
+    model = load_bundled(name)
     assert isinstance(model, TrainedClouds)
     assert model.categories == tuple(solids("test").card.parts or ())
     assert model.parts == solids("test").card.parts
@@ -91,7 +91,7 @@ def test_clouds_are_small_and_know_their_categories(name: str) -> None:
 def test_clouds_are_labelled_as_well_as_the_card_says(name: str) -> None:
     """25 test clouds: five of each category. Their mean accuracy lies within 0.05 of that of all
     500, on any machine; untrained weights fail by far."""
-    model = load_shipped(name)
+    model = load_bundled(name)
     held = read_clouds(solids("test", normals=False, count=25))
     run = model.card["training"]
     noise = CloudNoise(run["noise"], run["sigma"], run["axis"])
@@ -104,7 +104,7 @@ def test_clouds_are_labelled_as_well_as_the_card_says(name: str) -> None:
 
 @pytest.mark.parametrize("name", PICTURES)
 def test_runs_at_odd_sizes(name: str) -> None:
-    model = load_shipped(name)
+    model = load_bundled(name)
     with torch.inference_mode():
         logits = model(torch.rand(1, model.card["channels"], 37, 51))
     assert logits.shape == (1, model.num_classes, 37, 51)
@@ -112,14 +112,14 @@ def test_runs_at_odd_sizes(name: str) -> None:
 
 def test_unknown_name() -> None:
     with pytest.raises(InputError, match=r"camvid, .*mni152, .*solids-rotation, got 'street'"):
-        load_shipped("street")
+        load_bundled("street")
 
 
 @pytest.mark.skipif(importlib.util.find_spec("nilearn") is None, reason="nilearn not installed")
 def test_card_figures_are_what_the_weights_do() -> None:
     from certiseg.datasets.mni152 import mni152
 
-    model = load_shipped("mni152")
+    model = load_bundled("mni152")
     figures = model.card["figures"]
     seed = figures["one_draw"]["noise_seed"]
     held = CachedSamples(mni152("val"), 1.0)

@@ -7,25 +7,23 @@ import hashlib
 import importlib
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
-from torch import nn
-
 from certiseg.errors import InputError
-from certiseg.models.loaded import LoadedModel, Origin, reason
+from certiseg.models.loaded import LoadedModel, Origin, made_by_others, reason
 
 _LIBRARIES = {"site-packages", "dist-packages"}
 """Folders whose files are told by the versions of what is installed."""
 
 
-def load_own(spec: str, rest: str) -> LoadedModel:
+def load_python(rest: str) -> LoadedModel:
     """Run MODULE:FUNCTION, code of the user's: FUNCTION() returns the model.
 
     The current folder is importable. A module comes back in eval mode; for clouds the model takes
     them as they are, or has ``.of(category)``. Raises InputError.
     """
-    parts = rest.split(":")
+    spec, parts = f"python:{rest}", rest.split(":")
     if len(parts) != 2 or not all(parts):
         raise InputError(
             f"expected python:MODULE:FUNCTION, got {spec!r}; for example python:mymodels:build"
@@ -49,30 +47,8 @@ def load_own(spec: str, rest: str) -> LoadedModel:
             f"expected a function {function_name!r} in module {module_name!r}, got "
             f"{type(build).__name__}; it takes nothing and returns the model"
         )
-    try:
-        model = build()
-    except Exception as error:
-        raise InputError(
-            f"expected {spec} to return a model, got {reason(error)}; correct the function"
-        ) from None
-    if not callable(model):
-        raise InputError(
-            f"expected {spec} to return a callable model, got {type(model).__name__}; "
-            "return an nn.Module or a function of a batch"
-        )
-    if isinstance(model, nn.Module):
-        # Programs of torch.export have no mode to set; sampling checks what they do.
-        with suppress(NotImplementedError):
-            model.eval()
-    known = getattr(model, "num_classes", None)
-    return LoadedModel(
-        spec,
-        model,
-        known if isinstance(known, int) else None,
-        kind="clouds" if callable(getattr(model, "of", None)) else None,
-        parts=getattr(model, "parts", None),
-        origin=origin_of(spec),
-    )
+    model = made_by_others(build, spec, "correct the function")
+    return replace(LoadedModel.of_model(spec, model), origin=origin_of(spec))
 
 
 def origin_of(spec: str) -> Origin | None:

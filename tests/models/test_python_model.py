@@ -12,7 +12,7 @@ import torch
 
 import certiseg as cs
 from certiseg.cli.main import run
-from certiseg.models.own import origin_of
+from certiseg.models.python_model import origin_of
 from certiseg.runs.model import open_model
 from certiseg.runs.settings import Settings
 

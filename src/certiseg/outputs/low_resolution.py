@@ -1,4 +1,4 @@
-"""Coarse logits with a promise: the model's own output is their bilinear upsampling.
+"""LowResolutionLogits logits with a promise: the model's own output is their bilinear upsampling.
 
 What counts votes can then enlarge a band of rows at a time and never hold full-size logits of many
 classes.
@@ -18,15 +18,26 @@ from torch.nn.modules import module as hooks_of_all
 
 # PyTorch has another kernel for outputs of height + width <= 128, whose last bits may differ.
 _WIDEST_OF_SMALL = 128
+_METHOD = "low_resolution"
 
 
 @dataclass(frozen=True)
-class Coarse:
-    """logits (B, C, h, w), to be upsampled bilinearly to size (H, W).
+class LowResolutionLogits:
+    """Logits that stand for their bilinear upsampling.
 
-    A model may return it. A module of one class may also have, beside ``forward``, a method
-    ``coarse(x) -> Coarse`` whose result's ``full()`` is what ``forward`` returns (see
-    ``coarse_form``).
+    A model may return it. A module may also have, beside ``forward``, a method
+    ``low_resolution(x) -> LowResolutionLogits`` whose result's ``full()`` is what ``forward``
+    returns (see ``low_resolution_form``).
+
+    Args:
+        logits: (B, C, h, w).
+        size: (H, W), to which they are upsampled.
+
+    Example:
+        >>> import torch
+        >>> low = LowResolutionLogits(torch.zeros(1, 2, 4, 4), (16, 16))
+        >>> tuple(low.full().shape), low.step
+        ((1, 2, 16, 16), None)
     """
 
     logits: Tensor
@@ -37,6 +48,10 @@ class Coarse:
         if tuple(self.logits.shape[2:]) == self.size:
             return self.logits
         return F.interpolate(self.logits, size=self.size, mode="bilinear", align_corners=False)
+
+    def __getitem__(self, draws: slice | list[int]) -> LowResolutionLogits:
+        """Of these draws of the batch."""
+        return LowResolutionLogits(self.logits[draws], self.size)
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -55,46 +70,44 @@ class Coarse:
         exact = rest == 0 and math.frexp(factor)[0] == 0.5
         return factor if exact and self.size[1] >= _WIDEST_OF_SMALL else None
 
-    def band(self, draw: int, start: int, stop: int) -> Tensor:
-        """Rows start .. stop - 1 of one draw (1, C, stop - start, W), bit for bit those of
-        ``full()``. start, stop: multiples of ``step``."""
+    def band(self, start: int, stop: int) -> Tensor:
+        """Rows start .. stop - 1 (B, C, stop - start, W), bit for bit those of ``full()``.
+        start, stop: multiples of ``step``."""
         assert self.step is not None
-        # One coarse row more on either side: an edge of the band is none of the whole.
+        # One low-resolution row more on either side: an edge of the band is none of the whole.
         first = max(start // self.step - 1, 0)
         last = min(stop // self.step + 1, self.logits.shape[2])
         size = ((last - first) * self.step, self.size[1])
-        piece = self.logits[draw : draw + 1, :, first:last]
+        piece = self.logits[:, :, first:last]
         wide = F.interpolate(piece, size=size, mode="bilinear", align_corners=False)
         return wide[:, :, start - first * self.step :][:, :, : stop - start]
 
 
-def coarse_form(model: Callable[[Tensor], Any]) -> Callable[[Tensor], Any]:
-    """``model.coarse`` where that is the same function as the model, else the model itself.
+def low_resolution_form(model: Callable[[Tensor], Any]) -> Callable[[Tensor], Any]:
+    """``model.low_resolution`` where that is the same function as the model, else the model itself.
 
-    It is the same only if one class defines both and the method is annotated to return a
-    ``Coarse``: a subclass that overrides ``forward`` or ``__call__`` alone, a hook, a function put
-    in place of ``forward`` would be passed over, and another method may have that name by chance.
+    It is the same only if one class defines both and the method is annotated to return
+    ``LowResolutionLogits``: a subclass that overrides ``forward`` or ``__call__`` alone, a hook, or
+    a function put in place of ``forward`` would be passed over, and another method may have that
+    name by chance.
     """
-    if not isinstance(model, nn.Module) or not callable(getattr(model, "coarse", None)):
+    if not isinstance(model, nn.Module) or not callable(getattr(model, _METHOD, None)):
         return model
-    home = _home(model, "coarse")
-    if home is None or home is not _home(model, "forward") or not _promises(vars(home)["coarse"]):
+    home, of_forward = (
+        next((kind for kind in type(model).__mro__ if name in vars(kind)), None)
+        for name in (_METHOD, "forward")
+    )
+    if home is None or home is not of_forward or not _promises(vars(home)[_METHOD]):
         return model
-    replaced = any(name in vars(model) for name in ("forward", "coarse"))
+    replaced = any(name in vars(model) for name in ("forward", _METHOD))
     # What calling the model would do beside its forward.
     called = type(model).__call__ is not nn.Module.__call__ or model._compiled_call_impl is not None
     hooked = bool(model._forward_hooks or model._forward_pre_hooks)
     everywhere = bool(hooks_of_all._global_forward_hooks or hooks_of_all._global_forward_pre_hooks)
-    if replaced or called or hooked or everywhere:
-        return model
-    return model.coarse  # type: ignore[return-value]
-
-
-def _home(model: nn.Module, name: str) -> type | None:
-    """The class that defines the method."""
-    return next((kind for kind in type(model).__mro__ if name in vars(kind)), None)
+    return model if replaced or called or hooked or everywhere else getattr(model, _METHOD)
 
 
 def _promises(method: object) -> bool:
     said = getattr(method, "__annotations__", {}).get("return")
-    return re.search(r"\bCoarse\b", said if isinstance(said, str) else repr(said)) is not None
+    text = said if isinstance(said, str) else repr(said)
+    return re.search(rf"\b{LowResolutionLogits.__name__}\b", text) is not None

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from certiseg.models.loaded import LoadedModel
 
 
-def opened(
+def load_model(
     spec: str,
     *,
     num_classes: int | None = None,

@@ -34,5 +34,5 @@ def _unfit(node: fx.Node) -> bool:
             # None, of native_dropout, means training too.
             return value is None or bool(value)
         if arg.name == "dropout_p":
-            return value != 0
+            return bool(value)
     return torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ())

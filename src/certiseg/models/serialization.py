@@ -1,95 +1,46 @@
-"""A trained network on disk: model.safetensors (half precision) and card.json beside it."""
+"""A trained network on disk: model.safetensors (half precision) and card.json beside it.
+
+Some come with the package: weights/NAME.safetensors with weights/NAME.json.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import importlib
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import safetensors
 import safetensors.torch
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from certiseg.documents import read_document
 from certiseg.errors import InputError, first_line
 from certiseg.fields import TEXT, list_of, whole
 from certiseg.models.building import Bounded
-from certiseg.models.coarse import Coarse, coarse_form
-from certiseg.models.denoise import SmallDenoiser
-from certiseg.models.networks import EFFICIENT, UNET, built
-from certiseg.models.pointnet.network import Plan, PointNet2
-from certiseg.models.pointnet.parts import PartSegmenter
-from certiseg.models.preprocess import Preprocess
+from certiseg.models.networks import EFFICIENT, UNET, TrainedModel
 from certiseg.reading import CARD, MODEL, read_bounded
+
+if TYPE_CHECKING:
+    from certiseg.models.denoise import TrainedDenoiser
+    from certiseg.models.pointnet.parts import TrainedClouds
+
+Trained: TypeAlias = "TrainedModel | TrainedClouds | TrainedDenoiser"
 
 WEIGHTS_FILE = "model.safetensors"
 CARD_FILE = "card.json"
 KIND = "certiseg-model"
+_BUNDLED = Path(__file__).parent / "weights"
 
 
-class TrainedModel(nn.Module):
-    """A network of ``models.networks`` with its normalisation: (B, channels, H, W) in [0, 1] ->
-    logits (B, classes, H, W).
-
-    card: the record written by training. num_classes: as in the card.
-    """
-
-    def __init__(self, card: dict[str, Any]) -> None:
-        super().__init__()
-        plan = card["architecture"]
-        network = built(plan)
-        self.card = card
-        self.num_classes: int = plan["num_classes"]
-        self.base = Preprocess(network, mean=plan["mean"], std=plan["std"])
-
-    @property
-    def network(self) -> nn.Module:
-        """The network inside the preprocessing, whose weights are what is stored."""
-        assert isinstance(self.base.model, nn.Module)
-        return self.base.model
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.base(x)
-
-    def coarse(self, x: Tensor) -> Tensor | Coarse:
-        """Logits at half the size, and the size they stand for."""
-        return coarse_form(self.base)(x)
-
-
-class TrainedClouds(PartSegmenter):
-    """A PointNet2 with the categories and parts of its card; ``.of(category)`` labels clouds."""
-
-    def __init__(self, card: dict[str, Any]) -> None:
-        plan = {name: value for name, value in card["architecture"].items() if name != "class"}
-        super().__init__(PointNet2(Plan.of_record(plan)), card["categories"], card["parts"])
-        self.card = card
-        # What statements call it, unless a command knows how the user did.
-        self.model_name = str(card.get("name", "PointNet2"))
-
-
-class TrainedDenoiser(nn.Module):
-    """A SmallDenoiser: pictures without their noise (B, channels, H, W) from noisy ones."""
-
-    def __init__(self, card: dict[str, Any]) -> None:
-        super().__init__()
-        plan = card["architecture"]
-        self.card = card
-        self.channels: int = plan["channels"]
-        self.network = SmallDenoiser(plan["channels"], plan["widths"], plan["blocks"])
-        self.model_name = str(card.get("name", "SmallDenoiser"))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.network(x)
-
-
-Trained = TrainedModel | TrainedClouds | TrainedDenoiser
-_CLASSES: dict[str, type[Trained]] = {
-    UNET: TrainedModel,
-    EFFICIENT: TrainedModel,
-    "certiseg.models.denoise.SmallDenoiser": TrainedDenoiser,
-    "certiseg.models.pointnet.network.PointNet2": TrainedClouds,
+_CLASSES = {
+    UNET: "networks:TrainedModel",
+    EFFICIENT: "networks:TrainedModel",
+    "certiseg.models.denoise.SmallDenoiser": "denoise:TrainedDenoiser",
+    "certiseg.models.pointnet.network.PointNet2": "pointnet.parts:TrainedClouds",
 }
+"""The networks that cards name, and what holds each with its card: imported when it is met."""
 
 
 def to_bytes(network: nn.Module) -> bytes:
@@ -133,8 +84,10 @@ def load_trained(card: dict[str, Any], weights: bytes, name: str) -> Trained:
             "a newer certiseg may know it"
         )
     try:
+        module, _, holder = _CLASSES[kind].partition(":")
+        of_card = getattr(importlib.import_module(f"certiseg.models.{module}"), holder)
         with Bounded(name, len(weights)):
-            model = _CLASSES[kind](card)
+            model: Trained = of_card(card)
         model.network.load_state_dict(safetensors.torch.load(weights))
     except InputError:
         raise
@@ -142,26 +95,25 @@ def load_trained(card: dict[str, Any], weights: bytes, name: str) -> Trained:
         *(safetensors.SafetensorError, RuntimeError, LookupError, TypeError, ValueError),
         *(AttributeError, ArithmeticError, AssertionError, MemoryError),
     ) as error:
-        reason = first_line(error)
         raise InputError(
-            f"{name}: expected weights that fit the card's architecture, got {reason}; "
+            f"{name}: expected weights that fit the card's architecture, got {first_line(error)}; "
             "copy model and card again"
         ) from None
     _check_words(model, card, name)
-    if isinstance(model, TrainedClouds):
+    if model.kind == "clouds":
         return model.eval()
     # Convolutions here run faster on this layout; values are the same.
-    return model.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return model.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
 def _check_words(model: Trained, card: dict[str, Any], name: str) -> None:
     """Raise InputError unless the card has the network's channels, and a name and a colour for
     each of its classes."""
     plan = card["architecture"]
-    channels = plan["in_channels"] if isinstance(model, TrainedModel) else plan["channels"]
+    channels = plan["in_channels" if model.kind == "pictures" else "channels"]
     fields = {"channels": whole(channels, channels)}
-    if not isinstance(model, TrainedDenoiser):
-        number = model.num_classes
+    if model.kind != "denoiser":
+        number = plan["num_classes"]
         fields["classes"] = list_of(TEXT, number, number)
         fields["palette"] = list_of(list_of(whole(0, 255), 3, 3), number, number)
     for key, field in fields.items():
@@ -172,8 +124,42 @@ def _check_words(model: Trained, card: dict[str, Any], name: str) -> None:
             )
 
 
-def load_folder(path: Path) -> Trained:
-    """Load what `certiseg train -o FOLDER` wrote; path: the folder or its weights file."""
+def bundled() -> list[str]:
+    """Names of the networks that come with the package, sorted."""
+    return sorted(path.stem for path in _BUNDLED.glob("*.safetensors"))
+
+
+def load_bundled(name: str) -> Trained:
+    """Load a network that comes with the package, in evaluation mode, on the CPU.
+
+    Args:
+        name: such as "camvid"; ``certiseg demo`` lists them.
+
+    Returns:
+        A ``TrainedModel`` of pictures, ``TrainedClouds`` or a ``TrainedDenoiser``; its ``card``
+        says how it was trained.
+
+    Raises:
+        InputError: an unknown name.
+
+    Example:
+        >>> load_bundled("solids-rotation").of("Chair").num_classes
+        16
+    """
+    if name not in bundled():
+        raise InputError(
+            f"expected a shipped model among {', '.join(bundled()) or 'none'}, got {name!r}; "
+            "write certiseg:NAME with one of these names"
+        )
+    return load_files(_BUNDLED / f"{name}.json", _BUNDLED / f"{name}.safetensors")
+
+
+def load_folder(path: str | Path) -> Trained:
+    """Load what ``certiseg train`` wrote into a folder; path: the folder or its weights file.
+
+    Raises InputError as ``load_trained``, and where there is nothing.
+    """
+    path = Path(path)
     if not path.exists():
         raise InputError(
             f"{path}: expected the folder of a trained model, got nothing of that name; check the "
@@ -194,6 +180,4 @@ def load_files(card_path: Path, weights_path: Path) -> Trained:
             f"{weights_path}: expected {card_path.name} and {weights_path.name} side by side, got "
             f"{reason}; pass the folder that certiseg train -o wrote"
         ) from None
-    if not isinstance(card, dict):
-        card = {}
-    return load_trained(card, weights, str(weights_path))
+    return load_trained(card if isinstance(card, dict) else {}, weights, str(weights_path))

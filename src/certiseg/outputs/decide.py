@@ -1,4 +1,4 @@
-"""What a model says, read from whatever it returns."""
+"""The labels, or the softmax, that a model's output stands for, whatever form it has."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ import torch
 from torch import Tensor
 
 from certiseg.errors import InputError
-from certiseg.models.coarse import Coarse
-from certiseg.models.decision import Decision
-
-__all__ = ["Coarse", "Decision", "Posterior", "decide", "posterior", "tensor_of"]
+from certiseg.outputs.decision import Decision
+from certiseg.outputs.low_resolution import LowResolutionLogits
 
 _INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 _SPATIAL = {4: "H, W", 5: "D, H, W"}
@@ -22,17 +20,20 @@ _SPATIAL = {4: "H, W", 5: "D, H, W"}
 def decide(
     output: object, batch: Tensor, num_classes: int | None, own_grid: bool = False
 ) -> Decision:
-    """The labels of one batch of outputs.
+    """The labels of one batch of outputs. On equal logits the first label wins.
 
-    output: logits (B, C, *out), a mapping with "out" (torchvision), an object with ``.logits``
-    (Hugging Face; logits coarser than the image are upsampled bilinearly to it, as those
-    libraries do themselves), ``Coarse`` logits, or integer labels (B, *out). On equal logits the
-    first label wins.
-    batch: the input (B, *shape). num_classes: found from logits where None.
-    own_grid: an image's labels may lie on a grid (h, w) of the model's own, 1 <= h <= H and
-    1 <= w <= W, and nothing is upsampled (theory T14).
-    Raises InputError for anything else, for a shape or class count that does not fit and for
-    labels outside the classes; for NaN logits once the decision is used.
+    Args:
+        output: logits (B, C, *out), a mapping with "out" (torchvision), an object with ``.logits``
+            (Hugging Face; logits smaller than the image are upsampled bilinearly to it, as those
+            libraries do themselves), ``LowResolutionLogits``, or integer labels (B, *out).
+        batch: the input (B, *shape).
+        num_classes: None: found from logits.
+        own_grid: an image's labels may lie on a grid (h, w) of the model's own, 1 <= h <= H and
+            1 <= w <= W, and nothing is upsampled (theory T14).
+
+    Raises:
+        InputError: any other output, a shape or class count that does not fit, labels outside the
+            classes; NaN logits once the decision is used.
     """
     scores = _checked_output(output, batch, num_classes, own_grid)
     if isinstance(scores, Tensor) and scores.dtype in _INTEGERS:
@@ -69,7 +70,7 @@ def posterior(
 ) -> Posterior:
     """The softmax of one batch of logits. Arguments and errors as ``decide``; labels have none."""
     scores = _checked_output(output, batch, num_classes, own_grid)
-    tensor = scores.full() if isinstance(scores, Coarse) else scores
+    tensor = scores.full() if isinstance(scores, LowResolutionLogits) else scores
     if tensor.dtype in _INTEGERS:
         raise InputError(
             "expected a model that returns logits, got integer labels; labels have no softmax, "
@@ -86,10 +87,12 @@ def _autocast_of(kind: str) -> torch.autocast:
 
 def _checked_output(
     output: object, batch: Tensor, num_classes: int | None, own_grid: bool
-) -> Tensor | Coarse:
+) -> Tensor | LowResolutionLogits:
     """Logits (B, C, *out), perhaps coarse ones, or integer labels (B, *out), of the right size."""
-    promised = output.size if isinstance(output, Coarse) else None
-    tensor, upsample = (output.logits, True) if isinstance(output, Coarse) else tensor_of(output)
+    promised = output.size if isinstance(output, LowResolutionLogits) else None
+    tensor, upsample = (
+        (output.logits, True) if isinstance(output, LowResolutionLogits) else tensor_of(output)
+    )
     if tensor.ndim < 1 or tensor.shape[0] != len(batch):
         raise InputError(
             f"expected one output for each of {len(batch)} inputs, got shape "
@@ -119,7 +122,11 @@ def _checked_output(
         promised = (batch.shape[2], batch.shape[3])
     size = tensor.shape[2:] if promised is None else torch.Size(promised)
     _check_size(size, batch, own_grid)
-    return tensor if promised is None or size == tensor.shape[2:] else Coarse(tensor, promised)
+    return (
+        tensor
+        if promised is None or size == tensor.shape[2:]
+        else LowResolutionLogits(tensor, promised)
+    )
 
 
 def _checked_classes(labels: Tensor, num_classes: int | None) -> int:
@@ -138,13 +145,13 @@ def _checked_classes(labels: Tensor, num_classes: int | None) -> int:
 
 
 def tensor_of(output: object) -> tuple[Tensor, bool]:
-    """The tensor of scores or labels, and whether a coarser one may be upsampled unasked.
+    """The tensor of scores or labels, and whether a smaller one may be upsampled unasked.
 
     Raises InputError where there is none.
     """
     if isinstance(output, Tensor):
         return output, False
-    if isinstance(output, Coarse):
+    if isinstance(output, LowResolutionLogits):
         return output.full(), False
     logits = getattr(output, "logits", None)
     if isinstance(logits, Tensor):

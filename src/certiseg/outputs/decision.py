@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from certiseg.errors import InputError
-from certiseg.models.coarse import Coarse
+from certiseg.outputs.low_resolution import LowResolutionLogits
 
 # Bytes of logits decided on at once: on a CPU what its caches hold, on a GPU what fills it.
 _TILE = {"cpu": 2**23, "cuda": 2**28}
@@ -24,21 +24,20 @@ _SINGLE_OR_DOUBLE = (torch.float32, torch.float64)
 class Decision:
     """Exactly one label per component for each draw of a batch.
 
-    scores: logits (B, C, *out), or coarse ones that stand for them, for models that return logits;
-    or given: int64 labels (B, *out), for models that return labels. One of them is None.
-    Logits are decided on when they are counted, a tile at a time, so labels of all classes at full
-    size are never held. tile: bytes of logits in one (at least 8 steps of rows); the labels do not
-    depend on it.
+    scores: logits (B, C, *out), or low-resolution ones that stand for them, of models that return
+    logits; or given: int64 labels (B, *out), of models that return labels. One of them is None.
+    Logits are decided on when they are counted, a tile at a time, so one-hot labels at full size
+    are never held. tile: bytes of logits in one (at least 8 steps of rows); the labels do not
+    depend on it. context: in which low-resolution logits are upsampled: the model's own autocast.
     """
 
     num_classes: int
-    scores: Tensor | Coarse | None = None
+    scores: Tensor | LowResolutionLogits | None = None
     given: Tensor | None = None
     tile: int | None = None
     context: contextlib.AbstractContextManager[object] = field(
         default_factory=contextlib.nullcontext, repr=False
     )
-    """In which coarse logits are upsampled: the model's own autocast."""
 
     @property
     def size(self) -> torch.Size:
@@ -58,7 +57,7 @@ class Decision:
 
     @property
     def _device(self) -> torch.device:
-        held = self.scores.logits if isinstance(self.scores, Coarse) else self.scores
+        held = self.scores.logits if isinstance(self.scores, LowResolutionLogits) else self.scores
         either = self.given if held is None else held
         assert either is not None
         return either.device
@@ -66,11 +65,11 @@ class Decision:
     def rows(self, places: list[int]) -> Decision:
         """That of the draws at these places of the batch, in their order."""
         scores, given = self.scores, self.given
-        if isinstance(scores, Coarse):
-            scores = Coarse(scores.logits[places], scores.size)
-        elif scores is not None:
-            scores = scores[places]
-        return replace(self, scores=scores, given=None if given is None else given[places])
+        return replace(
+            self,
+            scores=None if scores is None else scores[places],
+            given=None if given is None else given[places],
+        )
 
     def new_counts(self, dtype: torch.dtype) -> Tensor:
         """Zeros (C, *out) on the decision's device."""
@@ -114,49 +113,42 @@ class Decision:
     def _won(self) -> Iterator[tuple[slice, tuple[slice, ...], Tensor]]:
         """Draws, rows (none for outputs without), and bool (b, C, *tile), True at the label that
         won, until all were seen once."""
-        for draws, rows, logits in self._tiles():
-            yield draws, rows, winners(logits)
-
-    def _tiles(self) -> Iterator[tuple[slice, tuple[slice, ...], Tensor]]:
         scores, (batch, *rest) = self.scores, self._shape
         assert scores is not None
         room = self.tile or _TILE.get(self._device.type, _TILE["cpu"])
-        draw_bytes = 4 * math.prod(rest)
         with torch.inference_mode(), self.context:
             if (rows := self._rows(room)) is None:
-                count = max(1, room // draw_bytes)
+                count = max(1, room // (4 * math.prod(rest)))
                 for first in range(0, batch, count):
                     draws = slice(first, min(first + count, batch))
-                    yield draws, (), _part(scores, draws)
+                    yield draws, (), winners(_full(scores[draws]))
                 return
-            height = rest[1]
             for draw in range(batch):
-                for start in range(0, height, rows):
-                    band = slice(start, min(start + rows, height))
-                    yield slice(draw, draw + 1), (band,), _band(scores, draw, band)
+                one = slice(draw, draw + 1)
+                for start in range(0, rest[1], rows):
+                    band = slice(start, min(start + rows, rest[1]))
+                    yield one, (band,), winners(_band(scores, one, band))
 
     def _rows(self, room: int) -> int | None:
         """Rows of an image's draw that fit into room bytes; None where it fits, or is not cut."""
         assert self.scores is not None
-        step = self.scores.step if isinstance(self.scores, Coarse) else 1
+        step = self.scores.step if isinstance(self.scores, LowResolutionLogits) else 1
         _, classes, *size = self._shape
         if len(size) != 2 or step is None:
             return None
-        # Coarse logits need a row more on either side, which thin bands would pay for.
+        # LowResolutionLogits logits need a row more on either side, which thin bands would pay for.
         fitting = max(_STEPS, room // (4 * classes * size[1] * step)) * step
         return fitting if fitting < size[0] else None
 
 
-def _part(scores: Tensor | Coarse, draws: slice) -> Tensor:
-    if isinstance(scores, Coarse):
-        return Coarse(scores.logits[draws], scores.size).full()
-    return scores[draws]
+def _full(scores: Tensor | LowResolutionLogits) -> Tensor:
+    return scores.full() if isinstance(scores, LowResolutionLogits) else scores
 
 
-def _band(scores: Tensor | Coarse, draw: int, rows: slice) -> Tensor:
-    if isinstance(scores, Coarse):
-        return scores.band(draw, rows.start, rows.stop)
-    return scores[draw : draw + 1, :, rows]
+def _band(scores: Tensor | LowResolutionLogits, draw: slice, rows: slice) -> Tensor:
+    if isinstance(scores, LowResolutionLogits):
+        return scores[draw].band(rows.start, rows.stop)
+    return scores[draw, :, rows]
 
 
 def winners(logits: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from certiseg.errors import InputError
-from certiseg.models.outputs import decide
+from certiseg.outputs.decide import decide
 
 RNG = np.random.default_rng(0)
 BATCH = torch.zeros(4, 3, 5, 6)

@@ -17,7 +17,7 @@ import certiseg as cs
 from certiseg.cli.main import run
 from certiseg.errors import InputError
 from certiseg.models.huggingface import load_hf
-from certiseg.models.resolve import resolve_model
+from certiseg.models.resolve import load_model
 from certiseg.sampling import fingerprint
 from certiseg.sampling.fingerprint import model_fingerprint
 
@@ -104,7 +104,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_certifies_a_picture_of_any_size(kind: str, folder: Path) -> None:
-    loaded = resolve_model(str(folder / kind))
+    loaded = load_model(str(folder / kind))
     assert (loaded.num_classes, loaded.classes, loaded.channels) == (3, CLASSES, 3)
     smoothed = cs.Smoothed(loaded.model, cs.Gaussian(0.1))
     certificate = smoothed.certify(torch.rand(3, 40, 52), 40, tau=0.6, alpha=0.01, seed=1)
@@ -230,21 +230,21 @@ def cache(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
 
 
 def test_a_model_of_the_hub_is_found_in_the_cache(cache: Path) -> None:
-    loaded = resolve_model("hf:some-lab/tiny")
+    loaded = load_model("hf:some-lab/tiny")
     assert (loaded.name, loaded.classes) == ("hf:some-lab/tiny", CLASSES)
 
 
 @pytest.mark.parametrize("name", ["some-lab/unknown", "some-lab/tiny@other"])
 def test_an_unknown_name_on_the_hub_is_one_line(cache: Path, name: str) -> None:
     with pytest.raises(InputError, match="on the Hugging Face Hub or in its cache") as caught:
-        resolve_model(f"hf:{name}")
+        load_model(f"hf:{name}")
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["", "tiny", "/etc", "a/b/c"])
 def test_other_words_after_hf_are_refused(name: str) -> None:
     with pytest.raises(InputError, match="expected hf:ORG/NAME"):
-        resolve_model(f"hf:{name}")
+        load_model(f"hf:{name}")
 
 
 def test_a_missing_package_gives_the_command(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -253,4 +253,4 @@ def test_a_missing_package_gives_the_command(folder: Path, monkeypatch: pytest.M
         load_hf(folder / "maskformer")
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     with pytest.raises(InputError, match=r"pip install 'certiseg\[hf\]'"):
-        resolve_model("hf:some-lab/tiny")
+        load_model("hf:some-lab/tiny")

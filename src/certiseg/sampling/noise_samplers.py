@@ -24,7 +24,7 @@ _FURTHER = 1
 """The stream with the lower halves of the words, whose upper halves are stream 0."""
 
 
-class Law(Protocol):
+class NoiseSampler(Protocol):
     """One law at one input x, checked and on its device. engine: how it draws, for the record."""
 
     x: Tensor
@@ -36,14 +36,14 @@ class Law(Protocol):
         """Write what the model sees under one draw into out, contiguous, of x's shape and type."""
 
 
-def law_at(noise: Noise, x: Tensor) -> Law:
+def sampler_at(noise: Noise, x: Tensor) -> NoiseSampler:
     """The law at x. Raises InputError for inputs that it cannot perturb."""
     noise.check_shape(tuple(x.shape))
-    law: Law = law_of(noise)(noise, x)
-    return law
+    sampler: NoiseSampler = law_of(noise)(noise, x)
+    return sampler
 
 
-class AddedNoise:
+class GaussianSampler:
     """``round_h(x + Z)``: Gaussian noise added and the sum rounded to the grid (theory T12).
 
     x / h is split into whole steps and a residual in [-1/2, 1/2], both exact in float64; what is
@@ -123,6 +123,7 @@ class AddedNoise:
         """Steps float64 of the values (rows, places) that float32 left open: in float64 on the
         device, and the few that this leaves open on the host."""
         residual = torch.from_numpy(self._exact(places.numpy())).to(cells.device)
+        low: Tensor
         low, high = brackets(
             cells.double(), 2.0**-32, residual, self._scale, torch.special.ndtri, torch.floor
         )
@@ -163,7 +164,7 @@ def lower_words(address: Address, places: NDArray[np.intp]) -> NDArray[np.uint32
     return found
 
 
-class TurnedCloud:
+class RotationSampler:
     """A cloud rotated about its centroid in float64, rounded once; normals rotate along.
 
     Done while drawing, on the threads that draw, by products and sums of single numbers: so the

@@ -17,8 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from certiseg.sampling.code import imported, library_of, read
-from certiseg.sampling.kept import (
+from certiseg.sampling.library_state import (
     CALLS,
     HARMLESS,
     HOOKS,
@@ -30,6 +29,7 @@ from certiseg.sampling.kept import (
     RANDOM,
     kept_by,
 )
+from certiseg.sampling.python_code import imported, library_of, read
 
 _DEPTH, _VALUES = 100, 1_000_000
 """How deep and how much is read; what lies beyond is not covered."""

@@ -11,11 +11,11 @@ import pytest
 import torch
 
 from certiseg.errors import InputError
-from certiseg.models.stored import (
+from certiseg.models.networks import TrainedModel
+from certiseg.models.pointnet.parts import TrainedClouds
+from certiseg.models.serialization import (
     KIND,
     Trained,
-    TrainedClouds,
-    TrainedModel,
     load_folder,
     load_trained,
     to_bytes,

@@ -1,0 +1,113 @@
+"""A base model: what it states about itself, and one pass of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from certiseg.outputs.decide import Posterior
+from certiseg.outputs.decision import Decision
+from certiseg.outputs.low_resolution import low_resolution_form
+from certiseg.sampling.engine import Engine
+
+Read = TypeVar("Read", Decision, Posterior)
+Reader = Callable[[object, Tensor, int | None, bool], Read]
+"""``outputs.decide.decide`` or ``posterior``."""
+
+
+@dataclass
+class BaseModel:
+    """A model and how to call it. num_classes: filled in by the first output where unknown.
+
+    own_grid: its outputs may lie on a grid coarser than the image (theory T14).
+    """
+
+    call: Callable[[Tensor], Any]
+    num_classes: int | None = None
+    own_grid: bool = False
+    engine: Engine = field(default_factory=Engine)
+    _compiled: Callable[[Tensor], Any] | None = None
+
+    def dtype(self, x: Tensor) -> torch.dtype:
+        """The precision x is given in: the parameters' own, else that of x."""
+        parameter = first_parameter(self.call)
+        return x.dtype if parameter is None else parameter.dtype
+
+    def precision(self, x: Tensor) -> str:
+        """The precision of its arithmetic, in words, for the record."""
+        return precision(stated_type(self.call) or self.dtype(x), x.device, self.engine)
+
+    def given(self, batch: Tensor) -> Tensor:
+        """The batch in the model's precision and layout."""
+        given = batch.to(self.dtype(batch))
+        if self.engine.channels_last and given.ndim == 4:
+            return given.contiguous(memory_format=torch.channels_last)
+        return given
+
+    def __call__(self, given: Tensor) -> object:
+        """The model's output, or coarse logits that stand for it."""
+        if not self.engine.compile:
+            return low_resolution_form(self.call)(given)
+        if self._compiled is None:
+            mode = "reduce-overhead" if self.engine.cuda_graphs else None
+            self._compiled = torch.compile(low_resolution_form(self.call), mode=mode)
+        return self._compiled(given)
+
+
+def forward(model: BaseModel, batch: Tensor, read: Reader[Read]) -> Read:
+    """What the model says to the batch (B, *shape), into which it may write.
+
+    Raises InputError for outputs that do not fit (see ``outputs.decide``).
+    """
+    with torch.inference_mode(), model.engine.autocast(batch.device):
+        given = model.given(batch)
+        output = read(model(given), given, model.num_classes, model.own_grid)
+        model.num_classes = output.num_classes
+        return output
+
+
+def known_classes(model: object) -> int | None:
+    """The number of classes a model states itself: num_classes, or Hugging Face's config."""
+    for holder, name in ((model, "num_classes"), (getattr(model, "config", None), "num_labels")):
+        value = getattr(holder, name, None)
+        if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+            return value
+    return None
+
+
+def first_parameter(model: object) -> nn.Parameter | None:
+    if not isinstance(model, nn.Module):
+        return None
+    return next((p for p in model.parameters() if p.is_floating_point()), None)
+
+
+def stated_type(model: object) -> torch.dtype | None:
+    """The type that a module without parameters says its arithmetic has, as ONNX sessions do."""
+    if not isinstance(model, nn.Module) or first_parameter(model) is not None:
+        return None
+    stated = (getattr(module, "dtype", None) for module in model.modules())
+    return next((given for given in stated if isinstance(given, torch.dtype)), None)
+
+
+def precision(dtype: torch.dtype, device: torch.device, engine: Engine) -> str:
+    """The precision of the model's arithmetic: its parameters', and what a pass lowers it to."""
+    name = str(dtype).removeprefix("torch.")
+    with engine.autocast(device):
+        if torch.is_autocast_enabled(device.type):
+            lower = str(torch.get_autocast_dtype(device.type)).removeprefix("torch.")
+            return f"{name}, autocast {lower}"
+    if dtype != torch.float32:
+        return name
+    lowered = []
+    # PyTorch's default on recent GPUs: factors of float32 products keep 10 bits of 23.
+    if device.type == "cuda" and torch.backends.cudnn.allow_tf32:
+        lowered.append("convolutions in tf32")
+    # Of any device: a backend may keep fewer bits where it is allowed to.
+    allowed = torch.get_float32_matmul_precision()
+    if allowed != "highest":
+        lowered.append(f"matrix products of {allowed} precision")
+    return ", ".join([name, *lowered])
