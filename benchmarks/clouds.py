@@ -21,8 +21,7 @@ import torch
 from torch import Tensor, nn
 
 import certiseg as cs
-from certiseg.bench.passes import bare
-from certiseg.bench.turns import Spread, Times, in_turn, seconds
+from certiseg.bench.timing import Spread, Times, bare, interleaved, seconds
 from certiseg.datasets.solids import solids
 from certiseg.models.pointnet import PartSegmenter, PointNet2, msg, small
 from certiseg.runs.environment import environment
@@ -86,7 +85,7 @@ def main() -> None:
         vote = partial(smooth.vote, x, batch_size=size, seed=0)
         bare(model, batch[:size], size)
         vote(size)
-        times = in_turn(
+        times = interleaved(
             {"vote": partial(vote, draws), "bare": partial(bare, model, batch[:size], draws)},
             options.repeats,
         )

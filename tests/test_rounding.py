@@ -37,9 +37,9 @@ from certiseg.cli.main import run
 from certiseg.report.latex import latex_table
 from certiseg.report.plan import plan_table
 from certiseg.report.reproduction import clouds, pictures
-from certiseg.report.study_tables import correction_table, synthetic_table
+from certiseg.report.study import correction_table, synthetic_table
 from certiseg.runfolder.rows import Row, csv_text, markdown, rich_table
-from certiseg.runs.demo_subjects import _confidence, _correct, _held
+from certiseg.runs.demo import _certified, _correct
 from certiseg.studies.correction import Compared
 from certiseg.studies.plan import prospects
 from certiseg.studies.request import Request
@@ -144,7 +144,7 @@ def _own_roundings(source: str) -> list[str]:
 
 # Numbers that stay numbers: stored seconds and figures of a benchmark, means of a data set, seeds.
 _STORED = {
-    "bench/growth.py", "bench/hardware.py", "bench/result.py", "runs/record.py",
+    "bench/result.py", "runs/record.py",
     "runfolder/pooled.py", "runs/reproduction/pictures.py", "training/memory.py",
 }  # fmt: skip
 # Helpers of error messages.
@@ -377,13 +377,13 @@ def _certificate(made: Made) -> Certificate:
 
 
 def _demo(made: Made) -> str:
-    certificate, known = _certificate(made), np.zeros(SIZE, dtype=np.uint8)
+    known = np.zeros(SIZE, dtype=np.uint8)
     sample: Any = type("Sample", (), {"labels": known})
     labels = np.zeros(SIZE, dtype=np.int64)
     labels.flat[:2] = -1, 1
     look: Any = type("Look", (), {"classes": ("dark", "bright")})
     held: Any = type("Held", (), {"labels": labels})
-    said = _held(sample, held, look), _correct(sample, labels, look), _confidence(certificate)
+    said = _certified(sample, held, look), _correct(sample, labels, look)
     return "\n".join(said)
 
 
@@ -669,12 +669,12 @@ _SHOWN = {
     "report": "report/charts report/figures report/page/claim report/page/interactive "
     "report/page/tiles report/page/words",
     "repr": "certificates/certificate",
-    "demo": "cli/demo runs/demo_subjects",
+    "demo": "cli/demo runs/demo",
     "rotations": "noise/rotation",
     "percentile": "certify/percentile",
     "plan": "report/plan cli/plan studies/names studies/plan",
-    "study synthetic": "report/study_tables report/study_figures",
-    "study correction": "runs/study_correction",
+    "study synthetic": "report/study",
+    "study correction": "runs/study",
     "reproduce pictures": "report/reproduction/pictures report/reproduction/figures "
     "runs/reproduction/pictures runs/reproduction/write runs/reproduction/cells "
     "runs/reproduction/grid runs/reproduction/lines",
@@ -683,7 +683,7 @@ _SHOWN = {
     # figures of models that claim nothing, cut all the same.
     "": "report/heat runs/selftest runs/progress runs/inputs runs/volumes datasets/cloud_file "
     "models/scales "
-    "bench/result bench/end_to_end bench/profile bench/subjects cli/train cli/train_clouds "
+    "bench/result bench/profile cli/train cli/train_clouds "
     "cli/train_denoiser cli/training_bar training/card training/cloud_card training/cloud_noise "
     "training/denoise training/denoise_card training/validate",
 }

@@ -157,6 +157,9 @@ class Table:
             table.add_row(*line)
         return table
 
+    def __rich__(self) -> RichTable:
+        return self.rich()
+
     def _shown(self) -> list[Column]:
         if not self.sparse:
             return list(self.columns)

@@ -10,8 +10,8 @@ import pytest
 
 import certiseg
 from certiseg.errors import InputError
-from certiseg.runs import study_synthetic as room
-from certiseg.runs.study_synthetic import study_synthetic
+from certiseg.runs import study as room
+from certiseg.runs.study import study_synthetic
 
 FILES = {f"{name}.{kind}" for name in ("gamma", "components") for kind in ("csv", "png", "svg")}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,11 @@ from certiseg.errors import InputError
 from certiseg.files import atomic_write, output_folder, refuse_link
 from certiseg.folders import locked
 from certiseg.report.charts import charts
-from certiseg.report.look import Looked, Overview, overview
-from certiseg.report.page.html import PALETTES, Shown, page
+from certiseg.report.page.html import PALETTES, page
 from certiseg.report.page.interactive import need_page_libraries
 from certiseg.report.page.payload import run_payload, shared_payload
 from certiseg.report.paper import Paper
+from certiseg.report.summary import SampleSummary, summarise
 from certiseg.runfolder.layout import Layout, kept_numbers
 from certiseg.runfolder.run import Run, read_run
 from certiseg.runfolder.view import read_view
@@ -70,34 +71,34 @@ def write_report(
     _check_side_by_side(read, names)
     with ExitStack() as held:
         paper = (
-            None if figures is None else Paper(held.enter_context(locked(figures)), names, palette)
+            None
+            if figures is None
+            else Paper(held.enter_context(locked(figures)), palette, several=len(read) > 1)
         )
         wanted = _wanted(read, _most(read[0]) if images is None else images)
         grid = _grid(read)
-        overviews: list[Overview] = []
         samples: dict[str, dict[str, Any]] = {}
         notes: list[str] = []
-        for number, run in enumerate(read):
-            keep = _Gather(number, wanted, samples, notes, paper)
-            overviews.append(overview(run, grid, keep))
-        whole = [
-            samples[name] for name in wanted if len(samples.get(name, _NONE)["runs"]) == len(read)
+        into = partial(_gather, wanted=wanted, samples=samples, notes=notes, paper=paper)
+        summaries = [
+            summarise(run, name, grid, partial(into, number=number))
+            for number, (run, name) in enumerate(zip(read, names, strict=True))
         ]
-        drawn = charts(overviews, names)
-        shown = Shown(
-            overviews,
-            names,
-            drawn,
-            whole,
-            notes=_notes(read, names) + notes,
-            refuted=_refuted(read, names),
-            palette=palette,
-        )
+        # A sample that a run lacks, or shows otherwise, is not on the page.
+        whole = [
+            samples[name]
+            for name in wanted
+            if name in samples and len(samples[name]["runs"]) == len(read)
+        ]
+        drawn = charts(summaries)
+        notes = _notes(read, names) + notes
+        refuted = _refuted(read, names)
+        content = page(summaries, drawn, whole, notes=notes, refuted=refuted, palette=palette)
         output_folder(target.parent)
-        atomic_write(target, page(shown).encode(errors="backslashreplace"))
+        atomic_write(target, content.encode(errors="backslashreplace"))
         if paper is not None:
-            paper.finish(overviews, drawn)
-    return Written(target, list(shown.notes), list(shown.refuted))
+            paper.finish(summaries, drawn)
+    return Written(target, notes, refuted)
 
 
 def _check_page(target: Path) -> None:
@@ -116,37 +117,32 @@ def _check_page(target: Path) -> None:
         )
 
 
-_NONE: dict[str, Any] = {"runs": ()}
-
-
-@dataclass
-class _Gather:
-    """Takes one run's samples for the page, and for the paper."""
-
-    number: int
-    wanted: Sequence[str]
-    samples: dict[str, dict[str, Any]]
-    notes: list[str]
-    paper: Paper | None
-
-    def __call__(self, looked: Looked) -> None:
-        name = looked.kept.planned.name
-        if name not in self.wanted:
-            return
-        if self.paper is not None:
-            self.paper.sample(self.number, looked)
-        shared = shared_payload(looked)
-        known = self.samples.setdefault(name, {**shared, "runs": []})
-        if len(known["runs"]) > self.number:
-            # A second sample of the same name.
-            return
-        if any(known[key] != value for key, value in shared.items()):
-            self.notes.append(
-                f"{name}: expected one input and truth in all runs, got different ones; left out"
-            )
-            return
-        if len(known["runs"]) == self.number:
-            known["runs"].append(run_payload(looked))
+def _gather(
+    sample: SampleSummary,
+    *,
+    number: int,
+    wanted: Sequence[str],
+    samples: dict[str, dict[str, Any]],
+    notes: list[str],
+    paper: Paper | None,
+) -> None:
+    """Take a sample of one run, by its number, for the page and for the paper."""
+    name = sample.kept.planned.name
+    if name not in wanted:
+        return
+    if paper is not None:
+        paper.sample(number, sample)
+    shared = shared_payload(sample)
+    known = samples.setdefault(name, {**shared, "runs": []})
+    if len(known["runs"]) > number:
+        # A second sample of the same name.
+        return
+    if any(known[key] != value for key, value in shared.items()):
+        notes.append(
+            f"{name}: expected one input and truth in all runs, got different ones; left out"
+        )
+    elif len(known["runs"]) == number:
+        known["runs"].append(run_payload(sample))
 
 
 def _names(runs: Sequence[Run]) -> list[str]:

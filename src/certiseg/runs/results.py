@@ -9,7 +9,7 @@ from typing import Any
 
 from certiseg.datasets.card import KINDS, Samples, note_of
 from certiseg.metrics.curve import RadiusCurve
-from certiseg.report.curve import write_curve
+from certiseg.report.charts import write_curve
 from certiseg.rounding import exact
 from certiseg.runfolder.layout import RESULTS
 from certiseg.runfolder.pooled import Pooled
