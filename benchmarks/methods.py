@@ -27,6 +27,7 @@ from certiseg.metrics.curve import RadiusCurve, radius_grid
 from certiseg.metrics.scalars import accuracy, class_area, mean_iou
 from certiseg.runs.environment import environment
 from certiseg.stats.spending import plan_looks
+from certiseg.table import Column, Table
 from street import CLASSES, HEIGHT, WIDTH, Street
 
 TRIALS, SELECTION, LOOKS, BUDGET = 100, 10, 5, 0.001
@@ -146,10 +147,7 @@ def main() -> None:
                 "goal met": bool(np.median(clock) < GOAL_SECONDS and most < GOAL_BYTES),
             }
         )
-    print("| " + " | ".join(rows[0]) + " |")
-    print("|---" + "|---:" * (len(rows[0]) - 1) + "|")
-    for row in rows:
-        print("| " + " | ".join(map(str, row.values())) + " |")
+    print(Table([Column(name, name) for name in rows[0]], rows).markdown())
     result = {
         "question": __doc__.splitlines()[0],
         "size": [HEIGHT, WIDTH, CLASSES],

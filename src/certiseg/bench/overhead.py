@@ -8,8 +8,10 @@ a machine that others use too; on a GPU it says nothing).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +19,7 @@ from torch import Tensor
 
 from certiseg.bench.result import Goal, Result, Row, timing_environment
 from certiseg.bench.subject import CAMVID, NOISE, Options, Subject, subject
-from certiseg.bench.timing import Spread, bare, interleaved, passes_of, ready_batch
+from certiseg.bench.timing import Spread, Times, bare, interleaved, passes_of, ready_batch
 from certiseg.sampling.sampler import Smoothed
 
 GOALS = {"cpu": 1.05, "cuda": 1.03}
@@ -47,20 +49,15 @@ def overhead(options: Options) -> Result:
 def _measured(about: Subject, options: Options) -> tuple[Row, Goal]:
     smooth, x, draws, device = about.smoothed(), about.x, about.draws, about.device
     size = picked_batch(smooth, x, draws)
-    batch = ready_batch(x, NOISE.sigma, size, options.seed)
-    model = passes_of(about.model, about.engine)
-    bare(model, batch, draws)
-    times = interleaved(
-        {
-            "vote": partial(smooth.vote, x, draws, seed=options.seed),
-            "bare": partial(bare, model, batch, draws),
-        },
+    voted, passed = timed(
+        partial(smooth.vote, x, draws, seed=options.seed),
+        passes_of(about.model, about.engine),
+        ready_batch(x, NOISE.sigma, size, options.seed),
+        draws,
         options.turns,
-        device=device,
         name=f"overhead, {about.name}",
         progress=options.progress,
     )
-    voted, passed = times["vote"], times["bare"]
     ratio = Spread.ratio(voted.wall, passed.wall)
     row: Row = {
         "model": about.name,
@@ -74,6 +71,24 @@ def _measured(about: Subject, options: Options) -> tuple[Row, Goal]:
     }
     limit = GOALS.get(device.type, GOALS["cpu"])
     return row, Goal(f"ratio, {about.name}", ratio.median, limit)
+
+
+def timed(
+    vote: Callable[[], object],
+    model: Callable[[Tensor], Any],
+    batch: Tensor,
+    draws: int,
+    turns: int,
+    *,
+    name: str = "overhead",
+    progress: bool = False,
+) -> tuple[Times, Times]:
+    """Seconds of voting, which has been warmed up, and of as many bare passes of the batch."""
+    passes = partial(bare, model, batch, draws)
+    passes()
+    sides = {"vote": vote, "bare": passes}
+    times = interleaved(sides, turns, device=batch.device, name=name, progress=progress)
+    return times["vote"], times["bare"]
 
 
 def picked_batch(smooth: Smoothed, x: Tensor, draws: int) -> int:

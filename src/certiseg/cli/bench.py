@@ -37,8 +37,7 @@ def bench(
     channels: options.Channels = None,
     size: Annotated[str | None, typer.Option(help="Of the picture; default: 360x480.")] = None,
     num_samples: Annotated[
-        int | None,
-        typer.Option("--num-samples", "-n", help="Draws; default: the benchmark's own."),
+        int | None, typer.Option("--num-samples", "-n", help="Draws; default: the benchmark's own.")
     ] = None,
     turns: Annotated[int, typer.Option(help="How often each side is timed.")] = 5,
     seed: Annotated[int, typer.Option(help="Of pictures, weights and draws.")] = 0,

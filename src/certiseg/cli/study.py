@@ -26,8 +26,7 @@ def synthetic(
         int, typer.Option(help="Of the simulation; a study is no certificate, so it is fixed.")
     ] = 0,
     repetitions: Annotated[
-        int | None,
-        typer.Option(help=f"Of every point; default {_FULL}, or {_QUICK} with --quick."),
+        int | None, typer.Option(help=f"Of every point; default {_FULL}, or {_QUICK} with --quick.")
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Fewer points and repetitions.")] = False,
     overwrite: options.Overwrite = False,

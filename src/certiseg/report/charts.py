@@ -16,15 +16,7 @@ from certiseg.files import atomic_write
 from certiseg.metrics.boundary import BoundaryCounts
 from certiseg.metrics.curve import RadiusCurve
 from certiseg.noise import Noise
-from certiseg.report.figures import (
-    Bars,
-    Line,
-    Panel,
-    bars,
-    curves,
-    has_matplotlib,
-    write_figure,
-)
+from certiseg.report.figures import Bars, Line, Panel, bars, curves, has_matplotlib, write_figure
 from certiseg.report.summary import RunSummary
 from certiseg.rounding import down, exact, share_down, share_up
 from certiseg.runfolder.comparison import CERTIFIED
@@ -228,10 +220,7 @@ def chart_table(chart: Chart, points: int = 12) -> tuple[list[str], list[list[st
     places = range(0, len(x), max(1, len(x) // points))
     # Beyond its end a line is 0: nothing is certified there.
     rows = [
-        [
-            down(x[p]),
-            *(share_down(line.y[p]) if p < len(line.y) else "0" for line in drawing.lines),
-        ]
+        [down(x[p]), *(share_down(line.y[p]) if p < len(line.y) else "0" for line in drawing.lines)]
         for p in places
     ]
     return head, rows

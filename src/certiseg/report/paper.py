@@ -15,14 +15,7 @@ from certiseg.files import atomic_write
 from certiseg.folders import Outputs
 from certiseg.report.charts import Chart, drawn_figure
 from certiseg.report.cloud import cloud_picture
-from certiseg.report.figures import (
-    RULE,
-    literal,
-    need_matplotlib,
-    new_figure,
-    style,
-    write_figure,
-)
+from certiseg.report.figures import RULE, literal, need_matplotlib, new_figure, style, write_figure
 from certiseg.report.heat import cloud_by_radius, coloured
 from certiseg.report.latex import latex_table
 from certiseg.report.overlay import as_rgb

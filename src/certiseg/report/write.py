@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,8 +31,13 @@ _MOST_COMPONENTS = 16_000_000
 
 @dataclass(frozen=True)
 class Written:
-    """page: the file. notes: what is missing or cannot be used, one line each. refuted: what a run
-    states and something else follows, one line each."""
+    """A report.
+
+    Args:
+        page: the file.
+        notes: what is missing or cannot be used, one line each.
+        refuted: what a run states although something else follows, one line each.
+    """
 
     page: Path
     notes: list[str]
@@ -45,19 +50,31 @@ def write_report(
     *,
     figures: str | Path | None = None,
     images: int | None = None,
-    palette: str = "own",
+    palette: Literal["own", "safe"] = "own",
 ) -> Written:
-    """Write the report of one run, or of several side by side, to the file ``out``.
+    """Write the report of one run, or of several side by side, as one HTML file.
 
-    runs: folders that certiseg evaluate or certiseg demo wrote; an unfinished run reports what is
-    there. figures: a folder for the figures of a paper, with a LaTeX and a CSV table. images: at
-    most so many samples on the page, evenly spread; None for all that were kept, of large pictures
-    as many as have 16 million pixels. palette: "own", or "safe" for colour-blind eyes, to begin
-    with.
     All that follows from something else is recomputed (docs/report.md). A sample that contradicts
-    it, or whose files cannot be used, is in no figure, and named: here and on the page.
-    Raises InputError for folders that are no runs, for runs that do not fit side by side, for files
-    in the way that no report is, and where a library is missing.
+    it, or whose files cannot be used, is in no figure, and named: in the result and on the page.
+
+    Args:
+        runs: folders that certiseg evaluate or certiseg demo wrote; an unfinished run reports what
+            is there.
+        out: the file; an earlier report there is replaced.
+        figures: a folder for the figures of a paper, with a LaTeX and a CSV table.
+        images: at most so many samples on the page, evenly spread; None for all that were kept, of
+            large pictures as many as have 16 million pixels together.
+        palette: colours to begin with: the data set's own, or safe for colour-blind eyes.
+
+    Returns:
+        The file, what is missing in it, and what did not follow.
+
+    Raises:
+        InputError: folders that are no runs, runs that do not fit side by side, something else
+            than a report at ``out``, a missing library.
+
+    Example:
+        ``write_report(["run-a", "run-b"], "report.html", figures="figures")``
     """
     need_page_libraries()
     target = Path(out)

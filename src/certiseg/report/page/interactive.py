@@ -99,10 +99,7 @@ def _bars(figure: Any, bars: Bars) -> None:
             customdata=[
                 f"{label}: {bars.show(v)}" for label, v in zip(labels, shares, strict=True)
             ],
-            marker={
-                "color": COLOURS[number % len(COLOURS)],
-                "line": {"width": 0},
-            },
+            marker={"color": COLOURS[number % len(COLOURS)], "line": {"width": 0}},
             hovertemplate=_HOVER,
         )
     _dress(figure, len(bars.series))

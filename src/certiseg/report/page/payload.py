@@ -7,13 +7,7 @@ from typing import Any
 import numpy as np
 
 from certiseg.datasets.card import IGNORE
-from certiseg.report.page.encoding import (
-    labels_png,
-    labels_raw,
-    numbers_png,
-    photograph,
-    raw,
-)
+from certiseg.report.page.encoding import labels_png, labels_raw, numbers_png, photograph, raw
 from certiseg.report.summary import SampleSummary, contains
 from certiseg.votes import ABSTAIN
 
