@@ -1,4 +1,4 @@
-"""How a call ends: 0 well, 1 a claim failed, 2 bad input, 128 + its number by a signal."""
+"""Exit codes: 0 success, 1 verification failed, 2 bad input, 128 + n when signal n ended it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _UsageError: type[Exception] = next(
 
 @dataclass(frozen=True)
 class Ending:
-    """Exit code, and what to say. unforeseen: an error that nobody gave a line of its own."""
+    """Exit code and message. unforeseen: an error of no kind that is expected here."""
 
     code: int
     line: str
@@ -38,7 +38,7 @@ class Ending:
 
 
 def ending_of(error: BaseException) -> Ending | None:
-    """How a call ends that raised this; None for what ends Python itself."""
+    """Exit code and message of an exception; None for one that ends Python itself."""
     if isinstance(error, InputError):
         return Ending(BAD_INPUT, str(error))
     if isinstance(error, ClaimError):

@@ -87,7 +87,7 @@ def _certiseg(
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; errors become one line on standard error.
 
-    The code tells how the work ended, whether or not somebody read standard output to its end.
+    The code does not depend on whether standard output was read to its end.
     """
     # Read when torch loads. Waiting threads otherwise spin so long that on a busy machine
     # everything takes five times as long (measured: docs/measured.md).

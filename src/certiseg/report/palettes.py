@@ -58,8 +58,8 @@ _NEAR_WHITE: Colour = (205, 205, 212)
 
 
 def safe_palette(num_classes: int) -> tuple[Colour, ...]:
-    """Okabe and Ito's seven colours, then such as are farthest from all before them in the eyes of
-    whoever sees them least apart (normal vision, and without one kind of cones).
+    """Okabe and Ito's seven colours, then those that are farthest from all before them, for the
+    kind of vision that tells them apart least (normal, and without one kind of cones).
 
     The same for each number of classes; the more there are, the nearer they lie.
     """

@@ -18,7 +18,7 @@ from certiseg.report.summary import RunSummary
 
 PALETTES = ("own", "safe")
 _SCRIPTS = (
-    "report.js", "decode.js", "readout.js", "pictures.js", "clouds.js", "charts.js", "controls.js",
+    "report.js", "decode.js", "readout.js", "images.js", "clouds.js", "charts.js", "controls.js",
 )  # fmt: skip
 
 
