@@ -60,7 +60,10 @@ def folder(name: str) -> Path:
 
 
 def measure(name: str) -> None:
-    arguments = [*PLAN[name].split(), "-o", str(folder(name).relative_to(ROOT)), "--overwrite"]
+    # certiseg replaces no file that it cannot know to be its own, as after a checkout.
+    for earlier in folder(name).glob("*.*"):
+        earlier.unlink()
+    arguments = [*PLAN[name].split(), "-o", str(folder(name).relative_to(ROOT))]
     print("python", *arguments, flush=True)
     subprocess.run([sys.executable, *arguments], cwd=ROOT, check=True)
 

@@ -91,9 +91,8 @@ class Result:
 
     def rich(self) -> RichTable:
         """The rows for the terminal, the question above, goals and notes below."""
-        columns = [Column(name, name, brief) for name in self.rows[0]]
         notes = [*map(str, self.goals), *self.notes]
-        return Table(columns, self.rows, self.question, notes).rich()
+        return Table(_columns(self.rows[0], brief), self.rows, self.question, notes).rich()
 
 
 def timing_environment(command: str, device: torch.device) -> dict[str, Any]:
@@ -133,7 +132,11 @@ def _memory() -> float | None:
 def markdown(record: Mapping[str, Any]) -> str:
     """The rows of a stored record as a table of a page."""
     rows = [_gathered(row) for row in record["rows"]]
-    return Table([Column(name, name, shown) for name in rows[0]], rows).markdown()
+    return Table(_columns(rows[0], shown), rows).markdown()
+
+
+def _columns(row: Row, show: Callable[[Value], str]) -> list[Column]:
+    return [Column(name, name, show, text=isinstance(value, str)) for name, value in row.items()]
 
 
 def brief(value: Value) -> str:

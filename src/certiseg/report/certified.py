@@ -28,7 +28,7 @@ def certified_table(records: Sequence[Mapping[str, Any]]) -> Table:
         Column("budget", "may be wrong", lambda budget: f"{budget - 1}"),
         Column("radius", "angle (rad)" if angle else "radius", _radius),
         Column("seconds", "s", lambda seconds: nearest(seconds, 1)),
-        Column("largest", "largest certified"),
+        Column("largest", "largest certified", text=True),
     )
     rows = [
         {

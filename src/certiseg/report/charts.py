@@ -184,7 +184,7 @@ def _boundary(summaries: Sequence[RunSummary]) -> Chart | None:
 
 def _share(counts: BoundaryCounts, part: NDArray[np.int64]) -> list[float]:
     filled = np.maximum(counts.components, 1)
-    return np.where(counts.components > 0, part / filled, np.nan).tolist()
+    return [float(share) for share in np.where(counts.components > 0, part / filled, np.nan)]
 
 
 def _bins(edges: NDArray[np.float64], *, whole: bool) -> list[str]:

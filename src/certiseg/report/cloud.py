@@ -119,7 +119,7 @@ def _view(azimuth: float, elevation: float) -> Array:
     a, e = np.deg2rad(azimuth), np.deg2rad(elevation)
     around = np.array(((np.cos(a), 0, -np.sin(a)), (0, 1, 0), (np.sin(a), 0, np.cos(a))))
     tilt = np.array(((1, 0, 0), (0, np.cos(e), -np.sin(e)), (0, np.sin(e), np.cos(e))))
-    return tilt @ around
+    return np.asarray(tilt @ around)
 
 
 def _balls(

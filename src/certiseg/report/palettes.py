@@ -104,4 +104,4 @@ def _seen(colours: NDArray[np.float64]) -> NDArray[np.float64]:
     share = colours / 255
     linear = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
     views = np.clip(np.einsum("vij,kj->vki", _VISIONS, linear), 0, 1)
-    return np.cbrt(views @ _LMS.T) @ _LAB.T
+    return np.asarray(np.cbrt(views @ _LMS.T) @ _LAB.T)

@@ -43,7 +43,7 @@ class PostHocRadii:
 
     def map(self) -> NDArray[np.float64]:
         """Radius of each component, 0 where it abstains."""
-        return np.nan_to_num(self.radius, nan=0.0)[self.hits]
+        return np.asarray(np.nan_to_num(self.radius, nan=0.0)[self.hits])
 
 
 def post_hoc_radii(certificate: Certificate) -> PostHocRadii:

@@ -51,7 +51,8 @@ def plotly_figure(chart: Chart) -> dict[str, Any]:
         _bars(figure, drawing)
     else:
         _lines(figure, drawing)
-    return json.loads(figure.to_json())
+    values: dict[str, Any] = json.loads(figure.to_json())
+    return values
 
 
 def plain(name: str) -> str:
