@@ -377,13 +377,13 @@ def _certificate(made: Made) -> Certificate:
 
 
 def _demo(made: Made) -> str:
-    known = np.zeros(SIZE, dtype=np.uint8)
+    sure, known = rounding.confidence(_certificate(made).alpha), np.zeros(SIZE, dtype=np.uint8)
     sample: Any = type("Sample", (), {"labels": known})
     labels = np.zeros(SIZE, dtype=np.int64)
     labels.flat[:2] = -1, 1
     look: Any = type("Look", (), {"classes": ("dark", "bright")})
     held: Any = type("Held", (), {"labels": labels})
-    said = _certified(sample, held, look), _correct(sample, labels, look)
+    said = _certified(sample, held, look), _correct(sample, labels, look), sure
     return "\n".join(said)
 
 
@@ -671,7 +671,7 @@ _SHOWN = {
     "repr": "certificates/certificate",
     "demo": "cli/demo runs/demo",
     "rotations": "noise/rotation",
-    "percentile": "certify/percentile",
+    "percentile": "certifiers/percentile",
     "plan": "report/plan cli/plan studies/names studies/plan",
     "study synthetic": "report/study",
     "study correction": "runs/study",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ import numpy as np
 import pytest
 
 import certiseg as cs
-from certiseg.runs import study
 
 Call = Callable[..., Any]
 
@@ -36,10 +34,8 @@ def test_synthetic(tmp_path: Path, call: Call) -> None:
     assert (tmp_path / "out" / "gamma.png").exists()
 
 
-def test_synthetic_json(tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("over_noise", "over_size"):
-        whole = getattr(study, name)(True)
-        monkeypatch.setattr(study, name, lambda quick, s=whole: replace(s, toys=s.toys[:1]))
+@pytest.mark.usefixtures("short_study")
+def test_synthetic_json(tmp_path: Path, call: Call) -> None:
     done = call(
         "study", "synthetic", "-o", tmp_path / "out", "--quick", "--repetitions", 2, "--json"
     )

@@ -78,7 +78,7 @@ def memory(options: Options) -> Result:
     own, *grown = [
         peak_of(task) for task in steps(tasks, len(tasks), "memory", show=options.progress)
     ]
-    rows = [memory_row(f"{model}, the passes alone", one, own, None)]
+    rows = [memory_row(f"{model}, passes alone", one, own, None)]
     rows += [memory_row(model, *found, own.at_end) for found in zip(tasks[1:], grown, strict=True)]
     most, first, last = max(grown, key=lambda peak: peak.at_end), grown[0], grown[-1]
     beyond = (most.at_end - own.at_end) / (most.counts + most.batch)

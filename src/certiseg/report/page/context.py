@@ -12,7 +12,6 @@ from certiseg.datasets.card import KINDS
 from certiseg.report.charts import Chart, chart_table, drawn_figure
 from certiseg.report.figures import figure_bytes, has_matplotlib
 from certiseg.report.page.claim import claim, confidence, plan
-from certiseg.report.page.interactive import plotly_figure
 from certiseg.report.summary import RunSummary
 from certiseg.rounding import percent_down, share
 from certiseg.runfolder.comparison import CERTIFIED
@@ -21,10 +20,8 @@ from certiseg.runfolder.rows import Row, cells, draws_text, footnote
 _SETTINGS = ("correction", "budget", "selection", "grid", "seed", "device")
 
 
-def page_context(
-    summaries: Sequence[RunSummary], charts: Sequence[Chart], samples: int
-) -> dict[str, Any]:
-    """What the template says around the samples. samples: how many are on the page."""
+def page_context(summaries: Sequence[RunSummary], samples: int) -> dict[str, Any]:
+    """What the template says around charts and samples. samples: how many are on the page."""
     first, several = summaries[0].run, len(summaries) > 1
     manifest = first.manifest
     whole, part = KINDS[manifest.kind]
@@ -41,7 +38,6 @@ def page_context(
         "facts": [] if several or not rows else _facts(rows[-1][1], summaries[0]),
         "table": comparison(rows, several=several),
         "footnote": footnote([row for _, row in rows]),
-        "charts": [_chart(chart) for chart in charts],
         "shown": (
             f"{samples} of the run's {len(manifest.samples)} {whole}s. Colours say which class a "
             f"{part} has; in a certified mask a white {part} abstains."
@@ -89,13 +85,14 @@ def _facts(row: Row, summary: RunSummary) -> list[dict[str, str]]:
     return [{"name": name, "value": value} for name, value in values]
 
 
-def _chart(chart: Chart) -> dict[str, Any]:
+def chart_context(chart: Chart, height: int) -> dict[str, Any]:
+    """A chart's words, its numbers as a table, and a still picture; height: of the drawn one."""
     head, rows = chart_table(chart)
     return {
         "key": chart.key,
         "title": chart.title,
         "caption": chart.caption,
-        "height": plotly_figure(chart)["layout"]["height"],
+        "height": height,
         "still": _still(chart),
         "head": head,
         "rows": rows,

@@ -9,7 +9,7 @@ from typing import Any
 
 from certiseg._version import __version__
 from certiseg.report.charts import Chart
-from certiseg.report.page.context import page_context, sample_context
+from certiseg.report.page.context import chart_context, page_context, sample_context
 from certiseg.report.page.encoding import SHIFT
 from certiseg.report.page.interactive import plotly_figure, plotly_library
 from certiseg.report.page.slider import slider, why_no_slider
@@ -48,6 +48,7 @@ def page(
     # The legend names the labels of a run with groups of classes, if any has them.
     grouped = (n for n, summary in enumerate(summaries) if summary.hierarchy is not None)
     legend = next(grouped, 0)
+    drawn = {chart.key: plotly_figure(chart) for chart in charts}
     script = {
         "kind": manifest.kind,
         "shift": SHIFT,
@@ -56,10 +57,11 @@ def page(
         "heatEnd": max(summary.largest for summary in summaries) or 1.0,
         "legendRun": legend,
         "runs": [_run(summary) for summary in summaries],
-        "charts": {chart.key: plotly_figure(chart) for chart in charts},
+        "charts": drawn,
     }
     return environment.from_string(_asset("page.html")).render(
-        **page_context(summaries, charts, len(samples)),
+        **page_context(summaries, len(samples)),
+        charts=[chart_context(chart, drawn[chart.key]["layout"]["height"]) for chart in charts],
         kind=manifest.kind,
         several=len(summaries) > 1,
         palette=palette,
