@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
+import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
+from types import FrameType
 
 import typer
 
-from certiseg.cli.signals import Ended
 from certiseg.errors import ClaimError, InputError
 
 FAILED_CLAIM, BAD_INPUT, INTERRUPTED = 1, 2, 128 + signal.SIGINT
 TRACEBACK = "CERTISEG_TRACEBACK"
 """Environment variable: set, an unforeseen error comes with its traceback."""
 _WHOLE = "files already written are whole"
+_ENDING = ("SIGTERM", "SIGHUP")
 
 # typer publishes the subclass alone, and where its base lives depends on typer's version.
 _UsageError: type[Exception] = next(
@@ -21,6 +25,14 @@ _UsageError: type[Exception] = next(
     for base in typer.BadParameter.__mro__
     if base.__name__ == "UsageError" and issubclass(base, Exception)
 )
+
+
+class Ended(BaseException):
+    """This process was asked to end. No Exception: nothing that retries or skips may catch it."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.number = number
 
 
 @dataclass(frozen=True)
@@ -33,7 +45,7 @@ class Ending:
 
     @property
     def interrupted(self) -> bool:
-        """Somebody asked the process to end; nothing was wrong."""
+        """Whether the process was asked to end; nothing was wrong."""
         return self.code > 128
 
 
@@ -59,3 +71,25 @@ def ending_of(error: BaseException) -> Ending | None:
         message = f"{type(error).__name__}: {error}"
         return Ending(BAD_INPUT, f"unexpected {message} ({TRACEBACK}=1 shows where)", True)
     return None
+
+
+@contextlib.contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """SIGTERM and SIGHUP raise Ended inside, in the main thread; ignored ones (nohup) stay so."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    taken = {}
+    # Not every system has both.
+    for number in (getattr(signal, name, None) for name in _ENDING):
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            taken[number] = signal.signal(number, _end)
+    try:
+        yield
+    finally:
+        for number, before in taken.items():
+            signal.signal(number, before)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    raise Ended(number)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -20,7 +20,7 @@ from certiseg.report.page.html import PALETTES, page
 from certiseg.report.page.interactive import need_page_libraries
 from certiseg.report.page.payload import run_payload, shared_payload
 from certiseg.report.paper import Paper
-from certiseg.report.summary import SampleSummary, summarise
+from certiseg.report.summary import RunSummary, SampleSummary, summarise
 from certiseg.runfolder.layout import Layout, kept_numbers
 from certiseg.runfolder.run import Run, read_run
 from certiseg.runfolder.view import read_view
@@ -108,8 +108,8 @@ def write_report(
             if name in samples and len(samples[name]["runs"]) == len(read)
         ]
         drawn = charts(summaries)
-        notes = _notes(read, names) + notes
-        refuted = _refuted(read, names)
+        notes = _told(summaries, _incomplete) + notes
+        refuted = _told(summaries, lambda run: run.refuted)
         content = page(summaries, drawn, whole, notes=notes, refuted=refuted, palette=palette)
         output_folder(target.parent)
         atomic_write(target, content.encode(errors="backslashreplace"))
@@ -217,27 +217,24 @@ def _grid(runs: Sequence[Run]) -> NDArray[np.float64]:
     return np.linspace(0.0, max(min(3 * noise.sigma, noise.largest) for noise in noises), 301)
 
 
-def _notes(runs: Sequence[Run], names: Sequence[str]) -> list[str]:
-    """What is missing or broken in the runs."""
-    said = []
-    for run, name in zip(runs, names, strict=True):
-        if run.missing:
-            listed = ", ".join(run.missing[:_NAMED])
-            more = len(run.missing) - _NAMED
-            said.append(
-                f"{_start(runs, name)}This run is not finished. {len(run.done)} of "
-                f"{len(run.manifest.samples)} samples are there; missing: {listed}"
-                f"{f' and {more} more' if more > 0 else ''}."
-            )
-        said += [f"{_start(runs, name)}Left out: {line}" for line in run.broken]
-    return said
+def _told(summaries: Sequence[RunSummary], lines: Callable[[Run], list[str]]) -> list[str]:
+    """Lines about all runs, each with the name of its run where there are several."""
+    several = len(summaries) > 1
+    return [
+        f"{summary.name}: {line}" if several else line
+        for summary in summaries
+        for line in lines(summary.run)
+    ]
 
 
-def _refuted(runs: Sequence[Run], names: Sequence[str]) -> list[str]:
-    """What the runs state and something else follows."""
-    pairs = zip(runs, names, strict=True)
-    return [f"{_start(runs, name)}{line}" for run, name in pairs for line in run.refuted]
-
-
-def _start(runs: Sequence[Run], name: str) -> str:
-    return f"{name}: " if len(runs) > 1 else ""
+def _incomplete(run: Run) -> list[str]:
+    """What is missing or broken in the run."""
+    broken = [f"Left out: {line}" for line in run.broken]
+    if not run.missing:
+        return broken
+    listed, more = ", ".join(run.missing[:_NAMED]), len(run.missing) - _NAMED
+    unfinished = (
+        f"This run is not finished. {len(run.done)} of {len(run.manifest.samples)} samples are "
+        f"there; missing: {listed}{f' and {more} more' if more > 0 else ''}."
+    )
+    return [unfinished, *broken]
