@@ -665,9 +665,9 @@ def test_a_goal_is_not_shown_as_met_when_it_is_missed():
 
 _SHOWN = {
     "certify": "report/certified certificates/statement noise/gaussian",
-    "evaluate": "cli/evaluate report/tables runs/results",
+    "evaluate": "cli/evaluate runfolder/rows runs/results",
     "report": "report/charts report/figures report/page/claim report/page/interactive "
-    "report/page/tiles report/page/words",
+    "report/page/context",
     "repr": "certificates/certificate",
     "demo": "cli/demo runs/demo",
     "rotations": "noise/rotation",
