@@ -34,7 +34,7 @@ def plan_table(rows: Sequence[Prospect], request: Request) -> Table:
         Column("even", "p 1/2"),
         Column("likely", "p 9/10"),
         Column("chance", f"p = {p}"),
-        Column("votes", "votes"),
+        Column("votes", "votes (MB)"),
     )
     note = (
         "cutoff: hits that certify at the first step, where the test is hardest. p 1/2, p 9/10: "
@@ -51,7 +51,7 @@ def plan_table(rows: Sequence[Prospect], request: Request) -> Table:
             "even": up(row.even),
             "likely": up(row.likely),
             "chance": percent_down(row.chance),
-            "votes": f"{significant(row.vote_bytes / 1e6, 3, nearest)} MB",
+            "votes": significant(row.vote_bytes / 1e6, 3, nearest),
         }
         for row in rows
     ]
