@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -21,8 +22,8 @@ import torch
 from torch import Tensor, nn
 
 import certiseg as cs
-from certiseg.bench.passes import bare
-from certiseg.bench.turns import Spread, Times, in_turn, seconds
+from certiseg.bench.overhead import timed
+from certiseg.bench.timing import Spread, bare, ready_batch, seconds
 from certiseg.datasets.solids import solids
 from certiseg.models.pointnet import PartSegmenter, PointNet2, msg, small
 from certiseg.runs.environment import environment
@@ -43,9 +44,8 @@ def models(card, category: str) -> dict[str, nn.Module]:
     return made
 
 
-def figures(times: dict[str, Times], clock: str, draws: int) -> dict[str, object]:
-    """Of one clock, "wall" or "cpu"."""
-    voted, passed = (getattr(times[side], clock) for side in ("vote", "bare"))
+def figures(voted: Sequence[float], passed: Sequence[float], draws: int) -> dict[str, object]:
+    """Of the seconds of all turns, by one clock."""
     ratio = Spread.ratio(voted, passed)
     return {
         "bare pass (ms)": round(1e3 * Spread.of(passed).median / draws, 2),
@@ -71,7 +71,7 @@ def main() -> None:
     sample = solids("test", points=2048, normals=False)[0]
     x = torch.from_numpy(sample.x)
     size = options.batch_size
-    batch = x + NOISE.sigma * torch.randn((max(*SIZES, size), *x.shape))
+    batch = ready_batch(x, NOISE.sigma, max(*SIZES, size))
     result: dict[str, object] = {
         "question": __doc__.splitlines()[0],
         "input": list(x.shape),
@@ -84,16 +84,13 @@ def main() -> None:
         draws = DRAWS[name]
         smooth = cs.Smoothed(model, NOISE, value_range=None)
         vote = partial(smooth.vote, x, batch_size=size, seed=0)
-        bare(model, batch[:size], size)
         vote(size)
-        times = in_turn(
-            {"vote": partial(vote, draws), "bare": partial(bare, model, batch[:size], draws)},
-            options.repeats,
-        )
+        voted, passed = timed(partial(vote, draws), model, batch[:size], draws, options.repeats)
         result[name] = {
             "parameters": sum(p.numel() for p in model.parameters()),
             "draws": draws,
-            **{clock: figures(times, clock, draws) for clock in ("wall", "cpu")},
+            "wall": figures(voted.wall, passed.wall, draws),
+            "cpu": figures(voted.cpu, passed.cpu, draws),
             "bare pass by batch size (CPU ms a cloud, best of 3)": {
                 str(b): round(1e3 * best(model, batch[:b]) / SIZES[-1], 1) for b in SIZES
             },

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
+from functools import partial
 from pathlib import Path
-from statistics import median
 
 import torch
 
 import certiseg as cs
+from certiseg.bench.timing import Spread, interleaved, seconds
 from certiseg.models.serialization import load_bundled
 from certiseg.runs.environment import environment
 from certiseg.runs.malloc import keep_freed_memory
@@ -44,21 +44,19 @@ def main() -> None:
             engine: cs.Smoothed(load_bundled(name), cs.Gaussian(0.25), engine=record)
             for engine, record in ENGINES.items()
         }
-        spent: dict[str, list[float]] = {engine: [] for engine in ENGINES}
-        for turn in range(options.turns + 1):
-            for engine, one in smooth.items():
-                start = time.process_time()
-                one.vote(x, options.draws, batch_size=4, seed=turn)
-                spent[engine].append((time.process_time() - start) / options.draws)
+        sides = {
+            engine: partial(one.vote, x, options.draws, batch_size=4, seed=0)
+            for engine, one in smooth.items()
+        }
+        warm = {engine: seconds(side)[1] for engine, side in sides.items()}
+        times = interleaved(sides, options.turns)
         found[name] = {
             engine: {
-                "ms a draw": round(1e3 * median(times[1:]), 1),
-                "times the default": round(
-                    median(t / d for t, d in zip(times[1:], spent["default"][1:], strict=True)), 3
-                ),
-                "seconds of the warm-up": round(times[0] * options.draws, 1),
+                "ms a draw": round(1e3 * Spread.of(spent.cpu).median / options.draws, 1),
+                "times the default": round(Spread.ratio(spent.cpu, times["default"].cpu).median, 3),
+                "seconds of the warm-up": round(warm[engine], 1),
             }
-            for engine, times in spent.items()
+            for engine, spent in times.items()
         }
     record = {
         "question": __doc__.splitlines()[0],

@@ -20,14 +20,15 @@ from typing import Any
 import numpy as np
 
 import certiseg as cs
-from certiseg.bench.street import CLASSES, HEIGHT, WIDTH, Street
-from certiseg.bench.turns import in_turn
+from certiseg.bench.timing import interleaved
 from certiseg.certifiers.adaptive import adaptive, levels_from_margins
 from certiseg.certifiers.replay import recompute
 from certiseg.metrics.curve import RadiusCurve, radius_grid
 from certiseg.metrics.scalars import accuracy, class_area, mean_iou
 from certiseg.runs.environment import environment
 from certiseg.stats.spending import plan_looks
+from certiseg.table import Column, Table
+from street import CLASSES, HEIGHT, WIDTH, Street
 
 TRIALS, SELECTION, LOOKS, BUDGET = 100, 10, 5, 0.001
 GOAL_SECONDS, GOAL_BYTES = 0.5, 2**30
@@ -130,7 +131,7 @@ def main() -> None:
     options = parser.parse_args()
 
     timed = calls(options.seed)
-    turns = in_turn(timed, options.repeats)
+    turns = interleaved(timed, options.repeats)
     rows: list[dict[str, Any]] = []
     for name, call in timed.items():
         clock, cores = np.array([turns[name].wall, turns[name].cpu])
@@ -146,10 +147,7 @@ def main() -> None:
                 "goal met": bool(np.median(clock) < GOAL_SECONDS and most < GOAL_BYTES),
             }
         )
-    print("| " + " | ".join(rows[0]) + " |")
-    print("|---" + "|---:" * (len(rows[0]) - 1) + "|")
-    for row in rows:
-        print("| " + " | ".join(map(str, row.values())) + " |")
+    print(Table([Column(name, name) for name in rows[0]], rows).markdown())
     result = {
         "question": __doc__.splitlines()[0],
         "size": [HEIGHT, WIDTH, CLASSES],

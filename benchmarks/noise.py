@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from certiseg.bench.hardware import made_with
+from certiseg.bench.result import timing_environment
 from certiseg.noise import Gaussian
 from certiseg.sampling.keys import Address
 from certiseg.sampling.noise_samplers import GaussianSampler
@@ -59,7 +59,7 @@ def main() -> None:
         "shape": SHAPE,
         "sigma": SIGMA,
         "turns": TURNS,
-        "made_with": made_with("python benchmarks/noise.py", torch.device("cpu")),
+        "made_with": timing_environment("python benchmarks/noise.py", torch.device("cpu")),
     }
     OUT.write_text(json.dumps(record, indent=1) + "\n")
     print(json.dumps(record["core_milliseconds_a_draw"]), f"{more / 2 / PASS:.1%} of a pass")

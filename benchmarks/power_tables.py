@@ -11,6 +11,7 @@ import numpy as np
 
 import certiseg as cs
 from certiseg.rounding import nearest, share_down
+from certiseg.table import Column, Table
 from compared_methods import HOLM, Method
 
 Rows = list[dict[str, Any]]
@@ -136,9 +137,9 @@ def base_models(out: Gathered) -> Rows:
 
 def markdown(title: str, rows: Rows) -> str:
     """A table; what is missing or 0 is a dash."""
-    lines = [f"**{title}**", "", "| " + " | ".join(rows[0]) + " |"]
-    lines.append("|---" + "|---:" * (len(rows[0]) - 1) + "|")
-    for row in rows:
-        cells = [share_down(v) if isinstance(v, float) and v else v or "-" for v in row.values()]
-        lines.append("| " + " | ".join(map(str, cells)) + " |")
-    return "\n".join([*lines, ""])
+
+    def shown(value: Any) -> str:
+        return share_down(value) if isinstance(value, float) and value else str(value or "-")
+
+    table = Table([Column(name, name, shown) for name in rows[0]], rows)
+    return f"**{title}**\n\n{table.markdown()}"

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from certiseg.bench.peak import resident_peak
+from certiseg.bench.memory import resident_peak
 from certiseg.datasets.camvid import CARD
 from certiseg.datasets.card import Sample
 from certiseg.models.loaded import LoadedModel

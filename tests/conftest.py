@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,16 @@ sys.path.insert(0, str(Path(__file__).parent))
 # Timings differ between machines; examples are the same in every run.
 settings.register_profile("certiseg", deadline=None, derandomize=True, max_examples=60)
 settings.load_profile("certiseg")
+
+
+@pytest.fixture
+def short_study(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`study synthetic` at one point of each sweep."""
+    from certiseg.runs import study
+
+    for name in ("over_noise", "over_size"):
+        whole = getattr(study, name)(True)
+        monkeypatch.setattr(study, name, lambda quick, s=whole: replace(s, toys=s.toys[:1]))
 
 
 @pytest.fixture(scope="session")

@@ -36,9 +36,9 @@ from certiseg.certifiers.percentile import PercentileBound
 from certiseg.cli.main import run
 from certiseg.report.plan import plan_table
 from certiseg.report.reproduction.tables import CloudRow, FalseRow, PictureRow, Tables
-from certiseg.report.study_tables import correction_table, synthetic_table
+from certiseg.report.study import correction_table, synthetic_table
 from certiseg.runfolder.comparison import Row, comparison_table
-from certiseg.runs.demo_subjects import _confidence, _correct, _held
+from certiseg.runs.demo import _certified, _correct
 from certiseg.studies.correction import Compared
 from certiseg.studies.plan import Request, prospects
 from certiseg.studies.synthetic import Measured, Scenario
@@ -142,7 +142,7 @@ def _own_roundings(source: str) -> list[str]:
 
 # Numbers that stay numbers: stored seconds and figures of a benchmark, means of a data set, seeds.
 _STORED = {
-    "bench/growth.py", "bench/hardware.py", "bench/result.py", "runs/record.py",
+    "bench/result.py", "runs/record.py",
     "runfolder/pooled.py", "runs/reproduction/cell.py", "training/memory.py",
 }  # fmt: skip
 # Helpers of error messages.
@@ -380,13 +380,13 @@ def _certificate(made: Made) -> Certificate:
 
 
 def _demo(made: Made) -> str:
-    certificate, known = _certificate(made), np.zeros(SIZE, dtype=np.uint8)
+    sure, known = rounding.confidence(_certificate(made).alpha), np.zeros(SIZE, dtype=np.uint8)
     sample: Any = type("Sample", (), {"labels": known})
     labels = np.zeros(SIZE, dtype=np.int64)
     labels.flat[:2] = -1, 1
     look: Any = type("Look", (), {"classes": ("dark", "bright")})
     held: Any = type("Held", (), {"labels": labels})
-    said = _held(sample, held, look), _correct(sample, labels, look), _confidence(certificate)
+    said = _certified(sample, held, look), _correct(sample, labels, look), sure
     return "\n".join(said)
 
 
@@ -668,26 +668,27 @@ def test_a_goal_is_not_shown_as_met_when_it_is_missed():
 
 _SHOWN = {
     "certify": "report/certified certificates/statement noise/gaussian",
-    "evaluate": "cli/evaluate runfolder/comparison runs/evaluate",
+    "evaluate": "cli/evaluate runfolder/rows runs/results",
     "report": "report/charts report/figures report/page/claim report/page/interactive "
-    "report/page/tiles report/page/words",
+    "report/page/context",
     "repr": "certificates/certificate",
-    "demo": "cli/demo runs/demo_subjects",
+    "demo": "cli/demo runs/demo",
     "rotations": "noise/rotation",
     "percentile": "certifiers/percentile",
     "plan": "report/plan cli/plan studies/names studies/plan",
-    "study synthetic": "report/study_tables report/study_figures",
-    "study correction": "runs/study_correction",
-    "reproduce pictures": "report/reproduction/figures runfolder/cells runs/reproduction/grid "
-    "runs/reproduction/lines",
-    "reproduce clouds": "report/reproduction/tables runs/reproduction/tables",
+    "study synthetic": "report/study",
+    "study correction": "runs/study",
+    "reproduce pictures": "report/reproduction/pictures report/reproduction/figures "
+    "runs/reproduction/pictures runs/reproduction/write runs/reproduction/cells "
+    "runs/reproduction/grid runs/reproduction/lines",
+    "reproduce clouds": "report/reproduction/clouds runs/reproduction/clouds",
     # The end of a colour bar, by ``down``; measured errors, by ``share_up``; seconds, losses;
     # figures of models that claim nothing, cut all the same.
     "": "report/heat runs/selftest runs/progress runs/inputs runs/volumes datasets/cloud_file "
     "models/scales "
-    "bench/result bench/end_to_end bench/profile bench/subjects cli/settings_options "
-    "cli/training_bar training/card training/clouds training/cloud_noise training/denoiser "
-    "training/images training/task",
+    "bench/result bench/profile cli/train cli/train_clouds "
+    "cli/train_denoiser cli/training_bar training/card training/cloud_card training/cloud_noise "
+    "training/denoise training/denoise_card training/validate",
 }
 
 

@@ -22,7 +22,7 @@ class Field:
 Fields = Mapping[str, Field]
 
 ANY = Field("a value", lambda value: True)
-"""Checked by whoever reads it."""
+"""Checked where it is read."""
 TEXT = Field("text", lambda value: isinstance(value, str))
 TRUTH = Field("true or false", lambda value: type(value) is bool)
 RECORD = Field("a record", lambda value: isinstance(value, dict))

@@ -1,4 +1,4 @@
-"""Writing without half-written files."""
+"""Atomic writes, which stay after a power failure; output folders."""
 
 from __future__ import annotations
 

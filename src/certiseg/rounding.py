@@ -1,10 +1,10 @@
-"""Numbers as people read them: no figure is shown better than it is.
+"""Numbers as text: no figure is shown better than it is.
 
-What is better when larger (certified shares, accuracy, IoU, radii, confidence) is cut, whoever's it
-is; what is worse when larger (abstention, errors, probabilities that are needed) is rounded up;
-parameters are shown whole. Only what is no figure of quality (seconds, draws, bytes) goes to the
-nearest number. Nothing else in this package turns such a number into text, and the page's script
-turns none: ``tests/test_rounding.py``.
+What is better when larger (certified shares, accuracy, IoU, radii, confidence) is rounded down, of
+any model; what is worse when larger (abstention, errors, probabilities that are needed) is rounded
+up; parameters are shown whole. Only what is no figure of quality (seconds, draws, bytes) is rounded
+to nearest. No other module turns such a number into text, nor does the page's script:
+``tests/test_rounding.py``.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def up(value: float | Fraction | None, decimals: int = 4) -> str:
 
 
 def nearest(value: float | None, decimals: int) -> str:
-    """Of what no claim is about: seconds, draws, bytes."""
+    """Rounded to nearest, for seconds, draws and bytes, about which nothing is claimed."""
     return _shown(value, decimals, round)
 
 

@@ -1,4 +1,4 @@
-"""What a terminal shows: nothing in it is interpreted, whoever named the files and classes."""
+"""Printing: no markup and no control character in the names of files and classes is obeyed."""
 
 from __future__ import annotations
 

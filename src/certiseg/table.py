@@ -8,7 +8,7 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
@@ -40,12 +40,14 @@ class Column:
         heading: what stands above it.
         show: the text of a value; a missing value is a dash.
         terminal: a shorter heading for the terminal; "" leaves the column out there.
+        text: whether it holds words, which stand at the left; the first column always does.
     """
 
     field: str
     heading: str
     show: Callable[[Any], str] = str
     terminal: str | None = None
+    text: bool = False
 
 
 @dataclass(frozen=True)
@@ -102,19 +104,21 @@ class Table:
     def markdown(self) -> str:
         """A Markdown table, with the notes as paragraphs below."""
         head, body = self.cells()
-        lines = [head, ["---", *["---:"] * (len(head) - 1)], *body]
+        sides = ["---" if column.text else "---:" for column in self._shown()]
+        lines = [head, ["---", *sides[1:]], *body]
         table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
         return "\n\n".join([table, *self.notes]) + "\n"
 
     def latex(self, caption: str | None = None) -> str:
         r"""A table environment for booktabs (needs \usepackage{booktabs})."""
         head, body = self.cells()
+        sides = "".join("l" if column.text else "r" for column in self._shown()[1:])
         lines = [
             r"% \usepackage{booktabs}",
             r"\begin{table}",
             r"  \centering",
             rf"  \caption{{{latex_text(self.title if caption is None else caption)}}}",
-            rf"  \begin{{tabular}}{{l{'r' * (len(head) - 1)}}}",
+            rf"  \begin{{tabular}}{{l{sides}}}",
             r"    \toprule",
             f"    {_latex_line(['', *head[1:]])}",
             r"    \midrule",
@@ -147,15 +151,20 @@ class Table:
         shown = [column for column in self._shown() if column.terminal != ""]
         heads = [column.heading if c is None else c for column in shown for c in (column.terminal,)]
         body = [[_text(column, row) for column in shown] for row in self.rows]
+        sides: list[Literal["left", "right"]] = ["left" if c.text else "right" for c in shown]
         if transposed:
             names = [line[0] for line in body]
+            sides = ["right"] * (len(names) + 1)
             heads, body = ["", *names], [list(line) for line in zip(heads, *body, strict=True)][1:]
         table.add_column(heads[0], no_wrap=True)
-        for heading in heads[1:]:
-            table.add_column(heading, justify="right", no_wrap=not wrap)
+        for heading, side in zip(heads[1:], sides[1:], strict=True):
+            table.add_column(heading, justify=side, no_wrap=not wrap)
         for line in body:
             table.add_row(*line)
         return table
+
+    def __rich__(self) -> RichTable:
+        return self.rich()
 
     def _shown(self) -> list[Column]:
         if not self.sparse:

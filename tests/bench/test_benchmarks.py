@@ -12,13 +12,12 @@ import pytest
 import torch
 
 from certiseg.bench import memory as memory_module
-from certiseg.bench.catalogue import BENCHMARKS, USUAL, run
-from certiseg.bench.options import Options, size_of
-from certiseg.bench.passes import bare, picked_batch
-from certiseg.bench.peak import Peak, Task, peak_of
+from certiseg.bench.memory import Peak, Task, peak_of
+from certiseg.bench.overhead import picked_batch
 from certiseg.bench.profile import MODEL, phase_of, watched
 from certiseg.bench.result import Result
-from certiseg.bench.subjects import COARSE, CoarseNet, subject
+from certiseg.bench.run import BENCHMARKS, run
+from certiseg.bench.subject import NOISE, Options, subject
 from certiseg.errors import InputError
 from certiseg.sampling.sampler import Smoothed
 
@@ -45,18 +44,9 @@ def test_every_benchmark_runs_and_writes(name: str, tmp_path: Path) -> None:
     assert any("--quick" in note for note in record["notes"])
 
 
-def test_the_usual_ones_are_known() -> None:
-    assert set(USUAL) < set(BENCHMARKS)
-
-
-def test_growth_draws_its_figure(tmp_path: Path) -> None:
-    list(run(["growth"], QUICK, tmp_path))
-    assert (tmp_path / "growth.png").read_bytes().startswith(b"\x89PNG")
-
-
 def test_what_is_refused_before_anything_is_measured(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"expected benchmarks among statistics, .* got 'speed'"):
-        next(run(["statistics", "speed"], QUICK, tmp_path))
+    with pytest.raises(InputError, match=r"expected benchmarks among overhead, .* got 'speed'"):
+        next(run(["overhead", "speed"], QUICK, tmp_path))
     (tmp_path / "overhead.csv").write_text("")
     with pytest.raises(InputError, match="of others in the way"):
         next(run(["overhead"], QUICK, tmp_path))
@@ -74,13 +64,6 @@ def test_what_is_refused_before_anything_is_measured(tmp_path: Path) -> None:
 def test_options_that_make_no_sense(options: dict[str, int], words: str) -> None:
     with pytest.raises(InputError, match=words):
         Options(**options)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize("text", ["360", "360x", "0x5", "axb", "3x4x5", "-3x4"])
-def test_sizes_that_are_none(text: str) -> None:
-    with pytest.raises(InputError, match="expected --size HEIGHTxWIDTH"):
-        size_of(text)
-    assert size_of("360X480") == (360, 480)
 
 
 def test_models_of_clouds_have_a_benchmark_of_their_own() -> None:
@@ -101,12 +84,6 @@ def test_a_model_of_the_users_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert result.rows[0]["input"] == "1 x 8 x 9"
 
 
-def test_bare_passes_are_as_many_as_draws() -> None:
-    seen: list[int] = []
-    bare(lambda batch: seen.append(len(batch)), torch.zeros(4, 1), 10)
-    assert seen == [4, 4, 2]
-
-
 def test_the_batch_is_the_one_that_vote_picks() -> None:
     sizes: list[int] = []
 
@@ -115,27 +92,14 @@ def test_the_batch_is_the_one_that_vote_picks() -> None:
         return batch
 
     model.not_fingerprinted = ("sizes",)
-    about = subject(COARSE, Options(size=(8, 8)))
-    smooth = Smoothed(model, about.smoothed().noise, 3)
-    assert picked_batch(smooth, about.x, 20) == max(sizes) > 1
-
-
-def test_logits_of_the_coarse_net_are_upsampled() -> None:
-    votes = (
-        subject(COARSE, Options(size=(16, 24), num_samples=2))
-        .smoothed()
-        .vote(torch.zeros(3, 16, 24), 2, seed=0)
-    )
-    assert votes.counts.shape == (16, 24, 150)
-    assert CoarseNet(5)(torch.zeros(1, 3, 16, 24))["logits"].shape == (1, 5, 4, 6)
+    smooth = Smoothed(model, NOISE, 3)
+    assert picked_batch(smooth, torch.zeros(3, 8, 8), 20) == max(sizes) > 1
 
 
 def memory_result(monkeypatch: pytest.MonkeyPatch, held: dict[int, int]) -> Result:
     """The benchmark over made-up peaks: bytes beyond the passes by number of draws."""
 
     def made_up(task: Task) -> Peak:
-        if task.model == COARSE:
-            return Peak(0, 2**30, 10, 10)
         base = 300 * 2**20
         return Peak(base, base + (held[task.draws] if task.votes else 0), 2**20, 2**20)
 
@@ -145,13 +109,13 @@ def memory_result(monkeypatch: pytest.MonkeyPatch, held: dict[int, int]) -> Resu
 
 def test_memory_that_is_flat_meets_its_goals(monkeypatch: pytest.MonkeyPatch) -> None:
     result = memory_result(monkeypatch, dict.fromkeys((10, 100, 1000), 2 * 2**20))
-    assert [goal.met for goal in result.goals] == [True, True, True]
+    assert [goal.met for goal in result.goals] == [True, True]
 
 
 def test_memory_that_grows_with_n_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Negative control: 64 MiB more at n = 1000."""
     result = memory_result(monkeypatch, {10: 2**20, 100: 2**20, 1000: 65 * 2**20})
-    assert [goal.met for goal in result.goals] == [False, False, True]
+    assert [goal.met for goal in result.goals] == [False, False]
 
 
 def test_a_process_tells_its_peak(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -183,7 +147,7 @@ class Slow(torch.nn.Module):
 
 def phases(watch: object) -> Counter[str]:
     """Looks by phase at 12 draws of a model that sleeps 20 ms a batch."""
-    smooth = Smoothed(Slow().eval(), subject(COARSE, Options(size=(8, 8))).smoothed().noise, 3)
+    smooth = Smoothed(Slow().eval(), NOISE, 3)
     places, _ = watched(
         lambda: smooth.vote(torch.zeros(3, 8, 8), 12, batch_size=1, seed=0, watch=watch),  # type: ignore[arg-type]
         smooth.model,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from certiseg.bench.result import Goal, Result, brief, markdown, number, shown
-from certiseg.bench.turns import Spread
+from certiseg.bench.timing import Spread
 
 RESULT = Result(
     "cost",
@@ -50,7 +50,7 @@ def test_files_hold_all_figures(tmp_path: Path) -> None:
 def test_the_page_shows_what_the_file_holds() -> None:
     assert markdown(json.loads(json.dumps(RESULT.record()))) == (
         "| model | n | seconds | ratio |\n"
-        "|---|---:|---:|---:|\n"
+        "| --- | ---: | ---: | ---: |\n"
         "| a | 100 | 0.500 (0.250 to 1) | - |\n"
         "| b | 7 | 2 (2 to 2) | 1.23 |\n"
         "| c | 8 | - | 2.50 |\n"

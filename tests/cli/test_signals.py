@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from certiseg.cli import main
-from certiseg.cli.signals import Ended, ended_by_signals
+from certiseg.cli.ending import Ended, ended_by_signals
 
 ENDING = [("SIGTERM", 143), ("SIGHUP", 129)]
 

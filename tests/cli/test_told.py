@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from certiseg.cli import told
-from certiseg.cli.signals import Ended
+from certiseg.cli.ending import Ended
 from certiseg.errors import InputError
 from certiseg.runs.progress import RunBar
 

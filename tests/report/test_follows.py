@@ -25,9 +25,9 @@ from certiseg.errors import InputError
 from certiseg.hierarchies.hierarchy import Hierarchy
 from certiseg.models.loaded import LoadedModel
 from certiseg.report.charts import chart_table, charts
-from certiseg.report.look import Looked, overview
 from certiseg.report.page.claim import claim, plan
 from certiseg.report.page.payload import run_payload, shared_payload
+from certiseg.report.summary import SampleSummary, summarise
 from certiseg.runfolder import difference
 from certiseg.runfolder.comparison import comparison_table
 from certiseg.runfolder.folder import Keep, RunFolder
@@ -76,11 +76,11 @@ def seen(folder: Path) -> tuple[Run, Any]:
     """The run, and all numbers that a page would show of it."""
     run, samples = read_run(folder), []
 
-    def each(looked: Looked) -> None:
+    def each(looked: SampleSummary) -> None:
         samples.append((shared_payload(looked), run_payload(looked)))
 
-    found = overview(run, np.linspace(0, 0.75, 31), each)
-    drawn = [chart_table(chart) for chart in charts([found], ["run"])]
+    found = summarise(run, run.title, np.linspace(0, 0.75, 31), each)
+    drawn = [chart_table(chart) for chart in charts([found])]
     said = claim(run.manifest), plan(run.manifest), run.manifest.radius
     return run, json.dumps([comparison_table(run.rows()).records(), drawn, said, samples])
 

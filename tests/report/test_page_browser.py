@@ -19,7 +19,7 @@ from certiseg.certificates.certificate import Certificate
 from certiseg.certificates.grid import upsample_nearest
 from certiseg.certifiers.radius_map import radius_map
 from certiseg.hierarchies.hierarchy import Hierarchy
-from certiseg.report.page.planes import number_plane
+from certiseg.report.page.encoding import numbers_png
 from certiseg.report.palettes import own_palette, with_nodes
 from certiseg.report.write import write_report
 from certiseg.rounding import down, percent_down
@@ -29,6 +29,7 @@ from certiseg.runs.settings import Settings, Stopping
 from certiseg.votes import ABSTAIN
 from made_runs import SIZE, made_run
 
+pytestmark = pytest.mark.slow
 WIDE, NARROW = (1280, 900), (390, 844)
 HOSTILE = "<b class=injected>\"'</script><img src=x onerror=injected=1>{{7*7}}$x^2$"
 TREE = Hierarchy("traffic", ("road", "car", "sky"), ("ground",), (3, 3, -1, -1))
@@ -257,7 +258,7 @@ def test_numbers_of_three_bytes_are_read(made, opened):
     page = opened(made / "flat.html").ready()
     for most in (255, 256, 65_535, 2**24 - 1):
         values = np.array([[0, 1, 255], [min(257, most), min(65_793, most), most]])
-        read = page.evaluate("async (url) => Array.from(await plane(url))", number_plane(values))
+        read = page.evaluate("async (url) => Array.from(await plane(url))", numbers_png(values))
         assert read == values.ravel().tolist()
 
 

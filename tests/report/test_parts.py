@@ -1,4 +1,4 @@
-"""The parts of a report that need no browser: planes, palettes, radii, distances, LaTeX."""
+"""The parts of a report that need no browser: PNG encoding, palettes, radii, distances, LaTeX."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ import certiseg as cs
 from certiseg.errors import InputError
 from certiseg.hierarchies.hierarchy import Hierarchy
 from certiseg.metrics.boundary import BoundaryCounts, pixel_distance, point_distance
-from certiseg.report.chosen import chosen
 from certiseg.report.page.claim import claim
-from certiseg.report.page.planes import label_plane, number_plane, truth_plane
+from certiseg.report.page.encoding import labels_png, numbers_png
 from certiseg.report.page.slider import _step
 from certiseg.report.palettes import _seen, own_palette, safe_palette
+from certiseg.report.post_hoc import post_hoc_radii
 from certiseg.runfolder.manifest import read_manifest
 from certiseg.runs.settings import Settings
 from certiseg.table import latex_text
@@ -37,11 +37,11 @@ def pixels(url: str) -> np.ndarray:
 
 
 @pytest.mark.parametrize("most", [255, 256, 65_535, 2**24 - 1])
-def test_planes_keep_every_number(most):
+def test_png_keeps_every_number(most):
     rng = np.random.default_rng(most)
     values = rng.integers(0, most + 1, size=(20, 30))
     values[0, 0] = most
-    found = pixels(number_plane(values)).astype(np.int64)
+    found = pixels(numbers_png(values)).astype(np.int64)
     assert (found.ndim == 2) == (most <= 255)
     if found.ndim == 3:
         found = (found * (1, 256, 65_536)).sum(axis=-1)
@@ -49,10 +49,10 @@ def test_planes_keep_every_number(most):
 
 
 def test_labels_abstentions_and_no_truth_have_their_own_numbers():
-    assert pixels(label_plane(np.array([[0, 5, -1]], dtype=np.int16))).tolist() == [[2, 7, 1]]
-    assert pixels(truth_plane(np.array([[0, 5, 255]], dtype=np.uint8))).tolist() == [[2, 7, 0]]
+    assert pixels(labels_png(np.array([[0, 5, -1]], dtype=np.int16))).tolist() == [[2, 7, 1]]
+    assert pixels(labels_png(np.array([[0, 5, 255]], dtype=np.uint8), 255)).tolist() == [[2, 7, 0]]
     # A hierarchy may have a node of number 255: it is no missing truth.
-    wide = pixels(label_plane(np.array([[255]], dtype=np.int16)))
+    wide = pixels(labels_png(np.array([[255]], dtype=np.int16)))
     assert (wide * (1, 256, 65_536)).sum() == 257
 
 
@@ -90,7 +90,7 @@ def test_chosen_radii_are_those_of_the_radius_map():
         cs.certify(votes, noise=NOISE, alpha=0.01, selection_votes=first),
         mapped,
     ):
-        radii = chosen(certificate)
+        radii = post_hoc_radii(certificate)
         assert radii.own is (certificate is mapped)
         assert np.array_equal(radii.map(), mapped.radius)
         assert np.array_equal(np.where(radii.map() > 0, radii.labels, -1), mapped.labels)
@@ -100,12 +100,12 @@ def test_radii_are_refused_where_the_draws_were_not_fixed():
     votes = some_votes(np.random.default_rng(4), (9, 11), 4, 150)
     early = cs.sequential(Once(votes), noise=NOISE, num_samples=150, alpha=0.01, looks=1)
     with pytest.raises(InputError, match="depended on the votes"):
-        chosen(early)
+        post_hoc_radii(early)
     whole = cs.joint(
         cs.VoteCounts(np.array([98, 2]), 100), candidates=np.zeros((2, 2), int), noise=NOISE
     )
     with pytest.raises(InputError, match="another kind of statement"):
-        chosen(whole)
+        post_hoc_radii(whole)
     few = cs.certify(
         some_votes(np.random.default_rng(5), (40, 50), 4, 16),
         noise=NOISE,
@@ -115,7 +115,7 @@ def test_radii_are_refused_where_the_draws_were_not_fixed():
         budget=500,
     )
     with pytest.raises(InputError, match="draws for a radius map"):
-        chosen(few)
+        post_hoc_radii(few)
 
 
 def test_distances_equal_a_search_over_all_pairs():

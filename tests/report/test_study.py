@@ -11,13 +11,19 @@ from rich.console import Console
 
 from certiseg.noise import Gaussian
 from certiseg.report.plan import curve_table, plan_panel, plan_table, plan_title
-from certiseg.report.rows import rows_csv
-from certiseg.report.study_figures import correction_ranges, synthetic_note, synthetic_panels
-from certiseg.report.study_tables import correction_table, correction_title, synthetic_table
+from certiseg.report.study import (
+    correction_ranges,
+    correction_table,
+    correction_title,
+    synthetic_note,
+    synthetic_panels,
+    synthetic_table,
+)
 from certiseg.studies.correction import Compared, Task
 from certiseg.studies.plan import Request, likely_curves, prospects
 from certiseg.studies.synthetic import Measured, Scenario, over_noise, over_size, simulate
 from certiseg.studies.toy import Toy
+from certiseg.table import Table
 
 STREET = Request(size=(1024, 2048), num_classes=19, noise=Gaussian(0.25), passes=110)
 
@@ -137,7 +143,7 @@ def test_only_all_is_shown_as_all() -> None:
 
 def test_csv_has_a_column_a_field() -> None:
     rows = prospects(replace(STREET, passes=60))
-    back = list(csv.DictReader(io.StringIO(rows_csv(rows))))
+    back = list(csv.DictReader(io.StringIO(Table((), rows).csv())))
     assert [row["name"] for row in back] == [row.name for row in rows]
     assert back[0]["cutoff"] == ""
     assert float(back[-1]["chance"]) == rows[-1].chance

@@ -11,7 +11,7 @@ import pytest
 
 import certiseg as cs
 from certiseg.errors import InputError
-from certiseg.runs.study_correction import certificate_files, study_correction
+from certiseg.runs.study import certificate_files, study_correction
 
 FILES = {"correction.csv", "correction.png", "correction.svg", "study.json"}
 
@@ -39,7 +39,7 @@ def run(tmp_path: Path) -> Path:
 
 
 def test_files_and_figures(run: Path, tmp_path: Path) -> None:
-    comparison = study_correction([run], tmp_path / "out")
+    compared, _ = study_correction([run], tmp_path / "out")
     assert {path.name for path in (tmp_path / "out").glob("[!.]*")} == FILES
     with (tmp_path / "out" / "correction.csv").open() as file:
         rows = {row["method"]: row for row in csv.DictReader(file)}
@@ -49,7 +49,7 @@ def test_files_and_figures(run: Path, tmp_path: Path) -> None:
     assert float(rows["Holm"]["highest"]) == max(holm)
     assert {row["images"] for row in rows.values()} == {"3"}
     assert {row["draws"] for row in rows.values()} == {"90"}
-    assert len(rows) == len(comparison.rows) == 13
+    assert len(rows) == len(compared) == 13
     record = json.loads((tmp_path / "out" / "study.json").read_text())
     assert len(record["certificates"]) == 3
     assert record["task"]["noise"] == {"kind": "gaussian", "sigma": 0.25}

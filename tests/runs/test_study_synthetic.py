@@ -10,8 +10,8 @@ import pytest
 
 import certiseg
 from certiseg.errors import InputError
-from certiseg.runs import study_synthetic as room
-from certiseg.runs.study_synthetic import study_synthetic
+from certiseg.runs import study
+from certiseg.runs.study import study_synthetic
 
 FILES = {f"{name}.{kind}" for name in ("gamma", "components") for kind in ("csv", "png", "svg")}
 
@@ -39,6 +39,7 @@ def test_a_tiny_run(tmp_path: Path) -> None:
     assert record["made_with"]["command"] == "certiseg study synthetic"
 
 
+@pytest.mark.usefixtures("short_study")
 def test_earlier_results_stay(tmp_path: Path) -> None:
     (tmp_path / "components.svg").write_text("mine")
     for overwrite in (False, True):
@@ -63,8 +64,8 @@ def test_without_matplotlib_nothing_is_computed(tmp_path: Path, monkeypatch) -> 
     def missing() -> None:
         raise InputError("no Matplotlib")
 
-    monkeypatch.setattr(room, "need_matplotlib", missing)
-    monkeypatch.setattr(room, "simulate", lambda *_: pytest.fail("computed"))
+    monkeypatch.setattr(study, "need_matplotlib", missing)
+    monkeypatch.setattr(study, "simulate", lambda *_: pytest.fail("computed"))
     with pytest.raises(InputError, match="no Matplotlib"):
         study_synthetic(tmp_path / "out", repetitions=2)
     assert not (tmp_path / "out").exists()

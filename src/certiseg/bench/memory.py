@@ -6,24 +6,57 @@ process that puts ready-made batches of the same size through the model and drop
 
 from __future__ import annotations
 
-from dataclasses import replace
+import json
+import resource
+import subprocess
+import sys
+from dataclasses import asdict, dataclass, replace
 
-from certiseg.bench.hardware import made_with
-from certiseg.bench.options import Options
-from certiseg.bench.peak import Peak, Task, peak_of
-from certiseg.bench.result import Goal, Result, Row
-from certiseg.bench.subjects import CAMVID, CAMVID_SIZE, CITYSCAPES_SIZE, COARSE, NOISE
+from certiseg.bench.result import Goal, Result, Row, timing_environment
+from certiseg.bench.subject import CAMVID, CAMVID_SIZE, NOISE, Options, subject
+from certiseg.bench.timing import bare, ready_batch
 from certiseg.errors import InputError
+from certiseg.runs.malloc import keep_freed_memory
 from certiseg.runs.progress import steps
 
 DRAWS, BATCH = (10, 100, 1000), 4
-LARGE_DRAWS, LARGE_LIMIT = 4, 2 * 2**30
 _FLAT = 1.05
 """The allocator's own noise between two processes."""
 
 
+@dataclass(frozen=True)
+class Task:
+    """What a process does: vote, or only pass ready-made batches through the model.
+
+    num_classes, channels: of a python: model.
+    """
+
+    model: str
+    size: tuple[int, int]
+    draws: int
+    batch_size: int = BATCH
+    votes: bool = True
+    seed: int = 0
+    num_classes: int | None = None
+    channels: int | None = None
+
+
+@dataclass(frozen=True)
+class Peak:
+    """Bytes resident at most: before anything ran (program and model), and at the end.
+
+    counts: bytes of the votes. batch: bytes of the inputs of one batch.
+    """
+
+    before: int
+    at_end: int
+    counts: int
+    batch: int
+
+
 def memory(options: Options) -> Result:
-    """One process a number of draws, one for the model alone, one for 150 classes of 2 Mpixel."""
+    """One process for the model alone, and one for each number of draws: that of the options, or
+    10, 100 and 1000."""
     if options.device not in (None, "cpu"):
         raise InputError(
             f"expected --device cpu for memory, got {options.device}; it is resident memory"
@@ -31,64 +64,95 @@ def memory(options: Options) -> Result:
     model = (options.models or (CAMVID,))[0]
     size = options.size or ((48, 64) if options.quick else CAMVID_SIZE)
     draws = (3, 6) if options.quick else DRAWS
-    large = (64, 128) if options.quick else CITYSCAPES_SIZE
+    if options.num_samples is not None:
+        draws = (options.num_samples,)
     one = Task(
         model,
         size,
-        draws[0],
-        BATCH,
+        2 * BATCH,
         seed=options.seed,
         num_classes=options.num_classes,
         channels=options.channels,
     )
-    tasks = [
-        replace(one, draws=2 * BATCH, votes=False),
-        *(replace(one, draws=n) for n in draws),
-        Task(COARSE, large, LARGE_DRAWS, seed=options.seed),
+    tasks = [replace(one, votes=False), *(replace(one, draws=n) for n in draws)]
+    own, *grown = [
+        peak_of(task) for task in steps(tasks, len(tasks), "memory", show=options.progress)
     ]
-    found = [peak_of(task) for task in steps(tasks, len(tasks), "memory", show=options.progress)]
-    own, *grown, biggest = found
-    rows = [_row(f"{model}, the passes alone", size, 2 * BATCH, own, None)]
-    rows += [_row(model, size, n, peak, own.at_end) for n, peak in zip(draws, grown, strict=True)]
-    rows.append(_row("150 classes from logits at 1/4", large, LARGE_DRAWS, biggest, None))
-    most, last = max(grown, key=lambda peak: peak.at_end), grown[-1]
-    # With more draws the counts themselves need wider integers.
-    growth = (last.at_end - last.counts) / (grown[0].at_end - grown[0].counts)
+    rows = [memory_row(f"{model}, passes alone", one, own, None)]
+    rows += [memory_row(model, *found, own.at_end) for found in zip(tasks[1:], grown, strict=True)]
+    most, first, last = max(grown, key=lambda peak: peak.at_end), grown[0], grown[-1]
+    beyond = (most.at_end - own.at_end) / (most.counts + most.batch)
+    goals = [Goal("MiB beyond the passes, at most, over counts + one batch", beyond, 1.0)]
+    if len(draws) > 1:
+        # With more draws the counts themselves need wider integers.
+        growth = (last.at_end - last.counts) / (first.at_end - first.counts)
+        words = f"peak without the counts, n = {draws[-1]} over n = {draws[0]}"
+        goals.append(Goal(words, growth, _FLAT))
     return Result(
         "memory",
         "How much memory does voting take beyond the model's own passes?",
         rows,
-        made_with(options.command, options.on()),
+        timing_environment(options.command, options.on()),
         {"noise": NOISE.describe(), "batch": BATCH, "seed": options.seed},
-        [
-            Goal(
-                "MiB beyond the passes, at most, over counts + one batch",
-                (most.at_end - own.at_end) / (most.counts + most.batch),
-                1.0,
-            ),
-            Goal(f"peak without the counts, n = {draws[-1]} over n = {draws[0]}", growth, _FLAT),
-            Goal(
-                f"GiB in all, {large[0]} x {large[1]} pixels, 150 classes",
-                biggest.at_end / 2**30,
-                LARGE_LIMIT / 2**30,
-            ),
-        ],
+        goals,
         ("peak: of the whole process, interpreter and libraries included.",),
     )
 
 
-def _row(what: str, size: tuple[int, int], draws: int, peak: Peak, own: int | None) -> Row:
+def memory_row(what: str, task: Task, peak: Peak, own: int | None) -> Row:
+    mib = 2**20
     return {
         "what": what,
-        "pixels": f"{size[0]} x {size[1]}",
-        "n": draws,
-        "before (MiB)": _mib(peak.before),
-        "peak (MiB)": _mib(peak.at_end),
-        "beyond the passes (MiB)": None if own is None else _mib(peak.at_end - own),
-        "counts (MiB)": _mib(peak.counts) if peak.counts else None,
-        "a batch (MiB)": _mib(peak.batch),
+        "pixels": f"{task.size[0]} x {task.size[1]}",
+        "n": task.draws,
+        "before (MiB)": peak.before / mib,
+        "peak (MiB)": peak.at_end / mib,
+        "beyond the passes (MiB)": None if own is None else (peak.at_end - own) / mib,
+        "counts (MiB)": peak.counts / mib if peak.counts else None,
+        "a batch (MiB)": peak.batch / mib,
     }
 
 
-def _mib(value: int) -> float:
-    return value / 2**20
+def resident_peak() -> int:
+    """The most bytes of this process that were resident at once, so far."""
+    try:
+        with open("/proc/self/status") as lines:
+            for line in lines:
+                if line.startswith("VmHWM:"):
+                    return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else most * 1024
+
+
+def peak_of(task: Task) -> Peak:
+    """What a fresh process held. Raises InputError where it fails."""
+    done = subprocess.run(
+        [sys.executable, "-m", __name__, json.dumps(asdict(task))], capture_output=True, text=True
+    )
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["no word"])[-1]
+        raise InputError(f"expected a measured process, got {last}; try a smaller --size or -n")
+    return Peak(**json.loads(done.stdout))
+
+
+def _measure(task: Task) -> Peak:
+    keep_freed_memory()  # as the command line does
+    options = Options(
+        size=task.size, seed=task.seed, num_classes=task.num_classes, channels=task.channels
+    )
+    about = subject(task.model, options)
+    before = resident_peak()
+    if not task.votes:
+        batch = ready_batch(about.x, NOISE.sigma, task.batch_size)
+        bare(about.model, batch, task.draws)
+        return Peak(before, resident_peak(), 0, batch.nbytes)
+    votes = about.smoothed().vote(about.x, task.draws, batch_size=task.batch_size, seed=task.seed)
+    return Peak(before, resident_peak(), votes.counts.nbytes, task.batch_size * about.x.nbytes)
+
+
+if __name__ == "__main__":
+    given = json.loads(sys.argv[1])
+    given["size"] = tuple(given["size"])
+    print(json.dumps(asdict(_measure(Task(**given)))))

@@ -2,8 +2,8 @@
 
 Time of ``Smoothed.vote(x, n)``, as one calls it, over that of n bare forward passes of the same
 model in batches of the size that ``vote`` picked. The passes get ready-made noisy batches, and
-what they return is thrown away. In turn in one process. By the clock, and in CPU time of all
-threads (the figure to read on a machine that others use too; on a GPU it says nothing).
+what they return is thrown away. By the clock, and in CPU time of all threads (the figure to read on
+a machine that others use too; on a GPU it says nothing).
 """
 
 from __future__ import annotations
@@ -11,28 +11,29 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
+from typing import Any
 
-from certiseg.bench.hardware import made_with
-from certiseg.bench.options import Options
-from certiseg.bench.passes import bare, passes_of, picked_batch, ready_batch
-from certiseg.bench.result import Goal, Result, Row
-from certiseg.bench.subjects import CAMVID, NOISE, Subject, subject
-from certiseg.bench.turns import Spread, in_turn
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from certiseg.bench.result import Goal, Result, Row, timing_environment
+from certiseg.bench.subject import CAMVID, NOISE, Options, Subject, subject
+from certiseg.bench.timing import Spread, Times, bare, interleaved, passes_of, ready_batch
+from certiseg.sampling.sampler import Smoothed
 
 GOALS = {"cpu": 1.05, "cuda": 1.03}
-_VOTE, _BARE = "vote", "bare"
 
 
 def overhead(options: Options) -> Result:
     """One row a model: those of the options, or the shipped CamVid network."""
-    device = options.on()
     subjects = [subject(spec, options) for spec in options.models or (CAMVID,)]
     rows, goals = zip(*(_measured(about, options) for about in subjects), strict=True)
     return Result(
         "overhead",
         "What does counting votes cost beyond the forward passes themselves?",
         rows,
-        made_with(options.command, device),
+        timing_environment(options.command, options.on()),
         {
             "noise": NOISE.describe(),
             "engine": asdict(options.engine),
@@ -46,33 +47,56 @@ def overhead(options: Options) -> Result:
 
 
 def _measured(about: Subject, options: Options) -> tuple[Row, Goal]:
-    smooth, x, draws = about.smoothed(), about.x, about.draws
+    smooth, x, draws, device = about.smoothed(), about.x, about.draws, about.device
     size = picked_batch(smooth, x, draws)
-    batch = ready_batch(x, NOISE.sigma, size, options.seed)
-    model = passes_of(about.model, about.engine)
-    bare(model, batch, draws)
-    sides: dict[str, Callable[[], object]] = {
-        _VOTE: partial(smooth.vote, x, draws, seed=options.seed),
-        _BARE: partial(bare, model, batch, draws),
-    }
-    times = in_turn(
-        sides,
+    voted, passed = timed(
+        partial(smooth.vote, x, draws, seed=options.seed),
+        passes_of(about.model, about.engine),
+        ready_batch(x, NOISE.sigma, size, options.seed),
+        draws,
         options.turns,
-        device=about.device,
         name=f"overhead, {about.name}",
         progress=options.progress,
     )
-    voted, passed = times[_VOTE], times[_BARE]
     ratio = Spread.ratio(voted.wall, passed.wall)
     row: Row = {
-        "model": f"{about.name} ({about.note})" if about.note else about.name,
+        "model": about.name,
         "input": " x ".join(map(str, x.shape)),
         "n": draws,
         "batch": size,
         "bare pass (ms)": Spread.of([1e3 * s / draws for s in passed.wall]),
         "vote (ms a draw)": Spread.of([1e3 * s / draws for s in voted.wall]),
         "ratio": ratio,
-        "in CPU time": Spread.ratio(voted.cpu, passed.cpu) if about.device.type == "cpu" else None,
+        "in CPU time": Spread.ratio(voted.cpu, passed.cpu) if device.type == "cpu" else None,
     }
-    limit = GOALS.get(about.device.type, GOALS["cpu"])
+    limit = GOALS.get(device.type, GOALS["cpu"])
     return row, Goal(f"ratio, {about.name}", ratio.median, limit)
+
+
+def timed(
+    vote: Callable[[], object],
+    model: Callable[[Tensor], Any],
+    batch: Tensor,
+    draws: int,
+    turns: int,
+    *,
+    name: str = "overhead",
+    progress: bool = False,
+) -> tuple[Times, Times]:
+    """Seconds of voting, which has been warmed up, and of as many bare passes of the batch."""
+    passes = partial(bare, model, batch, draws)
+    passes()
+    sides = {"vote": vote, "bare": passes}
+    times = interleaved(sides, turns, device=batch.device, name=name, progress=progress)
+    return times["vote"], times["bare"]
+
+
+def picked_batch(smooth: Smoothed, x: Tensor, draws: int) -> int:
+    """The largest batch that ``vote`` takes by itself over so many draws; warms up as well."""
+    sizes: list[int] = []
+
+    def watch(labels: NDArray[np.int64]) -> None:
+        sizes.append(len(labels))
+
+    smooth.vote(x, draws, seed=0, watch=watch)
+    return max(sizes)

@@ -1,8 +1,8 @@
 """Where does the time of ``vote`` go: noise, model, deciding, counting?
 
-Two looks. Phases: a second thread looks a thousand times a second at which line the voting thread
-executes, and says which phase the line belongs to; the run is otherwise undisturbed. Operators:
-``torch.profiler`` over a run of its own, inside and outside the model apart.
+Two profiles. Phases: a second thread samples the stack of the voting thread a thousand times a
+second; the run is otherwise undisturbed. Operators: ``torch.profiler`` over a run of its own,
+operators inside the model counted apart from those outside.
 """
 
 from __future__ import annotations
@@ -21,11 +21,9 @@ import torch
 from torch import nn
 
 import certiseg
-from certiseg.bench.hardware import made_with
-from certiseg.bench.options import Options
-from certiseg.bench.result import Result, Row
-from certiseg.bench.subjects import CAMVID, NOISE, Subject, subject
-from certiseg.bench.turns import wait
+from certiseg.bench.result import Result, Row, timing_environment
+from certiseg.bench.subject import CAMVID, NOISE, Options, Subject, subject
+from certiseg.bench.timing import wait
 from certiseg.rounding import nearest, significant
 
 MODEL, OTHER = "model", "other"
@@ -81,7 +79,7 @@ def profile(options: Options) -> Result:
         "profile",
         f"Where does the time of vote go? {about.name}, n = {about.draws}",
         rows,
-        made_with(options.command, about.device),
+        timing_environment(options.command, about.device),
         {
             "model": about.name,
             "input": list(about.x.shape),
@@ -127,11 +125,10 @@ def watched(
 def phase_of(frame: FrameType | None, model: Callable[..., Any]) -> tuple[str, str]:
     """The phase and the place of a stack: the model's where the model is anywhere in it, else that
     of the innermost line of this package."""
-    code = _code_of(model)
+    code = getattr(model, "__code__", None)
     innermost: FrameType | None = None
     while frame is not None:
-        called = frame.f_locals.get("self") is model if isinstance(model, nn.Module) else False
-        if called or (code is not None and frame.f_code is code):
+        if frame.f_code is code or frame.f_locals.get("self") is model:
             return MODEL, MODEL
         if innermost is None and Path(frame.f_code.co_filename).is_relative_to(_HOME):
             innermost = frame
@@ -142,10 +139,6 @@ def phase_of(frame: FrameType | None, model: Callable[..., Any]) -> tuple[str, s
     file = Path(code_there.co_filename).relative_to(_HOME).as_posix()
     phase = FUNCTIONS.get(code_there.co_name, PHASES.get(file, OTHER))
     return phase, f"{file} {code_there.co_name}"
-
-
-def _code_of(model: Callable[..., Any]) -> object:
-    return None if isinstance(model, nn.Module) else getattr(model, "__code__", None)
 
 
 def operators(call: Callable[[], object], about: Subject) -> list[Row]:
@@ -212,9 +205,4 @@ def marked(model: Callable[..., Any]) -> Iterator[None]:
 
 
 def _row(look: str, name: str, share: float, whole: float) -> Row:
-    return {
-        "look": look,
-        "name": name,
-        "share (%)": 100 * share,
-        "seconds": share * whole,
-    }
+    return {"look": look, "name": name, "share (%)": 100 * share, "seconds": share * whole}

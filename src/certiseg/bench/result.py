@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
+import numpy as np
+import torch
+from rich.table import Table as RichTable
 
-from certiseg.bench.turns import Spread
+from certiseg.bench.timing import Spread
+from certiseg.files import atomic_write
 from certiseg.rounding import exact, nearest, share_down, share_up
+from certiseg.runs.environment import environment
 from certiseg.runs.output import write_text
+from certiseg.table import Column, Table
 
 Value = str | int | float | bool | Spread | None
 Row = Mapping[str, Value]
@@ -81,47 +84,59 @@ class Result:
 
     def write(self, folder: Path) -> None:
         """Write NAME.json and NAME.csv, and the figures."""
-        from certiseg.files import atomic_write
-
         write_text(folder / f"{self.name}.json", json.dumps(self.record(), indent=1) + "\n")
-        text = io.StringIO()
-        flat = _flat(self.rows)
-        writer = csv.DictWriter(text, list(flat[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(flat)
-        write_text(folder / f"{self.name}.csv", text.getvalue())
+        write_text(folder / f"{self.name}.csv", Table((), _flat(self.rows)).csv())
         for suffix, data in self.figures:
             atomic_write(folder / f"{self.name}{suffix}", data)
 
+    def rich(self) -> RichTable:
+        """The rows for the terminal, the question above, goals and notes below."""
+        notes = [*map(str, self.goals), *self.notes]
+        return Table(_columns(self.rows[0], brief), self.rows, self.question, notes).rich()
 
-def rich_table(result: Result) -> Table:
-    """The rows on the screen, the question above, goals and notes below."""
-    table = Table(
-        title=result.question,
-        title_justify="left",
-        caption="\n".join([*map(str, result.goals), *result.notes]),
-        caption_justify="left",
-        box=SIMPLE_HEAD,
-        pad_edge=False,
-        collapse_padding=True,
-    )
-    for name, value in result.rows[0].items():
-        table.add_column(name, justify="left" if isinstance(value, str) else "right")
-    for row in result.rows:
-        table.add_row(*map(brief, row.values()))
-    return table
+
+def timing_environment(command: str, device: torch.device) -> dict[str, Any]:
+    """``runs.environment`` and what timings need besides, as plain JSON values.
+
+    load: the mean number of busy processes over the last minute, ours among them; above the number
+    of cores, others took part of the machine.
+    """
+    record = environment(command, str(device))
+    load = round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
+    record["machine"] |= {
+        "device": str(device),
+        "vector instructions": torch.backends.cpu.get_cpu_capability(),
+        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS"),
+        "numpy BLAS": _numpy_blas(),
+        "memory (GiB)": _memory(),
+        "load": load,
+    }
+    if device.type == "cuda":
+        record["cuda"] = torch.version.cuda
+    return record
+
+
+def _numpy_blas() -> str | None:
+    config: Any = np.show_config(mode="dicts")
+    blas = config.get("Build Dependencies", {}).get("blas", {})
+    return " ".join(blas[key] for key in ("name", "version") if blas.get(key)) or None
+
+
+def _memory() -> float | None:
+    try:
+        return round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30, 1)
+    except (AttributeError, OSError, ValueError):
+        return None
 
 
 def markdown(record: Mapping[str, Any]) -> str:
     """The rows of a stored record as a table of a page."""
     rows = [_gathered(row) for row in record["rows"]]
-    left = [isinstance(value, str) for value in rows[0].values()]
-    lines = [
-        "| " + " | ".join(rows[0]) + " |",
-        "|" + "|".join("---" if text else "---:" for text in left) + "|",
-        *("| " + " | ".join(map(shown, row.values())) + " |" for row in rows),
-    ]
-    return "\n".join(lines) + "\n"
+    return Table(_columns(rows[0], shown), rows).markdown()
+
+
+def _columns(row: Row, show: Callable[[Value], str]) -> list[Column]:
+    return [Column(name, name, show, text=isinstance(value, str)) for name, value in row.items()]
 
 
 def brief(value: Value) -> str:

@@ -1,4 +1,4 @@
-"""`certiseg bench`: what certification costs on this machine."""
+"""`certiseg bench`: what certification costs on this machine, with the user's own model."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Annotated
 import typer
 
 from certiseg.cli import options
+from certiseg.cli.numbers import size_of
 from certiseg.screen import Screen
 
 _NAMES = (
-    "statistics (against a test per pixel), overhead (vote over bare passes), published (end to "
-    "end against the published way), memory, growth; these are the default. profile: where vote's "
-    "time goes."
+    "overhead (votes over bare passes of the model), memory, profile (where the time of voting "
+    "goes); default: all."
 )
 
 
@@ -30,18 +30,14 @@ def bench(
         typer.Option(
             "--model",
             "-m",
-            help="As for evaluate, or hrnet-w48 (random weights); overhead takes several. Default: "
-            "certiseg:camvid.",
+            help="As for evaluate; overhead takes several. Default: certiseg:camvid.",
         ),
     ] = None,
     num_classes: options.NumClasses = None,
     channels: options.Channels = None,
-    size: Annotated[
-        str | None, typer.Option(help="Of the picture, such as 360x480; default: the benchmark's.")
-    ] = None,
+    size: Annotated[str | None, typer.Option(help="Of the picture; default: 360x480.")] = None,
     num_samples: Annotated[
-        int | None,
-        typer.Option("--num-samples", "-n", help="Draws; default: the benchmark's own."),
+        int | None, typer.Option("--num-samples", "-n", help="Draws; default: the benchmark's own.")
     ] = None,
     turns: Annotated[int, typer.Option(help="How often each side is timed.")] = 5,
     seed: Annotated[int, typer.Option(help="Of pictures, weights and draws.")] = 0,
@@ -62,9 +58,8 @@ def bench(
     json_results: options.Json = False,
 ) -> None:
     """Measure speed and memory, all sides in turn in one process; tables, JSON and CSV."""
-    from certiseg.bench.catalogue import run
-    from certiseg.bench.options import Options, size_of
-    from certiseg.bench.result import rich_table
+    from certiseg.bench.run import run
+    from certiseg.bench.subject import Options
     from certiseg.runs.malloc import keep_freed_memory
     from certiseg.sampling.engine import Engine
 
@@ -73,7 +68,7 @@ def bench(
         turns=turns,
         seed=seed,
         models=tuple(model or ()),
-        size=None if size is None else size_of(size),
+        size=size_of(size, "--size"),
         num_samples=num_samples,
         num_classes=num_classes,
         channels=channels,
@@ -94,7 +89,7 @@ def bench(
         if json_results:
             records.append(result.record())
         else:
-            console.print(rich_table(result))
+            console.print(result.rich())
     if json_results:
         print(json.dumps(records))
     elif out is not None:

@@ -33,7 +33,6 @@ def demo(
     seed: options.Seed = None,
 ) -> None:
     """Certify held-out samples with a shipped model; pictures and a report in the output folder."""
-    from certiseg.runs import demo_subjects
     from certiseg.runs.demo import demo as run
     from certiseg.runs.malloc import keep_freed_memory
     from certiseg.runs.settings import Settings
@@ -42,12 +41,9 @@ def demo(
     settings = Settings(
         law="rotation" if clouds else "gaussian", num_samples=num_samples, seed=seed
     )
-    if clouds:
-        subject = demo_subjects.clouds(5 if images is None else images)
-    else:
-        subject = demo_subjects.slices(4 if images is None else images)
     command = shlex.join(["certiseg", *sys.argv[1:]])
-    _tell(run(out, settings, subject, progress=True, command=command), settings, out, clouds)
+    found = run(out, settings, clouds=clouds, images=images, progress=True, command=command)
+    _tell(found, settings, out, clouds)
 
 
 _SLICES = (

@@ -1,19 +1,23 @@
-"""How a call ends: 0 well, 1 a claim failed, 2 bad input, 128 + its number by a signal."""
+"""Exit codes: 0 success, 1 verification failed, 2 bad input, 128 + n when signal n ended it."""
 
 from __future__ import annotations
 
+import contextlib
 import signal
+import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
+from types import FrameType
 
 import typer
 
-from certiseg.cli.signals import Ended
 from certiseg.errors import ClaimError, InputError
 
 FAILED_CLAIM, BAD_INPUT, INTERRUPTED = 1, 2, 128 + signal.SIGINT
 TRACEBACK = "CERTISEG_TRACEBACK"
 """Environment variable: set, an unforeseen error comes with its traceback."""
 _WHOLE = "files already written are whole"
+_ENDING = ("SIGTERM", "SIGHUP")
 
 # typer publishes the subclass alone, and where its base lives depends on typer's version.
 _UsageError: type[Exception] = next(
@@ -23,9 +27,17 @@ _UsageError: type[Exception] = next(
 )
 
 
+class Ended(BaseException):
+    """This process was asked to end. No Exception: nothing that retries or skips may catch it."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.number = number
+
+
 @dataclass(frozen=True)
 class Ending:
-    """Exit code, and what to say. unforeseen: an error that nobody gave a line of its own."""
+    """Exit code and message. unforeseen: an error of no kind that is expected here."""
 
     code: int
     line: str
@@ -33,12 +45,12 @@ class Ending:
 
     @property
     def interrupted(self) -> bool:
-        """Somebody asked the process to end; nothing was wrong."""
+        """Whether the process was asked to end; nothing was wrong."""
         return self.code > 128
 
 
 def ending_of(error: BaseException) -> Ending | None:
-    """How a call ends that raised this; None for what ends Python itself."""
+    """Exit code and message of an exception; None for one that ends Python itself."""
     if isinstance(error, InputError):
         return Ending(BAD_INPUT, str(error))
     if isinstance(error, ClaimError):
@@ -59,3 +71,25 @@ def ending_of(error: BaseException) -> Ending | None:
         message = f"{type(error).__name__}: {error}"
         return Ending(BAD_INPUT, f"unexpected {message} ({TRACEBACK}=1 shows where)", True)
     return None
+
+
+@contextlib.contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """SIGTERM and SIGHUP raise Ended inside, in the main thread; ignored ones (nohup) stay so."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    taken = {}
+    # Not every system has both.
+    for number in (getattr(signal, name, None) for name in _ENDING):
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            taken[number] = signal.signal(number, _end)
+    try:
+        yield
+    finally:
+        for number, before in taken.items():
+            signal.signal(number, before)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    raise Ended(number)

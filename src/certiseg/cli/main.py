@@ -14,7 +14,7 @@ from certiseg._version import __version__
 from certiseg.cli.bench import bench
 from certiseg.cli.certify import certify
 from certiseg.cli.demo import demo
-from certiseg.cli.ending import INTERRUPTED, TRACEBACK, ending_of
+from certiseg.cli.ending import INTERRUPTED, TRACEBACK, ended_by_signals, ending_of
 from certiseg.cli.evaluate import evaluate
 from certiseg.cli.plan import plan
 from certiseg.cli.report import report
@@ -22,7 +22,6 @@ from certiseg.cli.reproduce import app as reproduce
 from certiseg.cli.sections import Sectioned
 from certiseg.cli.selftest import selftest
 from certiseg.cli.sign import sign
-from certiseg.cli.signals import ended_by_signals
 from certiseg.cli.streams import lost_output, open_streams
 from certiseg.cli.study import app as study
 from certiseg.cli.train import app as train
@@ -87,7 +86,7 @@ def _certiseg(
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; errors become one line on standard error.
 
-    The code tells how the work ended, whether or not somebody read standard output to its end.
+    The code does not depend on whether standard output was read to its end.
     """
     # Read when torch loads. Waiting threads otherwise spin so long that on a busy machine
     # everything takes five times as long (measured: docs/measured.md).

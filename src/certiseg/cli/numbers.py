@@ -55,13 +55,13 @@ def whole_numbers_of(option: str, text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in parts)
 
 
-def size_of(text: str | None) -> tuple[int, int] | None:
+def size_of(text: str | None, option: str = "--crop") -> tuple[int, int] | None:
     """ "288x384" as (288, 384), nothing as None. Raises InputError for anything else."""
     if text is None:
         return None
     parts = text.lower().split("x")
-    if len(parts) != 2 or not all(part.isdecimal() for part in parts):
-        raise InputError(f"expected --crop as HxW, got {text!r}; for example 288x384")
+    if len(parts) != 2 or not all(p.isdecimal() and 0 < int(p) < 2**16 for p in parts):
+        raise InputError(f"expected {option} as HxW, got {text!r}; for example 288x384")
     return int(parts[0]), int(parts[1])
 
 

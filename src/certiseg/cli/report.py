@@ -40,7 +40,13 @@ def report(
     """Write one HTML file that shows a run: masks, a radius slider, curves; no network needed."""
     from certiseg.report.write import write_report
 
-    written = write_report(runs, out, figures=figures, images=images, palette=palette.value)
+    written = write_report(
+        runs,
+        out,
+        figures=figures,
+        images=images,
+        palette="own" if palette is Palette.own else "safe",
+    )
     for note in written.notes:
         remark(f"note: {note}")
     for line in written.refuted:

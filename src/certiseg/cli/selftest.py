@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from certiseg.cli import options
+from certiseg.cli.numbers import size_of
 from certiseg.errors import ClaimError
 from certiseg.screen import say
 
@@ -36,7 +37,6 @@ def selftest(
     """Check the statistics, every method at its least favourable null, the noise, and a model.
 
     Exit code 1 if anything is off. Takes less than a minute."""
-    from certiseg.bench.options import size_of
     from certiseg.runs.selftest import selftest as run
     from certiseg.stats.pvalues import checked_alpha
 
@@ -46,7 +46,7 @@ def selftest(
         images=images,
         alpha=checked_alpha(alpha),
         seed=seed,
-        size=size_of(size),
+        size=size_of(size, "--size") or (96, 128),
         device=device or "cpu",
         num_classes=num_classes,
         channels=channels,

@@ -56,7 +56,7 @@ def _taking(stream: TextIO | None) -> TextIO:
     if stream is None:
         return open(os.devnull, "w")
     raw = _raw(stream)
-    # Not those that somebody who calls from Python has put there.
+    # Not streams that a caller in Python has put there.
     if not isinstance(stream, io.TextIOWrapper) or type(raw) is not io.FileIO:
         return stream
     stream.flush()

@@ -26,16 +26,15 @@ def synthetic(
         int, typer.Option(help="Of the simulation; a study is no certificate, so it is fixed.")
     ] = 0,
     repetitions: Annotated[
-        int | None,
-        typer.Option(help=f"Of every point; default {_FULL}, or {_QUICK} with --quick."),
+        int | None, typer.Option(help=f"Of every point; default {_FULL}, or {_QUICK} with --quick.")
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Fewer points and repetitions.")] = False,
     overwrite: options.Overwrite = False,
     json_record: options.Json = False,
 ) -> None:
     """The paper's simulation (its section 6.1) of all methods: tables, figures."""
-    from certiseg.report.study_tables import sweep_title, synthetic_table
-    from certiseg.runs.study_synthetic import study_synthetic
+    from certiseg.report.study import sweep_title, synthetic_table
+    from certiseg.runs.study import study_synthetic
 
     sweeps = study_synthetic(
         out,
@@ -72,18 +71,18 @@ def correction(
     json_record: options.Json = False,
 ) -> None:
     """The methods side by side on the votes of stored certificates."""
-    from certiseg.report.study_tables import correction_table, correction_title
-    from certiseg.runs.study_correction import study_correction
+    from certiseg.report.study import correction_table, correction_title
+    from certiseg.runs.study import study_correction
 
-    comparison = study_correction(
+    rows, task = study_correction(
         runs, out, overwrite=overwrite, command=_command(), progress=not json_record
     )
     if json_record:
-        print(json.dumps([asdict(row) for row in comparison.rows]))
+        print(json.dumps([asdict(row) for row in rows]))
         return
-    title = correction_title(comparison.rows, comparison.task)
+    title = correction_title(rows, task)
     console = Screen()
-    console.print(correction_table(comparison.rows, title))
+    console.print(correction_table(rows, title))
     console.print(f"table and figure: {out}")
 
 

@@ -88,10 +88,7 @@ def _not_shown(promised: Commitment, held: int, challenge: str | None) -> str:
 
 
 def _verify(
-    file: Path,
-    signer: Ed25519PublicKey | None,
-    promised: Commitment | None,
-    challenge: str | None,
+    file: Path, signer: Ed25519PublicKey | None, promised: Commitment | None, challenge: str | None
 ) -> dict[str, Any]:
     from certiseg.certificates.signature import check
     from certiseg.certificates.storage import parse, read

@@ -1,4 +1,4 @@
-"""Certified pictures or point clouds, one line each, for the terminal."""
+"""Certified pictures or point clouds, one line each."""
 
 from __future__ import annotations
 
@@ -7,10 +7,8 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
-
 from certiseg.rounding import down, nearest, percent_down, percent_up
+from certiseg.table import Column, Table
 
 _KINDS = {1: "cloud", 2: "picture", 3: "volume"}
 _NAMED = 3
@@ -21,26 +19,26 @@ def certified_table(records: Sequence[Mapping[str, Any]]) -> Table:
     """Records of certificates (see results.jsonl): size (height x width, or points), abstention,
     with an error budget how many labels may be wrong, radius (of rotations in radians), main
     classes."""
-    table = Table(box=SIMPLE_HEAD)
     kinds = {len(record["size"]) for record in records}
-    table.add_column(_KINDS[kinds.pop()] if len(kinds) == 1 else "input")
-    turned = any(record.get("norm") == "rotation" for record in records)
-    budgets = any(record.get("budget") for record in records)
-    wrong = ("may be wrong",) if budgets else ()
-    for heading in ("size", "abstains", *wrong, "angle (rad)" if turned else "radius", "s"):
-        table.add_column(heading, justify="right")
-    table.add_column("largest certified")
-    for record in records:
-        table.add_row(
-            str(record["name"]),
-            _size(record["size"]),
-            percent_up(record["abstention"]),
-            *((f"{record['budget'] - 1}",) if budgets else ()),
-            _radius(record["radius"]),
-            nearest(record["seconds"], 1),
-            _largest(record["labels"], math.prod(record["size"])),
-        )
-    return table
+    angle = any(record.get("norm") == "rotation" for record in records)
+    columns = (
+        Column("name", _KINDS[kinds.pop()] if len(kinds) == 1 else "input"),
+        Column("size", "size", _size),
+        Column("abstention", "abstains", percent_up),
+        Column("budget", "may be wrong", lambda budget: f"{budget - 1}"),
+        Column("radius", "angle (rad)" if angle else "radius", _radius),
+        Column("seconds", "s", lambda seconds: nearest(seconds, 1)),
+        Column("largest", "largest certified", text=True),
+    )
+    rows = [
+        {
+            **record,
+            "budget": record.get("budget") or None,
+            "largest": _largest(record["labels"], math.prod(record["size"])),
+        }
+        for record in records
+    ]
+    return Table(columns, rows, sparse=True)
 
 
 def _size(sides: Sequence[int]) -> str:

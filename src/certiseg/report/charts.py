@@ -5,19 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from certiseg.datasets.card import KINDS
+from certiseg.files import atomic_write
 from certiseg.metrics.boundary import BoundaryCounts
 from certiseg.metrics.curve import RadiusCurve
 from certiseg.noise import Noise
-from certiseg.report.figures import Bars, Line, Panel, bars, curves
-from certiseg.report.look import Overview
+from certiseg.report.figures import Bars, Line, Panel, bars, curves, has_matplotlib, write_figure
+from certiseg.report.summary import RunSummary
 from certiseg.rounding import down, exact, share_down, share_up
 from certiseg.runfolder.comparison import CERTIFIED
+from certiseg.runfolder.layout import CURVE_FILES
+from certiseg.runfolder.results import curve_csv
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -38,13 +42,9 @@ def radius_label(noise: Noise) -> str:
     return f"{noise.radius_name}, {noise.unit or 'in units of the input'}"
 
 
-def charts(overviews: Sequence[Overview], names: Sequence[str]) -> list[Chart]:
-    """Those for which there are numbers. names: of the runs, where there are several."""
-    made = (
-        _curve(overviews, names),
-        _classes(overviews, names),
-        _boundary(overviews, names),
-    )
+def charts(summaries: Sequence[RunSummary]) -> list[Chart]:
+    """Those for which there are numbers."""
+    made = (_curve(summaries), _classes(summaries), _boundary(summaries))
     return [chart for chart in made if chart is not None]
 
 
@@ -54,76 +54,85 @@ def curve_end(curve: RadiusCurve) -> int:
     return int(nothing.argmax()) + 1 if nothing.any() else len(curve.radii)
 
 
-def _curve(overviews: Sequence[Overview], names: Sequence[str]) -> Chart | None:
-    found = [(n, name, o) for n, (o, name) in enumerate(zip(overviews, names, strict=True))]
-    found = [entry for entry in found if entry[2].curve is not None]
-    if not found:
+def write_curve(
+    out: Path, curve: RadiusCurve, note: str, *, noise: Noise, part: str = "pixel"
+) -> None:
+    """Write OUT/curve.csv and, where Matplotlib is installed, curve.png and curve.svg.
+
+    note: what was measured, one line above the figure. part: what a label is given to.
+    """
+    atomic_write(out / CURVE_FILES[0], curve_csv(curve).encode())
+    if has_matplotlib():
+        panel = _curve_panel(_curve_lines(curve, part), noise, "share, IoU")
+        write_figure(curves([panel], note), out / "curve")
+
+
+def _curve_lines(curve: RadiusCurve, part: str) -> list[Line]:
+    drawn = (
+        (f"certified, share of the labelled {part}s", curve.certified_share),
+        ("certified accuracy", curve.certified_accuracy),
+        ("certified mIoU", curve.certified_miou),
+    )
+    return [_line(name, curve, values, style) for style, (name, values) in enumerate(drawn)]
+
+
+def _line(name: str, curve: RadiusCurve, values: NDArray[np.float64], style: int) -> Line:
+    end = curve_end(curve)
+    radii, shown = curve.radii[:end].tolist(), values[:end].tolist()
+    return Line(name, radii, shown, style, every=max(1, end // 12), steps=True)
+
+
+def _curve_panel(lines: Sequence[Line], noise: Noise, y_label: str) -> Panel:
+    return Panel("", lines, radius_label(noise), y_label, (0.0, 1.0))
+
+
+def _curve(summaries: Sequence[RunSummary]) -> Chart | None:
+    several = len(summaries) > 1
+    _, part = KINDS[summaries[0].run.manifest.kind]
+    lines: list[Line] = []
+    for number, summary in enumerate(summaries):
+        curve = summary.curve
+        if curve is not None and several:
+            lines.append(_line(summary.name, curve, curve.certified_accuracy, number))
+        elif curve is not None:
+            lines += _curve_lines(curve, part)
+    if not lines:
         return None
-    _, part = KINDS[overviews[0].run.manifest.kind]
-    lines = []
-    for number, name, overview in found:
-        curve = overview.curve
-        assert curve is not None
-        end = curve_end(curve)
-        values: tuple[tuple[str, NDArray[np.float64]], ...] = (
-            (f"certified, share of the labelled {part}s", curve.certified_share),
-            ("certified accuracy", curve.certified_accuracy),
-            ("certified mIoU", curve.certified_miou),
-        )
-        if len(overviews) > 1:
-            values = ((name, curve.certified_accuracy),)
-        lines += [
-            Line(
-                label,
-                curve.radii[:end].tolist(),
-                drawn[:end].tolist(),
-                number if len(overviews) > 1 else style,
-                every=max(1, end // 12),
-                steps=True,
-            )
-            for style, (label, drawn) in enumerate(values)
-        ]
-    noise = overviews[0].run.manifest.noise
-    several = len(overviews) > 1
+    y_label = "certified accuracy" if several else "share, IoU"
     return Chart(
         "curve",
         f"{'Certified accuracy' if several else 'What holds'} at each radius",
-        f"From one map of radii a sample ({_over(overviews)}). All radii hold at once (theory T6), "
+        f"From one map of radii a sample ({_over(summaries)}). All radii hold at once (theory T6), "
         "so any point of a line may be quoted after a look at it. A line ends where the draws can "
         "prove no more.",
-        Panel(
-            title="",
-            lines=lines,
-            x_label=radius_label(noise),
-            y_label="certified accuracy" if several else "share, IoU",
-            y_range=(0.0, 1.0),
-        ),
+        _curve_panel(lines, summaries[0].run.manifest.noise, y_label),
     )
 
 
-def _over(overviews: Sequence[Overview]) -> str:
+def _over(summaries: Sequence[RunSummary]) -> str:
     """Which samples the curves are pooled over."""
     said = []
-    for overview in overviews:
-        whole, _ = KINDS[overview.run.manifest.kind]
-        done = len(overview.run.done)
-        part = f"all {done}" if overview.of_all else f"{overview.mapped} kept of {done}"
+    for summary in summaries:
+        whole, _ = KINDS[summary.run.manifest.kind]
+        done = len(summary.run.done)
+        part = f"all {done}" if summary.of_all else f"{summary.mapped} kept of {done}"
         said.append(f"{part} {whole}s")
     return "; ".join(dict.fromkeys(said))
 
 
-def _classes(overviews: Sequence[Overview], names: Sequence[str]) -> Chart | None:
-    runs = [overview.run for overview in overviews]
+def _classes(summaries: Sequence[RunSummary]) -> Chart | None:
+    runs = [summary.run for summary in summaries]
     if not any(run.done for run in runs):
         return None
     classes = runs[0].manifest.classes
     series: list[tuple[str, Sequence[float]]] = []
     if len(runs) == 1:
         series = [(name, c.iou.tolist()) for name, c in runs[0].pooled.models.items()]
-    for run, name in zip(runs, names, strict=True):
-        if run.pooled.certified is not None:
-            label = f"{CERTIFIED}: lower bound" if len(runs) == 1 else name
-            series.append((label, run.pooled.certified.certified_iou.tolist()))
+    for summary in summaries:
+        certified = summary.run.pooled.certified
+        if certified is not None:
+            label = f"{CERTIFIED}: lower bound" if len(runs) == 1 else summary.name
+            series.append((label, certified.certified_iou.tolist()))
     present = [n for n in range(len(classes)) if any(v[n] == v[n] for _, v in series)]
     whole, _ = KINDS[runs[0].manifest.kind]
     done = " / ".join(dict.fromkeys(str(len(run.done)) for run in runs))
@@ -143,22 +152,21 @@ def _classes(overviews: Sequence[Overview], names: Sequence[str]) -> Chart | Non
     )
 
 
-def _boundary(overviews: Sequence[Overview], names: Sequence[str]) -> Chart | None:
-    found = [(n, o) for n, o in zip(names, overviews, strict=True) if o.boundary is not None]
+def _boundary(summaries: Sequence[RunSummary]) -> Chart | None:
+    found = [(summary, summary.boundary) for summary in summaries if summary.boundary is not None]
     if not found:
         return None
-    counts = found[0][1].boundary
-    assert counts is not None
-    pixels = overviews[0].run.manifest.kind == "pictures"
-    series: list[tuple[str, Sequence[float]]] = []
-    for name, overview in found:
-        assert overview.boundary is not None
-        series.append(("abstains" if len(overviews) == 1 else name, _share(overview.boundary)))
-    if len(overviews) == 1:
+    counts = found[0][1]
+    pixels = summaries[0].run.manifest.kind == "pictures"
+    series: list[tuple[str, Sequence[float]]] = [
+        ("abstains" if len(summaries) == 1 else summary.name, _share(boundary, boundary.abstained))
+        for summary, boundary in found
+    ]
+    if len(summaries) == 1:
         series.append(("base model is wrong (clean)", _share(counts, counts.base_wrong)))
         series.append(("certified, but wrong", _share(counts, counts.wrong)))
-    whole, part = KINDS[overviews[0].run.manifest.kind]
-    kept = " / ".join(dict.fromkeys(str(o.kept) for _, o in found))
+    whole, part = KINDS[summaries[0].run.manifest.kind]
+    kept = " / ".join(dict.fromkeys(str(summary.kept) for summary, _ in found))
     return Chart(
         "boundary",
         "Where abstention sits",
@@ -174,10 +182,9 @@ def _boundary(overviews: Sequence[Overview], names: Sequence[str]) -> Chart | No
     )
 
 
-def _share(counts: BoundaryCounts, part: NDArray[np.int64] | None = None) -> list[float]:
-    chosen = counts.abstained if part is None else part
+def _share(counts: BoundaryCounts, part: NDArray[np.int64]) -> list[float]:
     filled = np.maximum(counts.components, 1)
-    return np.where(counts.components > 0, chosen / filled, np.nan).tolist()
+    return [float(share) for share in np.where(counts.components > 0, part / filled, np.nan)]
 
 
 def _bins(edges: NDArray[np.float64], *, whole: bool) -> list[str]:
@@ -213,10 +220,7 @@ def chart_table(chart: Chart, points: int = 12) -> tuple[list[str], list[list[st
     places = range(0, len(x), max(1, len(x) // points))
     # Beyond its end a line is 0: nothing is certified there.
     rows = [
-        [
-            down(x[p]),
-            *(share_down(line.y[p]) if p < len(line.y) else "0" for line in drawing.lines),
-        ]
+        [down(x[p]), *(share_down(line.y[p]) if p < len(line.y) else "0" for line in drawing.lines)]
         for p in places
     ]
     return head, rows

@@ -10,7 +10,7 @@ from PIL import Image
 
 from certiseg.datasets.card import IGNORE, Colour
 from certiseg.errors import InputError
-from certiseg.report.overlay import WHITE
+from certiseg.report.overlay import WHITE, check_labels
 from certiseg.report.panel import INK, PAPER
 from certiseg.votes import ABSTAIN
 
@@ -105,12 +105,7 @@ def _checked(points: ArrayLike, labels: ArrayLike, colours: int) -> tuple[Array,
     places = cloud[:3].T
     if not np.isfinite(places).all():
         raise InputError("expected finite coordinates, got NaN or infinity; leave those points out")
-    strange = (classes != ABSTAIN) & (classes != IGNORE) & ((classes < 0) | (classes >= colours))
-    if strange.any():
-        raise InputError(
-            f"expected labels 0..{colours - 1}, {ABSTAIN} or {IGNORE}, got {classes[strange][0]}; "
-            "pass one colour for each class"
-        )
+    check_labels(classes, colours)
     return places, classes
 
 
@@ -119,7 +114,7 @@ def _view(azimuth: float, elevation: float) -> Array:
     a, e = np.deg2rad(azimuth), np.deg2rad(elevation)
     around = np.array(((np.cos(a), 0, -np.sin(a)), (0, 1, 0), (np.sin(a), 0, np.cos(a))))
     tilt = np.array(((1, 0, 0), (0, np.cos(e), -np.sin(e)), (0, np.sin(e), np.cos(e))))
-    return tilt @ around
+    return np.asarray(tilt @ around)
 
 
 def _balls(

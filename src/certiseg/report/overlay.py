@@ -48,18 +48,23 @@ def overlay(
             f"expected labels of shape {background.shape[:2]}, got {classes.shape}; "
             "image and labels must have one size"
         )
-    strange = (classes != ABSTAIN) & (classes != IGNORE) & ~_within(classes, len(palette))
-    if strange.any():
-        raise InputError(
-            f"expected labels 0..{len(palette) - 1}, {ABSTAIN} or {IGNORE}, got "
-            f"{classes[strange][0]}; pass one colour for each class"
-        )
+    check_labels(classes, len(palette))
     painted = background.astype(np.float64)
     labelled = _within(classes, len(palette))
     colours = np.asarray(palette, dtype=np.float64).reshape(-1, 3)
     painted[labelled] += opacity * (colours[classes[labelled]] - painted[labelled])
     painted[classes == ABSTAIN] = WHITE
     return Image.fromarray(np.rint(painted).astype(np.uint8))
+
+
+def check_labels(classes: NDArray[np.int64], num_classes: int) -> None:
+    """Raise InputError for a label that has no colour."""
+    strange = (classes != ABSTAIN) & (classes != IGNORE) & ~_within(classes, num_classes)
+    if strange.any():
+        raise InputError(
+            f"expected labels 0..{num_classes - 1}, {ABSTAIN} or {IGNORE}, got "
+            f"{classes[strange][0]}; pass one colour for each class"
+        )
 
 
 def _within(classes: NDArray[np.int64], num_classes: int) -> NDArray[np.bool_]:

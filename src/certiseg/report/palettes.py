@@ -58,8 +58,8 @@ _NEAR_WHITE: Colour = (205, 205, 212)
 
 
 def safe_palette(num_classes: int) -> tuple[Colour, ...]:
-    """Okabe and Ito's seven colours, then such as are farthest from all before them in the eyes of
-    whoever sees them least apart (normal vision, and without one kind of cones).
+    """Okabe and Ito's seven colours, then those that are farthest from all before them, for the
+    kind of vision that tells them apart least (normal, and without one kind of cones).
 
     The same for each number of classes; the more there are, the nearer they lie.
     """
@@ -104,4 +104,4 @@ def _seen(colours: NDArray[np.float64]) -> NDArray[np.float64]:
     share = colours / 255
     linear = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
     views = np.clip(np.einsum("vij,kj->vki", _VISIONS, linear), 0, 1)
-    return np.cbrt(views @ _LMS.T) @ _LAB.T
+    return np.asarray(np.cbrt(views @ _LMS.T) @ _LAB.T)

@@ -31,10 +31,7 @@ class Tile:
 
 
 def panel(
-    tiles: Sequence[Tile],
-    classes: Sequence[str],
-    palette: Sequence[Colour],
-    heading: str = "",
+    tiles: Sequence[Tile], classes: Sequence[str], palette: Sequence[Colour], heading: str = ""
 ) -> Image.Image:
     """The tiles in one row, equal sizes expected, with a legend of all classes and abstention.
 

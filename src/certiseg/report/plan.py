@@ -1,15 +1,13 @@
-"""A plan on the screen and as a figure."""
+"""A plan as a table and as a figure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
-
 from certiseg.report.figures import Line, Panel
 from certiseg.rounding import down, exact, nearest, percent_down, significant, up
 from certiseg.studies.plan import Prospect, Request
+from certiseg.table import Column, Table
 
 
 def plan_title(request: Request) -> tuple[str, str]:
@@ -26,59 +24,48 @@ def plan_title(request: Request) -> tuple[str, str]:
 
 def plan_table(rows: Sequence[Prospect], request: Request) -> Table:
     """One line a way to certify; what was asked is marked."""
-    table = Table(
-        title="\n".join(plan_title(request)),
-        title_justify="left",
-        caption=_footnote(request),
-        caption_justify="left",
-        box=SIMPLE_HEAD,
-        pad_edge=False,
-        collapse_padding=True,
+    p = exact(request.probability)
+    columns = (
+        Column("way", "* asked"),
+        Column("components", "tests N"),
+        Column("n_min", "n_min"),
+        Column("cutoff", "cutoff"),
+        Column("even", "p 1/2"),
+        Column("likely", "p 9/10"),
+        Column("chance", f"p = {p}"),
+        Column("votes", "votes (MB)"),
     )
-    table.add_column("* asked", no_wrap=True)
-    chance = f"p = {exact(request.probability)}"
-    for heading in ("tests N", "n_min", "cutoff", "p 1/2", "p 9/10", chance, "votes"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for row in rows:
-        name = f"{row.name} *" if row.asked else row.name
-        found = ("too few", "-", "-", "-")
-        if row.cutoff is not None:
-            needs = (f"{row.cutoff}/{row.draws}", up(row.even), up(row.likely))
-            found = (*needs, percent_down(row.chance))
-        table.add_row(
-            name,
-            f"{row.components}",
-            f"{row.n_min}",
-            *found,
-            f"{significant(row.vote_bytes / 1e6, 3, nearest)} MB",
-        )
-    return table
-
-
-def _footnote(request: Request) -> str:
-    return (
+    note = (
         "cutoff: hits that certify at the first step, where the test is hardest. p 1/2, p 9/10: "
         "probability that a component's label needs, to be certified with that chance. "
-        f"p = {exact(request.probability)}: chance at that probability. A grid makes borders "
-        "blockier; with k, up to k - 1 certified labels may be wrong."
+        f"p = {p}: chance at that probability. A grid makes borders blockier; with k, up to k - 1 "
+        "certified labels may be wrong."
     )
+    shown = [
+        {
+            "way": f"{row.name} *" if row.asked else row.name,
+            "components": row.components,
+            "n_min": row.n_min,
+            "cutoff": "too few" if row.cutoff is None else f"{row.cutoff}/{row.draws}",
+            "even": up(row.even),
+            "likely": up(row.likely),
+            "chance": percent_down(row.chance),
+            "votes": significant(row.vote_bytes / 1e6, 3, nearest),
+        }
+        for row in rows
+    ]
+    return Table(columns, shown, "\n".join(plan_title(request)), (note,))
 
 
 def curve_table(curves: Mapping[str, Sequence[float | None]], passes: Sequence[int]) -> Table:
     """Probability certified with chance 9/10, by passes."""
-    table = Table(
-        title="probability certified with chance 9/10, by number of passes",
-        title_justify="left",
-        box=SIMPLE_HEAD,
-        pad_edge=False,
-        collapse_padding=True,
-    )
-    table.add_column("", no_wrap=True)
-    for count in passes:
-        table.add_column(f"{count}", justify="right", no_wrap=True)
-    for name, values in curves.items():
-        table.add_row(name, *map(up, values))
-    return table
+    columns = [Column("name", ""), *(Column(f"{count}", f"{count}", up) for count in passes)]
+    rows = [
+        {"name": name, **dict(zip(map(str, passes), values, strict=True))}
+        for name, values in curves.items()
+    ]
+    title = "probability certified with chance 9/10, by number of passes"
+    return Table(columns, rows, title)
 
 
 def plan_panel(

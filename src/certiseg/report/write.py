@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +16,11 @@ from certiseg.errors import InputError
 from certiseg.files import atomic_write, output_folder, refuse_link
 from certiseg.folders import locked
 from certiseg.report.charts import charts
-from certiseg.report.look import Looked, Overview, overview
-from certiseg.report.page.html import PALETTES, Shown, page
+from certiseg.report.page.html import PALETTES, page
 from certiseg.report.page.interactive import need_page_libraries
 from certiseg.report.page.payload import run_payload, shared_payload
 from certiseg.report.paper import Paper
+from certiseg.report.summary import RunSummary, SampleSummary, summarise
 from certiseg.runfolder.layout import Layout, kept_numbers
 from certiseg.runfolder.run import Run, read_run
 from certiseg.runfolder.view import read_view
@@ -30,8 +31,13 @@ _MOST_COMPONENTS = 16_000_000
 
 @dataclass(frozen=True)
 class Written:
-    """page: the file. notes: what is missing or cannot be used, one line each. refuted: what a run
-    states and something else follows, one line each."""
+    """A report.
+
+    Args:
+        page: the file.
+        notes: what is missing or cannot be used, one line each.
+        refuted: what a run states although something else follows, one line each.
+    """
 
     page: Path
     notes: list[str]
@@ -44,19 +50,31 @@ def write_report(
     *,
     figures: str | Path | None = None,
     images: int | None = None,
-    palette: str = "own",
+    palette: Literal["own", "safe"] = "own",
 ) -> Written:
-    """Write the report of one run, or of several side by side, to the file ``out``.
+    """Write the report of one run, or of several side by side, as one HTML file.
 
-    runs: folders that certiseg evaluate or certiseg demo wrote; an unfinished run reports what is
-    there. figures: a folder for the figures of a paper, with a LaTeX and a CSV table. images: at
-    most so many samples on the page, evenly spread; None for all that were kept, of large pictures
-    as many as have 16 million pixels. palette: "own", or "safe" for colour-blind eyes, to begin
-    with.
     All that follows from something else is recomputed (docs/report.md). A sample that contradicts
-    it, or whose files cannot be used, is in no figure, and named: here and on the page.
-    Raises InputError for folders that are no runs, for runs that do not fit side by side, for files
-    in the way that no report is, and where a library is missing.
+    it, or whose files cannot be used, is in no figure, and named: in the result and on the page.
+
+    Args:
+        runs: folders that certiseg evaluate or certiseg demo wrote; an unfinished run reports what
+            is there.
+        out: the file; an earlier report there is replaced.
+        figures: a folder for the figures of a paper, with a LaTeX and a CSV table.
+        images: at most so many samples on the page, evenly spread; None for all that were kept, of
+            large pictures as many as have 16 million pixels together.
+        palette: colours to begin with: the data set's own, or safe for colour-blind eyes.
+
+    Returns:
+        The file, what is missing in it, and what did not follow.
+
+    Raises:
+        InputError: folders that are no runs, runs that do not fit side by side, something else
+            than a report at ``out``, a missing library.
+
+    Example:
+        ``write_report(["run-a", "run-b"], "report.html", figures="figures")``
     """
     need_page_libraries()
     target = Path(out)
@@ -70,34 +88,34 @@ def write_report(
     _check_side_by_side(read, names)
     with ExitStack() as held:
         paper = (
-            None if figures is None else Paper(held.enter_context(locked(figures)), names, palette)
+            None
+            if figures is None
+            else Paper(held.enter_context(locked(figures)), palette, several=len(read) > 1)
         )
         wanted = _wanted(read, _most(read[0]) if images is None else images)
         grid = _grid(read)
-        overviews: list[Overview] = []
         samples: dict[str, dict[str, Any]] = {}
         notes: list[str] = []
-        for number, run in enumerate(read):
-            keep = _Gather(number, wanted, samples, notes, paper)
-            overviews.append(overview(run, grid, keep))
-        whole = [
-            samples[name] for name in wanted if len(samples.get(name, _NONE)["runs"]) == len(read)
+        into = partial(_gather, wanted=wanted, samples=samples, notes=notes, paper=paper)
+        summaries = [
+            summarise(run, name, grid, partial(into, number=number))
+            for number, (run, name) in enumerate(zip(read, names, strict=True))
         ]
-        drawn = charts(overviews, names)
-        shown = Shown(
-            overviews,
-            names,
-            drawn,
-            whole,
-            notes=_notes(read, names) + notes,
-            refuted=_refuted(read, names),
-            palette=palette,
-        )
+        # A sample that a run lacks, or shows otherwise, is not on the page.
+        whole = [
+            samples[name]
+            for name in wanted
+            if name in samples and len(samples[name]["runs"]) == len(read)
+        ]
+        drawn = charts(summaries)
+        notes = _told(summaries, _incomplete) + notes
+        refuted = _told(summaries, lambda run: run.refuted)
+        content = page(summaries, drawn, whole, notes=notes, refuted=refuted, palette=palette)
         output_folder(target.parent)
-        atomic_write(target, page(shown).encode(errors="backslashreplace"))
+        atomic_write(target, content.encode(errors="backslashreplace"))
         if paper is not None:
-            paper.finish(overviews, drawn)
-    return Written(target, list(shown.notes), list(shown.refuted))
+            paper.finish(summaries, drawn)
+    return Written(target, notes, refuted)
 
 
 def _check_page(target: Path) -> None:
@@ -116,37 +134,32 @@ def _check_page(target: Path) -> None:
         )
 
 
-_NONE: dict[str, Any] = {"runs": ()}
-
-
-@dataclass
-class _Gather:
-    """Takes one run's samples for the page, and for the paper."""
-
-    number: int
-    wanted: Sequence[str]
-    samples: dict[str, dict[str, Any]]
-    notes: list[str]
-    paper: Paper | None
-
-    def __call__(self, looked: Looked) -> None:
-        name = looked.kept.planned.name
-        if name not in self.wanted:
-            return
-        if self.paper is not None:
-            self.paper.sample(self.number, looked)
-        shared = shared_payload(looked)
-        known = self.samples.setdefault(name, {**shared, "runs": []})
-        if len(known["runs"]) > self.number:
-            # A second sample of the same name.
-            return
-        if any(known[key] != value for key, value in shared.items()):
-            self.notes.append(
-                f"{name}: expected one input and truth in all runs, got different ones; left out"
-            )
-            return
-        if len(known["runs"]) == self.number:
-            known["runs"].append(run_payload(looked))
+def _gather(
+    sample: SampleSummary,
+    *,
+    number: int,
+    wanted: Sequence[str],
+    samples: dict[str, dict[str, Any]],
+    notes: list[str],
+    paper: Paper | None,
+) -> None:
+    """Take a sample of one run, by its number, for the page and for the paper."""
+    name = sample.kept.planned.name
+    if name not in wanted:
+        return
+    if paper is not None:
+        paper.sample(number, sample)
+    shared = shared_payload(sample)
+    known = samples.setdefault(name, {**shared, "runs": []})
+    if len(known["runs"]) > number:
+        # A second sample of the same name.
+        return
+    if any(known[key] != value for key, value in shared.items()):
+        notes.append(
+            f"{name}: expected one input and truth in all runs, got different ones; left out"
+        )
+    elif len(known["runs"]) == number:
+        known["runs"].append(run_payload(sample))
 
 
 def _names(runs: Sequence[Run]) -> list[str]:
@@ -204,27 +217,24 @@ def _grid(runs: Sequence[Run]) -> NDArray[np.float64]:
     return np.linspace(0.0, max(min(3 * noise.sigma, noise.largest) for noise in noises), 301)
 
 
-def _notes(runs: Sequence[Run], names: Sequence[str]) -> list[str]:
-    """What is missing or broken in the runs."""
-    said = []
-    for run, name in zip(runs, names, strict=True):
-        if run.missing:
-            listed = ", ".join(run.missing[:_NAMED])
-            more = len(run.missing) - _NAMED
-            said.append(
-                f"{_start(runs, name)}This run is not finished. {len(run.done)} of "
-                f"{len(run.manifest.samples)} samples are there; missing: {listed}"
-                f"{f' and {more} more' if more > 0 else ''}."
-            )
-        said += [f"{_start(runs, name)}Left out: {line}" for line in run.broken]
-    return said
+def _told(summaries: Sequence[RunSummary], lines: Callable[[Run], list[str]]) -> list[str]:
+    """Lines about all runs, each with the name of its run where there are several."""
+    several = len(summaries) > 1
+    return [
+        f"{summary.name}: {line}" if several else line
+        for summary in summaries
+        for line in lines(summary.run)
+    ]
 
 
-def _refuted(runs: Sequence[Run], names: Sequence[str]) -> list[str]:
-    """What the runs state and something else follows."""
-    pairs = zip(runs, names, strict=True)
-    return [f"{_start(runs, name)}{line}" for run, name in pairs for line in run.refuted]
-
-
-def _start(runs: Sequence[Run], name: str) -> str:
-    return f"{name}: " if len(runs) > 1 else ""
+def _incomplete(run: Run) -> list[str]:
+    """What is missing or broken in the run."""
+    broken = [f"Left out: {line}" for line in run.broken]
+    if not run.missing:
+        return broken
+    listed, more = ", ".join(run.missing[:_NAMED]), len(run.missing) - _NAMED
+    unfinished = (
+        f"This run is not finished. {len(run.done)} of {len(run.manifest.samples)} samples are "
+        f"there; missing: {listed}{f' and {more} more' if more > 0 else ''}."
+    )
+    return [unfinished, *broken]

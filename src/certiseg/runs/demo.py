@@ -1,22 +1,37 @@
-"""The embedded demonstration: a shipped model, held-out samples, certificates, pictures."""
+"""The embedded demonstration: a shipped model on samples it never saw, brain slices under noise or
+generated clouds under rotation; certificates and pictures."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
 from certiseg.certificates.archive import read_arrays
 from certiseg.certificates.certificate import Certificate
 from certiseg.certifiers.verify import verify
+from certiseg.datasets.card import IGNORE, Sample
+from certiseg.datasets.folder import every
+from certiseg.datasets.mni152 import mni152
+from certiseg.datasets.solids import solids
+from certiseg.datasets.subset import even_categories
 from certiseg.folders import locked
+from certiseg.metrics.confusion import Confusion
 from certiseg.reading import ARRAYS, read_bounded
+from certiseg.report.cloud import cloud_picture
+from certiseg.report.overlay import overlay
+from certiseg.report.panel import Tile, panel
+from certiseg.rounding import confidence, down, exact, percent_down, percent_up, share
 from certiseg.runfolder.comparison import Row
 from certiseg.runfolder.folder import Keep
 from certiseg.runfolder.layout import Layout, file_stem
-from certiseg.runs.appearance import appearance
-from certiseg.runs.demo_subjects import Subject
+from certiseg.runs.appearance import Appearance, appearance
 from certiseg.runs.evaluate import evaluate
 from certiseg.runs.model import open_model
 from certiseg.runs.output import RESULTS, write_lines, write_picture
@@ -36,18 +51,30 @@ class Demo:
 
 
 def demo(
-    out: Path, settings: Settings, subject: Subject, progress: bool = False, command: str = ""
+    out: Path,
+    settings: Settings,
+    *,
+    clouds: bool = False,
+    images: int | None = None,
+    progress: bool = False,
+    command: str = "",
 ) -> Demo:
-    """Certify the subject's samples with its model and verify what was written.
+    """Certify held-out samples with a shipped model and verify what was written.
 
+    clouds: shapes of solids, evenly over their categories, not axial slices of MNI152 (which
+    nilearn carries: InputError without it). images: how many; None for 5 clouds, 4 slices.
     Writes the folder of a run (docs/report.md) to OUT, and OUT/NAME.png (truth, one draw, what the
     base model makes of it, certified) and OUT/results.jsonl beside it; files of an earlier
     demonstration are replaced. Each certificate is read back and verified. Raises ClaimError when
     a written certificate does not verify.
     """
     began = time.perf_counter()
-    samples = subject.samples
-    loaded = open_model(subject.model)
+    if clouds:
+        loaded = open_model("certiseg:solids-rotation")
+        samples = even_categories(solids("test", normals=False), 5 if images is None else images)
+    else:
+        loaded = open_model("certiseg:mni152")
+        samples = every(mni152("demo"), 4 if images is None else images)
     pictures = [f"{samples[number].name}.png" for number in range(len(samples))]
     with locked(out) as outputs:
         # A run that no demonstration made is not replaced.
@@ -64,20 +91,80 @@ def demo(
             progress=progress,
         )
         look = appearance(loaded, samples.card.num_classes, samples.card)
-        layout, records, figures, statement = Layout(out), [], [], ""
+        layout, records, statement = Layout(out), [], ""
         for number, found in enumerate(evaluation.images):
             sample = samples[number]
             stem = file_stem(number, sample.name)
             certificate = Certificate.load(layout.certificate(stem))
             verify(certificate)
             view = read_arrays(read_bounded(layout.view(stem), ARRAYS))
-            panel = subject.figure(sample, view, certificate, look)
-            figures.append(out / pictures[number])
-            write_picture(figures[-1], panel)
-            taken = found["seconds"]
+            write_picture(out / pictures[number], _figure(sample, view, certificate, look))
             records.append(
-                certificate_record(sample.name, certificate, look.classes, taken, loaded.name)
+                certificate_record(
+                    sample.name, certificate, look.classes, found["seconds"], loaded.name
+                )
             )
             statement = statement or certificate.statement()
         write_lines(out / RESULTS, records)
+    figures = [out / name for name in pictures[: len(records)]]
     return Demo(evaluation.rows, records, figures, statement, time.perf_counter() - began)
+
+
+def _figure(
+    sample: Sample, view: Mapping[str, NDArray[Any]], certificate: Certificate, look: Appearance
+) -> Image.Image:
+    """The panel of one sample, from its view (docs/report.md) and certificate: truth, one draw,
+    the base model's labels on it, and what is certified."""
+    noise, radius = certificate.noise, float(np.min(certificate.radius))
+    noisy, base = view["noisy"], view["base_noise"]
+    correct, certified = _correct(sample, base, look), _certified(sample, certificate, look)
+    sure = f"with confidence {confidence(certificate.alpha)}"
+    if sample.labels.ndim == 1:
+        truth = cloud_picture(sample.x, sample.labels, look.palette)
+        drawn = cloud_picture(noisy, base, look.palette)
+        tiles = [
+            Tile(truth, "truth", sample.name),
+            Tile(drawn, "base model on one rotated draw", correct),
+            Tile(cloud_picture(sample.x, certificate.labels, look.palette), "certified", certified),
+        ]
+        heading = (
+            "Coloured points at the right keep their label under every rotation around any axis "
+            f"by less than {noise.size(radius)}, {sure}"
+        )
+        own = np.unique(sample.labels)
+        return panel(tiles, [look.classes[i] for i in own], [look.palette[i] for i in own], heading)
+
+    def over(x: NDArray[Any], labels: NDArray[Any]) -> Image.Image:
+        return overlay(x, labels, look.palette)
+
+    nothing = np.full(sample.labels.shape, IGNORE)
+    draw = over(noisy / np.float32(255), nothing)
+    tiles = [
+        Tile(over(sample.x, nothing), "input", sample.name),
+        Tile(over(sample.x, sample.labels), "truth"),
+        Tile(draw, "one draw of noise", f"sigma = {exact(noise.sigma)}"),
+        Tile(over(sample.x, base), "base model on that draw", correct),
+        Tile(over(sample.x, certificate.labels), "certified", certified),
+    ]
+    heading = (
+        f"Coloured pixels at the right keep their label under every perturbation of "
+        f"{noise.norm} norm < {down(radius)}, {sure}"
+    )
+    return panel(tiles, look.classes, look.palette, heading)
+
+
+def _correct(sample: Sample, labels: NDArray[Any], look: Appearance) -> str:
+    return f"{percent_down(_count(sample, labels, look).accuracy)} correct"
+
+
+def _certified(sample: Sample, certificate: Certificate, look: Appearance) -> str:
+    counts = _count(sample, certificate.labels, look)
+    wrong = 1 - share(counts.accuracy) - share(counts.abstention)
+    return (
+        f"{percent_down(counts.accuracy)} correct, {percent_up(counts.abstention)} abstains, "
+        f"{percent_up(wrong)} wrong"
+    )
+
+
+def _count(sample: Sample, prediction: NDArray[Any], look: Appearance) -> Confusion:
+    return Confusion.count(sample.labels, prediction, len(look.classes), IGNORE)

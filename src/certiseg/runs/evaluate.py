@@ -14,7 +14,7 @@ from certiseg.errors import InputError
 from certiseg.metrics.curve import RadiusCurve
 from certiseg.models.loaded import LoadedModel
 from certiseg.noise import noise_record
-from certiseg.report.curve import write_curve
+from certiseg.report.charts import write_curve
 from certiseg.rounding import exact
 from certiseg.runfolder.comparison import Row, comparison_table
 from certiseg.runfolder.derived import row_name

@@ -17,9 +17,9 @@ from certiseg.folders import locked
 from certiseg.noise import noise_record
 from certiseg.report.figures import curves, need_matplotlib, write_figure
 from certiseg.report.plan import plan_panel, plan_title
-from certiseg.report.rows import rows_csv
 from certiseg.runs.output import write_text
 from certiseg.studies.plan import Prospect, Request, likely_curves, pass_grid, prospects
+from certiseg.table import Table
 
 if TYPE_CHECKING:
     from certiseg.models.loaded import LoadedModel
@@ -111,7 +111,7 @@ def _write(made: Plan, out: Path, command: str) -> None:
     first = min(row.n_min for row in made.rows)
     passes = pass_grid(first)
     dense = likely_curves(request, passes)
-    write_text(out / "plan.csv", rows_csv(made.rows))
+    write_text(out / "plan.csv", Table((), made.rows).csv())
     panel = plan_panel(dense, passes, request)
     write_figure(curves([panel], ", ".join(plan_title(request))), out / "plan")
     record = {

@@ -51,7 +51,8 @@ def plotly_figure(chart: Chart) -> dict[str, Any]:
         _bars(figure, drawing)
     else:
         _lines(figure, drawing)
-    return json.loads(figure.to_json())
+    values: dict[str, Any] = json.loads(figure.to_json())
+    return values
 
 
 def plain(name: str) -> str:
@@ -99,10 +100,7 @@ def _bars(figure: Any, bars: Bars) -> None:
             customdata=[
                 f"{label}: {bars.show(v)}" for label, v in zip(labels, shares, strict=True)
             ],
-            marker={
-                "color": COLOURS[number % len(COLOURS)],
-                "line": {"width": 0},
-            },
+            marker={"color": COLOURS[number % len(COLOURS)], "line": {"width": 0}},
             hovertemplate=_HOVER,
         )
     _dress(figure, len(bars.series))

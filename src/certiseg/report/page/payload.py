@@ -5,50 +5,46 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from certiseg.datasets.card import IGNORE
-from certiseg.report.look import Looked, contains
-from certiseg.report.page.planes import (
-    SHIFT,
-    label_plane,
-    number_plane,
-    photograph,
-    raw,
-    truth_plane,
-)
+from certiseg.report.page.encoding import labels_png, labels_raw, numbers_png, photograph, raw
+from certiseg.report.summary import SampleSummary, contains
 from certiseg.votes import ABSTAIN
 
 
-def shared_payload(looked: Looked) -> dict[str, Any]:
+def shared_payload(sample: SampleSummary) -> dict[str, Any]:
     """What all runs have in common: the input and its truth."""
-    view = looked.view
-    common = {"name": looked.kept.planned.name, "size": list(view.size)}
+    view = sample.view
+    common = {"name": sample.kept.planned.name, "size": list(view.size)}
     if view.truth.ndim == 1:
-        return {**common, "points": raw(view.x[:3].T, "<f4"), "truth": _points(view.truth, IGNORE)}
-    return {**common, "photo": photograph(view.x), "truth": truth_plane(view.truth)}
+        return {
+            **common,
+            "points": raw(view.x[:3].T, "<f4"),
+            "truth": labels_raw(view.truth, IGNORE),
+        }
+    return {**common, "photo": photograph(view.x), "truth": labels_png(view.truth, IGNORE)}
 
 
-def run_payload(looked: Looked) -> dict[str, Any]:
+def run_payload(sample: SampleSummary) -> dict[str, Any]:
     """What one run says about the sample.
 
     clean, draw, own: labels of the base model on the input and under one draw, and of the
     certificate. mode, hits, table: the map of radii, ``radius_table``; or why_not there is none.
     """
-    view, radii = looked.view, looked.chosen
-    certificate = looked.certificate
+    view, radii = sample.view, sample.radii
+    certificate = sample.certificate
     cloud = view.truth.ndim == 1
-    labels = _points if cloud else label_plane
+    labels = labels_raw if cloud else labels_png
     found: dict[str, Any] = {
         "clean": labels(view.labels["base_clean"]),
         "draw": labels(view.labels["base_noise"]),
-        "own": labels(looked.held),
+        "own": labels(sample.certified),
         "trials": certificate.votes.trials,
         "alpha": certificate.alpha,
         "cells": list(certificate.labels.shape) if certificate.labels.shape != view.size else None,
         "statement": certificate.statement(),
-        "ownCounts": _counts(looked),
-        "whyNot": looked.why_not,
+        "ownCounts": _counts(sample),
+        "whyNot": sample.why_no_radii,
     }
     if cloud:
         found["noisyPoints"] = raw(view.noisy[:3].T, "<f4")
@@ -57,22 +53,22 @@ def run_payload(looked: Looked) -> dict[str, Any]:
     if radii is not None:
         mode, hits = view.full(radii.labels), view.full(radii.hits)
         found["mode"] = labels(mode)
-        found["hits"] = raw(hits, "<u4") if cloud else number_plane(hits)
-        found["table"] = radius_table(looked)
+        found["hits"] = raw(hits, "<u4") if cloud else numbers_png(hits)
+        found["table"] = radius_table(sample)
         found["ownMap"] = radii.own
     return found
 
 
-def radius_table(looked: Looked) -> list[list[Any]]:
+def radius_table(sample: SampleSummary) -> list[list[Any]]:
     """One row a count that occurs, rising: [votes, radius or None, components with so many, those
     of them with truth, those of these that are right, the radius in words]. Radii in full
     precision: the page compares the same numbers as ``Certificate.at``."""
-    view, radii = looked.view, looked.chosen
+    view, radii = sample.view, sample.radii
     assert radii is not None
     hits = view.full(radii.hits).astype(np.int64)
     known = view.truth != IGNORE
     right = contains(view.full(radii.labels), view.truth, None)
-    length, size = radii.trials + 1, looked.certificate.noise.size
+    length, size = radii.trials + 1, sample.certificate.noise.size
     columns = [
         np.bincount(hits[chosen], minlength=length) for chosen in (known | ~known, known, right)
     ]
@@ -89,21 +85,12 @@ def radius_table(looked: Looked) -> list[list[Any]]:
     ]
 
 
-def _counts(looked: Looked) -> dict[str, int]:
+def _counts(sample: SampleSummary) -> dict[str, int]:
     """Components, those the certificate holds, those with truth, and of these the right ones."""
-    known = looked.view.truth != IGNORE
+    known = sample.view.truth != IGNORE
     return {
         "all": int(known.size),
-        "held": int(np.count_nonzero(looked.held != ABSTAIN)),
+        "held": int(np.count_nonzero(sample.certified != ABSTAIN)),
         "known": int(np.count_nonzero(known)),
-        "right": int(np.count_nonzero(looked.right)),
+        "right": int(np.count_nonzero(sample.right)),
     }
-
-
-def _points(labels: NDArray[Any], ignore: int | None = None) -> str:
-    """Labels (N,) as label_plane stores them, as 16-bit numbers."""
-    values = labels.astype(np.int64) + SHIFT
-    values[labels == ABSTAIN] = 1
-    if ignore is not None:
-        values[labels == ignore] = 0
-    return raw(values, "<u2")

@@ -3,30 +3,31 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
 from certiseg.datasets.card import KINDS
-from certiseg.report.look import Overview
+from certiseg.report.summary import RunSummary
 
 
 def slider(
-    overviews: Sequence[Overview], samples: Sequence[dict[str, Any]]
+    summaries: Sequence[RunSummary], samples: Sequence[dict[str, Any]]
 ) -> dict[str, Any] | None:
     """Its radii, each in words too, and what it claims; None where no sample on the page has a map.
 
     It begins, at place ``start``, with the certificates' own radius, and ends where nothing is
     certified.
     """
-    largest = Fraction(max(overview.largest for overview in overviews))
+    largest = Fraction(max(summary.largest for summary in summaries))
     if not largest or not any("table" in part for sample in samples for part in sample["runs"]):
         return None
-    manifest = overviews[0].run.manifest
+    manifest = summaries[0].run.manifest
     step = _step(largest / 500)
     radii = [_least(place * step) for place in range(math.floor(largest / step) + 2)]
     decimals = max(4, -math.floor(math.log10(step)))
-    own = all(overview.run.manifest.method == "radius_map" for overview in overviews)
+    own = all(summary.run.manifest.method == "radius_map" for summary in summaries)
     beside = (
         "It is the certificate's own statement."
         if own
@@ -48,14 +49,11 @@ def slider(
     }
 
 
-def why_no_slider(overviews: Sequence[Overview], names: Sequence[str]) -> list[str]:
+def why_no_slider(summaries: Sequence[RunSummary]) -> list[str]:
     """Why some samples have no map of radii: one line a run and reason."""
-    told: dict[tuple[str, str], int] = {}
-    for overview, name in zip(overviews, names, strict=True):
-        for reason in overview.why_not:
-            told[name, reason] = told.get((name, reason), 0) + 1
+    told = Counter((run.name, reason) for run in summaries for reason in run.why_no_radii)
     return [
-        f"{f'{name}: n' if len(names) > 1 else 'N'}o radius can be chosen for {count} of the "
+        f"{f'{name}: n' if len(summaries) > 1 else 'N'}o radius can be chosen for {count} of the "
         f"samples: {reason}."
         for (name, reason), count in told.items()
     ]

@@ -1,6 +1,6 @@
 // One row of point clouds: one camera for all, the colours of the controls, a point read anywhere.
 
-class Clouds {
+class Clouds extends Row {
   // Few at a time: browsers give a page no more than sixteen 3-D drawings. The row that was drawn
   // first goes where more are in sight.
   static margin = 0;
@@ -8,15 +8,10 @@ class Clouds {
   static rows = [];
 
   constructor(article, sample) {
-    this.article = article;
-    this.sample = sample;
-    this.stage = article.querySelector(".stage");
-    this.readout = article.querySelector(".readout");
-    this.tiles = [...this.stage.querySelectorAll(".tile")];
+    super(article, sample);
     // From the front, a little to the right and above; y is up, as in report/cloud.py.
     this.camera = { eye: { x: 0.92, y: 0.65, z: 1.32 }, up: { x: 0, y: 1, z: 0 }, center: { x: 0, y: 0, z: 0 } };
     this.index = null;
-    this.stage.addEventListener("keydown", (event) => this.key(event));
   }
 
   async show() {
@@ -32,10 +27,6 @@ class Clouds {
     } catch (error) {
       this.readout.textContent = `Cannot show this row: ${error.message}.`;
     }
-  }
-
-  unpack() {
-    return (this.ready ??= decode(this.sample));
   }
 
   hide() {
@@ -101,10 +92,6 @@ class Clouds {
       const colours = Array.from(this.sample.truth, (_, i) => css(colour(i)));
       window.Plotly.restyle(place, { "marker.color": [colours] });
     }
-  }
-
-  layer(tile) {
-    return tile.dataset.layer === "column" ? state.layer : tile.dataset.layer;
   }
 
   read() {

@@ -93,11 +93,11 @@ function startControls() {
 }
 
 function startRows() {
-  const Row = report.kind === "clouds" ? Clouds : Pictures;
+  const Kind = report.kind === "clouds" ? Clouds : Pictures;
   const byArticle = new Map();
   for (const article of document.querySelectorAll("article.sample")) {
     const sample = JSON.parse(article.querySelector(".payload").textContent);
-    const row = new Row(article, sample);
+    const row = new Kind(article, sample);
     rows.push(row);
     byArticle.set(article, row);
   }
@@ -106,7 +106,7 @@ function startRows() {
       const row = byArticle.get(entry.target);
       if (entry.isIntersecting) row.show(); else row.hide();
     }
-  }, { rootMargin: `${Row.margin ?? 600}px` });
+  }, { rootMargin: `${Kind.margin ?? 600}px` });
   for (const article of byArticle.keys()) near.observe(article);
   // On paper all rows are there at once.
   window.addEventListener("beforeprint", () => rows.forEach((row) => row.show()));

@@ -32,3 +32,23 @@ function named(run, stored) {
   swatch.setAttribute("aria-hidden", "true");
   return [swatch, strong(nameOf(run, stored))];
 }
+
+// One row of the page, of pictures or of point clouds.
+class Row {
+  constructor(article, sample) {
+    this.article = article;
+    this.sample = sample;
+    this.stage = article.querySelector(".stage");
+    this.readout = article.querySelector(".readout");
+    this.tiles = [...this.stage.querySelectorAll(".tile")];
+    this.stage.addEventListener("keydown", (event) => this.key(event));
+  }
+
+  unpack() {
+    return (this.ready ??= decode(this.sample));
+  }
+
+  layer(tile) {
+    return tile.dataset.layer === "column" ? state.layer : tile.dataset.layer;
+  }
+}

@@ -1,4 +1,4 @@
-"""Timing sides against each other: in turn in one process, so that a slow spell hits all."""
+"""Interleaved timing: all sides in turn in one process, so that a slow spell hits each of them."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from certiseg.errors import InputError
 from certiseg.runs.progress import steps
+from certiseg.sampling.engine import Engine
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class Times:
     cpu: tuple[float, ...]
 
 
-def in_turn(
+def interleaved(
     sides: Mapping[str, Callable[[], object]],
     turns: int,
     *,
@@ -77,3 +80,33 @@ def wait(device: torch.device | None) -> None:
     """Until a GPU has done what it was given."""
     if device is not None and device.type == "cuda":
         torch.cuda.synchronize(device)
+
+
+def passes_of(model: Callable[[Tensor], Any], engine: Engine) -> Callable[[Tensor], Any]:
+    """The model as the engine runs it: compiled once, in its precision and layout."""
+    mode = "reduce-overhead" if engine.cuda_graphs else None
+    call = torch.compile(model, mode=mode) if engine.compile else model
+
+    def one_pass(batch: Tensor) -> Any:
+        with engine.autocast(batch.device):
+            if engine.channels_last:
+                batch = batch.contiguous(memory_format=torch.channels_last)
+            return call(batch)
+
+    return one_pass
+
+
+def bare(model: Callable[[Tensor], Any], batch: Tensor, draws: int) -> None:
+    """So many passes of ready-made inputs, in whole batches and what is left; output is dropped."""
+    with torch.inference_mode():
+        for _ in range(draws // len(batch)):
+            model(batch)
+        if draws % len(batch):
+            model(batch[: draws % len(batch)])
+
+
+def ready_batch(x: Tensor, sigma: float, size: int, seed: int = 0) -> Tensor:
+    """Inputs (size, *x.shape) under noise of no address: for passes that count nothing."""
+    generator = torch.Generator().manual_seed(seed)
+    noise = torch.randn((size, *x.shape), generator=generator)
+    return x + sigma * noise.to(x.device)

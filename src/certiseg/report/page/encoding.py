@@ -1,4 +1,4 @@
-"""Label maps, counts and photographs as text that a page carries within itself."""
+"""Label maps, counts and photographs as text within the page: PNG without loss, raw numbers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, features
 
-from certiseg.datasets.card import IGNORE
 from certiseg.report.overlay import as_rgb
 from certiseg.votes import ABSTAIN
 
@@ -20,23 +19,28 @@ _LONGEST = 1400
 _QUALITY, _NOISE_QUALITY = 82, 55
 
 
-def label_plane(labels: NDArray[Any], ignore: int | None = None) -> str:
-    """Labels (H, W), ABSTAIN and perhaps IGNORE, as a lossless PNG (see ``number_plane``).
+def labels_png(labels: NDArray[Any], ignore: int | None = None) -> str:
+    """Labels (H, W), ABSTAIN and perhaps IGNORE, as a lossless PNG (see ``numbers_png``).
 
     ignore: the label of pixels without truth, where there are such.
     """
+    return numbers_png(_shifted(labels, ignore))
+
+
+def labels_raw(labels: NDArray[Any], ignore: int | None = None) -> str:
+    """Labels (N,) as ``labels_png`` stores them, as 16-bit numbers."""
+    return raw(_shifted(labels, ignore), "<u2")
+
+
+def _shifted(labels: NDArray[Any], ignore: int | None) -> NDArray[np.int64]:
     values = labels.astype(np.int64) + SHIFT
     values[labels == ABSTAIN] = 1
     if ignore is not None:
         values[labels == ignore] = 0
-    return number_plane(values)
+    return values
 
 
-def truth_plane(truth: NDArray[np.uint8]) -> str:
-    return label_plane(truth, IGNORE)
-
-
-def number_plane(values: NDArray[np.integer]) -> str:
+def numbers_png(values: NDArray[np.integer]) -> str:
     """Whole numbers (H, W) below 2^24 as a PNG: grey up to 255, else red, green and blue as its
     three bytes, the lowest first."""
     numbers = values.astype(np.uint32)

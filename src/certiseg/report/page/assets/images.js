@@ -1,12 +1,8 @@
 // One row of linked pictures: painting, zooming in step, the cross and what is read there.
 
-class Pictures {
+class Pictures extends Row {
   constructor(article, sample) {
-    this.article = article;
-    this.sample = sample;
-    this.stage = article.querySelector(".stage");
-    this.readout = article.querySelector(".readout");
-    this.tiles = [...this.stage.querySelectorAll(".tile")];
+    super(article, sample);
     [this.height, this.width] = sample.size;
     this.view = { scale: 1, x: 0, y: 0 };
     this.place = null;
@@ -14,7 +10,6 @@ class Pictures {
     for (const button of article.querySelectorAll("[data-zoom]")) {
       button.addEventListener("click", () => this.zoomBy(button.dataset.zoom));
     }
-    this.stage.addEventListener("keydown", (event) => this.key(event));
     this.stage.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
     this.stage.addEventListener("pointerleave", () => { this.drag = null; });
     for (const tile of this.tiles) {
@@ -40,10 +35,6 @@ class Pictures {
     if (this.shown) this.paint();
   }
 
-  unpack() {
-    return (this.ready ??= decode(this.sample));
-  }
-
   hide() {
     this.shown = false;
     for (const canvas of this.stage.querySelectorAll("canvas")) canvas.width = canvas.height = 0;
@@ -53,10 +44,6 @@ class Pictures {
   paint(masks = false) {
     if (!this.shown) return;
     for (const tile of this.tiles) if (!masks || this.layer(tile) === "own") this.paintTile(tile);
-  }
-
-  layer(tile) {
-    return tile.dataset.layer === "column" ? state.layer : tile.dataset.layer;
   }
 
   paintTile(tile) {

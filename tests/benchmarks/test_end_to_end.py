@@ -7,10 +7,11 @@ import pytest
 import torch
 
 import certiseg as cs
-from certiseg.bench import end_to_end, published
-from certiseg.bench.end_to_end import SELECTION, check_agreement, our_way, replayed, the_published
-from certiseg.bench.subjects import NOISE, Subject, picture
+import end_to_end
+import published
+from certiseg.bench.subject import NOISE, Subject, picture
 from certiseg.errors import ClaimError
+from end_to_end import SELECTION, check_agreement, our_way, replayed, the_published
 
 DRAWS = 80
 CPU = torch.device("cpu")

@@ -1,36 +1,92 @@
-"""`certiseg study correction`: the methods side by side on stored certificates' votes."""
+"""`certiseg study`: the paper's simulation, and the methods side by side on stored votes."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 
 from certiseg.certificates.certificate import Certificate
 from certiseg.errors import ClaimError, InputError
 from certiseg.folders import locked
 from certiseg.noise import noise_record
-from certiseg.report.figures import need_matplotlib, ranges, write_figure
-from certiseg.report.rows import rows_csv
-from certiseg.report.study_figures import correction_ranges
-from certiseg.report.study_tables import COMPARING, correction_title
+from certiseg.report.figures import curves, need_matplotlib, ranges, write_figure
+from certiseg.report.study import (
+    COMPARING,
+    correction_ranges,
+    correction_title,
+    synthetic_note,
+    synthetic_panels,
+)
 from certiseg.rounding import exact
 from certiseg.runs.environment import environment
 from certiseg.runs.output import write_text
 from certiseg.runs.progress import steps
 from certiseg.studies.correction import Compared, Task, compared, shares, task_of
+from certiseg.studies.stopping import UNTIL
+from certiseg.studies.synthetic import (
+    Measured,
+    Scenario,
+    check_simulation,
+    over_noise,
+    over_size,
+    simulate,
+)
+from certiseg.table import Table
 
-SUFFIX = ".cert.npz"
-_FILES = ("correction.csv", "correction.png", "correction.svg", "study.json")
+RECORD, SUFFIX = "study.json", ".cert.npz"
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """The rows of the comparison and what all certificates had in common."""
+class Sweep:
+    """One sweep of the simulation with its measurements, all methods at every point."""
 
-    rows: list[Compared]
-    task: Task
+    scenario: Scenario
+    rows: list[Measured]
+
+
+def study_synthetic(
+    out: Path,
+    *,
+    repetitions: int,
+    seed: int = 0,
+    quick: bool = False,
+    overwrite: bool = False,
+    command: str = "",
+    progress: bool = False,
+) -> list[Sweep]:
+    """Simulate both sweeps; writes gamma and components, each as .csv, .png and .svg, and
+    study.json with what they were made with.
+
+    quick: fewer points. Everything that can be wrong is checked before anything is computed.
+    Raises InputError.
+    """
+    check_simulation(repetitions, seed)
+    need_matplotlib()
+    scenarios = [over_noise(quick), over_size(quick)]
+    names = [f"{s.name}.{kind}" for s in scenarios for kind in ("csv", "png", "svg")]
+    with locked(out, [*names, RECORD], overwrite):
+        points = chain.from_iterable(simulate(s, repetitions, seed) for s in scenarios)
+        total = sum(len(scenario.toys) for scenario in scenarios)
+        rows = [row for point in steps(points, total, "points", show=progress) for row in point]
+        sweeps = [Sweep(s, [row for row in rows if row.scenario == s.name]) for s in scenarios]
+        for sweep in sweeps:
+            stem = out / sweep.scenario.name
+            write_text(stem.with_suffix(".csv"), Table((), sweep.rows).csv())
+            panels = synthetic_panels(sweep.rows, sweep.scenario)
+            write_figure(curves(panels, synthetic_note(sweep.scenario, repetitions)), stem)
+        record = {
+            "study": "synthetic",
+            "repetitions": repetitions,
+            "seed": seed,
+            "sweeps": [{**asdict(scenario), "draws": scenario.draws} for scenario in scenarios],
+            "until": UNTIL,
+            "made_with": environment(command, None),
+        }
+        write_text(out / RECORD, json.dumps(record, indent=1) + "\n")
+    return sweeps
 
 
 def study_correction(
@@ -40,16 +96,18 @@ def study_correction(
     overwrite: bool = False,
     command: str = "",
     progress: bool = False,
-) -> Comparison:
+) -> tuple[list[Compared], Task]:
     """Compare on every certificate of the runs; writes correction.csv, .png, .svg and study.json.
+    Returns the rows and what all certificates have in common.
 
     runs: folders that `certify` or `evaluate --save-certificates` wrote, or single files. One
     certificate is held at a time. Nothing is written unless all can be read and agree in model,
     noise, tau, alpha and numbers of draws; InputError names the file that stands out.
     """
     need_matplotlib()
+    kinds = ("csv", "png", "svg")
     files = certificate_files(runs)
-    with locked(out, _FILES, overwrite):
+    with locked(out, [*(f"correction.{kind}" for kind in kinds), RECORD], overwrite):
         task: Task | None = None
         images = []
         for file in steps(files, len(files), "certificates", show=progress):
@@ -65,7 +123,7 @@ def study_correction(
             images.append(shares(certificate, task))
         assert task is not None, "certificate_files returns at least one"
         rows = compared(images, task.draws)
-        write_text(out / "correction.csv", rows_csv(rows))
+        write_text(out / "correction.csv", Table((), rows).csv())
         figure = ranges(
             correction_ranges(rows),
             "certified share of components: mean, least and largest image",
@@ -80,8 +138,8 @@ def study_correction(
             "rows": [asdict(row) for row in rows],
             "made_with": environment(command, None),
         }
-        write_text(out / "study.json", json.dumps(record, indent=1) + "\n")
-    return Comparison(rows, task)
+        write_text(out / RECORD, json.dumps(record, indent=1) + "\n")
+    return rows, task
 
 
 def certificate_files(runs: Sequence[Path]) -> list[Path]:

@@ -3,6 +3,8 @@
 The same model, the same n0 + n draws in the same batches, Holm, two stages (``selection="split"``),
 in turn in one process. The votes of both ways must be equal, and so must the certificates; else
 there is no result.
+
+    python benchmarks/end_to_end.py -o benchmarks/results/speed/published
 """
 
 from __future__ import annotations
@@ -14,17 +16,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from certiseg.bench import published
-from certiseg.bench.hardware import made_with
-from certiseg.bench.options import Options
-from certiseg.bench.passes import bare, passes_of, ready_batch
-from certiseg.bench.result import Goal, Result, Row
-from certiseg.bench.subjects import CAMVID, NOISE, Subject, subject
-from certiseg.bench.turns import Spread, seconds
+import published
+from certiseg.bench.result import Goal, Result, Row, timing_environment
+from certiseg.bench.subject import CAMVID, NOISE, Options, Subject, subject
+from certiseg.bench.timing import Spread, bare, passes_of, ready_batch, seconds
 from certiseg.certifiers.segcertify import certify
-from certiseg.errors import ClaimError, InputError
+from certiseg.errors import ClaimError
 from certiseg.rounding import nearest
 from certiseg.runs.progress import steps
+from command import main
 
 TAU, ALPHA, SELECTION, KEY, GOAL = 0.75, 1e-3, 10, "bench", 3.0
 BATCH = 5
@@ -50,8 +50,6 @@ def published_way(options: Options) -> Result:
         options = replace(
             options, size=options.size or (24, 32), num_samples=options.num_samples or 60
         )
-    if options.engine.compile:
-        raise InputError("expected no --compile with published, got it; the published way has none")
     about = subject((options.models or (CAMVID,))[0], options)
     replay = replayed(about, options.seed)
     theirs: list[Spent] = []
@@ -76,7 +74,7 @@ def published_way(options: Options) -> Result:
             *_rows("certiseg", ours),
             {"way": "published / certiseg", "step": ALL, "seconds": ratio, "share (%)": None},
         ],
-        made_with(options.command, about.device),
+        timing_environment(options.command, about.device),
         {
             "model": about.name,
             "input": list(about.x.shape),
@@ -208,3 +206,7 @@ def pool_parts(draws: int) -> tuple[float, float]:
     for k in hits:
         published.pvalue(k, draws, TAU)
     return (middle - start) / _PARTS, (time.perf_counter() - middle) / _PARTS
+
+
+if __name__ == "__main__":
+    main("published", published_way)

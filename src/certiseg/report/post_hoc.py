@@ -1,4 +1,4 @@
-"""Choosing a radius after a look: a radius by the count of votes (theory T6), and what it buys."""
+"""Radii that may be chosen after a look at the votes: one for each count of votes (theory T6)."""
 
 from __future__ import annotations
 
@@ -16,10 +16,17 @@ _FIXED = ("segcertify", "radius_map", "hierarchical", "adaptive")
 
 
 @dataclass(frozen=True)
-class Chosen:
-    """labels: most frequent label of each component; hits: its votes of trials. radius: float64
-    (trials + 1,) by count, NaN where nothing is certified. alpha: of this map of radii, beside the
-    certificate's own; ``own`` where the certificate is such a map itself."""
+class PostHocRadii:
+    """A radius for every count of votes; all hold at once.
+
+    Args:
+        labels: most frequent label of each component.
+        hits: votes for that label.
+        trials: votes in all.
+        radius: float64 (trials + 1,) by count, NaN where nothing is certified.
+        alpha: of this map of radii, beside the certificate's own.
+        own: whether the certificate is such a map itself.
+    """
 
     labels: NDArray[np.signedinteger]
     hits: NDArray[np.integer]
@@ -36,10 +43,10 @@ class Chosen:
 
     def map(self) -> NDArray[np.float64]:
         """Radius of each component, 0 where it abstains."""
-        return np.nan_to_num(self.radius, nan=0.0)[self.hits]
+        return np.asarray(np.nan_to_num(self.radius, nan=0.0)[self.hits])
 
 
-def chosen(certificate: Certificate) -> Chosen:
+def post_hoc_radii(certificate: Certificate) -> PostHocRadii:
     """The map of radii that the certificate's votes carry, at the certificate's alpha.
 
     It is a statement of its own, by theory T6 on the test draws, whatever method made the
@@ -60,7 +67,7 @@ def chosen(certificate: Certificate) -> Chosen:
     votes = certificate.votes
     RadiusMap(alpha=certificate.alpha).check_draws(votes.num_components, votes.trials)
     labels, hits = votes.top()
-    return Chosen(
+    return PostHocRadii(
         labels=labels,
         hits=hits,
         trials=votes.trials,

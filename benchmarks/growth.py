@@ -4,6 +4,8 @@
 votes, each over a sweep of one quantity with the others fixed. The slope is that of a line by least
 squares through the logarithms of all points, each the least of its turns: 1 is proportional, 0 is
 free.
+
+    python benchmarks/growth.py -o benchmarks/results/speed/growth
 """
 
 from __future__ import annotations
@@ -16,15 +18,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from certiseg.bench.hardware import made_with
-from certiseg.bench.options import Options
-from certiseg.bench.result import Goal, Result, Row
-from certiseg.bench.street import Street
-from certiseg.bench.subjects import NOISE, picture
-from certiseg.bench.turns import Spread, in_turn
+from certiseg.bench.result import Goal, Result, Row, timing_environment
+from certiseg.bench.subject import NOISE, Options, picture
+from certiseg.bench.timing import Spread, interleaved
 from certiseg.certifiers.segcertify import certify
 from certiseg.report.figures import Line, Panel, curves, figure_bytes, has_matplotlib
 from certiseg.sampling.sampler import Smoothed
+from command import main
+from street import Street
 
 MOST = 1.1
 """What a slope may reach: linear, and the noise of a fit through a few points."""
@@ -100,7 +101,7 @@ def growth(options: Options) -> Result:
         "growth",
         "How does the time grow with draws, pixels and classes?",
         rows,
-        made_with(options.command, device),
+        timing_environment(options.command, device),
         {"noise": NOISE.describe(), "seed": options.seed, "turns": options.turns},
         slopes,
         ("vote: of a model of one layer, the pass included. slope: of the least of the turns.",),
@@ -128,7 +129,7 @@ def _point(sweep: Sweep, value: int, options: Options, device: torch.device) -> 
     }
     smooth.vote(x, min(draws, 8), seed=options.seed)
     sides[CERTIFY]()
-    times = in_turn(
+    times = interleaved(
         sides,
         options.turns,
         device=device,
@@ -158,3 +159,7 @@ def _panel(sweep: Sweep, lines: list[Line]) -> Panel:
 
 def _note(options: Options) -> str:
     return f"least of {options.turns} turns; vote: of a model of one layer, its pass included"
+
+
+if __name__ == "__main__":
+    main("growth", growth)

@@ -1,12 +1,12 @@
-"""The studies as figures."""
+"""The studies as tables and as figures."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from certiseg.report.figures import Line, Panel, Range
-from certiseg.rounding import exact
-from certiseg.studies.correction import Compared
+from certiseg.rounding import down, exact, nearest, share_down, share_up
+from certiseg.studies.correction import Compared, Task
 from certiseg.studies.names import (
     BONFERRONI,
     HOLM,
@@ -18,7 +18,14 @@ from certiseg.studies.names import (
     uses_all_draws,
 )
 from certiseg.studies.synthetic import Measured, Scenario
+from certiseg.studies.toy import Toy
+from certiseg.table import Column, Table
 
+COMPARING = (
+    "Shares hold at R(tau), the radius map's too; gain is over the first row. Comparing is a "
+    "study: a certificate's method and parameters are fixed before sampling, not chosen from such "
+    "a table."
+)
 _STYLES = {
     method: style
     for style, method in enumerate(
@@ -26,6 +33,55 @@ _STYLES = {
     )
 }
 _LAST_STYLE = 15
+
+
+def sweep_title(scenario: Scenario, toy: Toy) -> str:
+    """One point of the sweep, in two lines."""
+    return (
+        f"N = {toy.components}, gamma = {exact(toy.gamma)} (one component 5 gamma), "
+        f"n0 + n = {scenario.selection} + {scenario.trials} draws,\n"
+        f"tau = {exact(scenario.tau)}, alpha = {exact(scenario.alpha)}"
+    )
+
+
+def synthetic_table(rows: Sequence[Measured], scenario: Scenario, title: str) -> Table:
+    """All methods at one point of the sweep."""
+    columns = (
+        Column("method", "method"),
+        Column("mean_draws", "draws", lambda draws: nearest(draws, 0)),
+        Column("share", "share", share_down),
+        Column("share_at_radius", "at R(tau)", share_down),
+        Column("radius", "radius/sigma", lambda radius: down(radius, 3)),
+        Column("error", "error", lambda error: share_up(error, 3)),
+    )
+    note = (
+        "draws: both stages together, mean. share: at any radius. radius: mean, abstentions "
+        "counting 0. error: repetitions with k false certificates; at most "
+        f"{exact(scenario.alpha)} is claimed."
+    )
+    return Table(columns, rows, title, (note,))
+
+
+def correction_table(rows: Sequence[Compared], title: str) -> Table:
+    """All methods over the stored certificates."""
+    columns = (
+        Column("method", "method"),
+        Column("share", "certified", share_down),
+        Column("lowest", "least", share_down),
+        Column("highest", "largest", share_down),
+        Column("gain", "gain", lambda gain: f"{'' if gain < 0 else '+'}{share_down(gain)}"),
+    )
+    return Table(columns, rows, title, (COMPARING,))
+
+
+def correction_title(rows: Sequence[Compared], task: Task) -> str:
+    """What the comparison rests on, in one line."""
+    images = f"{rows[0].images} image{'s' if rows[0].images > 1 else ''}"
+    stages = f" ({task.selection} choose in two-stage methods)" if task.selection else ""
+    return (
+        f"{images}, {task.draws} draws{stages}, sigma = {exact(task.noise.sigma)}, "
+        f"tau = {exact(task.tau)}, alpha = {exact(task.alpha)}"
+    )
 
 
 def synthetic_panels(rows: Sequence[Measured], scenario: Scenario) -> list[Panel]:

@@ -15,7 +15,7 @@ from certiseg.errors import InputError
 from certiseg.hierarchies.hierarchy import Hierarchy
 from certiseg.metrics.boundary import BoundaryCounts, pixel_distance, point_distance
 from certiseg.metrics.curve import RadiusCurve
-from certiseg.report.chosen import Chosen, chosen
+from certiseg.report.post_hoc import PostHocRadii, post_hoc_radii
 from certiseg.runfolder.evidence import Kept
 from certiseg.runfolder.manifest import Manifest
 from certiseg.runfolder.run import Run
@@ -27,17 +27,25 @@ POINT_EDGES = (0.0, 0.02, 0.04, 0.07, 0.1, 0.15, 0.2, 0.3)
 
 
 @dataclass(frozen=True)
-class Looked:
-    """One sample. held: the labels that the certificate's table holds (of a radius map, at the
-    radius of tau), at full size; right: where they are, or contain, the true class. chosen: the map
-    of radii, or ``why_not`` there is none."""
+class SampleSummary:
+    """One sample.
+
+    Args:
+        kept: its input, labels and certificate, checked.
+        manifest: of the run.
+        certified: labels that the certificate's table counts as certified (of a radius map, at the
+            radius of tau), at full size.
+        right: where they are, or contain, the true class.
+        radii: the map of radii, or ``why_no_radii``.
+        why_no_radii: why the votes carry no such map.
+    """
 
     kept: Kept
     manifest: Manifest
-    held: NDArray[np.signedinteger]
+    certified: NDArray[np.signedinteger]
     right: NDArray[np.bool_]
-    chosen: Chosen | None
-    why_not: str | None
+    radii: PostHocRadii | None
+    why_no_radii: str | None
 
     @property
     def view(self) -> View:
@@ -55,22 +63,37 @@ class Looked:
 
 
 @dataclass
-class Overview:
-    """boundary: pooled over the ``kept`` samples. curve: over the ``mapped`` ones of them, which
-    have a map of radii; of a run that is a radius map, its own over all samples. largest: radius of
-    any. why_not: why samples have no map, one reason each. hierarchy, statement: of the first
-    certificate that has one.
+class RunSummary:
+    """All samples of a run.
+
+    Args:
+        run: checked; ``finish`` has been called.
+        name: of the run, as the report calls it.
+        kept: how many samples were kept.
+        mapped: how many of them have a map of radii.
+        curve: over the mapped samples; of a run that is a radius map, its own over all samples.
+        boundary: pooled over the kept samples.
+        largest: radius of any component.
+        why_no_radii: of samples without a map, one reason each.
+        hierarchy: of the first certificate that has one.
+        statement: of the first certificate.
     """
 
     run: Run
+    name: str
     kept: int = 0
     mapped: int = 0
     curve: RadiusCurve | None = None
     boundary: BoundaryCounts | None = None
     largest: float = 0.0
-    why_not: list[str] = field(default_factory=list)
+    why_no_radii: list[str] = field(default_factory=list)
     hierarchy: Hierarchy | None = None
     statement: str | None = None
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of all labels that the run's certificates may give."""
+        return self.run.manifest.classes if self.hierarchy is None else self.hierarchy.names
 
     @property
     def of_all(self) -> bool:
@@ -78,17 +101,19 @@ class Overview:
         return self.run.pooled.curve is not None or self.mapped == len(self.run.done)
 
 
-def overview(run: Run, grid: NDArray[np.float64], each: Callable[[Looked], None]) -> Overview:
+def summarise(
+    run: Run, name: str, grid: NDArray[np.float64], each: Callable[[SampleSummary], None]
+) -> RunSummary:
     """Check and pool the samples of the run, and pass on those that are kept; one sample's votes
     are held at a time."""
-    found = Overview(run)
+    found = RunSummary(run, name)
     for planned in run.manifest.samples:
         kept = run.take(planned)
         if kept is None:
             continue
-        looked = _looked(run, kept)
-        _add(found, looked, grid)
-        each(looked)
+        sample = _summary(run, kept)
+        _add(found, sample, grid)
+        each(sample)
     run.finish()
     if run.pooled.curve is not None:
         found.curve = run.pooled.curve
@@ -107,42 +132,41 @@ def contains(
     return right
 
 
-def _looked(run: Run, kept: Kept) -> Looked:
+def _summary(run: Run, kept: Kept) -> SampleSummary:
     certificate, view = kept.certificate, kept.view
     mapped = isinstance(certificate.radius, np.ndarray)
-    held = view.full(certificate.at(run.manifest.radius) if mapped else certificate.labels)
-    right = contains(held, view.truth, certificate.hierarchy)
+    labels = certificate.at(run.manifest.radius) if mapped else certificate.labels
+    certified = view.full(labels)
+    right = contains(certified, view.truth, certificate.hierarchy)
     try:
-        radii, why_not = chosen(certificate), None
+        radii, reason = post_hoc_radii(certificate), None
     except InputError as error:
-        radii, why_not = None, str(error)
-    return Looked(kept, run.manifest, held, right, radii, why_not)
+        radii, reason = None, str(error)
+    return SampleSummary(kept, run.manifest, certified, right, radii, reason)
 
 
-def _add(found: Overview, looked: Looked, grid: NDArray[np.float64]) -> None:
-    view, certificate = looked.view, looked.certificate
-    num_classes = len(found.run.manifest.classes)
+def _add(found: RunSummary, sample: SampleSummary, grid: NDArray[np.float64]) -> None:
+    view, certificate, radii = sample.view, sample.certificate, sample.radii
     found.kept += 1
     found.statement = found.statement or certificate.statement()
     found.hierarchy = found.hierarchy or certificate.hierarchy
-    clouds = view.truth.ndim == 1
-    distance = point_distance(view.x[:3].T, view.truth) if clouds else pixel_distance(view.truth)
+    cloud = view.truth.ndim == 1
     counts = BoundaryCounts.count(
-        distance,
+        point_distance(view.x[:3].T, view.truth) if cloud else pixel_distance(view.truth),
         view.truth,
-        looked.held,
+        sample.certified,
         view.labels["base_clean"],
-        POINT_EDGES if clouds else PIXEL_EDGES,
-        right=looked.right,
+        POINT_EDGES if cloud else PIXEL_EDGES,
+        right=sample.right,
     )
     found.boundary = counts if found.boundary is None else found.boundary + counts
-    if looked.chosen is None:
-        found.why_not.append(str(looked.why_not))
+    if radii is None:
+        found.why_no_radii.append(str(sample.why_no_radii))
         return
-    radii = looked.chosen
     found.mapped += 1
     found.largest = max(found.largest, radii.largest)
     radius = view.full(radii.map())
     labels = np.where(radius > 0, view.full(radii.labels), ABSTAIN)
+    num_classes = len(found.run.manifest.classes)
     curve = RadiusCurve.count(view.truth, labels, num_classes, radius=radius, grid=grid)
     found.curve = curve if found.curve is None else found.curve + curve

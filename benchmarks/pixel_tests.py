@@ -4,6 +4,8 @@ Votes of a made-up street scene, tau = 0.75, alpha = 1e-3. The plain way (one
 ``scipy.stats.binomtest`` per pixel, as published) is timed on a sample of the pixels and scaled up;
 it is given its candidates and hits, and its correction is left out, all in its favour. Both sides
 use one core.
+
+    python benchmarks/pixel_tests.py -o benchmarks/results/speed/statistics
 """
 
 from __future__ import annotations
@@ -14,17 +16,16 @@ from functools import partial
 import numpy as np
 from scipy.stats import binomtest
 
-from certiseg.bench.hardware import made_with
-from certiseg.bench.options import Options
-from certiseg.bench.result import Goal, Result, Row
-from certiseg.bench.street import CLASSES, HEIGHT, WIDTH, Street
-from certiseg.bench.turns import Spread, in_turn
+from certiseg.bench.result import Goal, Result, Row, timing_environment
+from certiseg.bench.subject import NOISE, Options
+from certiseg.bench.timing import Spread, interleaved
 from certiseg.certifiers.radius_map import radius_map
 from certiseg.certifiers.segcertify import certify
-from certiseg.noise import Gaussian
 from certiseg.votes import VoteCounts
+from command import main
+from street import CLASSES, HEIGHT, WIDTH, Street
 
-NOISE, TAU, ALPHA = Gaussian(0.25), 0.75, 1e-3
+TAU, ALPHA = 0.75, 1e-3
 DRAWS, SAMPLE, GOAL = (100, 500), 2000, 5000.0
 _CHECK, _PLAIN = "checking the votes", "one test per pixel, scaled up"
 
@@ -45,7 +46,7 @@ def statistics(options: Options) -> Result:
         "statistics",
         "How much faster is a certificate from votes than one SciPy test per pixel?",
         rows,
-        made_with(options.command, device),
+        timing_environment(options.command, device),
         {
             "size": [*size, CLASSES],
             "tau": TAU,
@@ -87,7 +88,7 @@ def _rows(
     sides: dict[str, Callable[[], object]] = {**methods, _CHECK: check}
     for warm in sides.values():
         warm()
-    times = in_turn(
+    times = interleaved(
         {**sides, _PLAIN: plain},
         options.turns,
         name=f"statistics, n = {trials}",
@@ -121,3 +122,7 @@ def _row(
         "votes checked too": None if slow is None or checked is None
         else Spread.ratio(slow, checked),
     }  # fmt: skip
+
+
+if __name__ == "__main__":
+    main("statistics", statistics)

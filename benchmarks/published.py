@@ -22,7 +22,7 @@ from scipy.stats import binomtest
 from torch import Tensor
 from torch.nn import functional
 
-from certiseg.bench.turns import wait
+from certiseg.bench.timing import wait
 from certiseg.outputs.decide import tensor_of
 from certiseg.votes import ABSTAIN
 

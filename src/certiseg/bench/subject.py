@@ -1,0 +1,122 @@
+"""What is measured: a model on its device, a picture for it, and how the user wants it measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from certiseg.errors import InputError
+from certiseg.noise import Gaussian
+from certiseg.runs.device import usable_device
+from certiseg.runs.model import channels_of, open_model
+from certiseg.sampling.engine import Engine
+from certiseg.sampling.sampler import Smoothed
+
+NOISE = Gaussian(0.25)
+CAMVID, CAMVID_SIZE = "certiseg:camvid", (360, 480)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What every benchmark can be told.
+
+    Args:
+        turns: how often each side is timed.
+        seed: of pictures, weights and draws.
+        models: as after --model; none for the benchmark's own.
+        size: (H, W) of the picture; None for the benchmark's own.
+        num_samples: draws; None for the benchmark's own.
+        num_classes: of a model whose source does not tell.
+        channels: of a model whose source does not tell.
+        device: None for the CPU.
+        engine: how passes are run, on both sides of a comparison.
+        quick: sizes that show that it runs, whose figures say nothing.
+        progress: whether a bar is shown on standard error.
+        command: as the user typed it.
+    """
+
+    turns: int = 5
+    seed: int = 0
+    models: tuple[str, ...] = ()
+    size: tuple[int, int] | None = None
+    num_samples: int | None = None
+    num_classes: int | None = None
+    channels: int | None = None
+    device: str | None = None
+    engine: Engine = field(default_factory=Engine)
+    quick: bool = False
+    progress: bool = False
+    command: str = ""
+
+    def __post_init__(self) -> None:
+        if self.turns < 1:
+            raise InputError(f"expected --turns 1 or more, got {self.turns}; 5 tell the spread")
+        if self.num_samples is not None and self.num_samples < 1:
+            raise InputError(f"expected -n 1 or more, got {self.num_samples}; 100 is usual")
+        if self.seed < 0:
+            raise InputError(f"expected --seed 0 or more, got {self.seed}; any number will do")
+
+    def on(self) -> torch.device:
+        """The device to run on. Raises InputError where this machine has none."""
+        device = usable_device(self.device or "cpu")
+        self.engine.check_device(device)
+        return device
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model on its device, the picture x (C, H, W) in [0, 1] there, and how many draws to time.
+
+    classes: None where only its output tells.
+    """
+
+    name: str
+    model: Callable[[Tensor], Any]
+    x: Tensor
+    draws: int
+    classes: int | None = None
+    engine: Engine = field(default_factory=Engine)
+
+    @property
+    def device(self) -> torch.device:
+        return self.x.device
+
+    @property
+    def parameters(self) -> int | None:
+        """None of a function."""
+        if not isinstance(self.model, nn.Module):
+            return None
+        return sum(p.numel() for p in self.model.parameters())
+
+    def smoothed(self) -> Smoothed:
+        return Smoothed(self.model, NOISE, self.classes, device=self.device, engine=self.engine)
+
+
+def subject(spec: str, options: Options) -> Subject:
+    """The model that --model names. Raises InputError for one of point clouds."""
+    device = options.on()
+    torch.manual_seed(options.seed)
+    loaded = open_model(spec, num_classes=options.num_classes, channels=options.channels)
+    if loaded.kind == "clouds":
+        raise InputError(
+            f"expected a model of pictures, got {spec}; of clouds: python benchmarks/clouds.py"
+        )
+    if isinstance(loaded.model, nn.Module):
+        loaded.model.to(device)
+    size = options.size or ((48, 64) if options.quick else CAMVID_SIZE)
+    x = picture(channels_of(loaded), size, options.seed, device)
+    draws = options.num_samples or (12 if options.quick else 100)
+    return Subject(spec, loaded.model, x, draws, loaded.num_classes, options.engine)
+
+
+def picture(channels: int, size: tuple[int, int], seed: int, device: torch.device) -> Tensor:
+    """A made-up picture (C, H, W) in [0, 1] of soft patches, the same for every device."""
+    generator = torch.Generator().manual_seed(seed)
+    coarse = torch.rand((1, channels, 6, 8), generator=generator)
+    fine = functional.interpolate(coarse, size=size, mode="bilinear", align_corners=False)
+    return fine[0].clamp_(0, 1).to(device)

@@ -1,0 +1,205 @@
+"""What the template is given: title, claims, figures, tables, provenance, and each sample's row."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Any
+
+from certiseg.datasets.card import KINDS
+from certiseg.report.charts import Chart, chart_table, drawn_figure
+from certiseg.report.figures import figure_bytes, has_matplotlib
+from certiseg.report.page.claim import claim, confidence, plan
+from certiseg.report.summary import RunSummary
+from certiseg.rounding import percent_down, share
+from certiseg.runfolder.comparison import CERTIFIED, Row, cells, draws_text, footnote
+
+_SETTINGS = ("correction", "budget", "selection", "grid", "seed", "device")
+
+
+def page_context(summaries: Sequence[RunSummary], samples: int) -> dict[str, Any]:
+    """What the template says around charts and samples. samples: how many are on the page."""
+    first, several = summaries[0].run, len(summaries) > 1
+    manifest = first.manifest
+    whole, part = KINDS[manifest.kind]
+    rows = [(summary.name, row) for summary in summaries for row in summary.run.rows(draws=True)]
+    largest = max(summary.largest for summary in summaries)
+    return {
+        "whole": whole,
+        "title": _title(summaries),
+        "claims": [
+            {"name": summary.name if several else "", "text": claim(summary.run.manifest)}
+            for summary in summaries
+        ],
+        "statement": None if several else summaries[0].statement,
+        "facts": [] if several or not rows else _facts(rows[-1][1], summaries[0]),
+        "table": comparison(rows, several=several),
+        "footnote": footnote([row for _, row in rows]),
+        "shown": (
+            f"{samples} of the run's {len(manifest.samples)} {whole}s. Colours say which class a "
+            f"{part} has; in a certified mask a white {part} abstains."
+        ),
+        "heat_end": manifest.noise.size(largest) if largest else "-",
+        "recomputed": " ".join(dict.fromkeys(map(_recomputed, summaries))),
+        "provenance": [_provenance(summary) for summary in summaries],
+    }
+
+
+def comparison(rows: Sequence[tuple[str, Row]], *, several: bool) -> dict[str, Any]:
+    """Rows of all runs as one table of text: "head" and "rows" of "cells"."""
+    if not rows:
+        return {"head": [], "rows": []}
+    named = [
+        replace(row, model=f"{name}: {row.model}" if several else row.model) for name, row in rows
+    ]
+    head, body = cells(named)
+    marks = [row.model.startswith(CERTIFIED) for _, row in rows]
+    lines = [{"cells": line, "certified": m} for line, m in zip(body, marks, strict=True)]
+    return {"head": ["", *head[1:]], "rows": lines}
+
+
+def _title(summaries: Sequence[RunSummary]) -> str:
+    runs = [summary.run for summary in summaries]
+    data = " and ".join(dict.fromkeys(run.manifest.data for run in runs))
+    if len(runs) > 1:
+        return f"{data}: {len(runs)} runs side by side"
+    whole, _ = KINDS[runs[0].manifest.kind]
+    done = len(runs[0].done)
+    return f"{data}: {done} {whole}{'' if done == 1 else 's'}, certified"
+
+
+def _facts(row: Row, summary: RunSummary) -> list[dict[str, str]]:
+    manifest = summary.run.manifest
+    whole, part = KINDS[manifest.kind]
+    assert row.abstention_all is not None
+    values = (
+        (f"of the {part}s certified", percent_down(1 - share(row.abstention_all))),
+        ("certified accuracy", percent_down(row.certified_accuracy)),
+        (manifest.noise.radius_name, manifest.noise.size(manifest.radius)),
+        (f"draws a {whole}", draws_text(row.draws)),
+        (f"confidence for each {whole}", confidence(manifest)),
+    )
+    return [{"name": name, "value": value} for name, value in values]
+
+
+def chart_context(chart: Chart, height: int) -> dict[str, Any]:
+    """A chart's words, its numbers as a table, and a still picture; height: of the drawn one."""
+    head, rows = chart_table(chart)
+    return {
+        "key": chart.key,
+        "title": chart.title,
+        "caption": chart.caption,
+        "height": height,
+        "still": _still(chart),
+        "head": head,
+        "rows": rows,
+    }
+
+
+def _still(chart: Chart) -> str:
+    """The chart as a picture: there at once, and without scripts. Empty without Matplotlib."""
+    if not has_matplotlib():
+        return ""
+    drawn = base64.b64encode(figure_bytes(drawn_figure(chart), "svg")).decode()
+    return f"data:image/svg+xml;base64,{drawn}"
+
+
+def _recomputed(summary: RunSummary) -> str:
+    """Of how many samples the figures rest on more than the run's own word."""
+    done, (whole, _) = len(summary.run.done), KINDS[summary.run.manifest.kind]
+    if not done:
+        return ""
+    rest = "" if summary.kept == done else "; those of the others are as the run recorded them"
+    return (
+        f"Counts of {summary.kept} of {done} {whole}s were recomputed from votes and truth{rest}."
+    )
+
+
+def _provenance(summary: RunSummary) -> list[tuple[str, str]]:
+    """Lines about one run, as it recorded itself."""
+    run, manifest = summary.run, summary.run.manifest
+    made, settings = manifest.made_with, manifest.settings
+    machine = made.get("machine")
+    machine = machine if isinstance(machine, dict) else {}
+    versions = ", ".join(
+        f"{part} {made[part]}" for part in ("certiseg", "torch", "numpy", "python") if part in made
+    )
+    shown = [f"{key} {settings[key]}" for key in _SETTINGS if settings.get(key) is not None]
+    lines = [
+        ("Run", summary.name),
+        ("Model", manifest.model),
+        ("Data", manifest.data + (f" ({manifest.thinned})" if manifest.thinned else "")),
+        ("Method", plan(manifest)),
+        ("Settings", ", ".join(shown)),
+        ("Command", str(made.get("command") or "-")),
+        ("Versions", versions),
+        ("Machine", ", ".join(str(value) for value in machine.values() if value)),
+        ("Started", str(made.get("started", "-"))),
+        ("Samples", f"{len(run.done)} of {len(manifest.samples)}"),
+    ]
+    if manifest.non_robust is not None:
+        lines.insert(2, ("Non-robust model", manifest.non_robust))
+    return [(key, value) for key, value in lines if value]
+
+
+@dataclass(frozen=True)
+class Tile:
+    """layer: what it shows; "column": what the page's control says. run: whose. photo: a picture
+    as it is, nothing to paint."""
+
+    layer: str
+    run: int
+    title: str
+    note: str
+    alt: str
+    photo: bool = False
+
+
+def sample_context(sample: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """The row's tiles, statements and data."""
+    size = sample["size"]
+    return {
+        "name": sample["name"],
+        "ratio": f"{size[1]} / {size[0]}" if len(size) == 2 else "1",
+        "tiles": _several(sample, names) if len(names) > 1 else _single(sample),
+        "statements": [
+            {"name": name if len(names) > 1 else "", "text": part["statement"]}
+            for part, name in zip(sample["runs"], names, strict=True)
+        ],
+        "payload": sample,
+    }
+
+
+def _single(sample: dict[str, Any]) -> list[Tile]:
+    name, part = sample["name"], sample["runs"][0]
+    held = _held(part)
+    tiles = [
+        Tile("truth", 0, "Truth", "", f"True classes of {name}"),
+        Tile("clean", 0, "Base model", "on the input itself", f"The base model's labels of {name}"),
+        Tile("own", 0, "Certified", "white abstains", f"Certified mask of {name}, {held}"),
+        Tile("heat", 0, "Radius", "white: none", f"Certified radius over {name}"),
+    ]
+    if "photo" not in sample:
+        drawn = f"The base model's labels of {name} under one draw"
+        return [*tiles[:2], Tile("noisy", 0, "Base model", "on one draw", drawn), *tiles[2:]]
+    photo = Tile("photo", 0, "Input", "", f"The input {name}", photo=True)
+    noisy = Tile("noisy", 0, "One noisy draw", "clipped", f"{name} under one draw", photo=True)
+    return [photo, *tiles[:2], noisy, *tiles[2:]]
+
+
+def _several(sample: dict[str, Any], names: Sequence[str]) -> list[Tile]:
+    name = sample["name"]
+    tiles = [Tile("truth", 0, "Truth", "", f"True classes of {name}")]
+    if "photo" in sample:
+        tiles = [Tile("photo", 0, "Input", "", f"The input {name}", photo=True), *tiles]
+    return tiles + [
+        Tile("column", number, run, "", f"{name} by {run}, {_held(part)}")
+        for number, (run, part) in enumerate(zip(names, sample["runs"], strict=True))
+    ]
+
+
+def _held(part: dict[str, Any]) -> str:
+    counts = part["ownCounts"]
+    return f"{percent_down(Fraction(counts['held'], counts['all']))} certified"
