@@ -1,4 +1,4 @@
-"""Shared by all tests: the exact oracles, quiet Hypothesis, few torch threads."""
+"""Shared by all tests: the exact oracles, quiet Hypothesis, threads that wait quietly."""
 
 from __future__ import annotations
 
@@ -11,8 +11,13 @@ from hypothesis import settings
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+# Read when torch is loaded, here and in the processes that tests start. Threads that wait for
+# work in a loop take the cores from the other test process: ten times the seconds.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 # Timings differ between machines; examples are the same in every run.
 settings.register_profile("certiseg", deadline=None, derandomize=True, max_examples=60)
+settings.register_profile("quick", settings.get_profile("certiseg"), max_examples=15)
 settings.load_profile("certiseg")
 
 

@@ -1,7 +1,9 @@
-"""The house rules: imports point down, the torch-free rooms load no torch, import is light."""
+"""The house rules: imports point down, the torch-free rooms load no torch, import is light, and
+the quick tests are of every room."""
 
 from __future__ import annotations
 
+import ast
 import os
 import shutil
 import subprocess
@@ -129,3 +131,53 @@ def test_a_wrong_import_is_noticed(copied_source: Path, file: str, line: str, wo
     done = imports_point_down(copied_source, ROOT / "pyproject.toml")
     assert done.returncode != 0
     assert word in done.stdout, done.stdout
+
+
+def marked_slow(node: ast.AST) -> bool:
+    """Whether `pytest.mark.slow` is anywhere in it."""
+    marks = (each for each in ast.walk(node) if isinstance(each, ast.Attribute))
+    return any(ast.unparse(mark) == "pytest.mark.slow" for mark in marks)
+
+
+def quick_rooms(tests: Path) -> set[str]:
+    """The rooms of which a file below `tests` has a test without the mark `slow`: a file is of the
+    folder it is in, and of the rooms that it imports where they have no folder there."""
+    found = set()
+    for file in tests.rglob("test_*.py"):
+        body = ast.parse(file.read_text(encoding="utf-8")).body
+        everything = [
+            node
+            for node in body
+            if isinstance(node, ast.Assign) and "pytestmark" in ast.unparse(node)
+        ]
+        tested = [node for node in body if isinstance(node, ast.FunctionDef)]
+        tested = [node for node in tested if node.name.startswith("test_")]
+        if any(map(marked_slow, everything)) or all(
+            any(map(marked_slow, node.decorator_list)) for node in tested
+        ):
+            continue
+        imported = {node.module or "" for node in body if isinstance(node, ast.ImportFrom)}
+        named = {module.split(".")[1] for module in imported if module.startswith("certiseg.")}
+        found |= {room for room in named if not (tests / room).is_dir()}
+        found |= {file.relative_to(tests).parts[0]}
+    return found
+
+
+def test_quick_tests_are_of_every_room() -> None:
+    """What `make test` runs."""
+    rooms = {path.parent.name for path in (ROOT / "src" / "certiseg").glob("*/__init__.py")}
+    assert len(rooms) > 10
+    assert rooms - quick_rooms(ROOT / "tests") == set()
+
+
+def test_a_room_of_slow_tests_alone_is_noticed(tmp_path: Path) -> None:
+    """Negative control: by file and by test; one quick test is enough."""
+    (tmp_path / "noise").mkdir()
+    file = tmp_path / "noise" / "test_laws.py"
+    slow, test = "import pytest\n@pytest.mark.slow\n", "def test_it():\n    pass\n"
+    file.write_text(f"import pytest\npytestmark = pytest.mark.slow\n{test}")
+    assert quick_rooms(tmp_path) == set()
+    file.write_text(slow + test)
+    assert quick_rooms(tmp_path) == set()
+    file.write_text(f"from certiseg.stats import normal\n{slow}{test}{test}")
+    assert quick_rooms(tmp_path) == {"noise", "stats"}
