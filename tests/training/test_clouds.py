@@ -90,6 +90,7 @@ def test_every_cloud_once_an_epoch_and_none_alone(clouds: int, size: int) -> Non
         assert 0.79 < scale.min() <= scale.max() < 1.26
 
 
+@pytest.mark.slow
 def test_learns_under_noise_and_by_category_alone() -> None:
     train, val = hold_clouds(Halves(48, 0)), hold_clouds(Halves(24, 1))
     model = _segmenter()
