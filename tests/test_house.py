@@ -69,7 +69,9 @@ def test_room_loads_no_torch(module: str) -> None:
 
 
 def test_a_room_that_loads_torch_is_noticed(tmp_path: Path) -> None:
-    """Negative control: the same look at a package whose inner module imports torch."""
+    """Negative control: the same look at a package whose inner module imports torch (an empty
+    one, found first)."""
+    (tmp_path / "torch.py").touch()
     room = tmp_path / "planted" / "inner"
     room.mkdir(parents=True)
     (room.parent / "__init__.py").write_text("")

@@ -243,6 +243,7 @@ def test_missing_libraries_are_named(run, tmp_path, monkeypatch):
         write_report([run], tmp_path / "report.html")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("clouds", [False, True], ids=["pictures", "clouds"])
 def test_figures_for_papers(tmp_path, clouds):
     classes = (HOSTILE, "car", "$")
