@@ -34,7 +34,7 @@ test-all: $(DEV) ## all tests: calibrations, trainings, kills, the browser and a
 	@$(BIN)/python $(PYTEST) $(PYTEST_ARGS)
 
 test-zoo: $(ZOO) ## tests against torchvision, timm and smp, in an environment of their own (6 GB)
-	@CERTISEG_ZOO=required .venv-zoo/bin/python $(PYTEST) tests/zoo $(PYTEST_ARGS)
+	@CERTISEG_ZOO=required .venv-zoo/bin/python -m pytest tests/zoo $(PYTEST_ARGS)
 
 torture: $(DEV) ## ten minutes of kills, full disks, damaged files and runs side by side
 	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/torture.py --seconds 600 $(TORTURE_ARGS)
@@ -79,5 +79,5 @@ $(DEV): pyproject.toml constraints.txt | $(BIN)/pip
 $(ZOO): pyproject.toml constraints-zoo.txt | .venv-zoo/bin/pip
 	@echo "setting up .venv-zoo (some minutes and 6 GB the first time)"
 	@.venv-zoo/bin/python -m pip install -q --disable-pip-version-check --no-input \
-	  -c constraints-zoo.txt -e '.[zoo]' hypothesis pytest pytest-timeout pytest-xdist
+	  -c constraints-zoo.txt -e '.[zoo]' hypothesis pytest pytest-timeout
 	@touch $@
