@@ -16,6 +16,9 @@ ZOO := .venv-zoo/.installed-zoo
 # -c: without the constraints an unpinned torch brings several gigabytes of CUDA libraries.
 INSTALL := $(BIN)/python -m pip install -q --disable-pip-version-check --no-input -c constraints.txt
 
+# Images of containers set it. The package would be compiled again by each process of the tests.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-all test-zoo torture check format install install-dev install-zoo
 

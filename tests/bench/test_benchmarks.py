@@ -154,6 +154,7 @@ def test_memory_that_grows_with_n_is_noticed(monkeypatch: pytest.MonkeyPatch) ->
     assert [goal.met for goal in result.goals] == [False, False, True]
 
 
+@pytest.mark.slow
 def test_a_process_tells_its_peak(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a real process: a model that keeps 100 MiB is seen to hold them."""
     (tmp_path / "hoards.py").write_text(
