@@ -49,6 +49,7 @@ def test_the_usual_ones_are_known() -> None:
     assert set(USUAL) < set(BENCHMARKS)
 
 
+@pytest.mark.slow
 def test_growth_draws_its_figure(tmp_path: Path) -> None:
     list(run(["growth"], QUICK, tmp_path))
     assert (tmp_path / "growth.png").read_bytes().startswith(b"\x89PNG")
@@ -171,6 +172,7 @@ def test_a_process_tells_its_peak(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert peak.batch == 4 * 3 * 8 * 8
 
 
+@pytest.mark.slow
 def test_a_process_that_fails_is_one_line() -> None:
     with pytest.raises(InputError, match=r"expected a measured process, got .*nowhere"):
         peak_of(Task("certiseg:nowhere", (8, 8), 2))

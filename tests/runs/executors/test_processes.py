@@ -76,6 +76,7 @@ def test_a_task_that_kills_every_worker_ends_the_run_which_can_go_on():
     assert content(Path("out")) == content(Path("here"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "kind", "words"),
     [
