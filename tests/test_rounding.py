@@ -565,6 +565,7 @@ def test_every_output_is_honest(name, made):
     assert expected <= seen
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OUTPUTS)
 def test_the_nearest_number_is_noticed_in_every_output(name, made, monkeypatch):
     """Negative control: the one place that rounds goes to the nearest number."""

@@ -269,6 +269,7 @@ def test_figures_for_papers(tmp_path, clouds):
     assert r"\textbackslash{}input\{/etc/passwd\}" in table
 
 
+@pytest.mark.slow
 def test_a_page_of_large_pictures_stays_light(run, tmp_path, monkeypatch):
     monkeypatch.setattr(write, "_MOST_COMPONENTS", 2 * 24 * 40)
     written = write_report([run], tmp_path / "report.html")

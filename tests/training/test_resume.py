@@ -99,6 +99,7 @@ def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(state, "SECONDS", 0.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("train", [_pictures, _denoiser, _clouds])
 def test_goes_on_to_the_same_bits(train: Train, tmp_path: Path) -> None:
     whole, parts = tmp_path / "whole", tmp_path / "parts"
