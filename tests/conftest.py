@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -19,7 +19,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 # Hundreds of calls of the command line in one process: its parser is built for the first, not
 # for each.
-typer.main.get_command = cache(typer.main.get_command)
+typer.main.get_command = functools.cache(typer.main.get_command)
 
 # No test survives a loss of power, so none waits for the disk.
 os.fsync = lambda handle: None

@@ -49,7 +49,6 @@ def test_the_usual_ones_are_known() -> None:
     assert set(USUAL) < set(BENCHMARKS)
 
 
-@pytest.mark.slow
 def test_growth_draws_its_figure(tmp_path: Path) -> None:
     list(run(["growth"], QUICK, tmp_path))
     assert (tmp_path / "growth.png").read_bytes().startswith(b"\x89PNG")

@@ -35,7 +35,6 @@ def test_synthetic(tmp_path: Path, call: Call) -> None:
     assert (tmp_path / "out" / "gamma.png").exists()
 
 
-@pytest.mark.slow
 def test_synthetic_json(tmp_path: Path, call: Call) -> None:
     done = call(
         "study", "synthetic", "-o", tmp_path / "out", "--quick", "--repetitions", 2, "--json"

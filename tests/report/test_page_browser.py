@@ -30,7 +30,6 @@ from certiseg.votes import ABSTAIN
 from made_runs import SIZE, made_run
 
 pytestmark = pytest.mark.slow
-
 WIDE, NARROW = (1280, 900), (390, 844)
 HOSTILE = "<b class=injected>\"'</script><img src=x onerror=injected=1>{{7*7}}$x^2$"
 TREE = Hierarchy("traffic", ("road", "car", "sky"), ("ground",), (3, 3, -1, -1))

@@ -39,7 +39,6 @@ def test_a_tiny_run(tmp_path: Path) -> None:
     assert record["made_with"]["command"] == "certiseg study synthetic"
 
 
-@pytest.mark.slow
 def test_earlier_results_stay(tmp_path: Path) -> None:
     (tmp_path / "components.svg").write_text("mine")
     for overwrite in (False, True):

@@ -63,7 +63,6 @@ def test_trains_and_loads(call: Call, tmp_path: Path) -> None:
     assert set(labels.unique().tolist()) <= set(loaded.parts[cloud.category])
 
 
-@pytest.mark.slow
 def test_same_seed_same_bytes_and_no_overwriting(call: Call, tmp_path: Path) -> None:
     for name, seed in (("a", 5), ("b", 5), ("c", 6)):
         assert call("-o", tmp_path / name, "--seed", seed)[0] == 0

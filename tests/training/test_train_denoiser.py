@@ -72,7 +72,6 @@ def test_trains_and_loads(call: Call, tmp_path: Path) -> None:
         assert denoiser(torch.rand(1, 3, 33, 41)).shape == (1, 3, 33, 41)
 
 
-@pytest.mark.slow
 def test_learns_to_denoise(call: Call, tmp_path: Path) -> None:
     out = tmp_path / "denoiser"
     options = ["--sigma", 0.5, "--sigma-from", 0.25, "--epochs", 60, "--lr", 0.01]
