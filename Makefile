@@ -3,6 +3,8 @@
 
 PYTHON ?= python3
 PYTEST_ARGS ?=
+# Neighbours go to the same process, so that what they share is made once.
+PYTEST := -m pytest -n 2 --dist worksteal
 DEMO_ARGS ?=
 TORTURE_ARGS ?=
 
@@ -14,8 +16,11 @@ ZOO := .venv-zoo/.installed-zoo
 # -c: without the constraints an unpinned torch brings several gigabytes of CUDA libraries.
 INSTALL := $(BIN)/python -m pip install -q --disable-pip-version-check --no-input -c constraints.txt
 
+# Images of containers set it. The package would be compiled again by each process of the tests.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-zoo torture check format install install-dev
+.PHONY: help demo test test-all test-zoo torture check format install install-dev install-zoo
 
 help: ## list the targets
 	@echo "usage: make TARGET [PYTHON=python3.12]"
@@ -25,11 +30,11 @@ help: ## list the targets
 demo: $(DEMO) ## set up, then certify held-out brain slices: pictures and certificates in demo-out/
 	@$(BIN)/certiseg demo -o demo-out $(DEMO_ARGS)
 
-test: $(DEV) ## set up, then run the tests (without the slow ones)
-	@$(BIN)/python -m pytest -n 2 -m "not slow" $(PYTEST_ARGS)
+test: $(DEV) ## set up, then three minutes of tests: every room, no browser and no cluster
+	@$(BIN)/python $(PYTEST) -m "not slow" --hypothesis-profile quick $(PYTEST_ARGS)
 
-test-all: $(DEV) ## all tests, the slow calibration ones too
-	@$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
+test-all: $(DEV) ## all tests: calibrations, trainings, kills, the browser and a cluster too
+	@$(BIN)/python $(PYTEST) $(PYTEST_ARGS)
 
 test-zoo: $(ZOO) ## tests against torchvision, timm and smp, in an environment of their own (6 GB)
 	@CERTISEG_ZOO=required .venv-zoo/bin/python -m pytest tests/zoo $(PYTEST_ARGS)
@@ -49,6 +54,7 @@ format: $(DEV) ## rewrite the sources in the project's format
 
 install: $(DEMO) ## set up what the demo needs
 install-dev: $(DEV) ## set up what development and the tests need
+install-zoo: $(ZOO) ## set up what test-zoo needs
 
 # pip, not python: it is there only once the environment is complete.
 %/bin/pip:

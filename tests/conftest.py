@@ -1,19 +1,33 @@
-"""Shared by all tests: the exact oracles, quiet Hypothesis, few torch threads."""
+"""Shared by all tests: the exact oracles, quiet Hypothesis, threads that wait quietly."""
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import typer.main
 from hypothesis import settings
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+# Read when torch is loaded, here and in the processes that tests start. Threads that wait for
+# work in a loop take the cores from the other test process: ten times the seconds.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+# Hundreds of calls of the command line in one process: its parser is built for the first, not
+# for each.
+typer.main.get_command = functools.cache(typer.main.get_command)
+
+# No test survives a loss of power, so none waits for the disk.
+os.fsync = lambda handle: None
+
 # Timings differ between machines; examples are the same in every run.
 settings.register_profile("certiseg", deadline=None, derandomize=True, max_examples=60)
+settings.register_profile("quick", settings.get_profile("certiseg"), max_examples=15)
 settings.load_profile("certiseg")
 
 

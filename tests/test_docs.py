@@ -71,6 +71,7 @@ def test_every_method_of_the_methods_page_runs():
         exec(snippet, names)
 
 
+@pytest.mark.slow
 def test_the_page_on_point_clouds_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     drawn, written, own, shipped = _snippets("docs/point-clouds.md")
@@ -87,6 +88,7 @@ def test_the_page_on_point_clouds_runs(tmp_path, monkeypatch, capsys):
     assert names["cert"].abstention < 0.15
 
 
+@pytest.mark.slow
 def test_the_page_on_scale_runs(tmp_path, monkeypatch, capsys):
     """Draws of one input in parts; then a whole run on two processes, which goes on at once."""
     pixels = np.random.default_rng(0).integers(0, 256, (16, 20, 3), dtype=np.uint8)

@@ -1,7 +1,9 @@
-"""The house rules: imports point down, the torch-free rooms load no torch, import is light."""
+"""The house rules: imports point down, the torch-free rooms load no torch, import is light, and
+the quick tests are of every room."""
 
 from __future__ import annotations
 
+import ast
 import os
 import shutil
 import subprocess
@@ -30,50 +32,53 @@ TORCH_FREE = (
     "certiseg.cli.main",
 )
 
-# Imports the module and every module below it, except rooms that may load torch.
+# Imports one module after the other, and every module below those that are marked, and says when
+# torch is there for the first time; and how many modules there are at the end.
 _LOOK = """
 import importlib, pkgutil, sys
-module = importlib.import_module(sys.argv[1])
-if sys.argv[2] == "deep":
-    for found in pkgutil.walk_packages(module.__path__, module.__name__ + "."):
-        importlib.import_module(found.name)
-print("torch" in sys.modules, len(sys.modules))
+first = None
+for name in sys.argv[1:]:
+    module = importlib.import_module(name.rstrip("*"))
+    if name.endswith("*"):
+        for found in pkgutil.walk_packages(module.__path__, module.__name__ + "."):
+            importlib.import_module(found.name)
+    if first is None and "torch" in sys.modules:
+        first = module.__name__
+print(first, len(sys.modules))
 """
 
 
-def loads_torch(module: str, path: Path | None = None) -> tuple[bool, int]:
-    """Whether a fresh interpreter has torch after importing the module and all below it, and
-    how many modules it has then. The root and the command line are imported alone."""
-    deep = path is not None or ("." in module and _is_package(module))
-    environment = {**os.environ, "PYTHONPATH": str(path or ROOT / "src")}
+def loads_torch(*modules: str, path: Path = ROOT / "src") -> tuple[str, int]:
+    """After which of the modules, and all below them, a fresh interpreter has torch ("None": it has
+    none), and how many modules it has then. The root is imported alone."""
+    below = {m for m in modules if m != "certiseg" and (path / Path(*m.split("."))).is_dir()}
+    environment = {**os.environ, "PYTHONPATH": str(path)}
     done = subprocess.run(
-        [sys.executable, "-c", _LOOK, module, "deep" if deep else "shallow"],
+        [sys.executable, "-c", _LOOK, *(f"{m}*" if m in below else m for m in modules)],
         capture_output=True,
         text=True,
         check=True,
         env=environment,
     )
-    torch, modules = done.stdout.split()
-    return torch == "True", int(modules)
+    torch, number = done.stdout.split()
+    return torch, int(number)
 
 
-def _is_package(module: str) -> bool:
-    return (ROOT / "src" / Path(*module.split("."))).is_dir()
-
-
-@pytest.mark.parametrize("module", TORCH_FREE)
-def test_room_loads_no_torch(module: str) -> None:
-    assert not loads_torch(module)[0]
+def test_rooms_load_no_torch() -> None:
+    assert loads_torch(*TORCH_FREE)[0] == "None"
 
 
 def test_a_room_that_loads_torch_is_noticed(tmp_path: Path) -> None:
-    """Negative control: the same look at a package whose inner module imports torch."""
+    """Negative control: the same look at a package whose inner module imports torch (an empty
+    one, found first)."""
+    (tmp_path / "torch.py").touch()
     room = tmp_path / "planted" / "inner"
     room.mkdir(parents=True)
     (room.parent / "__init__.py").write_text("")
     (room / "__init__.py").write_text("")
     (room / "deep.py").write_text("import torch\n")
-    assert loads_torch("planted", tmp_path)[0]
+    (tmp_path / "free.py").touch()
+    assert loads_torch("free", "planted", "free", path=tmp_path)[0] == "planted"
 
 
 def test_import_certiseg_is_light() -> None:
@@ -129,3 +134,53 @@ def test_a_wrong_import_is_noticed(copied_source: Path, file: str, line: str, wo
     done = imports_point_down(copied_source, ROOT / "pyproject.toml")
     assert done.returncode != 0
     assert word in done.stdout, done.stdout
+
+
+def marked_slow(node: ast.AST) -> bool:
+    """Whether `pytest.mark.slow` is anywhere in it."""
+    marks = (each for each in ast.walk(node) if isinstance(each, ast.Attribute))
+    return any(ast.unparse(mark) == "pytest.mark.slow" for mark in marks)
+
+
+def quick_rooms(tests: Path) -> set[str]:
+    """The rooms of which a file below `tests` has a test without the mark `slow`: a file is of the
+    folder it is in, and of the rooms that it imports where they have no folder there."""
+    found = set()
+    for file in tests.rglob("test_*.py"):
+        body = ast.parse(file.read_text(encoding="utf-8")).body
+        everything = [
+            node
+            for node in body
+            if isinstance(node, ast.Assign) and "pytestmark" in ast.unparse(node)
+        ]
+        tested = [node for node in body if isinstance(node, ast.FunctionDef)]
+        tested = [node for node in tested if node.name.startswith("test_")]
+        if any(map(marked_slow, everything)) or all(
+            any(map(marked_slow, node.decorator_list)) for node in tested
+        ):
+            continue
+        imported = {node.module or "" for node in body if isinstance(node, ast.ImportFrom)}
+        named = {module.split(".")[1] for module in imported if module.startswith("certiseg.")}
+        found |= {room for room in named if not (tests / room).is_dir()}
+        found |= {file.relative_to(tests).parts[0]}
+    return found
+
+
+def test_quick_tests_are_of_every_room() -> None:
+    """What `make test` runs."""
+    rooms = {path.parent.name for path in (ROOT / "src" / "certiseg").glob("*/__init__.py")}
+    assert len(rooms) > 10
+    assert rooms - quick_rooms(ROOT / "tests") == set()
+
+
+def test_a_room_of_slow_tests_alone_is_noticed(tmp_path: Path) -> None:
+    """Negative control: by file and by test; one quick test is enough."""
+    (tmp_path / "noise").mkdir()
+    file = tmp_path / "noise" / "test_laws.py"
+    slow, test = "import pytest\n@pytest.mark.slow\n", "def test_it():\n    pass\n"
+    file.write_text(f"import pytest\npytestmark = pytest.mark.slow\n{test}")
+    assert quick_rooms(tmp_path) == set()
+    file.write_text(slow + test)
+    assert quick_rooms(tmp_path) == set()
+    file.write_text(f"from certiseg.stats import normal\n{slow}{test}{test}")
+    assert quick_rooms(tmp_path) == {"noise", "stats"}

@@ -118,6 +118,7 @@ def test_memory_that_grows_with_n_is_noticed(monkeypatch: pytest.MonkeyPatch) ->
     assert [goal.met for goal in result.goals] == [False, False]
 
 
+@pytest.mark.slow
 def test_a_process_tells_its_peak(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a real process: a model that keeps 100 MiB is seen to hold them."""
     (tmp_path / "hoards.py").write_text(
@@ -134,6 +135,7 @@ def test_a_process_tells_its_peak(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert peak.batch == 4 * 3 * 8 * 8
 
 
+@pytest.mark.slow
 def test_a_process_that_fails_is_one_line() -> None:
     with pytest.raises(InputError, match=r"expected a measured process, got .*nowhere"):
         peak_of(Task("certiseg:nowhere", (8, 8), 2))

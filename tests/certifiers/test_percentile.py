@@ -108,6 +108,7 @@ def test_coverage_with_ties_is_exact(side):
     assert Fraction(ALPHA) / 20 < _worst(bounded) <= Fraction(ALPHA)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["one rank higher", "no shift", "alpha for each side"])
 def test_broken_bounds_are_caught(fault):
     """Negative controls on the same laws."""

@@ -55,6 +55,7 @@ def _attacked(cloud: np.ndarray, radius: np.ndarray, axis: str | None) -> np.nda
 CASES = [cs.Rotation(0.15), cs.Rotation(0.5), cs.Rotation(0.3, "x")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("noise", CASES, ids=str)
 def test_no_attack_flips_a_certified_point(noise):
     """The confidence is 1 - 1e-6: the false alarm, for a fixed seed."""
@@ -100,6 +101,7 @@ def _percentile(noise: cs.Rotation, radius: float, turn: float) -> float:
     return float(np.mean(heights(matrix @ x, 3000, 2) >= bound.lower))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("noise", [cs.Rotation(0.2), cs.Rotation(0.2, "y")], ids=str)
 def test_percentile_holds_under_rotation(noise):
     """T10 with the probability that T11 needs; 5 standard errors of 3000 draws below 1/2."""

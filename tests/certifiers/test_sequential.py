@@ -142,6 +142,7 @@ def test_family_wise_error_over_two_looks(outcomes, spending, tau, num_samples, 
     assert 0 < worst <= Fraction(alpha)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("outcomes", [independent_votes, coupled_votes])
 @pytest.mark.parametrize("spending", ["late", "equal", "e-process"])
 def test_error_budget_over_two_looks(outcomes, spending):

@@ -158,6 +158,7 @@ def test_the_picture_has_the_colours_of_certified_labels_and_white_for_the_rest(
     assert not (whole == 255).all(axis=-1).any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("noise", "words"),
     [

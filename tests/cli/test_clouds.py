@@ -68,10 +68,11 @@ def by_height(x: np.ndarray, parts: tuple[int, ...]) -> np.ndarray:
     return np.where(x[1] > -x[1], parts[0], parts[1])
 
 
+@pytest.mark.slow
 def test_figures_of_clouds_are_those_of_their_labels(workplace: Path, call: Call) -> None:
     done = call(
         "evaluate", *MODEL, *SOLIDS, "--limit", 10, "--sigma", 0.01, "--noise", "coordinates",
-        "--seed", 3, "-o", "out",
+        "--seed", 3, "-o", "out", "--no-report",
     )  # fmt: skip
     assert done.code == 0, done.err
     assert "10 of 500 clouds, spread evenly over 5 categories" in done.out
@@ -111,7 +112,8 @@ def test_figures_of_clouds_are_those_of_their_labels(workplace: Path, call: Call
 def test_certificates_of_clouds_verify_and_say_what_moves(
     workplace: Path, call: Call, options: tuple[str, ...], words: tuple[str, ...]
 ) -> None:
-    done = call("evaluate", *MODEL, *SOLIDS, "--limit", 2, "--sigma", 0.1, *options, "-o", "out")
+    data = (*SOLIDS, "--limit", 2, "--no-report")
+    done = call("evaluate", *MODEL, *data, "--sigma", 0.1, *options, "-o", "out")
     assert done.code == 0, done.err
     files = sorted((workplace / "out" / "certificates").iterdir())
     assert len(files) == 2

@@ -95,6 +95,7 @@ def test_commands_write_alone_and_over_nothing_of_others(place: Path, call: Call
     assert {path.name for path in (place / "out").iterdir()} <= {".certiseg-files"}
 
 
+@pytest.mark.slow
 def test_an_overwritten_run_leaves_what_it_did_not_write(place: Path, call: Call) -> None:
     command, _ = COMMANDS["evaluate"]
     assert call(*command, "--radius-map").code == 0

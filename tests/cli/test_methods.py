@@ -94,7 +94,7 @@ def test_the_engine_reaches_the_certificate(place: Path, call: Call) -> None:
 def test_evaluate(place: Path, call: Call, name: str) -> None:
     options, method = METHODS[name]
     folders = ("--images", "images", "--labels", "labels", "--num-classes", 3)
-    done = call("evaluate", *folders, *MODEL, *options, "--seed", 3, "-o", "out")
+    done = call("evaluate", *folders, *MODEL, *options, "--seed", 3, "-o", "out", "--no-report")
     assert done.code == 0, done.err
     results = json.loads((place / "out" / "results.json").read_text())
     assert results["method"] == method
@@ -108,7 +108,7 @@ def test_evaluate(place: Path, call: Call, name: str) -> None:
 
 def test_the_curve_meets_the_table_at_the_radius_of_tau(place: Path, call: Call) -> None:
     folders = ("--images", "images", "--labels", "labels", "--num-classes", 3)
-    call("evaluate", *folders, *MODEL, "--radius-map", "--seed", 3, "-o", "out")
+    call("evaluate", *folders, *MODEL, "--radius-map", "--seed", 3, "-o", "out", "--no-report")
     rows = list(csv.DictReader((place / "out" / "curve.csv").open()))
     results = json.loads((place / "out" / "results.json").read_text())
     accuracy = [float(row["certified_accuracy"]) for row in rows]
@@ -123,7 +123,9 @@ def test_the_curve_meets_the_table_at_the_radius_of_tau(place: Path, call: Call)
 
 def test_percentiles_of_one_noisy_pass(place: Path, call: Call) -> None:
     folders = ("--images", "images", "--labels", "labels", "--num-classes", 3)
-    done = call("evaluate", *folders, *MODEL, "--percentile", "--seed", 3, "-o", "out")
+    done = call(
+        "evaluate", *folders, *MODEL, "--percentile", "--seed", 3, "-o", "out", "--no-report"
+    )
     assert done.code == 0, done.err
     assert "of one noisy pass" in done.out.replace("\n", " ")
     results = json.loads((place / "out" / "results.json").read_text())
@@ -250,7 +252,7 @@ def test_what_an_earlier_run_wrote_beside_does_not_stay(place: Path, call: Call)
     assert (place / "out" / "bands.radius.png").exists()
     assert call("certify", "bands.png", *MODEL, "-o", "out", "--overwrite").code == 0
     assert not (place / "out" / "bands.radius.png").exists()
-    folders = ("--images", "images", "--labels", "labels", "--num-classes", 3)
+    folders = ("--images", "images", "--labels", "labels", "--num-classes", 3, "--no-report")
     call("evaluate", *folders, *MODEL, "--radius-map", "--save-certificates", "-o", "eval")
     assert (place / "eval" / "curve.csv").exists()
     again = call("evaluate", *folders, *MODEL, "--keep", 0, "-o", "eval", "--overwrite")

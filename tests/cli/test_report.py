@@ -23,6 +23,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_report_and_its_figures(place: Path, call: Call) -> None:
     done = call("report", "run", "-o", "page.html", "--figures", "figures", "--images", 1)
     assert done.code == 0, done.err

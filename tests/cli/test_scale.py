@@ -50,6 +50,7 @@ def test_certify_looks_at_the_scales_it_is_told(workplace: Path, call: Call) -> 
     assert call("verify", "out/bands.cert.npz").code == 0
 
 
+@pytest.mark.slow
 def test_a_published_checkpoint_is_certified_as_by_the_library(
     workplace: Path, checkpoint: Path, call: Call
 ) -> None:

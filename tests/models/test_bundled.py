@@ -87,6 +87,7 @@ def test_clouds_are_small_and_know_their_categories(name: str) -> None:
         assert set(logits.argmax(1).unique().tolist()) <= set(parts)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CLOUDS)
 def test_clouds_are_labelled_as_well_as_the_card_says(name: str) -> None:
     """25 test clouds: five of each category. Their mean accuracy lies within 0.05 of that of all

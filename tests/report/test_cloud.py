@@ -99,6 +99,7 @@ def test_deterministic_and_filling_its_frame():
     assert (difference > 8).mean() < 0.01
 
 
+@pytest.mark.slow
 def test_one_figure_of_several():
     sample = solids("val", points=256)[0]
     card = solids("val").card

@@ -50,6 +50,7 @@ def test_both_files_are_whole(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["figure.png", "figure.svg"]
 
 
+@pytest.mark.slow
 def test_the_same_figure_gives_the_same_bytes(tmp_path: Path) -> None:
     first = write_figure(curves(panels()), tmp_path / "one")
     second = write_figure(curves(panels()), tmp_path / "two")

@@ -125,6 +125,7 @@ def changed(record: Any) -> Iterator[tuple[str, Any]]:
             yield f"{'.'.join(map(str, at))} = {other}", again
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_value_is_taken_at_its_word(tmp_path, kind):
     """Each value of the manifest, of a kept and another record and of results.json, changed."""

@@ -243,6 +243,7 @@ def test_missing_libraries_are_named(run, tmp_path, monkeypatch):
         write_report([run], tmp_path / "report.html")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("clouds", [False, True], ids=["pictures", "clouds"])
 def test_figures_for_papers(tmp_path, clouds):
     classes = (HOSTILE, "car", "$")
@@ -268,6 +269,7 @@ def test_figures_for_papers(tmp_path, clouds):
     assert r"\textbackslash{}input\{/etc/passwd\}" in table
 
 
+@pytest.mark.slow
 def test_a_page_of_large_pictures_stays_light(run, tmp_path, monkeypatch):
     monkeypatch.setattr(write, "_MOST_COMPONENTS", 2 * 24 * 40)
     written = write_report([run], tmp_path / "report.html")

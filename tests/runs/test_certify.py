@@ -129,6 +129,7 @@ def one_table(root: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_cloud_file_gives_the_points_of_the_data_set(tmp_path: Path) -> None:
     """Normalised and resampled under its category it is the very input of an evaluation."""
     torch.manual_seed(0)

@@ -99,6 +99,7 @@ def outcome(said: Any) -> tuple[float, float, str]:
     return won, lost, words
 
 
+@pytest.mark.slow
 def test_of_two_evaluations_one_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In two processes that are both about to write before either does: without the lock both
     would, and pool what the other wrote."""
@@ -163,6 +164,7 @@ def test_without_the_lock_a_record_is_lost(tmp_path: Path, monkeypatch) -> None:
     assert len(read_lines(OUT / "results.jsonl")) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [2, 7])
 def test_a_killed_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     """kill -9 before the manifest, and amid the samples: lock and half-written file are left."""

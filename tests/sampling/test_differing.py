@@ -46,6 +46,7 @@ def test_one_thing_apart_is_two_fingerprints(name):
     assert one.not_covered == ()
 
 
+@pytest.mark.slow
 def test_another_process_finds_the_same():
     """With another order of sets, other addresses, and functions and classes of another module."""
     names = [name for name in TEXTS if "compiled" not in name]  # they would double its time

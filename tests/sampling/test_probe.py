@@ -70,6 +70,7 @@ def _blind(monkeypatch) -> None:
         monkeypatch.setattr(module, "check_evaluation_mode", lambda model: None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in MODELS if name not in HARMLESS])
 def test_without_the_probe_they_would_be_certified(name, monkeypatch):
     """Negative control: label 0 has p = .6 < tau for a draw alone, and is certified far too often.

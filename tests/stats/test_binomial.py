@@ -51,9 +51,11 @@ def test_unrounded_tail_is_caught():
 def test_upper_tail_of_many_draws(n, k, p):
     """Halves and quarters keep the exact integers short."""
     num, den = p.as_integer_ratio()
-    weights = (comb(n, j) * num**j * (den - num) ** (n - j) for j in range(k, min(n, k + 900) + 1))
+    weight, exact = comb(n, k) * num**k * (den - num) ** (n - k), 0
     # The terms fall by more than a fifth each: what is left out is far below one ulp.
-    exact = sum(weights)
+    for j in range(k, min(n, k + 900) + 1):
+        exact += weight
+        weight = weight * (n - j) * num // ((j + 1) * (den - num))
     top, bottom = float(upper_tail(k, n, p)).as_integer_ratio()
     assert top * den**n >= exact * bottom
     assert top * den**n * 10**10 <= exact * bottom * (10**10 + 1)

@@ -111,6 +111,7 @@ LEVELS = [(0.1, 0.07), (0.1, 0.16), (0.5, 0.6), (1.0, 0.8), (1.0, 2.5), (2.0, 1.
 """sigma, angle."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("sigma", "angle"), LEVELS)
 def test_needed_probability_against_monte_carlo(sigma, angle):
     """False alarm 3e-7 each (5 standard errors). Sees an error of 0.015 in the probability kept."""

@@ -16,6 +16,7 @@ from certiseg.certifiers.verify import verify
 PAGES = Path(__file__).resolve().parents[3] / "docs" / "models"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("page", "packages"),
     [

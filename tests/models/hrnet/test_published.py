@@ -146,6 +146,7 @@ def test_other_files(tmp_path: Path) -> None:
         load_hrnet(tmp_path / "list.pth")
 
 
+@pytest.mark.slow
 def test_the_page_on_hrnet_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     torch.save(random_state(19, width=2), "cityscapes.pth")

@@ -47,6 +47,7 @@ def children() -> set[str]:
     return {line.split()[0] for line in found.stdout.splitlines() if "spawn_main" in line}
 
 
+@pytest.mark.slow
 def test_two_processes_do_what_one_does():
     """Two samples whole, the third shared out; a second run with a method that cannot be."""
     run("here")
@@ -72,6 +73,7 @@ def test_a_table_in_a_process_is_that_made_here():
     assert children() == set()
 
 
+@pytest.mark.slow
 def test_a_killed_worker_is_replaced():
     run("here", "dies_once")
     run("lost", "dies_once", executor=ProcessExecutor(1))
@@ -79,6 +81,7 @@ def test_a_killed_worker_is_replaced():
     assert content(Path("lost")) == content(Path("here"))
 
 
+@pytest.mark.slow
 def test_a_task_that_kills_every_worker_ends_the_run_which_can_go_on():
     with pytest.raises(InputError, match=r"band 1 to be done .* 3 workers .*signal 9.*--resume"):
         run("out", "dies", executor=ProcessExecutor(1))
@@ -89,6 +92,7 @@ def test_a_task_that_kills_every_worker_ends_the_run_which_can_go_on():
     assert content(Path("out")) == content(Path("here"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "kind", "words"),
     [
@@ -122,8 +126,10 @@ import certiseg.runs.samples
 from tiny_runs import Bands
 certiseg.runs.samples.open_samples = lambda loaded, **options: Bands(4)
 if __name__ == "__main__":
-    # Begun in the background, it would ignore Ctrl-C; workers read this file too, and are to.
+    # Begun in the background, or under nohup, it would ignore them; workers read this file too,
+    # and are to.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     sys.exit(run(sys.argv[2:]))
 """
 
@@ -136,6 +142,7 @@ def alive(group: int) -> bool:
     return True
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("send", "number", "code", "words"),
     [

@@ -216,6 +216,7 @@ def without_time(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_goes_on(tmp_path: Path) -> None:
     whole = table(tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
@@ -297,6 +298,7 @@ def test_another_executor_makes_the_same_table(tmp_path: Path) -> None:
     assert without_time(rows) == without_time(table(tmp_path / "serial"))
 
 
+@pytest.mark.slow
 def test_another_run_is_not_mixed_in(tmp_path: Path) -> None:
     out = tmp_path / "out"
     grid = replace(GRID, scales=((1.0,),), sigmas=(0.1,))
@@ -335,6 +337,7 @@ def test_another_run_is_not_mixed_in(tmp_path: Path) -> None:
     assert len({json.loads((name / "run.json").read_text())["run"] for name in names}) == 2
 
 
+@pytest.mark.slow
 def test_emulation_is_marked_everywhere_and_changes_no_sound_line(tmp_path: Path) -> None:
     grid = replace(GRID, scales=((1.0,),), sigmas=(0.2,))
     extras = Extras(shared_batches=(4, 24), reference_draws=200, keep_votes=True)
