@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 import torch
-from certiseg.runs.run_folder import Keep
 from PIL import Image
 
 import certiseg as cs
@@ -18,6 +17,7 @@ from certiseg.certificates import method as registry
 from certiseg.certificates.method import Method, method_named, register
 from certiseg.models.loaded import LoadedModel
 from certiseg.runfolder.evidence import open_kept
+from certiseg.runfolder.folder import Keep
 from certiseg.runfolder.layout import Layout
 from certiseg.runfolder.manifest import read_manifest
 from certiseg.runfolder.record import read_record

@@ -17,10 +17,9 @@ from certiseg.certificates.archive import read_arrays
 from certiseg.certificates.certificate import Certificate
 from certiseg.certifiers.verify import verify
 from certiseg.datasets.card import IGNORE, Sample
-from certiseg.datasets.folder import every
 from certiseg.datasets.mni152 import mni152
 from certiseg.datasets.solids import solids
-from certiseg.datasets.subset import even_categories
+from certiseg.datasets.subset import even_categories, subsample
 from certiseg.folders import locked
 from certiseg.metrics.confusion import Confusion
 from certiseg.reading import ARRAYS, read_bounded
@@ -74,7 +73,7 @@ def demo(
         samples = even_categories(solids("test", normals=False), 5 if images is None else images)
     else:
         loaded = open_model("certiseg:mni152")
-        samples = every(mni152("demo"), 4 if images is None else images)
+        samples = subsample(mni152("demo"), 4 if images is None else images)
     pictures = [f"{samples[number].name}.png" for number in range(len(samples))]
     with locked(out) as outputs:
         # A run that no demonstration made is not replaced.

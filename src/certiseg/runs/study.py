@@ -25,7 +25,7 @@ from certiseg.runs.environment import environment
 from certiseg.runs.output import write_text
 from certiseg.runs.progress import steps
 from certiseg.studies.correction import Compared, Task, compared, shares, task_of
-from certiseg.studies.stopping import UNTIL
+from certiseg.studies.stopping import MIN_GAIN
 from certiseg.studies.synthetic import (
     Measured,
     Scenario,
@@ -82,7 +82,7 @@ def study_synthetic(
             "repetitions": repetitions,
             "seed": seed,
             "sweeps": [{**asdict(scenario), "draws": scenario.draws} for scenario in scenarios],
-            "until": UNTIL,
+            "min_gain": MIN_GAIN,
             "made_with": environment(command, None),
         }
         write_text(out / RECORD, json.dumps(record, indent=1) + "\n")

@@ -14,7 +14,7 @@ from certiseg.report.figures import figure_bytes, has_matplotlib
 from certiseg.report.page.claim import claim, confidence, plan
 from certiseg.report.summary import RunSummary
 from certiseg.rounding import percent_down, share
-from certiseg.runfolder.comparison import CERTIFIED, Row, cells, draws_text, footnote
+from certiseg.runfolder.comparison import CERTIFIED, Row, comparison_table, draws_text, footnote
 
 _SETTINGS = ("correction", "budget", "selection", "grid", "seed", "device")
 
@@ -54,7 +54,7 @@ def comparison(rows: Sequence[tuple[str, Row]], *, several: bool) -> dict[str, A
     named = [
         replace(row, model=f"{name}: {row.model}" if several else row.model) for name, row in rows
     ]
-    head, body = cells(named)
+    head, body = comparison_table(named).cells()
     marks = [row.model.startswith(CERTIFIED) for _, row in rows]
     lines = [{"cells": line, "certified": m} for line, m in zip(body, marks, strict=True)]
     return {"head": ["", *head[1:]], "rows": lines}
