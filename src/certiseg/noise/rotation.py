@@ -23,10 +23,21 @@ class Rotation:
     """Rotation of a cloud (3, N) or (6, N) about its centroid; normals, channels 4 to 6, rotate
     along.
 
-    sigma: in radians, in [1e-5, 2.22]. axis None: by exp(v), v ~ N(0, sigma^2 I_3) restricted to
-    |v| <= pi, and the claim is about rotations around any axis. axis "x", "y" or "z": around this
-    one by an angle ~ N(0, sigma^2), and the claim is about rotations around it alone.
-    Raises InputError otherwise. Source: theory T11.
+    Args:
+        sigma: in radians, in [1e-5, 2.22].
+        axis: None: by exp(v), v ~ N(0, sigma^2 I_3) restricted to |v| <= pi, and the claim is about
+            rotations around any axis. "x", "y" or "z": around this one by an angle ~ N(0,
+            sigma^2), and the claim is about rotations around it alone.
+
+    Raises:
+        InputError: for any other value.
+
+    Example:
+        >>> round(Rotation(0.125, axis="z").degrees(0.75), 2)
+        4.83
+
+    Reference:
+        theory T11.
     """
 
     sigma: float
