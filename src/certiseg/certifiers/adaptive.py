@@ -85,6 +85,7 @@ class Adaptive(Hierarchical):
     ) -> Certificate:
         """The first draws choose levels and nodes, the next ones test."""
         selection_votes, posterior = cast(SelectingSource, source).select(selection_samples)
+        self.check_draws(selection_votes.num_components, num_samples)
         votes = source.more(num_samples)
         levels = levels_from_margins(softmax_margins(posterior), self.thresholds, self.hierarchy)
         return self.certify(votes, noise=noise, selection_votes=selection_votes, levels=levels)
