@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal, get_args
 
 from certiseg.errors import InputError
 from certiseg.noise.noise import checked_sigma
@@ -14,7 +14,8 @@ from certiseg.stats.pvalues import checked_tau
 from certiseg.stats.rotation_angles import largest_angle, needed_probability
 from certiseg.stats.rotations import LARGEST_SIGMA
 
-AXES = ("x", "y", "z")
+Axis = Literal["x", "y", "z"]
+AXES = get_args(Axis)
 _ABOVE_PI = math.nextafter(math.pi, 4.0)
 
 
@@ -41,7 +42,7 @@ class Rotation:
     """
 
     sigma: float
-    axis: str | None = None
+    axis: Axis | None = None
     kind: ClassVar[str] = "rotation"
     norm: ClassVar[str] = "rotation"
     unit: ClassVar[str] = "rad"
