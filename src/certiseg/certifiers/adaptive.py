@@ -68,7 +68,7 @@ class Adaptive(Hierarchical):
         check_stages(votes, selection_votes)
         chosen = _checked_levels(levels, votes.shape, self.hierarchy.depth)
         candidates, hits = _node_hits(votes, selection_votes, chosen, self.hierarchy)
-        cutoff = self._cutoff(hits, votes.trials, tested)
+        cutoff = self.cutoff(hits, votes.trials, tested)
         labels = np.where(hits >= cutoff, candidates, ABSTAIN)
         return self._made(
             labels.astype(labels_dtype(self.hierarchy.num_nodes)),
