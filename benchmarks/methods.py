@@ -22,7 +22,7 @@ import numpy as np
 import certiseg as cs
 from certiseg.bench.timing import interleaved
 from certiseg.certifiers.adaptive import adaptive, levels_from_margins
-from certiseg.certifiers.replay import recompute
+from certiseg.certifiers.replay import LookRule, recompute
 from certiseg.metrics.curve import RadiusCurve, radius_grid
 from certiseg.metrics.scalars import accuracy, class_area, mean_iou
 from certiseg.runs.environment import environment
@@ -94,7 +94,7 @@ def calls(seed: int) -> dict[str, Callable[[], object]]:
         "e-process, one look": lambda: sequential(votes, spending="e-process"),
         f"sequential, {LOOKS} looks": lambda: sequential(*parts),
         f"recompute, {LOOKS} looks": lambda: recompute(
-            looks, tau=TAU, alpha=ALPHA, num_classes=CLASSES
+            looks, LookRule(TAU, 1, CLASSES, looks.anytime), ALPHA
         ),
         "Confusion with bounds": lambda: bounds(holm),
         "RadiusCurve": lambda: (

@@ -19,7 +19,7 @@ PUBLIC = [*(getattr(certiseg, name) for name in certiseg.__all__), Noise]
 )
 def test_examples(public: object) -> None:
     module = sys.modules[public.__module__]
-    found = doctest.DocTestFinder(recurse=False).find(public, globs=vars(module).copy())
+    found = doctest.DocTestFinder().find(public, globs=vars(module).copy())
     for example in found:
         results = doctest.DocTestRunner(verbose=False).run(example)
         assert results.failed == 0

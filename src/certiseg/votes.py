@@ -166,12 +166,21 @@ _SOURCE: Fields = {
 
 @dataclass(frozen=True, eq=False)
 class VoteCounts:
-    """Votes of ``trials`` independent draws.
+    """Votes of ``trials`` independent draws. Parts of one experiment add up: ``a + b``.
 
-    counts: ints (*components, C); counts[i, c] = draws in which component i got label c; each
-    component's counts add up to trials (checked). trials >= 1. source: provenance, or None where
-    the caller counted. Parts of one experiment add up: ``a + b``; with sources known, adding one
-    draw twice or votes of different experiments raises InputError.
+    Args:
+        counts: ints (*components, C); counts[i, c] = draws in which component i got label c.
+        trials: draws, at least 1.
+        source: provenance, or None where the caller counted. With sources known, adding one draw
+            twice or votes of different experiments raises InputError.
+
+    Raises:
+        InputError: unless each component's counts add up to trials.
+
+    Example:
+        >>> votes = VoteCounts([[7, 3], [2, 8]], 10) + VoteCounts([[5, 5], [1, 9]], 10)
+        >>> votes.trials, votes.mode().tolist()
+        (20, [0, 1])
     """
 
     counts: NDArray[np.integer]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -141,6 +142,13 @@ def test_evaluate_runs_it_and_its_folder_is_read_back(tmp_path: Path) -> None:
     (planned,) = read.samples
     kept = open_kept(layout, read, read_record(layout.sample(planned.file), read, planned))
     assert kept.certificate.method == "at_most"
+
+
+def test_the_page_about_it_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (Path(__file__).parents[2] / "docs/extend.md").read_text()
+    (snippet,) = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
+    exec(snippet, {"__name__": "page"})
+    assert "100 draws by Unanimous" in capsys.readouterr().out
 
 
 def test_two_methods_are_refused() -> None:

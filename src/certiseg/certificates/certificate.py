@@ -17,7 +17,7 @@ from certiseg.certificates.grid import upsample_nearest
 from certiseg.errors import InputError
 from certiseg.noise import Noise
 from certiseg.rounding import down, exact, percent_down
-from certiseg.votes import ABSTAIN, VoteCounts
+from certiseg.votes import ABSTAIN, Selection, VoteCounts
 
 if TYPE_CHECKING:
     from certiseg.certificates.looks import Looks
@@ -55,7 +55,7 @@ class Certificate:
     tau: float | None = None
     correction: str | None = None
     budget: int | None = None
-    selection: str = "pooled"
+    selection: Selection = "pooled"
     selection_votes: VoteCounts | None = None
     candidates: NDArray[np.signedinteger] | None = None
     cutoff: int | None = None

@@ -68,7 +68,7 @@ class Adaptive(Hierarchical):
         check_stages(votes, selection_votes)
         chosen = _checked_levels(levels, votes.shape, self.hierarchy.depth)
         candidates, hits = _node_hits(votes, selection_votes, chosen, self.hierarchy)
-        cutoff = self._cutoff(hits, votes.trials, tested)
+        cutoff = self.cutoff(hits, votes.trials, tested)
         labels = np.where(hits >= cutoff, candidates, ABSTAIN)
         return self._made(
             labels.astype(labels_dtype(self.hierarchy.num_nodes)),
@@ -85,6 +85,7 @@ class Adaptive(Hierarchical):
     ) -> Certificate:
         """The first draws choose levels and nodes, the next ones test."""
         selection_votes, posterior = cast(SelectingSource, source).select(selection_samples)
+        self.check_draws(selection_votes.num_components, num_samples)
         votes = source.more(num_samples)
         levels = levels_from_margins(softmax_margins(posterior), self.thresholds, self.hierarchy)
         return self.certify(votes, noise=noise, selection_votes=selection_votes, levels=levels)

@@ -208,7 +208,7 @@ def classify(
         >>> import certiseg as cs
         >>> made = cs.classify(cs.VoteCounts([99, 1], 100), noise=cs.Gaussian(0.25))
         >>> int(made.labels), round(made.radius, 3)
-        (0, 0.331)
+        (0, 0.327)
 
     Reference:
         Cohen, Rosenfeld, Kolter 2019, Algorithm CERTIFY; theory T1, T2, T6.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,7 +16,8 @@ from certiseg.rounding import confidence, down, exact, up
 from certiseg.stats.binomial import upper_tail
 from certiseg.stats.pvalues import MOST_TRIALS, checked_alpha
 
-SIDES = ("lower", "upper", "both")
+Side = Literal["lower", "upper", "both"]
+SIDES = get_args(Side)
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def percentile(
     noise: Noise,
     radius: float,
     alpha: float = 1e-3,
-    side: str = "lower",
+    side: Side = "lower",
     bounds: tuple[float, float] = (0.0, 1.0),
     eta: float = 0.0,
 ) -> PercentileBound:
@@ -92,12 +93,32 @@ def percentile(
     once, P(m(f(x + d + Z)) >= lower) >= 1/2, and P(m(f(x + d + Z)) <= upper) >= 1/2, for the sides
     asked for; "both" spends alpha / 2 on each. m is any function of the base model's output
     (``metrics.scalars``): no multiplicity over pixels enters.
-    values: floats (n,), m of n independent draws at x itself. radius, alpha and side must be fixed
-    before sampling; each further number or radius needs its own alpha. bounds: the natural range
-    of m, reported for the side not asked for. eta: of the draws, ``noise.eta(input shape)`` (theory
-    T12); 0 where the caller answers for them.
-    Raises InputError for too few draws, with the number that would do, and for bad parameters.
-    Source: Chiang et al. 2020 (median smoothing); theory T10.
+
+    Args:
+        values: floats (n,), m of n independent draws at x itself.
+        noise: that was drawn.
+        radius: of the perturbations, fixed before sampling; each further number or radius needs
+            its own alpha.
+        alpha: error probability in (0, 1), fixed before sampling.
+        side: "lower", "upper" or "both", fixed before sampling.
+        bounds: the natural range of m, reported for the side not asked for.
+        eta: of the draws, ``noise.eta(input shape)`` (theory T12); 0 where the caller answers for
+            them.
+
+    Returns:
+        The bounds, with their statement.
+
+    Raises:
+        InputError: for too few draws, with the number that would do, and for bad parameters.
+
+    Example:
+        >>> import certiseg as cs
+        >>> values = [0.8 + 0.001 * draw for draw in range(100)]
+        >>> round(cs.percentile(values, noise=cs.Gaussian(0.25), radius=0.1).lower, 3)
+        0.819
+
+    Reference:
+        Chiang et al. 2020 (median smoothing); theory T10.
     """
     alpha, radius = checked_alpha(alpha), _checked_radius(radius)
     if side not in SIDES:

@@ -112,7 +112,7 @@ def radius_map(votes: VoteCounts, *, noise: Noise, alpha: float = 1e-3) -> Certi
         >>> import certiseg as cs
         >>> votes = cs.VoteCounts([[98, 2], [80, 20], [50, 50]], 100)
         >>> cs.radius_map(votes, noise=cs.Gaussian(0.25)).radius.round(2)
-        array([0.32, 0.1 , 0.  ])
+        array([0.29, 0.08, 0.  ])
 
     Reference:
         Cohen, Rosenfeld, Kolter 2019, Algorithm CERTIFY; theory T6.

@@ -102,7 +102,8 @@ class SegCertify(Method):
         check_noise(votes, noise)
         return tested
 
-    def _cutoff(self, hits: NDArray[np.integer], trials: int, tested: float) -> int:
+    def cutoff(self, hits: NDArray[np.integer], trials: int, tested: float) -> int:
+        """Smallest count of hits that certifies a candidate. tested: tau, or tau + eta (T12)."""
         return flat_cutoff(
             hits,
             trials,
@@ -130,7 +131,7 @@ class SegCertify(Method):
             check_stages(votes, selection_votes)
             candidates, _ = selection_votes.top()
             hits = votes.hits(candidates)
-        cutoff = self._cutoff(hits, votes.trials, tested)
+        cutoff = self.cutoff(hits, votes.trials, tested)
         labels = candidates.astype(labels_dtype(votes.num_classes), copy=False)
         # ABSTAIN, -1, has all bits set; several times quicker than choosing with np.where.
         labels = labels | ABSTAIN * (hits < cutoff).astype(labels.dtype)

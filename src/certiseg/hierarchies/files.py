@@ -34,8 +34,19 @@ def shipped_hierarchies() -> list[str]:
 def load_hierarchy(spec: str | Path) -> Hierarchy:
     """A shipped hierarchy by its name, or the one in a .json, .yaml or .yml file.
 
-    Raises InputError, one line that starts with the file, for a file that cannot be read, is no
-    JSON or YAML of the form above, or holds no tree whose leaves are exactly its classes.
+    Args:
+        spec: a name among ``shipped_hierarchies()``, or a path.
+
+    Returns:
+        The hierarchy, checked.
+
+    Raises:
+        InputError: one line that starts with the file, for a file that cannot be read, is no JSON
+            or YAML of the form above, or holds no tree whose leaves are exactly its classes.
+
+    Example:
+        >>> load_hierarchy("cityscapes").num_classes
+        19
     """
     if not isinstance(spec, (str, Path)):
         raise InputError(f"expected the name or the file of a hierarchy, got {spec!r:.80}")

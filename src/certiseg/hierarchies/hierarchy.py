@@ -34,11 +34,21 @@ _RECORD: Fields = {
 class Hierarchy:
     """A tree over the classes. Ids: classes 0..C-1 in label order, then inner nodes from C on.
 
-    name: of the hierarchy. classes: names of the leaves in label order. nodes: names of the inner
-    nodes without the root. parents: parent id of each of the C + len(nodes) ids; ROOT at the top.
-    Raises InputError unless this is a tree whose leaves are exactly the classes, every name is
-    there once, and every inner node and the root have at least two children: a node with one
-    child, or over all classes, would say nothing that another node does not say.
+    Args:
+        name: of the hierarchy.
+        classes: names of the leaves in label order.
+        nodes: names of the inner nodes without the root.
+        parents: parent id of each of the C + len(nodes) ids; ROOT at the top.
+
+    Raises:
+        InputError: unless this is a tree whose leaves are exactly the classes, every name is there
+            once, and every inner node and the root have at least two children: a node with one
+            child, or over all classes, would say nothing that another node does not say.
+
+    Example:
+        >>> tree = Hierarchy("street", ("road", "car", "bus"), ("vehicle",), (-1, 3, 3, -1))
+        >>> tree.names[3], tree.depth
+        ('vehicle', 2)
     """
 
     name: str

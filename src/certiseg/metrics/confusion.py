@@ -42,11 +42,27 @@ class Confusion:
         *,
         allowed: int = 0,
     ) -> Confusion:
-        """Count one image. truth, prediction: ints of one shape; prediction may hold ABSTAIN.
+        """Count one image.
 
-        allowed: k - 1 of the certificate's budget k; on an output grid times the pixels of a cell
-        (``certify.grid.cell_pixels``), since a false cell is false in all of them.
-        Raises InputError for different shapes, labels outside the classes or allowed < 0.
+        Args:
+            truth: labels, ints.
+            prediction: ints of the same shape; may hold ABSTAIN.
+            num_classes: C.
+            ignore_index: label of components without truth.
+            allowed: k - 1 of the certificate's budget k; on an output grid times the pixels of a
+                cell (``certificates.grid.cell_pixels``), since a false cell is false in all of
+                them.
+
+        Returns:
+            The counts of this image, to be added to those of others.
+
+        Raises:
+            InputError: for different shapes, labels outside the classes or allowed < 0.
+
+        Example:
+            >>> counts = Confusion.count([0, 1, 1, 255], [0, 1, -1, 0], 2)
+            >>> round(counts.certified_accuracy, 3), round(counts.certified_miou, 3)
+            (0.667, 0.5)
         """
         rows, columns, rest = labelled_pairs(truth, prediction, num_classes, ignore_index)
         columns = np.where(columns == ABSTAIN, num_classes, columns)

@@ -24,12 +24,23 @@ class Gaussian:
 
     The base model that is certified sees the sum rounded to multiples of ``grid``, a power of two
     below sigma / 256; drawn so, the sum is exact (theory T12).
-    sigma: standard deviation in the units of the input (images in [0, 1]: 0.25 is a quarter of
-    the range), in [1e-5, 1e5].
-    channels: noise for the first so many channels alone, such as 3 for the coordinates of a point
-    cloud with normals; the claim is then about perturbations of these, the others as given. None:
-    all of the input.
-    Raises InputError otherwise. Source: Cohen et al. 2019; theory T1.
+
+    Args:
+        sigma: standard deviation in the units of the input (images in [0, 1]: 0.25 is a quarter of
+            the range), in [1e-5, 1e5].
+        channels: noise for the first so many channels alone, such as 3 for the coordinates of a
+            point cloud with normals; the claim is then about perturbations of these, the others as
+            given. None: all of the input.
+
+    Raises:
+        InputError: for any other value.
+
+    Example:
+        >>> round(Gaussian(0.25).radius(0.75), 4)
+        0.1686
+
+    Reference:
+        Cohen, Rosenfeld, Kolter 2019; theory T1.
     """
 
     sigma: float

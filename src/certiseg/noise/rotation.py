@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal, get_args
 
 from certiseg.errors import InputError
 from certiseg.noise.noise import checked_sigma
@@ -14,7 +14,8 @@ from certiseg.stats.pvalues import checked_tau
 from certiseg.stats.rotation_angles import largest_angle, needed_probability
 from certiseg.stats.rotations import LARGEST_SIGMA
 
-AXES = ("x", "y", "z")
+Axis = Literal["x", "y", "z"]
+AXES = get_args(Axis)
 _ABOVE_PI = math.nextafter(math.pi, 4.0)
 
 
@@ -23,14 +24,25 @@ class Rotation:
     """Rotation of a cloud (3, N) or (6, N) about its centroid; normals, channels 4 to 6, rotate
     along.
 
-    sigma: in radians, in [1e-5, 2.22]. axis None: by exp(v), v ~ N(0, sigma^2 I_3) restricted to
-    |v| <= pi, and the claim is about rotations around any axis. axis "x", "y" or "z": around this
-    one by an angle ~ N(0, sigma^2), and the claim is about rotations around it alone.
-    Raises InputError otherwise. Source: theory T11.
+    Args:
+        sigma: in radians, in [1e-5, 2.22].
+        axis: None: by exp(v), v ~ N(0, sigma^2 I_3) restricted to |v| <= pi, and the claim is about
+            rotations around any axis. "x", "y" or "z": around this one by an angle ~ N(0,
+            sigma^2), and the claim is about rotations around it alone.
+
+    Raises:
+        InputError: for any other value.
+
+    Example:
+        >>> round(Rotation(0.125, axis="z").degrees(0.75), 2)
+        4.83
+
+    Reference:
+        theory T11.
     """
 
     sigma: float
-    axis: str | None = None
+    axis: Axis | None = None
     kind: ClassVar[str] = "rotation"
     norm: ClassVar[str] = "rotation"
     unit: ClassVar[str] = "rad"

@@ -20,6 +20,7 @@ from certiseg.hierarchies.hierarchy import Hierarchy
 from certiseg.models.grid import OnGrid
 from certiseg.models.loaded import LoadedModel
 from certiseg.noise import Gaussian, Noise, Rotation
+from certiseg.noise.rotation import Axis
 from certiseg.runfolder.derived import COORDINATES
 from certiseg.runs.device import usable_device
 from certiseg.runs.parameters import DEFAULTS, PARAMETERS, Law
@@ -78,7 +79,7 @@ class Settings:
     seed: int | None = None
     device: str | None = None
     law: Law = DEFAULTS.law
-    axis: str | None = None
+    axis: Axis | None = None
     engine: Engine = field(default_factory=Engine)
     custom: Method | None = None
 

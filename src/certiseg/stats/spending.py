@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from functools import cache
+from typing import Literal
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from certiseg.stats.pvalues import min_trials
 ANYTIME = "e-process"
 SPENDINGS = ("late", "equal", ANYTIME)
 MOST_LOOKS = 100
-Spending = str | tuple[float, ...]
+Spending = Literal["late", "equal", "e-process"] | tuple[float, ...]
 """Name of a rule, or a table of shares of alpha, one a look."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,11 +12,11 @@ from numpy.typing import NDArray
 from certiseg.certificates.certificate import Certificate
 from certiseg.certifiers.checks import tested_tau
 from certiseg.certifiers.radius_map import radius_by_count
-from certiseg.certifiers.segcertify import checked_budget, flat_cutoff
+from certiseg.certifiers.segcertify import SegCertify
 from certiseg.errors import InputError
 from certiseg.noise import Noise
 from certiseg.studies.names import BONFERRONI, HOLM, RADIUS_MAP, k_fwer_name, pooled_name
-from certiseg.votes import VoteCounts
+from certiseg.votes import Selection, VoteCounts
 
 BUDGETS: tuple[int | float, ...] = (2, 5, 0.001, 0.01)
 
@@ -118,23 +119,16 @@ def compared(images: Iterable[Mapping[str, float]], draws: int) -> list[Compared
 
 
 def _flat(
-    votes: VoteCounts, hits: NDArray[np.integer], task: Task, selection: str
+    votes: VoteCounts, hits: NDArray[np.integer], task: Task, selection: Selection
 ) -> dict[str, float]:
-    def share(correction: str, budget: int = 1) -> float:
-        cutoff = flat_cutoff(
-            hits,
-            votes.trials,
-            tau=tested_tau(task.tau, votes),
-            alpha=task.alpha,
-            correction=correction,
-            selection=selection,
-            budget=budget,
-        )
-        return float((hits >= cutoff).mean())
-
-    name = pooled_name if selection == "pooled" else str
-    found = {name(BONFERRONI): share("bonferroni"), name(HOLM): share("holm")}
+    level: dict[str, Any] = {"tau": task.tau, "alpha": task.alpha, "selection": selection}
+    methods = {BONFERRONI: SegCertify(correction="bonferroni", **level), HOLM: SegCertify(**level)}
     for budget in BUDGETS:
-        k = checked_budget(min(budget, hits.size), hits.size)
-        found[name(k_fwer_name(budget))] = share("k-fwer", k)
-    return found
+        k = min(budget, hits.size)
+        methods[k_fwer_name(budget)] = SegCertify(correction="k-fwer", budget=k, **level)
+    name = pooled_name if selection == "pooled" else str
+    tested = tested_tau(task.tau, votes)
+    return {
+        name(method): float((hits >= made.cutoff(hits, votes.trials, tested)).mean())
+        for method, made in methods.items()
+    }
