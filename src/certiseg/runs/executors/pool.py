@@ -55,7 +55,7 @@ class Remote(ABC):
 
     @abstractmethod
     def end(self) -> None:
-        """End it, whatever it does."""
+        """End it, idle or busy."""
 
 
 class Pool(ABC):
