@@ -115,7 +115,7 @@ def test_a_disk_that_takes_no_more_news_ends_no_run(
     with told.telling(tmp_path, None):
         work()
     assert capsys.readouterr().err.splitlines() == [
-        "note: nobody is told of this run any more: [Errno 28] No space left on device"
+        "note: status and log are no longer written: [Errno 28] No space left on device"
     ]
 
 

@@ -94,8 +94,8 @@ class Told:
                 about |= {"started": self._began, "updated": _now()}
                 atomic_write(self._status, (json.dumps(about | facts, indent=1) + "\n").encode())
         except OSError as error:
-            # Hours of work do not end because nobody can be told of them.
-            remark(f"note: nobody is told of this run any more: {error}")
+            # A run of hours does not end because its status cannot be written.
+            remark(f"note: status and log are no longer written: {error}")
             self._log = self._status = None
 
 

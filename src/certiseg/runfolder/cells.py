@@ -55,8 +55,8 @@ def table_manifest(fixed: Mapping[str, Any], cells: Sequence[Cell]) -> dict[str,
 
 
 class CellStore(ResultStore):
-    """A table below ``root``. A record that is damaged, or of another run, is an error: it is not
-    made again until somebody removes it."""
+    """A table below ``root``. A damaged record, or one of another run, is an error: the cell is
+    made again once the file is removed."""
 
     NAMES: ClassVar = (MANIFEST, *_TABLES, *FIGURES)
     FOLDERS: ClassVar = {"cells": ".json", "votes": ".npz"}

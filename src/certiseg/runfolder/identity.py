@@ -16,7 +16,7 @@ def run_id(record: Mapping[str, Any]) -> str:
     but the identity itself and, of ``made_with``, all but the versions. Runs of one identity make
     the same records, but for times. record: plain JSON values.
 
-    It binds what was written, not who wrote it: whoever edits the file can make it anew (T15).
+    It binds what was written, not its author: an edited file can be given a new one (T15).
     """
     fixed = {name: value for name, value in record.items() if name not in ("run", "made_with")}
     fixed["versions"] = [record["made_with"][name] for name in VERSIONS]

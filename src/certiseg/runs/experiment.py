@@ -52,7 +52,7 @@ class Experiment(Protocol[Found]):
         ...
 
     def plan(self) -> dict[str, Any]:
-        """Check everything, then fix the seed: the manifest. Raises InputError for whatever would
+        """Check everything, then fix the seed: the manifest. Raises InputError for all that would
         stop the run later."""
         ...
 
@@ -184,7 +184,7 @@ def check_samples(
     ),
 ) -> list[Checked]:
     """Read every sample and pass one of each size and category through each model, one sample at a
-    time. Raises InputError for whatever would stop the run later.
+    time. Raises InputError for all that would stop the run later.
 
     Args:
         samples: of the run.

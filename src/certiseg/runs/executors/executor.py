@@ -51,7 +51,7 @@ class Job:
 
 
 Results = Generator[tuple[Any, Any], None, None]
-"""Tasks with their results, as they come; closed, it ends whatever was started."""
+"""Tasks with their results, as they come; closed, it ends its workers."""
 
 
 class Executor(Protocol):

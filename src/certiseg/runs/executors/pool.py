@@ -14,7 +14,7 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from math import inf
-from typing import Any
+from typing import Any, NoReturn
 
 from certiseg.errors import InputError
 from certiseg.runs.executors.executor import Job, Progress, Results, Task
@@ -55,7 +55,7 @@ class Remote(ABC):
 
     @abstractmethod
     def end(self) -> None:
-        """End it, whatever it does."""
+        """End it, idle or busy."""
 
 
 class Pool(ABC):
@@ -78,8 +78,8 @@ class Pool(ABC):
         loading the models or doing the task raised, or the task's result. Waits for some, but may
         come back without any."""
 
-    def crowded(self) -> InputError:
-        """That there was no worker for ``patience`` seconds."""
+    def crowded(self) -> NoReturn:
+        """There was no worker for ``patience`` seconds. Raises InputError."""
         raise NotImplementedError
 
     def work(self, job: Job, tasks: Iterable[Task], advance: Progress) -> Results:
@@ -106,7 +106,7 @@ class Pool(ABC):
                 if answers or len(busy) > loading:
                     heard = time.monotonic()
                 elif time.monotonic() - heard > self.patience:
-                    raise self.crowded()
+                    self.crowded()
                 for worker, answer in answers:
                     if isinstance(answer, Advanced):
                         advance(answer.draws)

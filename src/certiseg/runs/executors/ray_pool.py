@@ -9,7 +9,7 @@ import signal
 import socket
 import threading
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from certiseg.errors import InputError
 from certiseg.runs.executors.executor import Job, Progress, Results, Task, check_numbers
@@ -83,9 +83,9 @@ class RayExecutor(Pool):
                     yield worker, Advanced(draws)
                 yield worker, result
 
-    def crowded(self) -> InputError:
+    def crowded(self) -> NoReturn:
         """As in ``Pool``."""
-        return InputError(
+        raise InputError(
             f"expected room for a worker with {self.threads} threads on the cluster, "
             f"got none for {self.patience:g} s; add nodes or take fewer --threads, "
             "then --resume"

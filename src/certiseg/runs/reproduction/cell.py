@@ -132,17 +132,17 @@ class CellWorker:
         smoothed, plain = self._models[place].of(sample), self._plain[place]
         scale, noise = words(task.scales), smoothed.noise
         seed, origin = resolve_seed(job.settings.seed)
-        said = baseline_predictions(
+        baselines = baseline_predictions(
             sample, smoothed, None if plain is None else plain.of(sample), seed
         )
-        held = [
+        results = [
             RowResult(
                 PictureRow(scale, name, None if name == NON_ROBUST else sigma),
                 found.labels,
                 found.seconds,
                 int(name == BASE_NOISE),
             )
-            for name, found in said.items()
+            for name, found in baselines.items()
         ]
         assert smoothed.num_classes is not None
         shared = [
@@ -165,8 +165,8 @@ class CellWorker:
             parts.append(vote(stop - start, first_draw=start, watch=watch if shared else None))
             seconds.append(time.perf_counter() - started)
         draws = SharedDraws(parts, seconds)
-        held += certified_rows(grid, draws, noise, scale)
-        held += shared_noise_rows(grid, shared, draws, noise, scale)
+        results += certified_rows(grid, draws, noise, scale)
+        results += shared_noise_rows(grid, shared, draws, noise, scale)
         reference = None
         if task.reference:
             # Draws that no row has looked at.
@@ -178,8 +178,8 @@ class CellWorker:
             "sigma": sigma,
             "seed": str(seed),
             "seed_origin": origin,
-            "lines": [_row_record(part, sample, job.card, reference) for part in held],
-            "curve": _curve(grid, held, sample, job.card, sigma),
+            "lines": [_row_record(result, sample, job.card, reference) for result in results],
+            "curve": _curve(grid, results, sample, job.card, sigma),
             **({} if sample.category is None else {"category": sample.category}),
         }
         stages = [0, grid.selection, *sorted({grid.selection + p.num_samples for p in grid.points})]
@@ -203,32 +203,32 @@ def at_scales(
 
 
 def _row_record(
-    held: RowResult, sample: Sample, card: Card, reference: VoteCounts | None
+    result: RowResult, sample: Sample, card: Card, reference: VoteCounts | None
 ) -> dict[str, Any]:
     confusion = Confusion.count(
-        sample.labels, held.labels, card.num_classes, IGNORE, allowed=held.allowed
+        sample.labels, result.labels, card.num_classes, IGNORE, allowed=result.allowed
     )
     false = None
-    if reference is not None and held.every:
-        assert held.row.tau is not None
-        false = asdict(falsity(held.labels, reference, held.row.tau))
+    if reference is not None and result.every:
+        assert result.row.tau is not None
+        false = asdict(falsity(result.labels, reference, result.row.tau))
     return {
-        "line": identity(held.row),
+        "line": identity(result.row),
         "confusion": counts_record(confusion),
-        "draws": held.draws,
-        "seconds": round(held.seconds, 4),
+        "draws": result.draws,
+        "seconds": round(result.seconds, 4),
         "false": false,
     }
 
 
 def _curve(
-    grid: Grid, held: Sequence[RowResult], sample: Sample, card: Card, sigma: float
+    grid: Grid, results: Sequence[RowResult], sample: Sample, card: Card, sigma: float
 ) -> dict[str, Any] | None:
     """Of the radius map of most draws at the largest alpha."""
     if RADIUS_MAP not in grid.methods:
         return None
-    for part in held:
-        made = part.certificate
+    for result in results:
+        made = result.certificate
         if made is None or made.method != "radius_map" or made.alpha != max(grid.alphas):
             continue
         if made.votes.trials == grid.draws:
