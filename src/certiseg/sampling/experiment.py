@@ -34,7 +34,7 @@ def experiment_record(
     key: str | None,
     value_range: tuple[float, float] | None,
 ) -> Source:
-    """The record of what will be drawn by noise, with its sampler at the checked input; no draws yet.
+    """The record of what will be drawn, with a noise's sampler at the checked input; no draws yet.
 
     seed None: fresh entropy (theory T15). key None: the input's fingerprint.
     """
@@ -69,8 +69,8 @@ class Experiment:
     """A base model at one input: votes of any range of draws, each with its own address.
 
     sampler: at the checked input on the device to run on, a copy that nobody else writes into.
-    source: the record of the experiment; its draws are replaced by those that were made. advance: called
-    with the number of draws just done.
+    source: the record of the experiment; its draws are replaced by those that were made.
+    advance: called with the number of draws just done.
     """
 
     def __init__(

@@ -25,7 +25,7 @@ _FURTHER = 1
 
 
 class NoiseSampler(Protocol):
-    """Of one noise at one input x, checked and on its device. engine: how it draws, for the record."""
+    """A noise at one input x, checked and on its device. engine: how it draws, for the record."""
 
     x: Tensor
 

@@ -29,7 +29,7 @@ _MOST_FOR_LOOKS = 32
 class Passes(Generic[Read]):
     """Iterate once over what the model says to all draws of source, batch by batch.
 
-    sampler: that of the source at the checked input. batch_size: the most draws in a batch; None: as
+    sampler: of the noise at the checked input. batch_size: the most draws in a batch; None: as
     many as fit. one_size: of an earlier range, which this one must keep to; 0 for a size that later
     ranges will keep to, None where there are no others. check: called with the number of components
     as soon as the first pass shows it. Afterwards source tells how the passes went, and size the
