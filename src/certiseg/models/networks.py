@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
 from certiseg.models.efficientnet import SCALES, EfficientSegmenter
 from certiseg.models.loaded import HasCard
-from certiseg.models.preprocess import Preprocess
+from certiseg.models.preprocess import OfBase, Preprocess
 from certiseg.models.unet import SmallUNet
-from certiseg.outputs.low_resolution import LowResolutionLogits, low_resolution_form
 
 NETWORKS = ("unet", *(f"efficientnet-{variant}" for variant in SCALES))
 
@@ -29,7 +28,7 @@ def built(plan: Mapping[str, Any]) -> nn.Module:
     return makers[plan.get("class", UNET)]()
 
 
-class TrainedModel(HasCard, nn.Module):
+class TrainedModel(HasCard, OfBase, nn.Module):
     """One of these networks with its normalisation: (B, channels, H, W) in [0, 1] -> logits
     (B, classes, H, W).
 
@@ -55,12 +54,3 @@ class TrainedModel(HasCard, nn.Module):
     @property
     def channels(self) -> int:
         return int(self.card["channels"])
-
-    def forward(self, x: Tensor) -> Tensor:
-        logits: Tensor = self.base(x)
-        return logits
-
-    def low_resolution(self, x: Tensor) -> Tensor | LowResolutionLogits:
-        """Logits at the network's own size, and the size they stand for."""
-        found: Tensor | LowResolutionLogits = low_resolution_form(self.base)(x)
-        return found

@@ -112,6 +112,21 @@ class Preprocess(nn.Module):
         return _enlarge(tensor_of(inner)[0], size)
 
 
+class OfBase:
+    """Of a module that is its attribute ``base``, a Preprocess, with what is known about it."""
+
+    base: Preprocess
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.base(x)
+        return logits
+
+    def low_resolution(self, x: Tensor) -> Tensor | LowResolutionLogits:
+        """What ``forward`` returns, before its last step where that is a bilinear upsampling."""
+        found: Tensor | LowResolutionLogits = low_resolution_form(self.base)(x)
+        return found
+
+
 def _per_channel(values: Sequence[float] | None) -> Tensor | None:
     return None if values is None else torch.tensor([*values], dtype=torch.float32)[:, None, None]
 

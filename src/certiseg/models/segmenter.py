@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import nn
 
 from certiseg.datasets.card import Colour
-from certiseg.models.preprocess import Preprocess
-from certiseg.outputs.low_resolution import LowResolutionLogits, low_resolution_form
+from certiseg.models.preprocess import OfBase, Preprocess
 
 
-class Segmenter(nn.Module):
+class Segmenter(OfBase, nn.Module):
     """Logits (B, classes, H, W) from (B, channels, H, W) in [0, 1], at the input's size.
 
     base: the network with its normalisation, so noise is added to the [0, 1] input. classes,
@@ -46,12 +45,3 @@ class Segmenter(nn.Module):
 
     def extra_repr(self) -> str:
         return self.made_by
-
-    def forward(self, x: Tensor) -> Tensor:
-        logits: Tensor = self.base(x)
-        return logits
-
-    def low_resolution(self, x: Tensor) -> Tensor | LowResolutionLogits:
-        """What ``forward`` returns, before its last step where that is a bilinear upsampling."""
-        found: Tensor | LowResolutionLogits = low_resolution_form(self.base)(x)
-        return found

@@ -88,11 +88,11 @@ def _autocast_of(kind: str) -> torch.autocast:
 def _checked_output(
     output: object, batch: Tensor, num_classes: int | None, own_grid: bool
 ) -> Tensor | LowResolutionLogits:
-    """Logits (B, C, *out), perhaps coarse ones, or integer labels (B, *out), of the right size."""
-    promised = output.size if isinstance(output, LowResolutionLogits) else None
-    tensor, upsample = (
-        (output.logits, True) if isinstance(output, LowResolutionLogits) else tensor_of(output)
-    )
+    """Logits (B, C, *out), perhaps of low resolution, or integer labels (B, *out), of the right
+    size."""
+    low = output if isinstance(output, LowResolutionLogits) else None
+    tensor, upsample = tensor_of(output) if low is None else (low.logits, True)
+    promised = None if low is None else low.size
     if tensor.ndim < 1 or tensor.shape[0] != len(batch):
         raise InputError(
             f"expected one output for each of {len(batch)} inputs, got shape "

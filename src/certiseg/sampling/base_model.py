@@ -38,8 +38,29 @@ class BaseModel:
         return x.dtype if parameter is None else parameter.dtype
 
     def precision(self, x: Tensor) -> str:
-        """The precision of its arithmetic, in words, for the record."""
-        return precision(stated_type(self.call) or self.dtype(x), x.device, self.engine)
+        """The precision of its arithmetic, for the record: its parameters', or what a model without
+        any states (as ONNX sessions do), and what a pass lowers it to."""
+        dtype, kind = self._stated_type() or self.dtype(x), x.device.type
+        name = str(dtype).removeprefix("torch.")
+        with self.engine.autocast(x.device):
+            if torch.is_autocast_enabled(kind):
+                lower = str(torch.get_autocast_dtype(kind)).removeprefix("torch.")
+                return f"{name}, autocast {lower}"
+        lowered = [name]
+        if dtype == torch.float32:
+            # PyTorch's default on recent GPUs: factors of float32 products keep 10 bits of 23.
+            if kind == "cuda" and torch.backends.cudnn.allow_tf32:
+                lowered.append("convolutions in tf32")
+            # Of any device: a backend may keep fewer bits where it is allowed to.
+            if (allowed := torch.get_float32_matmul_precision()) != "highest":
+                lowered.append(f"matrix products of {allowed} precision")
+        return ", ".join(lowered)
+
+    def _stated_type(self) -> torch.dtype | None:
+        if not isinstance(self.call, nn.Module) or first_parameter(self.call) is not None:
+            return None
+        stated = (getattr(module, "dtype", None) for module in self.call.modules())
+        return next((given for given in stated if isinstance(given, torch.dtype)), None)
 
     def given(self, batch: Tensor) -> Tensor:
         """The batch in the model's precision and layout."""
@@ -49,7 +70,7 @@ class BaseModel:
         return given
 
     def __call__(self, given: Tensor) -> object:
-        """The model's output, or coarse logits that stand for it."""
+        """The model's output, or low-resolution logits that stand for it."""
         if not self.engine.compile:
             return low_resolution_form(self.call)(given)
         if self._compiled is None:
@@ -83,31 +104,3 @@ def first_parameter(model: object) -> nn.Parameter | None:
     if not isinstance(model, nn.Module):
         return None
     return next((p for p in model.parameters() if p.is_floating_point()), None)
-
-
-def stated_type(model: object) -> torch.dtype | None:
-    """The type that a module without parameters says its arithmetic has, as ONNX sessions do."""
-    if not isinstance(model, nn.Module) or first_parameter(model) is not None:
-        return None
-    stated = (getattr(module, "dtype", None) for module in model.modules())
-    return next((given for given in stated if isinstance(given, torch.dtype)), None)
-
-
-def precision(dtype: torch.dtype, device: torch.device, engine: Engine) -> str:
-    """The precision of the model's arithmetic: its parameters', and what a pass lowers it to."""
-    name = str(dtype).removeprefix("torch.")
-    with engine.autocast(device):
-        if torch.is_autocast_enabled(device.type):
-            lower = str(torch.get_autocast_dtype(device.type)).removeprefix("torch.")
-            return f"{name}, autocast {lower}"
-    if dtype != torch.float32:
-        return name
-    lowered = []
-    # PyTorch's default on recent GPUs: factors of float32 products keep 10 bits of 23.
-    if device.type == "cuda" and torch.backends.cudnn.allow_tf32:
-        lowered.append("convolutions in tf32")
-    # Of any device: a backend may keep fewer bits where it is allowed to.
-    allowed = torch.get_float32_matmul_precision()
-    if allowed != "highest":
-        lowered.append(f"matrix products of {allowed} precision")
-    return ", ".join([name, *lowered])

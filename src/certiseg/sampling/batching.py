@@ -68,7 +68,7 @@ def measured_activations(model: object) -> Iterator[Callable[[], int]]:
     hooks = []
     # Scripted modules take no hooks.
     if isinstance(model, nn.Module) and not isinstance(model, torch.jit.ScriptModule):
-        # Not the model itself: its output counts anyway, and a hook would hide its coarse form.
+        # Not the model itself: its output counts anyway, and a hook would hide its other form.
         inner = (module for module in model.modules() if module is not model)
         leaves = (module for module in inner if not any(module.children()))
         hooks = [module.register_forward_hook(count) for module in leaves]

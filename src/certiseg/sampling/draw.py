@@ -38,13 +38,15 @@ class NoiseStream(Draws):
     cores the model wants itself.
     """
 
-    def __init__(self, law: NoiseSampler, seed: int, key: str, ahead: bool | None = None) -> None:
-        self._law, self._key = law, philox_key(seed, key)
-        on_cpu = law.x.device.type == "cpu"
+    def __init__(
+        self, sampler: NoiseSampler, seed: int, key: str, ahead: bool | None = None
+    ) -> None:
+        self._sampler, self._key = sampler, philox_key(seed, key)
+        on_cpu = sampler.x.device.type == "cpu"
         workers = torch.get_num_threads() if on_cpu else min(8, os.cpu_count() or 1)
         self._pool = ThreadPoolExecutor(workers)
         self._looks_ahead = not on_cpu if ahead is None else ahead
-        self._pinned = law.x.device.type == "cuda"
+        self._pinned = sampler.x.device.type == "cuda"
         self._ahead: tuple[range, Tensor, list[Future[None]]] | None = None
 
     def __exit__(self, *error: object) -> None:
@@ -58,14 +60,14 @@ class NoiseStream(Draws):
         for future in pending:
             future.result()
         self._ahead = self._start(following) if following and self._looks_ahead else None
-        return batch.to(self._law.x.device, non_blocking=True)
+        return batch.to(self._sampler.x.device, non_blocking=True)
 
     def _start(self, draws: range) -> tuple[range, Tensor, list[Future[None]]]:
         # Pinned memory is copied to a GPU while the host goes on; PyTorch reuses it once read.
-        x = self._law.x
+        x = self._sampler.x
         batch = torch.empty((len(draws), *x.shape), dtype=x.dtype, pin_memory=self._pinned)
         pending = [
-            self._pool.submit(self._law.fill, row, Address(self._key, draw))
+            self._pool.submit(self._sampler.fill, row, Address(self._key, draw))
             for row, draw in zip(batch.numpy(), draws, strict=True)
         ]
         return draws, batch, pending
@@ -81,15 +83,15 @@ class NoiseStream(Draws):
 class DeviceNoise(Draws):
     """Draws made where the model runs, straight into its batch: the same bits as the host's."""
 
-    def __init__(self, law: GaussianSampler, seed: int, key: str) -> None:
-        self._law, self._key = law, philox_key(seed, key)
+    def __init__(self, sampler: GaussianSampler, seed: int, key: str) -> None:
+        self._sampler, self._key = sampler, philox_key(seed, key)
 
     def get(self, draws: range, following: range | None = None) -> Tensor:
-        return self._law.on_device(self._key, draws)
+        return self._sampler.on_device(self._key, draws)
 
 
-def draws_of(engine: Engine, law: NoiseSampler, source: Source) -> Draws:
+def draws_of(engine: Engine, sampler: NoiseSampler, source: Source) -> Draws:
     """Rotations are three numbers a draw, made on the host wherever the noise is asked for."""
-    if engine.noise == "device" and isinstance(law, GaussianSampler):
-        return DeviceNoise(law, source.seed, source.key)
-    return NoiseStream(law, source.seed, source.key)
+    if engine.noise == "device" and isinstance(sampler, GaussianSampler):
+        return DeviceNoise(sampler, source.seed, source.key)
+    return NoiseStream(sampler, source.seed, source.key)

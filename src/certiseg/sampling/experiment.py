@@ -28,18 +28,17 @@ LabelCallback = Callable[[NDArray[np.int64]], None]
 def experiment_record(
     model: BaseModel,
     noise: Noise,
-    law: NoiseSampler,
+    sampler: NoiseSampler,
     *,
     seed: int | None,
     key: str | None,
     value_range: tuple[float, float] | None,
 ) -> Source:
-    """The record of what will be drawn by noise, whose law at the checked input is law; no draws
-    yet.
+    """The record of what will be drawn, with a noise's sampler at the checked input; no draws yet.
 
     seed None: fresh entropy (theory T15). key None: the input's fingerprint.
     """
-    x = law.x
+    x = sampler.x
     number, origin = resolve_seed(seed)
     print_of_input = input_fingerprint(x)
     found = model_fingerprint(model.call)
@@ -57,7 +56,7 @@ def experiment_record(
         input_shape=tuple(x.shape),
         value_range=value_range,
         engine={
-            "generator": law.engine,
+            "generator": sampler.engine,
             "torch": torch.__version__,
             "device": x.device.type,
             "precision": model.precision(x),
@@ -69,21 +68,21 @@ def experiment_record(
 class Experiment:
     """A base model at one input: votes of any range of draws, each with its own address.
 
-    law: at the checked input on the device to run on, a copy that nobody else writes into. source:
-    the record of the experiment; its draws are replaced by those that were made. advance: called
-    with the number of draws just done.
+    sampler: at the checked input on the device to run on, a copy that nobody else writes into.
+    source: the record of the experiment; its draws are replaced by those that were made.
+    advance: called with the number of draws just done.
     """
 
     def __init__(
         self,
         model: BaseModel,
-        law: NoiseSampler,
+        sampler: NoiseSampler,
         source: Source,
         batch_size: int | None = None,
         advance: Callable[[int], None] = lambda done: None,
     ) -> None:
-        self.model, self.x, self.record = model, law.x, source
-        self._law = law
+        self.model, self.x, self.record = model, sampler.x, source
+        self._sampler = sampler
         self._batch_size, self._advance = batch_size, advance
         self._one_size = 0
 
@@ -166,7 +165,7 @@ class Experiment:
                 "autocast and tf32 as they were when the source was made"
             )
         source = replace(self.record, draws=((start, stop),))
-        return Passes(self.model, self._law, source, read, self._batch_size, one_size, check)
+        return Passes(self.model, self._sampler, source, read, self._batch_size, one_size, check)
 
     def _done(self, run: Passes[Read]) -> Source:
         """The record of draws that were made. Raises InputError when the model is no longer the one

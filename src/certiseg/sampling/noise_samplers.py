@@ -1,4 +1,4 @@
-"""How a law perturbs an input: what the model sees under one draw."""
+"""Noise samplers: what the model sees of one input under one draw."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _FURTHER = 1
 
 
 class NoiseSampler(Protocol):
-    """One law at one input x, checked and on its device. engine: how it draws, for the record."""
+    """A noise at one input x, checked and on its device. engine: how it draws, for the record."""
 
     x: Tensor
 
@@ -37,7 +37,7 @@ class NoiseSampler(Protocol):
 
 
 def sampler_at(noise: Noise, x: Tensor) -> NoiseSampler:
-    """The law at x. Raises InputError for inputs that it cannot perturb."""
+    """The sampler of a noise at x. Raises InputError for inputs that it cannot perturb."""
     noise.check_shape(tuple(x.shape))
     sampler: NoiseSampler = law_of(noise)(noise, x)
     return sampler

@@ -29,7 +29,7 @@ _MOST_FOR_LOOKS = 32
 class Passes(Generic[Read]):
     """Iterate once over what the model says to all draws of source, batch by batch.
 
-    law: that of the source at the checked input. batch_size: the most draws in a batch; None: as
+    sampler: of the noise at the checked input. batch_size: the most draws in a batch; None: as
     many as fit. one_size: of an earlier range, which this one must keep to; 0 for a size that later
     ranges will keep to, None where there are no others. check: called with the number of components
     as soon as the first pass shows it. Afterwards source tells how the passes went, and size the
@@ -39,7 +39,7 @@ class Passes(Generic[Read]):
     def __init__(
         self,
         model: BaseModel,
-        law: NoiseSampler,
+        sampler: NoiseSampler,
         source: Source,
         read: Reader[Read],
         batch_size: int | None = None,
@@ -48,12 +48,12 @@ class Passes(Generic[Read]):
     ) -> None:
         self.source, self.size = source, one_size or 0
         self._read: Reader[Read] = read
-        self._model, self._law, self._check = model, law, check
+        self._model, self._sampler, self._check = model, sampler, check
         self._batch_size, self._one_size = batch_size, one_size
 
     def __iter__(self) -> Iterator[Read]:
         ((start, stop),) = self.source.draws
-        with draws_of(self._model.engine, self._law, self.source) as stream:
+        with draws_of(self._model.engine, self._sampler, self.source) as stream:
             model, precision = self._model, self.source.engine["precision"]
             probe = Probe(model, stream, range(start, stop), self._read, precision)
             most = 1 if stop - start == 1 else self._most(probe)
@@ -87,7 +87,7 @@ class Passes(Generic[Read]):
         if not measure:
             return self._batch_size or self.size
         # Noise, sum and output count beside the activations.
-        x, size_of_output = self._law.x, output.num_classes * output.size.numel()
+        x, size_of_output = self._sampler.x, output.num_classes * output.size.numel()
         most = fitting_batch(activations() + 8 * x.nbytes + 16 * size_of_output, x.device)
         return most if self._one_size is None else min(most, _MOST_FOR_LOOKS)
 

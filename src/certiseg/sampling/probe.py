@@ -46,7 +46,7 @@ class Probe(Generic[Read]):
     draw. A model that fails is passed a few draws more, which tell last bits, and randomness of its
     own that is independent in each row of a batch, from draws that mix: what differs in few
     components is last bits if it is in others for other draws. precision: as recorded
-    (``facts.precision``). own_randomness: found.
+    (``BaseModel.precision``). own_randomness: found.
     """
 
     def __init__(

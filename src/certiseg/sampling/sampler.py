@@ -386,11 +386,11 @@ class Smoothed:
         """The checked input on its device under one draw, as a batch (1, *shape)."""
         number, _ = checked_draws(draw, 1)
         address, _ = resolve_seed(seed)
-        law = sampler_at(self.noise, self._on_device(x))
-        own = input_fingerprint(law.x) if key is None else key
-        batch = torch.empty((1, *law.x.shape), dtype=law.x.dtype)
-        law.fill(batch[0].numpy(), Address.of(address, own, number))
-        return batch.to(law.x.device)
+        sampler = sampler_at(self.noise, self._on_device(x))
+        own = input_fingerprint(sampler.x) if key is None else key
+        batch = torch.empty((1, *sampler.x.shape), dtype=sampler.x.dtype)
+        sampler.fill(batch[0].numpy(), Address.of(address, own, number))
+        return batch.to(sampler.x.device)
 
     def _predict(self, batch: Tensor) -> NDArray[np.int64]:
         return forward(self._base, batch, decide).labels()[0].cpu().numpy()
@@ -405,12 +405,12 @@ class Smoothed:
     ) -> Experiment:
         """The checked input on its device, and the record of what will be drawn for it."""
         # A copy: votes of one record may be asked for over a long time.
-        law = sampler_at(self.noise, self._on_device(x).clone())
+        sampler = sampler_at(self.noise, self._on_device(x).clone())
         record = experiment_record(
-            self._base, self.noise, law, seed=seed, key=key, value_range=self.value_range
+            self._base, self.noise, sampler, seed=seed, key=key, value_range=self.value_range
         )
         size = None if batch_size is None else checked_count(batch_size)
-        return Experiment(self._base, law, record, size, advance)
+        return Experiment(self._base, sampler, record, size, advance)
 
     def _on_device(self, x: Tensor | ArrayLike) -> Tensor:
         tensor = check_input(x, self.value_range)
