@@ -360,7 +360,10 @@ class Torture:
         first = self.chance.randrange(2**32)
         process = started(lambda folder: _fuzz(kind, folder, first, seconds, told), told.parent)
         ended(process, row)
-        for name, value in (json.loads(told.read_text()) if told.exists() else {}).items():
+        found = json.loads(told.read_text()) if told.exists() else {}
+        for text in found.pop("errors", []):
+            print(f"{kind}, damage {text}", file=sys.stderr)
+        for name, value in found.items():
             row[name] += value
 
     def all(self, seconds: float) -> None:
@@ -383,6 +386,7 @@ class Torture:
 
 def _fuzz(kind: str, folder: Path, first: int, seconds: float, told: Path) -> int:
     reader, row, inside = READERS[kind], dict.fromkeys(COLUMNS, 0), [False]
+    errors: list[str] = []
 
     def listens(event: str, _: object) -> None:
         if inside[0] and event in RUNS:
@@ -408,11 +412,12 @@ def _fuzz(kind: str, folder: Path, first: int, seconds: float, told: Path) -> in
             row["unforeseen"] += "\n" in str(error)
         except Hung:
             row["hung"] += 1
-        except Exception:
+        except Exception as error:
             row["unforeseen"] += 1
+            errors.append(f"{first + row['tried']}: {error!r}")
         inside[0] = False
         signal.alarm(0)
-        told.write_text(json.dumps(row))
+        told.write_text(json.dumps({**row, "errors": errors}))
     return 0
 
 

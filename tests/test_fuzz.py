@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from certiseg.errors import ClaimError, InputError
 from readers import READERS, Reader
 
-FOUND = (12, 36, 52, 118, 320)
+FOUND = (12, 36, 52, 118, 320, 515, 561)
 """Numbers under which some reader once ended in another error."""
 MOST = 256
 """MiB that reading may take beyond what was taken before."""
@@ -49,6 +49,8 @@ def test_the_whole_file_is_read(reader: tuple[Reader, Path]) -> None:
 @example(number=FOUND[2])
 @example(number=FOUND[3])
 @example(number=FOUND[4])
+@example(number=FOUND[5])
+@example(number=FOUND[6])
 def test_damaged(reader: tuple[Reader, Path], number: int) -> None:
     kind, folder = reader
     before = _peak()

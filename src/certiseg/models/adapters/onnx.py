@@ -12,7 +12,13 @@ from torch import Tensor
 
 from certiseg.errors import InputError
 from certiseg.models.adapters.file_model import FileModel
-from certiseg.models.adapters.onnx_file import check_nodes, class_names, digest_of, weights_beside
+from certiseg.models.adapters.onnx_file import (
+    check_nodes,
+    check_text,
+    class_names,
+    digest_of,
+    weights_beside,
+)
 from certiseg.models.libraries import library
 from certiseg.models.loaded import LoadedModel, reason
 from certiseg.reading import MODEL, read_bounded
@@ -96,6 +102,7 @@ def load_onnx(
         raise InputError(
             f"{path}: expected an ONNX file, got {reason(error)}; export the model again"
         ) from None
+    check_text(model, path)
     check_nodes(model, path)
     beside = weights_beside(model, path)
     unknown = sorted(set(providers) - set(onnxruntime.get_available_providers()))
@@ -163,6 +170,8 @@ def _output(session: Any, output: str | None, path: Path) -> str:
     names = [str(entry.name) for entry in session.get_outputs()]
     if output is None and len(names) == 1:
         return names[0]
+    if not names:
+        raise InputError(f"{path}: expected an ONNX file with outputs, got none; export it again")
     if output not in names:
         given = "none" if output is None else repr(output)
         raise InputError(

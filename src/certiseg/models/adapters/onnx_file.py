@@ -19,6 +19,20 @@ _RANDOM = (
 )
 
 
+def check_text(model: Any, path: Path) -> None:
+    """Raise InputError for text that is not UTF-8."""
+    for message in _messages(model):
+        for field, value in message.ListFields():
+            if field.type != field.TYPE_STRING:
+                continue
+            # protobuf gives bytes for what it cannot decode.
+            if any(isinstance(t, bytes) for t in ([value] if isinstance(value, bytes) else value)):
+                raise InputError(
+                    f"{path}: expected an ONNX file with text in UTF-8, got other bytes in "
+                    f"{message.DESCRIPTOR.name}.{field.name}; export the model again"
+                )
+
+
 def check_nodes(model: Any, path: Path) -> None:
     """Raise InputError for nodes that would mix the draws of a batch or add noise of their own."""
     off = {tensor.name for tensor in model.graph.initializer if _is_false(tensor)}
