@@ -177,3 +177,17 @@ def test_labels_lie_where_the_input_lay(tmp_path: Path) -> None:
     assert np.array_equal(np.asarray(again.dataobj), labels)
     assert np.allclose(again.affine, AFFINE)
     assert again.header.get_xyzt_units() == found.header.get_xyzt_units()
+
+
+def test_a_header_that_is_read_otherwise_than_stored_is_told(tmp_path: Path) -> None:
+    """nibabel reads a qfac of 0 as 1 without a word; negative control: the file as written."""
+    nibabel = pytest.importorskip("nibabel")
+    image = nibabel.Nifti1Image(np.full((3, 4, 5), 0.5, np.float32), np.eye(4))
+    content = bytearray(image.to_bytes())
+    path = tmp_path / "scan.nii"
+    path.write_bytes(content)
+    assert read_volume(path, None).faults == ()
+    content[76:80] = np.float32(0).tobytes()
+    path.write_bytes(content)
+    (fault,) = read_volume(path, None).faults
+    assert "qfac" in fault

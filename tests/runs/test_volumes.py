@@ -95,3 +95,15 @@ def test_radii_in_single_precision_are_no_larger() -> None:
     assert (single <= radius).all()
     assert (radius - single <= 2**-23).all()
     assert (radius.astype(np.float32) > radius).any()  # plain rounding would not do
+
+
+def test_a_header_that_is_read_otherwise_than_stored_is_noted(folder: Path) -> None:
+    nibabel = pytest.importorskip("nibabel")
+    image = nibabel.Nifti1Image(np.full((5, 6, 7), 0.5, np.float32), np.eye(4))
+    content = bytearray(image.to_bytes())
+    content[76:80] = np.float32(0).tobytes()
+    (folder / "scan.nii").write_bytes(content)
+    notes: list[str] = []
+    paths = [folder / "scan.nii"]
+    list(certify_images(paths, loaded(), SETTINGS, folder / "out", note=notes.append))
+    assert any("qfac" in text for text in notes)

@@ -21,10 +21,15 @@ from certiseg.reading import MIB, VOLUME, in_words, read_bounded
 NIFTI_SUFFIXES = (".nii", ".nii.gz")
 MOST_VOXELS = 1024**3
 """Values of a volume, over all channels."""
+_HEADER = 348
+"""Bytes of a NIfTI-1 header."""
 
 
-def read_nifti(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64], Any]:
-    """Values (C, X, Y, Z), scaled as the header says, affine and header. Raises InputError."""
+def read_nifti(
+    path: Path,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], Any, tuple[str, ...]]:
+    """Values (C, X, Y, Z), scaled as the header says, affine, header, and what is wrong with the
+    header as stored, which nibabel reads with a default in its place. Raises InputError."""
     nibabel = _nibabel()
     wanted = f"{path}: expected a readable NIfTI file"
     with refusing(OSError, expected=wanted, remedy="check the path"):
@@ -35,6 +40,7 @@ def read_nifti(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64], An
         if path.name.lower().endswith(".gz"):
             content = _unpacked(content)
         image = nibabel.Nifti1Image.from_bytes(content)
+        faults = nibabel.Nifti1Header.diagnose_binaryblock(content[:_HEADER]).splitlines()
         # The header's word, believed only as far as there are bytes for it.
         if not 0 < math.prod(image.shape) * image.get_data_dtype().itemsize <= len(content):
             raise ValueError(f"{len(content)} bytes for a volume of {image.shape}")
@@ -47,7 +53,8 @@ def read_nifti(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64], An
         )
     if values.ndim == 3:
         values = values[..., None]
-    return np.moveaxis(values, -1, 0), np.asarray(image.affine, np.float64), image.header
+    affine = np.asarray(image.affine, np.float64)
+    return np.moveaxis(values, -1, 0), affine, image.header, tuple(faults)
 
 
 def check_voxels(shape: Sequence[int]) -> None:

@@ -46,6 +46,11 @@ class Volumes:
             notes["window"] = (
                 f"{percent_up(found.clipped)} of its values lie outside the window and are clipped"
             )
+        if found.faults:
+            notes["header"] = (
+                f"its header does not follow the format ({'; '.join(found.faults)}); read with the "
+                "format's default there"
+            )
         return Read(found.x, window_facts(found, self.window), notes, found)
 
     def appearance(self, num_classes: int) -> Appearance:
