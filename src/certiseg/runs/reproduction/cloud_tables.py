@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from certiseg.certifiers.segcertify import Correction
 from certiseg.errors import InputError
-from certiseg.runs.settings import Law
+from certiseg.runs.parameters import Law
 
 ALPHA = 1e-3
 SELECTION = 100
