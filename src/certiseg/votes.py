@@ -218,7 +218,7 @@ class VoteCounts:
 
     @property
     def num_classes(self) -> int:
-        return self.counts.shape[-1]
+        return int(self.counts.shape[-1])
 
     @property
     def num_components(self) -> int:
@@ -335,12 +335,13 @@ def _valid(counts: NDArray[np.integer], trials: int, source: Source | None) -> V
 
 def _checked_trials(trials: object) -> int:
     whole = isinstance(trials, (int, np.integer)) and not isinstance(trials, bool)
-    if not whole or not 1 <= int(trials) <= MOST_TRIALS:  # type: ignore[call-overload]
+    number: int = int(trials) if whole else 0  # type: ignore[call-overload]
+    if not 1 <= number <= MOST_TRIALS:
         raise InputError(
             f"expected trials >= 1 and at most {MOST_TRIALS}, got {trials!r}; "
             "pass the number of draws"
         )
-    return int(trials)  # type: ignore[call-overload]
+    return number
 
 
 def counts_dtype(trials: int) -> np.dtype[Any]:

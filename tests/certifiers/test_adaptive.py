@@ -193,10 +193,7 @@ SELECTION = cs.VoteCounts(np.array([[10, 0, 0, 0]] * 3), 10)
         ({"levels": [0.0, 1.0, 2.0]}, "whole levels .*, got float64"),
         ({"levels": [0, 1, 4]}, r"levels in \[0, 3\], .* got \[0, 4\]"),
         ({"levels": [0, 1, -1]}, r"got \[-1, 1\]"),
-        (
-            {"correction": "k-fwer"},
-            "holm or bonferroni with levels chosen beforehand, got 'k-fwer'",
-        ),
+        ({"correction": "k-fwer"}, "holm or bonferroni with AdaptiveCertify, got 'k-fwer'"),
         ({"selection_votes": VOTES}, "the same votes twice"),
         ({"hierarchy": None}, "a Hierarchy, got None"),
         ({"tau": 1.0}, r"tau in \[1/2, 1\)"),

@@ -147,7 +147,7 @@ def test_evaluate_runs_it_and_its_folder_is_read_back(tmp_path: Path) -> None:
 def test_the_page_about_it_runs(capsys: pytest.CaptureFixture[str]) -> None:
     page = (Path(__file__).parents[2] / "docs/extend.md").read_text()
     (snippet,) = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
-    exec(snippet, {"__name__": "page"})
+    exec(compile(snippet, "page", "exec", dont_inherit=True), {"__name__": "page"})
     assert "100 draws by Unanimous" in capsys.readouterr().out
 
 

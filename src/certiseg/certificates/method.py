@@ -157,7 +157,8 @@ def method_named(name: str) -> type[Method]:
         found: type[Method] = getattr(import_module(module), own)
         return found
     for entry in entry_points(group=GROUP, name=name):
-        return register(entry.load())
+        loaded: type[Method] = register(entry.load())
+        return loaded
     raise InputError(
         f"expected a known method, got {name!r:.80}; a newer certiseg or another package may know "
         "it"

@@ -48,12 +48,14 @@ def sign(content: bytes, key: Ed25519PrivateKey) -> bytes:
 
 def private_key(path: str | Path) -> Ed25519PrivateKey:
     """The Ed25519 private key in a PEM file without a password. Raises InputError."""
-    return _key(Path(path), "private")
+    key: Ed25519PrivateKey = _key(Path(path), "private")
+    return key
 
 
 def public_key(path: str | Path) -> Ed25519PublicKey:
     """The Ed25519 public key in a PEM file. Raises InputError."""
-    return _key(Path(path), "public")
+    key: Ed25519PublicKey = _key(Path(path), "public")
+    return key
 
 
 def check(content: bytes, file: str | Path, key: Ed25519PublicKey) -> None:

@@ -79,10 +79,12 @@ class Hierarchical(SegCertify):
     @classmethod
     def tested_by(cls, certificate: Certificate) -> str:
         """Correction and hierarchy in words."""
-        tree = certificate.hierarchy
-        assert tree is not None
+        tree, flat = certificate.hierarchy, super().tested_by(certificate)
+        # A file may lack it; then verify refuses it.
+        if tree is None:
+            return flat
         return (
-            f"{super().tested_by(certificate)}, along the hierarchy {quoted(tree.name)} "
+            f"{flat}, along the hierarchy {quoted(tree.name)} "
             f"(fingerprint {tree.fingerprint[:12]}, {cls.level})"
         )
 

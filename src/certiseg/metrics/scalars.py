@@ -19,7 +19,7 @@ def accuracy(labels: ArrayLike, truth: ArrayLike, ignore_index: int = 255) -> ND
     """
     given, true, labelled = _checked(labels, truth, ignore_index)
     right = np.count_nonzero(given[:, labelled] == true[labelled], axis=1)
-    return right / np.count_nonzero(labelled)
+    return np.asarray(right / np.count_nonzero(labelled))
 
 
 def mean_iou(labels: ArrayLike, truth: ArrayLike, ignore_index: int = 255) -> NDArray[np.float64]:
@@ -52,7 +52,7 @@ def class_area(labels: ArrayLike, label: int) -> NDArray[np.float64]:
     given = _label_maps(labels)
     if not isinstance(label, (int, np.integer)):
         raise InputError(f"expected a class as a whole number, got {label!r}; pass its label")
-    return np.count_nonzero(given == label, axis=1) / given.shape[1]
+    return np.asarray(np.count_nonzero(given == label, axis=1) / given.shape[1])
 
 
 def _label_maps(labels: ArrayLike) -> NDArray[np.integer]:

@@ -79,7 +79,7 @@ class RotationLaw:
         def up_to(phi: Angles, part: slice) -> Angles:
             """Integral of min(level, g(s)) sin(s / 2) / 2 over s from 0 to phi."""
             flat = 2.0 * level[part] * np.sin(phi / 4.0) ** 2
-            return np.where(phi <= cut[part], flat, at_cut[part] + self._integral(phi))
+            return np.asarray(np.where(phi <= cut[part], flat, at_cut[part] + self._integral(phi)))
 
         far = theta + angle
         turn = int(np.searchsorted(far, math.pi, side="right"))
