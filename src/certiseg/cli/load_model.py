@@ -24,8 +24,14 @@ def load_model(
     from certiseg.runs.model import open_model
 
     scales = None if scale is None else numbers_of("--scale", scale)
-    options = {"num_classes": num_classes, "channels": channels, "denoiser": denoiser}
-    loaded = open_model(spec, scales=scales, flip=flip, **options)
+    loaded = open_model(
+        spec,
+        num_classes=num_classes,
+        channels=channels,
+        scales=scales,
+        flip=flip,
+        denoiser=denoiser,
+    )
     for note in loaded.notes:
         remark(f"note: {note}")
     return loaded
