@@ -24,7 +24,6 @@ def run(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.slow
 def test_synthetic(tmp_path: Path, call: Call) -> None:
     done = call("study", "synthetic", "-o", tmp_path / "out", "--quick", "--repetitions", 2)
     assert (done.code, done.err) == (0, "")
