@@ -50,7 +50,7 @@ def place(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @contextmanager
 def held_by_another(folder: Path) -> Iterator[None]:
-    """Another thread holds it, which is as good as another process (tests/test_folders.py)."""
+    """Another thread holds it, as good as another process: see tests/test_folders.py."""
     taken, done = threading.Event(), threading.Event()
 
     def hold() -> None:

@@ -63,7 +63,7 @@ def memory(options: Options) -> Result:
         )
     model = (options.models or (CAMVID,))[0]
     size = options.size or ((48, 64) if options.quick else CAMVID_SIZE)
-    draws = (3, 6) if options.quick else DRAWS
+    draws: tuple[int, ...] = (3, 6) if options.quick else DRAWS
     if options.num_samples is not None:
         draws = (options.num_samples,)
     one = Task(

@@ -86,7 +86,7 @@ def timed(
     """Seconds of voting, which has been warmed up, and of as many bare passes of the batch."""
     passes = partial(bare, model, batch, draws)
     passes()
-    sides = {"vote": vote, "bare": passes}
+    sides: dict[str, Callable[[], object]] = {"vote": vote, "bare": passes}
     times = interleaved(sides, turns, device=batch.device, name=name, progress=progress)
     return times["vote"], times["bare"]
 

@@ -16,7 +16,7 @@ from PIL import Image
 from certiseg.certificates.archive import read_arrays
 from certiseg.certificates.certificate import Certificate
 from certiseg.certifiers.verify import verify
-from certiseg.datasets.card import IGNORE, Sample
+from certiseg.datasets.card import IGNORE, Sample, Samples
 from certiseg.datasets.categories import even_categories
 from certiseg.datasets.folder import every
 from certiseg.datasets.mni152 import mni152
@@ -69,6 +69,7 @@ def demo(
     a written certificate does not verify.
     """
     began = time.perf_counter()
+    samples: Samples
     if clouds:
         loaded = open_model("certiseg:solids-rotation")
         samples = even_categories(solids("test", normals=False), 5 if images is None else images)
