@@ -33,12 +33,12 @@ settings.load_profile("certiseg")
 
 @pytest.fixture
 def short_study(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`study synthetic` at one point of each sweep."""
+    """`study synthetic` at the first two points of each sweep."""
     from certiseg.runs import study
 
     for name in ("over_noise", "over_size"):
         whole = getattr(study, name)(True)
-        monkeypatch.setattr(study, name, lambda quick, s=whole: replace(s, toys=s.toys[:1]))
+        monkeypatch.setattr(study, name, lambda quick, s=whole: replace(s, toys=s.toys[:2]))
 
 
 @pytest.fixture(scope="session")

@@ -27,7 +27,7 @@ COMMANDS = {
     "report": (("report", "run", "--figures", "out", "--images", 1), "0000-one.svg"),
     "plan": (("plan", "--size", "8x8", "-o", "out"), "plan.csv"),
     "study": (("study", "synthetic", "--quick", "--repetitions", 2, "-o", "out"), "gamma.png"),
-    "bench": (("bench", "growth", "--quick", "-o", "out"), "growth.csv"),
+    "bench": (("bench", "overhead", "--quick", "-o", "out"), "overhead.csv"),
     "demo": (("demo", "--clouds", "--images", 1, "-n", 60, "-o", "out"), "results.jsonl"),
     "train": (("train", *TRAIN, *PAIR, *VAL, "--epochs", 1, "-o", "out"), "card.json"),
     "reproduce": (
@@ -50,7 +50,7 @@ def place(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @contextmanager
 def held_by_another(folder: Path) -> Iterator[None]:
-    """Another thread holds it, which is as good as another process (tests/test_folders.py)."""
+    """Another thread holds it, as good as another process: see tests/test_folders.py."""
     taken, done = threading.Event(), threading.Event()
 
     def hold() -> None:

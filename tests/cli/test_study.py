@@ -24,11 +24,12 @@ def run(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.usefixtures("short_study")
 def test_synthetic(tmp_path: Path, call: Call) -> None:
     done = call("study", "synthetic", "-o", tmp_path / "out", "--quick", "--repetitions", 2)
     assert (done.code, done.err) == (0, "")
-    assert "N = 1000000, gamma = 0.05" in " ".join(done.out.split())
-    assert "N = 100, gamma = 0.08" in done.out
+    assert "N = 1000, gamma = 0.05" in " ".join(done.out.split())
+    assert "N = 100, gamma = 0.02" in done.out
     for method in ("JointClass", "IndivClass", "Bonferroni", "pooled Holm", "early stopping"):
         assert method in done.out
     assert (tmp_path / "out" / "gamma.png").exists()
