@@ -1,25 +1,25 @@
-"""The examples in the docstrings of public names run and print what they say."""
+"""The examples in docstrings run and print what they say."""
 
 from __future__ import annotations
 
 import doctest
-import inspect
-import sys
+from importlib import import_module
+from pathlib import Path
 
 import pytest
 
 import certiseg
-from certiseg.noise.noise import Noise
 
-PUBLIC = [*(getattr(certiseg, name) for name in certiseg.__all__), Noise]
-
-
-@pytest.mark.parametrize(
-    "public", [o for o in PUBLIC if inspect.isclass(o) or inspect.isfunction(o)], ids=repr
+SOURCE = Path(certiseg.__file__).parent
+MODULES = sorted(
+    ".".join(path.relative_to(SOURCE.parent).with_suffix("").parts)
+    for path in SOURCE.rglob("*.py")
+    if ">>>" in path.read_text(encoding="utf-8")
 )
-def test_examples(public: object) -> None:
-    module = sys.modules[public.__module__]
-    found = doctest.DocTestFinder().find(public, globs=vars(module).copy())
-    for example in found:
-        results = doctest.DocTestRunner(verbose=False).run(example)
-        assert results.failed == 0
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    results = doctest.testmod(import_module(name))
+    assert results.failed == 0

@@ -38,8 +38,9 @@ def sign(content: bytes, key: Ed25519PrivateKey) -> bytes:
     """What to write into ``signature_file``. content: of the certificate's file.
 
     Example:
-        >>> content = Path("street.cert.npz").read_bytes()
-        >>> signature_file("street.cert.npz").write_bytes(sign(content, private_key("key.pem")))
+        >>> from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+        >>> json.loads(sign(b"the certificate's file", Ed25519PrivateKey.generate()))["format"]
+        'certiseg-signature-1'
     """
     signature = key.sign(_message(content)).hex()
     record = {"format": FORMAT, "key": key_name(key.public_key()), "signature": signature}
