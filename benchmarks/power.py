@@ -26,7 +26,7 @@ from certiseg.certifiers.adaptive import adaptive, levels_from_margins
 from certiseg.datasets.camvid import camvid
 from certiseg.datasets.card import Samples
 from certiseg.datasets.subset import subsample
-from certiseg.files import output_folder
+from certiseg.files.atomic import output_folder
 from certiseg.models.grid import OnGrid
 from certiseg.models.serialization import load_bundled
 from certiseg.runs.environment import environment

@@ -15,7 +15,7 @@ from torch import Tensor
 import certiseg as cs
 from certiseg.certifiers.adaptive import softmax_margins
 from certiseg.errors import InputError
-from certiseg.files import atomic_write
+from certiseg.files.atomic import atomic_write
 from certiseg.votes import Source, VoteCounts, counts_dtype
 
 STEP = 10

@@ -26,7 +26,7 @@ from certiseg.datasets.images import read_image, read_labels
 from certiseg.datasets.nifti import nifti_bytes
 from certiseg.datasets.volume_file import is_volume_file, read_volume
 from certiseg.errors import InputError
-from certiseg.folders import LIST, Outputs
+from certiseg.files.folders import LIST, Outputs
 from certiseg.hierarchies.files import load_hierarchy
 from certiseg.models.checkpoint import check_fit, read_weights
 from certiseg.models.networks import TrainedModel

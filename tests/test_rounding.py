@@ -146,7 +146,7 @@ _STORED = {
     "runfolder/pooled.py", "runs/reproduction/cell.py", "training/memory.py",
 }  # fmt: skip
 # Helpers of error messages.
-_ERRORS = {"fields.py", "metrics/curve.py", "sampling/checks.py"}
+_ERRORS = {"files/fields.py", "metrics/curve.py", "sampling/checks.py"}
 
 
 def test_nothing_else_turns_a_number_into_text():

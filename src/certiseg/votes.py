@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from certiseg.errors import InputError
-from certiseg.fields import (
+from certiseg.files.fields import (
     RECORD,
     TEXT,
     TRUTH,

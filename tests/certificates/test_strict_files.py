@@ -19,8 +19,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import certiseg as cs
-from certiseg import documents
 from certiseg.certificates import archive, storage
+from certiseg.files import documents
 from forged import Parts, certificates
 
 CERTIFICATES = {name: Parts.of(certificate) for name, certificate in certificates().items()}

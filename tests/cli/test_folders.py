@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from certiseg.folders import locked
+from certiseg.files.folders import locked
 from made_runs import made_run
 
 Call = Callable[..., Any]
@@ -50,7 +50,7 @@ def place(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @contextmanager
 def held_by_another(folder: Path) -> Iterator[None]:
-    """Another thread holds it, as good as another process: see tests/test_folders.py."""
+    """Another thread holds it, as good as another process: see tests/files/test_folders.py."""
     taken, done = threading.Event(), threading.Event()
 
     def hold() -> None:

@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 from certiseg.errors import InputError
-from certiseg.folders import LIST, LOCK, Outputs
+from certiseg.files.folders import LIST, LOCK, Outputs
 from certiseg.runs import certify, evaluate, experiment
 from certiseg.runs.output import read_lines
 from certiseg.runs.settings import Settings

@@ -21,7 +21,7 @@ from certiseg.datasets.card import Sample
 from certiseg.datasets.folder import folder_card
 from certiseg.datasets.solids import solids
 from certiseg.errors import InputError
-from certiseg.folders import LOCK
+from certiseg.files.folders import LOCK
 from certiseg.models.serialization import CARD_FILE, WEIGHTS_FILE
 from certiseg.runs.train import PAGE_FILE, run_training
 from certiseg.training.clouds import CloudTask

@@ -15,7 +15,7 @@ import torch
 from rich.table import Table as RichTable
 
 from certiseg.bench.timing import Spread
-from certiseg.files import atomic_write
+from certiseg.files.atomic import atomic_write
 from certiseg.rounding import exact, nearest, share_down, share_up
 from certiseg.runs.environment import environment
 from certiseg.runs.output import write_text

@@ -13,7 +13,7 @@ from certiseg.bench.profile import profile
 from certiseg.bench.result import Result
 from certiseg.bench.subject import Options
 from certiseg.errors import InputError
-from certiseg.folders import locked
+from certiseg.files.folders import locked
 
 Benchmark = Callable[[Options], Result]
 BENCHMARKS: dict[str, Benchmark] = {"overhead": overhead, "memory": memory, "profile": profile}

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from certiseg.certificates.certificate import Certificate
-from certiseg.documents import parse_json, small_file
 from certiseg.errors import ClaimError, InputError
-from certiseg.fields import RECORD, Fields, checked, hexadecimal, list_of, one_of
+from certiseg.files.documents import parse_json, small_file
+from certiseg.files.fields import RECORD, Fields, checked, hexadecimal, list_of, one_of
 from certiseg.noise import noise_record
 from certiseg.votes import SEED_BITS
 

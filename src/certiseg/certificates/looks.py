@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from certiseg.errors import InputError
-from certiseg.fields import ANY, RECORD, Fields, checked, list_of, one_of
+from certiseg.files.fields import ANY, RECORD, Fields, checked, list_of, one_of
 from certiseg.stats.spending import ANYTIME, MOST_LOOKS, SPENDINGS
 
 SHARES = "shares"

@@ -14,7 +14,17 @@ from certiseg._version import __version__
 from certiseg.certificates.certificate import Certificate
 from certiseg.certificates.looks import Looks
 from certiseg.certificates.method import method_named
-from certiseg.fields import RECORD, TEXT, Field, Fields, checked, number, one_of, optional, whole
+from certiseg.files.fields import (
+    RECORD,
+    TEXT,
+    Field,
+    Fields,
+    checked,
+    number,
+    one_of,
+    optional,
+    whole,
+)
 from certiseg.hierarchies.hierarchy import Hierarchy
 from certiseg.noise import noise_from_record, noise_record
 from certiseg.stats.pvalues import MOST_TRIALS

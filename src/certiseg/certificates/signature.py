@@ -11,9 +11,9 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from certiseg.documents import parse_json, small_file
 from certiseg.errors import ClaimError, InputError, first_line
-from certiseg.fields import Fields, checked, hexadecimal, one_of
+from certiseg.files.documents import parse_json, small_file
+from certiseg.files.fields import Fields, checked, hexadecimal, one_of
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import (

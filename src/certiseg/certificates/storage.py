@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from certiseg.certificates.archive import LARGEST, LARGEST_FILE, read_arrays
 from certiseg.certificates.certificate import Certificate
 from certiseg.certificates.record import FORMAT, certificate_of, parts_of, text_of
-from certiseg.documents import parse_json, small_file
 from certiseg.errors import ClaimError, InputError, first_line
-from certiseg.files import atomic_write
+from certiseg.files.atomic import atomic_write
+from certiseg.files.documents import parse_json, small_file
 
 _REMEDY = "pass a file written by Certificate.save or certiseg certify"
 LONGEST_TEXT = 16 * 1024**2

@@ -26,8 +26,8 @@ def sign(
     from certiseg.certificates.signature import sign as sign_content
     from certiseg.certificates.storage import parse, read
     from certiseg.certifiers.verify import verify
-    from certiseg.files import atomic_write
-    from certiseg.folders import locked
+    from certiseg.files.atomic import atomic_write
+    from certiseg.files.folders import locked
 
     private = private_key(key)
     for file in files:

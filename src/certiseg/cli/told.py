@@ -18,9 +18,9 @@ import typer
 
 from certiseg.cli.ending import ending_of
 from certiseg.cli.method import parameters
-from certiseg.documents import read_document
 from certiseg.errors import InputError
-from certiseg.files import atomic_write
+from certiseg.files.atomic import atomic_write
+from certiseg.files.documents import read_document
 from certiseg.runs.progress import Pace, listening
 from certiseg.screen import remark
 from certiseg.torchrun import place_of

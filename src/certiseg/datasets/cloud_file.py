@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from certiseg.arrays import read_npy
 from certiseg.datasets.cloud_scaling import centre_and_reach, normalised, resampled
 from certiseg.errors import InputError, refusing
-from certiseg.reading import CLOUD, read_bounded
+from certiseg.files.arrays import read_npy
+from certiseg.files.reading import CLOUD, read_bounded
 from certiseg.rounding import nearest, significant
 
 COLUMNS = ("x", "y", "z", "nx", "ny", "nz", "label")

@@ -20,9 +20,9 @@ from certiseg.datasets.card import IGNORE, Card, Colour, customary_palette
 from certiseg.datasets.images import IMAGE_SUFFIXES
 from certiseg.datasets.labels import LARGEST_ID, Colours, Ids, Labels
 from certiseg.datasets.pairs import Paired, paired_by_stem
-from certiseg.documents import Lines, read_with_lines
 from certiseg.errors import InputError
-from certiseg.fields import TRUTH, Field, list_of, one_of, whole
+from certiseg.files.documents import Lines, read_with_lines
+from certiseg.files.fields import TRUTH, Field, list_of, one_of, whole
 
 SUFFIXES = (".yaml", ".yml")
 _BY_ID = ("ignore", "first_id", "label_map")

@@ -13,7 +13,7 @@ from certiseg.datasets.images import IMAGE_SUFFIXES, read_image
 from certiseg.datasets.labels import Ids
 from certiseg.datasets.pairs import Paired, files_in, paired_by_stem
 from certiseg.errors import InputError, refusing
-from certiseg.reading import LIST, read_bounded
+from certiseg.files.reading import LIST, read_bounded
 
 _LICENCE = "as stated by the owner of the data"
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps
 
 from certiseg.errors import InputError
-from certiseg.reading import PICTURE, read_bounded
+from certiseg.files.reading import PICTURE, read_bounded
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
 MOST_PIXELS = 89_478_485

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from certiseg.datasets.pairs import Pair, paired_by_stem
 from certiseg.errors import InputError, refusing
-from certiseg.reading import LIST, read_bounded
+from certiseg.files.reading import LIST, read_bounded
 
 _NAME = re.compile(r"[\w.-]+")
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from certiseg.errors import InputError, refusing
-from certiseg.reading import MIB, VOLUME, in_words, read_bounded
+from certiseg.files.reading import MIB, VOLUME, in_words, read_bounded
 
 NIFTI_SUFFIXES = (".nii", ".nii.gz")
 MOST_VOXELS = 1024**3

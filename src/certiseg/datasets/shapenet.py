@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from certiseg.datasets.card import PART_COLOURS, Card, Sample, check_at_least, check_split
 from certiseg.datasets.cloud_file import COLUMNS, FEWEST_POINTS, check_points, read_table
 from certiseg.datasets.cloud_scaling import normalised, resampled
-from certiseg.documents import parse_json
 from certiseg.errors import InputError, refusing
-from certiseg.reading import LIST, read_bounded
+from certiseg.files.documents import parse_json
+from certiseg.files.reading import LIST, read_bounded
 
 # Synset, category and its parts; part ids count through the table. The files hold ids alone, the
 # names are those customary for them.

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from certiseg.arrays import npy_axes, read_npy
 from certiseg.datasets.nifti import NIFTI_SUFFIXES, check_voxels, read_nifti
 from certiseg.errors import InputError, refusing
-from certiseg.reading import VOLUME
+from certiseg.files.arrays import npy_axes, read_npy
+from certiseg.files.reading import VOLUME
 
 
 @dataclass(frozen=True)

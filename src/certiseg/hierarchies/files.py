@@ -17,8 +17,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from certiseg.documents import read_document
 from certiseg.errors import InputError
+from certiseg.files.documents import read_document
 from certiseg.hierarchies.hierarchy import ROOT, Hierarchy
 
 SUFFIXES = (".json", ".yaml", ".yml")

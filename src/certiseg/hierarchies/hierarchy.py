@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from certiseg.errors import InputError
-from certiseg.fields import TEXT, Fields, checked, list_of, whole
+from certiseg.files.fields import TEXT, Fields, checked, list_of, whole
 
 ROOT = -1
 """Id of the root. As a label it says nothing about a component, like an abstention (also -1)."""

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from certiseg.errors import InputError, first_line
-from certiseg.reading import CHECKPOINT, MODEL, open_bounded, read_bounded
+from certiseg.files.reading import CHECKPOINT, MODEL, open_bounded, read_bounded
 
 # What training wrote beside the weights: NumPy numbers, under the names of old and new versions.
 _NUMBERS: list[Any] = [

@@ -9,10 +9,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from certiseg.documents import read_document
 from certiseg.errors import InputError
+from certiseg.files.documents import read_document
+from certiseg.files.reading import CARD
 from certiseg.models.loaded import reason
-from certiseg.reading import CARD
 
 CONFIG_FILE = "config.json"
 """Of Hugging Face, segmentation_models_pytorch and ``TimmSegmenter``."""

@@ -15,12 +15,12 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from certiseg.documents import read_document
 from certiseg.errors import InputError, first_line
-from certiseg.fields import TEXT, list_of, whole
+from certiseg.files.documents import read_document
+from certiseg.files.fields import TEXT, list_of, whole
+from certiseg.files.reading import CARD, MODEL, read_bounded
 from certiseg.models.building import Bounded
 from certiseg.models.networks import EFFICIENT, UNET, TrainedModel
-from certiseg.reading import CARD, MODEL, read_bounded
 
 if TYPE_CHECKING:
     from certiseg.models.denoise import TrainedDenoiser

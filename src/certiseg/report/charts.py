@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from certiseg.datasets.card import KINDS
-from certiseg.files import atomic_write
+from certiseg.files.atomic import atomic_write
 from certiseg.metrics.boundary import BoundaryCounts
 from certiseg.metrics.curve import RadiusCurve
 from certiseg.noise import Noise

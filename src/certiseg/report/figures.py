@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from certiseg.errors import InputError
-from certiseg.files import atomic_write
+from certiseg.files.atomic import atomic_write
 from certiseg.rounding import share_down
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from certiseg.datasets.card import IGNORE, Colour
-from certiseg.files import atomic_write
-from certiseg.folders import Outputs
+from certiseg.files.atomic import atomic_write
+from certiseg.files.folders import Outputs
 from certiseg.report.charts import Chart, drawn_figure
 from certiseg.report.cloud import cloud_picture
 from certiseg.report.figures import RULE, literal, need_matplotlib, new_figure, style, write_figure

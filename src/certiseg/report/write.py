@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from certiseg.errors import InputError
-from certiseg.files import atomic_write, output_folder, refuse_link
-from certiseg.folders import locked
+from certiseg.files.atomic import atomic_write, output_folder, refuse_link
+from certiseg.files.folders import locked
 from certiseg.report.charts import charts
 from certiseg.report.page.html import PALETTES, page
 from certiseg.report.page.interactive import need_page_libraries

@@ -12,9 +12,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from certiseg.documents import read_document
 from certiseg.errors import InputError
-from certiseg.reading import RECORD
+from certiseg.files.documents import read_document
+from certiseg.files.reading import RECORD
 from certiseg.rounding import exact
 from certiseg.runfolder.identity import digest
 from certiseg.runfolder.layout import MANIFEST, file_stem

@@ -9,9 +9,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
-from certiseg.documents import read_document
 from certiseg.errors import ClaimError, InputError
-from certiseg.reading import RECORD
+from certiseg.files.documents import read_document
+from certiseg.files.reading import RECORD
 from certiseg.runfolder.evidence import open_kept
 from certiseg.runfolder.identity import VERSIONS
 from certiseg.runfolder.layout import CURVE_FILES, FOLDERS, MANIFEST, PAGE, RESULTS, TABLES, Layout

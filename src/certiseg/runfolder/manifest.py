@@ -12,10 +12,10 @@ from certiseg.certificates.method import Method
 from certiseg.certifiers.segcertify import checked_budget
 from certiseg.certifiers.sequential import Sequential
 from certiseg.datasets.card import IGNORE, KINDS, Colour
-from certiseg.documents import parse_json
 from certiseg.errors import InputError
+from certiseg.files.documents import parse_json
+from certiseg.files.reading import RECORD, read_bounded
 from certiseg.noise import Noise, noise_from_record
-from certiseg.reading import RECORD, read_bounded
 from certiseg.runfolder.comparison import BASE_CLEAN, BASE_NOISE, NON_ROBUST
 from certiseg.runfolder.derived import certifier, components, contradictions, row_name
 from certiseg.runfolder.layout import FORMAT, MANIFEST, Layout, file_stem

@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 
 from certiseg.certificates.looks import REASONS
-from certiseg.documents import parse_json
 from certiseg.errors import InputError
+from certiseg.files.documents import parse_json
+from certiseg.files.reading import RECORD, read_bounded
 from certiseg.metrics.confusion import Confusion
 from certiseg.metrics.curve import RadiusCurve
 from certiseg.metrics.information_gain import InformationGain
 from certiseg.metrics.records import counts_from_record
-from certiseg.reading import RECORD, read_bounded
 from certiseg.runfolder.comparison import CERTIFIED
 from certiseg.runfolder.difference import Fact, check
 from certiseg.runfolder.manifest import Manifest, Planned

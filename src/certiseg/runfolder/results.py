@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from certiseg.documents import parse_json
+from certiseg.files.documents import parse_json
+from certiseg.files.reading import RECORD, read_bounded
 from certiseg.metrics.curve import RadiusCurve
 from certiseg.metrics.part_iou import PartIou
-from certiseg.reading import RECORD, read_bounded
 from certiseg.runfolder.comparison import CERTIFIED, comparison_table
 from certiseg.runfolder.difference import difference
 from certiseg.runfolder.layout import CURVE_FILES, TABLES, Layout

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from certiseg.errors import InputError
-from certiseg.files import atomic_write, make_folder, refuse_link, sweep
-from certiseg.folders import locked
+from certiseg.files.atomic import atomic_write, make_folder, refuse_link, sweep
+from certiseg.files.folders import locked
 from certiseg.runfolder.layout import MANIFEST
 
 

@@ -16,7 +16,7 @@ from certiseg.certificates.archive import read_arrays
 from certiseg.certificates.grid import upsample_nearest
 from certiseg.datasets.card import IGNORE, Sample
 from certiseg.errors import InputError
-from certiseg.reading import ARRAYS, read_bounded
+from certiseg.files.reading import ARRAYS, read_bounded
 from certiseg.runfolder.comparison import BASE_CLEAN, BASE_NOISE, NON_ROBUST
 from certiseg.runfolder.manifest import Manifest
 

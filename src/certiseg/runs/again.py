@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from certiseg.documents import parse_json
-from certiseg.reading import RECORD, read_bounded
+from certiseg.files.documents import parse_json
+from certiseg.files.reading import RECORD, read_bounded
 
 BEST_OF = (
     "this replaces claims from other draws; each run holds with confidence 1 - alpha, the best of "

@@ -14,8 +14,8 @@ from certiseg.certificates.certificate import Certificate
 from certiseg.certificates.commitment import Commitment
 from certiseg.datasets.volume_file import Window, volume_stem
 from certiseg.errors import InputError
-from certiseg.files import atomic_write, check_names
-from certiseg.folders import locked
+from certiseg.files.atomic import atomic_write, check_names
+from certiseg.files.folders import locked
 from certiseg.models.loaded import LoadedModel
 from certiseg.runs.again import replaced
 from certiseg.runs.appearance import Appearance, of_certificate

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from certiseg.certificates.certificate import Certificate
 from certiseg.certificates.commitment import Commitment, commitment_content, seed_digest
-from certiseg.documents import parse_json, small_file
 from certiseg.errors import InputError
-from certiseg.fields import Fields, checked, one_of, whole
-from certiseg.files import atomic_write
+from certiseg.files.atomic import atomic_write
+from certiseg.files.documents import parse_json, small_file
+from certiseg.files.fields import Fields, checked, one_of, whole
 from certiseg.runs.settings import Settings
 from certiseg.sampling.keys import fresh_seed
 from certiseg.sampling.sampler import Smoothed

@@ -20,9 +20,9 @@ from certiseg.datasets.card import IGNORE, Sample, Samples
 from certiseg.datasets.mni152 import mni152
 from certiseg.datasets.solids import solids
 from certiseg.datasets.subset import even_categories, subsample
-from certiseg.folders import locked
+from certiseg.files.folders import locked
+from certiseg.files.reading import ARRAYS, read_bounded
 from certiseg.metrics.confusion import Confusion
-from certiseg.reading import ARRAYS, read_bounded
 from certiseg.report.cloud import cloud_picture
 from certiseg.report.overlay import overlay
 from certiseg.report.panel import Tile, panel

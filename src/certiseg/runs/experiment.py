@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from certiseg.datasets.card import Sample, Samples
 from certiseg.errors import InputError
-from certiseg.folders import locked
+from certiseg.files.folders import locked
 from certiseg.runfolder.comparison import BASE_CLEAN, BASE_NOISE, NON_ROBUST
 from certiseg.runfolder.store import ResultStore
 from certiseg.runfolder.view import array_digest, shown

@@ -10,10 +10,10 @@ from typing import Any
 
 from PIL import Image
 
-from certiseg.documents import parse_json
 from certiseg.errors import InputError, first_line
-from certiseg.files import atomic_write
-from certiseg.reading import RECORD, read_bounded
+from certiseg.files.atomic import atomic_write
+from certiseg.files.documents import parse_json
+from certiseg.files.reading import RECORD, read_bounded
 
 RESULTS = "results.jsonl"
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from certiseg.errors import InputError
-from certiseg.folders import locked
+from certiseg.files.folders import locked
 from certiseg.noise import noise_record
 from certiseg.report.figures import curves, need_matplotlib, write_figure
 from certiseg.report.plan import plan_panel, plan_title

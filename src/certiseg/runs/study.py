@@ -10,7 +10,7 @@ from pathlib import Path
 
 from certiseg.certificates.certificate import Certificate
 from certiseg.errors import ClaimError, InputError
-from certiseg.folders import locked
+from certiseg.files.folders import locked
 from certiseg.noise import noise_record
 from certiseg.report.figures import curves, need_matplotlib, ranges, write_figure
 from certiseg.report.study import (

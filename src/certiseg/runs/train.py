@@ -21,8 +21,8 @@ from certiseg.datasets.card import Samples
 from certiseg.datasets.folder import Folder, ImageFolder, folder_card
 from certiseg.datasets.registry import open_images
 from certiseg.errors import InputError
-from certiseg.files import atomic_write
-from certiseg.folders import locked
+from certiseg.files.atomic import atomic_write
+from certiseg.files.folders import locked
 from certiseg.models.pointnet.parts import TrainedClouds
 from certiseg.models.pretrained import found_start, start_from
 from certiseg.models.serialization import (

@@ -13,11 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from certiseg.documents import parse_json
 from certiseg.errors import InputError
-from certiseg.files import atomic_write
+from certiseg.files.atomic import atomic_write
+from certiseg.files.documents import parse_json
+from certiseg.files.reading import MODEL, read_bounded
 from certiseg.models.checkpoint import check_stored
-from certiseg.reading import MODEL, read_bounded
 
 STATE_FILE = "training-state.pt"
 SECONDS = 60.0

@@ -10,14 +10,14 @@ from typing import Any
 
 from torch import nn
 
-from certiseg.documents import read_document
 from certiseg.errors import InputError
+from certiseg.files.documents import read_document
+from certiseg.files.reading import CARD
 from certiseg.models.adapters.monai import SlidingWindow
 from certiseg.models.building import Bounded
 from certiseg.models.checkpoint import fill, read_weights
 from certiseg.models.libraries import BUNDLE_CONFIGS, BUNDLE_METADATA, library
 from certiseg.models.loaded import Kind, LoadedModel, reason
-from certiseg.reading import CARD
 
 _WEIGHTS = Path("models") / "model.pt"
 _NETWORKS = "monai.networks.nets"

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from certiseg.errors import InputError
+from certiseg.files.reading import MODEL, read_bounded
 from certiseg.models.adapters.file_model import FileModel
 from certiseg.models.adapters.onnx_file import (
     check_nodes,
@@ -21,7 +22,6 @@ from certiseg.models.adapters.onnx_file import (
 )
 from certiseg.models.libraries import library
 from certiseg.models.loaded import LoadedModel, reason
-from certiseg.reading import MODEL, read_bounded
 
 _TYPES = {
     "tensor(float)": torch.float32,

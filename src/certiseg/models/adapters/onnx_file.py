@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from certiseg.errors import InputError
-from certiseg.reading import MODEL, read_bounded
+from certiseg.files.reading import MODEL, read_bounded
 
 _RANDOM = (
     *("Bernoulli", "Multinomial"),

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from certiseg.errors import InputError
-from certiseg.files import atomic_write, output_folder
+from certiseg.files.atomic import atomic_write, output_folder
 from certiseg.models.building import Bounded
 from certiseg.models.checkpoint import fill, read_weights
 from certiseg.models.libraries import CONFIG_FILE, check_local, library, made_by, read_config

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from certiseg.errors import InputError
-from certiseg.files import atomic_write, check_names, make_folder
+from certiseg.files.atomic import atomic_write, check_names, make_folder
 
 
 def test_folder_is_synced_after_the_name_is_there(

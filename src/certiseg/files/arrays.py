@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from certiseg.errors import first_line
-from certiseg.reading import open_bounded, read_bounded
+from certiseg.files.reading import open_bounded, read_bounded
 
 
 def read_npy(path: str | Path, largest: int) -> NDArray[Any]:

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from certiseg.errors import first_line
-from certiseg.reading import DOCUMENT, read_bounded
+from certiseg.files.reading import DOCUMENT, read_bounded
 
 Lines = dict[tuple[str, ...], int]
 """Path of keys (and places in lists) to a value -> the line it begins on, from 1."""

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from filelock import SoftFileLock, Timeout
 
-from certiseg.documents import parse_json
 from certiseg.errors import InputError
-from certiseg.files import atomic_write, output_folder, refuse_link, sweep
-from certiseg.reading import LIST as LIST_SIZE
-from certiseg.reading import read_bounded
+from certiseg.files.atomic import atomic_write, output_folder, refuse_link, sweep
+from certiseg.files.documents import parse_json
+from certiseg.files.reading import LIST as LIST_SIZE
+from certiseg.files.reading import read_bounded
 
 LOCK = ".certiseg.lock"
 LIST = ".certiseg-files"

@@ -20,12 +20,12 @@ from certiseg.datasets.folder import folder_card
 from certiseg.datasets.images import read_image, read_labels
 from certiseg.datasets.volume_file import is_volume_file, read_volume
 from certiseg.errors import InputError
+from certiseg.files.reading import in_words, open_bounded, read_bounded
 from certiseg.hierarchies.files import load_hierarchy
 from certiseg.models.adapters.exported import load_exported
 from certiseg.models.adapters.onnx import load_onnx
 from certiseg.models.checkpoint import read_checkpoint
 from certiseg.models.serialization import load_folder
-from certiseg.reading import in_words, open_bounded, read_bounded
 from certiseg.runfolder.manifest import read_manifest
 
 READERS: dict[str, tuple[str, Callable[[Path], Any]]] = {

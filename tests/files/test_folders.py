@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from certiseg.errors import InputError
-from certiseg.files import atomic_write, output_folder, sweep
-from certiseg.folders import LIST, LOCK, Outputs, locked
+from certiseg.files.atomic import atomic_write, output_folder, sweep
+from certiseg.files.folders import LIST, LOCK, Outputs, locked
 
 HOLDS = """
 import sys
-from certiseg.folders import locked
+from certiseg.files.folders import locked
 with locked("out"):
     print("held", flush=True)
     sys.stdin.read()

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from certiseg.documents import read_document, read_with_lines
-from certiseg.reading import DOCUMENT
+from certiseg.files.documents import read_document, read_with_lines
+from certiseg.files.reading import DOCUMENT
 
 
 def written(path: Path, text: str) -> Path:
