@@ -14,6 +14,7 @@ from PIL import Image
 
 from certiseg.certificates.certificate import Certificate
 from certiseg.certificates.commitment import Commitment
+from certiseg.sampling.sampler import Smoothed
 
 Call = Callable[..., Any]
 MODEL = ("--model", "python:tiny_models:by_brightness")
@@ -119,14 +120,12 @@ def test_a_picture_that_changes_during_the_run_is_noticed(
     committed: Path, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After it was compared: its certificate is not written, whatever the seed's origin says."""
-    from certiseg.runs import certify
-
-    plain = certify.certify_image
+    plain = Smoothed.certify_with
 
     def other(smoothed: Any, image: Any, *given: Any, **options: Any) -> Certificate:
         return plain(smoothed, image[..., ::-1].copy(), *given, **options)
 
-    monkeypatch.setattr(certify, "certify_image", other)
+    monkeypatch.setattr(Smoothed, "certify_with", other)
     done = call("certify", *RUN, "--commitment", "c.json", "-o", "out")
     assert done.code == 1
     assert "not among those committed to" in done.err

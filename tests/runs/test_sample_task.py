@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from certiseg.errors import InputError
+from certiseg.hierarchies.hierarchy import Hierarchy
 from certiseg.runs.experiment import Finished
 from certiseg.runs.sample_task import (
     Merger,
@@ -22,6 +23,8 @@ from certiseg.runs.settings import Settings, Stopping
 from certiseg.sampling.keys import FreshSeed
 from same_runs import timeless
 from tiny_runs import Bands, opened, write_models
+
+TREE = Hierarchy("two of three", ("a", "b", "c"), ("b or c",), (-1, 3, 3, -1))
 
 BANDS = Bands(7)
 PLAIN = Settings(num_samples=60, seed=FreshSeed(3))
@@ -110,7 +113,7 @@ def test_the_last_samples_are_shared_out_where_they_do_not_go_round(job):
     "changes",
     [
         {"settings": replace(PLAIN, stopping=Stopping(min_gain=0.01))},
-        {"settings": replace(PLAIN, hierarchy=object(), thresholds=(0.0,), selection="split")},
+        {"settings": replace(PLAIN, hierarchy=TREE, thresholds=(0.0,), selection="split")},
         {"percentile": True},
     ],
     ids=["early stopping", "AdaptiveCertify", "percentile"],
