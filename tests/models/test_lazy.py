@@ -18,9 +18,9 @@ from certiseg.models.resolve import SCHEMES, load_model
 
 OURS = (
     *("models.adapters", "models.huggingface", "models.zoo", "models.hrnet", "models.pointnet"),
-    *("models.denoise", "report.page", "report.figures", "bench", "studies", "training"),
-    *("datasets.solids", "datasets.recipes", "datasets.airplanes", "datasets.assembly"),
-    *("datasets.surfaces", "runs.executors.ray_pool"),
+    *("models.denoise", "report.page", "report.figures", "bench", "studies"),
+    *("training.loop", "training.task", "datasets.solids", "datasets.synthetic"),
+    "runs.executors.ray_pool",
 )
 OTHERS = ("onnx", "onnxruntime", "monai", "transformers", "huggingface_hub", "timm", "torchvision")
 UNUSED = (*OTHERS, "ray", "plotly", "matplotlib", "jinja2", *(f"certiseg.{name}" for name in OURS))
@@ -55,9 +55,9 @@ def test_certify_loads_what_a_shipped_model_needs(tmp_path: Path) -> None:
     command = f"certify {tmp_path / 'a.png'} --model certiseg:camvid -n 50 -o {tmp_path / 'out'}"
     assert loaded_by(command) == []
     # Negative control: what is imported beforehand is seen.
-    planted = "certiseg.models.zoo.timm certiseg.datasets.airplanes"
+    planted = "certiseg.models.zoo.timm certiseg.datasets.synthetic"
     found = loaded_by(f"{command} --overwrite", planted)
-    assert {"certiseg.models.zoo", "certiseg.datasets.airplanes"} <= set(found)
+    assert {"certiseg.models.zoo", "certiseg.datasets.synthetic"} <= set(found)
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
