@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from certiseg.errors import InputError
+from certiseg.files.documents import read_document
+from certiseg.files.reading import CARD
 from certiseg.models.building import Bounded
 from certiseg.models.checkpoint import fill, read_weights
 from certiseg.models.libraries import CONFIG_FILE, check_local, library, made_by, read_config
@@ -116,7 +118,7 @@ def _preprocessing(
     encoder, weights = str(config.get("encoder_name")), config.get("encoder_weights")
     written = path / _PREPROCESSING
     if written.is_file():
-        found = read_config(written)
+        found = _read(written)
     elif weights is None:
         note = (
             f"{path}: no {_PREPROCESSING}, and an encoder without weights; inputs go in as [0, 1]"
@@ -124,11 +126,6 @@ def _preprocessing(
         return None, None, (note,)
     else:
         found = _of_encoder(smp, encoder, str(weights), path)
-    if not found:
-        raise InputError(
-            f"{path}: expected a JSON object with mean and std as preprocessing, got none; write "
-            "what get_preprocessing_params returns"
-        )
     lowest, highest = found.get("input_range") or (0, 1)
     if found.get("input_space", "RGB") != "RGB" or lowest != 0 or not highest > 0:
         raise InputError(
@@ -160,4 +157,18 @@ def _of_encoder(smp: Any, encoder: str, weights: str, path: Path) -> dict[str, A
             f"machine; write what get_preprocessing_params({encoder!r}) returns as JSON to "
             f"{path / _PREPROCESSING}"
         ) from None
-    return read_config(Path(file))
+    return _read(Path(file))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """What may be empty, where there is neither mean nor std."""
+    try:
+        found = read_document(path, CARD)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise InputError(
+            f"{path}: expected a JSON object with mean and std, got none; write what "
+            "get_preprocessing_params returns"
+        )
+    return found
