@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 import certiseg as cs
 from certiseg.certificates import archive, storage
-from certiseg.files.atomic import documents
+from certiseg.files import documents
 from forged import Parts, certificates
 
 CERTIFICATES = {name: Parts.of(certificate) for name, certificate in certificates().items()}
