@@ -25,7 +25,7 @@ from certiseg.runs.environment import environment
 CLASSES, DRAWS = 150, 26
 MODELS = f"""
 import torch
-from certiseg.outputs.low_resolution import Coarse
+from certiseg.outputs.low_resolution import LowResolutionLogits
 
 def layer():
     torch.manual_seed(0)
@@ -37,7 +37,7 @@ class Coarsely(torch.nn.Module):
         self.layer = layer()
 
     def forward(self, x):
-        return Coarse(self.layer(x), x.shape[2:])
+        return LowResolutionLogits(self.layer(x), x.shape[2:])
 
 class Whole(Coarsely):
     def forward(self, x):
