@@ -143,7 +143,7 @@ def _own_roundings(source: str) -> list[str]:
 # Numbers that stay numbers: stored seconds and figures of a benchmark, means of a data set, seeds.
 _STORED = {
     "bench/result.py", "runs/record.py",
-    "runfolder/pooled.py", "runs/reproduction/cell.py", "training/memory.py",
+    "runfolder/pooled.py", "runs/reproduction/cell.py", "training/loading.py",
 }  # fmt: skip
 # Helpers of error messages.
 _ERRORS = {"files/fields.py", "metrics/curve.py", "sampling/checks.py"}

@@ -13,7 +13,7 @@ import torch
 import certiseg as cs
 # Not ru_maxrss, which starts at what the process that began this one held.
 from certiseg.bench.memory import resident_peak
-from certiseg.outputs.low_resolution import Coarse
+from certiseg.outputs.low_resolution import LowResolutionLogits
 from certiseg.runs.malloc import keep_freed_memory
 
 def peak():
