@@ -155,3 +155,35 @@ def test_two_methods_are_refused() -> None:
     both = Settings(custom=AtMost(), radius_map=True)
     with pytest.raises(cs.InputError, match="--radius-map and AtMost"):
         both.check_options()
+
+
+def test_settings_state_what_the_method_does() -> None:
+    """Reports and tables read alpha and tau of the settings; the method tests by its own."""
+    for wrong in ({"alpha": 0.5}, {"correction": "bonferroni"}, {"budget": 3}):
+        with pytest.raises(cs.InputError):
+            _ = Settings(custom=AtMost(), **wrong).certifier
+    given = {"alpha": 1e-3, "tau": 0.75, "correction": "holm", "selection": "pooled"}
+    built_in = {"name": "segcertify", "parameters": {"alpha": 0.5, "tau": 0.5}}
+    for custom in (built_in, {}, 7, "segcertify", {"name": "at_most", "parameters": {"x": 1}}):
+        with pytest.raises(cs.InputError):
+            registry.method_of({**given, "custom": custom})
+
+
+def test_a_claim_cannot_be_raised_after_the_fact() -> None:
+    """Parameters do not stand in for fields of the certificate, and alpha is compared."""
+    votes = cs.VoteCounts([[100, 0], [99, 1]], 100)
+    made = AtMost(alpha=0.5).certify(votes, noise=NOISE)
+    cs.verify(made)
+    with pytest.raises(cs.ClaimError):
+        cs.verify(replace(made, parameters={**(made.parameters or {}), "alpha": 0.5}, alpha=1e-9))
+
+
+def test_an_entry_point_is_of_the_method_it_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Entry:
+        @staticmethod
+        def load() -> object:
+            return AtMost
+
+    monkeypatch.setattr(registry, "entry_points", lambda **_: [Entry])
+    with pytest.raises(cs.InputError, match="of that name"):
+        method_named("another")

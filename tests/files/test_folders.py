@@ -182,3 +182,13 @@ def test_only_what_ended_processes_began_is_swept(tmp_path: Path, monkeypatch) -
         path.touch()
     sweep(tmp_path)
     assert set(tmp_path.iterdir()) == kept
+
+
+@pytest.mark.parametrize("content", [b"", b"12"])
+def test_a_lock_that_names_nobody_is_taken_over(tmp_path: Path, content: bytes) -> None:
+    """Its process was killed between making the file and writing its name into it."""
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / LOCK).write_bytes(content)
+    with locked(out):
+        pass

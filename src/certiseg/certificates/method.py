@@ -84,6 +84,12 @@ class Method(ABC):
         By default each field is the certificate's of that name, else one of its ``parameters``.
         """
         own = stored.parameters or {}
+        for name in own:
+            if hasattr(stored, name):
+                raise InputError(
+                    f"expected {name} as a field of the certificate alone, got it among its "
+                    "parameters, too; leave it out there"
+                )
         names = [field.name for field in fields(cls)]  # type: ignore[arg-type]
         try:
             return cls(**{n: own[n] if n in own else getattr(stored, n) for n in names})
@@ -157,12 +163,52 @@ def method_named(name: str) -> type[Method]:
         found: type[Method] = getattr(import_module(module), own)
         return found
     for entry in entry_points(group=GROUP, name=name):
-        loaded: type[Method] = register(entry.load())
-        return loaded
+        loaded = entry.load()
+        if not (isinstance(loaded, type) and issubclass(loaded, Method) and loaded.name == name):
+            raise InputError(
+                f"expected the entry point {name!r:.80} of {GROUP} to be a method of that name, "
+                f"got {loaded!r:.80}; correct the package that declares it"
+            )
+        return register(loaded)
     raise InputError(
         f"expected a known method, got {name!r:.80}; a newer certiseg or another package may know "
         "it"
     )
+
+
+def _custom(given: Any, settings: Mapping[str, Any]) -> Method:
+    """Another package's method, from Python or from a manifest's record of it.
+
+    Its parameters that settings have too must be the same there: reports and tables read them.
+    """
+    method = given
+    if isinstance(given, Mapping):
+        if set(given) != {"name", "parameters"} or not isinstance(given["parameters"], Mapping):
+            raise InputError(
+                f"expected a method's name and parameters, got {given!r:.80}; pass a Method"
+            )
+        try:
+            method = method_named(str(given["name"]))(**given["parameters"])
+        except TypeError as error:
+            raise InputError(f"expected the parameters of {given['name']}, got {error}") from None
+    if not isinstance(method, Method) or method.name in _BUILT_IN:
+        raise InputError(
+            f"expected a method of another package, got {method!r:.80}; those of certiseg have "
+            "settings of their own"
+        )
+    own = {field.name for field in fields(method)}  # type: ignore[arg-type]
+    for name, value in settings.items():
+        if name in own and getattr(method, name) != value:
+            raise InputError(
+                f"expected {name} = {getattr(method, name)!r} in the settings, as the method has, "
+                f"got {value!r}; pass it to both"
+            )
+    for name, unset in (("correction", "holm"), ("budget", None)):
+        if name not in own and settings.get(name, unset) != unset:
+            raise InputError(
+                f"expected no {name} with {method.title}, got {settings[name]!r}; it has none"
+            )
+    return method
 
 
 def method_of(settings: Mapping[str, Any]) -> Method:
@@ -172,8 +218,8 @@ def method_of(settings: Mapping[str, Any]) -> Method:
     for several methods at once, and for options that the method would ignore.
     """
     custom = settings.get("custom")
-    if isinstance(custom, Mapping):
-        custom = method_named(custom["name"])(**custom["parameters"])
+    if custom is not None:
+        custom = _custom(custom, settings)
     known = [method_named(name).from_settings(settings) for name in _BUILT_IN]
     asked = [method for method in known if method is not None and method.option]
     if custom is not None:

@@ -9,7 +9,10 @@ from certiseg.certificates.certificate import Certificate
 from certiseg.certificates.method import method_named
 from certiseg.errors import ClaimError
 
-_EQUAL = ("cutoff", "tau", "correction", "selection", "budget", "parameters")
+_EQUAL = (
+    *("method", "noise", "alpha", "cutoff", "tau", "correction", "selection", "budget"),
+    "parameters",
+)
 _PRESENT = ("selection_votes", "candidates", "looks", "hierarchy", "levels")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -21,6 +22,9 @@ LOCK = ".certiseg.lock"
 LIST = ".certiseg-files"
 _PATIENCE = 0.5
 """Seconds to take over from a process that has ended; no wait for one that has not."""
+_UNNAMED = 6.0
+"""Seconds for a lock that names nobody: its process was killed before it wrote its name, unless it
+does so now. filelock takes such a lock over once it has stayed unchanged for some seconds."""
 
 
 @dataclass(frozen=True)
@@ -94,11 +98,18 @@ def locked(
     folder = output_folder(path)
     lock = SoftFileLock(folder.resolve() / LOCK, timeout=_PATIENCE, is_singleton=True)
     try:
-        lock.acquire()
+        try:
+            lock.acquire()
+        except Timeout:
+            if _holder(folder / LOCK):
+                raise
+            _mark(folder / LOCK)
+            lock.acquire(timeout=_UNNAMED)
     except Timeout:
+        holder = _holder(folder / LOCK) or "an unknown process"
         raise InputError(
-            f"expected {folder} to be free, got {_holder(folder / LOCK)} writing into it; wait "
-            "until it has ended or choose another folder (if it ended on another machine, remove "
+            f"expected {folder} to be free, got {holder} writing into it; wait until it has ended "
+            "or choose another folder (if it ended on another machine, remove "
             f"{folder / LOCK})"
         ) from None
     try:
@@ -117,13 +128,25 @@ def locked(
                 folder.rmdir()
 
 
+def _mark(lock: Path) -> None:
+    """Write something into an empty lock: filelock never takes over an empty one. Whoever is about
+    to write its name there writes over it."""
+    with suppress(OSError):
+        file = os.open(lock, os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0))
+        try:
+            if os.fstat(file).st_size == 0:
+                os.write(file, b"?")
+        finally:
+            os.close(file)
+
+
 def _holder(lock: Path) -> str:
-    """In words; the file holds process and host, each on a line."""
+    """In words; the file holds process and host, each on a line. Empty where it does not."""
     try:
         with lock.open(encoding="utf-8", errors="replace") as file:
             process, host = (file.readline(300).strip() for _ in range(2))
     except OSError:
         process, host = "", ""
     # After ? comes which of the machine's name spaces it runs in.
-    named = process.isdecimal() and host.isprintable()
-    return f"process {process} on {host.partition('?')[0]}" if named else "an unknown process"
+    named = process.isdecimal() and host and host.isprintable()
+    return f"process {process} on {host.partition('?')[0]}" if named else ""
