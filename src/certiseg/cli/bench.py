@@ -35,21 +35,22 @@ def bench(
     ] = None,
     num_classes: options.NumClasses = None,
     channels: options.Channels = None,
-    size: Annotated[str | None, typer.Option(help="Of the picture; default: 360x480.")] = None,
+    size: Annotated[str | None, typer.Option(help="Image size; default: 360x480.")] = None,
     num_samples: Annotated[
         int | None, typer.Option("--num-samples", "-n", help="Draws; default: the benchmark's own.")
     ] = None,
     turns: Annotated[int, typer.Option(help="How often each side is timed.")] = 5,
-    seed: Annotated[int, typer.Option(help="Of pictures, weights and draws.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of images, weights and draws.")] = 0,
     device: options.Device = None,
     precision: Annotated[
-        options.Precision, typer.Option(help="Of the passes, on both sides of a comparison.")
+        options.Precision,
+        typer.Option(help="Precision of the passes, on both sides of a comparison."),
     ] = options.Precision.float32,
     channels_last: options.ChannelsLast = False,
     compile_model: options.Compile = False,
     cuda_graphs: options.CudaGraphs = False,
     noise_on: Annotated[
-        options.Place, typer.Option(help="Where vote makes its noise.")
+        options.Place, typer.Option(help="Where vote generates its noise.")
     ] = options.Place.host,
     quick: Annotated[
         bool, typer.Option("--quick", help="Tiny sizes: shows that it runs, measures nothing.")

@@ -36,38 +36,44 @@ def certify(
     scale: options.Scale = None,
     flip: options.Flip = False,
     category: Annotated[
-        str | None, typer.Option(help="Of point clouds, for a model that knows categories.")
+        str | None, typer.Option(help="Point clouds: category, for a model that takes one.")
     ] = None,
     normalise: Annotated[
         bool,
         typer.Option(
-            "--normalise", help="Of point clouds: mean to 0 and largest norm to 1 beforehand."
+            "--normalise",
+            help="Point clouds: first shift the mean to 0 and scale the largest norm to 1.",
         ),
     ] = False,
     points: Annotated[
-        int | None, typer.Option(help="Points a cloud is resampled to; default all, as they come.")
+        int | None,
+        typer.Option(help="Number of points to resample a cloud to; default: all points as given."),
     ] = None,
     window: Annotated[
         tuple[float, float] | None,
-        typer.Option(
-            help="Of volumes: the intensities that become 0 and 1, as in training; -160 240."
-        ),
+        typer.Option(help="Volumes: the intensities mapped to 0 and 1, as in training; -160 240."),
     ] = None,
     window_percentiles: Annotated[
         tuple[float, float] | None,
-        typer.Option(help="Of volumes: the same in percent of each file's own values; 0.5 99.5."),
+        typer.Option(help="Volumes: the same as percentiles of each file; 0.5 99.5."),
     ] = None,
     commit: Annotated[
         Path | None,
-        typer.Option(help="Draw nothing: write what is fixed beforehand to this file, to publish."),
+        typer.Option(
+            help="Draw nothing: write all that is fixed beforehand to this file, for publication."
+        ),
     ] = None,
     commitment: Annotated[
         Path | None,
-        typer.Option(help="What --commit wrote: draw under its seed, if all is as it says."),
+        typer.Option(
+            help="A file written by --commit: draw under its seed if everything matches it."
+        ),
     ] = None,
     challenge: Annotated[
         str | None,
-        typer.Option(help="With --commitment: a text made known after it, that sets the seed."),
+        typer.Option(
+            help="With --commitment: a text published after it, which determines the seed."
+        ),
     ] = None,
     overwrite: options.Again = False,
     json_lines: options.Json = False,

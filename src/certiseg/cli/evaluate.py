@@ -31,9 +31,7 @@ def evaluate(
     labels: Annotated[
         Path | None, typer.Option(help="Folder of label maps, STEM.png of class ids.")
     ] = None,
-    ignore: Annotated[
-        list[int] | None, typer.Option(help="Label id that counts for nothing, as 255 does.")
-    ] = None,
+    ignore: Annotated[list[int] | None, typer.Option(help="Label id to ignore, as 255 is.")] = None,
     data: Annotated[
         str | None,
         typer.Option(
@@ -45,13 +43,13 @@ def evaluate(
         Path | None, typer.Option(help="The folder of --data camvid, cityscapes, ...")
     ] = None,
     split: Annotated[
-        str | None, typer.Option(help="Of --data; default val, of point clouds test.")
+        str | None, typer.Option(help="Split of --data; default val, for point clouds test.")
     ] = None,
     points: Annotated[
-        int | None, typer.Option(help="Points a cloud is resampled to; default 2048.")
+        int | None, typer.Option(help="Number of points to resample a cloud to; default 2048.")
     ] = None,
     skip_bad: Annotated[
-        bool, typer.Option("--skip-bad", help="Of shapenet: leave out absent or damaged files.")
+        bool, typer.Option("--skip-bad", help="shapenet: skip missing or damaged files.")
     ] = False,
     non_robust: Annotated[
         str | None, typer.Option(help="A model trained without noise, for the first row.")
@@ -62,9 +60,12 @@ def evaluate(
     channels: options.Channels = None,
     scale: options.Scale = None,
     flip: options.Flip = False,
-    limit: Annotated[int | None, typer.Option(help="At most so many, evenly spread.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(help="At most this many samples, evenly spread.")
+    ] = None,
     percentile: Annotated[
-        bool, typer.Option("--percentile", help="Also bounds on a single noisy pass.")
+        bool,
+        typer.Option("--percentile", help="Also bound accuracy and mIoU of a single noisy pass."),
     ] = False,
     keep: Annotated[
         int, typer.Option(help="Samples to keep for the report, evenly spread; 0 for none.")
@@ -77,7 +78,7 @@ def evaluate(
     ] = True,
     overwrite: options.Again = False,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the run in OUT, if there is one.")
+        bool, typer.Option("--resume", help="Resume the run in OUT, if there is one.")
     ] = False,
     workers: options.Workers = None,
     threads: options.Threads = None,

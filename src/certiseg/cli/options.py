@@ -60,7 +60,7 @@ Model = Annotated[
     typer.Option(
         "--model",
         "-m",
-        help="certiseg:NAME (shipped), python:module:function, what certiseg train or train-clouds "
+        help="certiseg:NAME (bundled), python:module:function, what certiseg train or train-clouds "
         "wrote, a Hugging Face folder or hf:ORG/NAME, a MONAI bundle, FILE.onnx, FILE.pt2, "
         "torchvision:NAME:WEIGHTS, smp:FOLDER, timm:FOLDER, hrnet:FILE.pth or pointnet2:FILE.pth.",
     ),
@@ -68,7 +68,7 @@ Model = Annotated[
 Denoiser = Annotated[
     str | None,
     typer.Option(
-        help="Put before a model of pictures that never saw noise: certiseg:NAME, "
+        help="Denoiser before an image model that was trained without noise: certiseg:NAME, "
         "python:module:function, or what certiseg train denoiser wrote."
     ),
 ]
@@ -78,14 +78,14 @@ ModelBySigma = Annotated[
     typer.Option(
         "--model",
         "-m",
-        help="As in certify; SIGMA=MODEL for one noise. Default for solids and camvid: what ships.",
+        help="As in certify; SIGMA=MODEL for one sigma. Default for solids and camvid: bundled.",
     ),
 ]
 MostDraws = Annotated[
-    int | None, typer.Option(help="Leave out lines that take more test draws than this.")
+    int | None, typer.Option(help="Leave out rows that need more test draws than this.")
 ]
 SkipBad = Annotated[
-    bool, typer.Option("--skip-bad", help="Leave out files that are absent or damaged.")
+    bool, typer.Option("--skip-bad", help="Skip files that are missing or damaged.")
 ]
 NumClasses = Annotated[
     int | None,
@@ -99,26 +99,29 @@ Channels = Annotated[
 ]
 Scale = Annotated[
     str | None,
-    typer.Option(help="The model sees pictures at this scale, or several: 0.5, or 0.25,0.5,1."),
+    typer.Option(help="Scale of the images the model sees, or several: 0.5, or 0.25,0.5,1."),
 ]
 Flip = Annotated[
-    bool, typer.Option("--flip", help="The model sees pictures mirrored too, and averages.")
+    bool, typer.Option("--flip", help="Average the model over images and mirrored images.")
 ]
 Output = Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace earlier results.")]
 Again = Annotated[
     bool,
     typer.Option(
-        "--overwrite", help="Replace earlier results; the best of m runs costs m alpha, not alpha."
+        "--overwrite",
+        help="Replace earlier results; the best of m runs holds with 1 - m alpha only.",
     ),
 ]
 Workers = Annotated[
-    int | None, typer.Option(help="Processes; with --ray actors. Default: this process alone.")
+    int | None,
+    typer.Option(help="Number of processes, or of actors with --ray. Default: this process alone."),
 ]
 Threads = Annotated[
-    int | None, typer.Option(help="Of each worker; default: the cores shared out, of actors 1.")
+    int | None,
+    typer.Option(help="Threads per worker; default: an equal share of the cores, for actors 1."),
 ]
 Ray = Annotated[
     str | None, typer.Option(help="A Ray cluster: its address, auto, or local to start one.")
 ]
-Json = Annotated[bool, typer.Option("--json", help="Only JSON on standard output.")]
+Json = Annotated[bool, typer.Option("--json", help="Print only JSON on standard output.")]

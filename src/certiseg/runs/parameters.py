@@ -40,22 +40,24 @@ class Parameter:
 
 
 PARAMETERS = {
-    "sigma": Parameter(0.25, float, "Noise, in units of the input ([0, 1]); rotations: radians."),
+    "sigma": Parameter(
+        0.25, float, "Noise level, in units of the input ([0, 1]); rotations: radians."
+    ),
     "noise": Parameter(
         "gaussian",
         str,
-        "On all of the input; for clouds: coordinates or rotation.",
+        "What the noise acts on: the whole input; clouds: coordinates, rotation.",
         NOISE,
         choices=get_args(Law),
         field="law",
     ),
-    "axis": Parameter(None, str, "Of rotations around one axis: x, y or z; default any.", NOISE),
+    "axis": Parameter(None, str, "Rotations around one axis: x, y or z; default: any axis.", NOISE),
     "tau": Parameter(0.75, float, "Probability a label must exceed, in [1/2, 1)."),
-    "alpha": Parameter(1e-3, float, "Error probability for one input."),
+    "alpha": Parameter(1e-3, float, "Error probability per input."),
     "num_samples": Parameter(
         100,
         int,
-        "Draws of noise an input.",
+        "Draws of noise per input.",
         flags=("--num-samples", "-n"),
         least=1,
         words="a number of samples",
@@ -63,24 +65,24 @@ PARAMETERS = {
     "correction": Parameter(
         "holm",
         str,
-        "Multiple testing over the pixels or points.",
+        "Correction for multiple testing over pixels or points.",
         TEST,
         choices=("holm", "bonferroni", "k-fwer", "k-fwer-single"),
     ),
     "budget": Parameter(
-        None, str, "K or a share (0.1%) with k-fwer: at most K - 1 labels may be wrong.", TEST
+        None, str, "With k-fwer: K, or a share (0.1%); at most K - 1 labels may be wrong.", TEST
     ),
     "selection": Parameter(
         "pooled",
         str,
-        "pooled (default): all draws choose and test; split: the paper's stages.",
+        "pooled: all draws select and test; split: the paper's two stages.",
         TEST,
         choices=("pooled", "split"),
     ),
     "n0": Parameter(
         10,
         int,
-        "Draws that choose, with split or --thresholds; default 10.",
+        "Draws for selection, with split or --thresholds; default 10.",
         TEST,
         flags=("--n0",),
         least=1,
@@ -88,20 +90,18 @@ PARAMETERS = {
         field="selection_samples",
     ),
     "radius_map": Parameter(
-        False, bool, "A radius for every pixel or point; evaluate's table reads it at --tau."
+        False, bool, "A radius for every pixel or point; evaluate reads it at --tau."
     ),
     "min_gain": Parameter(
-        None, str, "Stop early when no further look promises this share (0.1%) anew.", STOPPING
+        None, str, "Stop once no further look is expected to add this share (0.1%).", STOPPING
     ),
-    "target_coverage": Parameter(
-        None, str, "Stop early once this share (85%) is certified.", STOPPING
-    ),
-    "looks": Parameter(5, int, "Looks of early stopping, at most; default 5.", STOPPING),
+    "target_coverage": Parameter(None, str, "Stop once this share (85%) is certified.", STOPPING),
+    "looks": Parameter(5, int, "Maximum number of interim looks; default 5.", STOPPING),
     "spending": Parameter(
-        "late", str, "Of early stopping: late, equal, shares (0.2,0.8) or e-process.", STOPPING
+        "late", str, "How looks spend alpha: late, equal, shares (0.2,0.8), e-process.", STOPPING
     ),
     "hierarchy": Parameter(
-        None, str, "Certify groups of classes: camvid, cityscapes, ..., or a file.", CLASSES
+        None, str, "Also certify groups of classes: camvid, cityscapes, ..., or a file.", CLASSES
     ),
     "thresholds": Parameter(
         None, str, "With --hierarchy: AdaptiveCertify, such as 0,0,0.25.", CLASSES
@@ -109,18 +109,23 @@ PARAMETERS = {
     "grid": Parameter(
         None,
         int,
-        "Of pictures: decide on cells of so many pixels squared.",
+        "Images: decide on square cells with sides of this many pixels.",
         TEST,
         least=1,
         words="a grid",
     ),
     "batch_size": Parameter(
-        None, int, "Draws a pass; default fits the memory.", ENGINE, least=1, words="a batch size"
+        None,
+        int,
+        "Draws per pass; default: what fits into memory.",
+        ENGINE,
+        least=1,
+        words="a batch size",
     ),
     "seed": Parameter(
         None,
         int,
-        "Replays a run; default: fresh entropy. The best of m seeds costs m alpha.",
+        "Replays a run; default: fresh entropy. Choosing among m seeds costs m alpha.",
         least=0,
         words="a seed",
     ),
@@ -128,11 +133,11 @@ PARAMETERS = {
     "precision": Parameter(
         "float32",
         str,
-        "float32: as the model is; bfloat16, float16: it runs under autocast.",
+        "float32: as the model is; bfloat16, float16: under autocast.",
         ENGINE,
         choices=("float32", "bfloat16", "float16"),
     ),
-    "channels_last": Parameter(False, bool, "Give the model its batches in this layout.", ENGINE),
+    "channels_last": Parameter(False, bool, "Pass batches in this memory layout.", ENGINE),
     "compile_model": Parameter(
         False,
         bool,
@@ -141,11 +146,13 @@ PARAMETERS = {
         flags=("--compile",),
         field="compile",
     ),
-    "cuda_graphs": Parameter(False, bool, "With --compile, on CUDA: one graph a pass.", ENGINE),
+    "cuda_graphs": Parameter(
+        False, bool, "With --compile, on CUDA: replay each pass as one graph.", ENGINE
+    ),
     "noise_on": Parameter(
         "host",
         str,
-        "Where noise is made: the same bits on either.",
+        "Where noise is generated; the bits are the same.",
         ENGINE,
         choices=("host", "device"),
         field="noise",

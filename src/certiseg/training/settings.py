@@ -24,14 +24,14 @@ Disturbance = Literal["none", "coordinates", "rotation"]
 Axis = Literal["x", "y", "z"]
 
 Epochs = Annotated[int, "Passes over the training data."]
-BatchSize = Annotated[int, "Pictures or clouds a step."]
-Crop = Annotated[tuple[int, int] | None, "Training crop HxW; default whole."]
+BatchSize = Annotated[int, "Images or clouds per step."]
+Crop = Annotated[tuple[int, int] | None, "Training crop HxW; default: whole images."]
 Rate = Annotated[float, "Highest learning rate."]
 Seed = Annotated[int, "Seed of weights, order, crops and noise."]
 Device = Annotated[str, "Torch device."]
 Widths = Annotated[tuple[int, ...], "Channels at 1/2, 1/4, ..."]
 Blocks = Annotated[tuple[int, ...], "Residual blocks at 1/2, 1/4, ..."]
-Passes = Annotated[Precision, "Of training passes; float16 on CUDA alone."]
+Passes = Annotated[Precision, "Precision of training passes; float16 only on CUDA."]
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,11 @@ class TrainSettings:
     """
 
     sigma: Annotated[float, "Noise in [0, 1] input units; 0 = none."]
-    sigma_from: Annotated[float | None, "Noise of each view, even in this .. sigma."] = None
+    sigma_from: Annotated[
+        float | None, "Noise level of each view, uniform between this and --sigma."
+    ] = None
     consistency: Annotated[
-        float, "Weight of agreement under two draws of noise; 5 to 20 is usual."
+        float, "Weight of the consistency loss between two draws of noise; 5 to 20 is usual."
     ] = 0.0
     network: Annotated[str, "unet, or efficientnet-lite0, -lite1, -lite2."] = "unet"
     epochs: Epochs = 60
@@ -102,13 +104,15 @@ class DenoiseSettings:
     """
 
     sigma: Annotated[float, "Noise in [0, 1] input units."]
-    sigma_from: Annotated[float | None, "Noise of each picture, even in this .. sigma."] = None
+    sigma_from: Annotated[
+        float | None, "Noise level of each image, uniform between this and --sigma."
+    ] = None
     epochs: Epochs = 60
     crop: Crop = None
     batch_size: BatchSize = 8
     lr: Rate = 4e-3
     stability: Annotated[
-        float, "With --for: weight of keeping its labels, beside 1 for the noise."
+        float, "With --for: weight of preserving its labels; denoising has weight 1."
     ] = 0.1
     widths: Widths = (24, 48, 64, 96)
     blocks: Blocks = (0, 1, 2, 3)
@@ -146,8 +150,8 @@ class CloudSettings:
     """
 
     noise: Annotated[Disturbance, "Gaussian on the coordinates, or rotation."] = "none"
-    sigma: Annotated[float, "Of the noise: in input units, or in radians for rotations."] = 0.0
-    axis: Annotated[Axis | None, "rotation: around this axis; default: around any."] = None
+    sigma: Annotated[float, "Noise level: in input units, or in radians for rotations."] = 0.0
+    axis: Annotated[Axis | None, "Rotations around this axis; default: any axis."] = None
     preset: Annotated[Preset, "msg: as published."] = "small"
     epochs: Epochs = 12
     batch_size: BatchSize = 16
