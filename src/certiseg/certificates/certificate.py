@@ -28,22 +28,42 @@ if TYPE_CHECKING:
 class Certificate:
     """What is certified about one input, with the evidence.
 
-    labels: int16 or wider, shape of the components, ABSTAIN (-1) where nothing is certified; with
-    a hierarchy, ids of its nodes (classes first).
-    radius: at which every certified label holds, in the noise's norm (an l2 norm in units of the
-    input, an angle in radians), 0.0 when nothing is certified by a
-    method that then has no radius; of a radius map, float64 of the shape of labels, 0.0 where it
-    abstains.
-    votes: the draws that were tested. selection_votes: the draws that chose the candidates, for
-    two-stage methods (theory T2), else None. candidates: labels chosen from outside the votes
-    (JointClass), else None.
-    noise, alpha (per input), tau (None for methods that fix no threshold), correction, budget (k
-    of T5, None for none), selection: the parameters, all fixed before sampling. cutoff: smallest
-    count that certifies, where the method has one. looks: of a sequential method (T7), when it
-    looked, at which shares of alpha, and what it saw. hierarchy: of T8. levels: of AdaptiveCertify,
-    the level chosen for each component. method: the name of the one that made it. parameters: of
-    another package's method, those that have no field here, as plain JSON values. version: of
-    certiseg.
+    Made by the methods (``certiseg.certify`` and the others) or read by ``load``. All parameters
+    are fixed before sampling.
+
+    Attributes:
+        method: name of the method that made it.
+        labels: int16 or wider, in the shape of the components; ABSTAIN (-1) where nothing is
+            certified. With a hierarchy, ids of its nodes (classes first).
+        radius: at which every certified label holds, in the norm of the noise (l2 in units of the
+            input, or an angle in radians); 0.0 if nothing is certified by a method that then has
+            no radius. For a radius map float64 in the shape of labels, 0.0 where it abstains.
+        votes: the draws that were tested.
+        noise: that was drawn.
+        alpha: error probability per input.
+        tau: probability that a label must exceed; None for methods without a threshold.
+        correction: for multiple testing, where the method has one.
+        budget: k of theory T5, or None.
+        selection: "pooled" or "split".
+        selection_votes: the draws that chose the candidates, with split selection (theory T2).
+        candidates: labels chosen outside of the votes (JointClass).
+        cutoff: the smallest count that certifies, where the method has one.
+        looks: of a sequential method (theory T7): when it looked, at which shares of alpha, and
+            what it saw.
+        hierarchy: of theory T8.
+        levels: of AdaptiveCertify: the level chosen for each component.
+        parameters: those of another package's method that have no field here, as JSON values.
+        version: of certiseg.
+
+    Example:
+        >>> import certiseg as cs
+        >>> votes = cs.VoteCounts([[100, 0], [60, 40]], 100)
+        >>> cert = cs.certify(votes, noise=cs.Gaussian(0.25), tau=0.75, alpha=0.01)
+        >>> cert.labels.tolist(), cert.abstention
+        ([0, -1], 0.5)
+
+    Reference:
+        Fischer, Baader, Vechev 2021; theory T1 to T8.
     """
 
     method: str

@@ -13,19 +13,29 @@ from certiseg.votes import ABSTAIN
 
 @dataclass(frozen=True, eq=False)
 class Confusion:
-    """Counts of (truth, prediction) over labelled components.
+    """Counts of (truth, prediction) over labelled components, pooled by addition.
 
-    counts: int64 (C, C + 1); row = true class, column = predicted class, last column = abstained.
-    unlabelled, unlabelled_abstained: components without a true label, and those of them that
-    abstain; they enter ``abstention_all`` only.
-    allowed: components that may carry a false certificate by their certificates' own statements
-    (k - 1 an image under a budget k, theory T5), summed over the images.
-
-    Of certified masks, ``certified_accuracy`` and ``certified_iou`` are bounds, and
+    For certified masks, ``certified_accuracy`` and ``certified_iou`` are bounds, and
     ``certified_miou`` is one on the mean over its own classes: on the event that the statements of
     all pooled certificates hold, no perturbation within the radii brings the smoothed model below
     them (theory T9). With n images at alpha each that event has probability >= 1 - n alpha.
     ``accuracy``, ``iou`` and ``miou`` are figures without a claim.
+
+    Attributes:
+        counts: int64 (C, C + 1), by true and predicted class; the last column is abstention.
+        unlabelled: components without truth.
+        unlabelled_abstained: those of them that abstain; they enter ``abstention_all`` only.
+        allowed: components that may carry a false certificate by their certificates' own
+            statements (k - 1 per image under a budget k, theory T5), summed over the images.
+
+    Example:
+        >>> import certiseg as cs
+        >>> counts = cs.Confusion.count([0, 1, 1], [0, 1, cs.ABSTAIN], 2)
+        >>> (counts + counts).accuracy == 2 / 3
+        True
+
+    Reference:
+        Theory T9.
     """
 
     counts: NDArray[np.int64]

@@ -17,13 +17,28 @@ from certiseg.votes import ABSTAIN
 class RadiusCurve:
     """Counts of certified components at each radius of a grid, pooled by addition.
 
-    radii: float64 (G,), rising; a component counts at a radius when it is certified and its own
-    radius is no smaller. Labelled components only: labelled int64 (C,) by true class; certified
-    int64 (G, C) by true class; correct, claimed int64 (G, C) by certified class, correct those
-    whose truth it is. allowed: as in Confusion.
+    A component counts at a radius if it is certified and its own radius is at least as large. A
+    radius map holds at all its radii simultaneously (theory T6), so every point of the curve is a
+    bound on the same event, that of ``Confusion`` (theory T9): under perturbations of norm < r.
 
-    A radius map holds at all its radii at once (theory T6), so every point of the curve is a bound
-    on the same event, that of ``Confusion`` (theory T9): under perturbations of norm < r.
+    Attributes:
+        radii: float64 (G,), increasing.
+        labelled: int64 (C,), labelled components by true class.
+        certified: int64 (G, C), certified and labelled components by true class.
+        claimed: int64 (G, C), the same by certified class.
+        correct: int64 (G, C), those of them whose truth it is.
+        allowed: as in ``Confusion``.
+
+    Example:
+        >>> import numpy as np
+        >>> curve = RadiusCurve.count(
+        ...     np.array([0, 1]), np.array([0, 1]), 2, radius=np.array([0.1, 0.3]), grid=[0.0, 0.2]
+        ... )
+        >>> curve.certified.sum(axis=1).tolist()
+        [2, 1]
+
+    Reference:
+        Theory T6 and T9.
     """
 
     radii: NDArray[np.float64]
