@@ -72,8 +72,9 @@ def test_a_street_of_150_classes_fits_into_two_gibibytes(tmp_path):
 
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_draws():
+    """Peaks of two processes differ by up to 25 MiB; a megabyte held for each draw would be 57."""
     few, many = (_megabytes(draws, 20, (512, 512))[0] for draws in (3, 60))
-    assert many < few + 20
+    assert many < few + 50
 
 
 @pytest.mark.slow
