@@ -67,7 +67,7 @@ def load(path: str | Path) -> Certificate:
 
 
 def read(path: str | Path) -> bytes:
-    """What a file holds, read once: whoever changes it meanwhile changes nothing.
+    """The contents of a file, read once, so that a later change of the file has no effect.
 
     Raises InputError where it cannot be read, or is larger than any certificate.
     """

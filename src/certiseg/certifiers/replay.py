@@ -35,7 +35,7 @@ class LookRule:
 
         histogram: open components by count. certified: components certified at earlier looks.
         They count as rejected here too, so that k - 1 false ones are allowed once, not at each
-        look anew (theory T7).
+        look again (theory T7).
         """
         if self.anytime:
             pvalues, everywhere = anytime_tables(trials, self.tau, self.num_classes)

@@ -100,7 +100,7 @@ def pictures(
     """The paper's table of this data set: pictures at several scales, noises and thresholds.
 
     One set of draws serves all lines of a scale and sigma. Run again after an interruption, it
-    goes on where it stopped.
+    resumes where it stopped.
     """
     from certiseg.datasets.card import note_of
     from certiseg.report.reproduction.tables import UNSOUND_NOTE, Tables, counted
@@ -197,7 +197,7 @@ def clouds(
 ) -> None:
     """The paper's tables of point clouds: ShapeNet part, or generated clouds out of the box.
 
-    Run again after an interruption, it goes on where it stopped.
+    Run again after an interruption, it resumes where it stopped.
     """
     from certiseg.datasets.card import note_of, skipped_of
     from certiseg.datasets.registry import cloud_set, open_clouds

@@ -9,7 +9,7 @@ from typing import Any, TextIO
 
 
 class Reader(io.FileIO):
-    """Where a standard stream leads. What cannot be delivered is dropped: the work goes on.
+    """Where a standard stream leads. What cannot be delivered is dropped; the work continues.
 
     lost: why, unless its reader merely went away (``| head``).
     """

@@ -101,7 +101,7 @@ class Told:
 
 @contextmanager
 def telling(out: Path | None, log: Path | None) -> Iterator[None]:
-    """What happens inside is told from the first draw on, and how it ended."""
+    """Report what happens inside, from the first draw on, and how it ended."""
     told = Told(out, log)
     try:
         with listening(told.heard):

@@ -101,7 +101,7 @@ def register(record: type[Any], law: str | Law) -> None:
 
 
 def law_of(noise: Noise) -> Law:
-    """What perturbs inputs by this noise. Raises InputError for a noise nobody registered."""
+    """What perturbs inputs by this noise. Raises InputError for an unregistered noise."""
     record, law = _entry(noise.kind)
     if not isinstance(noise, record):
         raise InputError(f"expected a registered noise, got {noise!r}; see certiseg.noise.register")
@@ -119,7 +119,7 @@ def noise_record(noise: Noise) -> dict[str, Any]:
 
 
 def noise_from_record(record: Mapping[str, Any]) -> Noise:
-    """Inverse of noise_record. Raises InputError for a noise that nobody registered here."""
+    """Inverse of noise_record. Raises InputError for an unregistered noise."""
     values = dict(record)
     kind = values.pop("kind", None)
     law = _entry(kind)[0] if isinstance(kind, str) else None

@@ -1,4 +1,5 @@
-"""What is kept of a sample, against its record: what follows from votes and truth is made anew."""
+"""What is kept of a sample, compared with its record: all that follows from votes and truth is
+recomputed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The identity of a run, by which its records are told from those of any other."""
+"""The identity of a run, which distinguishes its records from those of any other."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def appearance(loaded: LoadedModel, num_classes: int, card: Card | None = None) 
 
 
 def made_up(classes: Iterable[object]) -> tuple[str, ...]:
-    """Names for as many classes, where nobody knows them."""
+    """Names for as many classes, where none are known."""
     return tuple(f"class {label}" for label, _ in enumerate(classes))
 
 

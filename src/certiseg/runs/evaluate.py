@@ -98,7 +98,7 @@ def evaluate(
         percentile: also bound accuracy and mIoU of one noisy pass (theory T10).
         keep: what stays of single samples, for the report; by default of 20.
         overwrite: replace an earlier run there.
-        resume: go on with the run that is there, if there is one, under its seed.
+        resume: resume the run that is there, if there is one, under its seed.
         executor: does the work (docs/scale.md), by default in this process.
         ranks: the processes that share the run, where torchrun began them.
         command: as the user typed it, for the record.

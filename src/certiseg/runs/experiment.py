@@ -83,7 +83,7 @@ class Finished:
 
 @dataclass(frozen=True)
 class Plan:
-    """The manifest, the numbers of the cells that are left to do, and whether the run goes on."""
+    """The manifest, the numbers of the cells that are left to do, and whether it is resumed."""
 
     record: Mapping[str, Any]
     left: list[int]
@@ -106,7 +106,7 @@ def run(
     Args:
         experiment: what is run.
         overwrite: replace an earlier run.
-        resume: go on with the run that is there, where there is one and it is the same.
+        resume: resume the run that is there, if there is one and it is the same.
         executor: does the tasks, by default in this process.
         ranks: the processes that share the run.
         progress: show a bar on standard error.

@@ -191,5 +191,5 @@ def _sides(array: NDArray[np.float32]) -> str:
 
 
 def channels_of(loaded: LoadedModel) -> int:
-    """Channels of the inputs to read: three, RGB or coordinates, where nobody said otherwise."""
+    """Channels of the inputs to read: three, RGB or coordinates, unless stated otherwise."""
     return 3 if loaded.channels is None else loaded.channels

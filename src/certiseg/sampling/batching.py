@@ -27,7 +27,7 @@ _UNKNOWN_MEMORY = 2 * 1024**3
 
 
 def free_memory(device: torch.device) -> int:
-    """Bytes that can be had on the device now; a guess of 2 GiB where nobody tells."""
+    """Bytes that can be had on the device now; 2 GiB where it cannot be known."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
     try:

@@ -63,7 +63,7 @@ class NoiseStream(Draws):
         return batch.to(self._sampler.x.device, non_blocking=True)
 
     def _start(self, draws: range) -> tuple[range, Tensor, list[Future[None]]]:
-        # Pinned memory is copied to a GPU while the host goes on; PyTorch reuses it once read.
+        # Pinned memory is copied to a GPU while the host continues; PyTorch reuses it once read.
         x = self._sampler.x
         batch = torch.empty((len(draws), *x.shape), dtype=x.dtype, pin_memory=self._pinned)
         pending = [
@@ -73,7 +73,7 @@ class NoiseStream(Draws):
         return draws, batch, pending
 
     def _drain(self) -> None:
-        """Wait for noise nobody will use, so that its memory is free before more is asked for."""
+        """Wait for noise that will not be used, so that its memory is free before more is asked for."""
         if self._ahead is not None:
             for future in self._ahead[2]:
                 future.cancel() or future.result()

@@ -68,7 +68,7 @@ def experiment_record(
 class Experiment:
     """A base model at one input: votes of any range of draws, each with its own address.
 
-    sampler: at the checked input on the device to run on, a copy that nobody else writes into.
+    sampler: at the checked input on the device to run on, a private copy.
     source: the record of the experiment; its draws are replaced by those that were made.
     advance: called with the number of draws just done.
     """

@@ -52,7 +52,7 @@ def model_fingerprint(model: Callable[..., Any]) -> Fingerprint:
     Of what shows nothing of itself (an object of an extension, an open file) the identity in this
     process enters, so that votes of two such models are never taken for votes of one; where
     ``made_by`` was told what makes the model, that enters instead.
-    Computed anew at each call, since models can change unseen by any counter.
+    Recomputed at each call, since models can change unseen by any counter.
     """
     origin, sha = _known(_ORIGINS, model), hashlib.sha256()
 

@@ -54,7 +54,7 @@ def training_loop(
     """Train `model` (on the settings' device) in place; None in all processes but the first, which
     alone validates.
 
-    Deterministic for one machine, thread count and seed. A training that goes on from its state
+    Deterministic for one machine, thread count and seed. A training that is resumed from its state
     ends with the same bits as one that was never interrupted. Raises InputError when the loss stops
     being finite.
     """

@@ -145,7 +145,7 @@ class DenoiseSettings:
 class CloudSettings:
     """Training of PointNet++ on point clouds.
 
-    noise, sigma, axis: what each cloud is disturbed by, anew in each epoch, see
+    noise, sigma, axis: what perturbs each cloud, drawn again in each epoch, see
     ``training.cloud_noise``. preset: the architecture.
     """
 

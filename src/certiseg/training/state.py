@@ -23,7 +23,7 @@ STATE_FILE = "training-state.pt"
 SECONDS = 60.0
 """Between two writings, at least: a state is several times as large as the model."""
 _FREE = ("device",)
-"""What may differ when a training goes on."""
+"""What may differ when a training is resumed."""
 _DIGEST = hashlib.sha256().digest_size
 """Bytes at the front of a file: the digest of all that follows."""
 

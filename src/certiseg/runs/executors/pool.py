@@ -1,4 +1,4 @@
-"""Tasks handed out to workers elsewhere, and begun anew where one is lost.
+"""Tasks handed out to workers elsewhere, and started again if a worker is lost.
 
 The pools of the standard library and of Ray lose what is promised here: a worker that ends breaks
 a ``ProcessPoolExecutor`` with all its tasks, and drops out of an ``ActorPool``; neither tells of
@@ -61,7 +61,7 @@ class Remote(ABC):
 class Pool(ABC):
     """An executor with ``size`` workers elsewhere.
 
-    One that is lost is replaced and its task begun anew, up to ``ATTEMPTS`` times. patience:
+    A lost worker is replaced and its task started again, up to ``ATTEMPTS`` times. patience:
     seconds without any worker after which the run ends.
     """
 

@@ -26,7 +26,7 @@ class RayExecutor(Pool):
 
     An actor that is lost is replaced wherever there is room; where there is none, those that are
     left go on. Inputs are sent to the actors and results come back; nodes need certiseg, and the
-    models under the names they have here. Draws are told of once their task is done.
+    models under the names they have here. Draws are reported once their task is done.
 
     Args:
         address: of the cluster; "local" starts one here.
@@ -134,7 +134,7 @@ class _Actor:
 
 
 def _knock(address: str) -> None:
-    """Raise OSError where nobody answers at HOST:PORT: Ray itself would try for minutes."""
+    """Raise OSError if nothing answers at HOST:PORT: Ray itself would try for minutes."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if host and port.isdecimal():
         socket.create_connection((host, int(port)), timeout=_TO_ANSWER).close()

@@ -65,7 +65,7 @@ def reproduce(
         seed: of all cells; default: fresh entropy for each.
         batch_size: draws a pass.
         device: to compute on.
-        overwrite: begin anew.
+        overwrite: start again.
         executor: does the cells, by default in this process.
         command: as the user typed it, for the record.
         progress: show a bar on standard error.
