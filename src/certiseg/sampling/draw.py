@@ -73,7 +73,7 @@ class NoiseStream(Draws):
         return draws, batch, pending
 
     def _drain(self) -> None:
-        """Wait for noise that will not be used, so that its memory is free before more is asked for."""
+        """Wait for noise that is not used, so that its memory is free before more is asked for."""
         if self._ahead is not None:
             for future in self._ahead[2]:
                 future.cancel() or future.result()

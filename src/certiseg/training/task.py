@@ -92,7 +92,7 @@ class Task(ABC):
         """Scores of the averaged model, by which checkpoints are chosen."""
 
     def facts(self) -> dict[str, Any]:
-        """What must be the same when an interrupted training is resumed, beside the numbers of inputs
+        """What must be the same when an interrupted training resumes, beside the numbers of inputs
         and of processes."""
         return {"data": self.about.name, **asdict(self.settings)}
 
