@@ -110,7 +110,7 @@ Again = Annotated[
     bool,
     typer.Option(
         "--overwrite",
-        help="Replace earlier results; the best of m runs holds with 1 - m alpha only.",
+        help="Replace earlier results; the best of m runs costs m alpha, not alpha.",
     ),
 ]
 Workers = Annotated[

@@ -125,7 +125,7 @@ PARAMETERS = {
     "seed": Parameter(
         None,
         int,
-        "Replays a run; default: fresh entropy. Choosing among m seeds costs m alpha.",
+        "Replays a run; default: fresh entropy. The best of m seeds costs m alpha.",
         least=0,
         words="a seed",
     ),
