@@ -73,7 +73,7 @@ class Table:
         return [
             {
                 name: None if isinstance(value, float) and math.isnan(value) else value
-                for name, value in _values(row).items()
+                for name, value in _record(row).items()
             }
             for row in self.rows
         ]
@@ -149,7 +149,7 @@ class Table:
             collapse_padding=True,
         )
         shown = [column for column in self._shown() if column.terminal != ""]
-        heads = [column.heading if c is None else c for column in shown for c in (column.terminal,)]
+        heads = [c.heading if c.terminal is None else c.terminal for c in shown]
         body = [[_text(column, row) for column in shown] for row in self.rows]
         sides: list[Literal["left", "right"]] = ["left" if c.text else "right" for c in shown]
         if transposed:
@@ -169,8 +169,7 @@ class Table:
     def _shown(self) -> list[Column]:
         if not self.sparse:
             return list(self.columns)
-        values = [_values(row, self.columns) for row in self.rows]
-        return [c for c in self.columns if any(row[c.field] is not None for row in values)]
+        return [c for c in self.columns if any(_value(row, c) is not None for row in self.rows)]
 
 
 def latex_text(text: str) -> str:
@@ -187,16 +186,16 @@ def _latex_line(line: Sequence[str]) -> str:
     return " & ".join(shown) + r" \\"
 
 
-def _values(row: Any, columns: Sequence[Column] = ()) -> dict[str, Any]:
-    """The fields of a row; of columns also what a property says."""
-    if columns:
-        named = [column.field for column in columns]
-        if isinstance(row, Mapping):
-            return {name: row[name] for name in named}
-        return {name: getattr(row, name) for name in named}
+def _record(row: Any) -> dict[str, Any]:
+    """All fields of a row."""
     return asdict(row) if is_dataclass(row) and not isinstance(row, type) else dict(row)
 
 
+def _value(row: Any, column: Column) -> Any:
+    """A field of a row, or what its property of that name says."""
+    return row[column.field] if isinstance(row, Mapping) else getattr(row, column.field)
+
+
 def _text(column: Column, row: Any) -> str:
-    value = _values(row, (column,))[column.field]
+    value = _value(row, column)
     return "-" if value is None else column.show(value)
