@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from certiseg.certifiers.hierarchical import hierarchical
     from certiseg.certifiers.percentile import percentile
     from certiseg.certifiers.radius_map import radius_map
+    from certiseg.certifiers.regions import regions
     from certiseg.certifiers.segcertify import certify
     from certiseg.certifiers.sequential import sequential
     from certiseg.certifiers.verify import verify
@@ -66,6 +67,7 @@ _HOME = {
     "predict": "certiseg.certifiers.baselines",
     "radius_map": "certiseg.certifiers.radius_map",
     "read_image": "certiseg.datasets.images",
+    "regions": "certiseg.certifiers.regions",
     "sequential": "certiseg.certifiers.sequential",
     "verify": "certiseg.certifiers.verify",
 }
@@ -101,6 +103,7 @@ __all__ = [
     "predict",
     "radius_map",
     "read_image",
+    "regions",
     "sequential",
     "verify",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from certiseg._version import __version__
 from certiseg.certificates.grid import upsample_nearest
+from certiseg.certificates.method import method_named
 from certiseg.errors import InputError
 from certiseg.noise import Noise
 from certiseg.rounding import down, exact, percent_down
@@ -52,7 +53,7 @@ class Certificate:
             what it saw.
         hierarchy: of theory T8.
         levels: of AdaptiveCertify: the level chosen for each component.
-        parameters: those of another package's method that have no field here, as JSON values.
+        parameters: of the method that have no field here, as JSON values.
         version: of certiseg.
 
     Example:
@@ -136,8 +137,43 @@ class Certificate:
 
     @property
     def allowed_errors(self) -> int:
-        """k - 1: how many certified labels may be wrong although the claim holds (theory T5)."""
-        return 0 if self.budget is None else self.budget - 1
+        """How many of all labels may be wrong although the claim holds (theory T5, T16)."""
+        return self._errors(None)
+
+    @cached_property
+    def _errors(self) -> Callable[[NDArray[np.bool_] | None], int]:
+        return method_named(self.method).errors(self)
+
+    def at_least(self, region: ArrayLike) -> int:
+        """How many of the labels given in a region certainly hold within the radius.
+
+        The answers for all regions hold at once, with confidence 1 - alpha, whenever and however a
+        region is chosen (theory T16 for ``certiseg.regions``; of other methods each label holds,
+        but for an error budget).
+
+        Args:
+            region: bool, in the shape of the components.
+
+        Returns:
+            The number of components; which ones is said only by methods that certify each label.
+
+        Raises:
+            InputError: for a region of another shape or type.
+
+        Example:
+            >>> import certiseg as cs
+            >>> votes = cs.VoteCounts([[100, 0], [60, 40]], 100)
+            >>> cs.certify(votes, noise=cs.Gaussian(0.25)).at_least([True, True])
+            1
+        """
+        mask = np.asarray(region)
+        if mask.dtype != np.bool_ or mask.shape != self.labels.shape:
+            raise InputError(
+                f"expected a bool region of shape {self.labels.shape}, got {mask.dtype} of shape "
+                f"{mask.shape}; mark the components to count"
+            )
+        given = int((self.certified & mask).sum())
+        return max(0, given - self._errors(mask))
 
     def statement(self) -> str:
         """The claim in one English sentence, with every assumption it rests on."""

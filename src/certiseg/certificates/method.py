@@ -9,7 +9,7 @@ package, or its entry point in the group ``certiseg.methods``.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -18,6 +18,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 from certiseg.errors import InputError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from certiseg.certificates.certificate import Certificate
     from certiseg.noise import Noise
     from certiseg.votes import Selection, VoteCounts, VoteSource
@@ -29,6 +32,7 @@ _BUILT_IN = {
     "sequential": "certiseg.certifiers.sequential:Sequential",
     "hierarchical": "certiseg.certifiers.hierarchical:Hierarchical",
     "adaptive": "certiseg.certifiers.adaptive:Adaptive",
+    "regions": "certiseg.certifiers.regions:Regions",
     "classify": "certiseg.certifiers.baselines:Classify",
     "individual": "certiseg.certifiers.baselines:Individual",
     "joint": "certiseg.certifiers.baselines:Joint",
@@ -43,6 +47,7 @@ class Method(ABC):
     what asks for it on the command line. fixed_draws: votes of all draws, made in whatever parts,
     are all it needs. stops_early: it may take fewer draws than it was given. mapped: it gives
     every component a radius of its own. needs_logits: it asks the model for more than labels.
+    counts_regions: it says how many labels of a region hold, but not which.
     """
 
     name: ClassVar[str]
@@ -52,6 +57,7 @@ class Method(ABC):
     stops_early: ClassVar[bool] = False
     mapped: ClassVar[bool] = False
     needs_logits: ClassVar[bool] = False
+    counts_regions: ClassVar[bool] = False
     alpha: float
 
     @property
@@ -113,6 +119,13 @@ class Method(ABC):
         """Name and parameters as a manifest holds those of another package's method."""
         own = {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
         return {"name": self.name, "parameters": own}
+
+    @classmethod
+    def errors(cls, certificate: Certificate) -> Callable[[NDArray[np.bool_] | None], int]:
+        """By region (None: everything): the most labels given there that may be wrong although the
+        claim holds."""
+        spared = 0 if certificate.budget is None else certificate.budget - 1
+        return lambda region: spared
 
     # Words of a statement (certificates/statement.py).
 

@@ -40,10 +40,10 @@ def _claim(certificate: Certificate) -> str:
     if held == 0:
         return f"nothing is claimed: all {total} components abstain"
     if 0 < held <= certificate.allowed_errors:
-        return (
-            f"nothing is claimed: {held} labels are given, and with the error budget k = "
-            f"{certificate.budget} all of them may be wrong"
+        budget = (
+            "" if certificate.budget is None else f"with the error budget k = {certificate.budget} "
         )
+        return f"nothing is claimed: {held} labels are given, and {budget}all of them may be wrong"
     where = _where(certificate)
     rest = f"; the certificate abstains on the other {total - held}" if held < total else ""
     whole = method_named(certificate.method).whole_claim(certificate)

@@ -92,6 +92,12 @@ PARAMETERS = {
     "radius_map": Parameter(
         False, bool, "A radius for every pixel or point; evaluate reads it at --tau."
     ),
+    "regions": Parameter(
+        False,
+        bool,
+        "certify: more labels, and how many of any region hold, chosen afterwards.",
+        TEST,
+    ),
     "min_gain": Parameter(
         None, str, "Stop once no further look is expected to add this share (0.1%).", STOPPING
     ),
