@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from certiseg.metrics.curve import RadiusCurve
     from certiseg.metrics.information_gain import InformationGain
     from certiseg.metrics.part_iou import PartIou
-    from certiseg.models import Preprocess
+    from certiseg.models import Preprocess, Windows
     from certiseg.noise import Gaussian, Rotation
     from certiseg.runs.evaluate import evaluate
     from certiseg.runs.model import open_model as load_model
@@ -54,6 +54,7 @@ _HOME = {
     "Smoothed": "certiseg.sampling.sampler",
     "VoteCounts": "certiseg.votes",
     "VoteSource": "certiseg.votes",
+    "Windows": "certiseg.models",
     "adaptive": "certiseg.certifiers.adaptive",
     "certify": "certiseg.certifiers.segcertify",
     "classify": "certiseg.certifiers.baselines",
@@ -89,6 +90,7 @@ __all__ = [
     "Smoothed",
     "VoteCounts",
     "VoteSource",
+    "Windows",
     "__version__",
     "adaptive",
     "certify",

@@ -51,7 +51,8 @@ class Source:
     fingerprint does not see. code: of a model that the user's code made, SHA-256 of its files.
     batch_sizes: of the passes, rising; a draw is as likely to have had any place in its batch
     (theory T1). own_randomness: whether the model was found to have some, so that its votes cannot
-    be replayed.
+    be replayed. windows: of a model that labels each core of the input from its window alone
+    (theory T17), the sides of the cores, and the margin last.
     """
 
     noise: Noise
@@ -69,6 +70,7 @@ class Source:
     engine: dict[str, str] = field(default_factory=dict)
     batch_sizes: tuple[int, ...] = ()
     own_randomness: bool = False
+    windows: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         self.noise.check_shape(self.input_shape)
@@ -80,6 +82,13 @@ class Source:
                     "a draw counts once"
                 )
             last = stop
+        if self.windows is not None:
+            *sides, margin = self.windows
+            if len(sides) + 1 != len(self.input_shape) or min(*sides, margin + 1) < 1:
+                raise InputError(
+                    f"expected sides of windows for each axis of {self.input_shape} and a margin, "
+                    f"got {self.windows}"
+                )
         if self.value_range is not None:
             low, high = self.value_range
             if not -math.inf < low < high < math.inf:
@@ -160,6 +169,7 @@ _SOURCE: Fields = {
     "engine": dict_of(TEXT),
     "batch_sizes": list_of(whole(1, 2**63), 0, MOST_TRIALS),
     "own_randomness": TRUTH,
+    "windows": optional(list_of(whole(0, 2**63), 2, 16)),
 }
 """What a file may say in each field of a source: a new field needs its line here."""
 

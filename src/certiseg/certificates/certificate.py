@@ -144,6 +144,10 @@ class Certificate:
     def _errors(self) -> Callable[[NDArray[np.bool_] | None], int]:
         return method_named(self.method).errors(self)
 
+    def errors_in(self, region: NDArray[np.bool_]) -> int:
+        """How many labels given in a region may be wrong although the claim holds."""
+        return self._errors(region)
+
     def at_least(self, region: ArrayLike) -> int:
         """How many of the labels given in a region certainly hold within the radius.
 
@@ -166,14 +170,50 @@ class Certificate:
             >>> cs.certify(votes, noise=cs.Gaussian(0.25)).at_least([True, True])
             1
         """
+        mask = self._region(region)
+        return max(0, int((self.certified & mask).sum()) - self._errors(mask))
+
+    def lost_at_most(self, epsilon: float, region: ArrayLike | None = None) -> int:
+        """The most labels given in a region that a perturbation of norm <= epsilon may change.
+
+        For epsilon beyond the radius it says something where the votes came from a model that
+        sees its input by windows (``certiseg.Windows``): a perturbation that changes all labels of
+        some windows has no norm left for the others. It holds for all epsilon and all regions at
+        once, with confidence 1 - alpha (theory T17).
+
+        Args:
+            epsilon: norm of the perturbation over the whole input, in the units of the radius.
+            region: bool, in the shape of the components; None for all of them.
+
+        Returns:
+            The number of labels; 0 for epsilon below every radius, unless some may be wrong anyway.
+
+        Raises:
+            InputError: for an epsilon below 0, and for a region of another shape or type.
+
+        Example:
+            >>> import certiseg as cs
+            >>> votes = cs.VoteCounts([[100, 0], [60, 40]], 100)
+            >>> cert = cs.certify(votes, noise=cs.Gaussian(0.25))
+            >>> cert.lost_at_most(0.16), cert.lost_at_most(0.17)
+            (0, 1)
+
+        Reference:
+            Schuchardt et al. 2021, Collective robustness certificates; theory T17.
+        """
+        from certiseg.certificates.windows import lost_at_most
+
+        everything = np.ones(self.labels.shape, dtype=np.bool_)
+        return lost_at_most(self, epsilon, everything if region is None else self._region(region))
+
+    def _region(self, region: ArrayLike) -> NDArray[np.bool_]:
         mask = np.asarray(region)
         if mask.dtype != np.bool_ or mask.shape != self.labels.shape:
             raise InputError(
                 f"expected a bool region of shape {self.labels.shape}, got {mask.dtype} of shape "
                 f"{mask.shape}; mark the components to count"
             )
-        given = int((self.certified & mask).sum())
-        return max(0, given - self._errors(mask))
+        return mask
 
     def statement(self) -> str:
         """The claim in one English sentence, with every assumption it rests on."""

@@ -35,6 +35,8 @@ def certify(
     channels: options.Channels = None,
     scale: options.Scale = None,
     flip: options.Flip = False,
+    windows: options.Windows = None,
+    margin: options.Margin = None,
     category: Annotated[
         str | None, typer.Option(help="Point clouds: category, for a model that takes one.")
     ] = None,
@@ -97,6 +99,8 @@ def certify(
         scale=scale,
         flip=flip,
         denoiser=denoiser,
+        windows=windows,
+        margin=margin,
     )
     reading: dict[str, Any] = {
         "clouds": CloudOptions(category, normalise, points),

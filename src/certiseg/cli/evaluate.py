@@ -60,6 +60,8 @@ def evaluate(
     channels: options.Channels = None,
     scale: options.Scale = None,
     flip: options.Flip = False,
+    windows: options.Windows = None,
+    margin: options.Margin = None,
     limit: Annotated[
         int | None, typer.Option(help="At most this many samples, evenly spread.")
     ] = None,
@@ -105,7 +107,7 @@ def evaluate(
     keep_freed_memory()
     ranks = Ranks.of_environment()
     named = partial(load_model, num_classes=num_classes, channels=channels, scale=scale, flip=flip)
-    loaded = named(model, denoiser=denoiser)
+    loaded = named(model, denoiser=denoiser, windows=windows, margin=margin)
     plain = None
     if non_robust is not None:
         plain = named(non_robust)

@@ -104,6 +104,14 @@ Scale = Annotated[
 Flip = Annotated[
     bool, typer.Option("--flip", help="Average the model over images and mirrored images.")
 ]
+Windows = Annotated[
+    int | None,
+    typer.Option(
+        help="Label each square (or cube) of this side from a window around it alone: the radius "
+        "then counts inside each window (T17)."
+    ),
+]
+Margin = Annotated[int | None, typer.Option(help="What a window sees beyond its core; default 64.")]
 Output = Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace earlier results.")]
 Again = Annotated[

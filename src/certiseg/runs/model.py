@@ -17,6 +17,7 @@ from certiseg.models.loaded import LoadedModel, Origin, reason
 from certiseg.models.python_model import origin_of
 from certiseg.models.resolve import load_model
 from certiseg.models.scales import Scales
+from certiseg.models.windows import Windows
 from certiseg.runs.appearance import made_up
 from certiseg.sampling.sampler import Smoothed
 
@@ -31,6 +32,8 @@ def open_model(
     scales: Sequence[float] | None = None,
     flip: bool = False,
     denoiser: str | None = None,
+    windows: int | None = None,
+    margin: int = 64,
 ) -> LoadedModel:
     """Load a model by name, completed by what the caller states about it.
 
@@ -42,6 +45,9 @@ def open_model(
         flip: look at mirrored pictures too.
         denoiser: the name of a denoiser to put before it all, as in
             ``certiseg.models.denoised.load_denoiser`` (theory T13).
+        windows: run all this window by window, in cores with sides of so many pixels or voxels
+            (``certiseg.Windows``, theory T17).
+        margin: of the windows beyond their cores.
 
     Returns:
         The model, with these arguments as ``opening``, by which another process opens it again.
@@ -81,8 +87,11 @@ def open_model(
         loaded = _at_scales(loaded, scales or (1.0,), flip)
     if denoiser is not None:
         loaded = _behind(denoiser, loaded)
+    if windows is not None:
+        loaded = _by_windows(loaded, windows, margin)
     opening = {"num_classes": num_classes, "channels": channels, "scales": scales, "flip": flip}
-    return replace(loaded, opening={"spec": spec, "denoiser": denoiser, **opening})
+    others = {"denoiser": denoiser, "windows": windows, "margin": margin}
+    return replace(loaded, opening={"spec": spec, **others, **opening})
 
 
 def _at_scales(loaded: LoadedModel, scales: Sequence[float], flip: bool) -> LoadedModel:
@@ -92,6 +101,17 @@ def _at_scales(loaded: LoadedModel, scales: Sequence[float], flip: bool) -> Load
             "out"
         )
     model = Scales(loaded.model, scales, flip)
+    name = model.model_name = f"{loaded.name} {model.describe()}"
+    return replace(loaded, name=name, model=model)
+
+
+def _by_windows(loaded: LoadedModel, size: int, margin: int) -> LoadedModel:
+    if loaded.kind == "clouds":
+        raise InputError(
+            f"expected a model of images or volumes with --windows, got {loaded.name}, which is of "
+            "point clouds; leave them out"
+        )
+    model = Windows(loaded.model, size, margin)
     name = model.model_name = f"{loaded.name} {model.describe()}"
     return replace(loaded, name=name, model=model)
 

@@ -44,6 +44,7 @@ def certificate_record(
         "at_least": _at_least(certificate, classes),
         "stopped": None if certificate.looks is None else certificate.looks.stopped,
         "selection": certificate.selection,
+        "windows": None if source is None or source.windows is None else list(source.windows),
         "seed": None if source is None else source.seed,
         "seed_origin": None if source is None else source.seed_origin,
         "model": model,

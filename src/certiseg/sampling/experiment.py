@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from certiseg.errors import InputError
+from certiseg.models.windows import windows_of
 from certiseg.noise import Noise
 from certiseg.outputs.decide import decide, posterior
 from certiseg.sampling.base_model import BaseModel, Read, Reader, forward
@@ -55,6 +56,7 @@ def experiment_record(
         input=print_of_input,
         input_shape=tuple(x.shape),
         value_range=value_range,
+        windows=windows_of(model.call, x.shape),
         engine={
             "generator": sampler.engine,
             "torch": torch.__version__,
