@@ -69,7 +69,7 @@ TREE = {
 }
 METHODS = (
     ("--radius-map",),
-    ("--selection", "split", "--n0", 7),
+    ("--selection", "split", "--selection-samples", 7),
     ("--target-coverage", "20%", "-n", 200),
     ("--target-coverage", "20%", "-n", 200, "--spending", "e-process"),
     ("--correction", "k-fwer", "--budget", "1%"),

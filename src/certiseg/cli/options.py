@@ -36,7 +36,7 @@ Seed = Annotated[int | None, option("seed")]
 Device = Annotated[str | None, option("device")]
 BatchSize = Annotated[int | None, option("batch_size")]
 ChannelsLast = Annotated[bool, option("channels_last")]
-Compile = Annotated[bool, option("compile_model")]
+Compile = Annotated[bool, option("compile")]
 CudaGraphs = Annotated[bool, option("cuda_graphs")]
 
 
