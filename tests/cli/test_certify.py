@@ -70,7 +70,16 @@ def test_overlay_is_white_exactly_where_it_abstains(workplace: Path, call: Call)
 
 
 def test_split_selection_and_bonferroni(workplace: Path, call: Call) -> None:
-    options = ("--selection", "split", "--selection-samples", 7, "--correction", "bonferroni", "-n", 80)
+    options = (
+        "--selection",
+        "split",
+        "--selection-samples",
+        7,
+        "--correction",
+        "bonferroni",
+        "-n",
+        80,
+    )
     assert call("certify", "bands.png", *MODEL, *options, "-o", "out").code == 0
     certificate = Certificate.load(workplace / "out" / "bands.cert.npz")
     assert certificate.selection_votes is not None

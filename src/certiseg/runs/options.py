@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import fields
 from functools import wraps
-from inspect import Parameter, Signature, signature
+from inspect import Parameter, signature
 from pathlib import Path
-from typing import Any, TypedDict, TypeVar, get_type_hints
+from typing import Any, TypedDict, TypeVar, cast, get_type_hints
 
 from certiseg.certificates.method import Method, is_built_in
 from certiseg.certifiers.segcertify import Budget, Correction
@@ -150,7 +150,10 @@ def _of_method(method: Method, said: dict[str, Any]) -> dict[str, Any]:
     if method.mapped:
         options["radius_map"] = True
     # Settings that cannot say the method would run another one in its place.
-    if not own.keys() <= PARAMETERS.keys() or settings_of(options).certifier != method:
+    if (
+        not own.keys() <= PARAMETERS.keys()
+        or settings_of(cast(Options, options)).certifier != method
+    ):
         raise InputError(
             f"expected a method that the command line has, got {method!r:.80}; call "
             "Smoothed.certify_with for this one"

@@ -50,7 +50,7 @@ def open_samples(
             limit=limit,
             skip_bad=skip_bad,
         )
-        _check_fit(clouds.card, loaded)
+        check_fit(clouds.card, loaded)
         return clouds
     for option, given in (("--points", points is not None), ("--skip-bad", skip_bad)):
         if given:
@@ -62,7 +62,7 @@ def open_samples(
     else:
         assert data is not None
         samples = open_images(data, root, split or "val", "or --images", also="clouds")
-    _check_fit(samples.card, loaded)
+    check_fit(samples.card, loaded)
     return subsample(samples, limit)
 
 
@@ -93,7 +93,8 @@ def _folder_card(loaded: LoadedModel, images: Path) -> Card:
     )
 
 
-def _check_fit(card: Card, loaded: LoadedModel) -> None:
+def check_fit(card: Card, loaded: LoadedModel) -> None:
+    """Raise InputError for data of other channels, classes or order of classes than the model's."""
     num_classes = loaded.num_classes
     if loaded.channels is not None and card.channels != loaded.channels:
         raise InputError(

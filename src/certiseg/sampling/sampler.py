@@ -119,6 +119,11 @@ class Smoothed:
         return self._base.engine
 
     @property
+    def device(self) -> torch.device | None:
+        """Where passes are run, as given; None for the model's own."""
+        return self._device
+
+    @property
     def output_grid(self) -> bool:
         """Whether labels may lie on a grid coarser than the image."""
         return self._base.own_grid
