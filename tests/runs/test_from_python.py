@@ -20,6 +20,7 @@ from certiseg.certifiers.sequential import Sequential
 from certiseg.cli.main import run
 from certiseg.runs.options import Options, settings_of
 from certiseg.runs.parameters import PARAMETERS
+from certiseg.runs.samples import open_samples
 from certiseg.runs.settings import Settings, Stopping
 
 FEW = {"sigma": 0.1, "num_samples": 60, "seed": 1}
@@ -172,6 +173,15 @@ def _plain(folder: Path) -> Any:
         del one["seconds"]
     del record["made_with"], record["run"]
     return record
+
+
+def test_samples_of_a_data_set_are_taken_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = cs.load_model("certiseg:mni152")
+    samples = open_samples(loaded, data="mni152", limit=1)
+    found = cs.evaluate("certiseg:mni152", samples, num_samples=60, seed=1)
+    assert [image["name"] for image in found.images] == [samples[0].name]
+    with pytest.raises(cs.InputError, match="samples that have a card"):
+        cs.evaluate("certiseg:mni152", samples, name="mine")
 
 
 def test_a_run_is_resumed(tmp_path: Path, expected: Any) -> None:

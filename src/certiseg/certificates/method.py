@@ -154,7 +154,7 @@ def register(method: M) -> M:
     return method
 
 
-def is_built_in(method: Method) -> bool:
+def is_built_in(method: Method | type[Method]) -> bool:
     """Whether the method is one of this package's."""
     return method.name in _BUILT_IN
 

@@ -45,10 +45,15 @@ def _method(given: Mapping[str, Any], text: str) -> Method:
     Fields of its record that are options of certification too are read from these options, such as
     --tau; a value is JSON, or else a text.
     """
-    from certiseg.certificates.method import method_named
+    from certiseg.certificates.method import is_built_in, method_named
 
     name, _, rest = text.partition(":")
     kind = method_named(name)
+    if is_built_in(kind):
+        raise InputError(
+            f"expected another package's method with --method, got {name}; those of certiseg have "
+            "options of their own"
+        )
     names = {field.name for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
     own: dict[str, Any] = {n: given[n] for n in names & given.keys() if given[n] is not None}
     for pair in filter(None, rest.split(",")):

@@ -110,8 +110,7 @@ def evaluate(
         ray: the address of a Ray cluster, "auto" or "local".
         progress: True for a bar on standard error, or a function called with the number of draws
             just done.
-        options: of certification, by their names on the command line: ``sigma``, ``num_samples``,
-            ``tau``, ``alpha``, ``seed``, ``radius_map``, ... (``certiseg.runs.options.Options``).
+        options: of certification.
 
     Returns:
         ``.table``, ``.rows`` and ``.certified`` with all figures, ``.confusions`` by row,
@@ -202,7 +201,7 @@ def certify_all(
         key: of the image in each item, such as "image" in mappings.
         progress: True for a bar on standard error, or a function called with the number of draws
             just done.
-        options: of certification, as in ``certiseg.evaluate``.
+        options: of certification.
 
     Returns:
         An iterator of certificates, in the order of the data. Options are checked by the call, each
@@ -347,6 +346,14 @@ def _samples(
     name: str | None,
 ) -> tuple[Samples, LoadedModel]:
     """The data as samples, and the model with the number of its classes."""
+    if isinstance(getattr(data, "card", None), Card):
+        if any(given is not None for given in (classes, palette, keys, name)):
+            raise InputError(
+                "expected no classes, palette, keys or name with samples that have a card, got "
+                "one; leave it out"
+            )
+        check_fit(data.card, loaded)
+        return data, loaded
     items = Items(data)
     if not len(items):
         raise InputError("expected at least one pair (image, labels), got none; check the data")

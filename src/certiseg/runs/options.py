@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import textwrap
 from collections.abc import Callable
 from dataclasses import fields
 from functools import wraps
@@ -25,12 +27,7 @@ from certiseg.votes import Selection
 
 
 class Options(TypedDict, total=False):
-    """What ``runs.parameters.PARAMETERS`` lists; an option left out, or None, has its default.
-
-    Beside the words of the command line, ``noise`` takes a noise such as ``Gaussian(0.25)``,
-    ``method`` any method such as ``RadiusMap(alpha=0.01)`` in place of the options it has as
-    fields, ``hierarchy`` one that was loaded.
-    """
+    """What ``runs.parameters.PARAMETERS`` lists; an option left out, or None, has its default."""
 
     sigma: float
     noise: Law | Noise
@@ -61,12 +58,20 @@ class Options(TypedDict, total=False):
     noise_on: Place
 
 
+_OWN = {
+    "noise": f"{PARAMETERS['noise'].help} Or a noise, in place of sigma and axis.",
+    "method": "a method, such as ``RadiusMap(alpha=0.01)``, in place of the options it has as "
+    "fields.",
+    "hierarchy": f"{PARAMETERS['hierarchy'].help} Or a ``Hierarchy``.",
+}
+"""The help of options that take objects in Python."""
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def shows_options(function: Function) -> Function:
-    """The function, whose ``**options: Unpack[Options]`` help() and editors show one by one; others
-    are refused as Python refuses them."""
+    """The function, whose ``**options: Unpack[Options]`` help() shows one by one, in the signature
+    and in place of ``options`` in the docstring; others are refused as Python refuses them."""
     own = signature(function)
     hints = get_type_hints(Options)
     shown = [p for p in own.parameters.values() if p.kind is not Parameter.VAR_KEYWORD]
@@ -82,7 +87,18 @@ def shows_options(function: Function) -> Function:
         return function(*args, **given)
 
     checked.__signature__ = merged  # type: ignore[attr-defined]
+    told = "".join(_told(name) for name in PARAMETERS)
+    checked.__doc__ = re.sub(
+        r"^ +options: .*\n", lambda _: told, function.__doc__ or "", flags=re.M
+    )
     return checked  # type: ignore[return-value]
+
+
+def _told(name: str) -> str:
+    """The lines of an option in a docstring."""
+    words = _OWN.get(name, PARAMETERS[name].help)
+    text = f"{name}: {words[0].lower()}{words[1:]}"
+    return textwrap.fill(text, 100, initial_indent=" " * 8, subsequent_indent=" " * 12) + "\n"
 
 
 def settings_of(given: Options) -> Settings:

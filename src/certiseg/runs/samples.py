@@ -18,11 +18,11 @@ from certiseg.runs.model import channels_of
 def open_samples(
     loaded: LoadedModel,
     *,
-    images: Path | None = None,
-    labels: Path | None = None,
+    images: str | Path | None = None,
+    labels: str | Path | None = None,
     ignore: Sequence[int] = (),
     data: str | None = None,
-    root: Path | None = None,
+    root: str | Path | None = None,
     split: str | None = None,
     limit: int | None = None,
     points: int | None = None,
@@ -35,6 +35,7 @@ def open_samples(
     Raises InputError for any other combination, and for data whose channels or classes are not the
     model's.
     """
+    images, labels, root = (None if p is None else Path(p) for p in (images, labels, root))
     if (images is None) != (labels is None) or (images is None) == (data is None):
         raise InputError(
             "expected either --images with --labels or --data, got "
