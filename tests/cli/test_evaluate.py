@@ -39,7 +39,9 @@ def pair(workplace: Path) -> Path:
 
 
 def evaluate(call: Call, *options: object) -> Any:
-    return call("evaluate", *FOLDERS, *MODEL, "--ignore", 9, "-o", "out", "--no-report", *options)
+    return call(
+        "evaluate", *FOLDERS, *MODEL, "--ignore-index", 9, "-o", "out", "--no-report", *options
+    )
 
 
 def test_figures_are_those_known_in_advance(pair: Path, call: Call) -> None:
@@ -137,9 +139,9 @@ def test_json_prints_the_rows_alone(pair: Path, call: Call) -> None:
         (("--data", "nowhere.yaml"), ("nowhere.yaml", "No such file")),
         (("--data", "mni152", "--channels", "3"), ("channel",)),
         ((*FOLDERS,), ("label ids", "9")),
-        ((*FOLDERS, "--ignore", "9", "-n", "20"), ("at least", "20")),
-        ((*FOLDERS, "--ignore", "9", "--limit", "0"), ("limit", "0")),
-        ((*FOLDERS, "--ignore", "9", "--tau", "0.3"), ("tau", "0.3")),
+        ((*FOLDERS, "--ignore-index", "9", "-n", "20"), ("at least", "20")),
+        ((*FOLDERS, "--ignore-index", "9", "--limit", "0"), ("limit", "0")),
+        ((*FOLDERS, "--ignore-index", "9", "--tau", "0.3"), ("tau", "0.3")),
         (("--images", "images", "--labels", "nowhere"), ("nowhere", "folder")),
     ],
 )
@@ -153,10 +155,10 @@ def test_bad_input(
 
 def test_model_of_other_classes(pair: Path, call: Call) -> None:
     model = ("--model", "python:tiny_models:by_brightness", "--num-classes", 4)
-    done = call("evaluate", *FOLDERS, *model, "--ignore", 9, "-o", "out")
+    done = call("evaluate", *FOLDERS, *model, "--ignore-index", 9, "-o", "out")
     assert done.is_one_line_error("4", "3"), done.err
     model = ("--model", "python:tiny_models:by_brightness")
-    done = call("evaluate", *FOLDERS, *model, "--ignore", 9, "-o", "out")
+    done = call("evaluate", *FOLDERS, *model, "--ignore-index", 9, "-o", "out")
     assert done.is_one_line_error("--num-classes"), done.err
     assert not (pair / "out").exists()
 

@@ -14,6 +14,7 @@ import typer
 from certiseg.cli import options
 from certiseg.cli.load_model import load_model
 from certiseg.cli.method import with_settings
+from certiseg.cli.numbers import whole_numbers_of
 from certiseg.cli.page import page_line
 from certiseg.cli.told import told
 from certiseg.errors import InputError
@@ -31,7 +32,10 @@ def evaluate(
     labels: Annotated[
         Path | None, typer.Option(help="Folder of label maps, STEM.png of class ids.")
     ] = None,
-    ignore: Annotated[list[int] | None, typer.Option(help="Label id to ignore, as 255 is.")] = None,
+    ignore: Annotated[
+        str | None,
+        typer.Option("--ignore-index", help="Label ids to ignore, as 255 is; such as 11,12."),
+    ] = None,
     data: Annotated[
         str | None,
         typer.Option(
@@ -113,7 +117,7 @@ def evaluate(
         loaded,
         images=images,
         labels=labels,
-        ignore=ignore or (),
+        ignore=whole_numbers_of("--ignore-index", ignore) if ignore else (),
         data=data,
         root=root,
         split=split,

@@ -20,10 +20,10 @@ def load_model(
     flip: bool = False,
     denoiser: str | None = None,
 ) -> LoadedModel:
-    """``runs.model.open_model``, with --scale as it was typed. Raises InputError."""
+    """``runs.model.open_model``, with --scales as it was typed. Raises InputError."""
     from certiseg.runs.model import open_model
 
-    scales = None if scale is None else numbers_of("--scale", scale)
+    scales = None if scale is None else numbers_of("--scales", scale)
     loaded = open_model(
         spec,
         num_classes=num_classes,

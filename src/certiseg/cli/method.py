@@ -99,20 +99,35 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
 
     The settings are made and checked before the command runs.
     """
-    shared = _shared()
-    own = parameters(command)
 
-    @functools.wraps(command)
-    def wrapped(**given: Any) -> None:
-        settings = _settings({name: _plain(given.pop(name)) for name in shared})
-        command(settings=settings, **given)
+    def made(given: dict[str, Any]) -> Settings:
+        return _settings({name: _plain(value) for name, value in given.items()})
 
-    merged: list[inspect.Parameter] = []
-    for name, parameter in own.items():
-        merged += shared.values() if name == "settings" else [parameter]
-    wrapped.__signature__ = inspect.Signature(merged)  # type: ignore[attr-defined]
-    wrapped.__annotations__ = {parameter.name: parameter.annotation for parameter in merged}
-    return wrapped
+    return in_place_of("settings", _shared(), made)(command)
+
+
+def in_place_of(
+    name: str, shared: Mapping[str, inspect.Parameter], make: Callable[[dict[str, Any]], Any]
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """A decorator of commands: parameters in place of the one of this name, which is made of
+    their values."""
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        own = parameters(command)
+
+        @functools.wraps(command)
+        def wrapped(**given: Any) -> None:
+            made = make({each: given.pop(each) for each in shared})
+            command(**given, **{name: made})
+
+        merged: list[inspect.Parameter] = []
+        for each, parameter in own.items():
+            merged += shared.values() if each == name else [parameter]
+        wrapped.__signature__ = inspect.Signature(merged)  # type: ignore[attr-defined]
+        wrapped.__annotations__ = {parameter.name: parameter.annotation for parameter in merged}
+        return wrapped
+
+    return decorate
 
 
 def parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:

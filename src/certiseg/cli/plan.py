@@ -73,7 +73,7 @@ def plan(
         raise InputError(f"expected at least 2 classes, got --num-classes {num_classes}; raise it")
     if model is None and (channels is not None or scale is not None or flip):
         raise InputError(
-            "expected --model with --channels, --scale and --flip, got none; leave them out"
+            "expected --model with --channels, --scales and --flip, got none; leave them out"
         )
     if overwrite and out is None:
         raise InputError("expected -o with --overwrite, got none; leave --overwrite out")

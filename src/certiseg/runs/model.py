@@ -88,7 +88,7 @@ def open_model(
 def _at_scales(loaded: LoadedModel, scales: Sequence[float], flip: bool) -> LoadedModel:
     if loaded.kind not in (None, "pictures"):
         raise InputError(
-            f"expected a model of pictures with --scale and --flip, got {loaded.name}; leave them "
+            f"expected a model of pictures with --scales and --flip, got {loaded.name}; leave them "
             "out"
         )
     model = Scales(loaded.model, scales, flip)
