@@ -117,7 +117,7 @@ def evaluate(
         loaded,
         images=images,
         labels=labels,
-        ignore=whole_numbers_of("--ignore-index", ignore) if ignore else (),
+        ignore_index=whole_numbers_of("--ignore-index", ignore) if ignore else (),
         data=data,
         root=root,
         split=split,

@@ -20,7 +20,7 @@ def open_samples(
     *,
     images: str | Path | None = None,
     labels: str | Path | None = None,
-    ignore: Sequence[int] = (),
+    ignore_index: Sequence[int] = (),
     data: str | None = None,
     root: str | Path | None = None,
     split: str | None = None,
@@ -59,7 +59,7 @@ def open_samples(
             raise InputError(f"expected {option} with --data {known}, got pictures; leave it out")
     samples: Samples
     if images is not None and labels is not None:
-        samples = Folder(images, labels, _folder_card(loaded, images), ignore)
+        samples = Folder(images, labels, _folder_card(loaded, images), ignore_index)
     else:
         assert data is not None
         samples = open_images(data, root, split or "val", "or --images", also="clouds")
