@@ -18,6 +18,7 @@ from certiseg.certifiers.radius_map import RadiusMap
 from certiseg.certifiers.segcertify import SegCertify
 from certiseg.certifiers.sequential import Sequential
 from certiseg.cli.main import run
+from certiseg.models.loaded import LoadedModel
 from certiseg.runs.options import Options, settings_of
 from certiseg.runs.parameters import PARAMETERS
 from certiseg.runs.samples import open_samples
@@ -212,9 +213,10 @@ def test_labels_to_ignore_have_a_name() -> None:
         assert found.confusions["certified"].unlabelled == 5
         with pytest.raises(cs.InputError, match=rf"sample 0: .* got {void}; .* ignore_index"):
             cs.evaluate(model, data, **FEW)
-    both = [(x, torch.where(y == 255, -1, y)) for x, y in PAIRS]
-    both[0] = PAIRS[0]
-    assert cs.evaluate(model, both, ignore_index=-1, limit=1, **FEW)
+    for several in ([-1, -100], np.int64(-1), None):
+        mixed = [(x, torch.where(y == 255, 255 if several is None else -1, y)) for x, y in PAIRS]
+        found = cs.evaluate(model, [*mixed, PAIRS[0]], ignore_index=several, **FEW)
+        assert found.confusions["certified"].unlabelled == 6
 
 
 def _third(image: Any = PAIRS[3][0], labels: Any = PAIRS[3][1]) -> list[Any]:
@@ -299,6 +301,14 @@ def test_models_of_every_kind() -> None:
         cs.evaluate(model, PAIRS, classes=["one"], **FEW)
     with pytest.raises(cs.InputError, match="expected a model, got int"):
         cs.evaluate(3, PAIRS, **FEW)
+    with pytest.raises(cs.InputError, match="expected a model, got Smoothed"):
+        cs.evaluate(model, PAIRS, non_robust=cs.Smoothed(model, cs.Gaussian(0.1)), **FEW)
+    with pytest.raises(cs.InputError, match="1 to 254 classes"):
+        cs.evaluate(labels_only, PAIRS, num_classes=300, **FEW)
+    with pytest.raises(cs.InputError, match="expected out"):
+        cs.evaluate(model, PAIRS, resume=True, **FEW)
+    with pytest.raises(cs.InputError, match="--keep 0 or more"):
+        cs.evaluate(model, PAIRS, keep=-1, **FEW)
     with pytest.raises(cs.InputError, match="workers can load by its name"):
         cs.evaluate(model, PAIRS, workers=2, **FEW)
 
@@ -340,6 +350,22 @@ def test_certificates_of_any_iterable(data: Any, options: Any) -> None:
         own = smooth.certify(x, 60, seed=1)
         assert np.array_equal(one.labels, own.labels)
         assert np.array_equal(one.labels, other.labels)
+
+
+def test_a_hierarchy_in_another_order_is_refused() -> None:
+    loaded = LoadedModel("two", model, 2, classes=("sky", "road"))
+    tree = cs.Hierarchy("flat", ("road", "sky"), (), (-1, -1))
+    with pytest.raises(cs.InputError, match="in its order in the hierarchy"):
+        cs.certify_all(loaded, IMAGES, hierarchy=tree)
+
+
+def test_clouds_are_certified_by_a_smoothed_model() -> None:
+    """Any noise and any values."""
+    smooth = cs.Smoothed(lambda x: x[:, :2], cs.Rotation(0.1, "z"), value_range=None)
+    clouds = torch.randn(2, 3, 20, generator=torch.Generator().manual_seed(0)) * 3
+    found = list(cs.certify_all(smooth, list(clouds), num_samples=60, seed=1))
+    assert [certificate.labels.shape for certificate in found] == [(20,), (20,)]
+    assert np.array_equal(found[1].labels, smooth.certify(clouds[1], 60, seed=1).labels)
 
 
 def test_alpha_is_shared_over_inputs_known_beforehand() -> None:

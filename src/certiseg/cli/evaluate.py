@@ -102,8 +102,7 @@ def evaluate(
     from certiseg.runs.malloc import keep_freed_memory
     from certiseg.runs.samples import open_samples
 
-    if keep < 0:
-        raise InputError(f"expected --keep 0 or more, got {keep}; 0 keeps no sample")
+    kept = Keep(keep, certificates=save_certificates)
     if resume and overwrite:
         raise InputError("expected --resume or --overwrite, got both; one goes on, one begins anew")
     keep_freed_memory()
@@ -140,7 +139,7 @@ def evaluate(
             out,
             non_robust=plain,
             percentile=percentile,
-            keep=Keep(keep, certificates=save_certificates),
+            keep=kept,
             overwrite=overwrite,
             resume=resume,
             executor=executor,

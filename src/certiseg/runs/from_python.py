@@ -27,7 +27,7 @@ from certiseg.runs import evaluate as runs
 from certiseg.runs.again import recorded_seeds, replaced
 from certiseg.runs.appearance import appearance
 from certiseg.runs.executors.executor import executor_for
-from certiseg.runs.model import open_model, try_model
+from certiseg.runs.model import check_order, open_model, try_model
 from certiseg.runs.options import Options, settings_of, shows_options
 from certiseg.runs.pairs import (
     Items,
@@ -61,7 +61,7 @@ def evaluate(
     num_classes: int | None = None,
     classes: Sequence[str] | None = None,
     palette: Sequence[Colour] | None = None,
-    ignore_index: int | Sequence[int] = IGNORE,
+    ignore_index: int | Sequence[int] | None = IGNORE,
     keys: Keys = None,
     name: str | None = None,
     limit: int | None = None,
@@ -144,7 +144,11 @@ def evaluate(
             f"expected keys of image, labels and perhaps a name, got {keys!r}; pass two or three"
         )
     plain = None if non_robust is None else _loaded(non_robust, num_classes)
-    ignored = (ignore_index,) if isinstance(ignore_index, int) else tuple(ignore_index)
+    if out is None and (resume or overwrite):
+        raise InputError(
+            "expected out, the folder of the run, with resume and overwrite, got none; name one"
+        )
+    ignored = np.atleast_1d([] if ignore_index is None else ignore_index).tolist()
     samples, loaded = _samples(data, loaded, settings, classes, palette, ignored, keys, name)
     executor = executor_for(workers, threads, ray, None)
     folder = Path(tempfile.mkdtemp(prefix="certiseg-")) if out is None else Path(out)
@@ -228,7 +232,10 @@ def certify_all(
         _refuse_beside(options, num_classes)
         smoothed = model
     else:
-        smoothed = settings.smoothed(_loaded(model, num_classes))
+        loaded = _loaded(model, num_classes)
+        if settings.hierarchy is not None:
+            check_order(settings.hierarchy, loaded.classes, loaded.name)
+        smoothed = settings.smoothed(loaded)
     lone = isinstance(data, (Tensor, np.ndarray)) and data.ndim < 4
     if lone or isinstance(data, (str, Mapping)) or not isinstance(data, Iterable):
         raise InputError(
@@ -278,7 +285,7 @@ def _loaded(model: Model, num_classes: int | None = None) -> LoadedModel:
     else:
         raise InputError(
             f"expected a model, got {type(model).__name__}; pass an nn.Module, a function of a "
-            "batch, a Smoothed, or a name as --model takes it"
+            "batch, or a name as --model takes it"
         )
     if num_classes is None:
         return loaded
