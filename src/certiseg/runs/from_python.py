@@ -28,7 +28,7 @@ from certiseg.runs.again import recorded_seeds, replaced
 from certiseg.runs.appearance import appearance
 from certiseg.runs.executors.executor import executor_for
 from certiseg.runs.model import check_order, open_model, try_model
-from certiseg.runs.options import Options, settings_of, shows_options
+from certiseg.runs.options import Options, settings_of, with_options
 from certiseg.runs.pairs import (
     Items,
     Keys,
@@ -51,7 +51,7 @@ from certiseg.sampling.sampler import Smoothed
 Model = nn.Module | Callable[..., Any] | LoadedModel | Smoothed | str
 
 
-@shows_options
+@with_options
 def evaluate(
     model: Model,
     data: Any,
@@ -135,7 +135,7 @@ def evaluate(
         Theory T9 (bounds on accuracy and mIoU).
     """
     if isinstance(model, Smoothed):
-        loaded, options = _of_smoothed(model, options)
+        loaded, options = _of_smoothed(model, options, num_classes)
     else:
         loaded = _loaded(model, num_classes)
     settings = settings_of(options)
@@ -178,7 +178,7 @@ def evaluate(
     return found
 
 
-@shows_options
+@with_options
 def certify_all(
     model: Model,
     data: Iterable[Any],
@@ -309,10 +309,12 @@ def _refuse_beside(options: Options, num_classes: int | None) -> None:
         )
 
 
-def _of_smoothed(model: Smoothed, options: Options) -> tuple[LoadedModel, Options]:
+def _of_smoothed(
+    model: Smoothed, options: Options, num_classes: int | None
+) -> tuple[LoadedModel, Options]:
     """The model, and the options with all that the ``Smoothed`` says. Raises InputError for what a
     run has no option for."""
-    _refuse_beside(options, None)
+    _refuse_beside(options, num_classes)
     if model.value_range != (0.0, 1.0) or model.output_grid:
         what = "a value range of its own" if not model.output_grid else "output_grid"
         raise InputError(

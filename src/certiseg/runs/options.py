@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import re
-import textwrap
-from collections.abc import Callable
 from dataclasses import fields
-from functools import wraps
-from inspect import Parameter, signature
 from pathlib import Path
-from typing import Any, TypedDict, TypeVar, cast, get_type_hints
+from typing import Any, TypedDict, cast
 
 from certiseg.certificates.method import Method, is_built_in
 from certiseg.certifiers.segcertify import Budget, Correction
@@ -22,6 +17,7 @@ from certiseg.runfolder.derived import COORDINATES
 from certiseg.runs.parameters import OF_ENGINE, OF_STOPPING, PARAMETERS, Law
 from certiseg.runs.settings import Settings, Stopping
 from certiseg.sampling.engine import Engine, Place, Precision
+from certiseg.sampling.keywords import spelled_out
 from certiseg.stats.spending import Spending
 from certiseg.votes import Selection
 
@@ -58,47 +54,18 @@ class Options(TypedDict, total=False):
     noise_on: Place
 
 
-_OWN = {
-    "noise": f"{PARAMETERS['noise'].help} Or a noise, in place of sigma and axis.",
+_WORDS = {
+    **{name: f"{known.help[0].lower()}{known.help[1:]}" for name, known in PARAMETERS.items()},
     "method": "a method, such as ``RadiusMap(alpha=0.01)``, in place of the options it has as "
     "fields.",
-    "hierarchy": f"{PARAMETERS['hierarchy'].help} Or a ``Hierarchy``.",
 }
-"""The help of options that take objects in Python."""
+_WORDS["noise"] += " Or a noise, in place of sigma and axis."
+_WORDS["hierarchy"] += " Or a ``Hierarchy``."
 
-Function = TypeVar("Function", bound=Callable[..., Any])
-
-
-def shows_options(function: Function) -> Function:
-    """The function, whose ``**options: Unpack[Options]`` help() shows one by one, in the signature
-    and in place of ``options`` in the docstring; others are refused as Python refuses them."""
-    own = signature(function)
-    hints = get_type_hints(Options)
-    shown = [p for p in own.parameters.values() if p.kind is not Parameter.VAR_KEYWORD]
-    shown += [
-        Parameter(name, Parameter.KEYWORD_ONLY, default=known.default, annotation=hints[name])
-        for name, known in PARAMETERS.items()
-    ]
-    merged = own.replace(parameters=shown)
-
-    @wraps(function)
-    def checked(*args: Any, **given: Any) -> Any:
-        merged.bind(*args, **given)
-        return function(*args, **given)
-
-    checked.__signature__ = merged  # type: ignore[attr-defined]
-    told = "".join(_told(name) for name in PARAMETERS)
-    checked.__doc__ = re.sub(
-        r"^ +options: .*\n", lambda _: told, function.__doc__ or "", flags=re.M
-    )
-    return checked  # type: ignore[return-value]
-
-
-def _told(name: str) -> str:
-    """The lines of an option in a docstring."""
-    words = _OWN.get(name, PARAMETERS[name].help)
-    text = f"{name}: {words[0].lower()}{words[1:]}"
-    return textwrap.fill(text, 100, initial_indent=" " * 8, subsequent_indent=" " * 12) + "\n"
+with_options = spelled_out(
+    Options, {name: known.default for name, known in PARAMETERS.items()}, _WORDS
+)
+"""A decorator of functions of ``**options: Unpack[Options]``."""
 
 
 def settings_of(given: Options) -> Settings:
