@@ -44,6 +44,16 @@ def evaluate(call: Call, *options: object) -> Any:
     )
 
 
+@pytest.mark.parametrize("words", [("9,2",), ("9", "--ignore-index", "2")])
+def test_several_labels_are_ignored(pair: Path, call: Call, words: tuple[str, ...]) -> None:
+    """With commas, or by repeating the option."""
+    options = ("-o", "out", "--no-report", "--seed", 5, "--ignore-index", *words)
+    assert call("evaluate", *FOLDERS, *MODEL, *options).code == 0
+    results = json.loads((pair / "out" / "results.json").read_text())
+    # What is left is right: the wrong band's truth is class 2.
+    assert results["rows"][0]["accuracy"] == 1.0
+
+
 def test_figures_are_those_known_in_advance(pair: Path, call: Call) -> None:
     done = evaluate(call, "--non-robust", "python:tiny_models:by_brightness", "--seed", 5)
     assert done.code == 0, done.err

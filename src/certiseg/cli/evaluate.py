@@ -33,7 +33,7 @@ def evaluate(
         Path | None, typer.Option(help="Folder of label maps, STEM.png of class ids.")
     ] = None,
     ignore: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option("--ignore-index", help="Label ids to ignore, as 255 is; such as 11,12."),
     ] = None,
     data: Annotated[
@@ -116,7 +116,7 @@ def evaluate(
         loaded,
         images=images,
         labels=labels,
-        ignore_index=whole_numbers_of("--ignore-index", ignore) if ignore else (),
+        ignore_index=whole_numbers_of("--ignore-index", ",".join(ignore)) if ignore else (),
         data=data,
         root=root,
         split=split,
