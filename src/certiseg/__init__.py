@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from certiseg.metrics.part_iou import PartIou
     from certiseg.models import Preprocess, Windows
     from certiseg.noise import Gaussian, Rotation
-    from certiseg.runs.evaluate import evaluate
+    from certiseg.runs.from_python import certify_all, evaluate
     from certiseg.runs.model import open_model as load_model
     from certiseg.sampling.engine import Engine
     from certiseg.sampling.sampler import Smoothed
@@ -57,8 +57,9 @@ _HOME = {
     "Windows": "certiseg.models",
     "adaptive": "certiseg.certifiers.adaptive",
     "certify": "certiseg.certifiers.segcertify",
+    "certify_all": "certiseg.runs.from_python",
     "classify": "certiseg.certifiers.baselines",
-    "evaluate": "certiseg.runs.evaluate",
+    "evaluate": "certiseg.runs.from_python",
     "hierarchical": "certiseg.certifiers.hierarchical",
     "individual": "certiseg.certifiers.baselines",
     "joint": "certiseg.certifiers.baselines",
@@ -94,6 +95,7 @@ __all__ = [
     "__version__",
     "adaptive",
     "certify",
+    "certify_all",
     "classify",
     "evaluate",
     "hierarchical",

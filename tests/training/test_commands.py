@@ -58,7 +58,7 @@ def call(
     labels = [f"--{side}labels={tmp_path / 'labels'}" for side in ("", "val-")]
     folders = ["--data", "folder", *images]
     data = {
-        "pictures": [*folders, *labels, "--classes", "3", "--ignore", "9", *NET],
+        "pictures": [*folders, *labels, "--classes", "3", "--ignore-index", "9", *NET],
         "denoiser": [*folders, *NET],
         "clouds": ["--batch-size", "3"],
     }

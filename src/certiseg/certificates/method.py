@@ -167,6 +167,11 @@ def register(method: M) -> M:
     return method
 
 
+def is_built_in(method: Method | type[Method]) -> bool:
+    """Whether the method is one of this package's."""
+    return method.name in _BUILT_IN
+
+
 def method_named(name: str) -> type[Method]:
     """The method that certificates record by this name. Raises InputError for an unknown one."""
     if name in _REGISTERED:
@@ -204,7 +209,7 @@ def _custom(given: Any, settings: Mapping[str, Any]) -> Method:
             method = method_named(str(given["name"]))(**given["parameters"])
         except TypeError as error:
             raise InputError(f"expected the parameters of {given['name']}, got {error}") from None
-    if not isinstance(method, Method) or method.name in _BUILT_IN:
+    if not isinstance(method, Method) or is_built_in(method):
         raise InputError(
             f"expected a method of another package, got {method!r:.80}; those of certiseg have "
             "settings of their own"

@@ -14,6 +14,7 @@ import typer
 from certiseg.cli import options
 from certiseg.cli.load_model import load_model
 from certiseg.cli.method import with_settings
+from certiseg.cli.numbers import whole_numbers_of
 from certiseg.cli.page import page_line
 from certiseg.cli.told import told
 from certiseg.errors import InputError
@@ -31,7 +32,10 @@ def evaluate(
     labels: Annotated[
         Path | None, typer.Option(help="Folder of label maps, STEM.png of class ids.")
     ] = None,
-    ignore: Annotated[list[int] | None, typer.Option(help="Label id to ignore, as 255 is.")] = None,
+    ignore: Annotated[
+        list[str] | None,
+        typer.Option("--ignore-index", help="Label ids to ignore, as 255 is; such as 11,12."),
+    ] = None,
     data: Annotated[
         str | None,
         typer.Option(
@@ -100,8 +104,7 @@ def evaluate(
     from certiseg.runs.malloc import keep_freed_memory
     from certiseg.runs.samples import open_samples
 
-    if keep < 0:
-        raise InputError(f"expected --keep 0 or more, got {keep}; 0 keeps no sample")
+    kept = Keep(keep, certificates=save_certificates)
     if resume and overwrite:
         raise InputError("expected --resume or --overwrite, got both; one goes on, one begins anew")
     keep_freed_memory()
@@ -115,7 +118,7 @@ def evaluate(
         loaded,
         images=images,
         labels=labels,
-        ignore=ignore or (),
+        ignore_index=whole_numbers_of("--ignore-index", ",".join(ignore)) if ignore else (),
         data=data,
         root=root,
         split=split,
@@ -138,7 +141,7 @@ def evaluate(
             out,
             non_robust=plain,
             percentile=percentile,
-            keep=Keep(keep, certificates=save_certificates),
+            keep=kept,
             overwrite=overwrite,
             resume=resume,
             executor=executor,

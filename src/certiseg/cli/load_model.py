@@ -23,13 +23,13 @@ def load_model(
     windows: int | None = None,
     margin: int | None = None,
 ) -> LoadedModel:
-    """``runs.model.open_model``, with --scale as it was typed. Raises InputError."""
+    """``runs.model.open_model``, with --scales as it was typed. Raises InputError."""
     from certiseg.runs.model import open_model
 
     if margin is not None and windows is None:
         raise InputError(f"expected --windows with --margin {margin}, got none; name their size")
     windowed = {} if margin is None else {"margin": margin}
-    scales = None if scale is None else numbers_of("--scale", scale)
+    scales = None if scale is None else numbers_of("--scales", scale)
     loaded = open_model(
         spec,
         num_classes=num_classes,

@@ -36,7 +36,7 @@ Seed = Annotated[int | None, option("seed")]
 Device = Annotated[str | None, option("device")]
 BatchSize = Annotated[int | None, option("batch_size")]
 ChannelsLast = Annotated[bool, option("channels_last")]
-Compile = Annotated[bool, option("compile_model")]
+Compile = Annotated[bool, option("compile")]
 CudaGraphs = Annotated[bool, option("cuda_graphs")]
 
 
@@ -99,7 +99,9 @@ Channels = Annotated[
 ]
 Scale = Annotated[
     str | None,
-    typer.Option(help="Scale of the images the model sees, or several: 0.5, or 0.25,0.5,1."),
+    typer.Option(
+        "--scales", help="Scales of the images the model sees: 0.5, or several, 0.25,0.5,1."
+    ),
 ]
 Flip = Annotated[
     bool, typer.Option("--flip", help="Average the model over images and mirrored images.")

@@ -48,7 +48,7 @@ def train(
     val_images: ValImages = None,
     val_labels: Annotated[Path | None, "folder: their label maps."] = None,
     classes: Annotated[str | None, "folder: number of classes, or a file, one name a line."] = None,
-    ignore: Annotated[str, "folder: label ids to ignore, as 11,12."] = "",
+    ignore_index: Annotated[list[str] | None, "folder: label ids to ignore, as 11,12."] = None,
     channels: Channels = 3,
     memory: Memory = 4.0,
     resume: Resume = False,
@@ -64,13 +64,14 @@ def train(
         "--val-images": val_images,
         "--val-labels": val_labels,
     }
-    ignored = whole_numbers_of("--ignore", ignore) if ignore else ()
+    ignore = ",".join(ignore_index or ())
+    ignored = whole_numbers_of("--ignore-index", ignore) if ignore else ()
     samples = training_samples(data, root, pairs, classes, ignored, channels)
     own: dict[str, object] = {"--data": _data(data), "--root": root}
     if data == "folder":
         is_file = classes is not None and not classes.isdecimal()
         own |= {**pairs, "--classes": Path(str(classes)) if is_file else classes}
-        own |= {"--ignore": ignore or None, "--channels": channels}
+        own |= {"--ignore-index": ignore or None, "--channels": channels}
     without = () if settings.network == "unet" else ("widths", "blocks")
     _run(
         lambda reading: ImageTask(*samples, settings, memory),

@@ -64,7 +64,11 @@ class Card:
 
     def __post_init__(self) -> None:
         assert len(self.classes) == len(self.palette), "one colour a class"
-        assert 0 < len(self.classes) < IGNORE, "label 255 is taken by ignore"
+        if not 0 < len(self.classes) < IGNORE:
+            raise InputError(
+                f"expected 1 to {IGNORE - 1} classes of labels, got {len(self.classes)}; label "
+                f"{IGNORE} means ignored"
+            )
 
     @property
     def num_classes(self) -> int:

@@ -28,10 +28,17 @@ class Keep:
     Args:
         samples: how many are kept for the report, evenly spread; None for all.
         certificates: of all samples, not only of those.
+
+    Raises:
+        InputError: a negative number.
     """
 
     samples: int | None = 20
     certificates: bool = False
+
+    def __post_init__(self) -> None:
+        if self.samples is not None and self.samples < 0:
+            raise InputError(f"expected --keep 0 or more, got {self.samples}; 0 keeps no sample")
 
 
 class RunFolder(ResultStore):

@@ -28,6 +28,7 @@ from certiseg.runs.model import check_classes, try_model
 from certiseg.runs.progress import RunBar
 from certiseg.runs.smoothing import ByCategory
 from certiseg.sampling.fingerprint import input_fingerprint
+from certiseg.sampling.progress import Progress
 from certiseg.sampling.sampler import Smoothed
 
 Found = TypeVar("Found", covariant=True)
@@ -97,7 +98,7 @@ def run(
     resume: bool,
     executor: Executor | None = None,
     ranks: Ranks | None = None,
-    progress: bool = False,
+    progress: Progress = False,
 ) -> Found | None:
     """Run what is left of an experiment; None for a rank other than the first.
 
@@ -109,7 +110,7 @@ def run(
         resume: resume the run that is there, if there is one and it is the same.
         executor: does the tasks, by default in this process.
         ranks: the processes that share the run.
-        progress: show a bar on standard error.
+        progress: True for a bar on standard error, or a function called with draws just done.
 
     Raises:
         InputError: from ``Experiment.plan``, the store or the executor.
@@ -216,8 +217,8 @@ def reread(samples: Samples, number: int, digest: str) -> Sample:
     sample = samples[number]
     if _digest(sample) != digest:
         raise InputError(
-            f"expected {sample.name} as it was when the run began, got other content; "
-            "restore it, or begin anew with --overwrite"
+            f"expected {sample.name} as it was when the run began, got other content; restore it, "
+            "without shuffling or random transforms, or begin anew with --overwrite"
         )
     return sample
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from certiseg.datasets.card import Card
 from certiseg.errors import InputError
@@ -97,7 +97,7 @@ def open_model(
 def _at_scales(loaded: LoadedModel, scales: Sequence[float], flip: bool) -> LoadedModel:
     if loaded.kind not in (None, "pictures"):
         raise InputError(
-            f"expected a model of pictures with --scale and --flip, got {loaded.name}; leave them "
+            f"expected a model of pictures with --scales and --flip, got {loaded.name}; leave them "
             "out"
         )
     model = Scales(loaded.model, scales, flip)
@@ -139,7 +139,7 @@ def _behind(spec: str, loaded: LoadedModel) -> LoadedModel:
 
 def try_model(
     smoothed: Smoothed,
-    x: NDArray[np.float32],
+    x: Tensor | NDArray[Any],
     hierarchy: Hierarchy | None = None,
     *,
     logits: bool = False,
@@ -149,7 +149,7 @@ def try_model(
 
     A model that does not fit is found before anything is drawn or written.
     """
-    smoothed.noise.check_shape(x.shape)
+    smoothed.noise.check_shape(tuple(x.shape))
     try:
         labels = smoothed.predict_clean(x)
         if logits:
@@ -163,7 +163,7 @@ def try_model(
             f"it ({reason(error)}); check --channels and the size of the input"
         ) from None
     own_grid = smoothed.output_grid and labels.ndim == 2
-    if labels.shape != x.shape[1:] and not own_grid:
+    if labels.shape != tuple(x.shape[1:]) and not own_grid:
         each = {2: "points", 3: "pixels"}.get(x.ndim, "voxels")
         raise InputError(
             f"expected one label for each of ({_sides(x[0])}) {each}, got an output of shape "
@@ -206,7 +206,7 @@ def check_order(hierarchy: Hierarchy, classes: Sequence[str] | None, whose: str)
             )
 
 
-def _sides(array: NDArray[np.float32]) -> str:
+def _sides(array: Tensor | NDArray[Any]) -> str:
     return ", ".join(str(side) for side in array.shape)
 
 

@@ -18,11 +18,11 @@ from certiseg.runs.model import channels_of
 def open_samples(
     loaded: LoadedModel,
     *,
-    images: Path | None = None,
-    labels: Path | None = None,
-    ignore: Sequence[int] = (),
+    images: str | Path | None = None,
+    labels: str | Path | None = None,
+    ignore_index: Sequence[int] = (),
     data: str | None = None,
-    root: Path | None = None,
+    root: str | Path | None = None,
     split: str | None = None,
     limit: int | None = None,
     points: int | None = None,
@@ -35,6 +35,7 @@ def open_samples(
     Raises InputError for any other combination, and for data whose channels or classes are not the
     model's.
     """
+    images, labels, root = (None if p is None else Path(p) for p in (images, labels, root))
     if (images is None) != (labels is None) or (images is None) == (data is None):
         raise InputError(
             "expected either --images with --labels or --data, got "
@@ -50,7 +51,7 @@ def open_samples(
             limit=limit,
             skip_bad=skip_bad,
         )
-        _check_fit(clouds.card, loaded)
+        check_fit(clouds.card, loaded)
         return clouds
     for option, given in (("--points", points is not None), ("--skip-bad", skip_bad)):
         if given:
@@ -58,11 +59,11 @@ def open_samples(
             raise InputError(f"expected {option} with --data {known}, got pictures; leave it out")
     samples: Samples
     if images is not None and labels is not None:
-        samples = Folder(images, labels, _folder_card(loaded, images), ignore)
+        samples = Folder(images, labels, _folder_card(loaded, images), ignore_index)
     else:
         assert data is not None
         samples = open_images(data, root, split or "val", "or --images", also="clouds")
-    _check_fit(samples.card, loaded)
+    check_fit(samples.card, loaded)
     return subsample(samples, limit)
 
 
@@ -93,7 +94,8 @@ def _folder_card(loaded: LoadedModel, images: Path) -> Card:
     )
 
 
-def _check_fit(card: Card, loaded: LoadedModel) -> None:
+def check_fit(card: Card, loaded: LoadedModel) -> None:
+    """Raise InputError for data of other channels, classes or order of classes than the model's."""
     num_classes = loaded.num_classes
     if loaded.channels is not None and card.channels != loaded.channels:
         raise InputError(

@@ -8,9 +8,8 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from certiseg.certificates.certificate import Certificate
 from certiseg.certificates.method import Method, method_of
@@ -198,7 +197,7 @@ class Settings:
     def certify(
         self,
         smoothed: Smoothed,
-        x: NDArray[np.float32],
+        x: Tensor | NDArray[Any],
         *,
         progress: Callable[[int], None],
         watch: LabelCallback | None = None,

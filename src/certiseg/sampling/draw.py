@@ -92,6 +92,6 @@ class DeviceNoise(Draws):
 
 def draws_of(engine: Engine, sampler: NoiseSampler, source: Source) -> Draws:
     """Rotations are three numbers a draw, made on the host wherever the noise is asked for."""
-    if engine.noise == "device" and isinstance(sampler, GaussianSampler):
+    if engine.noise_on == "device" and isinstance(sampler, GaussianSampler):
         return DeviceNoise(sampler, source.seed, source.key)
     return NoiseStream(sampler, source.seed, source.key)

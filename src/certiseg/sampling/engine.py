@@ -26,7 +26,7 @@ class Engine:
         compile: run the model through ``torch.compile``: 10 to 60 seconds at first, quicker passes
             after.
         cuda_graphs: with compile, replay each pass as one CUDA graph. CUDA alone.
-        noise: "host" draws on CPU threads, on a GPU one batch ahead of the model; "device" draws
+        noise_on: "host" draws on CPU threads, on a GPU one batch ahead of the model; "device" draws
             where the model runs. Both give the same bits (theory T12), so their votes add up.
 
     Raises:
@@ -43,12 +43,12 @@ class Engine:
     channels_last: bool = False
     compile: bool = False
     cuda_graphs: bool = False
-    noise: Place = "host"
+    noise_on: Place = "host"
 
     def __post_init__(self) -> None:
         for name, given, allowed in (
             ("precision", self.precision, get_args(Precision)),
-            ("noise", self.noise, get_args(Place)),
+            ("noise_on", self.noise_on, get_args(Place)),
         ):
             if given not in allowed:
                 raise InputError(

@@ -142,11 +142,13 @@ class Experiment:
         run = self._run(start, stop, posterior)
         total: Tensor | None = None
         for output in run:
-            batch = output.values.sum(dim=0)
-            total = batch if total is None else total.add_(batch)
+            for values in output.values:
+                total = values.clone() if total is None else total.add_(values)
+            # The next pass may have its memory.
+            del output, values
         assert total is not None
         self._done(run)
-        mean: NDArray[np.float32] = (total / (stop - start)).movedim(0, -1).cpu().numpy()
+        mean: NDArray[np.float32] = total.div_(stop - start).movedim(0, -1).cpu().numpy()
         return mean
 
     def _run(

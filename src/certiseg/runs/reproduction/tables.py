@@ -151,7 +151,7 @@ class _Table:
         total = len(self.samples)
         referenced: set[int] = set()
         if job.extras.reference_draws:
-            referenced.update(even_stride(total, min(job.extras.reference_pictures, total)))
+            referenced.update(even_stride(total, min(job.extras.reference_images, total)))
         number, sample = -1, None
         for cell in cells:
             earlier, (number, place) = number, divmod(cell, len(self._places))
