@@ -22,7 +22,8 @@ from certiseg.certificates import signature
 from certiseg.certificates.commitment import Commitment, commitment_content
 from certiseg.datasets.cloud_file import read_cloud
 from certiseg.datasets.described import described
-from certiseg.datasets.images import read_image, read_labels
+from certiseg.datasets.images import read_image
+from certiseg.datasets.label_file import read_labels
 from certiseg.datasets.nifti import nifti_bytes
 from certiseg.datasets.volume_file import is_volume_file, read_volume
 from certiseg.errors import InputError

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from certiseg.datasets.images import read_image, read_labels
+from certiseg.datasets.images import read_image
+from certiseg.datasets.label_file import read_labels
 from certiseg.errors import InputError
 
 RNG = np.random.default_rng(3)
