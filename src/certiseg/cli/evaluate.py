@@ -27,11 +27,14 @@ def evaluate(
     *,
     model: options.Model,
     out: options.Output,
-    images: Annotated[Path | None, typer.Option(help="Folder of PNG or JPEG files.")] = None,
+    images: Annotated[Path | None, typer.Option(help="Folder of image files.")] = None,
     labels: Annotated[
         Path | None, typer.Option(help="Folder of label maps, STEM.png of class ids.")
     ] = None,
     ignore: Annotated[list[int] | None, typer.Option(help="Label id to ignore, as 255 is.")] = None,
+    mask: options.Mask = options.MaskChoice.ids,
+    exif: options.Exif = None,
+    convert: options.Convert = False,
     data: Annotated[
         str | None,
         typer.Option(
@@ -120,6 +123,8 @@ def evaluate(
         limit=limit,
         points=points,
         skip_bad=skip_bad,
+        binary=mask is options.MaskChoice.binary,
+        reading=options.reading_of(exif, convert),
     )
     for reason in skipped_of(samples):
         remark(f"skipped: {reason}")
@@ -143,6 +148,7 @@ def evaluate(
             ranks=ranks,
             command=shlex.join(["certiseg", *sys.argv[1:]]),
             progress=not json_table and first,
+            note=lambda text: remark(f"note: {text}"),
         )
     if not first:
         return

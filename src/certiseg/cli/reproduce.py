@@ -155,6 +155,7 @@ def pictures(
         executor=executor_for(workers, threads, ray, None),
         command=shlex.join(["certiseg", *sys.argv[1:]]),
         progress=not json_lines,
+        note=lambda text: remark(f"note: {text}"),
     )
     tables = Tables(whole.rows(), whole.false_rows())
     if json_lines:
@@ -240,6 +241,7 @@ def clouds(
         executor=executor_for(workers, threads, ray, None),
         command=shlex.join(["certiseg", *sys.argv[1:]]),
         progress=not json_lines,
+        note=lambda text: remark(f"note: {text}"),
     )
     tables = Tables(whole.rows())
     if json_lines:

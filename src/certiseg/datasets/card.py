@@ -66,6 +66,7 @@ class Card:
     def __post_init__(self) -> None:
         assert len(self.classes) == len(self.palette), "one colour a class"
         assert 0 < len(self.classes) < IGNORE, "label 255 is taken by ignore"
+        check_names(self.classes, self.name, "rename one")
 
     @property
     def num_classes(self) -> int:

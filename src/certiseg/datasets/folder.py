@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from certiseg.datasets.card import IGNORE, Card, check_names, customary_palette
+from certiseg.datasets.card import IGNORE, Card, customary_palette
 from certiseg.datasets.image_file import IMAGE_SUFFIXES
 from certiseg.datasets.images import PLAIN, Reading
 from certiseg.datasets.labels import BinaryMasks, Ids
@@ -96,7 +96,6 @@ def folder_card(name: str, classes: str, channels: int = 3) -> Card:
             f"expected 2 to {IGNORE - 1} classes, got {len(names)} from {classes!r}; "
             "label 255 is kept for ignored pixels"
         )
-    check_names(names, classes, "rename one")
     return Card(
         name=name,
         classes=names,

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import io
 import struct
+import warnings
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 
-from PIL import ExifTags, Image, TiffTags
+from PIL import ExifTags, Image
 
 from certiseg.errors import InputError
 from certiseg.files.reading import PICTURE, read_bounded
@@ -22,8 +26,11 @@ _BIT_DEPTH = 24  # offset of the depth byte in a PNG's first chunk
 _DAMAGED = (
     *(OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error),
     # Of a TIFF whose tags are damaged.
-    *(LookupError, TypeError, AttributeError, ArithmeticError),
+    *(LookupError, TypeError, AttributeError, ArithmeticError, UserWarning),
 )
+_ONE = Lock()
+_BITS, _PHOTOMETRIC = 258, 262
+"""Tags of TIFF: bits a channel, and whether 0 is white."""
 _ORIENTATION = ExifTags.Base.Orientation
 _TURN = Image.Transpose
 _UPRIGHT = {
@@ -95,37 +102,39 @@ def decoded(path: Path) -> ImageFile:
         raise InputError(
             f"{path}: expected {found}, got an empty file (0 bytes); write or download it again"
         )
-    try:
-        image: Image.Image = Image.open(io.BytesIO(data), formats=_FORMATS)
-        if image.width * image.height > MOST_PIXELS:
-            raise Image.DecompressionBombError
-    # Above a limit of its own Pillow warns, and at twice as many pixels it refuses.
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise InputError(
-            f"{path}: expected at most {MOST_PIXELS} pixels, got more; cut the image into tiles"
-        ) from None
-    except _DAMAGED:
-        got = "a damaged one" if data[:3] in _MAGIC else "another"
-        raise InputError(
-            f"{path}: expected {found}, got {got} ({len(data)} bytes); convert it or write it again"
-        ) from None
-    # MPO is a JPEG with a preview or a depth map behind it, which no JPEG reader shows.
-    kind = "JPEG" if image.format == "MPO" else str(image.format)
-    try:
-        depth, white = _stored_as(image, kind, data)
-        frames = 1 if kind == "JPEG" else getattr(image, "n_frames", 1)
-        before = image.getexif().get(_ORIENTATION)
-        if frames == 1 and not white:
-            image.load()
-        # The decoder stops caring once the pixels are there; a file without its end is cut short.
-        if kind == "PNG" and b"IEND" not in data:
-            raise OSError("no end marker")
-        after = image.getexif().get(_ORIENTATION)
-    except _DAMAGED:
-        raise InputError(
-            f"{path}: expected a whole {kind} file, got a truncated or damaged one "
-            f"({len(data)} bytes); write or download it again"
-        ) from None
+    with _strict(data):
+        try:
+            image: Image.Image = Image.open(io.BytesIO(data), formats=_FORMATS)
+            if image.width * image.height > MOST_PIXELS:
+                raise Image.DecompressionBombError
+        # Above a limit of its own Pillow warns, and at twice as many pixels it refuses.
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+            raise InputError(
+                f"{path}: expected at most {MOST_PIXELS} pixels, got more; cut the image into tiles"
+            ) from None
+        except _DAMAGED:
+            got = "a damaged one" if data[:3] in _MAGIC else "another"
+            raise InputError(
+                f"{path}: expected {found}, got {got} ({len(data)} bytes); "
+                "convert it or write it again"
+            ) from None
+        # MPO is a JPEG with a preview or a depth map behind it, which no JPEG reader shows.
+        kind = "JPEG" if image.format == "MPO" else str(image.format)
+        try:
+            depth, white = _stored_as(image, kind, data)
+            frames = 1 if kind == "JPEG" else getattr(image, "n_frames", 1)
+            before = image.getexif().get(_ORIENTATION)
+            if frames == 1 and not white:
+                image.load()
+            # The decoder stops caring once the pixels are there; a file without end is cut short.
+            if kind == "PNG" and b"IEND" not in data:
+                raise OSError("no end marker")
+            after = image.getexif().get(_ORIENTATION)
+        except _DAMAGED:
+            raise InputError(
+                f"{path}: expected a whole {kind} file, got a truncated or damaged one "
+                f"({len(data)} bytes); write or download it again"
+            ) from None
     if frames != 1:
         raise InputError(
             f"{path}: expected one image, got {frames} frames in a {kind} file; write each to a "
@@ -145,6 +154,18 @@ def decoded(path: Path) -> ImageFile:
     return ImageFile(image, kind, depth, orientation)
 
 
+@contextmanager
+def _strict(data: bytes) -> Iterator[None]:
+    """Inside, a tag of a TIFF file that Pillow would skip with a warning is an error."""
+    if data[:2] not in (b"II", b"MM"):
+        yield
+        return
+    # Filters of warnings are those of the process.
+    with _ONE, warnings.catch_warnings():
+        warnings.filterwarnings("error", category=UserWarning, module=r"PIL\.TiffImagePlugin")
+        yield
+
+
 def _stored_as(image: Image.Image, kind: str, data: bytes) -> tuple[int, bool]:
     """Bits a channel, which the decoder may narrow silently, and whether 0 is white."""
     if kind == "PNG":
@@ -154,7 +175,3 @@ def _stored_as(image: Image.Image, kind: str, data: bytes) -> tuple[int, bool]:
     tags = image.tag_v2  # type: ignore[attr-defined]
     depth = max(tags.get(_BITS, (1,)))
     return int(depth), tags.get(_PHOTOMETRIC) == 0
-
-
-_BITS = next(code for code, tag in TiffTags.TAGS_V2.items() if tag.name == "BitsPerSample")
-_PHOTOMETRIC = 262

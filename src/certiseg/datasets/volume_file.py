@@ -15,7 +15,7 @@ from certiseg.datasets.nifti import NIFTI_SUFFIXES, check_voxels, read_nifti
 from certiseg.errors import InputError, refusing
 from certiseg.files.arrays import npy_axes, read_npy
 from certiseg.files.reading import VOLUME
-from certiseg.rounding import exact
+from certiseg.rounding import against
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,8 @@ def read_volume(path: str | Path, window: Window | None = None) -> VolumeFile:
         low, high = float(values.min()), float(values.max())
         if low < 0 or high > 1:
             raise InputError(
-                f"{path}: expected intensities in [0, 1], got [{exact(low)}, {exact(high)}]; say "
+                f"{path}: expected intensities in [0, 1], got "
+                f"[{against(low, 0, 1)}, {against(high, 0, 1)}]; say "
                 "which become 0 and 1 (--window LOW HIGH, as in training)"
             )
         return VolumeFile(values.astype(np.float32), None, 0.0, affine, header, faults)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from certiseg.datasets.card import KINDS, Sample, Samples, note_of
+from certiseg.datasets.card import KINDS, Sample, Samples, note_of, reading_of
 from certiseg.errors import InputError
 from certiseg.metrics.curve import RadiusCurve
 from certiseg.models.loaded import LoadedModel
@@ -77,6 +77,7 @@ def evaluate(
     ranks: Ranks | None = None,
     command: str = "",
     progress: bool = False,
+    note: Callable[[str], None] = lambda text: None,
 ) -> Evaluation:
     """Compare models on every sample of a data set, and write the folder of a run.
 
@@ -103,6 +104,7 @@ def evaluate(
         ranks: the processes that share the run, where torchrun began them.
         command: as the user typed it, for the record.
         progress: show a bar on standard error.
+        note: told what is no error but should be known of the samples, before the first draw.
 
     Returns:
         The figures; of a rank other than the first they are empty.
@@ -124,7 +126,9 @@ def evaluate(
     models = {"base": loaded, **({} if non_robust is None else {"non-robust": non_robust})}
     keep = keep or Keep()
     store = RunFolder(out, keep.certificates)
-    experiment = _Evaluation(samples, models, settings, store, keep.samples, percentile, command)
+    experiment = _Evaluation(
+        samples, models, settings, store, keep.samples, percentile, command, note
+    )
     found = run(
         experiment,
         overwrite=overwrite,
@@ -147,6 +151,7 @@ class _Evaluation:
     kept: int | None
     percentile: bool
     command: str
+    note: Callable[[str], None]
 
     what = "inputs"
 
@@ -187,7 +192,7 @@ class _Evaluation:
             logits = settings.certifier.needs_logits and smoothed is models[0].of(sample)
             try_model(smoothed, sample.x, settings.hierarchy, logits=logits)
 
-        return check_samples(self.samples, check, models, attempt)
+        return check_samples(self.samples, check, models, attempt, self.note)
 
     def job(self, *, resumed: bool) -> SampleJob:
         record, settings = self.store.record, self.settings
@@ -259,6 +264,7 @@ def manifest(
         "non_robust_fingerprint": prints["non_robust_fingerprint"],
         "data": card.name,
         "thinned": note_of(samples),
+        "reading": reading_of(samples),
         "classes": list(card.classes),
         "palette": [list(colour) for colour in card.palette],
         "parts": None if card.parts is None else {k: list(v) for k, v in card.parts.items()},
