@@ -252,10 +252,10 @@ def test_names_from_outside_are_literal_in_every_line(masks: Path, call: Call) -
         assert name in printed, command
         assert "\N{SELFIE}" not in printed
         assert "python:binary:any_size" in printed or f"{name}.png" not in command or done.code
-    Path("images").rename(name)
+    Path("images").rename(f"{name}s")
     Path("classes.yaml").write_text(
         f"name: '{name}'\nclasses: ['{name}', ':selfie:']\nmask: binary\n"
-        f"splits: {{val: {{images: '{name}', labels: labels}}}}\n"
+        f"splits: {{val: {{images: '{name}s', labels: labels}}}}\n"
     )
     Image.new("L", (20, 10)).save("labels/a.png")
     done = call("evaluate", "--data", "classes.yaml", *MODEL, *OUT)

@@ -52,7 +52,8 @@ class LabelCounts:
     def notes(self) -> list[str]:
         """What figures of this set cannot say, a line each."""
         absent, notes = self.without_truth, []
-        if absent:
+        # Of clouds with parts, figures are means over shapes, each of its own category's classes.
+        if absent and self._card.parts is None:
             part = KINDS[self._card.kind][1]
             named = ", ".join(absent[:_NAMED]) + (", ..." if len(absent) > _NAMED else "")
             notes.append(

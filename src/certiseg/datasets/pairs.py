@@ -204,5 +204,6 @@ def _same_stems(
             more = f" (and {len(lonely) - 1} more)" if len(lonely) > 1 else ""
             raise InputError(
                 f"{folder}: expected the {what} of {have[lonely[0]].name} under the same stem, got "
-                f"none{more}; add it or remove its partner"
+                f"none{more}; add it or remove its partner (names that end otherwise pair by "
+                "image_suffix and label_suffix of a .yaml file)"
             )

@@ -36,6 +36,7 @@ def results(pooled: Pooled) -> dict[str, Any]:
         "data": manifest.data,
         "num_images": len(pooled.images),
         "thinned": manifest.thinned,
+        "reading": manifest.reading,
         "classes": list(manifest.classes),
         "iou": {
             name: [number(value) for value in values]
