@@ -240,7 +240,7 @@ def test_many_files_have_one_note_each_kind(workplace: Path, call: Call) -> None
     done = call("certify", *names, *MODEL, *QUIET, "-o", "out")
     assert done.err.splitlines() == [
         "note: 0.txt: of its 7 columns x y z are used, as many as the model has channels "
-        "(and 2 more files)"
+        "(and 2 more)"
     ]
     assert [record["name"] for record in records(workplace / "out")] == ["0", "1", "2"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -198,3 +199,51 @@ def _flipped(content: bytes, position: int) -> bytes:
     changed = bytearray(content)
     changed[position] ^= 0x55
     return bytes(changed)
+
+
+def test_a_jpeg_with_a_preview_is_its_first_image(tmp_path: Path) -> None:
+    """MPO, which telephones write as .jpg."""
+    plain = saved(Image.fromarray(COLOUR), tmp_path / "plain.jpg")
+    path = tmp_path / "a.jpg"
+    Image.fromarray(COLOUR).save(
+        path, "MPO", save_all=True, append_images=[Image.fromarray(255 - COLOUR)]
+    )
+    with Image.open(path) as image:
+        assert (image.format, image.n_frames) == ("MPO", 2)
+    np.testing.assert_array_equal(read_image(path), read_image(plain))
+
+
+@pytest.mark.parametrize("mode", ["CMYK", "YCbCr"])
+def test_other_colour_spaces_have_a_remedy_that_works(
+    mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = saved(Image.fromarray(COLOUR).convert(mode), tmp_path / "a.tif")
+    with pytest.raises(InputError, match=f"got {mode}; write it again as RGB") as error:
+        CONVERT.read(path, 3)
+    exec(str(error.value).partition("as RGB: ")[2], {"Image": Image, "path": path})
+    assert read_image(tmp_path / "a.png").shape == (3, 5, 7)
+
+
+def test_16_bit_grey_big_endian_and_turned(tmp_path: Path) -> None:
+    deep = GREY.astype(np.uint16) * 257
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = saved(Image.fromarray(deep), tmp_path / "a.tif", exif=exif)
+    reading = Reading(window=Window(0, 65535), exif="apply")
+    np.testing.assert_allclose(reading.read(path, 1).x[0], np.rot90(deep, -1) / 65535, atol=1e-7)
+    path.write_bytes(_big_endian(deep))
+    np.testing.assert_allclose(reading.read(path, 1).x[0], deep / 65535, atol=1e-7)
+
+
+def _big_endian(values: np.ndarray) -> bytes:
+    """A TIFF file of one strip."""
+    height, width = values.shape
+    pixels = values.astype(">u2").tobytes()
+    tags = [
+        *((256, width), (257, height), (258, 16), (259, 1), (262, 1)),
+        *((273, 8), (277, 1), (278, height), (279, len(pixels))),
+    ]
+    entries = b"".join(struct.pack(">HHIHH", tag, 3, 1, value, 0) for tag, value in tags)
+    head = struct.pack(">2sHI", b"MM", 42, 8 + len(pixels))
+    return head + pixels + struct.pack(">H", len(tags)) + entries + bytes(4)

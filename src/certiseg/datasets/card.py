@@ -118,15 +118,22 @@ def skipped_of(samples: Samples) -> tuple[str, ...]:
 
 
 def remarks_of(samples: object) -> list[str]:
-    """What should be known of the files that were read so far: one line for each kind of remark,
-    the first file standing for all, since a set may have thousands."""
-    kinds: dict[str, list[str]] = {}
+    """What should be known of the files of a data set that were read so far, in a few lines."""
     remarks: Mapping[str, Mapping[str, str]] = getattr(samples, "remarks", {})
+    return in_few_lines(remarks)
+
+
+def in_few_lines(remarks: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """One line for each kind of remark, the first file standing for all: there may be thousands.
+
+    remarks: of each file, by kind.
+    """
+    kinds: dict[str, list[str]] = {}
     for file, own in remarks.items():
         for kind, text in own.items():
             kinds.setdefault(kind, []).append(f"{file}: {text}")
     return [
-        first if not others else f"{first} (and {len(others)} more files)"
+        first if not others else f"{first} (and {len(others)} more)"
         for first, *others in kinds.values()
     ]
 

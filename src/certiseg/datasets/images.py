@@ -147,9 +147,10 @@ class Reading:
                 "as 8 bits, or pass a float array in Python"
             )
         if mode not in (*_DEEP, *_GREY, *_COLOUR):
+            typed = f": Image.open(path).convert('RGB').save('{path.stem}.png')"
             raise InputError(
-                f"{path}: expected an 8-bit {name} image, got {file.kind}; write it again as RGB: "
-                f"Image.open(path).convert('RGB').save('{path.stem}.png')"
+                f"{path}: expected an 8-bit {name} image, got {file.kind}; write it again as RGB"
+                f"{typed if mode in ('CMYK', 'YCbCr') else ''}"
             )
         if not self.convert:
             raise InputError(

@@ -4,7 +4,7 @@ each."""
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 
 from certiseg.certificates.certificate import Certificate
 from certiseg.certificates.commitment import Commitment
+from certiseg.datasets.card import in_few_lines
 from certiseg.datasets.images import PLAIN, Reading
 from certiseg.datasets.volume_file import Window, volume_stem
 from certiseg.errors import InputError
@@ -181,7 +182,7 @@ def _prepared(
         check_order(settings.hierarchy, loaded.classes, loaded.name)
     # Read twice, here and when its turn comes, so that memory holds one input at a time.
     tried: set[tuple[int, ...]] = set()
-    noted: dict[str, list[str]] = {}
+    remarks: dict[str, Mapping[str, str]] = {}
     for path in paths:
         given = inputs.read(path)
         settings.check(settings.components(*given.x.shape[1:]), loaded.num_classes)
@@ -190,11 +191,5 @@ def _prepared(
             logits = settings.certifier.needs_logits
             try_model(smoothed, given.x, settings.hierarchy, logits=logits)
             tried.add(given.x.shape)
-        for kind, text in given.notes.items():
-            noted.setdefault(kind, []).append(f"{path}: {text}")
-    # The first of a kind stands for all: a run may have hundreds.
-    notes = [
-        first if not others else f"{first} (and {len(others)} more files)"
-        for first, *others in noted.values()
-    ]
-    return inputs, smoothed, notes
+        remarks[str(path)] = given.notes
+    return inputs, smoothed, in_few_lines(remarks)
