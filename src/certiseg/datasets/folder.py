@@ -49,7 +49,8 @@ class Folder(Paired):
         reading: Reading = PLAIN,
     ) -> None:
         pairs = paired_by_stem(Path(image_dir), Path(label_dir), IMAGE_SUFFIXES, LABEL_SUFFIXES)
-        assert not (binary and label_map), "a binary mask is a map"
+        if binary and label_map is not None:
+            raise InputError("expected binary masks or a label map, got both; keep one")
         labels = (
             BinaryMasks(card.num_classes, ignore)
             if binary
