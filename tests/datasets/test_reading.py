@@ -197,12 +197,12 @@ def test_damaged_files_are_refused_or_read_whole(ending: str, tmp_path: Path) ->
 
 def test_a_tag_that_cannot_be_read_is_damage(tmp_path: Path) -> None:
     """Pillow would go on without it, be it a description or what pixels mean."""
-    path = saved(Image.fromarray(GREY), tmp_path / "a.tif", description="x" * 40)
+    path = saved(Image.fromarray(GREY), tmp_path / "a.tif", software="x" * 40)
     assert read_image(path, 1).shape == (1, 5, 7)
     whole = path.read_bytes()
-    entry = whole.index(struct.pack("<HH", 270, 2))
+    entry = whole.index(struct.pack("<HH", 305, 2))
     path.write_bytes(whole[: entry + 8] + struct.pack("<I", 2**30) + whole[entry + 12 :])
-    with pytest.raises(InputError, match="a damaged one|truncated or damaged one"):
+    with pytest.raises(InputError, match="damaged one"):
         read_image(path, 1)
 
 
