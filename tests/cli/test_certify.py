@@ -150,7 +150,7 @@ def bad_picture(kind: str, path: Path) -> None:
         ("P", "palette"),
         ("truncated", "truncated"),
         ("empty", "empty"),
-        ("text", "neither"),
+        ("text", "got another"),
         ("missing", "No such file"),
     ],
 )

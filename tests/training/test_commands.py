@@ -179,7 +179,7 @@ BAD = {
     ("pictures",): [
         (["--sigma", "-1"], "sigma >= 0"),
         (["--sigma", "nan"], "sigma >= 0"),
-        (["--classes", "1"], "2 to 255 classes"),
+        (["--classes", "1"], "2 to 254 classes"),
         (["--classes", "2"], "label ids"),
         (["--epochs", "30", "--lr", "1e30"], "finite"),
     ],

@@ -28,7 +28,7 @@ def evaluate(
     *,
     model: options.Model,
     out: options.Output,
-    images: Annotated[Path | None, typer.Option(help="Folder of PNG or JPEG files.")] = None,
+    images: Annotated[Path | None, typer.Option(help="Folder of image files.")] = None,
     labels: Annotated[
         Path | None, typer.Option(help="Folder of label maps, STEM.png of class ids.")
     ] = None,
@@ -36,6 +36,9 @@ def evaluate(
         list[str] | None,
         typer.Option("--ignore-index", help="Label ids to ignore, as 255 is; such as 11,12."),
     ] = None,
+    mask: options.Mask = options.MaskChoice.ids,
+    exif: options.Exif = None,
+    convert: options.Convert = False,
     data: Annotated[
         str | None,
         typer.Option(
@@ -125,6 +128,9 @@ def evaluate(
         limit=limit,
         points=points,
         skip_bad=skip_bad,
+        mask=mask.value,
+        exif=None if exif is None else exif.value,
+        convert=convert,
     )
     for reason in skipped_of(samples):
         remark(f"skipped: {reason}")
@@ -148,6 +154,7 @@ def evaluate(
             ranks=ranks,
             command=shlex.join(["certiseg", *sys.argv[1:]]),
             progress=not json_table and first,
+            note=lambda text: remark(f"note: {text}"),
         )
     if not first:
         return

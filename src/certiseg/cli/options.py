@@ -55,6 +55,27 @@ class Place(StrEnum):
     device = "device"
 
 
+class ExifChoice(StrEnum):
+    """What is done with an EXIF orientation."""
+
+    apply = "apply"
+    ignore = "ignore"
+
+
+class MaskChoice(StrEnum):
+    """What label files of folders hold."""
+
+    ids = "ids"
+    binary = "binary"
+
+
+def reading_of(exif: ExifChoice | None, convert: bool) -> Any:
+    """How image files are read, a ``datasets.images.Reading``."""
+    from certiseg.datasets.images import Reading
+
+    return Reading(None if exif is None else exif.value, convert)
+
+
 Model = Annotated[
     str,
     typer.Option(
@@ -114,6 +135,20 @@ Windows = Annotated[
     ),
 ]
 Margin = Annotated[int | None, typer.Option(help="What a window sees beyond its core; default 64.")]
+Exif = Annotated[
+    ExifChoice | None,
+    typer.Option(help="Images with an EXIF orientation: turn them by it, or not; default: not."),
+]
+Convert = Annotated[
+    bool,
+    typer.Option(
+        "--convert", help="Read grey, palette and RGBA images as RGB (equal channels as grey)."
+    ),
+]
+Mask = Annotated[
+    MaskChoice,
+    typer.Option(help="Label files of folders: class ids, or binary masks of 0 and 255 (or 1)."),
+]
 Output = Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace earlier results.")]
 Again = Annotated[

@@ -69,7 +69,7 @@ def _within(certificate: Certificate) -> str:
 
 
 def _of_mask(path: Path, certificate: Certificate) -> Any:
-    from certiseg.datasets.images import read_labels
+    from certiseg.datasets.label_file import read_labels
 
     inside = read_labels(path) != 0
     if inside.shape != certificate.labels.shape:

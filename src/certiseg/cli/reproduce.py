@@ -107,6 +107,7 @@ class _Run:
             executor=executor_for(self.workers, self.threads, self.ray, None),
             command=shlex.join(["certiseg", *sys.argv[1:]]),
             progress=not self.json_lines,
+            note=lambda text: remark(f"note: {text}"),
             **own,
         )
 

@@ -14,8 +14,9 @@ _OF_METHOD = {
 }
 SECTIONS = {
     "Data": (
-        *("images", "labels", "ignore", "data", "root", "split", "limit", "skip_bad"),
+        *("images", "labels", "ignore", "mask", "data", "root", "split", "limit", "skip_bad"),
         *("category", "normalise", "points", "window", "window_percentiles"),
+        *("exif", "convert"),
     ),
     "Model": (
         "denoiser",

@@ -45,7 +45,7 @@ class Manifest:
     """run.json. run: its identity (``run_id``). certifier and method, its name, certified (name of
     the table's last row), radius (at which the table holds) and noise follow from the settings;
     contradictions: where it states something else, a line each. settings, made_with: as they were
-    written."""
+    written. reading: how files were read, None where nobody chose."""
 
     run: str
     kind: str
@@ -53,6 +53,7 @@ class Manifest:
     non_robust: str | None
     data: str
     thinned: str | None
+    reading: Mapping[str, Any] | None
     classes: tuple[str, ...]
     palette: tuple[Colour, ...]
     method: str
@@ -163,6 +164,7 @@ def manifest_of(record: Any) -> Manifest:
         percentile=record["percentile"],
         non_robust=None if record["non_robust"] is None else _text(record["non_robust"]),
         thinned=None if record["thinned"] is None else _text(record["thinned"]),
+        reading=None if record["reading"] is None else _mapping(record["reading"]),
         contradictions=tuple(contradictions(record, noise)),
         **{name: _text(record[name]) for name in ("model", "data", "seed_origin")},
     )

@@ -36,12 +36,18 @@ def results(pooled: Pooled) -> dict[str, Any]:
         "data": manifest.data,
         "num_images": len(pooled.images),
         "thinned": manifest.thinned,
+        "reading": manifest.reading,
         "classes": list(manifest.classes),
         "iou": {
             name: [number(value) for value in values]
             for name, values in {**paper, CERTIFIED: held.iou}.items()
         },
         "by_category": {name: _by_category(shapes) for name, shapes in pooled.shapes.items()},
+        "classes_without_truth": [
+            name
+            for name, labelled in zip(manifest.classes, held.counts.sum(axis=1), strict=True)
+            if not labelled
+        ],
         "certified_iou": [number(value) for value in held.certified_iou],
         "allowed": held.allowed,
         "method": manifest.method,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from certiseg.datasets.card import KINDS, Sample, Samples, note_of
+from certiseg.datasets.card import KINDS, Sample, Samples, note_of, reading_of
 from certiseg.errors import ClaimError, InputError
 from certiseg.metrics.confusion import Confusion
 from certiseg.metrics.curve import RadiusCurve
@@ -105,6 +105,7 @@ def evaluate(
     ranks: Ranks | None = None,
     command: str = "",
     progress: Progress = False,
+    note: Callable[[str], None] = lambda text: None,
 ) -> Evaluation:
     """Compare models on every sample of a data set, and write the folder of a run.
 
@@ -132,6 +133,8 @@ def evaluate(
         command: as the user typed it, for the record.
         progress: True for a bar on standard error, or a function called with the number of draws
             just done.
+        note: called with what is no error but should be known of the samples, before the first
+            draw.
 
     Returns:
         The figures; of a rank other than the first they are empty.
@@ -153,7 +156,9 @@ def evaluate(
     models = {"base": loaded, **({} if non_robust is None else {"non-robust": non_robust})}
     keep = keep or Keep()
     store = RunFolder(out, keep.certificates)
-    experiment = _Evaluation(samples, models, settings, store, keep.samples, percentile, command)
+    experiment = _Evaluation(
+        samples, models, settings, store, keep.samples, percentile, command, note
+    )
     found = run(
         experiment,
         overwrite=overwrite,
@@ -176,6 +181,7 @@ class _Evaluation:
     kept: int | None
     percentile: bool
     command: str
+    note: Callable[[str], None]
 
     what = "inputs"
 
@@ -221,7 +227,7 @@ class _Evaluation:
             logits = settings.certifier.needs_logits and smoothed is models[0].of(sample)
             try_model(smoothed, sample.x, settings.hierarchy, logits=logits)
 
-        return check_samples(self.samples, check, models, attempt)
+        return check_samples(self.samples, check, models, attempt, self.note)
 
     def job(self, *, resumed: bool) -> SampleJob:
         record, settings = self.store.record, self.settings
@@ -293,6 +299,7 @@ def manifest(
         "non_robust_fingerprint": prints["non_robust_fingerprint"],
         "data": card.name,
         "thinned": note_of(samples),
+        "reading": reading_of(samples),
         "classes": list(card.classes),
         "palette": [list(colour) for colour in card.palette],
         "parts": None if card.parts is None else {k: list(v) for k, v in card.parts.items()},

@@ -16,7 +16,8 @@ from typing import Any, Protocol, TypeVar
 import torch
 from numpy.typing import NDArray
 
-from certiseg.datasets.card import Sample, Samples
+from certiseg.datasets.card import Sample, Samples, remarks_of
+from certiseg.datasets.label_counts import LabelCounts
 from certiseg.errors import InputError
 from certiseg.files.folders import locked
 from certiseg.runfolder.comparison import BASE_CLEAN, BASE_NOISE, NON_ROBUST
@@ -183,6 +184,7 @@ def check_samples(
     attempt: Callable[[Smoothed, Sample], None] = lambda smoothed, sample: try_model(
         smoothed, sample.x
     ),
+    note: Callable[[str], None] = lambda text: None,
 ) -> list[Checked]:
     """Read every sample and pass one of each size and category through each model, one sample at a
     time. Raises InputError for all that would stop the run later.
@@ -192,14 +194,16 @@ def check_samples(
         check: whether a sample of this size can be certified.
         models: all that will see it.
         attempt: passes a sample through a model.
+        note: told what is no error but should be known of the samples.
     """
     if not len(samples):
         raise InputError("expected at least one sample, got none; check the folders")
     tried: set[tuple[Any, ...]] = set()
-    checked, models = [], list(models)
+    checked, models, counts = [], list(models), LabelCounts(samples.card)
     for index in range(len(samples)):
         sample = samples[index]
         checked.append(Checked.of(sample))
+        counts.add(sample.labels)
         if (kind := (sample.category, *sample.x.shape)) in tried:
             continue
         tried.add(kind)
@@ -208,6 +212,9 @@ def check_samples(
             smoothed = model.of(sample)
             attempt(smoothed, sample)
             check_classes(smoothed, samples.card)
+    counts.check()
+    for text in (*remarks_of(samples), *counts.notes()):
+        note(text)
     return checked
 
 

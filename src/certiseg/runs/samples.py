@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from certiseg.datasets.card import Card, Samples
 from certiseg.datasets.folder import Folder
+from certiseg.datasets.images import PLAIN, Exif, Reading
 from certiseg.datasets.registry import data_set, names, open_clouds, open_images
 from certiseg.datasets.subset import subsample
 from certiseg.errors import InputError
@@ -27,11 +29,16 @@ def open_samples(
     limit: int | None = None,
     points: int | None = None,
     skip_bad: bool = False,
+    mask: Literal["ids", "binary"] = "ids",
+    exif: Exif | None = None,
+    convert: bool = False,
 ) -> Samples:
     """Either images and labels, or data (a name, most with root, or a YAML file), at most limit of
     them, evenly spread. split: default "val", of point clouds "test".
 
     A folder pair has the model's classes. points, skip_bad: of point clouds, see open_clouds.
+    mask, exif, convert: how the files of a folder pair are read; "binary" masks hold 0 and 255 (or
+    1), and the others are as ``datasets.images.Reading`` has them.
     Raises InputError for any other combination, and for data whose channels or classes are not the
     model's.
     """
@@ -40,6 +47,12 @@ def open_samples(
         raise InputError(
             "expected either --images with --labels or --data, got "
             f"{_given(images=images, labels=labels, data=data)}; pass one of the two"
+        )
+    binary, reading = mask == "binary", Reading(exif, convert)
+    if data is not None and (binary or reading != PLAIN):
+        raise InputError(
+            f"expected --mask, --exif and --convert with --images, got --data {data}; a .yaml file "
+            "says them itself (mask, orientation, convert)"
         )
     if data is not None and data_set(data, "clouds") is not None:
         clouds = open_clouds(
@@ -59,7 +72,8 @@ def open_samples(
             raise InputError(f"expected {option} with --data {known}, got pictures; leave it out")
     samples: Samples
     if images is not None and labels is not None:
-        samples = Folder(images, labels, _folder_card(loaded, images), ignore_index)
+        card = _folder_card(loaded, images)
+        samples = Folder(images, labels, card, ignore_index, binary=binary, reading=reading)
     else:
         assert data is not None
         samples = open_images(data, root, split or "val", "or --images", also="clouds")
@@ -105,7 +119,8 @@ def check_fit(card: Card, loaded: LoadedModel) -> None:
     if num_classes is not None and card.num_classes != num_classes:
         raise InputError(
             f"expected a model of the {card.num_classes} classes of {card.name}, got {num_classes} "
-            "classes; choose another model or other data"
+            "classes; choose another model, or describe the data by a .yaml file with the model's "
+            "classes and a label_map to them (docs/datasets.md)"
         )
     # Spellings differ between libraries; the same names in another order are another labelling.
     own, theirs = (_plain(names) for names in (card.classes, loaded.classes or ()))
