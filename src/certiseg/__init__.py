@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from certiseg.metrics.curve import RadiusCurve
     from certiseg.metrics.information_gain import InformationGain
     from certiseg.metrics.part_iou import PartIou
-    from certiseg.models import Preprocess
+    from certiseg.models import Binary, Preprocess
     from certiseg.noise import Gaussian, Rotation
     from certiseg.runs.evaluate import evaluate
     from certiseg.runs.model import open_model as load_model
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "ABSTAIN": "certiseg.votes",
+    "Binary": "certiseg.models",
     "Certificate": "certiseg.certificates.certificate",
     "ClaimError": "certiseg.errors",
     "Confusion": "certiseg.metrics.confusion",
@@ -72,6 +73,7 @@ _HOME = {
 
 __all__ = [
     "ABSTAIN",
+    "Binary",
     "Certificate",
     "ClaimError",
     "Confusion",

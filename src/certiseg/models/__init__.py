@@ -1,9 +1,10 @@
 """Models: the shipped network, adapters for foreign ones, and the one place that resolves names."""
 
+from certiseg.models.binary import Binary
 from certiseg.models.grid import OnGrid
 from certiseg.models.loaded import LoadedModel
 from certiseg.models.preprocess import Preprocess
 from certiseg.models.resolve import load_model
 from certiseg.models.scales import Scales
 
-__all__ = ["LoadedModel", "OnGrid", "Preprocess", "Scales", "load_model"]
+__all__ = ["Binary", "LoadedModel", "OnGrid", "Preprocess", "Scales", "load_model"]

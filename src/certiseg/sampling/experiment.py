@@ -62,6 +62,7 @@ def experiment_record(
             "precision": model.precision(x),
             **model.engine.record(),
         },
+        binary=model.binary,
     )
 
 

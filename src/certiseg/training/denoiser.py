@@ -17,7 +17,7 @@ from certiseg.datasets.folder import ImageFolder
 from certiseg.errors import InputError
 from certiseg.models.denoise import TrainedDenoiser
 from certiseg.models.loaded import LoadedModel
-from certiseg.outputs.decide import tensor_of
+from certiseg.outputs.tensors import tensor_of
 from certiseg.rounding import exact, nearest, share_down
 from certiseg.sampling.checks import check_evaluation_mode
 from certiseg.sampling.fingerprint import model_fingerprint
