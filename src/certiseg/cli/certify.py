@@ -32,6 +32,8 @@ def certify(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for the results.")] = None,
     denoiser: options.Denoiser = None,
     num_classes: options.NumClasses = None,
+    binary: options.Binary = None,
+    multi_label: options.MultiLabel = False,
     channels: options.Channels = None,
     scale: options.Scale = None,
     flip: options.Flip = False,
@@ -97,6 +99,8 @@ def certify(
         scale=scale,
         flip=flip,
         denoiser=denoiser,
+        binary=binary,
+        multi_label=multi_label,
     )
     reading: dict[str, Any] = {
         "clouds": CloudOptions(category, normalise, points),

@@ -19,6 +19,8 @@ def load_model(
     scale: str | None = None,
     flip: bool = False,
     denoiser: str | None = None,
+    binary: str | None = None,
+    multi_label: bool = False,
 ) -> LoadedModel:
     """``runs.model.open_model``, with --scale as it was typed. Raises InputError."""
     from certiseg.runs.model import open_model
@@ -31,6 +33,8 @@ def load_model(
         scales=scales,
         flip=flip,
         denoiser=denoiser,
+        binary=binary,
+        multi_label=multi_label,
     )
     for note in loaded.notes:
         remark(f"note: {note}")

@@ -91,6 +91,19 @@ NumClasses = Annotated[
     int | None,
     typer.Option(help="For a python: model that returns labels; evaluate needs it for all."),
 ]
+Binary = Annotated[
+    str | None,
+    typer.Option(
+        help="For a model with one channel: probability (after a sigmoid) or logit, class 1 above "
+        "0.5; another threshold on the probability: probability:0.3, logit:0.3.",
+    ),
+]
+MultiLabel = Annotated[
+    bool,
+    typer.Option(
+        "--multi-label", help="With --binary: each channel is a map of its own; they may overlap."
+    ),
+]
 Channels = Annotated[
     int | None,
     typer.Option(

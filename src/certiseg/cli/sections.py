@@ -17,7 +17,10 @@ SECTIONS = {
         *("images", "labels", "ignore", "data", "root", "split", "limit", "skip_bad"),
         *("category", "normalise", "points", "window", "window_percentiles"),
     ),
-    "Model": ("denoiser", "num_classes", "channels", "scale", "flip", "non_robust"),
+    "Model": (
+        *("denoiser", "num_classes", "binary", "multi_label", "channels"),
+        *("scale", "flip", "non_robust"),
+    ),
     NOISE: _OF_METHOD[NOISE],
     TEST: (*_OF_METHOD[TEST], "percentile"),
     STOPPING: _OF_METHOD[STOPPING],

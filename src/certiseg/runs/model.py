@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from certiseg.binary import CLASSES, BinaryOutput
 from certiseg.datasets.card import Card
 from certiseg.errors import InputError
 from certiseg.hierarchies.hierarchy import Hierarchy
+from certiseg.models.binary import Binary
 from certiseg.models.denoised import Denoised, load_denoiser
 from certiseg.models.loaded import LoadedModel, Origin, reason
 from certiseg.models.python_model import origin_of
@@ -31,6 +33,8 @@ def open_model(
     scales: Sequence[float] | None = None,
     flip: bool = False,
     denoiser: str | None = None,
+    binary: str | None = None,
+    multi_label: bool = False,
 ) -> LoadedModel:
     """Load a model by name, completed by what the caller states about it.
 
@@ -38,10 +42,13 @@ def open_model(
         spec: its name, as in ``certiseg.load_model``.
         num_classes: what its source does not tell.
         channels: of its inputs, what its source does not tell: 1, 3 or 6.
-        scales: look at pictures at these scales (``certiseg.models.Scales``).
-        flip: look at mirrored pictures too.
+        scales: look at images at these scales (``certiseg.models.Scales``).
+        flip: look at mirrored images too.
         denoiser: the name of a denoiser to put before it all, as in
             ``certiseg.models.denoised.load_denoiser`` (theory T13).
+        binary: what the one channel of the model is, "probability" or "logit", or either with a
+            threshold, "probability:0.3" (``certiseg.Binary``), where its source does not tell.
+        multi_label: with binary: its channels are maps that may overlap.
 
     Returns:
         The model, with these arguments as ``opening``, by which another process opens it again.
@@ -61,6 +68,10 @@ def open_model(
             "choose one"
         )
     loaded = load_model(spec)
+    if isinstance(loaded.model, nn.Module):
+        # Certificates then name the model as the user did, not by its Python class.
+        loaded.model.model_name = spec  # type: ignore[assignment]
+    loaded = _declared(loaded, binary, multi_label)
     for option, stated, own in (
         ("--num-classes", num_classes, loaded.num_classes),
         ("--channels", channels, loaded.channels),
@@ -69,9 +80,6 @@ def open_model(
             raise InputError(
                 f"expected {option} {own}, which {spec} has, got {stated}; leave the option out"
             )
-    if isinstance(loaded.model, nn.Module):
-        # Certificates then name the model as the user did, not by its Python class.
-        loaded.model.model_name = spec  # type: ignore[assignment]
     loaded = replace(
         loaded,
         num_classes=loaded.num_classes if num_classes is None else num_classes,
@@ -82,7 +90,41 @@ def open_model(
     if denoiser is not None:
         loaded = _behind(denoiser, loaded)
     opening = {"num_classes": num_classes, "channels": channels, "scales": scales, "flip": flip}
-    return replace(loaded, opening={"spec": spec, "denoiser": denoiser, **opening})
+    opening |= {"denoiser": denoiser, "binary": binary, "multi_label": multi_label}
+    return replace(loaded, opening={"spec": spec, **opening})
+
+
+def _declared(loaded: LoadedModel, binary: str | None, multi_label: bool) -> LoadedModel:
+    """The model with its output as the caller declares it."""
+    if binary is None:
+        if multi_label:
+            raise InputError(
+                "expected --binary with --multi-label, got none; say what the channels are, "
+                "probability or logit"
+            )
+        if loaded.num_classes == 1:
+            raise InputError(
+                f"expected a model of at least 2 classes, got {loaded.name} with one channel, "
+                "which may be a probability or a logit; pass --binary probability if it ends in a "
+                "sigmoid, else --binary logit (binary='logit' in Python)"
+            )
+        return loaded
+    if callable(getattr(loaded.model, "of", None)):
+        raise InputError(
+            f"expected no --binary for {loaded.name}, whose output depends on the category; leave "
+            "it out"
+        )
+    output = BinaryOutput.parse(binary, multi_label, loaded.binary)
+    model = Binary(loaded.model, output.output, output.threshold, output.multi_label)
+    known = loaded.classes or ()
+    if loaded.binary is not None:
+        return replace(loaded, model=model, binary=output)
+    if multi_label:
+        return replace(
+            loaded, model=model, num_classes=2, classes=CLASSES, maps=known or None, binary=output
+        )
+    classes = known if len(known) == 2 else (CLASSES[0], *known) if len(known) == 1 else CLASSES
+    return replace(loaded, model=model, num_classes=2, classes=classes, binary=output)
 
 
 def _at_scales(loaded: LoadedModel, scales: Sequence[float], flip: bool) -> LoadedModel:
@@ -123,11 +165,13 @@ def try_model(
     hierarchy: Hierarchy | None = None,
     *,
     logits: bool = False,
-) -> None:
+    maps: bool = False,
+) -> int:
     """One pass without noise: raise InputError unless the model gives each pixel or point of x one
     label, of the hierarchy's classes if there is one, and logits if they are needed.
 
-    A model that does not fit is found before anything is drawn or written.
+    A model that does not fit is found before anything is drawn or written. maps: overlapping maps
+    will do too, which give each as many labels as there are maps. Returns the number of components.
     """
     smoothed.noise.check_shape(x.shape)
     try:
@@ -142,23 +186,26 @@ def try_model(
             f"expected a model that takes a batch of shape (1, {_sides(x)}), got an error from "
             f"it ({reason(error)}); check --channels and the size of the input"
         ) from None
-    own_grid = smoothed.output_grid and labels.ndim == 2
-    if labels.shape != x.shape[1:] and not own_grid:
+    overlapping = smoothed.binary is not None and smoothed.binary.multi_label
+    if overlapping and not maps:
+        raise InputError(
+            f"expected one map of labels for each input, got {len(labels)} overlapping maps; "
+            "certify them (certiseg certify), or declare each channel as a model of its own"
+        )
+    shape = labels.shape[1:] if overlapping else labels.shape
+    own_grid = smoothed.output_grid and len(shape) == 2
+    if shape != x.shape[1:] and not own_grid:
         each = {2: "points", 3: "pixels"}.get(x.ndim, "voxels")
         raise InputError(
             f"expected one label for each of ({_sides(x[0])}) {each}, got an output of shape "
             f"{labels.shape}; pass a segmentation model"
-        )
-    if smoothed.num_classes == 1:
-        raise InputError(
-            "expected a model of at least 2 classes, got 1, whose label is always the same; of a "
-            "model with one sigmoid output return torch.cat([torch.zeros_like(z), z], dim=1)"
         )
     if hierarchy is not None and smoothed.num_classes != hierarchy.num_classes:
         raise InputError(
             f"expected a hierarchy over the {smoothed.num_classes} classes of the model, got "
             f"{hierarchy.name} over {hierarchy.num_classes}; choose another"
         )
+    return labels.size
 
 
 def check_classes(smoothed: Smoothed, card: Card) -> None:
