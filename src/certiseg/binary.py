@@ -48,8 +48,8 @@ class BinaryOutput:
         plain = isinstance(self.threshold, (int, float)) and not isinstance(self.threshold, bool)
         if not (plain and 0 < self.threshold < 1):
             raise InputError(
-                f"expected a threshold in (0, 1), got {self.threshold!r}; it is on the probability, "
-                "of logits too"
+                f"expected a threshold in (0, 1), got {self.threshold!r}; it is on the "
+                "probability, of logits too"
             )
         object.__setattr__(self, "threshold", float(self.threshold))
         object.__setattr__(self, "multi_label", bool(self.multi_label))
@@ -94,7 +94,9 @@ class BinaryOutput:
     def words(self) -> str:
         """Such as "overlapping maps of logits"."""
         kinds = {"probability": "probabilities", "logit": "logits"}
-        return f"{'overlapping maps' if self.multi_label else 'one channel'} of {kinds[self.output]}"
+        return (
+            f"{'overlapping maps' if self.multi_label else 'one channel'} of {kinds[self.output]}"
+        )
 
     def describe(self) -> str:
         """How labels follow from the output, for the statement."""

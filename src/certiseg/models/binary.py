@@ -1,16 +1,21 @@
-"""A model whose one channel decides between two classes, or whose channels are maps that overlap."""
+"""A model whose one channel decides between two classes, or whose channels are overlapping maps."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor, nn
 
-from certiseg.binary import BinaryOutput, Output
+from certiseg.binary import CLASSES, BinaryOutput, Output
 from certiseg.errors import InputError
-from certiseg.models.loaded import name_of, take_over
+from certiseg.models.loaded import LoadedModel, name_of, take_over
 from certiseg.outputs.tensors import BinaryScores
+
+_UNNAMED = re.compile(r"LABEL_\d+")
+"""Of transformers, where nobody named a class."""
 
 
 class Binary(nn.Module):
@@ -41,8 +46,6 @@ class Binary(nn.Module):
         [[0, 1]]
     """
 
-    num_classes = 2
-
     def __init__(
         self,
         model: nn.Module | Callable[[Tensor], Any],
@@ -71,3 +74,20 @@ class Binary(nn.Module):
                 f"{own.words()}; declare it once"
             )
         return BinaryScores(output.output, own)
+
+
+def as_binary(loaded: LoadedModel, output: BinaryOutput) -> LoadedModel:
+    """The model with its output declared so. Names of its channels become those of the classes, or
+    of overlapping maps."""
+    model = Binary(loaded.model, output.output, output.threshold, output.multi_label)
+    if loaded.binary is not None:
+        return replace(loaded, model=model, binary=output)
+    known = tuple(name for name in loaded.classes or () if not _UNNAMED.fullmatch(name))
+    classes, maps = CLASSES, None
+    if output.multi_label:
+        maps = known or None
+    elif len(known) in (1, 2):
+        classes = known if len(known) == 2 else (CLASSES[0], known[0])
+    return replace(
+        loaded, model=model, num_classes=2, classes=classes, maps=maps, palette=None, binary=output
+    )

@@ -67,7 +67,7 @@ class LoadedModel:
             told = {"kind": "clouds"}
         parts, binary = getattr(model, "parts", None), declared(model)
         if binary is not None:
-            known, told = 2, {"classes": CLASSES, **told}
+            known, told["classes"] = 2, told.get("classes") or CLASSES
         number = known if isinstance(known, int) else None
         return cls(name, model, number, parts=parts, binary=binary, **told)
 

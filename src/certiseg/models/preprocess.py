@@ -129,6 +129,11 @@ class OfBase:
 
     base: Preprocess
 
+    @property
+    def binary(self) -> BinaryOutput | None:
+        """As the network is declared."""
+        return declared(self.base)
+
     def forward(self, x: Tensor) -> Tensor | BinaryScores:
         logits: Tensor | BinaryScores = self.base(x)
         return logits

@@ -20,8 +20,8 @@ from certiseg.rounding import exact
 
 _LARGEST = 16.0
 _DECLARE = (
-    "declare it inside: Scales(certiseg.Binary(model, 'probability'), ...) after a sigmoid, 'logit' "
-    "before one (--binary on the command line)"
+    "declare it inside: Scales(certiseg.Binary(model, 'probability'), ...) after a sigmoid, "
+    "'logit' before one (--binary on the command line)"
 )
 Merge = Literal["exp", "softmax"]
 MERGES = get_args(Merge)
@@ -33,9 +33,10 @@ class Scales(nn.Module):
     Takes (B, C, H, W) (plus noise) and returns logits (B, classes, H, W): the logarithms of what is
     averaged over the scales, so the largest is the most likely class and their softmax are its
     shares. Of a declared binary model (``Binary``) the probabilities are averaged, over scales and
-    mirrored inputs, and compared with its threshold. For each scale the input is resized bilinearly; the logits are brought bilinearly to
-    that size and, with ``flip``, averaged with those of the mirrored input. A scale above 1, which
-    the published code cuts into tiles, goes through whole here.
+    mirrored inputs, and compared with its threshold. For each scale the input is resized
+    bilinearly; the logits are brought bilinearly to that size and, with ``flip``, averaged with
+    those of the mirrored input. A scale above 1, which the published code cuts into tiles, goes
+    through whole here.
 
     Args:
         model: the base model, with its preprocessing inside.

@@ -153,7 +153,8 @@ def _map_of(certificate: Certificate, number: int) -> Certificate:
     """One of the overlapping maps, to be shown: by itself it is no certificate."""
     votes, radius = certificate.votes, certificate.radius
     source = votes.source
-    assert source is not None and source.binary is not None
+    assert source is not None
+    assert source.binary is not None
     alone = replace(source, binary=replace(source.binary, multi_label=False))
     return replace(
         certificate,

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from certiseg.binary import CLASSES, BinaryOutput
+from certiseg.binary import BinaryOutput
 from certiseg.datasets.card import Card
 from certiseg.errors import InputError
 from certiseg.hierarchies.hierarchy import Hierarchy
-from certiseg.models.binary import Binary
+from certiseg.models.binary import as_binary
 from certiseg.models.denoised import Denoised, load_denoiser
 from certiseg.models.loaded import LoadedModel, Origin, reason
 from certiseg.models.python_model import origin_of
@@ -89,9 +89,17 @@ def open_model(
         loaded = _at_scales(loaded, scales or (1.0,), flip)
     if denoiser is not None:
         loaded = _behind(denoiser, loaded)
-    opening = {"num_classes": num_classes, "channels": channels, "scales": scales, "flip": flip}
-    opening |= {"denoiser": denoiser, "binary": binary, "multi_label": multi_label}
-    return replace(loaded, opening={"spec": spec, **opening})
+    opening = {
+        "spec": spec,
+        "num_classes": num_classes,
+        "channels": channels,
+        "scales": scales,
+        "flip": flip,
+        "denoiser": denoiser,
+        "binary": binary,
+        "multi_label": multi_label,
+    }
+    return replace(loaded, opening=opening)
 
 
 def _declared(loaded: LoadedModel, binary: str | None, multi_label: bool) -> LoadedModel:
@@ -115,16 +123,7 @@ def _declared(loaded: LoadedModel, binary: str | None, multi_label: bool) -> Loa
             "it out"
         )
     output = BinaryOutput.parse(binary, multi_label, loaded.binary)
-    model = Binary(loaded.model, output.output, output.threshold, output.multi_label)
-    known = loaded.classes or ()
-    if loaded.binary is not None:
-        return replace(loaded, model=model, binary=output)
-    if multi_label:
-        return replace(
-            loaded, model=model, num_classes=2, classes=CLASSES, maps=known or None, binary=output
-        )
-    classes = known if len(known) == 2 else (CLASSES[0], *known) if len(known) == 1 else CLASSES
-    return replace(loaded, model=model, num_classes=2, classes=classes, binary=output)
+    return as_binary(loaded, output)
 
 
 def _at_scales(loaded: LoadedModel, scales: Sequence[float], flip: bool) -> LoadedModel:
