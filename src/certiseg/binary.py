@@ -93,10 +93,8 @@ class BinaryOutput:
 
     def words(self) -> str:
         """Such as "overlapping maps of logits"."""
-        kinds = {"probability": "probabilities", "logit": "logits"}
-        return (
-            f"{'overlapping maps' if self.multi_label else 'one channel'} of {kinds[self.output]}"
-        )
+        values = {"probability": "probabilities", "logit": "logits"}[self.output]
+        return f"{'overlapping maps' if self.multi_label else 'one channel'} of {values}"
 
     def describe(self) -> str:
         """How labels follow from the output, for the statement."""

@@ -142,10 +142,9 @@ def load_named(rest: str) -> LoadedModel:
     axes = len(model.shape)
     logits = told.type in _TYPES and len(told.shape) == axes and isinstance(told.shape[1], int)
     stated = told.shape[1] if logits else None
-    # One channel may have a name, or one for each label.
-    if classes is not None and len(classes) not in (
-        (1, 2) if stated == 1 else (stated or len(classes),)
-    ):
+    # One channel has a name, or one for each of its two labels.
+    named = (1, 2) if stated == 1 else (stated,)
+    if classes is not None and stated is not None and len(classes) not in named:
         classes = None
     if stated is None and classes is not None:
         stated = len(classes)
