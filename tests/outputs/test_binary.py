@@ -57,7 +57,14 @@ def test_a_logit_is_compared_with_the_logit_of_the_threshold(threshold):
 def test_the_channel_may_have_an_axis_or_none():
     maps = torch.rand(4, 1, 5, 6)
     expected = maps[:, 0].numpy() > 0.5
-    forms = (maps, maps[:, 0], maps.numpy(), {"out": maps}, SimpleNamespace(logits=maps), maps > 0.5)
+    forms = (
+        maps,
+        maps[:, 0],
+        maps.numpy(),
+        {"out": maps},
+        SimpleNamespace(logits=maps),
+        maps > 0.5,
+    )
     for form in forms:
         assert np.array_equal(_labels(form), expected)
     volume = torch.rand(2, 1, 3, 4, 5)

@@ -103,7 +103,7 @@ def test_logits_of_hugging_face_are_upsampled_without_it():
         ((6, 6), True, ["at most (5, 6)", "got an output of size (6, 6)"]),
         ((5, 7), True, ["(5, 7)"]),
         ((0, 6), True, ["at least (1, 1)", "(0, 6)"]),
-        ((2, 3, 2), True, ["(2, 3, 2)"]),
+        ((2, 3, 2), True, ["2, 3, 2)"]),
     ],
 )
 def test_grids_that_do_not_fit(size, own_grid, parts):
@@ -127,7 +127,7 @@ def test_other_tasks_do_not_ask_for_a_grid():
 def test_logits_that_leave_the_label_open_are_refused(value, dtype):
     """In one component of one draw is enough; +inf twice is an overflow."""
     logits = torch.zeros(4, 3, 5, 6, dtype=dtype)
-    logits[2, :2 if value == np.inf else 3, 4, 5] = value
+    logits[2, : 2 if value == np.inf else 3, 4, 5] = value
     with pytest.raises(InputError) as info:
         decide(logits, BATCH, None).labels()
     assert "precision" in str(info.value)
