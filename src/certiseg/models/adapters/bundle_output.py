@@ -17,7 +17,7 @@ _HARMLESS = (
     *("CopyItems", "DeleteItems", "SelectItems", "DataStats", "Identity", "ToDevice"),
 )
 """Transforms that leave it open, or as it is, which label wins."""
-_AFTER = "not part of what is certified"
+_READ = ("sigmoid", "softmax", "other", "argmax", "threshold", "rounding")
 
 
 class Stated(NamedTuple):
@@ -54,13 +54,13 @@ def stated_output(
 
     for transform in _transforms(config, plain, refuse):
         kind = _kind(transform, refuse)
-        given = {
-            key: _of_key(value, transform, name, key, plain)
-            for key, value in transform.items()
-            if kind in ("Activations", "AsDiscrete") and not key.startswith("_") and key != "keys"
-        }
-        if transform.get("_disabled_") or not _concerns(transform, name, plain):
+        if kind in _HARMLESS or not _concerns(transform, name, plain):
             continue
+        given = {
+            key: _of_key(transform[key], transform, name, key, plain)
+            for key in _READ
+            if key in transform
+        }
         if kind == "Activations":
             if decision is not None or activation is not None or given.get("other") is not None:
                 refuse("an activation that is not one sigmoid or softmax")
@@ -69,10 +69,10 @@ def stated_output(
             activation = next((key for key in ("sigmoid", "softmax") if given.get(key)), None)
         elif kind == "AsDiscrete" and decision is None:
             decision = _decision(given, refuse)
-        elif kind not in (*_HARMLESS, "AsDiscrete"):
+        elif kind != "AsDiscrete":
             if decision is None:
                 refuse(f"{kind} before labels are decided")
-            notes.append(f"{where}: {kind} of its postprocessing is {_AFTER}")
+            notes.append(f"{where}: {kind} of its postprocessing is not part of what is certified")
     return Stated(_binary(activation, decision, channels, refuse), tuple(notes))
 
 
@@ -107,10 +107,7 @@ def _transforms(
     refuse: Callable[[str], NoReturn],
 ) -> list[Mapping[str, Any]]:
     found = config.get("postprocessing")
-    if (
-        isinstance(found, Mapping)
-        and str(found.get("_target_", "")).rpartition(".")[2] == "Compose"
-    ):
+    if isinstance(found, Mapping) and str(found.get("_target_", "")).endswith("Compose"):
         found = found.get("transforms", [])
     if found is None:
         return []
@@ -137,7 +134,8 @@ def _keys(transform: Mapping[str, Any], plain: Callable[[object, str], Any]) -> 
 
 def _concerns(transform: Mapping[str, Any], name: str, plain: Callable[[object, str], Any]) -> bool:
     keys = _keys(transform, plain)
-    return keys is None or name in keys
+    disabled = plain(transform.get("_disabled_", False), "postprocessing _disabled_")
+    return not disabled and (keys is None or name in keys)
 
 
 def _of_key(
