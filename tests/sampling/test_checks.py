@@ -75,8 +75,9 @@ def test_numpy_images_are_welcome():
         (lambda x: x * float("nan"), 3, "NaN"),
         (lambda x: "labels", 3, "got str"),
         (lambda x: {"aux": x}, 3, "got dict"),
-        (lambda x: x > 0, 3, "logits (B, C, *out) or integer labels"),
-        (lambda x: x.argmax(1).float(), None, "return labels as integers"),
+        (lambda x: x > 0, 3, "masks of bools"),
+        (lambda x: x.cfloat(), 3, "logits (B, C, *out) or integer labels"),
+        (lambda x: x.argmax(1).float(), None, "output.long()"),
     ],
 )
 def test_models_that_do_not_fit(model, classes, part):
@@ -276,7 +277,7 @@ def test_bad_arguments(call, part):
     ("make", "part"),
     [
         (lambda: cs.Smoothed("net", NOISE), "callable model, got str"),
-        (lambda: cs.Smoothed(_model, NOISE, 0), "num_classes >= 1"),
+        (lambda: cs.Smoothed(_model, NOISE, 0), "num_classes >= 2"),
         (lambda: cs.Smoothed(_model, 0.25), "a noise such as"),
     ],
 )

@@ -72,7 +72,7 @@ class OnGrid(nn.Module):
         full = height, width = (x.shape[2], x.shape[3])
         grid = (-(-height // self.stride), -(-width // self.stride))
         labels = not output.is_floating_point()
-        given = tuple(output.shape[-2:])
+        given = tuple(output.shape[-2:] if output.ndim in (3, 4) else output.shape[2:])
         if given == grid:
             return output
         if given != full:
