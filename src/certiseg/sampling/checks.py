@@ -12,12 +12,15 @@ from torch.nn.modules.instancenorm import _InstanceNorm
 
 from certiseg.errors import InputError
 from certiseg.models.programs import unfit_node
+from certiseg.noise import Noise
+from certiseg.rounding import exact
 from certiseg.sampling.introspection import modules_inside
 
 # Stochastic layers of other libraries that subclass nn.Module directly.
 _STOCHASTIC_NAMES = ("DropPath", "StochasticDepth", "DropBlock2d")
 _OF_KNOWN_MODE = ("torch.nn.modules.", "torch.export.", "certiseg.")
 _LAST_CHANNELS, _FIRST_CHANNELS = (1, 3, 4), (1, 3)
+_SMALL = 0.01
 
 
 def check_input(x: Tensor | ArrayLike, value_range: tuple[float, float] | None) -> Tensor:
@@ -59,6 +62,25 @@ def check_input(x: Tensor | ArrayLike, value_range: tuple[float, float] | None) 
                 "model, or give the domain as value_range (None for point clouds)"
             )
     return tensor if tensor.dtype == torch.float64 else tensor.float()
+
+
+class SmallNoise(UserWarning):
+    """A noise so small beside the domain of the input that its unit may be another."""
+
+
+def small_noise(noise: Noise, value_range: tuple[float, float] | None) -> str | None:
+    """What to say of a sigma below 1 % of the domain's range, where it has that unit."""
+    if value_range is None or noise.norm != "l2":
+        return None
+    low, high = value_range
+    if noise.sigma >= _SMALL * (high - low):
+        return None
+    usual = 0.25 * (high - low)
+    return (
+        f"sigma {exact(noise.sigma)} is below 1 % of the inputs' range [{exact(low)}, "
+        f"{exact(high)}]: sigma and radius are in units of the input; what is 0.25 in [0, 1] is "
+        f"{exact(usual)} here"
+    )
 
 
 def _from_array(x: ArrayLike) -> Tensor:
