@@ -227,6 +227,7 @@ def test_foreign_results_file_is_left_alone(workplace: Path, call: Call) -> None
     assert files(workplace / "out") == {"results.jsonl"}
 
 
+@pytest.mark.filterwarnings("default")
 def test_a_tiny_sigma_is_noted(workplace: Path, call: Call) -> None:
     done = call("certify", "bands.png", *MODEL, "--sigma", 0.002, "-o", "out")
     assert done.code == 0

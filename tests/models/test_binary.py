@@ -15,6 +15,7 @@ from torch import Tensor, nn
 import certiseg as cs
 from certiseg.binary import BinaryOutput
 from certiseg.certificates.commitment import fixed
+from certiseg.errors import Hint
 from certiseg.models import OnGrid, Preprocess, Scales
 from certiseg.models.denoised import Denoised
 from certiseg.sampling.fingerprint import model_fingerprint
@@ -116,6 +117,12 @@ def test_one_class_is_no_number_of_classes() -> None:
 def test_a_wrong_declaration_of_logits_is_refused() -> None:
     with pytest.raises(cs.InputError, match="binary='logit'"):
         votes_of(Net(sigmoid=False), binary="probability")
+
+
+def test_logits_that_look_like_probabilities_are_hinted_at() -> None:
+    with pytest.warns(Hint, match="declare binary='probability'"):
+        votes_of(Net(), binary="logit")
+    votes_of(Net(sigmoid=False), binary="logit")  # warnings are errors in tests
 
 
 def test_it_holds_inside_preprocessing_and_around_it() -> None:

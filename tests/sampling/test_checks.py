@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 import certiseg as cs
+from certiseg.errors import Hint
 from certiseg.models.preprocess import Preprocess
 
 NOISE = cs.Gaussian(0.25)
@@ -276,7 +277,7 @@ def test_bad_arguments(call, part):
 @pytest.mark.parametrize(
     ("noise", "value_range", "said"),
     [
-        (cs.Gaussian(0.25), (0, 255), "what is 0.25 in [0, 1] is 63.75 here"),
+        (cs.Gaussian(0.25), (0, 255), "usual sigma is 63.75"),
         (cs.Gaussian(0.009), (0, 1), "sigma 0.009 is below 1 %"),
         (cs.Gaussian(0.01), (0, 1), None),
         (cs.Gaussian(2.6), (0, 255), None),
@@ -288,7 +289,7 @@ def test_noise_in_another_unit_than_the_domain_is_hinted_at(noise, value_range, 
     if said is None:
         cs.Smoothed(_model, noise, value_range=value_range)  # warnings are errors in tests
         return
-    with pytest.warns(UserWarning, match="units of the input") as warned:
+    with pytest.warns(Hint, match="units of the input") as warned:
         cs.Smoothed(_model, noise, value_range=value_range)
     assert said in str(warned[0].message)
     assert warned[0].filename == __file__

@@ -98,7 +98,6 @@ def evaluate(
     from certiseg.runs.executors.ranks import Ranks
     from certiseg.runs.malloc import keep_freed_memory
     from certiseg.runs.samples import open_samples
-    from certiseg.sampling.checks import small_noise
 
     if keep < 0:
         raise InputError(f"expected --keep 0 or more, got {keep}; 0 keeps no sample")
@@ -130,8 +129,6 @@ def evaluate(
         points=points,
         skip_bad=skip_bad,
     )
-    if samples.card.kind != "clouds" and (hint := small_noise(settings.noise, (0.0, 1.0))):
-        remark(f"note: {hint}")
     for reason in skipped_of(samples):
         remark(f"skipped: {reason}")
     first = ranks is None or ranks.rank == 0

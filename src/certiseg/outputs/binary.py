@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from certiseg.binary import BinaryOutput
-from certiseg.errors import InputError
+from certiseg.errors import Hint, InputError
 from certiseg.outputs.tensors import BinaryScores, check_axes, tensor_of, values_in
 
+_MANY = 64
 _ROUNDING = 8.0
 """Last bits by which averages of probabilities may leave [0, 1]."""
 
@@ -35,6 +38,8 @@ def maps_of(scored: BinaryScores, batch: Tensor, own_grid: bool = False) -> Tens
     maps = _with_channels(maps, batch, binary)
     if binary.output == "probability":
         _check_probabilities(maps)
+    else:
+        _hint_at_probabilities(maps)
     if maps.dtype not in (torch.float32, torch.float64):
         maps = maps.float()  # exact
     if upsample and not own_grid and maps.ndim == batch.ndim == 4:
@@ -95,6 +100,17 @@ def _check_probabilities(maps: Tensor) -> None:
         f"expected probabilities in [0, 1], got {values_in(maps)}; declare binary='logit' "
         "(--binary logit) for values before the sigmoid"
     )
+
+
+def _hint_at_probabilities(maps: Tensor) -> None:
+    """Warn of logits that are all in [0, 1]: each has a probability of 1/2 or more."""
+    if maps.numel() >= _MANY and bool(((maps >= 0) & (maps <= 1)).all()):
+        warnings.warn(
+            "all declared logits of a pass lie in [0, 1], as probabilities do; if the model ends in "
+            "a sigmoid, declare binary='probability' (--binary probability)",
+            Hint,
+            stacklevel=2,
+        )
 
 
 def _rounded_down(value: float, dtype: torch.dtype) -> float:

@@ -31,7 +31,6 @@ from certiseg.runs.output import RESULTS, read_lines, write_lines, write_picture
 from certiseg.runs.progress import RunBar
 from certiseg.runs.record import certificate_record
 from certiseg.runs.settings import Settings
-from certiseg.sampling.checks import small_noise
 from certiseg.sampling.sampler import Smoothed
 from certiseg.votes import VoteCounts
 
@@ -239,5 +238,4 @@ def _prepared(
         first if not others else f"{first} (and {len(others)} more files)"
         for first, *others in noted.values()
     ]
-    hint = small_noise(smoothed.noise, smoothed.value_range)
-    return inputs, smoothed, [*notes, *filter(None, [hint])]
+    return inputs, smoothed, notes

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
@@ -25,7 +24,6 @@ from certiseg.noise.rotation import Axis
 from certiseg.runfolder.derived import COORDINATES
 from certiseg.runs.device import usable_device
 from certiseg.runs.parameters import DEFAULTS, PARAMETERS, Law
-from certiseg.sampling.checks import SmallNoise
 from certiseg.sampling.engine import Engine
 from certiseg.sampling.experiment import LabelCallback
 from certiseg.sampling.fingerprint import made_by
@@ -186,17 +184,15 @@ class Settings:
         if loaded.origin is not None:
             named = replace(loaded.origin, spec=f"{loaded.origin.spec} {category or ''}")
             made_by(base, named)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", SmallNoise)  # commands note it themselves
-            return Smoothed(
-                base,
-                self.noise,
-                loaded.num_classes,
-                device=self.device,
-                value_range=None if clouds or category is not None else (0.0, 1.0),
-                output_grid=self.grid is not None,
-                engine=self.engine,
-            )
+        return Smoothed(
+            base,
+            self.noise,
+            loaded.num_classes,
+            device=self.device,
+            value_range=None if clouds or category is not None else (0.0, 1.0),
+            output_grid=self.grid is not None,
+            engine=self.engine,
+        )
 
     def certify(
         self,

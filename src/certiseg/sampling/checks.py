@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
@@ -10,7 +12,7 @@ from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.dropout import _DropoutNd
 from torch.nn.modules.instancenorm import _InstanceNorm
 
-from certiseg.errors import InputError
+from certiseg.errors import Hint, InputError
 from certiseg.models.programs import unfit_node
 from certiseg.noise import Noise
 from certiseg.rounding import exact
@@ -64,22 +66,20 @@ def check_input(x: Tensor | ArrayLike, value_range: tuple[float, float] | None) 
     return tensor if tensor.dtype == torch.float64 else tensor.float()
 
 
-class SmallNoise(UserWarning):
-    """A noise so small beside the domain of the input that its unit may be another."""
-
-
-def small_noise(noise: Noise, value_range: tuple[float, float] | None) -> str | None:
-    """What to say of a sigma below 1 % of the domain's range, where it has that unit."""
+def hint_at_unit(noise: Noise, value_range: tuple[float, float] | None) -> None:
+    """Warn of a sigma below 1 % of the domain's range, as if it were in another unit."""
     if value_range is None or noise.norm != "l2":
-        return None
+        return
     low, high = value_range
     if noise.sigma >= _SMALL * (high - low):
-        return None
+        return
     usual = 0.25 * (high - low)
-    return (
+    warnings.warn(
         f"sigma {exact(noise.sigma)} is below 1 % of the inputs' range [{exact(low)}, "
-        f"{exact(high)}]: sigma and radius are in units of the input; what is 0.25 in [0, 1] is "
-        f"{exact(usual)} here"
+        f"{exact(high)}]: sigma and radius are in units of the input, in which the usual sigma is "
+        f"{exact(usual)}",
+        Hint,
+        stacklevel=3,
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -24,12 +23,11 @@ from certiseg.noise import Noise
 from certiseg.outputs.decide import decide
 from certiseg.sampling.base_model import BaseModel, first_parameter, forward, known_classes
 from certiseg.sampling.checks import (
-    SmallNoise,
     check_evaluation_mode,
     check_input,
     checked_count,
     checked_draws,
-    small_noise,
+    hint_at_unit,
 )
 from certiseg.sampling.engine import Engine
 from certiseg.sampling.experiment import DrawSource, Experiment, LabelCallback, experiment_record
@@ -58,7 +56,7 @@ class Smoothed:
         num_classes: found from logits; needed where the model returns labels.
         device: where to run; default: that of the model's parameters, else of the input.
         value_range: domain of the input, (0, 1) for images; None for any values. A sigma below 1 %
-            of it gives a ``SmallNoise`` warning: both have one unit.
+            of it gives a warning: both have one unit.
         output_grid: the model may decide on a grid (h, w) coarser than the image; votes, tests and
             certificates then live on that grid, and pixel (i, j) of (H, W) has the label of cell
             (i * h // H, j * w // W) (theory T14; ``certiseg.models.OnGrid`` makes such a model).
@@ -116,8 +114,7 @@ class Smoothed:
         self.value_range = (
             None if value_range is None else (float(value_range[0]), float(value_range[1]))
         )
-        if hint := small_noise(noise, self.value_range):
-            warnings.warn(hint, SmallNoise, stacklevel=2)
+        hint_at_unit(noise, self.value_range)
         if engine is not None and not isinstance(engine, Engine):
             raise InputError(
                 f"expected an engine such as certiseg.Engine(precision='bfloat16'), got {engine!r}"
