@@ -40,7 +40,7 @@ class Binary(nn.Module):
     Example:
         >>> import torch
         >>> import certiseg as cs
-        >>> model = Binary(lambda x: x.mean(1, keepdim=True), "probability", threshold=0.4)
+        >>> model = Binary(lambda x: 8 * x - 4, "logit", threshold=0.4)
         >>> smooth = cs.Smoothed(model, cs.Gaussian(0.1))
         >>> smooth.certify(torch.tensor([[[0.1, 0.9]]]), num_samples=100, seed=0).labels.tolist()
         [[0, 1]]

@@ -106,8 +106,8 @@ def _hint_at_probabilities(maps: Tensor) -> None:
     """Warn of logits that are all in [0, 1]: each has a probability of 1/2 or more."""
     if maps.numel() >= _MANY and bool(((maps >= 0) & (maps <= 1)).all()):
         warnings.warn(
-            "all declared logits of a pass lie in [0, 1], as probabilities do; if the model ends in "
-            "a sigmoid, declare binary='probability' (--binary probability)",
+            "all declared logits of a pass lie in [0, 1], as probabilities do; if the model ends "
+            "in a sigmoid, declare binary='probability' (--binary probability)",
             Hint,
             stacklevel=2,
         )

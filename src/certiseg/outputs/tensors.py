@@ -83,12 +83,14 @@ def undeclared(scores: Tensor, remedy: str = DECLARE) -> str:
 
 
 def values_in(scores: Tensor) -> str:
-    """Such as "values in [0.25, 0.75]", all digits of float32."""
+    """Such as "values in [0.25, 0.75]", with the digits that tell them from others of their type."""
     if scores.numel() == 0:
         return "no values"
     if bool(scores.isnan().any()):
         return "NaN"
-    return f"values in [{float(scores.min()):.9g}, {float(scores.max()):.9g}]"
+    given = scores if scores.dtype == torch.float64 else scores.float()
+    low, high = (end.cpu().numpy()[()] for end in given.aminmax())
+    return f"values in [{low}, {high}]"
 
 
 def check_axes(scores: Tensor, size: tuple[int, ...] | torch.Size) -> None:

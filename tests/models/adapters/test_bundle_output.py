@@ -121,7 +121,7 @@ def test_what_is_done_to_labels_afterwards_is_noted(tmp_path: Path) -> None:
         ([{**SIGMOID, "softmax": True}], 3, "both of them"),
         ([{**SIGMOID, "other": "f"}, THRESHOLD], 1, "not one sigmoid or softmax"),
         ([{"_target_": "Lambdad", "keys": "pred", "func": "$f"}, ARGMAX], 3, "Lambda before"),
-        ([SIGMOID, {**THRESHOLD, "threshold": 2.0}], 1, "the threshold 2, outside"),
+        ([SIGMOID, {**THRESHOLD, "threshold": 2.0}], 1, "the threshold 1.9"),
         ([SIGMOID, {**THRESHOLD, "threshold": "@nowhere"}], 1, "a plain value as"),
         ([{**SIGMOID, "sigmoid": "$1 < 2"}, THRESHOLD], 1, "a plain value as"),
         ([{**SIGMOID, "_disabled_": "$x"}, ARGMAX], 3, "a plain value as"),

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from certiseg.binary import BinaryOutput
 from certiseg.errors import InputError
+from certiseg.rounding import exact
 
 _DICTIONARY = re.compile(r"(\w+?)(?:d|D|Dict)?")
 _HARMLESS = (
@@ -96,7 +97,7 @@ def _binary(
         refuse("a threshold of an unknown number of channels")
     assert isinstance(decision, float)
     if not 0 < decision < 1:
-        refuse(f"the threshold {decision:g}, outside (0, 1)")
+        refuse(f"the threshold {exact(decision)}, outside (0, 1)")
     output = "logit" if activation == "sigmoid" else "probability"
     return BinaryOutput(output, decision, multi_label=channels > 1)  # type: ignore[arg-type]
 
