@@ -114,7 +114,7 @@ INTEGERS = torch.ones(4, 1, 5, 6).long()
     ("output", "declared", "parts"),
     [
         (8 * MAPS - 4, ("probability",), ("[0, 1]", "values in [-", "--binary logit")),
-        (torch.full_like(MAPS, 1.00001), ("probability",), ("values in [1.00001001",)),
+        (torch.full_like(MAPS, 1.00001), ("probability",), ("values in [1.00001, 1.00001]",)),
         (torch.full_like(MAPS, math.nan), ("probability",), ("NaN", "precision")),
         (torch.rand(4, 2, 5, 6), ("probability",), ("one channel", "--multi-label")),
         (MAPS[:, 0], ("probability", 0.5, True), ("(B, K, *out)", "leave multi_label")),

@@ -89,7 +89,7 @@ def values_in(scores: Tensor) -> str:
     if bool(scores.isnan().any()):
         return "NaN"
     given = scores if scores.dtype == torch.float64 else scores.float()
-    low, high = (end.cpu().numpy()[()] for end in given.aminmax())
+    low, high = (str(end.cpu().numpy()) for end in given.aminmax())
     return f"values in [{low}, {high}]"
 
 

@@ -126,11 +126,11 @@ def _kind(transform: Mapping[str, Any], refuse: Callable[[str], NoReturn]) -> st
     return found[1]
 
 
-def _keys(transform: Mapping[str, Any], plain: Callable[[object, str], Any]) -> list[str] | None:
+def _keys(transform: Mapping[str, Any], plain: Callable[[object, str], Any]) -> list[Any] | None:
     if "keys" not in transform:
         return None
     keys = plain(transform["keys"], "postprocessing keys")
-    return [keys] if isinstance(keys, str) else list(keys)
+    return keys if isinstance(keys, list) else [keys]
 
 
 def _concerns(transform: Mapping[str, Any], name: str, plain: Callable[[object, str], Any]) -> bool:
