@@ -63,6 +63,11 @@ class BinaryOutput:
         stated: what the model's source says, whose threshold counts where none is given. Raises
         InputError for another form, and for what contradicts the source.
         """
+        if not isinstance(text, str):
+            raise InputError(
+                f"expected a binary output as 'probability' or 'logit', got {text!r}; with a "
+                "threshold 'probability:0.3'"
+            )
         output, colon, given = text.partition(":")
         threshold = _HALF if stated is None else stated.threshold
         if colon:

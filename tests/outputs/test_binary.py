@@ -167,7 +167,17 @@ def test_a_declaration_is_read_from_text():
     stated = BinaryOutput("logit", 0.25)
     assert BinaryOutput.parse("logit", stated=stated) == stated
     assert BinaryOutput.parse("logit:0.5", stated=stated) == BinaryOutput("logit", 0.5)
-    for text in ("", "sigmoid", "logit:", "logit:x", "logit:1", "logit:nan", "probability:0.3:1"):
+    for text in (
+        None,
+        True,
+        "",
+        "sigmoid",
+        "logit:",
+        "logit:x",
+        "logit:1",
+        "logit:nan",
+        "probability:0.3:1",
+    ):
         with pytest.raises(InputError):
             BinaryOutput.parse(text)
     with pytest.raises(InputError, match="source states"):

@@ -83,7 +83,7 @@ def undeclared(scores: Tensor, remedy: str = DECLARE) -> str:
 
 
 def values_in(scores: Tensor) -> str:
-    """Such as "values in [0.25, 0.75]", with the digits that tell them from others of their type."""
+    """Such as "values in [0.25, 0.75]", with digits enough to tell 1 from the number above it."""
     if scores.numel() == 0:
         return "no values"
     if bool(scores.isnan().any()):
