@@ -1,5 +1,5 @@
-"""The two ways a call can end badly: the input was wrong, or a stored claim does not hold; and
-what errors of other libraries say, in a line."""
+"""The two ways a call can end badly: the input was wrong, or a stored claim does not hold; hints
+beside them; and what errors of other libraries say, in a line."""
 
 from __future__ import annotations
 
@@ -13,6 +13,10 @@ class InputError(ValueError):
 
 class ClaimError(Exception):
     """A stored certificate does not follow from its own counts (exit code 1)."""
+
+
+class Hint(UserWarning):
+    """What is allowed, but probably not meant. One line; commands print it as a note."""
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from certiseg.binary import BinaryOutput
 from certiseg.errors import InputError
 from certiseg.files.fields import (
     RECORD,
@@ -52,7 +53,8 @@ class Source:
     batch_sizes: of the passes, rising; a draw is as likely to have had any place in its batch
     (theory T1). own_randomness: whether the model was found to have some, so that its votes cannot
     be replayed. windows: of a model that labels each core of the input from its window alone
-    (theory T17), the sides of the cores, and the margin last.
+    (theory T17), the sides of the cores, and the margin last. binary: how labels follow from a
+    binary output; None where the highest score wins or the model returns labels.
     """
 
     noise: Noise
@@ -71,6 +73,7 @@ class Source:
     batch_sizes: tuple[int, ...] = ()
     own_randomness: bool = False
     windows: tuple[int, ...] | None = None
+    binary: BinaryOutput | None = None
 
     def __post_init__(self) -> None:
         self.noise.check_shape(self.input_shape)
@@ -138,15 +141,20 @@ class Source:
         plain: dict[str, Any] = json.loads(
             json.dumps({**asdict(self), "noise": noise_record(self.noise)})
         )
+        if self.binary is None:
+            del plain["binary"]
         return plain
 
     @staticmethod
     def from_record(record: Mapping[str, Any]) -> Source:
         """Inverse of record. Raises InputError for anything that no source can write."""
+        own = {"binary": RECORD} if "binary" in record else {}
         values: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value
-            for name, value in checked(record, _SOURCE, "a source").items()
+            for name, value in checked(record, {**_SOURCE, **own}, "a source").items()
         }
+        if own:
+            values["binary"] = BinaryOutput.from_record(values["binary"])
         values["noise"] = noise_from_record(values["noise"])
         values["draws"] = tuple(map(tuple, values["draws"]))
         return Source(**values)
@@ -171,7 +179,8 @@ _SOURCE: Fields = {
     "own_randomness": TRUTH,
     "windows": optional(list_of(whole(0, 2**63), 2, 16)),
 }
-"""What a file may say in each field of a source: a new field needs its line here."""
+"""What a file may say in each field of a source, beside "binary" where the output was declared: a
+new field needs its line here."""
 
 
 @dataclass(frozen=True, eq=False)

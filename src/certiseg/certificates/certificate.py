@@ -110,6 +110,13 @@ class Certificate:
         return float((self.labels == ABSTAIN).mean())
 
     @property
+    def maps(self) -> int | None:
+        """K of labels (K, *out), where the output was declared as overlapping maps; else None."""
+        source = self.votes.source
+        binary = None if source is None else source.binary
+        return self.labels.shape[0] if binary is not None and binary.multi_label else None
+
+    @property
     def eta(self) -> float:
         """Labels were tested against tau + eta (theory T12)."""
         return self.votes.eta
@@ -125,13 +132,15 @@ class Certificate:
         return np.where(held, self.labels, np.asarray(ABSTAIN, dtype=self.labels.dtype))
 
     def full_size(self) -> NDArray[np.signedinteger]:
-        """Labels (H, W) at the input's size, by nearest neighbour (theory T14).
+        """Labels (H, W), of overlapping maps (K, H, W), at the input's size, by nearest neighbour
+        (theory T14).
 
         They are the labels themselves where the model decides pixel by pixel, or where the
         votes do not record the input's shape.
         """
         source = self.votes.source
-        if source is None or self.labels.ndim != 2 or len(source.input_shape) != 3:
+        sides = self.labels.ndim - (self.maps is not None)
+        if source is None or sides != 2 or len(source.input_shape) != 3:
             return self.labels
         return upsample_nearest(self.labels, source.input_shape[1:])
 

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
+from certiseg.binary import BinaryOutput
 from certiseg.outputs.decide import Posterior
 from certiseg.outputs.decision import Decision
 from certiseg.outputs.low_resolution import low_resolution_form
@@ -21,7 +22,8 @@ Reader = Callable[[object, Tensor, int | None, bool], Read]
 
 @dataclass
 class BaseModel:
-    """A model and how to call it. num_classes: filled in by the first output where unknown.
+    """A model and how to call it. num_classes: filled in by the first output where unknown. binary:
+    how its last output was declared to be read.
 
     own_grid: its outputs may lie on a grid coarser than the image (theory T14).
     """
@@ -30,6 +32,7 @@ class BaseModel:
     num_classes: int | None = None
     own_grid: bool = False
     engine: Engine = field(default_factory=Engine)
+    binary: BinaryOutput | None = None
     _compiled: Callable[[Tensor], Any] | None = None
 
     def dtype(self, x: Tensor) -> torch.dtype:
@@ -87,15 +90,16 @@ def forward(model: BaseModel, batch: Tensor, read: Reader[Read]) -> Read:
     with torch.inference_mode(), model.engine.autocast(batch.device):
         given = model.given(batch)
         output = read(model(given), given, model.num_classes, model.own_grid)
-        model.num_classes = output.num_classes
+        model.num_classes, model.binary = output.num_classes, output.binary
         return output
 
 
 def known_classes(model: object) -> int | None:
-    """The number of classes a model states itself: num_classes, or Hugging Face's config."""
+    """The number of classes a model states itself: num_classes, or Hugging Face's config. One class
+    is none: a channel that its output must tell how to read."""
     for holder, name in ((model, "num_classes"), (getattr(model, "config", None), "num_labels")):
         value = getattr(holder, name, None)
-        if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+        if isinstance(value, int) and not isinstance(value, bool) and value > 1:
             return value
     return None
 
