@@ -16,9 +16,9 @@ from certiseg.hierarchies.hierarchy import Hierarchy
 from certiseg.models.binary import as_binary
 from certiseg.models.denoised import Denoised, load_denoiser
 from certiseg.models.loaded import LoadedModel, Origin, reason
+from certiseg.models.preprocess import Preprocess
 from certiseg.models.python_model import origin_of
 from certiseg.models.resolve import load_model
-from certiseg.models.preprocess import Preprocess
 from certiseg.models.scales import Scales
 from certiseg.models.windows import Windows
 from certiseg.runs.appearance import made_up
@@ -150,7 +150,8 @@ def _resized(loaded: LoadedModel, size: tuple[int, int]) -> LoadedModel:
         )
     height, width = size
     model = Preprocess(loaded.model, size=(height, width))
-    name = model.model_name = f"{loaded.name} at {height} x {width}"
+    name = f"{loaded.name} at {height} x {width}"
+    model.model_name = name  # type: ignore[assignment]
     return replace(loaded, name=name, model=model)
 
 
