@@ -107,7 +107,7 @@ def test_overlapping_maps(workplace: Path, call: Call) -> None:
         ("probability", ("--binary", "sigmoid"), ("probability, logit", "sigmoid")),
         ("probability", ("--binary", "probability", "--num-classes", 3), ("--num-classes 2",)),
         ("declared", ("--binary", "logit"), ("source states",)),
-        ("probability", ("--scale", "0.5"), ("--binary",)),
+        ("probability", ("--scales", "0.5"), ("--binary",)),
     ],
 )
 def test_what_does_not_fit_is_one_line(

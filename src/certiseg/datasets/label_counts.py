@@ -46,7 +46,7 @@ class LabelCounts:
             raise InputError(
                 f"expected labels of {self._card.name} that belong to a class, got ignored ones "
                 f"only in {self._words()}; map the label {IGNORE} to a class (--mask binary, or "
-                "label_map in a .yaml file), or take back --ignore"
+                "label_map in a .yaml file), or take back --ignore-index"
             )
 
     def notes(self) -> list[str]:
