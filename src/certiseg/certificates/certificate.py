@@ -1,4 +1,4 @@
-"""The certificate: labels, the radius they hold for, and everything the claim rests on."""
+"""The certificate: labels, certified radius, and the evidence for both."""
 
 from __future__ import annotations
 
@@ -26,34 +26,35 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Certificate:
-    """What is certified about one input, with the evidence.
+    """Certified labels of one input, their radius, and the votes that prove them.
 
-    Made by the methods (``certiseg.certify`` and the others) or read by ``load``. All parameters
-    are fixed before sampling.
+    Returned by the methods (``certiseg.certify`` and the others) or read by ``load``. All
+    parameters are fixed before sampling.
 
     Attributes:
-        method: name of the method that made it.
+        method: name of the certification method.
         labels: int16 or wider, in the shape of the components; ABSTAIN (-1) where nothing is
             certified. With a hierarchy, ids of its nodes (classes first).
-        radius: at which every certified label holds, in the norm of the noise (l2 in units of the
-            input, or an angle in radians); 0.0 if nothing is certified by a method that then has
-            no radius. For a radius map float64 in the shape of labels, 0.0 where it abstains.
-        votes: the draws that were tested.
-        noise: that was drawn.
-        alpha: error probability per input.
+        radius: certified radius of all certified labels, in the norm of the noise (l2 in units of
+            the input, or an angle in radians); 0.0 if the method certifies nothing and has no
+            fixed radius. A radius map has float64 in the shape of labels, 0.0 at abstentions.
+        votes: vote counts of the testing draws.
+        noise: noise of the draws.
+        alpha: error probability for the whole input.
         tau: probability that a label must exceed; None for methods without a threshold.
-        correction: for multiple testing, where the method has one.
-        budget: k of theory T5, or None.
+        correction: correction for multiple testing, or None.
+        budget: error budget k of theory T5, or None.
         selection: "pooled" or "split".
-        selection_votes: the draws that chose the candidates, with split selection (theory T2).
-        candidates: labels chosen outside of the votes (JointClass).
-        cutoff: the smallest count that certifies, where the method has one.
-        looks: of a sequential method (theory T7): when it looked, at which shares of alpha, and
-            what it saw.
-        hierarchy: of theory T8.
-        levels: of AdaptiveCertify: the level chosen for each component.
-        parameters: those of another package's method that have no field here, as JSON values.
-        version: of certiseg.
+        selection_votes: vote counts of the draws that chose the candidate labels, with split
+            selection (theory T2).
+        candidates: candidate labels that do not follow from the votes (JointClass).
+        cutoff: smallest vote count that certifies, or None.
+        looks: interim looks of a sequential method (theory T7): numbers of draws, shares of alpha,
+            and the evidence at each.
+        hierarchy: class hierarchy (theory T8), or None.
+        levels: hierarchy level of each component (AdaptiveCertify).
+        parameters: further parameters of a third-party method, as JSON values.
+        version: version of certiseg.
 
     Example:
         >>> import certiseg as cs
@@ -87,7 +88,6 @@ class Certificate:
 
     def __repr__(self) -> str:
         shape = " x ".join(str(side) for side in self.labels.shape)
-        # Cut off, as in the statement: neither the share nor the radius may be overstated.
         share = percent_down(Fraction(int(self.certified.sum()), self.labels.size), 2)
         radius = down(float(np.max(self.radius)), 6) if self.certified.any() else "0"
         unit = f" {self.noise.unit}" if self.noise.unit else ""
@@ -105,18 +105,18 @@ class Certificate:
 
     @property
     def abstention(self) -> float:
-        """Share of all components without a certified label."""
+        """Share of components without a certified label."""
         return float((self.labels == ABSTAIN).mean())
 
     @property
     def eta(self) -> float:
-        """Labels were tested against tau + eta (theory T12)."""
+        """Total variation margin of the draws; the test is against tau + eta (theory T12)."""
         return self.votes.eta
 
     def at(self, radius: float) -> NDArray[np.signedinteger]:
-        """The labels that hold under every perturbation of norm < radius; ABSTAIN elsewhere.
+        """Labels certified under every perturbation of norm < radius; ABSTAIN elsewhere.
 
-        On a radius map the radius may be chosen after looking at the map (theory T6).
+        With a radius map, the radius may be chosen after seeing the map (theory T6).
         """
         if isinstance(radius, (str, bool)) or not radius >= 0:
             raise InputError(f"expected a radius >= 0, got {radius!r}; it is in units of the input")
@@ -124,10 +124,10 @@ class Certificate:
         return np.where(held, self.labels, np.asarray(ABSTAIN, dtype=self.labels.dtype))
 
     def full_size(self) -> NDArray[np.signedinteger]:
-        """Labels (H, W) at the input's size, by nearest neighbour (theory T14).
+        """Labels (H, W) at the input's resolution, by nearest neighbour (theory T14).
 
-        They are the labels themselves where the model decides pixel by pixel, or where the
-        votes do not record the input's shape.
+        Returns ``labels`` unchanged if they have that resolution, or if the votes do not record
+        the input's shape.
         """
         source = self.votes.source
         if source is None or self.labels.ndim != 2 or len(source.input_shape) != 3:
@@ -136,11 +136,11 @@ class Certificate:
 
     @property
     def allowed_errors(self) -> int:
-        """k - 1: how many certified labels may be wrong although the claim holds (theory T5)."""
+        """k - 1, the number of certified labels that the guarantee allows to be wrong (T5)."""
         return 0 if self.budget is None else self.budget - 1
 
     def statement(self) -> str:
-        """The claim in one English sentence, with every assumption it rests on."""
+        """The guarantee and all its assumptions, in one English sentence."""
         from certiseg.certificates.statement import statement
 
         return statement(self)
@@ -153,8 +153,11 @@ class Certificate:
 
     @staticmethod
     def load(path: str | Path) -> Certificate:
-        """Read a certificate. Raises InputError for a file that is none, ClaimError for one that
-        was altered after it was written. ``certify.verify`` recomputes the claim itself."""
+        """Read a certificate.
+
+        Raises InputError if the file is not a certificate, ClaimError if it was altered after it
+        was written. ``certiseg.verify`` recomputes the certificate from its votes.
+        """
         from certiseg.certificates.storage import load
 
         return load(path)

@@ -1,4 +1,4 @@
-"""The looks of a sequential certificate: what was planned, what was seen, why it ended."""
+"""Interim looks of a sequential certificate: the plan, the evidence, and the reason to stop."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from certiseg.files.fields import ANY, RECORD, Fields, checked, list_of, one_of
 from certiseg.stats.spending import ANYTIME, MOST_LOOKS, SPENDINGS
 
 SHARES = "shares"
-"""Spending by a table of the caller's."""
+"""Name of a spending rule that the caller gave as a table of shares."""
 TARGET_REACHED = "wanted share reached"
 NONE_OPEN = "no component open"
 USED = "budget used"
@@ -32,11 +32,11 @@ _LOOKS: Fields = {
 
 @dataclass(frozen=True)
 class Look:
-    """One look at the votes.
+    """One interim look at the votes.
 
-    trials: draws so far. alpha: what this look may spend; for the e-process, the whole alpha.
-    cutoff: smallest count that certified a component still open, trials + 1 for none. certified:
-    components certified at this look or before, those that became abstentions included.
+    trials: draws so far. alpha: its share of alpha; for the e-process, the whole alpha. cutoff:
+    smallest count that certified an undecided component, trials + 1 for none. certified: number of
+    components certified so far, including those that later became abstentions.
     """
 
     trials: int
@@ -52,11 +52,11 @@ _LOOK: Fields = dict.fromkeys((f.name for f in fields(Look)), ANY)
 class Looks:
     """All looks at one input, with the evidence from which the labels can be recomputed.
 
-    spending: "late", "equal", "shares" or "e-process". shares: the table fixed before sampling,
-    ((n_1, alpha_1), ...); for the e-process each alpha is the whole one, since it spends nothing.
-    looks: the looks taken, the first ones of the table. modes, hits: ints (L, *components), the
-    most frequent label at each look and its votes. stopped: why it ended, in words.
-    Raises InputError where the parts contradict each other.
+    spending: "late", "equal", "shares" or "e-process". shares: the plan fixed before sampling,
+    ((n_1, alpha_1), ...); the e-process has the whole alpha at each look. looks: those taken, a
+    prefix of the plan. modes, hits: ints (L, *components), most frequent label at each look and
+    its vote count. stopped: reason to stop, among ``REASONS``. Raises InputError if these
+    contradict each other.
     """
 
     spending: str
@@ -76,11 +76,11 @@ class Looks:
 
     @property
     def anytime(self) -> bool:
-        """Whether e-values were compared, valid at any look, rather than shares spent."""
+        """True if the test is by e-values, which spend no alpha."""
         return self.spending == ANYTIME
 
     def record(self) -> dict[str, Any]:
-        """The looks as plain JSON values, without the arrays."""
+        """Serialize to plain JSON values, without the arrays."""
         return {
             "spending": self.spending,
             "shares": [list(share) for share in self.shares],
@@ -92,7 +92,7 @@ class Looks:
     def from_record(
         record: Mapping[str, Any], modes: NDArray[np.integer], hits: NDArray[np.integer]
     ) -> Looks:
-        """Inverse of record. Raises InputError for anything that no sequential run can write."""
+        """Inverse of record. Raises InputError for what no sequential run can have written."""
         values = checked(record, _LOOKS, "the looks")
         looks = [checked(look, _LOOK, "a look") for look in values["looks"]]
         return Looks(
@@ -106,7 +106,7 @@ class Looks:
 
 
 def _check_plan(shares: tuple[tuple[int, float], ...], looks: tuple[Look, ...]) -> None:
-    """Whole, growing numbers of draws; the looks taken are the first ones planned."""
+    """Raise InputError unless numbers of draws increase and the looks are a prefix of the plan."""
     if not 1 <= len(looks) <= len(shares) <= MOST_LOOKS:
         raise _contradiction(f"{len(looks)} looks of {len(shares)} planned")
     for trials, alpha in shares:
@@ -128,7 +128,8 @@ def _check_plan(shares: tuple[tuple[int, float], ...], looks: tuple[Look, ...]) 
 def _check_evidence(
     looks: tuple[Look, ...], modes: NDArray[np.integer], hits: NDArray[np.integer]
 ) -> None:
-    """A most frequent label gains between 0 and all of the new draws, whether it changes or not."""
+    """Raise InputError unless the evidence is possible: between two looks, the count of the most
+    frequent label grows by 0 to all of the new draws, even if the label changes."""
     if modes.dtype.kind not in "iu" or hits.dtype.kind not in "iu":
         raise _contradiction(f"evidence of {modes.dtype} and {hits.dtype}")
     if modes.shape != hits.shape or modes.shape[:1] != (len(looks),) or modes.size == 0:
