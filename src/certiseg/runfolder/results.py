@@ -14,6 +14,7 @@ from certiseg.files.documents import parse_json
 from certiseg.files.reading import RECORD, read_bounded
 from certiseg.metrics.curve import RadiusCurve
 from certiseg.metrics.part_iou import PartIou
+from certiseg.metrics.records import counts_record
 from certiseg.runfolder.comparison import CERTIFIED, comparison_table
 from certiseg.runfolder.difference import difference
 from certiseg.runfolder.layout import CURVE_FILES, TABLES, Layout
@@ -48,7 +49,7 @@ def results(pooled: Pooled) -> dict[str, Any]:
         "settings": dict(manifest.settings),
         "radius": manifest.radius,
         "norm": manifest.noise.norm,
-        "curve": None if pooled.curve is None else pooled.curve.record(),
+        "curve": None if pooled.curve is None else counts_record(pooled.curve),
         "percentile": percentile_means(pooled),
         "images": pooled.images,
     }
