@@ -1,4 +1,4 @@
-"""What results.json and the tables of a run say, and whether it follows from its records."""
+"""Content of results.json and the tables of a run, and checks that files agree with it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _COLUMNS = ("radius", "certified_share", "certified_accuracy", "certified_miou")
 
 
 def results(pooled: Pooled) -> dict[str, Any]:
-    """All that results.json holds but what it was made with, of at least one sample."""
+    """Content of results.json without ``made_with``, for at least one sample."""
     manifest, held = pooled.manifest, pooled.certified
     assert held is not None
     paper = {name: confusion.iou for name, confusion in pooled.models.items()}
@@ -56,7 +56,7 @@ def results(pooled: Pooled) -> dict[str, Any]:
 
 
 def percentile_means(pooled: Pooled) -> dict[str, float] | None:
-    """Means over the images of the bounds on one noisy pass (theory T10), where there are any."""
+    """Means over the images of the percentile bounds (theory T10), or None."""
     bounds = [image["percentile"] for image in pooled.images if "percentile" in image]
     means = {
         name: float(np.mean([bound[name] for bound in bounds if name in bound]))
@@ -67,7 +67,7 @@ def percentile_means(pooled: Pooled) -> dict[str, float] | None:
 
 
 def check_results(layout: Layout, pooled: Pooled) -> Iterator[str]:
-    """A line for each file of a whole run that says something else than its records."""
+    """Yield a line for each result file of a finished run that does not follow from its records."""
     table = comparison_table(pooled.rows())
     files: list[tuple[Path, Callable[[str], Any], Any]] = [
         (layout.results, parse_json, results(pooled)),
@@ -85,8 +85,8 @@ def check_results(layout: Layout, pooled: Pooled) -> Iterator[str]:
             continue
         if isinstance(stated, dict):
             stated.pop("made_with", None)
-        if (said := difference(stated, follows)) is not None:
-            yield f"{path}: {said} from the records"
+        if (line := difference(stated, follows)) is not None:
+            yield f"{path}: {line} from the records"
     path = layout.root / TABLES[0]
     if path.exists() and not read_bounded(path, RECORD).decode("utf-8", "replace").startswith(
         table.markdown()
@@ -95,7 +95,7 @@ def check_results(layout: Layout, pooled: Pooled) -> Iterator[str]:
 
 
 def curve_csv(curve: RadiusCurve) -> str:
-    """One row a radius, full precision."""
+    """The curve as CSV at full precision, one row per radius."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_COLUMNS)
@@ -112,7 +112,7 @@ def curve_csv(curve: RadiusCurve) -> str:
 
 
 def _rows(text: str) -> list[dict[str, Any]]:
-    """A table as numbers where they are."""
+    """Rows of a CSV table, with numbers parsed."""
     return [
         {name: _value(value) for name, value in row.items()}
         for row in csv.DictReader(io.StringIO(text))
@@ -127,5 +127,5 @@ def _value(text: Any) -> Any:
 
 
 def _by_category(shapes: PartIou) -> dict[str, dict[str, Any]]:
-    """Figures of each category of point clouds."""
+    """Means by category of point clouds."""
     return {name: figures._asdict() for name, figures in shapes.by_category.items()}
