@@ -1,4 +1,4 @@
-"""The claim of a run in one readable sentence; each certificate's statement is the exact one."""
+"""Short statement of a run's guarantee, for the page; certificates have the exact statements."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from certiseg.runfolder.manifest import Manifest
 
 
 def claim(manifest: Manifest) -> str:
-    """One sentence over all samples of the run, each at its own confidence."""
+    """The guarantee for each sample of the run, in one sentence."""
     settings, noise = manifest.settings, manifest.noise
     whole, part = KINDS[manifest.kind]
     of = ""
@@ -39,7 +39,7 @@ def claim(manifest: Manifest) -> str:
 
 
 def _k(budget: object) -> str:
-    """The error budget in words: a number, or a share of all components."""
+    """Phrase for the error budget, a number or a fraction of the components."""
     return (
         f"k is {rounding.percent_exact(budget)} of all"
         if isinstance(budget, float)
@@ -55,12 +55,9 @@ def confidence(manifest: Manifest) -> str:
 
 
 def plan(manifest: Manifest) -> str:
-    """Method and parameters in a few words: what tells runs apart."""
+    """Method and parameters of a run in one line."""
     settings = manifest.settings
-    words = [
-        manifest.certifier.title,
-        f"sigma = {rounding.exact(manifest.noise.sigma)}",
-    ]
+    words = [manifest.certifier.title, f"sigma = {rounding.exact(manifest.noise.sigma)}"]
     if manifest.method != "radius_map":
         words.append(f"tau = {settings.get('tau')}")
     words.append(f"n {'<=' if settings.get('stopping') else '='} {settings.get('num_samples')}")

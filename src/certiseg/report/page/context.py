@@ -1,4 +1,4 @@
-"""What the template is given: title, claims, figures, tables, provenance, and each sample's row."""
+"""Variables of the page's template: title, statements, tables, provenance, and rows of samples."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SETTINGS = ("correction", "budget", "selection", "grid", "seed", "device")
 
 
 def page_context(summaries: Sequence[RunSummary], samples: int) -> dict[str, Any]:
-    """What the template says around charts and samples. samples: how many are on the page."""
+    """Variables of the whole page. samples: number of samples on it."""
     first, several = summaries[0].run, len(summaries) > 1
     manifest = first.manifest
     whole, part = KINDS[manifest.kind]
@@ -48,7 +48,7 @@ def page_context(summaries: Sequence[RunSummary], samples: int) -> dict[str, Any
 
 
 def comparison(rows: Sequence[tuple[str, Row]], *, several: bool) -> dict[str, Any]:
-    """Rows of all runs as one table of text: "head" and "rows" of "cells"."""
+    """The comparison of all runs: "head", and "rows" with "cells" and "certified"."""
     if not rows:
         return {"head": [], "rows": []}
     named = [
@@ -85,7 +85,7 @@ def _facts(row: Row, summary: RunSummary) -> list[dict[str, str]]:
 
 
 def chart_context(chart: Chart, height: int) -> dict[str, Any]:
-    """A chart's words, its numbers as a table, and a still picture; height: of the drawn one."""
+    """Variables of a chart: texts, data as a table, and a static image. height: in pixels."""
     head, rows = chart_table(chart)
     return {
         "key": chart.key,
@@ -99,7 +99,7 @@ def chart_context(chart: Chart, height: int) -> dict[str, Any]:
 
 
 def _still(chart: Chart) -> str:
-    """The chart as a picture: there at once, and without scripts. Empty without Matplotlib."""
+    """The chart as a data URL, shown without scripts. Empty without Matplotlib."""
     if not has_matplotlib():
         return ""
     drawn = base64.b64encode(figure_bytes(drawn_figure(chart), "svg")).decode()
@@ -107,7 +107,7 @@ def _still(chart: Chart) -> str:
 
 
 def _recomputed(summary: RunSummary) -> str:
-    """Of how many samples the figures rest on more than the run's own word."""
+    """Sentence on the number of samples whose counts were recomputed."""
     done, (whole, _) = len(summary.run.done), KINDS[summary.run.manifest.kind]
     if not done:
         return ""
@@ -118,7 +118,7 @@ def _recomputed(summary: RunSummary) -> str:
 
 
 def _provenance(summary: RunSummary) -> list[tuple[str, str]]:
-    """Lines about one run, as it recorded itself."""
+    """Name and value of each line about a run's origin."""
     run, manifest = summary.run, summary.run.manifest
     made, settings = manifest.made_with, manifest.settings
     machine = made.get("machine")
@@ -146,8 +146,11 @@ def _provenance(summary: RunSummary) -> list[tuple[str, str]]:
 
 @dataclass(frozen=True)
 class Tile:
-    """layer: what it shows; "column": what the page's control says. run: whose. photo: a picture
-    as it is, nothing to paint."""
+    """An image of a sample on the page.
+
+    layer: what it shows; "column": as chosen by the page's control. run: number of the run. photo:
+    an image rather than a label map.
+    """
 
     layer: str
     run: int
@@ -158,7 +161,7 @@ class Tile:
 
 
 def sample_context(sample: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
-    """The row's tiles, statements and data."""
+    """Variables of a sample: tiles, statements and data."""
     size = sample["size"]
     return {
         "name": sample["name"],

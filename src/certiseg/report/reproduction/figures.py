@@ -1,4 +1,4 @@
-"""Figures of the paper's experiment on pictures."""
+"""Figures of the paper's image experiment."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from certiseg.report.reproduction.tables import UNSOUND, FalseRow, PictureRow
 from certiseg.rounding import exact
 
 _ROOM = 4
-"""Panels side by side that stay readable."""
+"""Largest number of panels side by side."""
 
 
 def write_figures(
@@ -23,8 +23,8 @@ def write_figures(
     radius_curves: Mapping[tuple[str, float], RadiusCurve],
     note: str,
 ) -> None:
-    """OUT/radius.png and .svg: certified accuracy by radius, a panel a scale; where lines emulate
-    shared noise, OUT/shared-noise.png and .svg of what that hides. note: a line across the top."""
+    """Write OUT/radius.png and .svg, certified accuracy by radius with one panel per scale, and if
+    lines emulate shared noise, OUT/shared-noise.png and .svg. note: line at the top."""
     level = max((line.alpha for line in lines if line.alpha is not None), default=None)
     shown = [line for line in lines if line.alpha == level]
     scales = list(dict.fromkeys(line.scale for line in shown))[:_ROOM]
@@ -40,7 +40,7 @@ def write_figures(
 def _panel(
     scale: str, lines: Sequence[PictureRow], radius_curves: Mapping[tuple[str, float], RadiusCurve]
 ) -> Panel:
-    """The paper's certificates, each from 0 to its radius, and the whole radius map."""
+    """The paper's certificates, each from 0 to its radius, and the radius map's curve."""
     own = [line for line in lines if line.scale == scale and not line.unsound]
     drawn = []
     for style, sigma in enumerate(dict.fromkeys(line.sigma for line in own)):
@@ -76,7 +76,7 @@ def _panel(
 
 
 def _shared(lines: Sequence[PictureRow], false: Sequence[FalseRow]) -> list[Panel]:
-    """By how many draws share a noise, 1 being sound: abstention, and what is surely false."""
+    """Abstention and surely false certificates, by number of draws that share a noise."""
     own = {_place(row): row for row in lines if _of_paper(row)}
     counted = {_place(row): row for row in false if _of_paper(row)}
     several = len({row.scale for row in own.values()}) > 1
@@ -110,5 +110,5 @@ def _place(row: PictureRow | FalseRow) -> tuple[str, float | None, float | None,
 
 
 def _of_paper(row: PictureRow | FalseRow) -> bool:
-    """Of the paper's method with Holm's correction, sound or emulated."""
+    """True for the paper's method with Holm's correction, sound or emulated."""
     return row.model.endswith("holm") and (row.unsound or row.model.startswith("SegCertify"))
