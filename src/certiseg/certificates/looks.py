@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -12,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from certiseg.errors import InputError
-from certiseg.files.fields import ANY, RECORD, Fields, checked, list_of, one_of
+from certiseg.files.fields import RECORD, Field, Fields, checked, list_of, number, one_of, whole
+from certiseg.stats.pvalues import MOST_TRIALS
 from certiseg.stats.spending import ANYTIME, MOST_LOOKS, SPENDINGS
 
 SHARES = "shares"
@@ -22,9 +22,25 @@ NONE_OPEN = "no component open"
 USED = "budget used"
 NOT_WORTH = "further looks not worth their draws"
 REASONS = (TARGET_REACHED, NONE_OPEN, USED, NOT_WORTH)
+_TRIALS, _ALPHA = whole(1, MOST_TRIALS), number(0.0, 1.0)
+_SHARE = Field(
+    "a number of draws and a share of alpha",
+    lambda value: (
+        isinstance(value, list)
+        and len(value) == 2
+        and _TRIALS.holds(value[0])
+        and _ALPHA.holds(value[1])
+    ),
+)
+_LOOK: Fields = {
+    "trials": _TRIALS,
+    "alpha": _ALPHA,
+    "cutoff": whole(1, MOST_TRIALS + 1),
+    "certified": whole(0, 2**63),
+}
 _LOOKS: Fields = {
     "spending": one_of(*SPENDINGS, SHARES),
-    "shares": list_of(list_of(ANY, 2, 2), 1, MOST_LOOKS),
+    "shares": list_of(_SHARE, 1, MOST_LOOKS),
     "looks": list_of(RECORD, 1, MOST_LOOKS),
     "stopped": one_of(*REASONS),
 }
@@ -43,9 +59,6 @@ class Look:
     alpha: float
     cutoff: int
     certified: int
-
-
-_LOOK: Fields = dict.fromkeys((f.name for f in fields(Look)), ANY)
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,10 +80,6 @@ class Looks:
     stopped: str
 
     def __post_init__(self) -> None:
-        if self.spending not in (*SPENDINGS, SHARES):
-            raise _contradiction(f"spending {self.spending!r}")
-        if self.stopped not in REASONS:
-            raise _contradiction(f"{self.stopped!r} as the reason to stop")
         _check_plan(self.shares, self.looks)
         _check_evidence(self.looks, self.modes, self.hits)
 
@@ -107,22 +116,15 @@ class Looks:
 
 def _check_plan(shares: tuple[tuple[int, float], ...], looks: tuple[Look, ...]) -> None:
     """Raise InputError unless numbers of draws increase and the looks are a prefix of the plan."""
-    if not 1 <= len(looks) <= len(shares) <= MOST_LOOKS:
+    if not 1 <= len(looks) <= len(shares):
         raise _contradiction(f"{len(looks)} looks of {len(shares)} planned")
-    for trials, alpha in shares:
-        if not _whole(trials) or trials < 1 or not isinstance(alpha, float):
-            raise _contradiction(f"a share of {alpha!r} at {trials!r} draws")
-        if not (math.isfinite(alpha) and 0.0 < alpha < 1.0):
-            raise _contradiction(f"a share of {alpha!r}")
     if any(later <= earlier for (earlier, _), (later, _) in pairwise(shares)):
         raise _contradiction("looks out of order")
     for look, planned in zip(looks, shares, strict=False):
-        if (look.trials, look.alpha) != planned or not _whole(look.trials):
-            raise _contradiction(f"a look at {look.trials!r} draws that was not planned")
-        if not _whole(look.cutoff) or not 1 <= look.cutoff <= look.trials + 1:
-            raise _contradiction(f"a cutoff of {look.cutoff!r} at {look.trials} draws")
-        if not _whole(look.certified) or look.certified < 0:
-            raise _contradiction(f"{look.certified!r} certified components")
+        if (look.trials, look.alpha) != planned:
+            raise _contradiction(f"a look at {look.trials} draws that was not planned")
+        if look.cutoff > look.trials + 1:
+            raise _contradiction(f"a cutoff of {look.cutoff} at {look.trials} draws")
 
 
 def _check_evidence(
@@ -142,10 +144,6 @@ def _check_evidence(
         gained = hits[index + 1].astype(np.int64) - hits[index]
         if gained.min() < 0 or gained.max() > later.trials - earlier.trials:
             raise _contradiction(f"votes that do not lead from {earlier.trials} draws to the next")
-
-
-def _whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _contradiction(found: str) -> InputError:

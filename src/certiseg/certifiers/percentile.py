@@ -124,7 +124,8 @@ def percentile(
     if side not in SIDES:
         raise InputError(f"expected side {', '.join(SIDES)}, got {side!r}; choose one")
     drawn = np.sort(_checked_values(values, bounds))
-    rank = _rank(len(drawn), noise.needed(radius) + eta, _level(alpha, side), radius)
+    level = alpha / 2 if side == "both" else alpha
+    rank = _rank(len(drawn), noise.needed(radius) + eta, level, radius)
     return PercentileBound(
         lower=float(drawn[rank - 1]) if side != "upper" else float(bounds[0]),
         upper=float(drawn[-rank]) if side != "lower" else float(bounds[1]),
@@ -136,10 +137,6 @@ def percentile(
         trials=len(drawn),
         noise=noise,
     )
-
-
-def _level(alpha: float, side: str) -> float:
-    return alpha / 2 if side == "both" else alpha
 
 
 def _rank(trials: int, probability: float, level: float, radius: float) -> int:

@@ -37,11 +37,6 @@ class Chart:
     drawing: Panel | Bars
 
 
-def radius_label(noise: Noise) -> str:
-    """Label of the radius axis."""
-    return f"{noise.radius_name}, {noise.unit or 'in units of the input'}"
-
-
 def charts(summaries: Sequence[RunSummary]) -> list[Chart]:
     """The charts for which there is data."""
     made = (_curve(summaries), _classes(summaries), _boundary(summaries))
@@ -83,7 +78,8 @@ def _line(name: str, curve: RadiusCurve, values: NDArray[np.float64], style: int
 
 
 def _curve_panel(lines: Sequence[Line], noise: Noise, y_label: str) -> Panel:
-    return Panel("", lines, radius_label(noise), y_label, (0.0, 1.0))
+    x_label = f"{noise.radius_name}, {noise.unit or 'in units of the input'}"
+    return Panel("", lines, x_label, y_label, (0.0, 1.0))
 
 
 def _curve(summaries: Sequence[RunSummary]) -> Chart | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +18,7 @@ from certiseg.report.heat import cloud_by_radius, coloured
 from certiseg.report.overlay import as_rgb
 from certiseg.report.page.claim import plan
 from certiseg.report.palettes import own_palette, safe_palette, with_nodes
-from certiseg.report.summary import RunSummary, SampleSummary
+from certiseg.report.summary import RunSummary, SampleSummary, comparison_rows
 from certiseg.runfolder.comparison import comparison_table
 from certiseg.votes import ABSTAIN
 
@@ -63,11 +62,7 @@ class Paper:
         """Write the charts, table.tex and table.csv."""
         for chart in drawn:
             self._write(drawn_figure(chart), chart.key)
-        rows = [
-            replace(row, model=f"{summary.name}: {row.model}") if self._several else row
-            for summary in summaries
-            for row in summary.run.rows(draws=True)
-        ]
+        rows = comparison_rows(summaries)
         if not rows:
             return
         manifest = summaries[0].run.manifest

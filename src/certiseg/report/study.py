@@ -137,19 +137,16 @@ def synthetic_note(scenario: Scenario, repetitions: int) -> str:
 
 def correction_ranges(rows: Sequence[Compared]) -> list[Range]:
     """Ranges of the methods, coloured by kind of selection."""
+    split, pooled = _STYLES[BONFERRONI], _STYLES[pooled_name(HOLM)]
     return [
-        Range(row.method, row.share, row.lowest, row.highest, style=_family(row.method))
-        for row in rows
+        Range(x.method, x.share, x.lowest, x.highest, pooled if uses_all_draws(x.method) else split)
+        for x in rows
     ]
 
 
 def _over_size(scenario: Scenario) -> bool:
     """True if the sweep is over N, False if over gamma."""
     return len({toy.components for toy in scenario.toys}) > 1
-
-
-def _family(method: str) -> int:
-    return _STYLES[pooled_name(HOLM) if uses_all_draws(method) else BONFERRONI]
 
 
 def _lines(method: str, rows: Sequence[Measured], scenario: Scenario) -> list[Line]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from certiseg.hierarchies.hierarchy import Hierarchy
 from certiseg.metrics.boundary import BoundaryCounts, pixel_distance, point_distance
 from certiseg.metrics.curve import RadiusCurve
 from certiseg.report.post_hoc import PostHocRadii, post_hoc_radii
+from certiseg.runfolder.comparison import Row
 from certiseg.runfolder.evidence import Kept
 from certiseg.runfolder.manifest import Manifest
 from certiseg.runfolder.run import Run
@@ -117,6 +118,16 @@ def summarise(
     if run.pooled.curve is not None:
         found.curve = run.pooled.curve
     return found
+
+
+def comparison_rows(summaries: Sequence[RunSummary]) -> list[Row]:
+    """Rows of the comparison of all runs, with the name of the run if there are several."""
+    several = len(summaries) > 1
+    return [
+        replace(row, model=f"{summary.name}: {row.model}") if several else row
+        for summary in summaries
+        for row in summary.run.rows(draws=True)
+    ]
 
 
 def contains(

@@ -13,7 +13,6 @@ import numpy as np
 from certiseg.files.documents import parse_json
 from certiseg.files.reading import RECORD, read_bounded
 from certiseg.metrics.curve import RadiusCurve
-from certiseg.metrics.part_iou import PartIou
 from certiseg.metrics.records import counts_record
 from certiseg.runfolder.comparison import CERTIFIED, comparison_table
 from certiseg.runfolder.difference import difference
@@ -42,7 +41,10 @@ def results(pooled: Pooled) -> dict[str, Any]:
             name: [number(value) for value in values]
             for name, values in {**paper, CERTIFIED: held.iou}.items()
         },
-        "by_category": {name: _by_category(shapes) for name, shapes in pooled.shapes.items()},
+        "by_category": {
+            name: {category: means._asdict() for category, means in shapes.by_category.items()}
+            for name, shapes in pooled.shapes.items()
+        },
         "certified_iou": [number(value) for value in held.certified_iou],
         "allowed": held.allowed,
         "method": manifest.method,
@@ -124,8 +126,3 @@ def _value(text: Any) -> Any:
         return float(text)
     except (TypeError, ValueError):
         return text
-
-
-def _by_category(shapes: PartIou) -> dict[str, dict[str, Any]]:
-    """Means by category of point clouds."""
-    return {name: figures._asdict() for name, figures in shapes.by_category.items()}

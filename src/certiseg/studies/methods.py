@@ -17,6 +17,8 @@ from certiseg.stats.pvalues import dominant_tail, wrong_label_tail
 from certiseg.studies.toy import Floats, Hits, Ints, Toy, wrong_mode
 
 UNIT = Gaussian(1.0)
+# Cached, as all repetitions use the same tables.
+dominant, stray = (lru_cache(maxsize=64)(table) for table in (dominant_tail, wrong_label_tail))
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,15 +139,3 @@ def _all_or_nothing(bounds: Floats, probability: Floats, tau: float, draws: int)
         radius=radius,
         draws=np.full(len(held), draws),
     )
-
-
-@lru_cache(maxsize=64)
-def dominant(trials: int, tau: float) -> Floats:
-    """Cached ``dominant_tail``."""
-    return dominant_tail(trials, tau)
-
-
-@lru_cache(maxsize=64)
-def stray(trials: int, tau: float) -> Floats:
-    """Cached ``wrong_label_tail``."""
-    return wrong_label_tail(trials, tau)

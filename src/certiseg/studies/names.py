@@ -8,13 +8,10 @@ JOINT, INDIVIDUAL, BONFERRONI, HOLM = "JointClass", "IndivClass", "Bonferroni", 
 RADIUS_MAP, STOPPING = "radius map", "early stopping"
 
 
-def budget_name(budget: int | float) -> str:
-    """Name of an error budget, a number or a fraction of the components."""
-    return f"k = {budget}" if isinstance(budget, int) else f"k = {percent_exact(budget)} of N"
-
-
 def k_fwer_name(budget: int | float) -> str:
-    return f"k-FWER, {budget_name(budget)}"
+    """Name of k-FWER with an error budget, a number or a fraction of the components."""
+    k = f"{budget}" if isinstance(budget, int) else f"{percent_exact(budget)} of N"
+    return f"k-FWER, k = {k}"
 
 
 def pooled_name(method: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
@@ -12,9 +12,9 @@ from certiseg.datasets.card import KINDS
 from certiseg.report.charts import Chart, chart_table, drawn_figure
 from certiseg.report.figures import figure_bytes, has_matplotlib
 from certiseg.report.page.claim import claim, confidence, plan
-from certiseg.report.summary import RunSummary
+from certiseg.report.summary import RunSummary, comparison_rows
 from certiseg.rounding import percent_down, share
-from certiseg.runfolder.comparison import CERTIFIED, Row, comparison_table, draws_text, footnote
+from certiseg.runfolder.comparison import Row, comparison_table, draws_text, footnote
 
 _SETTINGS = ("correction", "budget", "selection", "grid", "seed", "device")
 
@@ -24,7 +24,7 @@ def page_context(summaries: Sequence[RunSummary], samples: int) -> dict[str, Any
     first, several = summaries[0].run, len(summaries) > 1
     manifest = first.manifest
     whole, part = KINDS[manifest.kind]
-    rows = [(summary.name, row) for summary in summaries for row in summary.run.rows(draws=True)]
+    rows = comparison_rows(summaries)
     largest = max(summary.largest for summary in summaries)
     return {
         "whole": whole,
@@ -34,9 +34,9 @@ def page_context(summaries: Sequence[RunSummary], samples: int) -> dict[str, Any
             for summary in summaries
         ],
         "statement": None if several else summaries[0].statement,
-        "facts": [] if several or not rows else _facts(rows[-1][1], summaries[0]),
-        "table": comparison(rows, several=several),
-        "footnote": footnote([row for _, row in rows]),
+        "facts": [] if several or not rows else _facts(rows[-1], summaries[0]),
+        "table": _comparison(rows),
+        "footnote": footnote(rows),
         "shown": (
             f"{samples} of the run's {len(manifest.samples)} {whole}s. Colours say which class a "
             f"{part} has; in a certified mask a white {part} abstains."
@@ -47,16 +47,15 @@ def page_context(summaries: Sequence[RunSummary], samples: int) -> dict[str, Any
     }
 
 
-def comparison(rows: Sequence[tuple[str, Row]], *, several: bool) -> dict[str, Any]:
+def _comparison(rows: Sequence[Row]) -> dict[str, Any]:
     """The comparison of all runs: "head", and "rows" with "cells" and "certified"."""
     if not rows:
         return {"head": [], "rows": []}
-    named = [
-        replace(row, model=f"{name}: {row.model}" if several else row.model) for name, row in rows
+    head, body = comparison_table(rows).cells()
+    lines = [
+        {"cells": cells, "certified": row.certified_accuracy is not None}
+        for cells, row in zip(body, rows, strict=True)
     ]
-    head, body = comparison_table(named).cells()
-    marks = [row.model.startswith(CERTIFIED) for _, row in rows]
-    lines = [{"cells": line, "certified": m} for line, m in zip(body, marks, strict=True)]
     return {"head": ["", *head[1:]], "rows": lines}
 
 

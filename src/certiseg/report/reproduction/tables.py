@@ -104,10 +104,6 @@ class CloudRow:
     seconds: float | None = None
 
 
-def _rate(value: float) -> str:
-    return significant(value, 3, share_up)
-
-
 _PICTURES = (
     Column("model", "model"),
     Column("sigma", "sigma", exact),
@@ -134,7 +130,7 @@ _FALSE = (
     Column("pictures", "pictures", terminal=""),
     Column("certified", "certified pixels", terminal="pixels"),
     Column("false", "surely false", terminal="false"),
-    Column("share", "share of certified", _rate, ""),
+    Column("share", "share of certified", lambda share: significant(share, 3, share_up), ""),
     Column("with_false", "pictures with one", terminal="pictures"),
 )
 _CLOUDS = (
