@@ -27,8 +27,8 @@ def refusing(
     except InputError:
         raise
     except kinds as error:
-        said = got or getattr(error, "strerror", None) or first_line(error)
-        raise InputError(f"{expected}, got {said[:120]}; {remedy}") from None
+        reason = got or getattr(error, "strerror", None) or first_line(error)
+        raise InputError(f"{expected}, got {reason[:120]}; {remedy}") from None
 
 
 def first_line(error: BaseException) -> str:

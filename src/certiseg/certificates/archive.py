@@ -76,14 +76,14 @@ def _member(content: bytes, member: zipfile.ZipInfo) -> tuple[bytes, int]:
         *kind, long_size, long_packed = _LONG.unpack(content[start - extra : start])
         if kind == [1, 16] and (size, packed) == (_IN_LONG, _IN_LONG):
             size, packed, extra = long_size, long_packed, 0
-    said = (mark, name, flags, method, crc, packed, size, extra)
+    local = (mark, name, flags, method, crc, packed, size, extra)
     listed = (
         *(b"PK\3\4", member.filename.encode(), 0, member.compress_type, member.CRC),
         *(member.compress_size, member.file_size, 0),
     )
     # The directory has the zip64 field for members of more than 2 GiB.
     more = member.extra in (b"", _LONG.pack(1, 16, member.file_size, member.compress_size))
-    if said != listed or member.flag_bits or member.comment or not more:
+    if local != listed or member.flag_bits or member.comment or not more:
         raise ValueError(f"a header of {member.filename!r:.40} that contradicts the directory")
     data = _unpacked(content[start : start + packed], member.compress_type, size)
     if len(data) != size or zlib.crc32(data) != crc:

@@ -168,22 +168,24 @@ def _test(certificate: Certificate) -> str:
 def _assumptions(certificate: Certificate) -> str:
     source, first = certificate.votes.source, certificate.selection_votes
     assumed = method_named(certificate.method).assumed(certificate)
-    said = [] if assumed is None else [assumed]
+    assumptions = [] if assumed is None else [assumed]
     if source is None:
-        said.append(
+        assumptions.append(
             "the votes came from the caller, who answers for their independence and for the noise "
             "they were drawn with"
         )
-        return "; ".join(said)
+        return "; ".join(assumptions)
     if first is not None and first.source is None:
-        said.append("the caller answers for the draws that chose the candidates")
-    said.append(
+        assumptions.append("the caller answers for the draws that chose the candidates")
+    assumptions.append(
         "each draw was passed through the model independently of the others, as a probe of its "
         "passes found"
     )
     if source.own_randomness:
-        said.append("the model has randomness of its own, so that its votes cannot be replayed")
-    return "; ".join([*said, _drawing(source)])
+        assumptions.append(
+            "the model has randomness of its own, so that its votes cannot be replayed"
+        )
+    return "; ".join([*assumptions, _drawing(source)])
 
 
 def _drawing(source: Source) -> str:

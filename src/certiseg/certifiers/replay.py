@@ -139,8 +139,10 @@ def check_votes(looks: Looks, votes: VoteCounts) -> None:
         gained = votes.hits(modes) - hits
         if gained.min() < 0 or gained.max() > votes.trials - look.trials:
             raise InputError(
-                f"expected votes that go on from the look at {look.trials} draws, got others; "
+                f"expected votes that contain those at {look.trials} draws, got others; "
                 "the record was changed"
             )
     if not np.array_equal(looks.modes[-1], votes.mode()):
-        raise InputError("expected the last look at the votes' own modes, got others")
+        raise InputError(
+            "expected the last look at the most frequent labels of the votes, got others"
+        )

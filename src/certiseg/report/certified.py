@@ -10,7 +10,7 @@ from typing import Any
 from certiseg.rounding import down, nearest, percent_down, percent_up
 from certiseg.table import Column, Table
 
-_KINDS = {1: "cloud", 2: "picture", 3: "volume"}
+_KINDS = {1: "cloud", 2: "image", 3: "volume"}
 _NAMED = 3
 """Number of classes named in a row."""
 

@@ -107,13 +107,13 @@ def _curve(summaries: Sequence[RunSummary]) -> Chart | None:
 
 def _over(summaries: Sequence[RunSummary]) -> str:
     """Phrase for the samples that the curves are pooled over."""
-    said = []
+    phrases = []
     for summary in summaries:
         whole, _ = KINDS[summary.run.manifest.kind]
         done = len(summary.run.done)
         part = f"all {done}" if summary.of_all else f"{summary.mapped} kept of {done}"
-        said.append(f"{part} {whole}s")
-    return "; ".join(dict.fromkeys(said))
+        phrases.append(f"{part} {whole}s")
+    return "; ".join(dict.fromkeys(phrases))
 
 
 def _classes(summaries: Sequence[RunSummary]) -> Chart | None:

@@ -61,12 +61,12 @@ def cloud_by_radius(
     return cloud_picture(points, steps, ramp, size=size)
 
 
-def _over_bar(picture: Image.Image, largest: float, name: str) -> Image.Image:
+def _over_bar(image: Image.Image, largest: float, name: str) -> Image.Image:
     """The image above a colour bar from 0 to largest, with labels."""
-    width, height = max(picture.width, _WIDTH), picture.height
+    width, height = max(image.width, _WIDTH), image.height
     size = max(11, min(20, width // 22))
     figure = Image.new("RGB", (width, height + round(5.6 * size)), PAPER)
-    figure.paste(picture, ((width - picture.width) // 2, 0))
+    figure.paste(image, ((width - image.width) // 2, 0))
     bar = coloured(np.linspace(0, 1, width - 2 * size)[None].repeat(size, axis=0))
     figure.paste(Image.fromarray(bar), (size, height + size))
     draw = ImageDraw.Draw(figure)

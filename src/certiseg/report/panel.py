@@ -25,7 +25,7 @@ Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
 class Tile:
     """An image with its title and a note."""
 
-    picture: Image.Image
+    image: Image.Image
     title: str
     note: str = ""
 
@@ -38,9 +38,9 @@ def panel(
     Images are enlarged or reduced by an integer factor (nearest neighbour). heading: line at the
     top.
     """
-    assert tiles, "a panel shows at least one picture"
-    pictures = [_fit(tile.picture.convert("RGB")) for tile in tiles]
-    width, height = pictures[0].size
+    assert tiles, "a panel shows at least one image"
+    images = [_fit(tile.image.convert("RGB")) for tile in tiles]
+    width, height = images[0].size
     size = max(16, min(24, width // 21))
     gap, line = size, round(size * 1.35)
     inner = len(tiles) * width + (len(tiles) - 1) * gap
@@ -54,7 +54,7 @@ def panel(
     draw = ImageDraw.Draw(figure)
     if heading:
         draw.text((gap, gap), heading, INK, _fitting(heading, inner, round(size * 1.15)))
-    for index, (tile, picture) in enumerate(zip(tiles, pictures, strict=True)):
+    for index, (tile, image) in enumerate(zip(tiles, images, strict=True)):
         left = gap + index * (width + gap)
         draw.text((left, top), tile.title, INK, _fitting(tile.title, width, size))
         if tile.note:
@@ -62,7 +62,7 @@ def panel(
         # A frame, since abstentions at the border are white.
         corner = (left - 1, top + captions - 1, left + width, top + captions + height)
         draw.rectangle(corner, outline=RULE)
-        figure.paste(picture, (left, top + captions))
+        figure.paste(image, (left, top + captions))
     figure.paste(strip, (gap, top + captions + height + gap))
     return figure
 
@@ -99,13 +99,13 @@ def legend(
     return strip
 
 
-def _fit(picture: Image.Image) -> Image.Image:
-    width, height = picture.size
+def _fit(image: Image.Image) -> Image.Image:
+    width, height = image.size
     factor = _TILE_WIDTH // width
     if factor >= 2:
-        return enlarged(picture, factor)
+        return enlarged(image, factor)
     step = max(1, round(width / _TILE_WIDTH))
-    return picture.resize((width // step, height // step), Image.Resampling.NEAREST)
+    return image.resize((width // step, height // step), Image.Resampling.NEAREST)
 
 
 def enlarged(image: Image.Image, factor: int) -> Image.Image:

@@ -93,9 +93,9 @@ def sample_row(sample: SampleSummary, palette: Sequence[Colour]) -> Figure:
     figure = new_figure(7.2, rows * 7.2 / columns * height / width + (0.6 if cloud else 1.0))
     with style():
         axes = figure.subplots(rows, columns, squeeze=False).ravel()
-        shown = _cloud_tiles(sample, palette) if cloud else _picture_tiles(sample, palette)
-        for place, (title, picture) in zip(axes, shown, strict=False):
-            place.imshow(picture, interpolation="nearest")
+        shown = _cloud_tiles(sample, palette) if cloud else _image_tiles(sample, palette)
+        for place, (title, image) in zip(axes, shown, strict=False):
+            place.imshow(image, interpolation="nearest")
             place.set_title(title)
         _heat(figure, axes[-1], sample)
         for place in axes:
@@ -106,7 +106,7 @@ def sample_row(sample: SampleSummary, palette: Sequence[Colour]) -> Figure:
     return figure
 
 
-def _picture_tiles(sample: SampleSummary, palette: Sequence[Colour]) -> list[tuple[str, Any]]:
+def _image_tiles(sample: SampleSummary, palette: Sequence[Colour]) -> list[tuple[str, Any]]:
     view = sample.view
     return [
         ("input", as_rgb(view.x / np.float32(255))),

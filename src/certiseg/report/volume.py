@@ -50,14 +50,14 @@ def _cut(values: NDArray[Any], axis: int) -> NDArray[Any]:
     return np.ascontiguousarray(np.flip(np.swapaxes(middle, -1, -2), axis=-2))
 
 
-def _row(pictures: Sequence[Image.Image]) -> Image.Image:
-    height = max(picture.height for picture in pictures)
+def _row(images: Sequence[Image.Image]) -> Image.Image:
+    height = max(image.height for image in images)
     factor = max(1, _SIDE // height)
-    large = [enlarged(picture, factor) for picture in pictures]
-    width = sum(picture.width for picture in large) + _GAP * (len(large) - 1)
+    large = [enlarged(image, factor) for image in images]
+    width = sum(image.width for image in large) + _GAP * (len(large) - 1)
     figure = Image.new("RGB", (width, height * factor), PAPER)
     left = 0
-    for picture in large:
-        figure.paste(picture, (left, 0))
-        left += picture.width + _GAP
+    for image in large:
+        figure.paste(image, (left, 0))
+        left += image.width + _GAP
     return figure

@@ -175,13 +175,13 @@ def _names(runs: Sequence[Run]) -> list[str]:
 def _check_side_by_side(runs: Sequence[Run], names: Sequence[str]) -> None:
     first = runs[0].manifest
     for run, name in zip(runs[1:], names[1:], strict=True):
-        for what, own, other in (
+        for what, one, other in (
             ("kind of input", first.kind, run.manifest.kind),
             ("classes", first.classes, run.manifest.classes),
             ("norm", first.noise.norm, run.manifest.noise.norm),
         ):
-            if own != other:
-                both = f" ({own} and {other})" if isinstance(own, str) else ""
+            if one != other:
+                both = f" ({one} and {other})" if isinstance(one, str) else ""
                 raise InputError(
                     f"expected runs with the same {what}, got {names[0]} and {name} with "
                     f"different ones{both}; report them apart"

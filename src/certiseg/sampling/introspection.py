@@ -147,8 +147,8 @@ class Walk:
     def _text(self, text: str) -> None:
         self._write(text.encode("utf-8", "surrogatepass") + b"\0")
 
-    def _unseen(self, value: object, said: str) -> None:
-        self.not_covered.append(said)
+    def _unseen(self, value: object, description: str) -> None:
+        self.not_covered.append(description)
         self._text(f"unseen {self._identify(value)}")
 
     def _flat(self, kind: type, values: Any, name: str) -> None:

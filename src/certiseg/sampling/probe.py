@@ -120,7 +120,7 @@ class Probe(Generic[Read]):
     ) -> bool:
         """True if rounding explains the differences: few components, not the same in all draws."""
         nudged = torch.nextafter(one, one.flip(-1))
-        before, moved, after = (self._said(x, seeded=True) for x in (one, nudged, one))
+        before, moved, after = (self._row_scores(x, seeded=True) for x in (one, nudged, one))
         nudge = Nudge(self._apart(before, moved), self._apart(before, after))
         self._tolerance = max(self._tolerance, nudge.explains(_most))
         furthest = max(self._tolerance, nudge.explains(_furthest))
@@ -135,17 +135,17 @@ class Probe(Generic[Read]):
 
     def _check_own_randomness(self, one: Tensor, size: int) -> None:
         """Raise InputError unless the model is random, independently in each row of a batch."""
-        said, far = self._said, _unlike(one)
-        first = said(one)
-        if not any(self._differ(first, said(one)) for _ in range(_TRIES)):
+        scores, far = self._row_scores, _unlike(one)
+        first = scores(one)
+        if not any(self._differ(first, scores(one)) for _ in range(_TRIES)):
             raise InputError(
                 "expected a model that treats each draw of a batch alone, got another output for "
                 "a draw passed without its batch; remove what mixes the batch or is kept from "
                 "pass to pass (statistics or attention over axis 0, caches, calibration)"
             )
-        held = said(one, seeded=True)
-        said(far)
-        if self._differ(held, said(one, seeded=True)):
+        held = scores(one, seeded=True)
+        scores(far)
+        if self._differ(held, scores(one, seeded=True)):
             raise InputError(
                 "expected a model whose randomness comes from torch.manual_seed, np.random.seed or "
                 "random.seed, got another output for the same draw under the same seeds; remove "
@@ -161,15 +161,15 @@ class Probe(Generic[Read]):
                 "choice for all rows; make it for each row"
             )
         for row, other in ((0, (one, far)), (1, (far, one))):
-            pair = said(one, one, row=row, seeded=True)
-            if self._differ(pair, said(*other, row=row, seeded=True)):
+            pair = scores(one, one, row=row, seeded=True)
+            if self._differ(pair, scores(*other, row=row, seeded=True)):
                 raise InputError(
                     "expected a model that treats each draw of a batch alone, got another "
                     "output for a draw beside another input, its randomness held still; remove "
                     "what mixes the batch"
                 )
 
-    def _said(self, *rows: Tensor, row: int = 0, seeded: bool = False) -> Tensor:
+    def _row_scores(self, *rows: Tensor, row: int = 0, seeded: bool = False) -> Tensor:
         """The copy's scores for one row of a batch of these inputs."""
         with same_randomness(rows[0].device) if seeded else contextlib.nullcontext():
             return _scores(self._pass(self.copy, torch.cat(rows)), row)

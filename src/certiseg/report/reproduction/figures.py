@@ -41,10 +41,10 @@ def _panel(
     scale: str, lines: Sequence[PictureRow], radius_curves: Mapping[tuple[str, float], RadiusCurve]
 ) -> Panel:
     """The paper's certificates, each from 0 to its radius, and the radius map's curve."""
-    own = [line for line in lines if line.scale == scale and not line.unsound]
+    sound = [line for line in lines if line.scale == scale and not line.unsound]
     drawn = []
-    for style, sigma in enumerate(dict.fromkeys(line.sigma for line in own)):
-        paper = [x for x in own if x.sigma == sigma and x.model == "SegCertify, holm"]
+    for style, sigma in enumerate(dict.fromkeys(line.sigma for line in sound)):
+        paper = [x for x in sound if x.sigma == sigma and x.model == "SegCertify, holm"]
         paper.sort(key=lambda line: line.radius or 0.0)
         if paper:
             radii = [0.0, *(line.radius or 0.0 for line in paper)]
@@ -77,16 +77,16 @@ def _panel(
 
 def _shared(lines: Sequence[PictureRow], false: Sequence[FalseRow]) -> list[Panel]:
     """Abstention and surely false certificates, by number of draws that share a noise."""
-    own = {_place(row): row for row in lines if _of_paper(row)}
+    by_place = {_place(row): row for row in lines if _of_paper(row)}
     counted = {_place(row): row for row in false if _of_paper(row)}
-    several = len({row.scale for row in own.values()}) > 1
+    several = len({row.scale for row in by_place.values()}) > 1
     abstaining, wrong = [], []
-    for style, kind in enumerate(dict.fromkeys(place[:-1] for place in own)):
+    for style, kind in enumerate(dict.fromkeys(place[:-1] for place in by_place)):
         scale, sigma, tau, n = kind
         name = f"σ = {exact(sigma)}, τ = {exact(tau)}, n = {n}"
         name = f"scale {scale}, {name}" if several else name
-        batches = [place[-1] for place in own if place[:-1] == kind]
-        shares = [own[*kind, batch].abstention_all or 0.0 for batch in batches]
+        batches = [place[-1] for place in by_place if place[:-1] == kind]
+        shares = [by_place[*kind, batch].abstention_all or 0.0 for batch in batches]
         abstaining.append(Drawn(name, batches, shares, style))
         there = [batch for batch in batches if (*kind, batch) in counted]
         if there:

@@ -118,7 +118,7 @@ _PICTURES = (
     Column("certified_accuracy", "certified accuracy", share_down, ""),
     Column("certified_miou", "certified mIoU", share_down, ""),
     Column("draws", "draws", draws_text, ""),
-    Column("seconds", "s / picture", seconds_text, ""),
+    Column("seconds", "s / image", seconds_text, ""),
 )
 _FALSE = (
     Column("model", "model"),
@@ -127,11 +127,11 @@ _FALSE = (
     Column("tau", "tau", exact),
     Column("n", "n"),
     Column("alpha", "alpha", exact, ""),
-    Column("pictures", "pictures", terminal=""),
+    Column("pictures", "images", terminal=""),
     Column("certified", "certified pixels", terminal="pixels"),
     Column("false", "surely false", terminal="false"),
     Column("share", "share of certified", lambda share: significant(share, 3, share_up), ""),
-    Column("with_false", "pictures with one", terminal="pictures"),
+    Column("with_false", "images with one", terminal="images"),
 )
 _CLOUDS = (
     Column("model", "model"),
@@ -220,8 +220,8 @@ class Tables:
         if not isinstance(self.rows[0], PictureRow):
             yield Table(_CLOUDS, self.rows)
             return
-        for scale, alpha, own in sections(self.rows):
-            yield Table(_PICTURES, own, f"scale {scale}, alpha = {exact(alpha)}")
+        for scale, alpha, rows in sections(self.rows):
+            yield Table(_PICTURES, rows, f"scale {scale}, alpha = {exact(alpha)}")
         if self.false:
             yield Table(_FALSE, self.false, "false certificates")
 
@@ -238,9 +238,9 @@ def sections(rows: Iterable[PictureRow]) -> list[tuple[str, float, list[PictureR
     ]
 
 
-def counted(pictures: int) -> str:
-    """ "1 picture", "26 pictures"."""
-    return f"{pictures} picture{'' if pictures == 1 else 's'}"
+def counted(images: int) -> str:
+    """Text such as "1 image" or "26 images"."""
+    return f"{images} image{'' if images == 1 else 's'}"
 
 
 def _noted(rows: Sequence[Any], notes: Sequence[str]) -> list[str]:
