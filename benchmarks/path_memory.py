@@ -88,9 +88,11 @@ def commands(folder: Path) -> dict[str, tuple[str, ...]]:
         f"`certify {stop[0]}`": certify("whole", *stop),
         "`certify --hierarchy`": certify("whole", *tree),
         "`certify --hierarchy --thresholds`": certify(
-            "whole", *tree, "--thresholds", "0,0.25", "--n0", "5"
+            "whole", *tree, "--thresholds", "0,0.25", "--selection-samples", "5"
         ),
-        "`certify --selection split`": certify("whole", "--selection", "split", "--n0", "5"),
+        "`certify --selection split`": certify(
+            "whole", "--selection", "split", "--selection-samples", "5"
+        ),
         "`certify --grid 8`": certify("whole", "--grid", "8"),
         "`verify`": ("verify", f"{folder / 'coarse' / 'street.cert.npz'}"),
         "`evaluate`, low-resolution logits": evaluate("--no-report", "--save-certificates"),

@@ -22,7 +22,8 @@ from certiseg.certificates import signature
 from certiseg.certificates.commitment import Commitment, commitment_content
 from certiseg.datasets.cloud_file import read_cloud
 from certiseg.datasets.described import described
-from certiseg.datasets.images import read_image, read_labels
+from certiseg.datasets.images import read_image
+from certiseg.datasets.label_file import read_labels
 from certiseg.datasets.nifti import nifti_bytes
 from certiseg.datasets.volume_file import is_volume_file, read_volume
 from certiseg.errors import InputError
@@ -87,9 +88,9 @@ def _png(mode: str = "RGB") -> bytes:
     return buffer.getvalue()
 
 
-def _jpeg() -> bytes:
+def _as(format: str, mode: str = "RGB") -> bytes:
     buffer = io.BytesIO()
-    Image.open(io.BytesIO(_png())).save(buffer, format="JPEG")
+    Image.open(io.BytesIO(_png(mode))).save(buffer, format=format)
     return buffer.getvalue()
 
 
@@ -337,8 +338,11 @@ def _file(name: str, content: Callable[[], bytes], read: Any, damage: Damage = b
 
 READERS: dict[str, Reader] = {
     "PNG": _file("a.png", _png, read_image),
-    "JPEG": _file("a.jpg", _jpeg, read_image),
+    "JPEG": _file("a.jpg", lambda: _as("JPEG"), read_image),
+    "TIFF": _file("a.tif", lambda: _as("TIFF"), read_image),
+    "WebP": _file("a.webp", lambda: _as("WEBP"), read_image),
     "labels": _file("a.png", lambda: _png("L"), read_labels),
+    "labels, TIFF": _file("a.tif", lambda: _as("TIFF", "L"), read_labels),
     "volume": _file("a.npy", lambda: _npy(_VOLUME), read_volume),
     "volume or cloud": _file("a.npy", lambda: _npy(_VOLUME), _volume),
     "NIfTI": _file(

@@ -88,6 +88,16 @@ def test_the_page_on_point_clouds_runs(tmp_path, monkeypatch, capsys):
     assert names["cert"].abstention < 0.15
 
 
+def test_the_page_on_python_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(0)
+    names: dict[str, object] = {}
+    for snippet in _snippets("docs/python.md"):
+        exec(snippet, names)
+    assert "certified, n = 60" in capsys.readouterr().out
+    assert len(list(tmp_path.glob("*.cert.npz"))) == 4
+
+
 @pytest.mark.slow
 def test_the_page_on_scale_runs(tmp_path, monkeypatch, capsys):
     """Draws of one input in parts; then a whole run on two processes, which goes on at once."""
@@ -104,8 +114,9 @@ def test_the_page_on_scale_runs(tmp_path, monkeypatch, capsys):
     torch.manual_seed(0)
     model, x = torch.nn.Conv2d(3, 4, 3, padding=1).eval(), torch.rand(3, 24, 32)
     parts, run = _snippets("docs/scale.md")
-    exec(parts, {"model": model, "x": x})
-    exec(run, {})
+    names: dict[str, object] = {"model": model, "x": x}
+    exec(parts, names)
+    exec(run, names)
     assert 0 <= float(capsys.readouterr().out) <= 1
 
 

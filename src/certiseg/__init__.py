@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from certiseg.certifiers.hierarchical import hierarchical
     from certiseg.certifiers.percentile import percentile
     from certiseg.certifiers.radius_map import radius_map
+    from certiseg.certifiers.regions import regions
     from certiseg.certifiers.segcertify import certify
     from certiseg.certifiers.sequential import sequential
     from certiseg.certifiers.verify import verify
@@ -28,9 +29,9 @@ if TYPE_CHECKING:
     from certiseg.metrics.curve import RadiusCurve
     from certiseg.metrics.information_gain import InformationGain
     from certiseg.metrics.part_iou import PartIou
-    from certiseg.models import Preprocess
+    from certiseg.models import Preprocess, Windows
     from certiseg.noise import Gaussian, Rotation
-    from certiseg.runs.evaluate import evaluate
+    from certiseg.runs.from_python import certify_all, evaluate
     from certiseg.runs.model import open_model as load_model
     from certiseg.sampling.engine import Engine
     from certiseg.sampling.sampler import Smoothed
@@ -53,10 +54,12 @@ _HOME = {
     "Smoothed": "certiseg.sampling.sampler",
     "VoteCounts": "certiseg.votes",
     "VoteSource": "certiseg.votes",
+    "Windows": "certiseg.models",
     "adaptive": "certiseg.certifiers.adaptive",
     "certify": "certiseg.certifiers.segcertify",
+    "certify_all": "certiseg.runs.from_python",
     "classify": "certiseg.certifiers.baselines",
-    "evaluate": "certiseg.runs.evaluate",
+    "evaluate": "certiseg.runs.from_python",
     "hierarchical": "certiseg.certifiers.hierarchical",
     "individual": "certiseg.certifiers.baselines",
     "joint": "certiseg.certifiers.baselines",
@@ -66,6 +69,7 @@ _HOME = {
     "predict": "certiseg.certifiers.baselines",
     "radius_map": "certiseg.certifiers.radius_map",
     "read_image": "certiseg.datasets.images",
+    "regions": "certiseg.certifiers.regions",
     "sequential": "certiseg.certifiers.sequential",
     "verify": "certiseg.certifiers.verify",
 }
@@ -87,9 +91,11 @@ __all__ = [
     "Smoothed",
     "VoteCounts",
     "VoteSource",
+    "Windows",
     "__version__",
     "adaptive",
     "certify",
+    "certify_all",
     "classify",
     "evaluate",
     "hierarchical",
@@ -101,6 +107,7 @@ __all__ = [
     "predict",
     "radius_map",
     "read_image",
+    "regions",
     "sequential",
     "verify",
 ]

@@ -85,6 +85,12 @@ def exact(value: float | None) -> str:
     return short if float(short) == value else str(value)
 
 
+def against(value: float, low: float, high: float) -> str:
+    """A number in few digits, which are as many as show on which side of [low, high] it lies."""
+    short = f"{value:g}"
+    return short if (low <= float(short) <= high) == (low <= value <= high) else repr(value)
+
+
 def percent_exact(value: float) -> str:
     """A parameter that is a share, in per cent, rounded up after 12 decimals."""
     return trimmed(percent_up(value, _FINEST))

@@ -19,6 +19,11 @@ def harmless(text: str) -> str:
     return text.translate(_SHOWN)
 
 
+def literal(text: str) -> Text:
+    """Text for tables and lines of rich, which no console interprets."""
+    return Text(text.translate(_KEPT))
+
+
 def say(text: str) -> None:
     """Print one line to standard output and flush."""
     print(harmless(text), flush=True)

@@ -130,7 +130,7 @@ class Table:
         return "\n".join(lines) + "\n"
 
     def rich(self, *, transposed: bool = False, wrap: bool = True) -> RichTable:
-        """Table for the terminal, without the columns whose ``terminal`` is "".
+        """Table for the terminal, without the columns whose ``terminal`` is "". Text is literal.
 
         Args:
             transposed: show each row as a column, for few rows with many fields.
@@ -139,9 +139,11 @@ class Table:
         from rich.box import SIMPLE_HEAD
         from rich.table import Table as RichTable
 
+        from certiseg.screen import literal
+
         table = RichTable(
-            title=self.title or None,
-            caption="\n".join(self.notes) or None,
+            title=literal(self.title) if self.title else None,
+            caption=literal("\n".join(self.notes)) if self.notes else None,
             title_justify="left",
             caption_justify="left",
             box=SIMPLE_HEAD,
@@ -156,11 +158,11 @@ class Table:
             names = [line[0] for line in body]
             sides = ["right"] * (len(names) + 1)
             heads, body = ["", *names], [list(line) for line in zip(heads, *body, strict=True)][1:]
-        table.add_column(heads[0], no_wrap=True)
+        table.add_column(literal(heads[0]), no_wrap=True)
         for heading, side in zip(heads[1:], sides[1:], strict=True):
-            table.add_column(heading, justify=side, no_wrap=not wrap)
+            table.add_column(literal(heading), justify=side, no_wrap=not wrap)
         for line in body:
-            table.add_row(*line)
+            table.add_row(*map(literal, line))
         return table
 
     def __rich__(self) -> RichTable:

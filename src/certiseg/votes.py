@@ -51,6 +51,8 @@ class Source:
     the user's code that made the model. engine: generator, device, precision and library versions.
     batch_sizes: of the passes, ascending; the position of a draw in its batch is random (theory
     T1). own_randomness: the model draws random numbers itself, so that votes cannot be repeated.
+    windows: for a model that labels each core of the input from its window alone (theory T17), the
+    sides of the cores, and the margin last.
     """
 
     noise: Noise
@@ -68,6 +70,7 @@ class Source:
     engine: dict[str, str] = field(default_factory=dict)
     batch_sizes: tuple[int, ...] = ()
     own_randomness: bool = False
+    windows: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         self.noise.check_shape(self.input_shape)
@@ -79,6 +82,13 @@ class Source:
                     "a draw counts once"
                 )
             last = stop
+        if self.windows is not None:
+            *sides, margin = self.windows
+            if len(sides) + 1 != len(self.input_shape) or min(*sides, margin + 1) < 1:
+                raise InputError(
+                    f"expected sides of windows for each axis of {self.input_shape} and a margin, "
+                    f"got {self.windows}"
+                )
         if self.value_range is not None:
             low, high = self.value_range
             if not -math.inf < low < high < math.inf:
@@ -160,6 +170,7 @@ _SOURCE: Fields = {
     "engine": dict_of(TEXT),
     "batch_sizes": list_of(whole(1, 2**63), 0, MOST_TRIALS),
     "own_randomness": TRUTH,
+    "windows": optional(list_of(whole(0, 2**63), 2, 16)),
 }
 """Schema of a stored source; each field of ``Source`` needs an entry."""
 

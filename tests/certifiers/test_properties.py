@@ -24,6 +24,7 @@ METHODS: dict[str, Callable[[cs.VoteCounts], cs.Certificate]] = {
     ),
     "radius map": lambda v: cs.radius_map(v, noise=NOISE, alpha=0.01),
     "hierarchical": lambda v: cs.hierarchical(v, noise=NOISE, alpha=0.01, hierarchy=TREE),
+    "regions": lambda v: cs.regions(v, noise=NOISE, alpha=0.01),
     "individual": lambda v: cs.individual(v, noise=NOISE, alpha=0.01),
 }
 

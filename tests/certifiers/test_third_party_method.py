@@ -16,6 +16,7 @@ from PIL import Image
 import certiseg as cs
 from certiseg.certificates import method as registry
 from certiseg.certificates.method import Method, method_named, register
+from certiseg.cli.main import run
 from certiseg.models.loaded import LoadedModel
 from certiseg.runfolder.evidence import open_kept
 from certiseg.runfolder.folder import Keep
@@ -149,6 +150,66 @@ def test_the_page_about_it_runs(capsys: pytest.CaptureFixture[str]) -> None:
     (snippet,) = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
     exec(compile(snippet, "page", "exec", dont_inherit=True), {"__name__": "page"})
     assert "100 draws by Unanimous" in capsys.readouterr().out
+
+
+def _typed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *options: str
+) -> tuple[int, str]:
+    """Exit code and error of `certiseg certify` with these options."""
+    (folder / "brightest_models.py").write_text("def build():\n    return lambda x: x * 1\n")
+    monkeypatch.chdir(folder)
+    monkeypatch.syspath_prepend(folder)
+    pixels = np.zeros((8, 10, 3), np.uint8)
+    pixels[:, :5, 0] = pixels[:, 5:, 1] = 255
+    Image.fromarray(pixels).save(folder / "halves.png")
+    model = ("--model", "python:brightest_models:build", "-n", "60", "--seed", "1")
+    code = run(["certify", "halves.png", *model, "-o", "out", *options])
+    return code, capsys.readouterr().err
+
+
+def test_the_command_line_runs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Parameters that are options come from these, others stand after the name."""
+    options = ("--method", "at_most:most=40", "--alpha", "0.01")
+    assert _typed(tmp_path, monkeypatch, capsys, *options)[0] == 0
+    stored = cs.Certificate.load(tmp_path / "out" / "halves.cert.npz")
+    assert (stored.method, stored.alpha, stored.parameters) == ("at_most", 0.01, {"most": 40})
+    cs.verify(stored)
+
+
+@pytest.mark.parametrize(
+    ("options", "part"),
+    [
+        (("--method", "nobodys"), "expected a known method, got 'nobodys'"),
+        (("--method", "at_most:least=2"), "KEY among most, got 'least=2'"),
+        (("--method", "at_most:alpha=0.5"), "KEY among most, got 'alpha=0.5'"),
+        (("--method", "at_most:40"), "expected KEY=VALUE"),
+        (("--method", "at_most:most=0"), "expected most >= 1"),
+        (("--method", "at_most:most=many"), "expected the parameters of at_most"),
+        (("--method", "segcertify"), "expected another package's method"),
+        (("--method", "at_most", "--radius-map"), "expected one method"),
+        (("--method", "at_most", "--correction", "bonferroni"), "expected no correction"),
+    ],
+)
+def test_what_the_command_line_refuses(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    options: tuple[str, ...],
+    part: str,
+) -> None:
+    code, said = _typed(tmp_path, monkeypatch, capsys, *options)
+    assert code == 2
+    assert part in " ".join(said.split())
+
+
+def test_python_passes_it_to_runs() -> None:
+    data = [(np.full((3, 4, 4), 0.5, np.float32), np.zeros((4, 4), int))]
+    found = cs.evaluate(_loaded(), data, method=AtMost(most=3, tau=0.6), num_samples=60, seed=1)
+    assert read_manifest(found.out).certifier == AtMost(most=3, tau=0.6)
+    (certificate,) = cs.certify_all(_loaded(), [data[0]], method=AtMost(most=3), num_samples=60)
+    assert certificate.parameters == {"most": 3}
 
 
 def test_two_methods_are_refused() -> None:

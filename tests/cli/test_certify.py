@@ -70,7 +70,16 @@ def test_overlay_is_white_exactly_where_it_abstains(workplace: Path, call: Call)
 
 
 def test_split_selection_and_bonferroni(workplace: Path, call: Call) -> None:
-    options = ("--selection", "split", "--n0", 7, "--correction", "bonferroni", "-n", 80)
+    options = (
+        "--selection",
+        "split",
+        "--selection-samples",
+        7,
+        "--correction",
+        "bonferroni",
+        "-n",
+        80,
+    )
     assert call("certify", "bands.png", *MODEL, *options, "-o", "out").code == 0
     certificate = Certificate.load(workplace / "out" / "bands.cert.npz")
     assert certificate.selection_votes is not None
@@ -141,7 +150,7 @@ def bad_picture(kind: str, path: Path) -> None:
         ("P", "palette"),
         ("truncated", "truncated"),
         ("empty", "empty"),
-        ("text", "neither"),
+        ("text", "got another"),
         ("missing", "No such file"),
     ],
 )
@@ -168,7 +177,7 @@ def test_bad_picture_stops_the_whole_run(workplace: Path, call: Call, kind: str,
         (("-n", "0"), ("at least",)),
         (("--correction", "none"), ("--correction",)),
         (("--selection", "best"), ("--selection",)),
-        (("--selection", "split", "--n0", "0"), ("at least 1", "0")),
+        (("--selection", "split", "--selection-samples", "0"), ("at least 1", "0")),
         (("--batch-size", "0"), ("at least 1", "0")),
         (("--seed", "-1"), ("seed", "-1")),
         (("--device", "abacus"), ("device", "abacus")),

@@ -240,7 +240,7 @@ def test_many_files_have_one_note_each_kind(workplace: Path, call: Call) -> None
     done = call("certify", *names, *MODEL, *QUIET, "-o", "out")
     assert done.err.splitlines() == [
         "note: 0.txt: of its 7 columns x y z are used, as many as the model has channels "
-        "(and 2 more files)"
+        "(and 2 more)"
     ]
     assert [record["name"] for record in records(workplace / "out")] == ["0", "1", "2"]
 
@@ -329,12 +329,12 @@ def test_a_bad_file_stops_the_whole_run(workplace: Path, call: Call, name: str) 
         (("slabs.xyz", *MODEL, "-n", 20), ("at least", "40 components")),
         (("slabs.xyz", *MODEL, "--noise", "rotation", "--sigma", 3), ("sigma", "3")),
         (("slabs.xyz", "-m", "python:own_clouds:one_label"), ("(40)", "points")),
-        (("slabs.xyz", "-m", "certiseg:camvid"), ("pictures", "slabs.xyz")),
+        (("slabs.xyz", "-m", "certiseg:camvid"), ("images", "slabs.xyz")),
         (("slabs.xyz", "bands.png", *MODEL), ("one kind of file", "bands.png")),
         (("bands.png", "-m", "python:own_clouds:tables"), ("point clouds", "bands.png")),
-        (("bands.png", "-m", "certiseg:camvid", "--category", "x"), ("--category", "pictures")),
-        (("bands.png", "-m", "certiseg:camvid", "--points", 9), ("--points", "pictures")),
-        (("bands.png", "-m", "certiseg:camvid", "--normalise"), ("--normalise", "pictures")),
+        (("bands.png", "-m", "certiseg:camvid", "--category", "x"), ("--category", "images")),
+        (("bands.png", "-m", "certiseg:camvid", "--points", 9), ("--points", "images")),
+        (("bands.png", "-m", "certiseg:camvid", "--normalise"), ("--normalise", "images")),
         (
             ("bands.png", "-m", "certiseg:camvid", "--noise", "rotation"),
             ("point cloud", "rotated"),

@@ -215,7 +215,7 @@ def test_a_model_without_a_label_for_each_point(workplace: Path, call: Call) -> 
 
 def test_the_papers_table_on_generated_clouds(workplace: Path, call: Call) -> None:
     done = call(
-        "reproduce", "shapenet", "--data", "solids", *MODEL, "--clouds", 2, "--most-draws", 1000,
+        "reproduce", "shapenet", "--data", "solids", *MODEL, "--limit", 2, "--most-draws", 1000,
         "--non-robust", "python:cloud_models:by_height", "--seed", 1, "--batch-size", 100,
         "-o", "out",
     )  # fmt: skip
@@ -257,7 +257,7 @@ def test_the_papers_table_on_generated_clouds(workplace: Path, call: Call) -> No
         (("--data", "solids", *MODEL, "--most-draws", "10"), ("--most-draws", "1000")),
         (("--data", "solids", *MODEL, *MODEL), ("SIGMA=MODEL",)),
         (("--data", "solids", "--model", "0.3=python:a:b"), ("sigma", "0.3")),
-        (("--data", "solids", *MODEL, "--clouds", "0"), ("limit", "0")),
+        (("--data", "solids", *MODEL, "--limit", "0"), ("limit", "0")),
     ],
 )
 def test_bad_input_of_reproduce(

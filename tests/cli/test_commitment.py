@@ -69,7 +69,7 @@ TREE = {
 }
 METHODS = (
     ("--radius-map",),
-    ("--selection", "split", "--n0", 7),
+    ("--selection", "split", "--selection-samples", 7),
     ("--target-coverage", "20%", "-n", 200),
     ("--target-coverage", "20%", "-n", 200, "--spending", "e-process"),
     ("--correction", "k-fwer", "--budget", "1%"),
@@ -97,7 +97,7 @@ def test_every_method(workplace: Path, call: Call, method: tuple[object, ...]) -
         (("--sigma", 0.3), "noise"),
         (("--precision", "bfloat16"), "engine"),
         (("--radius-map",), "method"),
-        (("--scale", 0.5), "model"),
+        (("--scales", 0.5), "model"),
     ],
 )
 def test_a_run_that_is_another_is_refused_before_it_draws(

@@ -39,7 +39,19 @@ def pair(workplace: Path) -> Path:
 
 
 def evaluate(call: Call, *options: object) -> Any:
-    return call("evaluate", *FOLDERS, *MODEL, "--ignore", 9, "-o", "out", "--no-report", *options)
+    return call(
+        "evaluate", *FOLDERS, *MODEL, "--ignore-index", 9, "-o", "out", "--no-report", *options
+    )
+
+
+@pytest.mark.parametrize("words", [("9,2",), ("9", "--ignore-index", "2")])
+def test_several_labels_are_ignored(pair: Path, call: Call, words: tuple[str, ...]) -> None:
+    """With commas, or by repeating the option."""
+    options = ("-o", "out", "--no-report", "--seed", 5, "--ignore-index", *words)
+    assert call("evaluate", *FOLDERS, *MODEL, *options).code == 0
+    results = json.loads((pair / "out" / "results.json").read_text())
+    # What is left is right: the wrong band's truth is class 2.
+    assert results["rows"][0]["accuracy"] == 1.0
 
 
 def test_figures_are_those_known_in_advance(pair: Path, call: Call) -> None:
@@ -137,9 +149,9 @@ def test_json_prints_the_rows_alone(pair: Path, call: Call) -> None:
         (("--data", "nowhere.yaml"), ("nowhere.yaml", "No such file")),
         (("--data", "mni152", "--channels", "3"), ("channel",)),
         ((*FOLDERS,), ("label ids", "9")),
-        ((*FOLDERS, "--ignore", "9", "-n", "20"), ("at least", "20")),
-        ((*FOLDERS, "--ignore", "9", "--limit", "0"), ("limit", "0")),
-        ((*FOLDERS, "--ignore", "9", "--tau", "0.3"), ("tau", "0.3")),
+        ((*FOLDERS, "--ignore-index", "9", "-n", "20"), ("at least", "20")),
+        ((*FOLDERS, "--ignore-index", "9", "--limit", "0"), ("limit", "0")),
+        ((*FOLDERS, "--ignore-index", "9", "--tau", "0.3"), ("tau", "0.3")),
         (("--images", "images", "--labels", "nowhere"), ("nowhere", "folder")),
     ],
 )
@@ -153,10 +165,10 @@ def test_bad_input(
 
 def test_model_of_other_classes(pair: Path, call: Call) -> None:
     model = ("--model", "python:tiny_models:by_brightness", "--num-classes", 4)
-    done = call("evaluate", *FOLDERS, *model, "--ignore", 9, "-o", "out")
+    done = call("evaluate", *FOLDERS, *model, "--ignore-index", 9, "-o", "out")
     assert done.is_one_line_error("4", "3"), done.err
     model = ("--model", "python:tiny_models:by_brightness")
-    done = call("evaluate", *FOLDERS, *model, "--ignore", 9, "-o", "out")
+    done = call("evaluate", *FOLDERS, *model, "--ignore-index", 9, "-o", "out")
     assert done.is_one_line_error("--num-classes"), done.err
     assert not (pair / "out").exists()
 

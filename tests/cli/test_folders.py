@@ -31,7 +31,7 @@ COMMANDS = {
     "demo": (("demo", "--clouds", "--images", 1, "-n", 60, "-o", "out"), "results.jsonl"),
     "train": (("train", *TRAIN, *PAIR, *VAL, "--epochs", 1, "-o", "out"), "card.json"),
     "reproduce": (
-        ("reproduce", "shapenet-rotation", "--data", "solids", "--clouds", 1, "-o", "out"),
+        ("reproduce", "shapenet-rotation", "--data", "solids", "--limit", 1, "-o", "out"),
         "table.tex",
     ),
 }

@@ -158,8 +158,8 @@ def test_percentiles_of_one_noisy_pass(place: Path, call: Call) -> None:
         (("--spending", "equal"), ("--min-gain or --target-coverage",)),
         (("--min-gain", "1%", "--spending", "lavish"), ("spending", "lavish")),
         (("--min-gain", "1%", "--spending", "0.7,0.7"), ("share",)),
-        (("--n0", "20"), ("--n0", "--selection split")),
-        (("--radius-map", "--n0", "20"), ("--n0",)),
+        (("--selection-samples", "20"), ("--selection-samples", "--selection split")),
+        (("--radius-map", "--selection-samples", "20"), ("--selection-samples",)),
         (
             ("--hierarchy", "light.json", "--thresholds", "0.2", "--selection", "pooled"),
             ("two stages",),

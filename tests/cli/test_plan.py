@@ -24,7 +24,7 @@ def test_table(call: Call) -> None:
 
 
 def test_json_of_a_wanted_radius(call: Call) -> None:
-    done = call("plan", "--points", 2048, "--radius", 0.17, "--classes", 13, "--json")
+    done = call("plan", "--points", 2048, "--radius", 0.17, "--num-classes", 13, "--json")
     assert done.err == ""
     record = json.loads(done.out)
     request = record["request"]
@@ -78,7 +78,7 @@ def test_the_model_says_how_many_classes(call: Call) -> None:
         (("--size", "8x8", "--sigma", "0"), "sigma > 0"),
         (("--size", "8x8", "--alpha", "1"), "expected alpha"),
         (("--size", "8x8", "-n", "0"), "draws (-n)"),
-        (("--size", "8x8", "--classes", "1"), "classes"),
+        (("--size", "8x8", "--num-classes", "1"), "classes"),
         (("--size", "8x8", "--grid", "0"), "grid"),
         (("--points", "8", "--grid", "2"), "points have no grid"),
         (("--size", "8x8", "--budget", "65"), "budget"),

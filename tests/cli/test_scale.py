@@ -1,4 +1,4 @@
-"""--scale and --flip, and a checkpoint of HRNetV2, through the command line."""
+"""--scales and --flip, and a checkpoint of HRNetV2, through the command line."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _record(text: str) -> dict:
 
 def test_certify_looks_at_the_scales_it_is_told(workplace: Path, call: Call) -> None:
     done = call(
-        "certify", "bands.png", *MODEL, "-o", "out", *RUN, "--scale", "0.5,1", "--flip", "--json"
+        "certify", "bands.png", *MODEL, "-o", "out", *RUN, "--scales", "0.5,1", "--flip", "--json"
     )
     assert done.code == 0, done.err
     words = "python:tiny_models:by_brightness at scales 0.5, 1, mirrored too"
@@ -62,7 +62,7 @@ def test_a_published_checkpoint_is_certified_as_by_the_library(
         "-o",
         "out",
         *RUN,
-        "--scale",
+        "--scales",
         "0.5",
         "--json",
     )
@@ -82,19 +82,19 @@ def test_evaluate_and_plan_take_them_too(workplace: Path, call: Call) -> None:
         (workplace / folder / "a.png").write_bytes((workplace / file).read_bytes())
     data = ("--images", "images", "--labels", "labels", "--num-classes", 3, "--no-report")
     both = ("--non-robust", "python:tiny_models:by_brightness")
-    done = call("evaluate", *MODEL, *both, *data, "-o", "eval", *RUN, "--scale", "0.5", "--flip")
+    done = call("evaluate", *MODEL, *both, *data, "-o", "eval", *RUN, "--scales", "0.5", "--flip")
     assert done.code == 0, done.err
     results = json.loads((workplace / "eval" / "results.json").read_text())
     name = "python:tiny_models:by_brightness at scale 0.5, mirrored too"
     assert (results["model"], results["non_robust"]) == (name, name)
-    assert call("plan", "--size", "20x30", *MODEL, "--scale", "0.5", "--json").code == 0
+    assert call("plan", "--size", "20x30", *MODEL, "--scales", "0.5", "--json").code == 0
 
 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--scale", "0"), ("scales in (0, 16], got [0.0]",)),
-        (("--scale", "half"), ("numbers with commas", "--scale", "'half'")),
+        (("--scales", "0"), ("scales in (0, 16], got [0.0]",)),
+        (("--scales", "half"), ("numbers with commas", "--scales", "'half'")),
         (("-m", "certiseg:solids", "--flip"), ("a model of pictures", "--flip", "certiseg:solids")),
         (("-m", "python:tiny_models:labels_only", "--num-classes", 2, "--flip"), ("no average",)),
         (("-m", "hrnet:none.pth"), ("expected a checkpoint at none.pth",)),
@@ -106,5 +106,5 @@ def test_bad_input_is_one_line(
     done = call("certify", "bands.png", *MODEL, "-o", "out", *RUN, *options)
     assert done.is_one_line_error(*words), done
     assert not (workplace / "out").exists()
-    planned = call("plan", "--size", "20x30", "--scale", "0.5")
-    assert planned.is_one_line_error("--model", "--scale")
+    planned = call("plan", "--size", "20x30", "--scales", "0.5")
+    assert planned.is_one_line_error("--model", "--scales")

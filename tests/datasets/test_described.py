@@ -96,7 +96,7 @@ def test_first_id_and_ignore(yard: Path) -> None:
 
 def test_palette_as_colours_grey_and_exif(yard: Path) -> None:
     yard.write_text(
-        BARE + "palette: [[1, 2, 3], [4, 5, 6]]\ncolours: palette\ngrey_as_rgb: true\n"
+        BARE + "palette: [[1, 2, 3], [4, 5, 6]]\ncolours: palette\nconvert: true\n"
         "orientation: exif\nimage_suffix: .jpg\n"
     )
     picture(yard.parent / "images" / "a.jpg", mode="L")
@@ -120,7 +120,6 @@ FAULTS = [
     ("label_map: {7: lawn}", "line 5: expected label_map as a mapping .* got .7: 'lawn'."),
     ("label_map: {seven: path}", "line 5: expected label_map"),
     ("label_map: [path]", "line 5: expected label_map"),
-    ("label_map:\n  3: path\n  255: grass", "line 7: expected 255 to stay ignored"),
     ("label_map: {3: path}\nfirst_id: 1", "line 6: expected label_map or first_id"),
     ("label_map: {3: path}\nignore: [3]", "line 6: expected an id mapped or ignored, got 3"),
     ("label_map: {3: path, 3: grass}", "the key '3' twice"),
@@ -130,7 +129,13 @@ FAULTS = [
     ("colours: palette\nignore_colours: 3", "line 6: expected ignore_colours as a list"),
     ("colours: palette\nignore: [3]", "line 6: expected no ignore beside colours"),
     ("ignore_colours: [[0, 0, 0]]", "line 5: expected ignore_colours with colours"),
-    ("grey_as_rgb: 1", "line 5: expected grey_as_rgb as true or false"),
+    ("convert: 1", "line 5: expected convert as true or false"),
+    ("window: [9, 3]", "line 5: expected window as a list of two numbers"),
+    ("window: [a, 3]", "line 5: expected window as a list of two numbers"),
+    ("mask: grey", "line 5: expected mask as ids or binary, got 'grey'"),
+    ("mask: binary\nlabel_map: {7: path}", "line 6: expected no label_map with binary masks"),
+    ("mask: binary\nignore: [255]", "expected other values to ignore in binary masks, got 255"),
+    ("mask: binary\ncolours: palette", "line 5: expected no mask beside colours"),
     ("orientation: left", "line 5: expected orientation as stored or exif, got 'left'"),
     ("label_suffix: 3", "line 5: expected label_suffix as the end of file names"),
     ("image_suffix: .tif", r"split val: .*images: expected \.tif files, got none"),

@@ -81,7 +81,7 @@ def test_missing_and_empty_folder(tmp_path: Path, pair: tuple[Path, Path]) -> No
     with pytest.raises(InputError, match="expected a folder"):
         Folder(tmp_path / "none", pair[1], CARD)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match=r"expected \.png, \.jpg, \.jpeg files, got none"):
+    with pytest.raises(InputError, match=r"expected \.png, .*, \.webp files, got none"):
         Folder(tmp_path / "empty", pair[1], CARD)
 
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from certiseg.datasets.images import read_image, read_labels
+from certiseg.datasets.images import read_image
+from certiseg.datasets.label_file import read_labels
 from certiseg.errors import InputError
 
 RNG = np.random.default_rng(3)
@@ -100,7 +101,7 @@ def test_names_empty_missing_and_foreign_files(tmp_path: Path) -> None:
     empty, text, missing = tmp_path / "empty.png", tmp_path / "text.png", tmp_path / "none.png"
     empty.write_bytes(b"")
     text.write_text("no picture")
-    for path, word in ((empty, "empty"), (text, "neither"), (missing, "No such file")):
+    for path, word in ((empty, "empty"), (text, "another"), (missing, "No such file")):
         with pytest.raises(InputError) as error:
             read_image(path)
         assert word in _one_line(error, path)

@@ -10,7 +10,7 @@ from PIL import Image
 
 from certiseg.datasets.card import IGNORE
 from certiseg.datasets.folder import folder_card
-from certiseg.datasets.images import read_image
+from certiseg.datasets.images import Reading, read_image
 from certiseg.datasets.labels import Colours, Ids
 from certiseg.datasets.pairs import Pair, Paired, paired_by_stem
 from certiseg.errors import InputError
@@ -56,9 +56,10 @@ def test_an_unknown_colour_is_named_with_its_place(tmp_path: Path, strange: obje
 
 
 def test_colours_are_not_read_from_ids_or_jpeg(tmp_path: Path) -> None:
-    for path in (labels(tmp_path / "grey.png", filled(3)), picture(tmp_path / "a.jpg")):
-        with pytest.raises(InputError, match="RGB or palette PNG"):
-            Colours({SKY: 0}).read(path)
+    with pytest.raises(InputError, match="RGB or palette PNG"):
+        Colours({SKY: 0}).read(labels(tmp_path / "grey.png", filled(3)))
+    with pytest.raises(InputError, match="got JPEG, whose compression changes values"):
+        Colours({SKY: 0}).read(picture(tmp_path / "a.jpg"))
 
 
 @pytest.mark.parametrize("bad", [{70000: 0}, {-1: 0}, {3: 2}])
@@ -78,7 +79,7 @@ def turned(path: Path, orientation: int) -> Path:
 
 def test_pixels_stay_as_stored_unless_asked(tmp_path: Path) -> None:
     path = turned(tmp_path / "a.png", 6)
-    stored, upright = read_image(path), read_image(path, upright=True)
+    stored, upright = read_image(path), Reading(exif="apply").read(path, 3).x
     assert (stored.shape, upright.shape) == ((3, 6, 8), (3, 8, 6))
     # Orientation 6: the top of the scene is on the right of what is stored.
     np.testing.assert_array_equal(upright, np.rot90(stored, k=-1, axes=(1, 2)))
@@ -87,9 +88,9 @@ def test_pixels_stay_as_stored_unless_asked(tmp_path: Path) -> None:
 def test_a_turned_picture_is_told_where_sizes_differ(tmp_path: Path) -> None:
     pair = Pair("a", turned(tmp_path / "a.png", 6), labels(tmp_path / "l.png", filled(0, (8, 6))))
     card = folder_card("toy", "2")
-    with pytest.raises(InputError, match=r"6 x 8 pixels .* got 8 x 6; .*EXIF orientation"):
+    with pytest.raises(InputError, match=r"6 x 8 pixels .* got 8 x 6; its EXIF orientation is 6"):
         Paired([pair], card, Ids(2))[0]
-    sample = Paired([pair], card, Ids(2), upright=True)[0]
+    sample = Paired([pair], card, Ids(2), Reading(exif="apply"))[0]
     assert sample.x.shape[1:] == sample.labels.shape == (8, 6)
     plain = Pair("b", picture(tmp_path / "b.png"), pair.labels)
     with pytest.raises(InputError, match="export image and labels at one size"):
@@ -98,9 +99,9 @@ def test_a_turned_picture_is_told_where_sizes_differ(tmp_path: Path) -> None:
 
 def test_grey_is_refused_unless_asked(tmp_path: Path) -> None:
     path = picture(tmp_path / "a.jpg", mode="L")
-    with pytest.raises(InputError, match="got grey"):
+    with pytest.raises(InputError, match="got grey; --convert"):
         read_image(path)
-    assert (read_image(path, grey_as_rgb=True) == read_image(path, 1)).all()
+    assert (Reading(convert=True).read(path, 3).x == read_image(path, 1)).all()
 
 
 def test_pairs_by_suffix_in_nested_folders(tmp_path: Path) -> None:

@@ -13,11 +13,12 @@ import pytest
 from PIL import Image
 
 import certiseg as cs
-from certiseg.datasets import images, nifti
+from certiseg.datasets import image_file, nifti
 from certiseg.datasets.cloud_file import read_cloud
 from certiseg.datasets.described import described
 from certiseg.datasets.folder import folder_card
-from certiseg.datasets.images import read_image, read_labels
+from certiseg.datasets.images import read_image
+from certiseg.datasets.label_file import read_labels
 from certiseg.datasets.volume_file import is_volume_file, read_volume
 from certiseg.errors import InputError
 from certiseg.files.reading import in_words, open_bounded, read_bounded
@@ -132,9 +133,9 @@ def test_a_picture_has_at_most_as_many_pixels_as_its_error_says(
     kilobytes that unpacks to 89 million pixels."""
     path = tmp_path / "x.png"
     Image.new("L", (9_460, 9_460)).save(path, compress_level=1)
-    with pytest.raises(InputError, match=f"at most {images.MOST_PIXELS} pixels, got more"):
+    with pytest.raises(InputError, match=f"at most {image_file.MOST_PIXELS} pixels, got more"):
         read_labels(path)
-    monkeypatch.setattr(images, "MOST_PIXELS", 16)
+    monkeypatch.setattr(image_file, "MOST_PIXELS", 16)
     Image.new("L", (4, 4)).save(path)
     assert read_labels(path).shape == (4, 4)
     Image.new("L", (4, 5)).save(path)

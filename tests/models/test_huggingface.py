@@ -108,7 +108,9 @@ def test_pickled_weights_are_refused(folder: Path, tmp_path: Path) -> None:
 def test_other_rescaling_is_refused(folder: Path, tmp_path: Path) -> None:
     for path in folder.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
-    (tmp_path / "preprocessor_config.json").write_text('{"rescale_factor": 0.0078125}')
+    (tmp_path / "preprocessor_config.json").write_text(
+        '{"image_processor_type": "SegformerImageProcessor", "rescale_factor": 0.0078125}'
+    )
     with pytest.raises(InputError, match="rescales 8-bit pixels"):
         load_hf(tmp_path)
 
@@ -153,3 +155,31 @@ def test_a_pipe_for_weights_is_not_waited_for(folder: Path, tmp_path: Path) -> N
     os.mkfifo(tmp_path / "copy" / "model.safetensors")
     with pytest.raises(InputError, match="a pipe or device"):
         load_hf(tmp_path / "copy")
+
+
+@pytest.mark.parametrize(
+    ("names", "classes", "words"),
+    [
+        ({"0": "a", "2": "c", "3": "d", "7": "e"}, ("a", "class 1", "c", "d"), "ids 0, 2, 3, 7"),
+        ({"1": "a", "2": "b", "3": "c", "4": "d"}, ("class 0", "a", "b", "c"), "ids 1, 2, 3, 4"),
+        ({"-1": "n", "0": "a", "1": "b", "2": "c"}, ("a", "b", "c", "class 3"), "ids -1, 0"),
+        ({"0": "a", "1": "b", "2": "a", "3": "b"}, ("a (0)", "b (1)", "a (2)", "b (3)"), "2 names"),
+    ],
+)
+def test_names_are_those_of_the_outputs(
+    folder: Path, tmp_path: Path, names: dict[str, str], classes: tuple[str, ...], words: str
+) -> None:
+    for path in folder.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    config = json.loads((tmp_path / "config.json").read_text())
+    config.update(id2label=names, label2id={name: int(i) for i, name in names.items()})
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    loaded = load_model(str(tmp_path))
+    assert loaded.classes == classes
+    assert any(words in note for note in loaded.notes)
+
+
+def test_another_architecture_is_told_what_helps(tmp_path: Path) -> None:
+    transformers.BertConfig(num_hidden_layers=1).save_pretrained(tmp_path)
+    with pytest.raises(InputError, match=r"model_type 'bert'.*python:MODULE:FUNCTION"):
+        load_hf(tmp_path)

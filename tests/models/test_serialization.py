@@ -137,6 +137,13 @@ def test_other_cards(tmp_path: Path, text: str) -> None:
         load_folder(tmp_path)
 
 
+def test_two_classes_of_one_name(tmp_path: Path) -> None:
+    """Results by name would hold one of them."""
+    _write(tmp_path, TrainedModel(CARD).eval(), {**CARD, "classes": ["a", "b", "a"]})
+    with pytest.raises(InputError, match="expected each class once, got 'a' twice; rename one in"):
+        load_folder(tmp_path)
+
+
 def test_missing_weights(tmp_path: Path) -> None:
     _written(tmp_path)
     (tmp_path / "model.safetensors").unlink()

@@ -51,3 +51,17 @@ def test_limit_thins_before_anything_is_read(root: Path) -> None:
     found = open_samples(LOADED, data="cityscapes", root=root, limit=1)
     assert found[0].name == "1"
     assert found.note == "1 of 3 samples, at an even stride"
+
+
+def test_a_model_with_a_class_more_than_the_data(tmp_path: Path, root: Path) -> None:
+    """The way that the error names: a description with the model's classes."""
+    with pytest.raises(InputError, match=r"a \.yaml file with the model's classes and a label_map"):
+        open_samples(replace(LOADED, num_classes=20), data="cityscapes", root=root)
+    (tmp_path / "d.yaml").write_text(
+        "name: d\nclasses: [car, road, void]\nlabel_suffix: _gtFine_labelIds.png\n"
+        "image_suffix: _leftImg8bit.png\nlabel_map: {7: road, 8: car, 9: car}\n"
+        "splits: {val: {images: val_img, labels: val_label}}\n"
+    )
+    model = replace(LOADED, num_classes=3, classes=("car", "road", "void"))
+    found = open_samples(model, data=str(tmp_path / "d.yaml"))
+    assert [int(found[i].labels[0, 0]) for i in range(3)] == [1, 0, 0]

@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from certiseg.certificates.certificate import Certificate
+from certiseg.datasets.images import Reading
 from certiseg.datasets.volume_file import Window
 from certiseg.errors import InputError
 from certiseg.models.loaded import LoadedModel
@@ -61,7 +62,8 @@ def test_a_volume_is_written_and_its_record_says_how_it_was_scaled(folder: Path)
         (["scan.npy", "cloud.npy"], loaded(), {"window": WINDOW}, "alone, got .*cloud.npy"),
         (["street.png"], loaded("volumes"), {}, "for python:test, got .*street.png"),
         (["scan.npy"], loaded("pictures"), {"window": WINDOW}, "got the volume .*scan.npy"),
-        (["street.png"], loaded(), {"window": WINDOW}, "a window with volumes"),
+        (["cloud.npy"], loaded(), {"window": WINDOW}, "a window with volumes or images"),
+        (["scan.npy"], loaded(), {"window": WINDOW, "reading": Reading("apply")}, "--exif and"),
         (["scan.npy"], loaded(), {}, r"intensities in \[0, 1\]"),
         (["scan.npy"], loaded(channels=2), {"window": WINDOW}, "2 channels for python:test, got 1"),
         (["scan.npy"], loaded(), {"clouds": CloudOptions("mug")}, "no --category, --points"),

@@ -34,6 +34,9 @@ def _with(value: float) -> torch.Tensor:
         (GOOD[None], ["one input", "(1, 3, 4, 5)", "one by one"]),
         (_with(1.5), ["[0, 1]", "[0.5, 1.5]", "255"]),
         (_with(-0.01), ["[0, 1]", "[-0.01, 0.5]"]),
+        # Written as [0.5, 1] it would be as expected.
+        (_with(1 + 2**-23), ["[0, 1]", "[0.5, 1.0000001192092896]", "x.clip(0, 1)"]),
+        (_with(-(2**-30)), ["[0, 1]", "[-9.31323e-10, 0.5]", "x.clip(0, 1)"]),
         (_with(float("nan")), ["finite", "NaN"]),
         (_with(float("inf")), ["finite"]),
         ((GOOD * 255).to(torch.uint8), ["float", "uint8", "/ 255"]),

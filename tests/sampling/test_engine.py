@@ -46,7 +46,7 @@ def plainly(model, x, draws, seed) -> np.ndarray:
 @pytest.mark.parametrize("batch_size", [1, 7, None])
 @pytest.mark.parametrize(
     "engine",
-    [cs.Engine(), cs.Engine(channels_last=True), cs.Engine(noise="device")],
+    [cs.Engine(), cs.Engine(channels_last=True), cs.Engine(noise_on="device")],
     ids=["default", "channels last", "noise on the device"],
 )
 def test_every_engine_counts_what_the_plain_way_counts(engine, batch_size):
@@ -80,7 +80,7 @@ def test_layouts_and_compilation_do_not_mix():
         other = cs.Smoothed(model, NOISE, engine=engine).vote(X, 5, seed=1, first_draw=5)
         with pytest.raises(cs.InputError, match="different engine"):
             plain + other
-    device = cs.Smoothed(model, NOISE, engine=cs.Engine(noise="device"))
+    device = cs.Smoothed(model, NOISE, engine=cs.Engine(noise_on="device"))
     both = plain + device.vote(X, 5, seed=1, first_draw=5)
     assert np.array_equal(both.counts, cs.Smoothed(model, NOISE).vote(X, 10, seed=1).counts)
 
@@ -168,7 +168,7 @@ def test_counts_are_narrow_and_not_copied():
     ("options", "part"),
     [
         ({"precision": "fp16"}, "expected precision float32, bfloat16 or float16, got 'fp16'"),
-        ({"noise": "cuda"}, "expected noise host or device, got 'cuda'"),
+        ({"noise_on": "cuda"}, "expected noise_on host or device, got 'cuda'"),
         ({"channels_last": 1}, "expected channels_last True or False, got 1"),
         ({"cuda_graphs": True}, "expected compile with cuda_graphs"),
     ],

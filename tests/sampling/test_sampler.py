@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from types import SimpleNamespace
 
 import numpy as np
@@ -305,3 +306,17 @@ def test_memory_for_counts_does_not_grow_with_draws():
     smooth = cs.Smoothed(_logits, NOISE)
     few, many = smooth.vote(X, 10), smooth.vote(X, 250)
     assert few.counts.nbytes == many.counts.nbytes
+
+
+@pytest.mark.parametrize("name", ["certify", "certify_sequentially"])
+def test_arguments_that_are_said_once_are_shown_one_by_one(name):
+    """In the signature and the docstring as where they are written out; others are refused."""
+    method, plain = getattr(cs.Smoothed, name), inspect.signature(cs.Smoothed.certify_with)
+    shown, text = inspect.signature(method).parameters, inspect.getdoc(method)
+    for own in ("batch_size", "seed", "key", "progress", "watch"):
+        assert shown[own].default == plain.parameters[own].default
+        assert shown[own].kind is inspect.Parameter.KEYWORD_ONLY
+        assert f"    {own}: " in text
+    assert "drawing" not in shown
+    with pytest.raises(TypeError, match="unexpected keyword argument 'seeds'"):
+        getattr(cs.Smoothed(_logits, NOISE), name)(X, seeds=3)

@@ -58,7 +58,7 @@ def call(
     labels = [f"--{side}labels={tmp_path / 'labels'}" for side in ("", "val-")]
     folders = ["--data", "folder", *images]
     data = {
-        "pictures": [*folders, *labels, "--classes", "3", "--ignore", "9", *NET],
+        "pictures": [*folders, *labels, "--classes", "3", "--ignore-index", "9", *NET],
         "denoiser": [*folders, *NET],
         "clouds": ["--batch-size", "3"],
     }
@@ -179,7 +179,7 @@ BAD = {
     ("pictures",): [
         (["--sigma", "-1"], "sigma >= 0"),
         (["--sigma", "nan"], "sigma >= 0"),
-        (["--classes", "1"], "2 to 255 classes"),
+        (["--classes", "1"], "2 to 254 classes"),
         (["--classes", "2"], "label ids"),
         (["--epochs", "30", "--lr", "1e30"], "finite"),
     ],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from certiseg._version import __version__
 from certiseg.certificates.grid import upsample_nearest
+from certiseg.certificates.method import method_named
 from certiseg.errors import InputError
 from certiseg.noise import Noise
 from certiseg.rounding import down, exact, percent_down
@@ -53,7 +54,7 @@ class Certificate:
             and the evidence at each.
         hierarchy: class hierarchy (theory T8), or None.
         levels: hierarchy level of each component (AdaptiveCertify).
-        parameters: further parameters of a third-party method, as JSON values.
+        parameters: parameters of the method without a field here, as JSON values.
         version: version of certiseg.
 
     Example:
@@ -136,8 +137,83 @@ class Certificate:
 
     @property
     def allowed_errors(self) -> int:
-        """k - 1, the number of certified labels that the guarantee allows to be wrong (T5)."""
-        return 0 if self.budget is None else self.budget - 1
+        """Number of labels that the guarantee allows to be wrong (theory T5, T16)."""
+        return self._errors(None)
+
+    @cached_property
+    def _errors(self) -> Callable[[NDArray[np.bool_] | None], int]:
+        return method_named(self.method).errors(self)
+
+    def errors_in(self, region: NDArray[np.bool_]) -> int:
+        """Number of labels in a region that the guarantee allows to be wrong."""
+        return self._errors(region)
+
+    def at_least(self, region: ArrayLike) -> int:
+        """Lower bound on the number of labels in a region that hold within the radius.
+
+        The bounds for all regions hold at once with confidence 1 - alpha, so that a region may be
+        chosen afterwards (theory T16 for ``certiseg.regions``; for other methods each certified
+        label holds, except for an error budget).
+
+        Args:
+            region: bool, in the shape of the components.
+
+        Returns:
+            The number of components. Only methods that certify each label say which ones.
+
+        Raises:
+            InputError: for a region of another shape or type.
+
+        Example:
+            >>> import certiseg as cs
+            >>> votes = cs.VoteCounts([[100, 0], [60, 40]], 100)
+            >>> cs.certify(votes, noise=cs.Gaussian(0.25)).at_least([True, True])
+            1
+        """
+        mask = self._region(region)
+        return max(0, int((self.certified & mask).sum()) - self._errors(mask))
+
+    def lost_at_most(self, epsilon: float, region: ArrayLike | None = None) -> int:
+        """Upper bound on the labels in a region that a perturbation of norm <= epsilon may change.
+
+        Beyond the radius it is informative for models that see their input by windows
+        (``certiseg.Windows``), as a perturbation that changes the labels of some windows has little
+        norm left for the others. It holds for all epsilon and all regions at once, with confidence
+        1 - alpha (theory T17).
+
+        Args:
+            epsilon: norm of the perturbation over the whole input, in the units of the radius.
+            region: bool, in the shape of the components; None for all of them.
+
+        Returns:
+            The number of labels; 0 for epsilon below every radius, unless some may be wrong anyway.
+
+        Raises:
+            InputError: for an epsilon below 0, and for a region of another shape or type.
+
+        Example:
+            >>> import certiseg as cs
+            >>> votes = cs.VoteCounts([[100, 0], [60, 40]], 100)
+            >>> cert = cs.certify(votes, noise=cs.Gaussian(0.25))
+            >>> cert.lost_at_most(0.16), cert.lost_at_most(0.17)
+            (0, 1)
+
+        Reference:
+            Schuchardt et al. 2021, Collective robustness certificates; theory T17.
+        """
+        from certiseg.certificates.windows import lost_at_most
+
+        everything = np.ones(self.labels.shape, dtype=np.bool_)
+        return lost_at_most(self, epsilon, everything if region is None else self._region(region))
+
+    def _region(self, region: ArrayLike) -> NDArray[np.bool_]:
+        mask = np.asarray(region)
+        if mask.dtype != np.bool_ or mask.shape != self.labels.shape:
+            raise InputError(
+                f"expected a bool region of shape {self.labels.shape}, got {mask.dtype} of shape "
+                f"{mask.shape}; mark the components to count"
+            )
+        return mask
 
     def statement(self) -> str:
         """The guarantee and all its assumptions, in one English sentence."""

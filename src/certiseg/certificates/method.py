@@ -8,7 +8,7 @@ a call of ``register``, or an entry point of the group ``certiseg.methods``.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -17,6 +17,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast
 from certiseg.errors import InputError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from certiseg.certificates.certificate import Certificate
     from certiseg.noise import Noise
     from certiseg.votes import Selection, VoteCounts, VoteSource
@@ -28,6 +31,7 @@ _BUILT_IN = {
     "sequential": "certiseg.certifiers.sequential:Sequential",
     "hierarchical": "certiseg.certifiers.hierarchical:Hierarchical",
     "adaptive": "certiseg.certifiers.adaptive:Adaptive",
+    "regions": "certiseg.certifiers.regions:Regions",
     "classify": "certiseg.certifiers.baselines:Classify",
     "individual": "certiseg.certifiers.baselines:Individual",
     "joint": "certiseg.certifiers.baselines:Joint",
@@ -42,6 +46,7 @@ class Method(ABC):
     that selects it. fixed_draws: needs only the votes of all draws, made in any parts. stops_early:
     may use fewer draws than allowed. mapped: certifies a radius for each component. needs_logits:
     needs the model's logits, not only labels.
+    counts_regions: bounds the number of labels of a region that hold, but not which ones.
     """
 
     name: ClassVar[str]
@@ -51,6 +56,7 @@ class Method(ABC):
     stops_early: ClassVar[bool] = False
     mapped: ClassVar[bool] = False
     needs_logits: ClassVar[bool] = False
+    counts_regions: ClassVar[bool] = False
     alpha: float
 
     @property
@@ -113,6 +119,13 @@ class Method(ABC):
         values = {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
         return {"name": self.name, "parameters": values}
 
+    @classmethod
+    def errors(cls, certificate: Certificate) -> Callable[[NDArray[np.bool_] | None], int]:
+        """Function of a region (None: everything) that returns the number of labels there that the
+        guarantee allows to be wrong."""
+        spared = 0 if certificate.budget is None else certificate.budget - 1
+        return lambda region: spared
+
     # Phrases of the statement (certificates/statement.py).
 
     @classmethod
@@ -153,6 +166,11 @@ def register(method: M) -> M:
     return method
 
 
+def is_built_in(method: Method | type[Method]) -> bool:
+    """Whether the method is one of this package's."""
+    return method.name in _BUILT_IN
+
+
 def method_named(name: str) -> type[Method]:
     """Look up a method by its ``name``. Raises InputError if it is unknown."""
     if name in _REGISTERED:
@@ -189,7 +207,7 @@ def _custom(given: Any, settings: Mapping[str, Any]) -> Method:
             method = method_named(str(given["name"]))(**given["parameters"])
         except TypeError as error:
             raise InputError(f"expected the parameters of {given['name']}, got {error}") from None
-    if not isinstance(method, Method) or method.name in _BUILT_IN:
+    if not isinstance(method, Method) or is_built_in(method):
         raise InputError(
             f"expected a method of another package, got {method!r:.80}; those of certiseg have "
             "settings of their own"

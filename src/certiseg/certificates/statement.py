@@ -9,6 +9,7 @@ import numpy as np
 
 from certiseg.certificates.certificate import Certificate
 from certiseg.certificates.method import method_named
+from certiseg.certificates.windows import Tiling, tiling_of
 from certiseg.rounding import confidence, exact, percent_down, trimmed
 from certiseg.votes import Source
 
@@ -43,10 +44,10 @@ def _claim(certificate: Certificate) -> str:
     if held == 0:
         return f"nothing is claimed: all {total} components abstain"
     if 0 < held <= certificate.allowed_errors:
-        return (
-            f"nothing is claimed: {held} labels are given, and with the error budget k = "
-            f"{certificate.budget} all of them may be wrong"
+        budget = (
+            "" if certificate.budget is None else f"with the error budget k = {certificate.budget} "
         )
+        return f"nothing is claimed: {held} labels are given, and {budget}all of them may be wrong"
     where = _where(certificate)
     rest = f"; the certificate abstains on the other {total - held}" if held < total else ""
     whole = method_named(certificate.method).whole_claim(certificate)
@@ -74,14 +75,29 @@ def _where(certificate: Certificate) -> str:
     """The perturbations under which the labels hold."""
     noise, radius = certificate.noise, certificate.radius
     moved = noise.moved(_channels(certificate))
+    tiling, elsewhere = tiling_of(certificate), ""
     every = f"under every {moved} {noise.measured} below"
+    if tiling is not None:
+        every = (
+            f"under every {moved} whose part inside the label's own window ({_windows(tiling)}) is "
+            f"{noise.measured} below"
+        )
+        elsewhere = ", whatever happens elsewhere"
     if isinstance(radius, np.ndarray):
         radii = radius[certificate.certified]
         low, high = noise.size(float(radii.min())), noise.size(float(radii.max()))
-        return f"{every} its own radius ({low} to {high}, and all radii hold together)"
+        own = f"its own radius ({low} to {high}, and all radii hold together)"
+        return f"{every} {own}{elsewhere}"
     if radius >= noise.largest:
         return f"under every {moved} {noise.measured} of any size"
-    return f"{every} {noise.size(radius)}" if radius > 0 else "at the input itself (radius 0)"
+    if radius <= 0:
+        return "at the input itself (radius 0)"
+    return f"{every} {noise.size(radius)}{elsewhere}"
+
+
+def _windows(tiling: Tiling) -> str:
+    sides = " x ".join(map(str, tiling.size))
+    return f"cores of at most {sides}, margin {tiling.margin}; T17"
 
 
 def _channels(certificate: Certificate) -> int | None:

@@ -86,8 +86,9 @@ class Adaptive(Hierarchical):
         """Draw to choose levels and candidate nodes, draw again to test them, and certify."""
         selection_votes, posterior = cast(SelectingSource, source).select(selection_samples)
         self.check_draws(selection_votes.num_components, num_samples)
-        votes = source.more(num_samples)
         levels = levels_from_margins(softmax_margins(posterior), self.thresholds, self.hierarchy)
+        del posterior  # as large as logits
+        votes = source.more(num_samples)
         return self.certify(votes, noise=noise, selection_votes=selection_votes, levels=levels)
 
     @classmethod
@@ -173,8 +174,12 @@ def softmax_margins(posteriors: ArrayLike) -> NDArray[np.floating]:
             f"expected a mean softmax (*components, C) of at least 2 classes, got {p.dtype} of "
             f"shape {p.shape}; the last axis holds the classes"
         )
-    top = np.partition(p, p.shape[-1] - 2, axis=-1)[..., -2:]
-    return np.asarray(top[..., 1] - top[..., 0])
+    margins = np.empty(p.shape[:-1], p.dtype)
+    # Row by row: a copy of the whole is as large as logits.
+    for row in np.ndindex(p.shape[: max(0, p.ndim - 2)]):
+        top = np.partition(p[row], p.shape[-1] - 2, axis=-1)[..., -2:]
+        margins[row] = top[..., 1] - top[..., 0]
+    return margins
 
 
 def levels_from_margins(

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from certiseg.errors import InputError
 from certiseg.noise import Noise, noise_from_record, noise_record
-from certiseg.rounding import confidence, down, exact, up
+from certiseg.rounding import against, confidence, down, exact, up
 from certiseg.stats.binomial import upper_tail
 from certiseg.stats.pvalues import MOST_TRIALS, checked_alpha
 
@@ -188,7 +188,8 @@ def _checked_values(values: ArrayLike, bounds: tuple[float, float]) -> NDArray[n
     # "not <=": refuses NaN too.
     if not (bounds[0] <= low and high <= bounds[1]):
         raise InputError(
-            f"expected values in [{bounds[0]:g}, {bounds[1]:g}], got [{low:g}, {high:g}]; "
+            f"expected values in [{bounds[0]:g}, {bounds[1]:g}], got "
+            f"[{against(low, *bounds)}, {against(high, *bounds)}]; "
             "give their natural range as bounds"
         )
     return drawn

@@ -47,7 +47,7 @@ def bench(
         typer.Option(help="Precision of the passes, on both sides of a comparison."),
     ] = options.Precision.float32,
     channels_last: options.ChannelsLast = False,
-    compile_model: options.Compile = False,
+    compile: options.Compile = False,
     cuda_graphs: options.CudaGraphs = False,
     noise_on: Annotated[
         options.Place, typer.Option(help="Where vote generates its noise.")
@@ -77,9 +77,9 @@ def bench(
         engine=Engine(
             precision=precision.value,
             channels_last=channels_last,
-            compile=compile_model,
+            compile=compile,
             cuda_graphs=cuda_graphs,
-            noise=noise_on.value,
+            noise_on=noise_on.value,
         ),
         quick=quick,
         progress=not json_results,

@@ -1,4 +1,4 @@
-"""`certiseg certify`: pictures, clouds or volumes in, certificates and what shows them out."""
+"""`certiseg certify`: images, clouds or volumes in, certificates and what shows them out."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def certify(
     files: Annotated[
         list[Path],
         typer.Argument(
-            help="PNG or JPEG files; point clouds: .txt, .xyz, .pts, .csv, .npy; or volumes: "
-            ".nii, .nii.gz, .npy.",
+            help="PNG, JPEG, TIFF or WebP files; point clouds: .txt, .xyz, .pts, .csv, .npy; or "
+            "volumes: .nii, .nii.gz, .npy. A folder, or a pattern in quotation marks.",
             show_default=False,
         ),
     ],
@@ -35,6 +35,8 @@ def certify(
     channels: options.Channels = None,
     scale: options.Scale = None,
     flip: options.Flip = False,
+    windows: options.Windows = None,
+    margin: options.Margin = None,
     category: Annotated[
         str | None, typer.Option(help="Point clouds: category, for a model that takes one.")
     ] = None,
@@ -51,12 +53,16 @@ def certify(
     ] = None,
     window: Annotated[
         tuple[float, float] | None,
-        typer.Option(help="Volumes: the intensities mapped to 0 and 1, as in training; -160 240."),
+        typer.Option(
+            help="Volumes, 16-bit images: intensities mapped to 0 and 1, as in training; -160 240."
+        ),
     ] = None,
     window_percentiles: Annotated[
         tuple[float, float] | None,
-        typer.Option(help="Volumes: the same as percentiles of each file; 0.5 99.5."),
+        typer.Option(help="The same as percentiles of each file; 0.5 99.5."),
     ] = None,
+    exif: options.Exif = None,
+    convert: options.Convert = False,
     commit: Annotated[
         Path | None,
         typer.Option(
@@ -78,7 +84,7 @@ def certify(
     overwrite: options.Again = False,
     json_lines: options.Json = False,
 ) -> None:
-    """Certify pictures, point clouds or volumes: a certificate, its picture (abstentions white)
+    """Certify images, point clouds or volumes: a certificate, its picture (abstentions white)
     and a JSON line each."""
     _check_commitment(out, commit, commitment, challenge, settings.seed)
     from certiseg.datasets.volume_file import window_of
@@ -97,10 +103,13 @@ def certify(
         scale=scale,
         flip=flip,
         denoiser=denoiser,
+        windows=windows,
+        margin=margin,
     )
     reading: dict[str, Any] = {
         "clouds": CloudOptions(category, normalise, points),
         "window": window_of(window, window_percentiles),
+        "reading": options.reading_of(exif, convert),
     }
     if commit is not None:
         made = commit_images(files, loaded, settings, commit, **reading)

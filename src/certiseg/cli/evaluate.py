@@ -14,6 +14,7 @@ import typer
 from certiseg.cli import options
 from certiseg.cli.load_model import load_model
 from certiseg.cli.method import with_settings
+from certiseg.cli.numbers import whole_numbers_of
 from certiseg.cli.page import page_line
 from certiseg.cli.told import told
 from certiseg.errors import InputError
@@ -27,11 +28,17 @@ def evaluate(
     *,
     model: options.Model,
     out: options.Output,
-    images: Annotated[Path | None, typer.Option(help="Folder of PNG or JPEG files.")] = None,
+    images: Annotated[Path | None, typer.Option(help="Folder of image files.")] = None,
     labels: Annotated[
         Path | None, typer.Option(help="Folder of label maps, STEM.png of class ids.")
     ] = None,
-    ignore: Annotated[list[int] | None, typer.Option(help="Label id to ignore, as 255 is.")] = None,
+    ignore: Annotated[
+        list[str] | None,
+        typer.Option("--ignore-index", help="Label ids to ignore, as 255 is; such as 11,12."),
+    ] = None,
+    mask: options.Mask = options.MaskChoice.ids,
+    exif: options.Exif = None,
+    convert: options.Convert = False,
     data: Annotated[
         str | None,
         typer.Option(
@@ -60,6 +67,8 @@ def evaluate(
     channels: options.Channels = None,
     scale: options.Scale = None,
     flip: options.Flip = False,
+    windows: options.Windows = None,
+    margin: options.Margin = None,
     limit: Annotated[
         int | None, typer.Option(help="At most this many samples, evenly spread.")
     ] = None,
@@ -98,14 +107,13 @@ def evaluate(
     from certiseg.runs.malloc import keep_freed_memory
     from certiseg.runs.samples import open_samples
 
-    if keep < 0:
-        raise InputError(f"expected --keep 0 or more, got {keep}; 0 keeps no sample")
+    kept = Keep(keep, certificates=save_certificates)
     if resume and overwrite:
         raise InputError("expected --resume or --overwrite, got both; one goes on, one begins anew")
     keep_freed_memory()
     ranks = Ranks.of_environment()
     named = partial(load_model, num_classes=num_classes, channels=channels, scale=scale, flip=flip)
-    loaded = named(model, denoiser=denoiser)
+    loaded = named(model, denoiser=denoiser, windows=windows, margin=margin)
     plain = None
     if non_robust is not None:
         plain = named(non_robust)
@@ -113,13 +121,16 @@ def evaluate(
         loaded,
         images=images,
         labels=labels,
-        ignore=ignore or (),
+        ignore_index=whole_numbers_of("--ignore-index", ",".join(ignore)) if ignore else (),
         data=data,
         root=root,
         split=split,
         limit=limit,
         points=points,
         skip_bad=skip_bad,
+        mask=mask.value,
+        exif=None if exif is None else exif.value,
+        convert=convert,
     )
     for reason in skipped_of(samples):
         remark(f"skipped: {reason}")
@@ -136,13 +147,14 @@ def evaluate(
             out,
             non_robust=plain,
             percentile=percentile,
-            keep=Keep(keep, certificates=save_certificates),
+            keep=kept,
             overwrite=overwrite,
             resume=resume,
             executor=executor,
             ranks=ranks,
             command=shlex.join(["certiseg", *sys.argv[1:]]),
             progress=not json_table and first,
+            note=lambda text: remark(f"note: {text}"),
         )
     if not first:
         return

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from certiseg.cli.numbers import numbers_of
+from certiseg.errors import InputError
 from certiseg.screen import remark
 
 if TYPE_CHECKING:
@@ -19,11 +20,16 @@ def load_model(
     scale: str | None = None,
     flip: bool = False,
     denoiser: str | None = None,
+    windows: int | None = None,
+    margin: int | None = None,
 ) -> LoadedModel:
-    """``runs.model.open_model``, with --scale as it was typed. Raises InputError."""
+    """``runs.model.open_model``, with --scales as it was typed. Raises InputError."""
     from certiseg.runs.model import open_model
 
-    scales = None if scale is None else numbers_of("--scale", scale)
+    if margin is not None and windows is None:
+        raise InputError(f"expected --windows with --margin {margin}, got none; name their size")
+    windowed = {} if margin is None else {"margin": margin}
+    scales = None if scale is None else numbers_of("--scales", scale)
     loaded = open_model(
         spec,
         num_classes=num_classes,
@@ -31,6 +37,8 @@ def load_model(
         scales=scales,
         flip=flip,
         denoiser=denoiser,
+        windows=windows,
+        **windowed,
     )
     for note in loaded.notes:
         remark(f"note: {note}")

@@ -17,6 +17,7 @@ from certiseg.cli.demo import demo
 from certiseg.cli.ending import INTERRUPTED, TRACEBACK, ended_by_signals, ending_of
 from certiseg.cli.evaluate import evaluate
 from certiseg.cli.plan import plan
+from certiseg.cli.region import region
 from certiseg.cli.report import report
 from certiseg.cli.reproduce import app as reproduce
 from certiseg.cli.sections import Sectioned
@@ -54,6 +55,7 @@ for command, words in (
     (evaluate, "Compare non-robust, base and certified on data with truth."),
     (report, "Show a run in one HTML file; figures and tables for a paper."),
     (verify, "Recompute labels and radius from the stored counts."),
+    (region, "How many labels of a region hold, chosen afterwards."),
     (selftest, "Check statistics, noise and a model on this machine."),
     (sign, "Sign certificates, for verify --key."),
     (plan, "Tell what n draws can prove, before anything is drawn."),

@@ -2,81 +2,80 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import inspect
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 from certiseg.cli.numbers import budget_of, numbers_of, share_of, spending_of
 from certiseg.cli.options import kind_of, option
 from certiseg.errors import InputError
-from certiseg.runs.parameters import OF_ENGINE, OF_STOPPING, PARAMETERS
+from certiseg.runs.parameters import PARAMETERS
 
 if TYPE_CHECKING:
+    from certiseg.certificates.method import Method
     from certiseg.runs.settings import Settings
 
-_UNSAID = ("selection", "n0", "looks", "spending")
+_UNSAID = ("selection", "selection_samples", "looks", "spending")
 """Whether they were typed matters: some methods have no use for them."""
 
 
 def _settings(given: dict[str, Any]) -> Settings:
     """The settings of options as they were typed."""
-    from certiseg.hierarchies.files import load_hierarchy
-    from certiseg.runs.settings import Settings, Stopping
-    from certiseg.sampling.engine import Engine
+    from certiseg.runs.options import settings_of
 
-    _check_together(given)
     read: dict[str, Callable[[str], Any]] = {
         "budget": budget_of,
         "min_gain": functools.partial(share_of, "--min-gain"),
         "target_coverage": functools.partial(share_of, "--target-coverage"),
         "spending": spending_of,
-        "hierarchy": load_hierarchy,
         "thresholds": functools.partial(numbers_of, "--thresholds"),
+        "method": functools.partial(_method, given),
     }
     typed = {name: value for name, value in given.items() if value is not None}
-    stops = "min_gain" in typed or "target_coverage" in typed
-    if "thresholds" in typed:
-        typed["selection"] = "split"
-    values = {
-        PARAMETERS[name].field or name: read[name](value) if name in read else value
-        for name, value in typed.items()
-        if name not in OF_ENGINE
-    }
-    stopping = {name: values.pop(name) for name in OF_STOPPING if name in values}
-    engine = {PARAMETERS[name].field or name: given[name] for name in OF_ENGINE}
-    return Settings(
-        **values, stopping=Stopping(**stopping) if stops else None, engine=Engine(**engine)
-    )
+    return settings_of({n: read[n](v) if n in read else v for n, v in typed.items()})  # type: ignore[arg-type]
+
+
+def _method(given: Mapping[str, Any], text: str) -> Method:
+    """The method of another package that NAME:KEY=VALUE,... names.
+
+    Fields of its record that are options of certification too are read from these options, such as
+    --tau; a value is JSON, or else a text.
+    """
+    from certiseg.certificates.method import is_built_in, method_named
+
+    name, _, rest = text.partition(":")
+    kind = method_named(name)
+    if is_built_in(kind):
+        raise InputError(
+            f"expected another package's method with --method, got {name}; those of certiseg have "
+            "options of their own"
+        )
+    names = {field.name for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    own: dict[str, Any] = {n: given[n] for n in names & given.keys() if given[n] is not None}
+    for pair in filter(None, rest.split(",")):
+        key, equals, value = pair.partition("=")
+        if not equals or key not in names - own.keys():
+            free = ", ".join(sorted(names - own.keys())) or "none"
+            raise InputError(
+                f"expected KEY=VALUE with --method {name}, KEY among {free}, got {pair!r}; "
+                "parameters such as alpha have options of their own"
+            )
+        try:
+            own[key] = json.loads(value)
+        except ValueError:
+            own[key] = value
+    try:
+        return kind(**own)
+    except TypeError as error:
+        raise InputError(f"expected the parameters of {name}, got {error}; name them") from None
 
 
 def _plain(value: Any) -> Any:
     return value.value if isinstance(value, Enum) else value
-
-
-def _check_together(given: dict[str, Any]) -> None:
-    """Raise InputError for options that have no use without others."""
-    looks, stops = (
-        any(given[name] is not None for name in names)
-        for names in (OF_STOPPING[2:], OF_STOPPING[:2])
-    )
-    if looks and not stops:
-        raise InputError(
-            "expected --min-gain or --target-coverage with --looks and --spending, got neither; "
-            "say when to stop"
-        )
-    adaptive, selection, n0 = (given[name] for name in ("thresholds", "selection", "n0"))
-    if n0 is not None and adaptive is None and selection != "split":
-        raise InputError(
-            f"expected --n0 with --selection split or --thresholds, got --n0 {n0} alone; "
-            "pooled selection has no draws that only choose"
-        )
-    if adaptive is not None and selection == "pooled":
-        raise InputError(
-            "expected no --selection pooled with --thresholds, got it; AdaptiveCertify has two "
-            "stages"
-        )
 
 
 def _shared() -> dict[str, inspect.Parameter]:
@@ -100,21 +99,35 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
 
     The settings are made and checked before the command runs.
     """
-    shared = _shared()
-    own = parameters(command)
 
-    @functools.wraps(command)
-    def wrapped(**given: Any) -> None:
-        settings = _settings({name: _plain(given.pop(name)) for name in shared})
-        settings.check_options()
-        command(settings=settings, **given)
+    def made(given: dict[str, Any]) -> Settings:
+        return _settings({name: _plain(value) for name, value in given.items()})
 
-    merged: list[inspect.Parameter] = []
-    for name, parameter in own.items():
-        merged += shared.values() if name == "settings" else [parameter]
-    wrapped.__signature__ = inspect.Signature(merged)  # type: ignore[attr-defined]
-    wrapped.__annotations__ = {parameter.name: parameter.annotation for parameter in merged}
-    return wrapped
+    return in_place_of("settings", _shared(), made)(command)
+
+
+def in_place_of(
+    name: str, shared: Mapping[str, inspect.Parameter], make: Callable[[dict[str, Any]], Any]
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """A decorator of commands: parameters in place of the one of this name, which is made of
+    their values."""
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        own = parameters(command)
+
+        @functools.wraps(command)
+        def wrapped(**given: Any) -> None:
+            made = make({each: given.pop(each) for each in shared})
+            command(**given, **{name: made})
+
+        merged: list[inspect.Parameter] = []
+        for each, parameter in own.items():
+            merged += shared.values() if each == name else [parameter]
+        wrapped.__signature__ = inspect.Signature(merged)  # type: ignore[attr-defined]
+        wrapped.__annotations__ = {parameter.name: parameter.annotation for parameter in merged}
+        return wrapped
+
+    return decorate
 
 
 def parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:

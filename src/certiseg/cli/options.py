@@ -36,7 +36,7 @@ Seed = Annotated[int | None, option("seed")]
 Device = Annotated[str | None, option("device")]
 BatchSize = Annotated[int | None, option("batch_size")]
 ChannelsLast = Annotated[bool, option("channels_last")]
-Compile = Annotated[bool, option("compile_model")]
+Compile = Annotated[bool, option("compile")]
 CudaGraphs = Annotated[bool, option("cuda_graphs")]
 
 
@@ -53,6 +53,27 @@ class Place(StrEnum):
 
     host = "host"
     device = "device"
+
+
+class ExifChoice(StrEnum):
+    """What is done with an EXIF orientation."""
+
+    apply = "apply"
+    ignore = "ignore"
+
+
+class MaskChoice(StrEnum):
+    """What label files of folders hold."""
+
+    ids = "ids"
+    binary = "binary"
+
+
+def reading_of(exif: ExifChoice | None, convert: bool) -> Any:
+    """How image files are read, a ``datasets.images.Reading``."""
+    from certiseg.datasets.images import Reading
+
+    return Reading(None if exif is None else exif.value, convert)
 
 
 Model = Annotated[
@@ -99,10 +120,34 @@ Channels = Annotated[
 ]
 Scale = Annotated[
     str | None,
-    typer.Option(help="Scale of the images the model sees, or several: 0.5, or 0.25,0.5,1."),
+    typer.Option(
+        "--scales", help="Scales of the images the model sees: 0.5, or several, 0.25,0.5,1."
+    ),
 ]
 Flip = Annotated[
     bool, typer.Option("--flip", help="Average the model over images and mirrored images.")
+]
+Windows = Annotated[
+    int | None,
+    typer.Option(
+        help="Label each square (or cube) of this side from a window around it alone: the radius "
+        "then counts inside each window (T17)."
+    ),
+]
+Margin = Annotated[int | None, typer.Option(help="What a window sees beyond its core; default 64.")]
+Exif = Annotated[
+    ExifChoice | None,
+    typer.Option(help="Images with an EXIF orientation: turn them by it, or not; default: not."),
+]
+Convert = Annotated[
+    bool,
+    typer.Option(
+        "--convert", help="Read grey, palette and RGBA images as RGB (equal channels as grey)."
+    ),
+]
+Mask = Annotated[
+    MaskChoice,
+    typer.Option(help="Label files of folders: class ids, or binary masks of 0 and 255 (or 1)."),
 ]
 Output = Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace earlier results.")]

@@ -27,9 +27,7 @@ def plan(
         str | None, typer.Option(help="Of the picture, HEIGHTxWIDTH, such as 1024x2048.")
     ] = None,
     points: Annotated[int | None, typer.Option(help="Of a cloud, instead of --size.")] = None,
-    num_classes: Annotated[
-        int | None, typer.Option("--classes", "--num-classes", help="Default: the model's, or 19.")
-    ] = None,
+    num_classes: Annotated[int | None, typer.Option(help="Default: the model's, or 19.")] = None,
     sigma: options.Sigma = 0.25,
     tau: options.Tau = None,
     radius: Annotated[
@@ -39,7 +37,9 @@ def plan(
     num_samples: Annotated[
         int, options.option("num_samples", "Draws an input, all together.")
     ] = 100,
-    n0: Annotated[int, typer.Option("--n0", help="Draws that choose, in the paper's stages.")] = 10,
+    selection_samples: Annotated[
+        int, options.option("selection_samples", "Draws that choose, in the paper's stages.")
+    ] = 10,
     grid: options.Grid = None,
     budget: Annotated[
         str | None, typer.Option(help="Error budget K, or a share of all, such as 0.1%.")
@@ -70,10 +70,10 @@ def plan(
     if (size is None) == (points is None):
         raise InputError("expected --size or --points, got neither or both; pass one")
     if num_classes is not None and num_classes < 2:
-        raise InputError(f"expected at least 2 classes, got --classes {num_classes}; raise it")
+        raise InputError(f"expected at least 2 classes, got --num-classes {num_classes}; raise it")
     if model is None and (channels is not None or scale is not None or flip):
         raise InputError(
-            "expected --model with --channels, --scale and --flip, got none; leave them out"
+            "expected --model with --channels, --scales and --flip, got none; leave them out"
         )
     if overwrite and out is None:
         raise InputError("expected -o with --overwrite, got none; leave --overwrite out")
@@ -98,7 +98,7 @@ def plan(
         passes=num_samples,
         grid=1 if grid is None else grid,
         budget=None if budget is None else budget_of(budget),
-        selection=n0,
+        selection=selection_samples,
         probability=probability,
     )
     made = run(

@@ -1,4 +1,4 @@
-"""`certiseg reproduce`: the paper's tables, of point clouds and of pictures."""
+"""`certiseg reproduce`: the paper's tables, of point clouds and of images."""
 
 from __future__ import annotations
 
@@ -6,22 +6,26 @@ import json
 import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from certiseg.cli import options
 from certiseg.cli.load_model import load_model
+from certiseg.cli.method import in_place_of, parameters
 from certiseg.cli.numbers import numbers_of, whole_numbers_of
 from certiseg.cli.told import told
 from certiseg.errors import InputError
 from certiseg.screen import Screen, remark
 
 if TYPE_CHECKING:
+    from certiseg.datasets.card import Samples
     from certiseg.models.loaded import LoadedModel
+    from certiseg.runs.reproduction.grid import Grid
+    from certiseg.runs.reproduction.pooled import Pooled
 
 _SHIPPED = {
     "camvid": "certiseg:camvid",
@@ -45,13 +49,89 @@ class Emulate(StrEnum):
     shared_noise = "shared-noise"
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Run:
+    """The options that tables of images and of clouds share."""
+
+    model: options.ModelBySigma = None
+    non_robust: options.NonRobust = None
+    most_draws: options.MostDraws = None
+    batch_size: options.BatchSize = None
+    seed: options.Seed = None
+    device: options.Device = None
+    overwrite: options.Again = False
+    workers: options.Workers = None
+    threads: options.Threads = None
+    ray: options.Ray = None
+    json_lines: options.Json = False
+
+    def check(self, table: str, *, shipped: bool) -> None:
+        """Raise InputError unless there is a model. shipped: whether there is one for the data."""
+        if not self.model and not shipped:
+            raise InputError(f"expected --model with {table}, got none; pass {_CHECKPOINTS[table]}")
+
+    def models(
+        self, table: str, grid: Grid, *, num_classes: int | None = None, channels: int | None = None
+    ) -> dict[float, LoadedModel]:
+        """The model of each sigma, each loaded once."""
+        named = by_sigma(self.model or [_SHIPPED[table]], grid.sigmas)
+        loaded = {
+            spec: load_model(spec, num_classes=num_classes, channels=channels)
+            for spec in dict.fromkeys(named.values())
+        }
+        return {sigma: loaded[spec] for sigma, spec in named.items()}
+
+    def reproduce(
+        self,
+        grid: Grid,
+        samples: Samples,
+        models: dict[float, LoadedModel],
+        out: Path,
+        non_robust: LoadedModel | None,
+        **own: Any,
+    ) -> Pooled:
+        """The table, as ``runs.reproduction.tables.reproduce`` makes it."""
+        from certiseg.runs.executors.executor import executor_for
+        from certiseg.runs.reproduction.tables import reproduce
+
+        return reproduce(
+            grid,
+            samples,
+            models,
+            out,
+            non_robust=non_robust,
+            seed=self.seed,
+            batch_size=self.batch_size,
+            device=self.device,
+            overwrite=self.overwrite,
+            executor=executor_for(self.workers, self.threads, self.ray, None),
+            command=shlex.join(["certiseg", *sys.argv[1:]]),
+            progress=not self.json_lines,
+            note=lambda text: remark(f"note: {text}"),
+            **own,
+        )
+
+    def begin(self, out: Path) -> None:
+        """Say that the best of several runs is no longer at alpha."""
+        from certiseg.runs.again import recorded_seeds, replaced
+        from certiseg.runs.malloc import keep_freed_memory
+
+        if self.overwrite and (again := replaced(recorded_seeds(out / "run.json"), self.seed)):
+            remark(f"note: {again}")
+        keep_freed_memory()
+
+
+_with_run = in_place_of("run", parameters(_Run), lambda given: _Run(**given))
+
+
 @told
-def pictures(
+@_with_run
+def images(
+    *,
     context: typer.Context,
     out: options.Output,
     root: Annotated[Path, typer.Option(help="The folder of the data set.")],
-    model: options.ModelBySigma = None,
-    non_robust: options.NonRobust = None,
+    run: _Run,
     scales: Annotated[
         str | None,
         typer.Option(help="Such as 0.25,0.5,0.5+1; + for one model that looks at several sizes."),
@@ -64,9 +144,8 @@ def pictures(
     split: Annotated[str, typer.Option(help="Of the data set.")] = "val",
     limit: Annotated[
         int | None,
-        typer.Option(help="Pictures, at an even stride; default: the paper's 100, camvid 26."),
+        typer.Option(help="Images, at an even stride; default: the paper's 100, camvid 26."),
     ] = None,
-    most_draws: options.MostDraws = None,
     emulate: Annotated[
         Emulate | None,
         typer.Option(help="Beside the sound lines, what the published code reports. UNSOUND."),
@@ -81,39 +160,27 @@ def pictures(
             "0."
         ),
     ] = None,
-    reference_pictures: Annotated[
-        int, typer.Option(help="Pictures that get these, at an even stride.")
+    reference_images: Annotated[
+        int, typer.Option(help="Images that get these, at an even stride.")
     ] = 4,
     keep_votes: Annotated[
-        bool, typer.Option("--keep-votes", help="Write the votes of every picture too.")
+        bool, typer.Option("--keep-votes", help="Write the votes of every image too.")
     ] = False,
-    batch_size: options.BatchSize = None,
     num_classes: options.NumClasses = None,
-    seed: options.Seed = None,
-    device: options.Device = None,
-    overwrite: options.Again = False,
-    workers: options.Workers = None,
-    threads: options.Threads = None,
-    ray: options.Ray = None,
-    json_lines: options.Json = False,
 ) -> None:
-    """The paper's table of this data set: pictures at several scales, noises and thresholds.
+    """The paper's table of this data set: images at several scales, noises and thresholds.
 
     One set of draws serves all lines of a scale and sigma. Run again after an interruption, it
     resumes where it stopped.
     """
     from certiseg.datasets.card import note_of
     from certiseg.report.reproduction.tables import UNSOUND_NOTE, Tables, counted
-    from certiseg.runs.executors.executor import executor_for
-    from certiseg.runs.malloc import keep_freed_memory
     from certiseg.runs.reproduction.cell import Extras
     from certiseg.runs.reproduction.grid import GRIDS, LIMITS, chosen, scales_of
-    from certiseg.runs.reproduction.tables import reproduce
     from certiseg.runs.samples import open_samples
 
     table = context.info_name or ""
-    if not model and table not in _SHIPPED:
-        raise _no_model(table)
+    run.check(table, shipped=table in _SHIPPED)
     grid = GRIDS[table]
     if scales is not None:
         grid = replace(grid, scales=scales_of(scales))
@@ -123,41 +190,28 @@ def pictures(
         grid = replace(grid, alphas=numbers_of("--alphas", alphas))
     if methods is not None:
         grid = chosen(grid, methods.split(","))
-    grid = grid.within(most_draws)
+    grid = grid.within(run.most_draws)
     if reference_draws is None:
         reference_draws = 0 if emulate is None else 2000
     batches = () if emulate is None else whole_numbers_of("--shared-batch", shared_batch)
     extras = Extras(
         shared_batches=tuple(dict.fromkeys(batches)),
         reference_draws=reference_draws,
-        reference_pictures=reference_pictures,
+        reference_images=reference_images,
         keep_votes=keep_votes,
     )
     extras.check(grid)
-    _note_replaced(out, seed, overwrite)
-    keep_freed_memory()
-    models = _models(model or [_SHIPPED[table]], grid.sigmas, num_classes=num_classes)
+    run.begin(out)
+    models = run.models(table, grid, num_classes=num_classes)
     first = next(iter(models.values()))
     samples = open_samples(
         first, data=table, root=root, split=split, limit=LIMITS[table] if limit is None else limit
     )
-    whole = reproduce(
-        grid,
-        samples,
-        models,
-        out,
-        non_robust=None if non_robust is None else load_model(non_robust, num_classes=num_classes),
-        extras=extras,
-        seed=seed,
-        batch_size=batch_size,
-        device=device,
-        overwrite=overwrite,
-        executor=executor_for(workers, threads, ray, None),
-        command=shlex.join(["certiseg", *sys.argv[1:]]),
-        progress=not json_lines,
-    )
+    plain = run.non_robust
+    non_robust = None if plain is None else load_model(plain, num_classes=num_classes)
+    whole = run.reproduce(grid, samples, models, out, non_robust, extras=extras)
     tables = Tables(whole.rows(), whole.false_rows())
-    if json_lines:
+    if run.json_lines:
         lines, false = tables.records()
         unsound = UNSOUND_NOTE if emulate else None
         print(json.dumps({"unsound": unsound, "lines": lines, "false": false}))
@@ -171,29 +225,21 @@ def pictures(
 
 
 @told
+@_with_run
 def clouds(
+    *,
     context: typer.Context,
     out: options.Output,
-    model: options.ModelBySigma = None,
+    run: _Run,
     data: Annotated[
         str, typer.Option(help="shapenet, or solids: generated, out of the box.")
     ] = "shapenet",
     root: Annotated[Path | None, typer.Option(help="The folder of --data shapenet.")] = None,
-    non_robust: options.NonRobust = None,
     limit: Annotated[
-        int, typer.Option("--clouds", help="So many of the test split, evenly over the categories.")
+        int, typer.Option(help="Clouds of the test split, evenly over the categories.")
     ] = 100,
-    most_draws: options.MostDraws = None,
     channels: options.Channels = None,
     skip_bad: options.SkipBad = False,
-    batch_size: options.BatchSize = None,
-    seed: options.Seed = None,
-    device: options.Device = None,
-    overwrite: options.Again = False,
-    workers: options.Workers = None,
-    threads: options.Threads = None,
-    ray: options.Ray = None,
-    json_lines: options.Json = False,
 ) -> None:
     """The paper's tables of point clouds: ShapeNet part, or generated clouds out of the box.
 
@@ -202,22 +248,17 @@ def clouds(
     from certiseg.datasets.card import note_of, skipped_of
     from certiseg.datasets.registry import cloud_set, open_clouds
     from certiseg.report.reproduction.tables import Tables
-    from certiseg.runs.executors.executor import executor_for
-    from certiseg.runs.malloc import keep_freed_memory
     from certiseg.runs.model import channels_of
     from certiseg.runs.reproduction.grid import CLOUD_GRIDS
-    from certiseg.runs.reproduction.tables import reproduce
 
     table = context.info_name or ""
     cloud_set(data)
     generated = data == "solids"
-    if not model and not generated:
-        raise _no_model("--data shapenet")
-    _note_replaced(out, seed, overwrite)
-    keep_freed_memory()
-    grid = CLOUD_GRIDS[table].within(most_draws)
-    models = _models(model or [_SHIPPED[table]], grid.sigmas, channels=channels)
-    plain = non_robust or (_PLAIN if generated and not model else None)
+    run.check("--data shapenet", shipped=generated)
+    run.begin(out)
+    grid = CLOUD_GRIDS[table].within(run.most_draws)
+    models = run.models(table, grid, channels=channels)
+    plain = run.non_robust or (_PLAIN if generated and not run.model else None)
     widths = {channels_of(loaded) for loaded in models.values()}
     if len(widths) > 1:
         raise InputError(
@@ -226,23 +267,10 @@ def clouds(
     samples = open_clouds(data, channels=widths.pop(), root=root, limit=limit, skip_bad=skip_bad)
     for reason in skipped_of(samples):
         remark(f"skipped: {reason}")
-    whole = reproduce(
-        grid,
-        samples,
-        models,
-        out,
-        name=table,
-        non_robust=None if plain is None else load_model(plain, channels=channels),
-        seed=seed,
-        batch_size=batch_size,
-        device=device,
-        overwrite=overwrite,
-        executor=executor_for(workers, threads, ray, None),
-        command=shlex.join(["certiseg", *sys.argv[1:]]),
-        progress=not json_lines,
-    )
+    non_robust = None if plain is None else load_model(plain, channels=channels)
+    whole = run.reproduce(grid, samples, models, out, non_robust, name=table)
     tables = Tables(whole.rows())
-    if json_lines:
+    if run.json_lines:
         print(json.dumps(tables.records()[0]))
         return
     note = note_of(samples)
@@ -251,34 +279,6 @@ def clouds(
     for shown in tables.screen(f"{table} on {samples.card.name}: {counted}"):
         console.print(shown.rich())
     console.print(f"all figures: {out}")
-
-
-def _no_model(what: str) -> InputError:
-    return InputError(f"expected --model with {what}, got none; pass {_CHECKPOINTS[what]}")
-
-
-def _note_replaced(out: Path, seed: int | None, overwrite: bool) -> None:
-    """That the best of several runs is no longer at alpha."""
-    from certiseg.runs.again import recorded_seeds, replaced
-
-    if overwrite and (again := replaced(recorded_seeds(out / "run.json"), seed)):
-        remark(f"note: {again}")
-
-
-def _models(
-    specs: Sequence[str],
-    sigmas: Sequence[float],
-    *,
-    num_classes: int | None = None,
-    channels: int | None = None,
-) -> dict[float, LoadedModel]:
-    """The model of each sigma, each loaded once."""
-    named = by_sigma(specs, sigmas)
-    models = {
-        spec: load_model(spec, num_classes=num_classes, channels=channels)
-        for spec in dict.fromkeys(named.values())
-    }
-    return {sigma: models[spec] for sigma, spec in named.items()}
 
 
 def by_sigma(specs: Sequence[str], sigmas: Sequence[float]) -> dict[float, str]:
@@ -314,6 +314,6 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 for name in ("cityscapes", "pascal-context", "camvid"):
-    app.command(name)(pictures)
+    app.command(name)(images)
 for name in ("shapenet", "shapenet-rotation"):
     app.command(name)(clouds)

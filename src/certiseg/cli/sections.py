@@ -14,10 +14,20 @@ _OF_METHOD = {
 }
 SECTIONS = {
     "Data": (
-        *("images", "labels", "ignore", "data", "root", "split", "limit", "skip_bad"),
+        *("images", "labels", "ignore", "mask", "data", "root", "split", "limit", "skip_bad"),
         *("category", "normalise", "points", "window", "window_percentiles"),
+        *("exif", "convert"),
     ),
-    "Model": ("denoiser", "num_classes", "channels", "scale", "flip", "non_robust"),
+    "Model": (
+        "denoiser",
+        "num_classes",
+        "channels",
+        "scale",
+        "flip",
+        "windows",
+        "margin",
+        "non_robust",
+    ),
     NOISE: _OF_METHOD[NOISE],
     TEST: (*_OF_METHOD[TEST], "percentile"),
     STOPPING: _OF_METHOD[STOPPING],

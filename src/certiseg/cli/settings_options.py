@@ -59,7 +59,8 @@ def spelled(
     """The command line of `certiseg NAME` with these options, so that a card tells how to repeat
     a run. Of a path only its last part is told (``training.card.bare``).
 
-    own: options that are no fields of the settings. without: fields that play no part.
+    own: options that are no fields of the settings; of flags True or None. without: fields that
+    play no part.
     """
     from certiseg.training.card import bare
 
@@ -70,7 +71,11 @@ def spelled(
         if value is not None and field not in without and not quiet:
             given[option.flag] = option.text(value)
     given["-o"] = out.resolve().name
-    told = [(option, str(value)) for option, value in given.items() if value is not None]
+    told = [
+        (option,) if value is True else (option, str(value))
+        for option, value in given.items()
+        if value is not None
+    ]
     return " ".join(["certiseg", name, *(shlex.quote(word) for pair in told for word in pair)])
 
 

@@ -1,4 +1,4 @@
-"""`certiseg train` (pictures, or a denoiser) and `certiseg train-clouds`: base models trained
+"""`certiseg train` (images, or a denoiser) and `certiseg train-clouds`: base models trained
 under the noise they will be used with."""
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from certiseg.cli.numbers import whole_numbers_of
 from certiseg.cli.settings_options import spelled, with_fields
 from certiseg.cli.told import told
 from certiseg.cli.training_bar import steps_bar, training_bar
+from certiseg.screen import remark
 from certiseg.training.settings import CloudSettings, DenoiseSettings, TrainSettings
 
 if TYPE_CHECKING:
@@ -48,7 +49,10 @@ def train(
     val_images: ValImages = None,
     val_labels: Annotated[Path | None, "folder: their label maps."] = None,
     classes: Annotated[str | None, "folder: number of classes, or a file, one name a line."] = None,
-    ignore: Annotated[str, "folder: label ids to ignore, as 11,12."] = "",
+    ignore_index: Annotated[list[str] | None, "folder: label ids to ignore, as 11,12."] = None,
+    mask: options.Mask = options.MaskChoice.ids,
+    exif: options.Exif = None,
+    convert: options.Convert = False,
     channels: Channels = 3,
     memory: Memory = 4.0,
     resume: Resume = False,
@@ -64,13 +68,24 @@ def train(
         "--val-images": val_images,
         "--val-labels": val_labels,
     }
-    ignored = whole_numbers_of("--ignore", ignore) if ignore else ()
-    samples = training_samples(data, root, pairs, classes, ignored, channels)
+    ignore = ",".join(ignore_index or ())
+    ignored = whole_numbers_of("--ignore-index", ignore) if ignore else ()
+    samples = training_samples(
+        data,
+        root,
+        pairs,
+        classes,
+        ignored,
+        channels,
+        binary=mask is options.MaskChoice.binary,
+        reading=options.reading_of(exif, convert),
+    )
     own: dict[str, object] = {"--data": _data(data), "--root": root}
     if data == "folder":
         is_file = classes is not None and not classes.isdecimal()
         own |= {**pairs, "--classes": Path(str(classes)) if is_file else classes}
-        own |= {"--ignore": ignore or None, "--channels": channels}
+        own |= {"--ignore-index": ignore or None, **_reading(exif, convert), "--channels": channels}
+        own |= {"--mask": "binary"} if mask is options.MaskChoice.binary else {}
     without = () if settings.network == "unet" else ("widths", "blocks")
     _run(
         lambda reading: ImageTask(*samples, settings, memory),
@@ -100,6 +115,8 @@ def train_denoiser(
     root: Root = None,
     images: Images = None,
     val_images: ValImages = None,
+    exif: options.Exif = None,
+    convert: options.Convert = False,
     channels: Channels = 3,
     memory: Memory = 4.0,
     resume: Resume = False,
@@ -112,12 +129,14 @@ def train_denoiser(
     from certiseg.training.denoiser import DenoiserTask
 
     guide = None if model is None else open_model(model)
-    pictures = training_images(data, root, images, val_images, channels)
+    reading = options.reading_of(exif, convert)
+    pictures = training_images(data, root, images, val_images, channels, reading)
     own = {
         "--data": _data(data),
         "--root": root,
         "--images": images,
         "--val-images": val_images,
+        **_reading(exif, convert),
         "--channels": channels if data == "folder" else None,
         "--for": _bare(model),
         "--init": _bare(init),
@@ -163,8 +182,8 @@ def train_clouds(
         for split in ("train", "val", "test")
     }
     own = {"--data": data, "--root": root, "--channels": channels}
-    own |= {"--points": points, "--limit": limit}
-    command = spelled("train-clouds", own, settings, out) + (" --skip-bad" if skip_bad else "")
+    own |= {"--points": points, "--limit": limit, "--skip-bad": skip_bad or None}
+    command = spelled("train-clouds", own, settings, out)
     _run(
         lambda reading: CloudTask(splits, settings, reading),
         out,
@@ -172,6 +191,10 @@ def train_clouds(
         resume=resume,
         overwrite=overwrite,
     )
+
+
+def _reading(exif: options.ExifChoice | None, convert: bool) -> dict[str, object]:
+    return {"--exif": None if exif is None else exif.value, "--convert": convert or None}
 
 
 def _data(data: str) -> str | Path:
@@ -206,7 +229,14 @@ def _run(
             return lambda: progress.advance(row)
 
         task = make(reading)
-        card = run_training(task, out, command, lambda n: steps_bar(progress, n), **rest)
+        card = run_training(
+            task,
+            out,
+            command,
+            lambda n: steps_bar(progress, n),
+            note=lambda text: remark(f"note: {text}"),
+            **rest,
+        )
     if card is not None:
         for line in task.summary(card):
             progress.console.print(line)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from certiseg.datasets.card import Card, check_split, class_list
+from certiseg.datasets.images import Reading
 from certiseg.datasets.labels import Ids
 from certiseg.datasets.layout import Layout, find_pairs
 from certiseg.datasets.pairs import Paired
@@ -40,4 +41,4 @@ def ade20k(root: str | Path, split: str) -> Paired:
     pairs, _ = find_pairs(root, split, {layout: _FOLDER[split]}, ("ADEChallengeData2016",))
     label_map = {label + 1: label for label in range(CARD.num_classes)}
     labels = Ids(CARD.num_classes, ignore=(_OTHER,), label_map=label_map)
-    return Paired(pairs, CARD, labels, grey_as_rgb=True)
+    return Paired(pairs, CARD, labels, Reading(exif="ignore", convert=True))

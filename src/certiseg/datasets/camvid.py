@@ -6,6 +6,7 @@ from pathlib import Path
 
 from certiseg.datasets.card import Card, class_list
 from certiseg.datasets.folder import Folder
+from certiseg.datasets.images import AS_STORED
 from certiseg.errors import InputError
 
 _CLASSES, _PALETTE = class_list("camvid")
@@ -37,4 +38,4 @@ def camvid(root: str | Path, split: str) -> Folder:
             f"{root}: expected the folders {split}/ and {split}annot/ of CamVid, got at most one "
             "of them; pass the folder that holds both"
         )
-    return Folder(root / split, root / f"{split}annot", CARD, ignore=(_VOID,))
+    return Folder(root / split, root / f"{split}annot", CARD, ignore=(_VOID,), reading=AS_STORED)

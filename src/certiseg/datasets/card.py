@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,7 +65,12 @@ class Card:
 
     def __post_init__(self) -> None:
         assert len(self.classes) == len(self.palette), "one colour a class"
-        assert 0 < len(self.classes) < IGNORE, "label 255 is taken by ignore"
+        if not 0 < len(self.classes) < IGNORE:
+            raise InputError(
+                f"expected 1 to {IGNORE - 1} classes of labels, got {len(self.classes)}; label "
+                f"{IGNORE} means ignored"
+            )
+        check_names(self.classes, self.name, "rename one")
 
     @property
     def num_classes(self) -> int:
@@ -113,6 +119,40 @@ def note_of(samples: Samples) -> str | None:
 def skipped_of(samples: Samples) -> tuple[str, ...]:
     """Files that were left out, one "FILE: reason" each."""
     return getattr(samples, "skipped", ())
+
+
+def remarks_of(samples: object) -> list[str]:
+    """What should be known of the files of a data set that were read so far, in a few lines."""
+    remarks: Mapping[str, Mapping[str, str]] = getattr(samples, "remarks", {})
+    return in_few_lines(remarks)
+
+
+def in_few_lines(remarks: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """One line for each kind of remark, the first file standing for all: there may be thousands.
+
+    remarks: of each file, by kind.
+    """
+    kinds: dict[str, list[str]] = {}
+    for file, own in remarks.items():
+        for kind, text in own.items():
+            kinds.setdefault(kind, []).append(f"{file}: {text}")
+    return [
+        first if not others else f"{first} (and {len(others)} more)"
+        for first, *others in kinds.values()
+    ]
+
+
+def reading_of(samples: object) -> dict[str, Any] | None:
+    """How the files of a data set are read, as plain JSON values; None where nobody chose."""
+    chosen: dict[str, Any] | None = getattr(samples, "chosen", None)
+    return chosen
+
+
+def check_names(classes: Sequence[str], whose: str, remedy: str) -> None:
+    """Raise InputError for two classes of one name: figures by name would hold one of them."""
+    twice = [name for name, times in Counter(classes).items() if times > 1]
+    if twice:
+        raise InputError(f"{whose}: expected each class once, got {twice[0]!r} twice; {remedy}")
 
 
 def customary_palette(num_classes: int) -> tuple[Colour, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from certiseg.datasets.card import Card, check_split, class_list
+from certiseg.datasets.images import Reading
 from certiseg.datasets.labels import Ids
 from certiseg.datasets.layout import Layout, find_pairs
 from certiseg.datasets.pairs import Paired
@@ -50,4 +51,4 @@ def coco_stuff(root: str | Path, split: str) -> Paired:
     pairs, suffix = find_pairs(root, split, {_PUBLISHED: f"{split}2017", _FLAT: split})
     label_map = None if suffix == _CONVERTED else LABEL_MAP
     labels = Ids(CARD.num_classes, label_map=label_map)
-    return Paired(pairs, CARD, labels, grey_as_rgb=True)
+    return Paired(pairs, CARD, labels, Reading(exif="ignore", convert=True))

@@ -17,15 +17,17 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from certiseg.datasets.card import IGNORE, Card, Colour, customary_palette
-from certiseg.datasets.images import IMAGE_SUFFIXES
-from certiseg.datasets.labels import LARGEST_ID, Colours, Ids, Labels
+from certiseg.datasets.image_file import IMAGE_SUFFIXES
+from certiseg.datasets.images import Exif, Reading
+from certiseg.datasets.labels import LARGEST_ID, BinaryMasks, Colours, Ids, Labels
 from certiseg.datasets.pairs import Paired, paired_by_stem
+from certiseg.datasets.volume_file import Window
 from certiseg.errors import InputError
 from certiseg.files.documents import Lines, read_with_lines
 from certiseg.files.fields import TRUTH, Field, list_of, one_of, whole
 
 SUFFIXES = (".yaml", ".yml")
-_BY_ID = ("ignore", "first_id", "label_map")
+_BY_ID = ("mask", "ignore", "first_id", "label_map")
 _BY_COLOUR = ("colours", "ignore_colours")
 _NEEDED = ("name", "classes", "splits")
 _KNOWN = (
@@ -33,7 +35,7 @@ _KNOWN = (
     *("palette", "channels", "image_suffix", "label_suffix"),
     *_BY_ID,
     *_BY_COLOUR,
-    *("grey_as_rgb", "orientation", "source", "licence"),
+    *("convert", "window", "orientation", "source", "licence"),
 )
 _ID = whole(0, LARGEST_ID)
 _TEXT = Field("text", lambda value: isinstance(value, str) and bool(value.strip()))
@@ -59,18 +61,32 @@ def described(path: str | Path, split: str) -> Paired:
     fields = _Fields(Path(path), _NEEDED, _KNOWN)
     card = _card(fields)
     labelling = _labels_of(fields, card)
-    grey = fields.take("grey_as_rgb", TRUTH, False)
-    orientation = fields.take("orientation", one_of("stored", "exif"), "stored")
-    images, labels = _folders(fields, split)
+    reading = _reading(fields)
+    images, labels, listed = _files(fields, split)
     ending = replace(_TEXT, words="the end of file names, such as _mask.png")
     image_suffix = fields.take("image_suffix", ending)
     label_suffix = fields.take("label_suffix", ending, ".png")
     image_suffixes = (image_suffix,) if image_suffix else IMAGE_SUFFIXES
     try:
-        pairs = paired_by_stem(images, labels, image_suffixes, (label_suffix,), nested=True)
+        pairs = paired_by_stem(
+            images, labels, image_suffixes, (label_suffix,), nested=True, listed=listed
+        )
     except InputError as error:
         raise InputError(f"{path}, split {split}: {error}") from None
-    return Paired(pairs, card, labelling, grey_as_rgb=grey, upright=orientation == "exif")
+    return Paired(pairs, card, labelling, reading)
+
+
+def _reading(fields: _Fields) -> Reading:
+    stated = fields.take("orientation", one_of("stored", "exif"))
+    applied: dict[str | None, Exif | None] = {None: None, "stored": "ignore", "exif": "apply"}
+    words = "a list of two numbers, the intensities that become 0 and 1, the lower first"
+    ends = list_of(Field("a number", lambda value: type(value) in (int, float)), 2, 2)
+    window = fields.take("window", Field(words, lambda v: ends.holds(v) and v[0] < v[1]))
+    return Reading(
+        exif=applied[stated],
+        convert=fields.take("convert", TRUTH, False),
+        window=None if window is None else Window(float(window[0]), float(window[1])),
+    )
 
 
 def _card(fields: _Fields) -> Card:
@@ -99,25 +115,25 @@ def _card(fields: _Fields) -> Card:
     )
 
 
-def _folders(fields: _Fields, split: str) -> tuple[Path, Path]:
-    words = "a mapping such as val: {images: FOLDER, labels: FOLDER}"
+def _files(fields: _Fields, split: str) -> tuple[Path, Path, Path | None]:
+    """The two folders of a split, and the list of its images if there is one."""
+    words = "a mapping such as val: {images: FOLDER, labels: FOLDER} (with list: FILE for some)"
     splits: dict[Any, Any] = fields.take("splits", replace(_MAPPING, words=words))
-    for name, folders in splits.items():
-        sides = folders if isinstance(folders, dict) else {}
-        if set(sides) != {"images", "labels"} or not all(map(_TEXT.holds, (name, *sides.values()))):
-            fields.refuse("splits", words, {name: folders}, name)
+    for name, places in splits.items():
+        sides = places if isinstance(places, dict) else {}
+        known = set(sides) - {"list"} == {"images", "labels"}
+        if not known or not all(map(_TEXT.holds, (name, *sides.values()))):
+            fields.refuse("splits", words, {name: places}, name)
     if split not in splits:
-        known = f"only {', '.join(splits)}"
-        fields.fail(f"the split {split}", known, "add or choose a split", "splits")
-    found = []
+        known_splits = f"only {', '.join(splits)}"
+        fields.fail(f"the split {split}", known_splits, "add or choose a split", "splits")
+    found = {side: fields.path.parent / place for side, place in splits[split].items()}
     for side in ("images", "labels"):
-        folder = fields.path.parent / splits[split][side]
-        if not folder.is_dir():
+        if not found[side].is_dir():
             at = ("splits", split, side)
             remedy = "paths are relative to the file"
-            fields.fail(f"a folder of {side}", f"none at {folder}", remedy, *at)
-        found.append(folder)
-    return found[0], found[1]
+            fields.fail(f"a folder of {side}", f"none at {found[side]}", remedy, *at)
+    return found["images"], found["labels"], found.get("list")
 
 
 def _labels_of(fields: _Fields, card: Card) -> Labels:
@@ -132,6 +148,14 @@ def _labels_of(fields: _Fields, card: Card) -> Labels:
         fields.fail("ignore_colours with colours", "it alone", "add colours", "ignore_colours")
     ids = _many(_ID, f"a list of whole numbers 0..{LARGEST_ID}")
     ignore: list[int] = fields.take("ignore", ids, [])
+    if fields.take("mask", one_of("ids", "binary"), "ids") == "binary":
+        for name in ("first_id", "label_map"):
+            if name in fields:
+                fields.fail(f"no {name} with binary masks", "both", "keep one", name)
+        try:
+            return BinaryMasks(card.num_classes, ignore)
+        except InputError as error:
+            raise InputError(f"{fields.path}: {error}") from None
     number = replace(whole(0, LARGEST_ID - IGNORE), words="a whole number")
     first: int = fields.take("first_id", number, 0)
     label_map = {first + label: label for label in range(card.num_classes)}
@@ -153,9 +177,6 @@ def _label_map(fields: _Fields, card: Card) -> dict[int, int]:
     for raw, name in given.items():
         if not _ID.holds(raw) or name not in card.classes:
             fields.refuse("label_map", words, {raw: name}, raw)
-        if raw == IGNORE:
-            expected = f"{IGNORE} to stay ignored"
-            fields.fail(expected, f"{name!r} for it", "leave it out", "label_map", raw)
     return {raw: card.classes.index(name) for raw, name in given.items()}
 
 

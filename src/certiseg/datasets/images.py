@@ -1,55 +1,190 @@
-"""Strict readers of pictures and label maps: what is not exactly as expected is an error."""
+"""Images as float arrays in [0, 1]: what a model cannot take as it is, is refused, or converted as
+asked and recorded."""
 
 from __future__ import annotations
 
-import io
-import struct
-import zlib
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageOps
+from PIL import Image
 
+from certiseg.datasets.image_file import ImageFile, decoded
+from certiseg.datasets.volume_file import Window
 from certiseg.errors import InputError
-from certiseg.files.reading import PICTURE, read_bounded
+from certiseg.rounding import percent_up
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
-MOST_PIXELS = 89_478_485
-"""Of a picture: Pillow warns above."""
-_PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
-_BIT_DEPTH = 24  # offset of the depth byte in a PNG's first chunk
-_MODES = {1: "L", 3: "RGB"}
-_DEEP = ("I;16", "I;16B", "I")  # 16-bit grey, by version of the decoder
-_WORDS = {
-    "1": "1-bit",
-    "L": "grey",
-    "LA": "grey with alpha",
-    "P": "palette",
-    "RGB": "RGB",
-    "RGBA": "RGBA",
-    "CMYK": "CMYK",
-    "I;16": "16-bit grey",
-    "I": "32-bit grey",
-    "F": "floating-point grey",
-}
+Exif = Literal["apply", "ignore"]
+_NAMES = {1: "grey", 3: "RGB"}
+_DEEP = ("I;16", "I;16B", "I", "F")
+_GREY = ("1", "L", "LA")
+_COLOUR = ("P", "PA", "RGB", "RGBA")
+_OFTEN = 0.05
 
 
-def read_image(
-    path: str | Path, channels: int = 3, *, grey_as_rgb: bool = False, upright: bool = False
-) -> NDArray[np.float32]:
-    """Read an 8-bit PNG or JPEG as float32 (channels, H, W) in [0, 1].
-
-    Nothing is converted: a grey file for a 3-channel model, RGBA, palette, CMYK or 16-bit files
-    are refused, because each silent conversion would change the input that is certified.
+@dataclass(frozen=True, eq=False)
+class ReadImage:
+    """An image as it is certified, and what was done to its file.
 
     Args:
-        path: PNG or JPEG, of at most ``MOST_PIXELS`` pixels.
+        x: float32 (channels, H, W) in [0, 1].
+        orientation: The file's EXIF orientation; 1 is upright.
+        exif: Whether it was applied or ignored; None where nobody said.
+        converted: Such as "grey to RGB"; None for nothing.
+        window: The intensities that became 0 and 1, in the file's units.
+        clipped: Share of values outside the window.
+    """
+
+    x: NDArray[np.float32]
+    orientation: int = 1
+    exif: Exif | None = None
+    converted: str | None = None
+    window: tuple[float, float] | None = None
+    clipped: float = 0.0
+
+    def facts(self) -> dict[str, Any]:
+        """What the record of a certificate says of the file."""
+        return {
+            "exif_orientation": self.orientation,
+            "exif": self.exif or "ignore",
+            "converted": self.converted,
+            "window": None if self.window is None else list(self.window),
+            "clipped": self.clipped,
+        }
+
+    def notes(self) -> dict[str, str]:
+        """What should be known of the file, by kind."""
+        found = {}
+        if self.orientation != 1 and self.exif is None:
+            found["exif"] = (
+                f"its EXIF orientation {self.orientation} is not applied, pixels are taken as "
+                "stored; say --exif apply or ignore (in a .yaml file orientation: exif or stored)"
+            )
+        if self.converted is not None and "alpha" in self.converted:
+            found["alpha"] = f"{self.converted}, although it is not opaque"
+        if self.clipped > _OFTEN:
+            found["window"] = (
+                f"{percent_up(self.clipped)} of its values lie outside the window and are clipped"
+            )
+        return found
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How image files become what a model takes.
+
+    Args:
+        exif: Whether pixels are turned as the EXIF orientation says; None is as "ignore", and each
+            file that has one is noted.
+        convert: Whether grey, palette and RGBA files become RGB, and files of equal channels grey.
+        window: Which intensities become 0 and 1; by default 0 and 255 of 8 bits.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp(), "x-ray.png")
+        >>> Image.new("L", (4, 2), 51).save(path)
+        >>> found = Reading(convert=True).read(path, 3)
+        >>> found.x.shape, found.converted
+        ((3, 2, 4), 'grey to RGB')
+    """
+
+    exif: Exif | None = None
+    convert: bool = False
+    window: Window | None = None
+
+    def record(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        window = self.window
+        return {
+            "exif": self.exif or "ignore",
+            "convert": self.convert,
+            "window": None if window is None else [window.low, window.high],
+            "window_percentiles": window is not None and window.percentiles,
+        }
+
+    def read(self, path: str | Path, channels: int) -> ReadImage:
+        """Read a file for a model of 1 or 3 channels.
+
+        Raises:
+            InputError: A file that ``image_file.decoded`` refuses, or of another kind than the
+                model takes; the error says what to do.
+        """
+        assert channels in _NAMES
+        path = Path(path)
+        file = decoded(path)
+        pixels = file.upright if self.exif == "apply" else file.pixels
+        deep = pixels.mode in _DEEP
+        if deep and self.window is None:
+            raise InputError(
+                f"{path}: expected an 8-bit {_NAMES[channels]} image, got {file.kind}; say which "
+                "intensities become 0 and 1: --window LOW HIGH (window in a .yaml file)"
+            )
+        converted = None
+        if not _fits(file, channels):
+            pixels, converted = self._converted(path, file, pixels, channels)
+        values: NDArray[Any] = np.asarray(pixels, dtype=np.float64 if deep else np.float32)
+        values = np.moveaxis(values, -1, 0) if values.ndim == 3 else values[None]
+        bounds, clipped = None, 0.0
+        if self.window is None:
+            values = values / np.float32(255)
+        else:
+            values, bounds, clipped = self.window.apply(values, str(path))
+        if len(values) != channels:
+            values = np.repeat(values, channels, axis=0)
+        x = np.ascontiguousarray(values, dtype=np.float32)
+        return ReadImage(x, file.orientation, self.exif, converted, bounds, clipped)
+
+    def _converted(
+        self, path: Path, file: ImageFile, pixels: Image.Image, channels: int
+    ) -> tuple[Image.Image, str]:
+        """Pixels in as many channels, grey ones perhaps in one, and what was done."""
+        name, mode = _NAMES[channels], pixels.mode
+        if file.depth == 16 and mode not in _DEEP:
+            raise InputError(
+                f"{path}: expected an 8-bit {name} image, got {file.kind}; write its values / 257 "
+                "as 8 bits, or pass a float array in Python"
+            )
+        if mode not in (*_DEEP, *_GREY, *_COLOUR):
+            typed = f": Image.open(path).convert('RGB').save('{path.stem}.png')"
+            raise InputError(
+                f"{path}: expected an 8-bit {name} image, got {file.kind}; write it again as RGB"
+                f"{typed if mode in ('CMYK', 'YCbCr') else ''}"
+            )
+        if not self.convert:
+            raise InputError(
+                f"{path}: expected an 8-bit {name} image ({channels} channel"
+                f"{'s' if channels > 1 else ''}), got {file.kind}; --convert reads it as {name} "
+                "and records that (convert: true in a .yaml file), or choose a model of other "
+                "channels"
+            )
+        plain, alpha = _without_alpha(pixels)
+        if channels == 1 and plain.mode == "RGB":
+            red, green, blue = plain.split()
+            if not red.tobytes() == green.tobytes() == blue.tobytes():
+                raise InputError(
+                    f"{path}: expected a grey image, got {file.kind} in colours; write it as grey "
+                    f"yourself: Image.open(path).convert('L').save('{path.stem}.png')"
+                )
+            plain = red
+        return plain, f"{file.kind} to {name}{', alpha dropped' if alpha else ''}"
+
+
+PLAIN = Reading()
+"""Nothing is converted or turned, and files that say they should be turned are noted."""
+AS_STORED = Reading(exif="ignore")
+"""The same without notes, for published data sets: their labels are drawn on the stored pixels."""
+
+
+def read_image(path: str | Path, channels: int = 3) -> NDArray[np.float32]:
+    """Read an 8-bit PNG, JPEG, TIFF or WebP file as float32 (channels, H, W) in [0, 1].
+
+    Nothing is converted and nothing is turned: see ``Reading`` for that.
+
+    Args:
+        path: The file, of at most ``image_file.MOST_PIXELS`` pixels.
         channels: 3 for RGB, 1 for grey.
-        grey_as_rgb: Read a grey file as three equal channels, as the benchmarks with a few grey
-            photographs among thousands do.
-        upright: Turn the picture as its EXIF orientation says; else the pixels stay as they are
-            stored (data sets draw their labels on those).
 
     Returns:
         The pixels / 255.
@@ -64,121 +199,26 @@ def read_image(
         >>> read_image(path)[:, 0, 0].tolist()
         [1.0, 0.0, 0.0]
     """
-    assert channels in _MODES
-    path = Path(path)
-    picture, depth = _open(path)
-    mode = _MODES[channels]
-    if grey_as_rgb and mode == "RGB" and picture.mode == "L" and depth == 8:
-        picture = picture.convert("RGB")
-    if picture.mode != mode or depth != 8:
-        got = _kind(picture.mode, depth)
-        raise InputError(
-            f"{path}: expected an 8-bit {_WORDS[mode]} PNG or JPEG ({channels} channel"
-            f"{'s' if channels > 1 else ''}), got {got}; "
-            f"{_remedy(mode, depth)}"
-        )
-    if upright:
-        picture = ImageOps.exif_transpose(picture)
-    pixels = np.asarray(picture, dtype=np.float32) / np.float32(255)
-    if channels == 1:
-        return pixels[None]
-    return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+    return PLAIN.read(path, channels).x
 
 
-def read_labels(path: str | Path) -> NDArray[np.uint8] | NDArray[np.uint16]:
-    """Read a label map (H, W) of ids: a single-channel PNG. Of 8 bits, grey or palette indices
-    (not the palette's colours), as uint8; of 16 bits grey as uint16.
-
-    Raises InputError: missing, empty, truncated, or a picture that is no label map.
-    """
-    path = Path(path)
-    picture, depth = _open(path)
-    if picture.format == "PNG" and depth == 16 and picture.mode in _DEEP:
-        return np.array(picture).astype(np.uint16)
-    # A palette file holds indices at any depth; grey below 8 bits would be rescaled by the decoder.
-    if picture.format != "PNG" or not (picture.mode == "P" or (picture.mode == "L" and depth == 8)):
-        raise InputError(
-            f"{path}: expected a single-channel 8-bit PNG of label ids, got "
-            f"{_kind(picture.mode, depth)} {picture.format}; write the ids with "
-            "Image.fromarray(labels.astype('uint8')).save(...)"
-        )
-    return np.array(picture, dtype=np.uint8)
+def _fits(file: ImageFile, channels: int) -> bool:
+    """Whether nothing has to be converted."""
+    mode = file.pixels.mode
+    if mode in _DEEP:
+        return channels == 1
+    return file.depth == 8 and mode == {1: "L", 3: "RGB"}[channels]
 
 
-def read_colours(path: str | Path) -> NDArray[np.uint8]:
-    """Read a label map that is drawn in colours as uint8 (H, W, 3): an RGB or palette PNG.
-
-    Raises InputError: missing, empty, truncated, or another kind of picture.
-    """
-    path = Path(path)
-    picture, depth = _open(path)
-    if picture.format != "PNG" or not (
-        picture.mode == "P" or (picture.mode == "RGB" and depth == 8)
-    ):
-        raise InputError(
-            f"{path}: expected an 8-bit RGB or palette PNG of labels drawn in colours, got "
-            f"{_kind(picture.mode, depth)} {picture.format}; JPEG blurs colours, and ids need no "
-            "colours"
-        )
-    return np.array(picture.convert("RGB"))
-
-
-def stored_turned(path: str | Path) -> bool:
-    """Whether the EXIF orientation of a readable picture would exchange its height and width."""
-    with Image.open(io.BytesIO(read_bounded(path, PICTURE))) as picture:
-        return picture.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
-
-
-def _open(path: Path) -> tuple[Image.Image, int]:
-    """Decode the whole file. Returns the picture and its bits a channel."""
-    try:
-        data = read_bounded(path, PICTURE)
-    except OSError as error:
-        raise InputError(
-            f"{path}: expected a readable PNG or JPEG file, got "
-            f"{error.strerror or type(error).__name__}; check the path"
-        ) from None
-    if not data:
-        raise InputError(
-            f"{path}: expected a PNG or JPEG file, got an empty file (0 bytes); "
-            "write or download it again"
-        )
-    try:
-        picture = Image.open(io.BytesIO(data), formats=("PNG", "JPEG"))
-        if picture.width * picture.height > MOST_PIXELS:
-            raise Image.DecompressionBombError
-    # Above a limit of its own Pillow warns, and at twice as many pixels it refuses.
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise InputError(
-            f"{path}: expected at most {MOST_PIXELS} pixels, got more; cut the picture into tiles"
-        ) from None
-    except (OSError, SyntaxError, ValueError):
-        got = "a damaged PNG or JPEG" if data[:3] in (b"\x89PN", b"\xff\xd8\xff") else "neither"
-        raise InputError(
-            f"{path}: expected a PNG or JPEG file, got {got} ({len(data)} bytes); "
-            "convert it or write it again"
-        ) from None
-    is_png = data.startswith(_PNG_MAGIC)
-    try:
-        picture.load()
-        # The decoder stops caring once the pixels are there; a file without its end is cut short.
-        if is_png and b"IEND" not in data:
-            raise OSError("no end marker")
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error):
-        raise InputError(
-            f"{path}: expected a whole {picture.format} file, got a truncated or damaged one "
-            f"({len(data)} bytes); write or download it again"
-        ) from None
-    return picture, data[_BIT_DEPTH] if is_png else 8
-
-
-def _remedy(mode: str, depth: int) -> str:
-    if depth == 16:
-        # Pillow's convert would clip: everything above 255 becomes white.
-        return "scale it to 8 bits yourself (values / 257), or pass a float array in Python"
-    return f"convert it with Image.open(path).convert({mode!r}).save(...)"
-
-
-def _kind(mode: str, depth: int) -> str:
-    word = _WORDS.get(mode, mode)
-    return word if depth == 8 or "-bit" in word else f"{depth}-bit {word}"
+def _without_alpha(pixels: Image.Image) -> tuple[Image.Image, bool]:
+    """Grey or RGB pixels, and whether an alpha channel that is not opaque was dropped."""
+    if pixels.mode == "1":
+        return pixels.convert("L"), False
+    if pixels.mode in ("P", "PA"):
+        clear = pixels.mode == "PA" or "transparency" in pixels.info
+        pixels = pixels.convert("RGBA" if clear else "RGB")
+    if pixels.mode not in ("LA", "RGBA"):
+        return pixels, False
+    *bands, alpha = pixels.split()
+    low, _ = alpha.getextrema()
+    return Image.merge("RGB", bands) if len(bands) == 3 else bands[0], low != 255

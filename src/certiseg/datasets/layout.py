@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from certiseg.datasets.pairs import Pair, paired_by_stem
-from certiseg.errors import InputError, refusing
-from certiseg.files.reading import LIST, read_bounded
+from certiseg.datasets.pairs import Pair, paired_by_stem, read_lines
+from certiseg.errors import InputError
 
 _NAME = re.compile(r"[\w.-]+")
 
@@ -31,7 +30,7 @@ class Layout:
         labels = [path for path in _named(root, self.labels, split) if path.is_dir()]
         for folder in labels if images else []:
             for suffix in self.label_suffixes:
-                if next(folder.rglob(f"*{suffix}"), None) is not None:
+                if any(not path.name.startswith(".") for path in folder.rglob(f"*{suffix}")):
                     return images[0], folder, suffix
         return None
 
@@ -105,14 +104,8 @@ def listed_pairs(
 
 def _listed(path: Path) -> list[str]:
     """The names in a list, each once."""
-    wanted = f"{path}: expected a text file with one name a line"
-    with refusing(OSError, UnicodeDecodeError, expected=wanted, remedy="unpack it again"):
-        lines = read_bounded(path, LIST).decode("utf-8").splitlines()
     names: dict[str, int] = {}
-    for number, line in enumerate(lines, 1):
-        name = line.strip()
-        if not name:
-            continue
+    for number, name in read_lines(path):
         if not _NAME.fullmatch(name):
             raise InputError(
                 f"{path}, line {number}: expected one name such as 2007_000033, got {name!r:.60}; "
@@ -124,8 +117,6 @@ def _listed(path: Path) -> list[str]:
                 f"{names[name]}; remove one"
             )
         names[name] = number
-    if not names:
-        raise InputError(f"{path}: expected one name a line, got none; unpack it again")
     return list(names)
 
 

@@ -1,20 +1,23 @@
-"""Pictures with their label files, read on demand, and how files find their partners."""
+"""Images with their label files, read on demand, and how files find their partners."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from unicodedata import normalize
 
 from certiseg.datasets.card import Card, Sample
-from certiseg.datasets.images import read_image, stored_turned
+from certiseg.datasets.images import AS_STORED, Reading
 from certiseg.datasets.labels import Labels
-from certiseg.errors import InputError
+from certiseg.errors import InputError, refusing
+from certiseg.files.reading import LIST, read_bounded
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A picture and its label file."""
+    """An image and its label file."""
 
     name: str
     image: Path
@@ -24,9 +27,9 @@ class Pair:
 class Paired:
     """Samples from pairs of files, in the order given; sizes may differ from pair to pair.
 
-    labels: how label files are read. grey_as_rgb, upright: how pictures are, see read_image.
+    labels: how label files are read. reading: how image files are; by default as they are stored.
     Raises InputError on access: for a file that is not as expected, a label that belongs to no
-    class, or labels of another size than their picture.
+    class, or labels of another size than their image.
     """
 
     def __init__(
@@ -34,38 +37,42 @@ class Paired:
         pairs: Sequence[Pair],
         card: Card,
         labels: Labels,
-        *,
-        grey_as_rgb: bool = False,
-        upright: bool = False,
+        reading: Reading = AS_STORED,
     ) -> None:
         self.card = card
-        self._pairs, self._labels = list(pairs), labels
-        self._grey_as_rgb, self._upright = grey_as_rgb, upright
+        self.remarks: dict[str, dict[str, str]] = {}
+        self._pairs, self._labels, self._reading = list(pairs), labels, reading
+
+    @property
+    def chosen(self) -> dict[str, Any] | None:
+        """What the user chose of how files are read, for the record of a run."""
+        if self._reading == AS_STORED:
+            return None
+        return self._reading.record() | {"mask": self._labels.mask}
 
     def __len__(self) -> int:
         return len(self._pairs)
 
     def __getitem__(self, index: int) -> Sample:
         pair = self._pairs[index]
-        image = read_image(
-            pair.image,
-            self.card.channels,
-            grey_as_rgb=self._grey_as_rgb,
-            upright=self._upright,
-        )
-        labels = self._labels.read(pair.labels)
-        if labels.shape != image.shape[1:]:
-            turned = labels.shape == image.shape[:0:-1] and stored_turned(pair.image)
+        image = self._reading.read(pair.image, self.card.channels)
+        labels = self._labels.read(pair.labels, upright=self._reading.exif == "apply")
+        size = image.x.shape[1:]
+        if labels.shape != size:
+            turned = labels.shape == size[::-1] and image.orientation > 4
             remedy = (
-                "the picture's EXIF orientation says how to turn it, so write it again upright"
-                if turned and not self._upright
+                f"its EXIF orientation is {image.orientation}, which --exif apply (orientation: "
+                "exif in a .yaml file) applies"
+                if turned and self._reading.exif != "apply"
                 else "export image and labels at one size"
             )
             raise InputError(
-                f"{pair.labels}: expected labels of {image.shape[1]} x {image.shape[2]} pixels as "
+                f"{pair.labels}: expected labels of {size[0]} x {size[1]} pixels as "
                 f"in {pair.image.name}, got {labels.shape[0]} x {labels.shape[1]}; {remedy}"
             )
-        return Sample(pair.name, image, labels)
+        if notes := image.notes():
+            self.remarks[str(pair.image)] = notes
+        return Sample(pair.name, image.x, labels)
 
 
 def paired_by_stem(
@@ -75,17 +82,32 @@ def paired_by_stem(
     label_suffixes: Sequence[str],
     *,
     nested: bool = False,
+    listed: Path | None = None,
 ) -> list[Pair]:
     """Files of both folders whose names agree up to their suffixes, sorted by name.
 
-    A suffix may be longer than an extension: "_leftImg8bit.png". nested: folders within are
-    searched too, and paths below the two folders must agree. Raises InputError for folders that
-    are missing or empty, and for a file without a partner.
+    Suffixes are the same in any case, and names in any composition of their accents (NFC, NFD).
+
+    Args:
+        image_dir: Folder of images.
+        label_dir: Folder of labels.
+        image_suffixes: May be longer than an extension: "_leftImg8bit.png".
+        label_suffixes: The same of labels.
+        nested: Folders within are searched too, and paths below the two folders must agree.
+        listed: A text file of names, one a line: only these, in its order.
+
+    Raises:
+        InputError: Folders that are missing or empty, a file without a partner, a list that names
+            an image twice or one that is not there.
     """
     images = _by_stem(image_dir, image_suffixes, nested)
     labels = _by_stem(label_dir, label_suffixes, nested)
+    if listed is not None:
+        stems = _chosen(listed, images, image_suffixes)
+        images = {stem: images[stem] for stem in stems}
+        labels = {stem: path for stem, path in labels.items() if stem in images}
     _same_stems(images, labels, image_dir, label_dir)
-    names = {stem: stem.rpartition("/")[2] for stem in sorted(images)}
+    names = {stem: stem.rpartition("/")[2] for stem in (sorted(images) if not listed else images)}
     if len(set(names.values())) < len(names):
         names = {stem: stem.replace("/", "-") for stem in names}
     return [Pair(name, images[stem], labels[stem]) for stem, name in names.items()]
@@ -94,15 +116,16 @@ def paired_by_stem(
 def files_in(
     folder: Path, suffixes: Sequence[str], *, nested: bool = False
 ) -> list[tuple[Path, str]]:
-    """The files of a folder with one of these suffixes, and which, sorted; hidden ones are passed
-    over. Raises InputError for a folder that is missing or holds none."""
+    """The files of a folder with one of these suffixes, and which, sorted; hidden files and folders
+    are passed over. Raises InputError for a folder that is missing or holds none."""
     if not folder.is_dir():
         raise InputError(f"{folder}: expected a folder, got nothing of that name; check the path")
     found = [
         (path, suffix)
         for path in sorted(folder.rglob("*") if nested else folder.iterdir())
         for suffix in suffixes
-        if path.name.lower().endswith(suffix.lower()) and not path.name.startswith(".")
+        if path.name.lower().endswith(suffix.lower())
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     ]
     if not found:
         raise InputError(
@@ -114,7 +137,7 @@ def files_in(
 def _by_stem(folder: Path, suffixes: Sequence[str], nested: bool) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for path, suffix in files_in(folder, suffixes, nested=nested):
-        stem = path.relative_to(folder).as_posix()[: -len(suffix)]
+        stem = normalize("NFC", path.relative_to(folder).as_posix()[: -len(suffix)])
         if stem in found:
             raise InputError(
                 f"{folder}: expected one file a stem, got {found[stem].name} and {path.name}; "
@@ -122,6 +145,51 @@ def _by_stem(folder: Path, suffixes: Sequence[str], nested: bool) -> dict[str, P
             )
         found[stem] = path
     return found
+
+
+def _chosen(listed: Path, images: Mapping[str, Path], suffixes: Sequence[str]) -> list[str]:
+    """The stems of the images that a list names, by as much of their paths as it gives."""
+    by_name: dict[str, list[str]] = {}
+    for stem in images:
+        by_name.setdefault(stem.rpartition("/")[2], []).append(stem)
+    chosen: dict[str, int] = {}
+    for number, line in read_lines(listed):
+        name = normalize("NFC", line.replace("\\", "/"))
+        ending = next((s for s in suffixes if name.lower().endswith(s.lower())), "")
+        parts = name[: len(name) - len(ending)].split("/")
+        # A list may name folders above those of the images, or none at all.
+        fits = [
+            stem
+            for stem in by_name.get(parts[-1], [])
+            if all(a == b for a, b in zip(reversed(stem.split("/")), reversed(parts), strict=False))
+        ]
+        if len(fits) != 1:
+            got = f"{len(fits)} that fit" if fits else "none"
+            raise InputError(
+                f"{listed}, line {number}: expected the name of one image, got {got} for "
+                f"{line!r:.80}; correct the list or the folder of images"
+            )
+        if fits[0] in chosen:
+            raise InputError(
+                f"{listed}, line {number}: expected each image once, got {line!r:.80} as in line "
+                f"{chosen[fits[0]]}; remove one"
+            )
+        chosen[fits[0]] = number
+    return list(chosen)
+
+
+def read_lines(path: Path) -> list[tuple[int, str]]:
+    """The lines of a text file that are not empty, stripped, with their numbers from 1.
+
+    Raises InputError for a file that is missing, none of text, or without such a line.
+    """
+    wanted = f"{path}: expected a text file with one name a line"
+    with refusing(OSError, UnicodeDecodeError, expected=wanted, remedy="check it"):
+        text = read_bounded(path, LIST).decode("utf-8-sig")
+    lines = [(n, line.strip()) for n, line in enumerate(text.splitlines(), 1) if line.strip()]
+    if not lines:
+        raise InputError(f"{wanted}, got none; check it")
+    return lines
 
 
 def _same_stems(
@@ -136,5 +204,6 @@ def _same_stems(
             more = f" (and {len(lonely) - 1} more)" if len(lonely) > 1 else ""
             raise InputError(
                 f"{folder}: expected the {what} of {have[lonely[0]].name} under the same stem, got "
-                f"none{more}; add it or remove its partner"
+                f"none{more}; add it or remove its partner (names that end otherwise pair by "
+                "image_suffix and label_suffix of a .yaml file)"
             )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from certiseg.datasets.card import Sample, Samples, note_of, skipped_of
+from certiseg.datasets.card import Sample, Samples, note_of, reading_of, skipped_of
 from certiseg.errors import InputError
 
 
@@ -16,8 +16,14 @@ class Subset:
         self.indices = list(indices)
         self.note = "; ".join(filter(None, (note_of(samples), note)))
         self.skipped = skipped_of(samples)
-        self.card = samples.card
+        self.card, self.chosen = samples.card, reading_of(samples)
         self._samples = samples
+
+    @property
+    def remarks(self) -> Mapping[str, Mapping[str, str]]:
+        """Of the larger set, on the files that were read."""
+        found: Mapping[str, Mapping[str, str]] = getattr(self._samples, "remarks", {})
+        return found
 
     def __len__(self) -> int:
         return len(self.indices)

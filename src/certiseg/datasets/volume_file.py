@@ -15,6 +15,7 @@ from certiseg.datasets.nifti import NIFTI_SUFFIXES, check_voxels, read_nifti
 from certiseg.errors import InputError, refusing
 from certiseg.files.arrays import npy_axes, read_npy
 from certiseg.files.reading import VOLUME
+from certiseg.rounding import against
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,33 @@ class Window:
                 f"expected percentiles in [0, 100], got {self.low:g} and {self.high:g}; "
                 "0.5 99.5 is usual"
             )
+
+    def apply(
+        self, values: NDArray[Any], name: str
+    ) -> tuple[NDArray[np.float32], tuple[float, float], float]:
+        """Values of the file of that name brought to [0, 1], the window in the file's units, and
+        the share of values outside it. Raises InputError for values that are not finite, and for
+        percentiles that are equal."""
+        _check_finite(values, name)
+        low, high = self.low, self.high
+        if self.percentiles:
+            low, high = (float(v) for v in np.percentile(values, (low, high)))
+            if not low < high:
+                raise InputError(
+                    f"{name}: expected intensities that differ, got {low:g} at both percentiles; "
+                    "give the window itself (--window LOW HIGH)"
+                )
+        clipped = float(np.mean((values < low) | (values > high)))
+        scaled = np.clip((values.astype(np.float64) - low) / (high - low), 0, 1)
+        return scaled.astype(np.float32), (low, high), clipped
+
+
+def _check_finite(values: NDArray[Any], name: str) -> None:
+    if not np.isfinite(values).all():
+        raise InputError(
+            f"{name}: expected finite intensities, got NaN or infinity; set them to a number of "
+            "the background"
+        )
 
 
 def window_of(
@@ -125,30 +153,18 @@ def read_volume(path: str | Path, window: Window | None = None) -> VolumeFile:
         values, affine, header, faults = read_nifti(path)
     else:
         values, affine, header, faults = _npy(path), None, None, ()
-    if not np.isfinite(values).all():
-        raise InputError(
-            f"{path}: expected finite intensities, got NaN or infinity; set them to a number of "
-            "the background"
-        )
+    _check_finite(values, str(path))
     if window is None:
         low, high = float(values.min()), float(values.max())
         if low < 0 or high > 1:
             raise InputError(
-                f"{path}: expected intensities in [0, 1], got [{low:g}, {high:g}]; say "
+                f"{path}: expected intensities in [0, 1], got "
+                f"[{against(low, 0, 1)}, {against(high, 0, 1)}]; say "
                 "which become 0 and 1 (--window LOW HIGH, as in training)"
             )
         return VolumeFile(values.astype(np.float32), None, 0.0, affine, header, faults)
-    low, high = window.low, window.high
-    if window.percentiles:
-        low, high = (float(v) for v in np.percentile(values, (low, high)))
-        if not low < high:
-            raise InputError(
-                f"{path}: expected intensities that differ, got {low:g} at both percentiles; "
-                "give the window itself (--window LOW HIGH)"
-            )
-    clipped = float(np.mean((values < low) | (values > high)))
-    scaled = np.clip((values - low) / (high - low), 0, 1)
-    return VolumeFile(scaled.astype(np.float32), (low, high), clipped, affine, header, faults)
+    scaled, bounds, clipped = window.apply(values, str(path))
+    return VolumeFile(scaled, bounds, clipped, affine, header, faults)
 
 
 def _npy(path: Path) -> NDArray[np.float64]:

@@ -5,5 +5,6 @@ from certiseg.models.loaded import LoadedModel
 from certiseg.models.preprocess import Preprocess
 from certiseg.models.resolve import load_model
 from certiseg.models.scales import Scales
+from certiseg.models.windows import Windows
 
-__all__ = ["LoadedModel", "OnGrid", "Preprocess", "Scales", "load_model"]
+__all__ = ["LoadedModel", "OnGrid", "Preprocess", "Scales", "Windows", "load_model"]

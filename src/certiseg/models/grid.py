@@ -49,6 +49,8 @@ class OnGrid(nn.Module):
             )
         self.model = model
         self.stride = stride
+        # What a batch takes is measured by the outputs of layers (sampling/batching.py).
+        self.whole = nn.Identity()
         self.model_name = f"{name_of(model)} on cells of {stride} x {stride}"
         take_over(self, model)
 
@@ -78,4 +80,4 @@ class OnGrid(nn.Module):
                 f"expected logits at full size {full}, got integer labels; labels have no "
                 "average, return the logits"
             )
-        return F.adaptive_avg_pool2d(output, grid)
+        return F.adaptive_avg_pool2d(self.whole(output), grid)

@@ -9,19 +9,21 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
+from torch import Tensor, nn
 
 from certiseg.errors import InputError, first_line
 from certiseg.files.reading import CARD, MODEL, open_bounded, read_bounded
 from certiseg.models.adapters.mask_classification import KINDS, SemanticScores, task_tokens
 from certiseg.models.building import Bounded
+from certiseg.models.hf_processor import read_processor
 from certiseg.models.libraries import CONFIG_FILE, is_hf_folder, library, read_config
 from certiseg.models.loaded import reason
 from certiseg.models.preprocess import Preprocess
 from certiseg.models.segmenter import Segmenter
 
-_PROCESSOR = "preprocessor_config.json"
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 _LARGEST_SIZE = 2**20
+_UNKNOWN = "Unrecognized configuration class"
 _FETCHED = ("*.json", "*.txt", "*.safetensors")
 
 
@@ -30,7 +32,8 @@ def load_hf(folder: str | Path, resize: bool = False) -> Segmenter:
 
     Models for semantic segmentation (SegFormer, UPerNet, BEiT, DPT, ...), and MaskFormer,
     Mask2Former and OneFormer, whose masks become scores of classes. The processor's mean and std
-    are part of the model; without a processor file inputs go in as they are.
+    are part of the model, and a reversed order of channels (MobileViT) is, too; without a processor
+    file inputs go in as they are.
 
     Args:
         folder: with config.json and safetensors weights (a pickled .bin is refused).
@@ -51,6 +54,7 @@ def load_hf(folder: str | Path, resize: bool = False) -> Segmenter:
     transformers = library("transformers", "hf")
     _check_backbone(described, path)
     weights = _check_files(described, path)
+    processor = read_processor(path, transformers)
     task = "Universal" if kind in KINDS else "Semantic"
     known = getattr(transformers, f"AutoModelFor{task}Segmentation")
     try:
@@ -66,9 +70,14 @@ def load_hf(folder: str | Path, resize: bool = False) -> Segmenter:
         raise
     # ImportError: a backbone of another library, such as timm's.
     except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
+        got = first_line(error).rstrip(".")
+        remedy = "save it again with save_pretrained"
+        if got.startswith(_UNKNOWN):
+            got = f"model_type {kind!r:.60}, which is no such model in transformers"
+            remedy = "build it in a function of yours that returns logits (python:MODULE:FUNCTION)"
         raise InputError(
-            f"{path}: expected a semantic segmentation model with safetensors weights, "
-            f"got {first_line(error).rstrip('.')}; save it again with save_pretrained"
+            f"{path}: expected a semantic segmentation model with safetensors weights, got {got}; "
+            f"{remedy}"
         ) from None
     if loading["missing_keys"]:
         # transformers fills these with random numbers and a warning, as for fine-tuning.
@@ -77,22 +86,62 @@ def load_hf(folder: str | Path, resize: bool = False) -> Segmenter:
             f"{sorted(loading['missing_keys'])[0]}; the folder holds another kind of model"
         )
     config, name = model.config, type(model).__name__
-    mean, std, size = _processor(path)
     if kind in KINDS:
         tokens = task_tokens(path, config.task_seq_len) if kind == "oneformer" else None
         model = SemanticScores(model, kind, tokens)
+    mean, std = processor.mean, processor.std
+    if processor.reverse:
+        model = ReversedChannels(model)
+        # In the order of the input.
+        mean, std = (None if one is None else one[::-1] for one in (mean, std))
+    classes, unnamed = _classes(config)
     # Of models on a backbone the channels are the backbone's.
     backbone = getattr(config, "backbone_config", None)
     stated = getattr(config, "num_channels", None) or getattr(backbone, "num_channels", None)
     written = read_bounded(path / CONFIG_FILE, CARD)
     return Segmenter(
-        Preprocess(model, mean=mean, std=std, size=size if resize else None),
+        Preprocess(model, mean=mean, std=std, size=processor.size if resize else None),
         config.num_labels,
         name,
         channels=int(stated or (len(mean) if mean else 3)),
-        classes=tuple(str(config.id2label[i]) for i in range(config.num_labels)),
+        classes=classes,
         made_by=f"config_sha256={hashlib.sha256(written).hexdigest()}",
+        notes=(*processor.notes, *unnamed),
     ).eval()
+
+
+class ReversedChannels(nn.Module):
+    """A network that takes BGR for RGB, or any other reversed order of channels."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, x: Tensor) -> Any:
+        return self.model(x.flip(1))
+
+
+def _classes(config: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Names of the network's outputs, each once, and what should be said of them.
+
+    An id without a name is "class i"; names whose id is no output name nothing.
+    """
+    names = {int(i): str(name) for i, name in config.id2label.items()}
+    found = [names.get(i, f"class {i}") for i in range(config.num_labels)]
+    twice = {name for name in found if found.count(name) > 1}
+    told_apart = tuple(f"{name} ({i})" if name in twice else name for i, name in enumerate(found))
+    notes = []
+    if set(names) != set(range(config.num_labels)):
+        notes.append(
+            f"id2label names the ids {', '.join(map(str, sorted(names)[:8]))}, and the network has "
+            f"the outputs 0 to {config.num_labels - 1}; outputs without a name are called class i"
+        )
+    if twice:
+        notes.append(
+            f"id2label gives {len(twice)} names to several ids, such as {min(twice)!r}; their ids "
+            "stand behind them"
+        )
+    return told_apart, tuple(notes)
 
 
 def load_from_hub(rest: str) -> Segmenter:
@@ -165,33 +214,3 @@ def _check_backbone(config: dict[str, Any], path: Path) -> None:
             f", got the name {str(named)[:60]!r}, which would be looked up on the network; load "
             "the model and save it again with save_pretrained"
         )
-
-
-def _processor(path: Path) -> tuple[Any, Any, tuple[int, int] | None]:
-    """Mean and std (lists or None) and fixed size from the processor file, read as JSON.
-
-    The processor classes import torchvision or convert to PIL; their three numbers are enough.
-    """
-    if not (path / _PROCESSOR).is_file():
-        return None, None, None
-    settings = read_config(path / _PROCESSOR)
-    mean = std = None
-    if settings.get("do_normalize", True):
-        mean, std = settings.get("image_mean"), settings.get("image_std")
-    # [0, 1] input is what the processor makes of 8-bit pixels; other factors move the statistics.
-    factor = float(settings.get("rescale_factor", 1 / 255)) * 255
-    if not settings.get("do_rescale", True) or abs(factor - 1) > 1e-6:
-        raise InputError(
-            f"{path / _PROCESSOR}: expected a processor that rescales 8-bit pixels to [0, 1], got "
-            f"do_rescale={settings.get('do_rescale')}, factor {settings.get('rescale_factor')}; "
-            "wrap the model with certiseg.models.preprocess.Preprocess instead"
-        )
-    size = settings.get("size")
-    fixed = None
-    if (
-        settings.get("do_resize", True)
-        and isinstance(size, dict)
-        and {"height", "width"} <= {*size}
-    ):
-        fixed = (int(size["height"]), int(size["width"]))
-    return mean, std, fixed

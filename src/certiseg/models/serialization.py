@@ -15,6 +15,7 @@ import safetensors.torch
 import torch
 from torch import nn
 
+from certiseg.datasets.card import check_names
 from certiseg.errors import InputError, first_line
 from certiseg.files.documents import read_document
 from certiseg.files.fields import TEXT, list_of, whole
@@ -122,6 +123,8 @@ def _check_words(model: Trained, card: dict[str, Any], name: str) -> None:
                 f"{name}: expected {field.words} as {key} of its card, got {card.get(key)!r:.80}; "
                 "copy model and card again"
             )
+    if model.kind != "denoiser":
+        check_names(card["classes"], name, "rename one in its card")
 
 
 def bundled() -> list[str]:

@@ -24,7 +24,7 @@ def certified_table(records: Sequence[Mapping[str, Any]]) -> Table:
         Column("name", _KINDS[kinds.pop()] if len(kinds) == 1 else "input"),
         Column("size", "size", _size),
         Column("abstention", "abstains", percent_up),
-        Column("budget", "may be wrong", lambda budget: f"{budget - 1}"),
+        Column("may_be_wrong", "may be wrong", str),
         Column("radius", "angle (rad)" if angle else "radius", _radius),
         Column("seconds", "s", lambda seconds: nearest(seconds, 1)),
         Column("largest", "largest certified", text=True),
@@ -32,7 +32,7 @@ def certified_table(records: Sequence[Mapping[str, Any]]) -> Table:
     rows = [
         {
             **record,
-            "budget": record.get("budget") or None,
+            "may_be_wrong": record.get("may_be_wrong") or None,
             "largest": _largest(record["labels"], math.prod(record["size"])),
         }
         for record in records

@@ -28,10 +28,17 @@ class Keep:
     Args:
         samples: number of samples kept for the report, evenly spaced; None for all.
         certificates: keep the certificates of all samples, not only of those.
+
+    Raises:
+        InputError: for a negative number.
     """
 
     samples: int | None = 20
     certificates: bool = False
+
+    def __post_init__(self) -> None:
+        if self.samples is not None and self.samples < 0:
+            raise InputError(f"expected --keep 0 or more, got {self.samples}; 0 keeps no sample")
 
 
 class RunFolder(ResultStore):

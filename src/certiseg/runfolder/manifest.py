@@ -65,13 +65,14 @@ _MANIFEST: Fields = {
     "kind": one_of(*KINDS),
     "classes": list_of(TEXT, 1, IGNORE - 1),
     "palette": list_of(list_of(whole(0, 255), 3, 3), 1, IGNORE - 1),
+    "reading": optional(OBJECT),
     "parts": optional(dict_of(list_of(whole(0, IGNORE), 1, IGNORE))),
     "percentile": TRUTH,
     "seed": whole(0, 2**SEED_BITS - 1),
     "samples": list_of(OBJECT, 0, 2**31),
 }
 _AS_WRITTEN = (
-    *("run", "kind", "model", "non_robust", "data", "thinned", "settings", "made_with"),
+    *("run", "kind", "model", "non_robust", "data", "thinned", "reading", "settings", "made_with"),
     *("seed", "seed_origin", "percentile"),
 )
 
@@ -103,7 +104,7 @@ class Manifest:
 
     run: identity (``run_id``). certifier, method (its name), certified (name of the comparison's
     last row), radius (of the comparison) and noise follow from the settings. contradictions: a line
-    for each value in the file that does not follow.
+    for each value in the file that does not follow. reading: how files were read, or None.
     """
 
     run: str
@@ -112,6 +113,7 @@ class Manifest:
     non_robust: str | None
     data: str
     thinned: str | None
+    reading: Mapping[str, Any] | None
     classes: tuple[str, ...]
     palette: tuple[Colour, ...]
     method: str

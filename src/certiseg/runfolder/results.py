@@ -36,6 +36,7 @@ def results(pooled: Pooled) -> dict[str, Any]:
         "data": manifest.data,
         "num_images": len(pooled.images),
         "thinned": manifest.thinned,
+        "reading": manifest.reading,
         "classes": list(manifest.classes),
         "iou": {
             name: [number(value) for value in values]
@@ -45,6 +46,11 @@ def results(pooled: Pooled) -> dict[str, Any]:
             name: {category: means._asdict() for category, means in shapes.by_category.items()}
             for name, shapes in pooled.shapes.items()
         },
+        "classes_without_truth": [
+            name
+            for name, labelled in zip(manifest.classes, held.counts.sum(axis=1), strict=True)
+            if not labelled
+        ],
         "certified_iou": [number(value) for value in held.certified_iou],
         "allowed": held.allowed,
         "method": manifest.method,

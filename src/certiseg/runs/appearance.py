@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from certiseg.certificates.certificate import Certificate
-from certiseg.datasets.card import Card, Colour, customary_palette
+from certiseg.datasets.card import Card, Colour, check_names, customary_palette
 from certiseg.models.loaded import LoadedModel
 from certiseg.report.palettes import with_nodes
 
@@ -20,12 +20,16 @@ class Appearance:
 
 
 def appearance(loaded: LoadedModel, num_classes: int, card: Card | None = None) -> Appearance:
-    """The data set's names and colours, else the model's, else numbers and the VOC colours."""
+    """The data set's names and colours, else the model's, else numbers and the VOC colours.
+
+    Raises InputError for a model with two classes of one name.
+    """
     if card is not None and card.num_classes == num_classes:
         return Appearance(card.classes, card.palette)
     classes = loaded.classes
     if classes is None or len(classes) != num_classes:
         classes = made_up(range(num_classes))
+    check_names(classes, loaded.name, "rename one where the model is stored")
     palette = loaded.palette
     if palette is None or len(palette) != num_classes:
         palette = customary_palette(num_classes)

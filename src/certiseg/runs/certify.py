@@ -1,10 +1,10 @@
-"""Certify files of pictures, point clouds or volumes: certificate, pictures and a line of results
+"""Certify files of images, point clouds or volumes: certificate, pictures and a line of results
 each."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +12,8 @@ from typing import Any
 
 from certiseg.certificates.certificate import Certificate
 from certiseg.certificates.commitment import Commitment
+from certiseg.datasets.card import in_few_lines
+from certiseg.datasets.images import PLAIN, Reading
 from certiseg.datasets.volume_file import Window, volume_stem
 from certiseg.errors import InputError
 from certiseg.files.atomic import atomic_write, check_names
@@ -20,7 +22,7 @@ from certiseg.models.loaded import LoadedModel
 from certiseg.runs.again import replaced
 from certiseg.runs.appearance import Appearance, of_certificate
 from certiseg.runs.commitment import Promise, commit, rehearsed
-from certiseg.runs.input_kinds import inputs_of
+from certiseg.runs.input_kinds import input_files, inputs_of
 from certiseg.runs.inputs import CloudOptions, Inputs, Read
 from certiseg.runs.model import check_order, try_model
 from certiseg.runs.output import RESULTS, read_lines, write_lines, write_picture
@@ -42,28 +44,31 @@ def certify_images(
     *,
     clouds: CloudOptions | None = None,
     window: Window | None = None,
+    reading: Reading = PLAIN,
     promise: Promise | None = None,
     overwrite: bool = False,
     progress: bool = False,
     note: Callable[[str], None] = lambda text: None,
 ) -> Iterator[dict[str, Any]]:
-    """Certify each picture, point cloud or volume; yields its record once its files are written.
+    """Certify each image, point cloud or volume; yields its record once its files are written.
 
     Writes OUT/STEM.cert.npz, OUT/STEM.overlay.png (of a cloud STEM.cloud.png) with
     OUT/STEM.legend.png, of a radius map OUT/STEM.radius.png, of NIfTI OUT/STEM.labels.nii.gz (and
     radius.nii.gz), and the record to OUT/results.jsonl, each atomically, input after input.
-    clouds, window: how clouds and volumes are read; their record says so too. promise: a
+    A folder stands for the files in it, and a pattern for those that match.
+    clouds, window, reading: how files are read; their record says so too. promise: a
     commitment to keep, in all that is fixed beforehand, whose seed is drawn under.
     Everything that can be wrong is checked by the call itself, before anything is drawn or
     written: every file, the settings for its size, one pass of the model for every size,
     earlier results, the folder. note: callback for non-fatal warnings.
     Raises InputError.
     """
+    paths = input_files(paths, loaded)
     stems = _stems(paths)
     places = [_outputs(out, stem) for stem in stems]
     names = [path.name for found in places for path in found.values()]
     check_names(out, names)
-    inputs, smoothed, notes = _prepared(paths, loaded, settings, clouds, window)
+    inputs, smoothed, notes = _prepared(paths, loaded, settings, clouds, window, reading)
     if promise is not None:
         for path in paths:
             promise.check_plan(path, rehearsed(smoothed, inputs.read(path).x, settings))
@@ -110,11 +115,13 @@ def commit_images(
     *,
     clouds: CloudOptions | None = None,
     window: Window | None = None,
+    reading: Reading = PLAIN,
 ) -> Commitment:
     """Write a commitment to what ``certify_images`` would do, to FILE, and its seed to FILE.secret
     (theory T15). Checks as much; nothing is drawn. Raises InputError."""
+    paths = input_files(paths, loaded)
     _stems(paths)
-    inputs, smoothed, _ = _prepared(paths, loaded, settings, clouds, window)
+    inputs, smoothed, _ = _prepared(paths, loaded, settings, clouds, window, reading)
     return commit(file, [rehearsed(smoothed, inputs.read(path).x, settings) for path in paths])
 
 
@@ -142,8 +149,8 @@ def _outputs(out: Path, stem: str) -> dict[str, Path]:
 def _stems(paths: Sequence[Path]) -> list[str]:
     if not paths:
         raise InputError(
-            "expected at least one picture, point cloud or volume, got none; name PNG or JPEG "
-            "files, clouds in text or npy, or NIfTI"
+            "expected at least one image, point cloud or volume, got none; name PNG, JPEG, TIFF "
+            "or WebP files, clouds in text or npy, or NIfTI"
         )
     seen: dict[str, Path] = {}
     for path in paths:
@@ -163,18 +170,19 @@ def _prepared(
     settings: Settings,
     clouds: CloudOptions | None,
     window: Window | None,
+    reading: Reading,
 ) -> tuple[Inputs, Smoothed, list[str]]:
     """The inputs, the model under noise, and what should be known of them.
 
     Raises InputError unless all inputs can be certified.
     """
-    inputs = inputs_of(paths, loaded, clouds, window)
+    inputs = inputs_of(paths, loaded, clouds, window, reading)
     smoothed = settings.smoothed(loaded, inputs.category, clouds=inputs.clouds)
     if settings.hierarchy is not None:
         check_order(settings.hierarchy, loaded.classes, loaded.name)
     # Read twice, here and when its turn comes, so that memory holds one input at a time.
     tried: set[tuple[int, ...]] = set()
-    noted: dict[str, list[str]] = {}
+    remarks: dict[str, Mapping[str, str]] = {}
     for path in paths:
         given = inputs.read(path)
         settings.check(settings.components(*given.x.shape[1:]), loaded.num_classes)
@@ -183,11 +191,5 @@ def _prepared(
             logits = settings.certifier.needs_logits
             try_model(smoothed, given.x, settings.hierarchy, logits=logits)
             tried.add(given.x.shape)
-        for kind, text in given.notes.items():
-            noted.setdefault(kind, []).append(f"{path}: {text}")
-    # The first of a kind stands for all: a run may have hundreds.
-    notes = [
-        first if not others else f"{first} (and {len(others)} more files)"
-        for first, *others in noted.values()
-    ]
-    return inputs, smoothed, notes
+        remarks[str(path)] = given.notes
+    return inputs, smoothed, in_few_lines(remarks)

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from certiseg.datasets.card import KINDS, Sample, Samples, note_of
-from certiseg.errors import InputError
+from certiseg.datasets.card import KINDS, Sample, Samples, note_of, reading_of
+from certiseg.errors import ClaimError, InputError
+from certiseg.metrics.confusion import Confusion
 from certiseg.metrics.curve import RadiusCurve
 from certiseg.models.loaded import LoadedModel
 from certiseg.noise import noise_record
 from certiseg.report.charts import write_curve
 from certiseg.rounding import exact
-from certiseg.runfolder.comparison import Row, comparison_table
+from certiseg.runfolder.comparison import CERTIFIED, Row, comparison_table
 from certiseg.runfolder.derived import row_name
 from certiseg.runfolder.folder import Keep, RunFolder
 from certiseg.runfolder.identity import run_id
@@ -41,7 +42,9 @@ from certiseg.runs.sample_task import (
 from certiseg.runs.settings import Settings
 from certiseg.runs.smoothing import ByCategory
 from certiseg.sampling.keys import FreshSeed, RecordedSeed, fresh_seed
+from certiseg.sampling.progress import Progress
 from certiseg.sampling.sampler import Smoothed
+from certiseg.table import Table
 
 
 @dataclass
@@ -54,12 +57,37 @@ class Evaluation:
         curve: certified share and accuracy by radius, of a radius map.
         percentile: means over the images of the bounds on one noisy pass (theory T10), where they
             were asked for.
+        confusions: counts over all images, by row; "certified" for the last one.
+        out: the folder of the run.
     """
 
     rows: list[Row] = field(default_factory=list)
     images: list[dict[str, Any]] = field(default_factory=list)
     curve: RadiusCurve | None = None
     percentile: dict[str, float] | None = None
+    confusions: dict[str, Confusion] = field(default_factory=dict)
+    out: Path | None = None
+
+    @property
+    def certified(self) -> Row:
+        """The figures of the certified masks."""
+        return self.rows[-1]
+
+    @property
+    def table(self) -> Table:
+        """The rows as a table: print it, or ``.markdown()``, ``.csv()``, ``.latex()``."""
+        return comparison_table(self.rows)
+
+    def report(self, path: str | Path) -> Path:
+        """Write the report, one HTML file for any browser, and return its path. Raises InputError
+        as ``certiseg.report.write.write_report``."""
+        from certiseg.report.write import write_report
+
+        assert self.out is not None, "a rank other than the first has no figures"
+        written = write_report([self.out], path)
+        if written.refuted:
+            raise ClaimError(written.refuted[0])
+        return written.page
 
 
 def evaluate(
@@ -76,7 +104,8 @@ def evaluate(
     executor: Executor | None = None,
     ranks: Ranks | None = None,
     command: str = "",
-    progress: bool = False,
+    progress: Progress = False,
+    note: Callable[[str], None] = lambda text: None,
 ) -> Evaluation:
     """Compare models on every sample of a data set, and write the folder of a run.
 
@@ -102,7 +131,10 @@ def evaluate(
         executor: does the work (docs/scale.md), by default in this process.
         ranks: the processes that share the run, where torchrun began them.
         command: as the user typed it, for the record.
-        progress: show a bar on standard error.
+        progress: True for a bar on standard error, or a function called with the number of draws
+            just done.
+        note: called with what is no error but should be known of the samples, before the first
+            draw.
 
     Returns:
         The figures; of a rank other than the first they are empty.
@@ -124,7 +156,9 @@ def evaluate(
     models = {"base": loaded, **({} if non_robust is None else {"non-robust": non_robust})}
     keep = keep or Keep()
     store = RunFolder(out, keep.certificates)
-    experiment = _Evaluation(samples, models, settings, store, keep.samples, percentile, command)
+    experiment = _Evaluation(
+        samples, models, settings, store, keep.samples, percentile, command, note
+    )
     found = run(
         experiment,
         overwrite=overwrite,
@@ -147,6 +181,7 @@ class _Evaluation:
     kept: int | None
     percentile: bool
     command: str
+    note: Callable[[str], None]
 
     what = "inputs"
 
@@ -175,6 +210,11 @@ class _Evaluation:
         settings, loaded, card = self.settings, self.models["base"], self.samples.card
         if self.percentile:
             check_percentile(settings)
+        if settings.certifier.counts_regions:
+            raise InputError(
+                f"expected a method that certifies each label, got {settings.certifier.title}; "
+                "use it with certiseg certify, or Certificate.at_least in Python"
+            )
         if settings.hierarchy is not None:
             known = loaded.classes if loaded.classes is not None else card.classes
             check_order(settings.hierarchy, known, card.name)
@@ -187,7 +227,7 @@ class _Evaluation:
             logits = settings.certifier.needs_logits and smoothed is models[0].of(sample)
             try_model(smoothed, sample.x, settings.hierarchy, logits=logits)
 
-        return check_samples(self.samples, check, models, attempt)
+        return check_samples(self.samples, check, models, attempt, self.note)
 
     def job(self, *, resumed: bool) -> SampleJob:
         record, settings = self.store.record, self.settings
@@ -259,6 +299,7 @@ def manifest(
         "non_robust_fingerprint": prints["non_robust_fingerprint"],
         "data": card.name,
         "thinned": note_of(samples),
+        "reading": reading_of(samples),
         "classes": list(card.classes),
         "palette": [list(colour) for colour in card.palette],
         "parts": None if card.parts is None else {k: list(v) for k, v in card.parts.items()},
@@ -305,7 +346,15 @@ def write_results(
     out: Path, pooled: Pooled, samples: Samples, settings: Settings, command: str
 ) -> Evaluation:
     """Write table, curve and results.json of the run to OUT. settings: as the user gave them."""
-    evaluation = Evaluation(pooled.rows(), pooled.images, pooled.curve, percentile_means(pooled))
+    assert pooled.certified is not None, "there is at least one sample"
+    evaluation = Evaluation(
+        pooled.rows(),
+        pooled.images,
+        pooled.curve,
+        percentile_means(pooled),
+        {**pooled.models, CERTIFIED: pooled.certified},
+        out,
+    )
     found = {**results(pooled), "made_with": environment(command, settings.device)}
     whole, part = KINDS[samples.card.kind]
     thinned = "" if (left := note_of(samples)) is None else f" ({left})"

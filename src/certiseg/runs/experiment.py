@@ -16,7 +16,8 @@ from typing import Any, Protocol, TypeVar
 import torch
 from numpy.typing import NDArray
 
-from certiseg.datasets.card import Sample, Samples
+from certiseg.datasets.card import Sample, Samples, remarks_of
+from certiseg.datasets.label_counts import LabelCounts
 from certiseg.errors import InputError
 from certiseg.files.folders import locked
 from certiseg.runfolder.comparison import BASE_CLEAN, BASE_NOISE, NON_ROBUST
@@ -28,6 +29,7 @@ from certiseg.runs.model import check_classes, try_model
 from certiseg.runs.progress import RunBar
 from certiseg.runs.smoothing import ByCategory
 from certiseg.sampling.fingerprint import input_fingerprint
+from certiseg.sampling.progress import Progress
 from certiseg.sampling.sampler import Smoothed
 
 Found = TypeVar("Found", covariant=True)
@@ -97,7 +99,7 @@ def run(
     resume: bool,
     executor: Executor | None = None,
     ranks: Ranks | None = None,
-    progress: bool = False,
+    progress: Progress = False,
 ) -> Found | None:
     """Run what is left of an experiment; None for a rank other than the first.
 
@@ -109,7 +111,7 @@ def run(
         resume: resume the run that is there, if there is one and it is the same.
         executor: does the tasks, by default in this process.
         ranks: the processes that share the run.
-        progress: show a bar on standard error.
+        progress: True for a bar on standard error, or a function called with draws just done.
 
     Raises:
         InputError: from ``Experiment.plan``, the store or the executor.
@@ -182,6 +184,7 @@ def check_samples(
     attempt: Callable[[Smoothed, Sample], None] = lambda smoothed, sample: try_model(
         smoothed, sample.x
     ),
+    note: Callable[[str], None] = lambda text: None,
 ) -> list[Checked]:
     """Read every sample and pass one of each size and category through each model, one sample at a
     time. Raises InputError for all that would stop the run later.
@@ -191,14 +194,16 @@ def check_samples(
         check: whether a sample of this size can be certified.
         models: all that will see it.
         attempt: passes a sample through a model.
+        note: told what is no error but should be known of the samples.
     """
     if not len(samples):
         raise InputError("expected at least one sample, got none; check the folders")
     tried: set[tuple[Any, ...]] = set()
-    checked, models = [], list(models)
+    checked, models, counts = [], list(models), LabelCounts(samples.card)
     for index in range(len(samples)):
         sample = samples[index]
         checked.append(Checked.of(sample))
+        counts.add(sample.labels)
         if (kind := (sample.category, *sample.x.shape)) in tried:
             continue
         tried.add(kind)
@@ -207,6 +212,9 @@ def check_samples(
             smoothed = model.of(sample)
             attempt(smoothed, sample)
             check_classes(smoothed, samples.card)
+    counts.check()
+    for text in (*remarks_of(samples), *counts.notes()):
+        note(text)
     return checked
 
 
@@ -216,8 +224,8 @@ def reread(samples: Samples, number: int, digest: str) -> Sample:
     sample = samples[number]
     if _digest(sample) != digest:
         raise InputError(
-            f"expected {sample.name} as it was when the run began, got other content; "
-            "restore it, or begin anew with --overwrite"
+            f"expected {sample.name} as it was when the run began, got other content; restore it, "
+            "without shuffling or random transforms, or begin anew with --overwrite"
         )
     return sample
 

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from glob import glob, has_magic
 from pathlib import Path
 
 from certiseg.datasets.cloud_file import CLOUD_SUFFIXES
+from certiseg.datasets.image_file import IMAGE_SUFFIXES
+from certiseg.datasets.images import PLAIN, Reading
+from certiseg.datasets.nifti import NIFTI_SUFFIXES
 from certiseg.datasets.volume_file import Window, is_volume_file
 from certiseg.errors import InputError
 from certiseg.models.loaded import LoadedModel
@@ -18,17 +23,18 @@ def inputs_of(
     loaded: LoadedModel,
     options: CloudOptions | None,
     window: Window | None = None,
+    reading: Reading = PLAIN,
 ) -> Pictures | Clouds | Volumes:
-    """How these files are read for this model; their endings tell clouds, volumes and pictures.
+    """How these files are read for this model; their endings tell clouds, volumes and images.
+    window: of volumes and images. reading: of images, its window aside.
 
     Raises InputError: several kinds, another kind than the model's, options of another kind, a
     category that the model does not know or a model that needs one.
     """
     volumes = [path for path in paths if is_volume_file(path)]
     if volumes or loaded.kind == "volumes":
+        _check_no_images(reading, "volumes")
         return _volumes(paths, volumes, loaded, options, window)
-    if window is not None:
-        raise InputError("expected a window with volumes (NIfTI, npy), got others; leave it out")
     clouds = [path for path in paths if path.suffix.lower() in CLOUD_SUFFIXES]
     others = [path for path in paths if path.suffix.lower() not in CLOUD_SUFFIXES]
     endings = f"{', '.join(CLOUD_SUFFIXES[:-1])} or {CLOUD_SUFFIXES[-1]}"
@@ -40,11 +46,16 @@ def inputs_of(
         )
     if clouds and loaded.kind == "pictures":
         raise InputError(
-            f"expected pictures for {loaded.name}, got the point cloud {clouds[0]}; "
+            f"expected images for {loaded.name}, got the point cloud {clouds[0]}; "
             "choose a model of clouds"
         )
     given = options or CloudOptions()
     if clouds:
+        _check_no_images(reading, "point clouds")
+        if window is not None:
+            raise InputError(
+                "expected a window with volumes or images, got point clouds; leave it out"
+            )
         _check_category(loaded, given.category)
         return Clouds(loaded, given)
     for option, value in (
@@ -54,9 +65,60 @@ def inputs_of(
     ):
         if value:
             raise InputError(
-                f"expected {option} with point clouds ({endings}), got pictures; leave it out"
+                f"expected {option} with point clouds ({endings}), got images; leave it out"
             )
-    return Pictures(loaded)
+    return Pictures(loaded, replace(reading, window=window))
+
+
+def input_files(paths: Sequence[Path], loaded: LoadedModel) -> list[Path]:
+    """The files that are named: a folder stands for the files in it that the model may take, in
+    the order of their names, and what is no file for those of a pattern such as scans/*.png.
+    Hidden files are passed over.
+
+    Raises InputError for a folder or a pattern without such a file.
+    """
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            found += _in_folder(path, loaded)
+        elif path.exists() or not has_magic(str(path)):
+            found.append(path)
+        else:
+            matches = [Path(name) for name in sorted(glob(str(path), recursive=True))]
+            files = [match for match in matches if not match.is_dir()]
+            if not files:
+                raise InputError(
+                    f"{path}: expected files that match this pattern, got none; check the path"
+                )
+            found += files
+    return found
+
+
+def _in_folder(folder: Path, loaded: LoadedModel) -> list[Path]:
+    files = [path for path in sorted(folder.iterdir()) if not path.name.startswith(".")]
+    kinds = {
+        "pictures": [path for path in files if path.suffix.lower() in IMAGE_SUFFIXES],
+        "volumes": [path for path in files if is_volume_file(path)],
+        "clouds": [path for path in files if path.suffix.lower() in CLOUD_SUFFIXES],
+    }
+    of_model = kinds if loaded.kind is None else {loaded.kind: kinds[loaded.kind]}
+    found = next(filter(None, of_model.values()), [])
+    if not found:
+        words = {
+            "pictures": f"images ({', '.join(IMAGE_SUFFIXES)})",
+            "volumes": f"volumes ({', '.join(NIFTI_SUFFIXES)}, .npy)",
+            "clouds": f"point clouds ({', '.join(CLOUD_SUFFIXES)})",
+        }
+        raise InputError(
+            f"{folder}: expected a folder with {' or '.join(words[kind] for kind in of_model)}, "
+            "got none; name the files, or a pattern in quotation marks"
+        )
+    return found
+
+
+def _check_no_images(reading: Reading, what: str) -> None:
+    if reading != PLAIN:
+        raise InputError(f"expected --exif and --convert with images, got {what}; leave them out")
 
 
 def _volumes(

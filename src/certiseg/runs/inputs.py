@@ -1,4 +1,4 @@
-"""What a run of certify reads and shows: pictures, or point clouds; volumes: ``volumes.py``."""
+"""What a run of certify reads and shows of images and point clouds; volumes: ``volumes.py``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from PIL import Image
 from certiseg.certificates.certificate import Certificate
 from certiseg.datasets.card import PART_COLOURS
 from certiseg.datasets.cloud_file import COLUMNS, CloudFile, read_cloud
-from certiseg.datasets.images import read_image
+from certiseg.datasets.images import Reading
 from certiseg.datasets.shapenet import shapenet_card
 from certiseg.errors import InputError
 from certiseg.models.loaded import LoadedModel
@@ -84,21 +84,23 @@ class Inputs(Protocol):
 
 
 class Pictures:
-    """PNG and JPEG files."""
+    """Image files, see ``datasets.images``."""
 
     category: str | None = None
     clouds = False
 
-    def __init__(self, loaded: LoadedModel) -> None:
+    def __init__(self, loaded: LoadedModel, reading: Reading) -> None:
         self._loaded, self._channels = loaded, channels_of(loaded)
+        self._reading = reading
         if self._channels not in (1, 3):
             raise InputError(
                 f"expected a model for 1 channel (grey) or 3 (RGB), got one for {self._channels}; "
-                "PNG and JPEG files have no others, certify arrays in Python"
+                "image files have no others, certify arrays in Python"
             )
 
     def read(self, path: Path) -> Read:
-        return Read(read_image(path, self._channels))
+        found = self._reading.read(path, self._channels)
+        return Read(found.x, found.facts(), found.notes())
 
     def appearance(self, num_classes: int) -> Appearance:
         return appearance(self._loaded, num_classes)

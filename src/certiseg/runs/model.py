@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from certiseg.datasets.card import Card
 from certiseg.errors import InputError
@@ -17,6 +17,7 @@ from certiseg.models.loaded import LoadedModel, Origin, reason
 from certiseg.models.python_model import origin_of
 from certiseg.models.resolve import load_model
 from certiseg.models.scales import Scales
+from certiseg.models.windows import Windows
 from certiseg.runs.appearance import made_up
 from certiseg.sampling.sampler import Smoothed
 
@@ -31,6 +32,8 @@ def open_model(
     scales: Sequence[float] | None = None,
     flip: bool = False,
     denoiser: str | None = None,
+    windows: int | None = None,
+    margin: int = 64,
 ) -> LoadedModel:
     """Load a model by name, completed by what the caller states about it.
 
@@ -42,6 +45,9 @@ def open_model(
         flip: look at mirrored pictures too.
         denoiser: the name of a denoiser to put before it all, as in
             ``certiseg.models.denoised.load_denoiser`` (theory T13).
+        windows: run all this window by window, in cores with sides of so many pixels or voxels
+            (``certiseg.Windows``, theory T17).
+        margin: of the windows beyond their cores.
 
     Returns:
         The model, with these arguments as ``opening``, by which another process opens it again.
@@ -81,17 +87,31 @@ def open_model(
         loaded = _at_scales(loaded, scales or (1.0,), flip)
     if denoiser is not None:
         loaded = _behind(denoiser, loaded)
+    if windows is not None:
+        loaded = _by_windows(loaded, windows, margin)
     opening = {"num_classes": num_classes, "channels": channels, "scales": scales, "flip": flip}
-    return replace(loaded, opening={"spec": spec, "denoiser": denoiser, **opening})
+    others = {"denoiser": denoiser, "windows": windows, "margin": margin}
+    return replace(loaded, opening={"spec": spec, **others, **opening})
 
 
 def _at_scales(loaded: LoadedModel, scales: Sequence[float], flip: bool) -> LoadedModel:
     if loaded.kind not in (None, "pictures"):
         raise InputError(
-            f"expected a model of pictures with --scale and --flip, got {loaded.name}; leave them "
+            f"expected a model of pictures with --scales and --flip, got {loaded.name}; leave them "
             "out"
         )
     model = Scales(loaded.model, scales, flip)
+    name = model.model_name = f"{loaded.name} {model.describe()}"
+    return replace(loaded, name=name, model=model)
+
+
+def _by_windows(loaded: LoadedModel, size: int, margin: int) -> LoadedModel:
+    if loaded.kind == "clouds":
+        raise InputError(
+            f"expected a model of images or volumes with --windows, got {loaded.name}, which is of "
+            "point clouds; leave them out"
+        )
+    model = Windows(loaded.model, size, margin)
     name = model.model_name = f"{loaded.name} {model.describe()}"
     return replace(loaded, name=name, model=model)
 
@@ -119,7 +139,7 @@ def _behind(spec: str, loaded: LoadedModel) -> LoadedModel:
 
 def try_model(
     smoothed: Smoothed,
-    x: NDArray[np.float32],
+    x: Tensor | NDArray[Any],
     hierarchy: Hierarchy | None = None,
     *,
     logits: bool = False,
@@ -129,7 +149,7 @@ def try_model(
 
     A model that does not fit is found before anything is drawn or written.
     """
-    smoothed.noise.check_shape(x.shape)
+    smoothed.noise.check_shape(tuple(x.shape))
     try:
         labels = smoothed.predict_clean(x)
         if logits:
@@ -143,7 +163,7 @@ def try_model(
             f"it ({reason(error)}); check --channels and the size of the input"
         ) from None
     own_grid = smoothed.output_grid and labels.ndim == 2
-    if labels.shape != x.shape[1:] and not own_grid:
+    if labels.shape != tuple(x.shape[1:]) and not own_grid:
         each = {2: "points", 3: "pixels"}.get(x.ndim, "voxels")
         raise InputError(
             f"expected one label for each of ({_sides(x[0])}) {each}, got an output of shape "
@@ -186,7 +206,7 @@ def check_order(hierarchy: Hierarchy, classes: Sequence[str] | None, whose: str)
             )
 
 
-def _sides(array: NDArray[np.float32]) -> str:
+def _sides(array: Tensor | NDArray[Any]) -> str:
     return ", ".join(str(side) for side in array.shape)
 
 

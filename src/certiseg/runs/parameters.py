@@ -79,18 +79,29 @@ PARAMETERS = {
         TEST,
         choices=("pooled", "split"),
     ),
-    "n0": Parameter(
+    "selection_samples": Parameter(
         10,
         int,
         "Draws for selection, with split or --thresholds; default 10.",
         TEST,
-        flags=("--n0",),
         least=1,
         words="selection samples",
-        field="selection_samples",
     ),
     "radius_map": Parameter(
         False, bool, "A radius for every pixel or point; evaluate reads it at --tau."
+    ),
+    "regions": Parameter(
+        False,
+        bool,
+        "certify: more labels, and how many of any region hold, chosen afterwards.",
+        TEST,
+    ),
+    "method": Parameter(
+        None,
+        str,
+        "Another package's method: NAME, or NAME:KEY=VALUE,... with its own parameters.",
+        TEST,
+        field="custom",
     ),
     "min_gain": Parameter(
         None, str, "Stop once no further look is expected to add this share (0.1%).", STOPPING
@@ -138,14 +149,7 @@ PARAMETERS = {
         choices=("float32", "bfloat16", "float16"),
     ),
     "channels_last": Parameter(False, bool, "Pass batches in this memory layout.", ENGINE),
-    "compile_model": Parameter(
-        False,
-        bool,
-        "Run the model through torch.compile.",
-        ENGINE,
-        flags=("--compile",),
-        field="compile",
-    ),
+    "compile": Parameter(False, bool, "Run the model through torch.compile.", ENGINE),
     "cuda_graphs": Parameter(
         False, bool, "With --compile, on CUDA: replay each pass as one graph.", ENGINE
     ),
@@ -155,12 +159,11 @@ PARAMETERS = {
         "Where noise is generated; the bits are the same.",
         ENGINE,
         choices=("host", "device"),
-        field="noise",
     ),
 }
 """By the name of the command line's parameter, in the order of the help."""
 
 OF_STOPPING = ("min_gain", "target_coverage", "looks", "spending")
-OF_ENGINE = ("precision", "channels_last", "compile_model", "cuda_graphs", "noise_on")
+OF_ENGINE = ("precision", "channels_last", "compile", "cuda_graphs", "noise_on")
 DEFAULTS = SimpleNamespace(**{p.field or name: p.default for name, p in PARAMETERS.items()})
 """By the names of the fields of ``Settings``, ``Stopping`` and ``Engine``."""

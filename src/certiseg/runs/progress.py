@@ -126,7 +126,8 @@ def tell(pace: Pace, **known: Any) -> None:
 
 
 class RunBar:
-    """Progress over inputs; silent unless shown.
+    """Progress over inputs; silent unless shown. show: True for a bar, or a function called with
+    the number of draws just done.
 
     Use as a context manager: ``draws`` as the sampler's progress, ``finish`` after each input, or
     ``start`` before it.
@@ -134,7 +135,7 @@ class RunBar:
 
     def __init__(
         self,
-        show: bool,
+        show: bool | Callable[[int], None],
         inputs: int,
         draws: int,
         done: int = 0,
@@ -146,7 +147,9 @@ class RunBar:
         self._pace = Pace(inputs, draws, done, clock, what)
         self._to = sys.stderr if to is None else to
         console = Screen(file=self._to)
-        self._lines = show and not console.is_terminal
+        self._call = show if callable(show) else lambda done: None
+        bar = show is True
+        self._lines = bar and not console.is_terminal
         self._clock, self._told = clock, clock()
         self._bar = Progress(
             TextColumn("{task.description}", markup=False),
@@ -155,7 +158,9 @@ class RunBar:
             TextColumn("{task.fields[pace]}", markup=False),
             console=console,
             transient=True,
-            disable=not (show and console.is_terminal),
+            # What the caller prints between two inputs stays on standard output.
+            redirect_stdout=False,
+            disable=not (bar and console.is_terminal),
         )
         self._task = self._bar.add_task(what, total=inputs, completed=done, pace="")
 
@@ -167,6 +172,7 @@ class RunBar:
     def draws(self, number: int) -> None:
         """So many more draws are done."""
         self._pace.draws(number)
+        self._call(number)
         self._tell()
 
     def finish(self, number: int = 1) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from certiseg.certificates.certificate import Certificate
+from certiseg.certificates.method import method_named
 from certiseg.noise import noise_record
 
 
@@ -39,13 +40,26 @@ def certificate_record(
         "n0": None if stages is None else stages.trials,
         "correction": certificate.correction,
         "budget": certificate.budget,
+        "may_be_wrong": certificate.allowed_errors,
+        "at_least": _at_least(certificate, classes),
         "stopped": None if certificate.looks is None else certificate.looks.stopped,
         "selection": certificate.selection,
+        "windows": None if source is None or source.windows is None else list(source.windows),
         "seed": None if source is None else source.seed,
         "seed_origin": None if source is None else source.seed_origin,
         "model": model,
         "seconds": round(seconds, 3),
         "statement": certificate.statement(),
+    }
+
+
+def _at_least(certificate: Certificate, classes: Sequence[str]) -> dict[str, int] | None:
+    """How many of the labels of each class hold, where the method answers by region."""
+    if not method_named(certificate.method).counts_regions:
+        return None
+    return {
+        name: certificate.at_least(certificate.labels == label)
+        for label, name in enumerate(classes)
     }
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from certiseg.datasets.card import Card, Samples
 from certiseg.datasets.folder import Folder
+from certiseg.datasets.images import PLAIN, Exif, Reading
 from certiseg.datasets.registry import data_set, names, open_clouds, open_images
 from certiseg.datasets.subset import subsample
 from certiseg.errors import InputError
@@ -18,27 +20,39 @@ from certiseg.runs.model import channels_of
 def open_samples(
     loaded: LoadedModel,
     *,
-    images: Path | None = None,
-    labels: Path | None = None,
-    ignore: Sequence[int] = (),
+    images: str | Path | None = None,
+    labels: str | Path | None = None,
+    ignore_index: Sequence[int] = (),
     data: str | None = None,
-    root: Path | None = None,
+    root: str | Path | None = None,
     split: str | None = None,
     limit: int | None = None,
     points: int | None = None,
     skip_bad: bool = False,
+    mask: Literal["ids", "binary"] = "ids",
+    exif: Exif | None = None,
+    convert: bool = False,
 ) -> Samples:
     """Either images and labels, or data (a name, most with root, or a YAML file), at most limit of
     them, evenly spread. split: default "val", of point clouds "test".
 
     A folder pair has the model's classes. points, skip_bad: of point clouds, see open_clouds.
+    mask, exif, convert: how the files of a folder pair are read; "binary" masks hold 0 and 255 (or
+    1), and the others are as ``datasets.images.Reading`` has them.
     Raises InputError for any other combination, and for data whose channels or classes are not the
     model's.
     """
+    images, labels, root = (None if p is None else Path(p) for p in (images, labels, root))
     if (images is None) != (labels is None) or (images is None) == (data is None):
         raise InputError(
             "expected either --images with --labels or --data, got "
             f"{_given(images=images, labels=labels, data=data)}; pass one of the two"
+        )
+    binary, reading = mask == "binary", Reading(exif, convert)
+    if data is not None and (binary or reading != PLAIN):
+        raise InputError(
+            f"expected --mask, --exif and --convert with --images, got --data {data}; a .yaml file "
+            "says them itself (mask, orientation, convert)"
         )
     if data is not None and data_set(data, "clouds") is not None:
         clouds = open_clouds(
@@ -50,7 +64,7 @@ def open_samples(
             limit=limit,
             skip_bad=skip_bad,
         )
-        _check_fit(clouds.card, loaded)
+        check_fit(clouds.card, loaded)
         return clouds
     for option, given in (("--points", points is not None), ("--skip-bad", skip_bad)):
         if given:
@@ -58,11 +72,12 @@ def open_samples(
             raise InputError(f"expected {option} with --data {known}, got pictures; leave it out")
     samples: Samples
     if images is not None and labels is not None:
-        samples = Folder(images, labels, _folder_card(loaded, images), ignore)
+        card = _folder_card(loaded, images)
+        samples = Folder(images, labels, card, ignore_index, binary=binary, reading=reading)
     else:
         assert data is not None
         samples = open_images(data, root, split or "val", "or --images", also="clouds")
-    _check_fit(samples.card, loaded)
+    check_fit(samples.card, loaded)
     return subsample(samples, limit)
 
 
@@ -93,7 +108,8 @@ def _folder_card(loaded: LoadedModel, images: Path) -> Card:
     )
 
 
-def _check_fit(card: Card, loaded: LoadedModel) -> None:
+def check_fit(card: Card, loaded: LoadedModel) -> None:
+    """Raise InputError for data of other channels, classes or order of classes than the model's."""
     num_classes = loaded.num_classes
     if loaded.channels is not None and card.channels != loaded.channels:
         raise InputError(
@@ -103,7 +119,8 @@ def _check_fit(card: Card, loaded: LoadedModel) -> None:
     if num_classes is not None and card.num_classes != num_classes:
         raise InputError(
             f"expected a model of the {card.num_classes} classes of {card.name}, got {num_classes} "
-            "classes; choose another model or other data"
+            "classes; choose another model, or describe the data by a .yaml file with the model's "
+            "classes and a label_map to them (docs/datasets.md)"
         )
     # Spellings differ between libraries; the same names in another order are another labelling.
     own, theirs = (_plain(names) for names in (card.classes, loaded.classes or ()))

@@ -8,9 +8,8 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from certiseg.certificates.certificate import Certificate
 from certiseg.certificates.method import Method, method_of
@@ -55,8 +54,8 @@ class Settings:
     corrections (under early stopping with correction "holm" or "k-fwer").
     selection_samples: draws that choose, used by selection="split" alone.
     radius_map: a radius for every pixel, tau and correction having no part in it (T6). stopping:
-    T7. hierarchy: T8; with thresholds, and selection="split", AdaptiveCertify. grid: cells of
-    grid x grid pixels (T14).
+    T7. regions: T16. hierarchy: T8; with thresholds, and selection="split", AdaptiveCertify.
+    grid: cells of grid x grid pixels (T14).
     batch_size None: sized to memory. seed None: fresh entropy (theory T15), for each image or, in
     runs that can be continued, for the run.
     engine: how passes are run. custom: a method of another package, in place of those here.
@@ -71,6 +70,7 @@ class Settings:
     selection: Selection = DEFAULTS.selection
     selection_samples: int = DEFAULTS.selection_samples
     radius_map: bool = DEFAULTS.radius_map
+    regions: bool = DEFAULTS.regions
     stopping: Stopping | None = None
     hierarchy: Hierarchy | None = None
     thresholds: tuple[float, ...] | None = None
@@ -197,7 +197,7 @@ class Settings:
     def certify(
         self,
         smoothed: Smoothed,
-        x: NDArray[np.float32],
+        x: Tensor | NDArray[Any],
         *,
         progress: Callable[[int], None],
         watch: LabelCallback | None = None,

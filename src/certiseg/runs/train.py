@@ -19,6 +19,7 @@ import torch
 from certiseg._version import __version__
 from certiseg.datasets.card import Samples
 from certiseg.datasets.folder import Folder, ImageFolder, folder_card
+from certiseg.datasets.images import PLAIN, Reading
 from certiseg.datasets.registry import open_images
 from certiseg.errors import InputError
 from certiseg.files.atomic import atomic_write
@@ -52,6 +53,7 @@ def run_training(
     init: str | None = None,
     resume: bool = False,
     overwrite: bool = False,
+    note: Callable[[str], None] = lambda text: None,
 ) -> dict[str, Any] | None:
     """Train, measure the rounded weights, write three files into `out`. Returns the card, or None
     in all processes of torchrun but the first.
@@ -59,7 +61,8 @@ def run_training(
     command: the line that repeats the run, for the card. make_report: total steps -> Report.
     init: what to start from, see ``models.pretrained``; fresh weights where None. Until the
     training is over only its state is written, for resume; each file appears whole. An earlier
-    model in `out` is refused unless overwrite is set.
+    model in `out` is refused unless overwrite is set. note: told what is no error but should be
+    known of the data, before the first step.
     """
     folder = Path(out)
     if not task.parallel:
@@ -77,6 +80,8 @@ def run_training(
                 facts["processes"] = among.count
             state = StateFile(folder, facts, resume=resume, overwrite=overwrite)
             task.prepare(device)
+            for text in task.notes() if among.first else ():
+                note(text)
             started = time.monotonic()
             torch.manual_seed(task.settings.seed)
             card = {"kind": KIND, "name": folder.resolve().name, **task.describe_model()}
@@ -170,13 +175,22 @@ def training_samples(
     classes: str | None,
     ignore: Sequence[int],
     channels: int,
+    *,
+    binary: bool = False,
+    reading: Reading = PLAIN,
 ) -> tuple[Samples, Samples]:
     """(train, val) of a data set by name, of a YAML file, or of "folder" (pairs, classes, ...).
 
-    pairs: option name -> folder, in the order images, labels, val images, val labels.
+    pairs: option name -> folder, in the order images, labels, val images, val labels. binary,
+    reading: of folders, see ``datasets.folder.Folder``.
     Raises InputError for options that the data set needs and that are missing.
     """
     if data != "folder":
+        if binary or reading != PLAIN:
+            raise InputError(
+                f"expected --mask, --exif and --convert with --data folder, got --data {data}; a "
+                ".yaml file says them itself (mask, orientation, convert)"
+            )
         train, val = (open_images(data, root, split, "or folder") for split in ("train", "val"))
         return train, val
     images, labels, val_images, val_labels = pairs.values()
@@ -186,22 +200,31 @@ def training_samples(
         raise InputError(f"expected {', '.join(missing)} with --data folder, got none; add them")
     _check_channels(channels)
     card = folder_card(images.resolve().name, classes, channels)
-    return Folder(images, labels, card, ignore), Folder(val_images, val_labels, card, ignore)
+    train, val = (
+        Folder(*folders, card, ignore, binary=binary, reading=reading)
+        for folders in ((images, labels), (val_images, val_labels))
+    )
+    return train, val
 
 
 def training_images(
-    data: str, root: Path | None, images: Path | None, val_images: Path | None, channels: int
+    data: str,
+    root: Path | None,
+    images: Path | None,
+    val_images: Path | None,
+    channels: int,
+    reading: Reading = PLAIN,
 ) -> tuple[Samples | ImageFolder, Samples | ImageFolder]:
-    """(train, val) of a data set as above, or of two folders of pictures without labels.
+    """(train, val) of a data set as above, or of two folders of images without labels.
 
     Raises InputError for options that are needed and missing.
     """
     if data != "folder":
-        return training_samples(data, root, {}, None, (), channels)
+        return training_samples(data, root, {}, None, (), channels, reading=reading)
     if images is None or val_images is None:
         raise InputError("expected --images and --val-images with --data folder; add them")
     _check_channels(channels)
-    return ImageFolder(images, channels), ImageFolder(val_images, channels)
+    return ImageFolder(images, channels, reading), ImageFolder(val_images, channels, reading)
 
 
 def _check_channels(channels: int) -> None:

@@ -12,11 +12,14 @@ from torch.nn.modules.instancenorm import _InstanceNorm
 
 from certiseg.errors import InputError
 from certiseg.models.programs import unfit_node
+from certiseg.rounding import against
 from certiseg.sampling.introspection import modules_inside
 
 # Stochastic layers of other libraries that subclass nn.Module directly.
 _STOCHASTIC_NAMES = ("DropPath", "StochasticDepth", "DropBlock2d")
 _OF_KNOWN_MODE = ("torch.nn.modules.", "torch.export.", "certiseg.")
+_ROUNDING = 1e-3
+"""As far outside as interpolation and half precision take values."""
 _LAST_CHANNELS, _FIRST_CHANNELS = (1, 3, 4), (1, 3)
 
 
@@ -52,11 +55,18 @@ def check_input(x: Tensor | ArrayLike, value_range: tuple[float, float] | None) 
         )
     if value_range is not None:
         low, high = float(tensor.min()), float(tensor.max())
-        if low < value_range[0] or high > value_range[1]:
+        least, most = value_range
+        if low < least or high > most:
+            rounded = low >= least - _ROUNDING and high <= most + _ROUNDING
             raise InputError(
-                f"expected values in [{value_range[0]:g}, {value_range[1]:g}], got "
-                f"[{low:g}, {high:g}]; divide 8-bit images by 255 and put normalisation into the "
-                "model, or give the domain as value_range (None for point clouds)"
+                f"expected values in [{least:g}, {most:g}], got "
+                f"[{against(low, least, most)}, {against(high, least, most)}]; "
+                + (
+                    f"rounding took them outside, pass x.clip({least:g}, {most:g})"
+                    if rounded
+                    else "divide 8-bit images by 255 and put normalisation into the model, or give "
+                    "the domain as value_range (None for point clouds)"
+                )
             )
     return tensor if tensor.dtype == torch.float64 else tensor.float()
 

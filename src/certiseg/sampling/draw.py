@@ -91,6 +91,6 @@ class DeviceNoise(Draws):
 
 def draws_of(engine: Engine, sampler: NoiseSampler, source: Source) -> Draws:
     """The draws of an experiment. Only Gaussian noise can be made on the device."""
-    if engine.noise == "device" and isinstance(sampler, GaussianSampler):
+    if engine.noise_on == "device" and isinstance(sampler, GaussianSampler):
         return DeviceNoise(sampler, source.seed, source.key)
     return NoiseStream(sampler, source.seed, source.key)

@@ -25,8 +25,8 @@ class Engine:
         channels_last: pass batches in channels-last memory layout, which suits convolutions.
         compile: run the model through ``torch.compile``: 10 to 60 seconds once, then faster passes.
         cuda_graphs: with compile, replay each pass as one CUDA graph. CUDA only.
-        noise: "host" draws on CPU threads, for a GPU one batch ahead of the model; "device" draws
-            on the model's device. Both give the same bits (theory T12), so their votes add up.
+        noise_on: "host" draws on CPU threads, for a GPU one batch ahead of the model; "device"
+            draws on the model's device. Both give the same bits (theory T12), so votes add up.
 
     Raises:
         InputError: for any other value.
@@ -42,12 +42,12 @@ class Engine:
     channels_last: bool = False
     compile: bool = False
     cuda_graphs: bool = False
-    noise: Place = "host"
+    noise_on: Place = "host"
 
     def __post_init__(self) -> None:
         for name, given, allowed in (
             ("precision", self.precision, get_args(Precision)),
-            ("noise", self.noise, get_args(Place)),
+            ("noise_on", self.noise_on, get_args(Place)),
         ):
             if given not in allowed:
                 raise InputError(
@@ -90,7 +90,7 @@ class Engine:
     def record(self) -> dict[str, str]:
         """Settings besides precision that can change the model's arithmetic, for the ``Source``.
 
-        Empty for the defaults. ``noise`` is left out, since both places give the same bits.
+        Empty for the defaults. ``noise_on`` is left out, since both places give the same bits.
         """
         record = {}
         if self.channels_last:

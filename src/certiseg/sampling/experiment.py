@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from certiseg.errors import InputError
+from certiseg.models.windows import windows_of
 from certiseg.noise import Noise
 from certiseg.outputs.decide import decide, posterior
 from certiseg.sampling.base_model import BaseModel, Read, Reader, forward
@@ -56,6 +57,7 @@ def experiment_record(
         input=fingerprint,
         input_shape=tuple(x.shape),
         value_range=value_range,
+        windows=windows_of(model.call, x.shape),
         engine={
             "generator": sampler.engine,
             "torch": torch.__version__,
@@ -141,11 +143,13 @@ class Experiment:
         run = self._run(start, stop, posterior)
         total: Tensor | None = None
         for output in run:
-            batch = output.values.sum(dim=0)
-            total = batch if total is None else total.add_(batch)
+            for values in output.values:
+                total = values.clone() if total is None else total.add_(values)
+            # The next pass may have its memory.
+            del output, values
         assert total is not None
         self._done(run)
-        mean: NDArray[np.float32] = (total / (stop - start)).movedim(0, -1).cpu().numpy()
+        mean: NDArray[np.float32] = total.div_(stop - start).movedim(0, -1).cpu().numpy()
         return mean
 
     def _run(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import torch
@@ -30,10 +30,23 @@ from certiseg.sampling.experiment import DrawSource, Experiment, LabelCallback, 
 from certiseg.sampling.fingerprint import input_fingerprint
 from certiseg.sampling.introspection import modules_inside
 from certiseg.sampling.keys import Address, resolve_seed
+from certiseg.sampling.keywords import Drawing, spelled_out
 from certiseg.sampling.noise_samplers import sampler_at
 from certiseg.sampling.progress import Progress, draws_bar
 from certiseg.stats.spending import Spending
 from certiseg.votes import Selection, VoteCounts
+
+_drawing = spelled_out(
+    Drawing,
+    {"batch_size": None, "seed": None, "key": None, "progress": False, "watch": None},
+    {
+        "batch_size": "the most draws in a pass; default fits the memory.",
+        "seed": "None takes fresh entropy (theory T15).",
+        "key": "tells inputs apart under one seed; default: the input's fingerprint.",
+        "progress": "True for a bar, or a function called with the number of draws just done.",
+        "watch": "called with the labels (B, *out) of each batch of test draws.",
+    },
+)
 
 
 class Smoothed:
@@ -117,6 +130,11 @@ class Smoothed:
     def engine(self) -> Engine:
         """How passes are run."""
         return self._base.engine
+
+    @property
+    def device(self) -> torch.device | None:
+        """Where passes are run, as given; None for the model's own."""
+        return self._device
 
     @property
     def output_grid(self) -> bool:
@@ -206,6 +224,7 @@ class Smoothed:
         """
         return DrawSource(self._experiment(x, seed, key, batch_size, progress), watch)
 
+    @_drawing
     def certify(
         self,
         x: Tensor | ArrayLike,
@@ -217,11 +236,7 @@ class Smoothed:
         budget: Budget = None,
         selection: Selection = "pooled",
         selection_samples: int = 10,
-        batch_size: int | None = None,
-        seed: int | None = None,
-        key: str | None = None,
-        progress: Progress = False,
-        watch: LabelCallback | None = None,
+        **drawing: Unpack[Drawing],
     ) -> Certificate:
         """Certify one input with num_samples testing draws; guarantee as in ``certiseg.certify``.
 
@@ -238,11 +253,7 @@ class Smoothed:
                 in the paper, draws 0 .. selection_samples - 1 choose, the next num_samples test
                 (T2).
             selection_samples: number of selection draws, with "split".
-            batch_size: largest number of draws in a pass; default: as many as fit the memory.
-            seed: None takes fresh entropy (theory T15).
-            key: separates inputs under one seed; default: the input's fingerprint.
-            progress: True for a bar, or a function called with the number of draws just done.
-            watch: called with the labels (B, *out) of each batch of testing draws.
+            drawing: as in ``vote``.
 
         Raises:
             InputError: as ``vote``, and for parameters out of range.
@@ -251,17 +262,10 @@ class Smoothed:
             tau=tau, alpha=alpha, correction=correction, budget=budget, selection=selection
         )
         return self.certify_with(
-            x,
-            method,
-            num_samples,
-            selection_samples=selection_samples,
-            batch_size=batch_size,
-            seed=seed,
-            key=key,
-            progress=progress,
-            watch=watch,
+            x, method, num_samples, selection_samples=selection_samples, **drawing
         )
 
+    @_drawing
     def certify_sequentially(
         self,
         x: Tensor | ArrayLike,
@@ -274,11 +278,7 @@ class Smoothed:
         spending: Spending = "late",
         min_gain: float | None = 0.001,
         target_coverage: float | None = None,
-        batch_size: int | None = None,
-        seed: int | None = None,
-        key: str | None = None,
-        progress: Progress = False,
-        watch: LabelCallback | None = None,
+        **drawing: Unpack[Drawing],
     ) -> Certificate:
         """Certify one input with at most num_samples draws, stopping early (theory T7).
 
@@ -290,6 +290,7 @@ class Smoothed:
             min_gain: stop when no remaining look is expected to certify this share of the
                 components anew.
             target_coverage: stop when this share of the components is certified.
+            drawing: as in ``vote``.
 
         Raises:
             InputError: as ``certify``.
@@ -304,16 +305,7 @@ class Smoothed:
             min_gain=min_gain,
             target_coverage=target_coverage,
         )
-        return self.certify_with(
-            x,
-            method,
-            num_samples,
-            batch_size=batch_size,
-            seed=seed,
-            key=key,
-            progress=progress,
-            watch=watch,
-        )
+        return self.certify_with(x, method, num_samples, **drawing)
 
     def certify_with(
         self,

@@ -19,6 +19,7 @@ from certiseg.certifiers.baselines import Classify, Individual, joint, predict
 from certiseg.certifiers.hierarchical import Hierarchical
 from certiseg.certifiers.percentile import percentile
 from certiseg.certifiers.radius_map import RadiusMap
+from certiseg.certifiers.regions import Regions
 from certiseg.certifiers.segcertify import SegCertify
 from certiseg.certifiers.sequential import Sequential
 from certiseg.hierarchies.hierarchy import Hierarchy
@@ -141,6 +142,8 @@ METHODS: dict[str, tuple[float, Trial]] = {
     "JointClass": (0.5, _joint),
     "PREDICT": (0.5, _predict),
     "percentile": (0.5, _percentile),
+    "regions": (0.75, _by(Regions)),
+    "regions, tau = .5": (0.5, _by(Regions, tau=0.5)),
 }
 """Methods by name: probability of label 0 under the null, and the trial of one image."""
 

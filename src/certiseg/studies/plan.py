@@ -61,7 +61,7 @@ class Request:
             ("classes", self.num_classes, 2),
             ("draws (-n)", self.passes, 1),
             ("a grid", self.grid, 1),
-            ("selection draws (--n0)", self.selection, 1),
+            ("selection draws (--selection-samples)", self.selection, 1),
         ):
             if value < least:
                 raise InputError(f"expected {words} of at least {least}, got {value}; raise it")

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from certiseg.datasets.card import Samples
+from certiseg.datasets.card import Samples, reading_of, remarks_of
 from certiseg.datasets.folder import ImageFolder
 from certiseg.errors import InputError
 from certiseg.models.denoise import TrainedDenoiser
@@ -90,12 +90,19 @@ class DenoiserTask(Task):
             self._guided = {"name": bare(loaded.name), "fingerprint": fingerprint}
 
     def facts(self) -> dict[str, Any]:
-        return {**super().facts(), "for": self._guided}
+        return {
+            **super().facts(),
+            "reading": reading_of(self._images[0]),
+            "for": self._guided,
+        }
 
     def prepare(self, device: torch.device) -> None:
         self.train, self.val = (CachedImages(part, self._memory) for part in self._images)
         self._crop = self.settings.crop or smallest(self.train)
         self._guide = None if self._loaded is None else self._checked(self._loaded, device)
+
+    def notes(self) -> list[str]:
+        return [text for part in self._images for text in remarks_of(part)]
 
     def losses(self, forward: Forward, randomness: Randomness) -> Iterator[Tensor]:
         """The share of the noise's power that is left, and with a guide settings.stability times
@@ -144,6 +151,7 @@ class DenoiserTask(Task):
     def describe_splits(self) -> dict[str, Any]:
         by = "mean PSNR" if self._guide is None else "share of labels kept"
         return {
+            "reading": reading_of(self._images[0]),
             "train": f"{self.size} pictures, without their labels",
             "choice": f"{len(self.val)} validation pictures: highest {by} under one fixed draw "
             "each",

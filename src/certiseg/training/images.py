@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from certiseg.datasets.card import IGNORE, Card, Samples
+from certiseg.datasets.card import IGNORE, Card, Samples, reading_of, remarks_of
 from certiseg.metrics.confusion import Confusion
 from certiseg.models.efficientnet import DECODER_WIDTH, MEAN, STD
 from certiseg.models.networks import EFFICIENT, UNET, TrainedModel
@@ -47,9 +49,23 @@ class ImageTask(Task):
         self.about, self.size = train.card, len(train)
         self._samples, self._memory = (train, val), memory
 
+    def facts(self) -> dict[str, Any]:
+        return {**super().facts(), "reading": reading_of(self._samples[0])}
+
     def prepare(self, device: torch.device) -> None:
         self.train, self.val = (CachedSamples(part, self._memory) for part in self._samples)
-        self._weight = class_weights(self.train, self.settings.class_weight_power).to(device)
+        self._labels = {
+            split: part.label_counts() for split, part in (("train", self.train), ("val", self.val))
+        }
+        shares = self._labels["train"].of_classes
+        self._weight = class_weights(shares, self.settings.class_weight_power).to(device)
+
+    def notes(self) -> list[str]:
+        read = [text for part in self._samples for text in remarks_of(part)]
+        counted = [
+            f"{split}: {text}" for split, counts in self._labels.items() for text in counts.notes()
+        ]
+        return read + counted
 
     def losses(self, forward: Forward, randomness: Randomness) -> Iterator[Tensor]:
         settings = self.settings
@@ -102,6 +118,8 @@ class ImageTask(Task):
     def describe_splits(self) -> dict[str, Any]:
         choice = "highest mIoU under one fixed draw of noise each"
         return {
+            "reading": reading_of(self._samples[0]),
+            "without_labels": list(self._labels["train"].without_truth),
             "train": f"train split, {self.size} pictures",
             "choice": f"val split, {len(self.val)} pictures: {choice}",
         }
@@ -210,8 +228,11 @@ def _sigmas(number: int, settings: TrainSettings, noise: torch.Generator) -> flo
     return sigmas.repeat(number // views, 1, 1, 1)
 
 
-def class_weights(data: CachedSamples, power: float) -> Tensor:
-    """Weights ~ share ** -power with mean 1 over pixels; absent classes get 0."""
-    shares = data.class_shares()
+def class_weights(labelled: NDArray[np.int64], power: float) -> Tensor:
+    """Weights ~ share ** -power with mean 1 over pixels; absent classes get 0.
+
+    labelled: pixels of each class, ints (C,).
+    """
+    shares = torch.from_numpy(labelled / labelled.sum())
     weights = torch.where(shares > 0, shares.clamp(min=1e-6) ** -power, 0.0)
     return (weights / (shares * weights).sum()).to(torch.float32)

@@ -14,10 +14,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from certiseg.datasets.card import IGNORE, Samples
+from certiseg.datasets.card import Samples
 from certiseg.datasets.folder import ImageFolder
+from certiseg.datasets.label_counts import LabelCounts
 from certiseg.datasets.subset import even_stride
-from certiseg.errors import InputError
 
 T = TypeVar("T", Tensor, tuple[Tensor, Tensor])
 Batch = TypeVar("Batch")
@@ -110,15 +110,13 @@ class CachedSamples(Cached[tuple[Tensor, Tensor]]):
         std = (square / count - mean**2).clamp(min=1e-6).sqrt()
         return [round(m, 6) for m in mean.tolist()], [round(s, 6) for s in std.tolist()]
 
-    def class_shares(self) -> Tensor:
-        """Share of each class among labelled pixels counted, float64 (classes,)."""
-        counts = torch.zeros(256, dtype=torch.int64)
+    def label_counts(self) -> LabelCounts:
+        """Labels of the images counted. Raises InputError where all pixels are ignored."""
+        counts = LabelCounts(self.card)
         for index in self.counted():
-            counts += torch.bincount(self[index][1].flatten(), minlength=256)
-        counts[IGNORE] = 0
-        if counts.sum() == 0:
-            raise InputError("expected labelled pixels, got ignored ones only; check the labels")
-        return counts[: self.card.num_classes].to(torch.float64) / counts.sum()
+            counts.add(self[index][1].numpy())
+        counts.check()
+        return counts
 
 
 def _bytes(x: NDArray[np.float32]) -> Tensor:

@@ -78,6 +78,10 @@ class Task(ABC):
     def prepare(self, device: torch.device) -> None:
         """Read the data. Raises InputError for what cannot be learnt from."""
 
+    def notes(self) -> list[str]:
+        """What is no error but should be known of the data, once they were read."""
+        return []
+
     @property
     def steps_per_epoch(self) -> int:
         return math.ceil(self.size / self.settings.batch_size)

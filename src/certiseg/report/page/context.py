@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -130,6 +130,7 @@ def _provenance(summary: RunSummary) -> list[tuple[str, str]]:
         ("Run", summary.name),
         ("Model", manifest.model),
         ("Data", manifest.data + (f" ({manifest.thinned})" if manifest.thinned else "")),
+        ("Files", _chosen(manifest.reading or {})),
         ("Method", plan(manifest)),
         ("Settings", ", ".join(shown)),
         ("Command", str(made.get("command") or "-")),
@@ -141,6 +142,12 @@ def _provenance(summary: RunSummary) -> list[tuple[str, str]]:
     if manifest.non_robust is not None:
         lines.insert(2, ("Non-robust model", manifest.non_robust))
     return [(key, value) for key, value in lines if value]
+
+
+def _chosen(reading: Mapping[str, Any]) -> str:
+    """How files were read, such as "exif apply, mask binary"."""
+    stated = {key: value for key, value in reading.items() if value not in (None, False)}
+    return ", ".join(key if value is True else f"{key} {value}" for key, value in stated.items())
 
 
 @dataclass(frozen=True)

@@ -42,13 +42,13 @@ class Extras:
     """What a table has beside the paper's.
 
     shared_batches: emulate the published code, so many draws sharing one noise (UNSOUND).
-    reference_draws: further draws of ``reference_pictures`` samples, at an even stride, by which
+    reference_draws: further draws of ``reference_images`` samples, at an even stride, by which
     false certificates are counted; 0 for none. keep_votes: of every cell, as npz.
     """
 
     shared_batches: tuple[int, ...] = ()
     reference_draws: int = 0
-    reference_pictures: int = 4
+    reference_images: int = 4
     keep_votes: bool = False
 
     def check(self, grid: Grid) -> None:
@@ -63,7 +63,7 @@ class Extras:
             SharedNoise(batch, 1, 1, 1)  # refuses a bad one
         for option, value, lowest in (
             ("--reference-draws", self.reference_draws, 0),
-            ("--reference-pictures", self.reference_pictures, 1),
+            ("--reference-images", self.reference_images, 1),
         ):
             if value < lowest:
                 raise InputError(f"expected {option} of at least {lowest}, got {value}; raise it")

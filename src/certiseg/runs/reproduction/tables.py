@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,7 @@ def reproduce(
     executor: Executor | None = None,
     command: str = "",
     progress: bool = False,
+    note: Callable[[str], None] = lambda text: None,
 ) -> Pooled:
     """Run the grid on every sample; the pooled rows.
 
@@ -70,6 +71,7 @@ def reproduce(
         executor: does the cells, by default in this process.
         command: as the user typed it, for the record.
         progress: show a bar on standard error.
+        note: told what is no error but should be known of the samples.
 
     Raises:
         InputError: grid, samples and models do not go together, or the folder holds something
@@ -83,7 +85,7 @@ def reproduce(
     if non_robust is not None:
         parts["non-robust"] = non_robust
     job = CellJob(parts, device, grid, extras, settings, samples.card)
-    experiment = _Table(job, samples, CellStore(out), name, command)
+    experiment = _Table(job, samples, CellStore(out), name, command, note)
     found = run(
         experiment, overwrite=overwrite, resume=not overwrite, executor=executor, progress=progress
     )
@@ -100,6 +102,7 @@ class _Table:
     store: CellStore
     name: str
     command: str
+    note: Callable[[str], None]
 
     what = "cells"
 
@@ -123,7 +126,7 @@ class _Table:
 
         models = [job.smoothed(*place) for place in self._places]
         models += filter(None, (job.non_robust(*place) for place in self._places))
-        checked = check_samples(samples, check, models)
+        checked = check_samples(samples, check, models, note=self.note)
         plain = job.models.get("non-robust")
         fixed = {
             "grid": asdict(grid),
@@ -152,7 +155,7 @@ class _Table:
         total = len(self.samples)
         referenced: set[int] = set()
         if job.extras.reference_draws:
-            referenced.update(even_stride(total, min(job.extras.reference_pictures, total)))
+            referenced.update(even_stride(total, min(job.extras.reference_images, total)))
         number, sample = -1, None
         for cell in cells:
             earlier, (number, place) = number, divmod(cell, len(self._places))

@@ -1,0 +1,195 @@
+"""Windows: which part of the input each label depends on, and what that buys (theory T17)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise, product
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from certiseg.errors import InputError
+
+if TYPE_CHECKING:
+    from certiseg.certificates.certificate import Certificate
+
+# Covers the roundings of the sums below, each of which is correctly rounded.
+_OUTWARD = 1e-12
+
+
+@dataclass(frozen=True)
+class Span:
+    """One window along one axis: it labels core, and sees seen."""
+
+    core: slice
+    seen: slice
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """A tiling of images or volumes into cores, each labelled from its window.
+
+    Args:
+        size: largest sides of a core along each axis, at least 1. As few cores as this allows
+            share the length evenly.
+        margin: what a window sees beyond its core on every side, as far as the input goes, at
+            least 0.
+
+    Example:
+        >>> [(s.core.start, s.core.stop, s.seen.start, s.seen.stop)
+        ...  for s in Tiling((4,), 1).axis(0, 10)]
+        [(0, 3, 0, 4), (3, 6, 2, 7), (6, 10, 5, 10)]
+    """
+
+    size: tuple[int, ...]
+    margin: int
+
+    def axis(self, axis: int, length: int) -> list[Span]:
+        """The windows along one axis of this length, in order."""
+        count = -(-length // self.size[axis])
+        borders = [i * length // count for i in range(count + 1)]
+        return [
+            Span(
+                slice(start, stop),
+                slice(max(start - self.margin, 0), min(stop + self.margin, length)),
+            )
+            for start, stop in pairwise(borders)
+        ]
+
+    def spans(self, shape: Sequence[int]) -> list[tuple[Span, ...]]:
+        """The windows over an input of this size (without channels), a span for each axis."""
+        return list(product(*(self.axis(axis, length) for axis, length in enumerate(shape))))
+
+
+def tiling_of(certificate: Certificate) -> Tiling | None:
+    """The windows that the labels depend on, where the votes record them."""
+    source = certificate.votes.source
+    if source is None or source.windows is None:
+        return None
+    if certificate.labels.shape != source.input_shape[1:]:
+        return None
+    *size, margin = source.windows
+    return Tiling(tuple(size), margin)
+
+
+def lost_at_most(certificate: Certificate, epsilon: float, region: NDArray[np.bool_]) -> int:
+    """The most labels given in a region that a perturbation of norm <= epsilon may change.
+
+    The bound of theory T17: a linear program whose dual gives a bound at every feasible point, so
+    that an inaccurate solution costs tightness and never validity.
+    """
+    if isinstance(epsilon, (str, bool)) or not 0 <= epsilon < math.inf:
+        raise InputError(f"expected epsilon >= 0, got {epsilon!r}; it is a norm like the radius")
+    inside = certificate.certified & region
+    given = int(inside.sum())
+    radii = np.broadcast_to(np.asarray(certificate.radius), certificate.labels.shape)
+    # Within its radius, which is open, a label holds wherever the perturbation is.
+    open_to = inside & (radii <= epsilon)
+    tiling = tiling_of(certificate)
+    lost = int(open_to.sum()) if tiling is None else _lost(tiling, open_to, radii, float(epsilon))
+    return min(given, lost + certificate.errors_in(region))
+
+
+def _lost(
+    tiling: Tiling, inside: NDArray[np.bool_], radii: NDArray[np.float64], epsilon: float
+) -> int:
+    """The bound for labels whose radii are at most epsilon."""
+    at_once = inside & (radii <= 0)
+    inside = inside & ~at_once
+    if not inside.any():
+        return int(at_once.sum())
+    axes = [tiling.axis(axis, length) for axis, length in enumerate(inside.shape)]
+    # Labels with one window and one radius are one variable with a multiplicity.
+    window = np.zeros(inside.shape, dtype=np.int64)
+    for axis, spans in enumerate(axes):
+        number = np.concatenate(
+            [np.full(s.core.stop - s.core.start, i) for i, s in enumerate(spans)]
+        )
+        shape = [1] * inside.ndim
+        shape[axis] = -1
+        window = window * len(spans) + number.reshape(shape)
+    reaches = _reaches(axes)
+    values, which = np.unique(radii[inside], return_inverse=True)
+    found = np.bincount(window[inside] * len(values) + which, minlength=len(reaches) * len(values))
+    groups = np.flatnonzero(found)
+    counts, (places, radius) = found[groups], np.divmod(groups, len(values))
+    squares = values[radius] ** 2
+    alpha = np.clip(_dual(places, squares, counts, reaches, epsilon**2), 0.0, counts)
+    # Any alpha in [0, counts] is feasible with beta = counts - alpha; everything rounded up.
+    pull = np.bincount(places, weights=alpha / squares, minlength=len(reaches))
+    most = max(math.fsum(pull[sees]) for sees in _seen_by(reaches))
+    bound = epsilon**2 * most + math.fsum(counts - alpha)
+    outward = bound * (1 + _OUTWARD * len(places)) + _OUTWARD * float(counts.sum())
+    return int(at_once.sum()) + min(int(counts.sum()), math.floor(outward))
+
+
+def _reaches(axes: Sequence[Sequence[Span]]) -> list[list[tuple[int, ...]]]:
+    """By window: the atoms it sees. An atom lies between neighbouring borders of windows."""
+    by_axis = []
+    for spans in axes:
+        borders = sorted({side for s in spans for side in (s.seen.start, s.seen.stop)})
+        by_axis.append(
+            [
+                [i for i, b in enumerate(borders[:-1]) if s.seen.start <= b < s.seen.stop]
+                for s in spans
+            ]
+        )
+    return [list(product(*sides)) for sides in product(*by_axis)]
+
+
+def _seen_by(reaches: Sequence[Sequence[tuple[int, ...]]]) -> list[list[int]]:
+    """By atom: the windows that see it."""
+    found: dict[tuple[int, ...], list[int]] = {}
+    for window, atoms in enumerate(reaches):
+        for atom in atoms:
+            found.setdefault(atom, []).append(window)
+    return list(found.values())
+
+
+def _dual(
+    places: NDArray[np.int64],
+    squares: NDArray[np.float64],
+    counts: NDArray[np.integer],
+    reaches: Sequence[Sequence[tuple[int, ...]]],
+    energy: float,
+) -> NDArray[np.float64]:
+    """Prices of the labels in the linear program, as the solver finds them."""
+    from scipy.optimize import linprog
+    from scipy.sparse import coo_array, hstack, vstack
+
+    names = {atom: i for i, atom in enumerate(sorted({a for atoms in reaches for a in atoms}))}
+    labels, windows, atoms = len(places), len(reaches), len(names)
+    # y <= E_w / R^2, one row a group of labels; E_w <= sum of e over its atoms; sum e <= energy.
+    rows = np.arange(labels)
+    own = hstack(
+        [
+            coo_array((np.ones(labels), (rows, rows)), shape=(labels, labels)),
+            coo_array((-energy / squares, (rows, places)), shape=(labels, windows)),
+            coo_array((labels, atoms)),
+        ]
+    )
+    pairs = [(w, names[a]) for w, seen in enumerate(reaches) for a in seen]
+    at = tuple(np.array(pairs).T)
+    sums = hstack(
+        [
+            coo_array((windows, labels)),
+            coo_array((np.ones(windows), (np.arange(windows),) * 2), shape=(windows, windows)),
+            coo_array((-np.ones(len(pairs)), at), shape=(windows, atoms)),
+        ]
+    )
+    total = hstack(
+        [coo_array((1, labels + windows)), coo_array(np.ones((1, atoms)))],
+    )
+    found = linprog(
+        np.concatenate([-counts.astype(np.float64), np.zeros(windows + atoms)]),
+        A_ub=vstack([own, sums, total]).tocsr(),
+        b_ub=np.concatenate([np.zeros(labels + windows), [1.0]]),
+        bounds=[(0, 1)] * labels + [(0, None)] * (windows + atoms),
+        method="highs",
+    )
+    if found.ineqlin is None or len(found.ineqlin.marginals) == 0:
+        return np.zeros(labels)
+    return np.nan_to_num(-np.asarray(found.ineqlin.marginals[:labels], dtype=np.float64))

@@ -1,0 +1,283 @@
+"""Regions: how many labels of any region are certainly robust, the region chosen afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import accumulate
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from certiseg.certificates.certificate import Certificate
+from certiseg.certificates.method import Method
+from certiseg.certifiers.checks import check_noise, tested_tau
+from certiseg.errors import InputError
+from certiseg.noise import Noise
+from certiseg.stats.pvalues import (
+    checked_alpha,
+    checked_tau,
+    dominant_tail,
+    min_trials,
+    wrong_label_tail,
+)
+from certiseg.votes import ABSTAIN, VoteCounts, labels_dtype
+
+Cutoffs = Literal["spread"] | Sequence[int]
+SPREAD: Literal["spread"] = "spread"
+_MOST_CUTOFFS = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Regions(Method):
+    """The method of ``regions``, which states the guarantee.
+
+    Raises InputError for parameters that no number of draws could make good.
+    """
+
+    name: ClassVar[str] = "regions"
+    title: ClassVar[str] = "regions"
+    option: ClassVar[str] = "--regions"
+    counts_regions: ClassVar[bool] = True
+
+    tau: float = 0.75
+    alpha: float = 1e-3
+    cutoffs: Cutoffs = SPREAD
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "tau", checked_tau(self.tau))
+        object.__setattr__(self, "alpha", checked_alpha(self.alpha))
+        if self.cutoffs == SPREAD:
+            return
+        given = [] if isinstance(self.cutoffs, str) else list(self.cutoffs)
+        whole = all(isinstance(c, (int, np.integer)) and not isinstance(c, bool) for c in given)
+        if not whole or not 0 < len(given) <= _MOST_CUTOFFS or given != sorted(set(given)):
+            raise InputError(
+                f"expected cutoffs {SPREAD!r} or 1 to {_MOST_CUTOFFS} rising counts, got "
+                f"{self.cutoffs!r}; fix them before sampling"
+            )
+        object.__setattr__(self, "cutoffs", tuple(int(c) for c in given))
+
+    def check_draws(
+        self, components: int, num_samples: int, num_classes: int | None = None
+    ) -> None:
+        """Refuse numbers of draws at which not even a unanimous component would be listed."""
+        share = _MOST_CUTOFFS if self.cutoffs == SPREAD else 1
+        needed = min_trials(share, self.tau, self.alpha)
+        if num_samples < needed:
+            raise InputError(
+                f"expected at least {needed} draws for regions at tau = {self.tau:g}, alpha = "
+                f"{self.alpha:g}, got {num_samples}; with fewer nothing can be certified, set "
+                f"num_samples (-n) to {needed} or more"
+            )
+
+    def certify(
+        self, votes: VoteCounts, *, noise: Noise, selection_votes: VoteCounts | None = None
+    ) -> Certificate:
+        """See ``regions``."""
+        tested = tested_tau(self.tau, votes)
+        self.check_draws(votes.num_components, votes.trials)
+        check_noise(votes, noise)
+        candidates, hits = votes.top()
+        evidence = self._evidence(votes, tested)
+        cutoff = next(
+            (c for c, value in evidence.items() if value >= 1 / Fraction(self.alpha)),
+            votes.trials + 1,
+        )
+        labels = np.where(hits >= cutoff, candidates, ABSTAIN)
+        chosen = self.cutoffs if isinstance(self.cutoffs, str) else list(self.cutoffs)
+        return Certificate(
+            method=self.name,
+            labels=labels.astype(labels_dtype(votes.num_classes)),
+            radius=noise.radius(self.tau),
+            votes=votes,
+            noise=noise,
+            alpha=self.alpha,
+            tau=self.tau,
+            cutoff=cutoff,
+            parameters={"cutoffs": chosen},
+        )
+
+    def _evidence(self, votes: VoteCounts, tested: float) -> dict[int, Fraction]:
+        """E of theory T16 by cutoff reached, exact in the rounded tails, which only lowers it."""
+        pooled, _ = _tails(votes.trials, tested)
+        if isinstance(self.cutoffs, str):
+            chosen = spread_cutoffs(pooled, votes.num_components, self.alpha)
+        else:
+            chosen = list(self.cutoffs)
+            bad = [c for c in chosen if not c <= votes.trials or pooled[c] > self.alpha]
+            if bad:
+                raise InputError(
+                    f"expected cutoffs of at most {votes.trials} votes whose p-value is at most "
+                    f"alpha, got {bad[0]}; leave it out"
+                )
+        terms = (1 / (len(chosen) * Fraction(float(pooled[c]))) for c in chosen)
+        return dict(zip(chosen, accumulate(terms), strict=True))
+
+    @classmethod
+    def errors(cls, certificate: Certificate) -> Callable[[NDArray[np.bool_] | None], int]:
+        """By region: the most of its labels that may be wrong, m(S) of theory T16."""
+        method, votes = cls.of(certificate), certificate.votes
+        tested = tested_tau(method.tau, votes)
+        evidence = method._evidence(votes, tested)
+        _, stray = _tails(votes.trials, tested)
+        values = [Fraction(0), *evidence.values()]
+        share = sum(
+            (
+                (value - before) * Fraction(float(stray[cutoff]))
+                for cutoff, value, before in zip(evidence, values[1:], values, strict=False)
+            ),
+            Fraction(0),
+        )
+        reached = np.searchsorted(list(evidence), votes.hits(certificate.labels), side="right")
+        reached = np.where(certificate.certified, reached, 0)
+        listed = np.bincount(reached.ravel(), minlength=len(values))[1:]
+        given = int(listed.sum())
+        # What the sum of E over the false labels stays below if v of the listed ones are false.
+        alpha, share = Fraction(method.alpha), min(share, Fraction(1))
+        start, slope = (
+            (certificate.labels.size - given + given * share) / alpha,
+            (1 - share) / alpha,
+        )
+        most = _most_below(listed, values[1:], start, slope)
+        bound = start + most * slope
+
+        def wrong(region: NDArray[np.bool_] | None) -> int:
+            inside = listed
+            if region is not None:
+                inside = np.bincount(reached[region], minlength=len(values))[1:]
+            return _most_below(inside, values[1:], bound)
+
+        return wrong
+
+    @classmethod
+    def of(cls, stored: Certificate) -> Self:
+        parameters = stored.parameters or {}
+        if set(parameters) != {"cutoffs"}:
+            raise InputError(f"expected the cutoffs as the parameters, got {parameters!r:.80}")
+        return super().of(stored)
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any]) -> Self | None:
+        """The correction has no part in it."""
+        if not settings.get("regions"):
+            return None
+        if settings["correction"] != "holm":
+            raise InputError(
+                f"expected no --correction with --regions, got {settings['correction']!r}; leave "
+                "it out"
+            )
+        return cls(tau=settings["tau"], alpha=settings["alpha"])
+
+    @classmethod
+    def tested_by(cls, certificate: Certificate) -> str:
+        chosen = (certificate.parameters or {}).get("cutoffs")
+        return f" by evidence over cutoffs ({chosen}), tau = {certificate.tau!r}"
+
+    @classmethod
+    def theorem(cls, certificate: Certificate) -> str:
+        return "T16"
+
+    @classmethod
+    def whole_claim(cls, certificate: Certificate) -> str | None:
+        given, total = int(certificate.certified.sum()), certificate.labels.size
+        sure = given - certificate.allowed_errors
+        return (
+            f"of the {given} labels given to {total} components at least {sure} are the majority "
+            "label of the smoothed model, and of those given in any region, whenever and however "
+            "it was chosen, at least as many as follow from the counts by theory T16, all regions "
+            "at once,"
+        )
+
+
+def regions(
+    votes: VoteCounts,
+    *,
+    noise: Noise,
+    tau: float = 0.75,
+    alpha: float = 1e-3,
+    cutoffs: Cutoffs = SPREAD,
+) -> Certificate:
+    """Certify how many labels of any region are robust, for all regions at once.
+
+    Guarantee: with probability >= 1 - alpha over the draws, for every set S of components at once,
+    at least ``certificate.at_least(S)`` of the labels given in S have probability > tau under the
+    noise, so each of these stays the majority label under every perturbation of norm
+    < ``noise.radius(tau)``. S may be chosen after looking at the certificate, the truth, or
+    anything else; *which* of the labels in S these are is not said. So more labels are given than
+    by ``certify``, each of which holds.
+
+    Args:
+        votes: counts (*components, C) of n draws.
+        noise: that the votes were drawn under.
+        tau: in [1/2, 1), fixed before sampling.
+        alpha: error probability in (0, 1), fixed before sampling.
+        cutoffs: counts of votes at which evidence for a label is gained, in equal shares, fixed
+            before sampling. "spread": up to eight, from what would certify a single component to
+            what would certify one of all N, by a rule that sees only N, n, tau and alpha.
+
+    Returns:
+        The certificate; ``at_least(mask)`` answers for a region.
+
+    Raises:
+        InputError: for bad parameters, for too few draws, and for votes drawn from another noise.
+
+    Example:
+        >>> import numpy as np
+        >>> import certiseg as cs
+        >>> counts = np.repeat([[100, 0], [88, 12], [50, 50]], [80, 15, 5], axis=0)
+        >>> certificate = cs.regions(cs.VoteCounts(counts, 100), noise=cs.Gaussian(0.25))
+        >>> int(certificate.certified.sum()), certificate.at_least(np.arange(100) < 90)
+        (80, 80)
+
+    Reference:
+        Theory T16; Goeman, Meijer, Krebs 2021, Only closed testing procedures are admissible for
+        controlling false discovery proportions; Vovk, Wang 2021, E-values.
+    """
+    return Regions(tau=tau, alpha=alpha, cutoffs=cutoffs).certify(votes, noise=noise)
+
+
+def spread_cutoffs(pvalues: NDArray[np.float64], components: int, alpha: float) -> list[int]:
+    """Up to eight rising cutoffs whose p-values fall geometrically from alpha / 8 to alpha / N.
+
+    pvalues: float64 (n + 1,), by count. Levels that no count reaches, or that share a count with
+    another one, are left out.
+    """
+    most = _MOST_CUTOFFS
+    levels = np.geomspace(alpha / most, alpha / max(components, most), most)
+    passed = pvalues[:, None] <= levels
+    first = passed.shape[0] - np.logical_and.accumulate(passed[::-1]).sum(axis=0)
+    return sorted({int(cutoff) for cutoff in first if cutoff < len(pvalues)})
+
+
+def _tails(trials: int, tau: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """g and s of theory T4 by count (n + 1,)."""
+    stray = wrong_label_tail(trials, tau)
+    # One step up covers the rounding of the sum.
+    pooled = np.nextafter(dominant_tail(trials, tau) + stray, np.inf)
+    return np.minimum(pooled, 1.0), stray
+
+
+def _most_below(
+    groups: NDArray[np.integer],
+    values: Sequence[Fraction],
+    start: Fraction,
+    slope: Fraction = Fraction(0),
+) -> int:
+    """Largest m such that the m smallest values sum to less than start + m * slope; 0 if none.
+
+    groups: number of labels with each of the values, which rise.
+    """
+    taken, total = 0, Fraction(0)
+    for size, value in zip(groups.tolist(), values, strict=True):
+        # total + j value < start + (taken + j) slope, for the largest j.
+        gap, step = start + taken * slope - total, value - slope
+        if gap <= 0:
+            break
+        fitting = size if step <= 0 else min(size, -(-gap // step) - 1)
+        taken, total = taken + fitting, total + fitting * value
+        if fitting < size:
+            break
+    return taken

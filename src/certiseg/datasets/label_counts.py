@@ -1,0 +1,72 @@
+"""How many components of each class a data set has labelled: what figures can say of it."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from certiseg.datasets.card import IGNORE, KINDS, Card
+from certiseg.errors import InputError
+
+_NAMED = 5
+
+
+class LabelCounts:
+    """Labels of a set, counted input by input. card: of the set.
+
+    Example:
+        >>> counts = LabelCounts(Card("d", ("a", "b"), ((0, 0, 0), (9, 9, 9)), 3, "ours", "CC0"))
+        >>> counts.add(np.array([[0, 0, 255]], dtype=np.uint8))
+        >>> counts.without_truth
+        ('b',)
+    """
+
+    def __init__(self, card: Card) -> None:
+        self._card, self._inputs = card, 0
+        self._counts = np.zeros(IGNORE + 1, dtype=np.int64)
+
+    def add(self, labels: NDArray[np.uint8]) -> None:
+        """One input more."""
+        self._counts += np.bincount(labels.ravel(), minlength=len(self._counts))
+        self._inputs += 1
+
+    @property
+    def of_classes(self) -> NDArray[np.int64]:
+        """Labelled components of each class, ints (C,)."""
+        return self._counts[: self._card.num_classes]
+
+    @property
+    def without_truth(self) -> tuple[str, ...]:
+        """Names of the classes that no component is labelled as."""
+        return tuple(self._card.classes[c] for c in np.flatnonzero(self.of_classes == 0))
+
+    def check(self) -> None:
+        """Raise InputError for a set in which everything is ignored."""
+        if not self.of_classes.any():
+            raise InputError(
+                f"expected labels of {self._card.name} that belong to a class, got ignored ones "
+                f"only in {self._words()}; map the label {IGNORE} to a class (--mask binary, or "
+                "label_map in a .yaml file), or take back --ignore"
+            )
+
+    def notes(self) -> list[str]:
+        """What figures of this set cannot say, a line each."""
+        absent, notes = self.without_truth, []
+        # Of clouds with parts, figures are means over shapes, each of its own category's classes.
+        if absent and self._card.parts is None:
+            part = KINDS[self._card.kind][1]
+            named = ", ".join(absent[:_NAMED]) + (", ..." if len(absent) > _NAMED else "")
+            notes.append(
+                f"no {part} in {self._words()} of {self._card.name} is labelled as {named} "
+                f"({len(absent)} of {self._card.num_classes} classes): the figures say nothing of "
+                "how well these are found, and mIoU counts them as 0 where they are predicted"
+            )
+        if self._counts[0] and self._counts[IGNORE] and not self.of_classes[1:].any():
+            notes.append(
+                f"all labels of {self._card.name} are 0 or ignored ({IGNORE}); if {IGNORE} is the "
+                "foreground of binary masks, say --mask binary (mask: binary in a .yaml file)"
+            )
+        return notes
+
+    def _words(self) -> str:
+        return f"{self._inputs} sample{'' if self._inputs == 1 else 's'}"

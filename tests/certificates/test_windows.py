@@ -1,0 +1,158 @@
+"""The collective bound (theory T17): labels lost to perturbations beyond the radius."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import product
+
+import numpy as np
+import pytest
+from scipy.optimize import linprog
+
+import certiseg as cs
+from certiseg.certificates import windows as module
+from certiseg.certificates.windows import Tiling
+
+NOISE = cs.Gaussian(0.25)
+SHAPE, SIZE, MARGIN = (4, 15), (4, 5), 1
+
+
+def _certificate(seed: int = 0, *, mapped: bool = True, local: bool = True) -> cs.Certificate:
+    """Few radii, so that all losses can be enumerated."""
+    rng = np.random.default_rng(seed)
+    votes = _votes(rng.choice([100, 97, 55], size=SHAPE), local)
+    return cs.radius_map(votes, noise=NOISE) if mapped else cs.certify(votes, noise=NOISE)
+
+
+def _votes(hits: np.ndarray, local: bool = True) -> cs.VoteCounts:
+    import torch
+
+    def model(x):
+        return torch.cat([x, 1 - x], dim=1)
+
+    base = cs.Windows(model, SIZE, MARGIN) if local else model
+    source = cs.Smoothed(base, NOISE).vote(torch.zeros(1, *SHAPE), 100, seed=0).source
+    return cs.VoteCounts(np.stack([hits, 100 - hits], axis=-1), 100, source)
+
+
+def _truly_lost(certificate: cs.Certificate, epsilon: float) -> int:
+    """The most labels over all sets of groups whose windows can all be reached: the set covering
+    problem behind the linear program, group by group."""
+    tiling = Tiling(SIZE, MARGIN)
+    groups = []
+    for spans in tiling.spans(SHAPE):
+        core = tuple(span.core for span in spans)
+        seen = np.zeros(SHAPE, dtype=bool)
+        seen[tuple(span.seen for span in spans)] = True
+        radii = certificate.radius[core][certificate.certified[core]]
+        groups += [(seen.ravel(), r, int((radii == r).sum())) for r in np.unique(radii)]
+    most = 0
+    for chosen in product((False, True), repeat=len(groups)):
+        some = [group for group, take in zip(groups, chosen, strict=True) if take]
+        gain = sum(count for *_, count in some)
+        if gain <= most:
+            continue
+        found = linprog(
+            np.ones(np.prod(SHAPE)),
+            A_ub=-np.array([seen for seen, *_ in some], dtype=float),
+            b_ub=-np.array([r**2 for _, r, _ in some]),
+            method="highs",
+        )
+        if found.fun <= epsilon**2:
+            most = gain
+    return most
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_no_perturbation_loses_more(seed):
+    certificate = _certificate(seed)
+    radii = np.unique(certificate.radius[certificate.certified])
+    for epsilon in (0.5 * radii[0], radii[0], 1.1 * radii[-1], 1.5 * radii[-1], 3 * radii[-1]):
+        true, bound = _truly_lost(certificate, epsilon), certificate.lost_at_most(epsilon)
+        assert true <= bound <= certificate.certified.sum()
+    assert certificate.lost_at_most(0.99 * radii[0]) == 0
+    assert certificate.lost_at_most(1.1 * radii[-1]) < certificate.certified.sum()
+
+
+def test_a_solver_that_errs_costs_tightness_and_never_validity(monkeypatch):
+    certificate = _certificate(1)
+    epsilon = 1.5 * float(certificate.radius.max())
+    true, best = _truly_lost(certificate, epsilon), certificate.lost_at_most(epsilon)
+    dual = module._dual
+    rng = np.random.default_rng(0)
+
+    def erring(*given):
+        return dual(*given) * rng.uniform(0.2, 3, len(given[0])) + rng.normal(0, 1, len(given[0]))
+
+    monkeypatch.setattr(module, "_dual", erring)
+    for _ in range(20):
+        assert certificate.lost_at_most(epsilon) >= best >= true
+    monkeypatch.setattr(module, "_dual", lambda places, *rest: np.zeros(len(places)))
+    assert certificate.lost_at_most(epsilon) == certificate.certified.sum()
+
+
+def test_a_primal_value_of_a_solver_that_stops_early_would_not_do(monkeypatch):
+    """Negative control: what a feasible point of the program is worth is no bound."""
+    certificate = _certificate(1)
+    epsilon = 1.5 * float(certificate.radius.max())
+
+    def primal(places, squares, counts, reaches, energy):
+        # All energy spread evenly over the atoms: feasible, not the worst.
+        atoms = {atom for seen in reaches for atom in seen}
+        share = np.array([len(reaches[w]) for w in places]) * energy / len(atoms)
+        return float((counts * np.minimum(1, 0.5 * share / squares)).sum())
+
+    inside = certificate.certified
+    found = {}
+    monkeypatch.setattr(module, "_dual", lambda *given: found.setdefault("v", primal(*given)) * 0)
+    bound = module._lost(Tiling(SIZE, MARGIN), inside, certificate.radius, epsilon)
+    assert found["v"] < _truly_lost(certificate, epsilon) <= bound
+
+
+def test_without_windows_the_whole_input_is_one():
+    certificate = _certificate(local=False)
+    radii = np.unique(certificate.radius[certificate.certified])
+    assert certificate.lost_at_most(radii[0]) == int((certificate.radius == radii[0]).sum())
+    assert certificate.lost_at_most(radii[-1]) == certificate.certified.sum()
+
+
+def test_regions_and_budgets_add_what_may_be_wrong_anyway():
+    hits = np.random.default_rng(0).choice([100, 97, 88], size=SHAPE)
+    budget = cs.certify(_votes(hits), noise=NOISE, correction="k-fwer", budget=3)
+    left = np.zeros(SHAPE, dtype=bool)
+    left[:, :3] = True
+    assert budget.lost_at_most(0.0) == 2
+    assert budget.lost_at_most(0.5, left) <= int((budget.certified & left).sum())
+
+
+def test_more_norm_loses_more_and_regions_lose_less():
+    certificate = _certificate(2, mapped=False)
+    values = [certificate.lost_at_most(f * certificate.radius) for f in (0.9, 1, 1.5, 2, 4, 9)]
+    assert values == sorted(values)
+    assert values[0] == 0
+    assert values[-1] == certificate.certified.sum()
+    half = np.zeros(SHAPE, dtype=bool)
+    half[:, 6:] = True
+    assert certificate.lost_at_most(1.5 * certificate.radius, half) <= values[2]
+
+
+def test_windows_of_another_input_are_no_record():
+    source = _votes(np.full(SHAPE, 100)).source
+    for windows in ((3, 1), (3, 4, 5, 1), (0, 4, 1), (3, 4, -1)):
+        with pytest.raises(cs.InputError, match="sides of windows"):
+            replace(source, windows=windows)
+
+
+def test_stored(tmp_path):
+    certificate = _certificate()
+    certificate.save(tmp_path / "w.cert.npz")
+    again = cs.Certificate.load(tmp_path / "w.cert.npz")
+    cs.verify(again)
+    assert again.votes.source.windows == (4, 5, 1)
+    assert again.lost_at_most(0.4) == certificate.lost_at_most(0.4)
+
+
+@pytest.mark.parametrize("epsilon", [-1, float("nan"), float("inf"), "1", True])
+def test_epsilons_that_are_none(epsilon):
+    with pytest.raises(cs.InputError, match="expected epsilon >= 0"):
+        _certificate().lost_at_most(epsilon)
