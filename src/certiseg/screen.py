@@ -20,7 +20,7 @@ def harmless(text: str) -> str:
 
 
 def literal(text: str) -> Text:
-    """Text for tables and lines of rich, which no console interprets."""
+    """Rich text without markup, for tables and lines."""
     return Text(text.translate(_KEPT))
 
 

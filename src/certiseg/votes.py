@@ -78,7 +78,7 @@ class Source:
         for start, stop in self.draws:
             if not last <= start < stop:
                 raise InputError(
-                    f"expected ranges of draws that rise and share none, got {self.draws}; "
+                    f"expected ascending, disjoint ranges of draws, got {self.draws}; "
                     "a draw counts once"
                 )
             last = stop

@@ -42,7 +42,9 @@ def fixed(certificate: Certificate) -> dict[str, Any]:
     """
     source, stage, looks = certificate.votes.source, certificate.selection_votes, certificate.looks
     if source is None:
-        raise InputError("expected votes with a source, got the caller's; nothing fixes their seed")
+        raise InputError(
+            "expected votes with a source, got votes without; their seed cannot be fixed"
+        )
     if certificate.candidates is not None or certificate.levels is not None:
         raise InputError(
             f"expected a method whose choices are all fixed beforehand, got {certificate.method}; "
@@ -81,8 +83,7 @@ def commitment_content(certificates: Sequence[Certificate], seed: int) -> bytes:
     entries = [fixed(certificate) for certificate in certificates]
     if len({entry["input"] for entry in entries}) < len(entries):
         raise InputError(
-            "expected inputs of different content, got one twice; a commitment is to one "
-            "certificate each"
+            "expected distinct inputs, got one twice; a commitment has one certificate for each"
         )
     record = {"format": FORMAT, "seed_digest": seed_digest(seed), "certificates": entries}
     return (json.dumps(record, indent=1, sort_keys=True, allow_nan=False) + "\n").encode()

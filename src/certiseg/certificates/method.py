@@ -167,7 +167,7 @@ def register(method: M) -> M:
 
 
 def is_built_in(method: Method | type[Method]) -> bool:
-    """Whether the method is one of this package's."""
+    """True for methods of this package."""
     return method.name in _BUILT_IN
 
 

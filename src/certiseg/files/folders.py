@@ -45,8 +45,8 @@ class Outputs:
             refuse_link(self.folder / name)
             if name not in ours:
                 raise InputError(
-                    f"expected nothing of others in the way, got {self.folder / name}, which is "
-                    "not known to be written by certiseg; move it away or choose another folder"
+                    f"expected no other file in the way, got {self.folder / name}, which certiseg "
+                    "did not write there; move it away or choose another folder"
                 )
         if there and not overwrite:
             more = f" and {len(there) - 1} more" if len(there) > 1 else ""

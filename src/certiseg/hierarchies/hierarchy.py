@@ -160,7 +160,7 @@ class Hierarchy:
                 node = self.parents[node]
             if node not in rooted:
                 raise InputError(
-                    f"expected a tree, got a circle through {self.names[node]!r}; "
+                    f"expected a tree, got a cycle through {self.names[node]!r}; "
                     "every node must lead up to the root"
                 )
             rooted.update(path)

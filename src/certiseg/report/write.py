@@ -184,7 +184,7 @@ def _check_side_by_side(runs: Sequence[Run], names: Sequence[str]) -> None:
                 both = f" ({one} and {other})" if isinstance(one, str) else ""
                 raise InputError(
                     f"expected runs with the same {what}, got {names[0]} and {name} with "
-                    f"different ones{both}; report them apart"
+                    f"different ones{both}; report them separately"
                 )
 
 

@@ -49,8 +49,8 @@ class ResultStore(ABC):
             for file in self._files(map(_stem, self._cells(record))):
                 if lexists(file) and file not in earlier:
                     raise InputError(
-                        f"expected nothing of others in the way, got {file}, which is of no run "
-                        "here; move it away or choose another folder with -o"
+                        f"expected no other file in the way, got {file}, which no run wrote here; "
+                        "move it away or choose another folder with -o"
                     )
             # Results first, so that an interrupted removal leaves an unfinished run.
             outputs.remove(name for name in self.NAMES if name != MANIFEST)

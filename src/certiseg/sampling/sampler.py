@@ -40,11 +40,11 @@ _drawing = spelled_out(
     Drawing,
     {"batch_size": None, "seed": None, "key": None, "progress": False, "watch": None},
     {
-        "batch_size": "the most draws in a pass; default fits the memory.",
+        "batch_size": "largest number of draws in a pass; default: as many as fit the memory.",
         "seed": "None takes fresh entropy (theory T15).",
-        "key": "tells inputs apart under one seed; default: the input's fingerprint.",
+        "key": "separates inputs under one seed; default: the input's fingerprint.",
         "progress": "True for a bar, or a function called with the number of draws just done.",
-        "watch": "called with the labels (B, *out) of each batch of test draws.",
+        "watch": "called with the labels (B, *out) of each batch of testing draws.",
     },
 )
 

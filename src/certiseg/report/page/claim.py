@@ -32,7 +32,8 @@ def claim(manifest: Manifest) -> str:
             "probability above 1/2 under the noise,"
         )
     return (
-        f"With confidence {confidence(manifest)} for each {whole} on its own, {subject} {says} "
+        f"With confidence {rounding.confidence(manifest.certifier.alpha)} for each {whole} on its "
+        f"own, {subject} {says} "
         f"under every {noise.moved()} {noise.measured} {below}; the label is that of the smoothed "
         f"model, the majority vote of {manifest.model} under {noise.describe()}."
     )
@@ -45,13 +46,6 @@ def _k(budget: object) -> str:
         if isinstance(budget, float)
         else f"k = {budget}"
     )
-
-
-def confidence(manifest: Manifest) -> str:
-    alpha = manifest.settings.get("alpha")
-    if isinstance(alpha, bool) or not isinstance(alpha, (int, float)) or not 0 < alpha < 1:
-        return "1 - alpha"
-    return rounding.confidence(alpha)
 
 
 def plan(manifest: Manifest) -> str:

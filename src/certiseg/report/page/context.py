@@ -11,9 +11,9 @@ from typing import Any
 from certiseg.datasets.card import KINDS
 from certiseg.report.charts import Chart, chart_table, drawn_figure
 from certiseg.report.figures import figure_bytes, has_matplotlib
-from certiseg.report.page.claim import claim, confidence, plan
+from certiseg.report.page.claim import claim, plan
 from certiseg.report.summary import RunSummary, comparison_rows
-from certiseg.rounding import percent_down, share
+from certiseg.rounding import confidence, percent_down, share
 from certiseg.runfolder.comparison import Row, comparison_table, draws_text, footnote
 
 _SETTINGS = ("correction", "budget", "selection", "grid", "seed", "device")
@@ -78,7 +78,7 @@ def _facts(row: Row, summary: RunSummary) -> list[dict[str, str]]:
         ("certified accuracy", percent_down(row.certified_accuracy)),
         (manifest.noise.radius_name, manifest.noise.size(manifest.radius)),
         (f"draws a {whole}", draws_text(row.draws)),
-        (f"confidence for each {whole}", confidence(manifest)),
+        (f"confidence for each {whole}", confidence(manifest.certifier.alpha)),
     )
     return [{"name": name, "value": value} for name, value in values]
 
