@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from certiseg.metrics.curve import RadiusCurve
     from certiseg.metrics.information_gain import InformationGain
     from certiseg.metrics.part_iou import PartIou
-    from certiseg.models import Preprocess, Windows
+    from certiseg.models import Binary, Preprocess, Windows
     from certiseg.noise import Gaussian, Rotation
     from certiseg.runs.from_python import certify_all, evaluate
     from certiseg.runs.model import open_model as load_model
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "ABSTAIN": "certiseg.votes",
+    "Binary": "certiseg.models",
     "Certificate": "certiseg.certificates.certificate",
     "ClaimError": "certiseg.errors",
     "Confusion": "certiseg.metrics.confusion",
@@ -76,6 +77,7 @@ _HOME = {
 
 __all__ = [
     "ABSTAIN",
+    "Binary",
     "Certificate",
     "ClaimError",
     "Confusion",

@@ -1,4 +1,4 @@
-"""Exceptions of the package, and errors of other libraries as one-line messages."""
+"""Exceptions and warnings of the package, and errors of other libraries as one-line messages."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ class InputError(ValueError):
 
 class ClaimError(Exception):
     """A stored certificate does not follow from its own counts (exit code 1)."""
+
+
+class Hint(UserWarning):
+    """What is allowed, but probably not meant. One line; commands print it as a note."""
 
 
 @contextmanager

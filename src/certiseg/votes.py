@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from certiseg.binary import BinaryOutput
 from certiseg.errors import InputError
 from certiseg.files.fields import (
     RECORD,
@@ -52,7 +53,8 @@ class Source:
     batch_sizes: of the passes, ascending; the position of a draw in its batch is random (theory
     T1). own_randomness: the model draws random numbers itself, so that votes cannot be repeated.
     windows: for a model that labels each core of the input from its window alone (theory T17), the
-    sides of the cores, and the margin last.
+    sides of the cores, and the margin last. binary: how labels follow from a binary output; None
+    for the largest score, or labels.
     """
 
     noise: Noise
@@ -71,6 +73,7 @@ class Source:
     batch_sizes: tuple[int, ...] = ()
     own_randomness: bool = False
     windows: tuple[int, ...] | None = None
+    binary: BinaryOutput | None = None
 
     def __post_init__(self) -> None:
         self.noise.check_shape(self.input_shape)
@@ -139,15 +142,20 @@ class Source:
         plain: dict[str, Any] = json.loads(
             json.dumps({**asdict(self), "noise": noise_record(self.noise)})
         )
+        if self.binary is None:
+            del plain["binary"]
         return plain
 
     @staticmethod
     def from_record(record: Mapping[str, Any]) -> Source:
         """Inverse of record. Raises InputError for what ``record`` cannot have written."""
+        extra = {"binary": RECORD} if "binary" in record else {}
         values: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value
-            for name, value in checked(record, _SOURCE, "a source").items()
+            for name, value in checked(record, {**_SOURCE, **extra}, "a source").items()
         }
+        if extra:
+            values["binary"] = BinaryOutput.from_record(values["binary"])
         values["noise"] = noise_from_record(values["noise"])
         values["draws"] = tuple(map(tuple, values["draws"]))
         return Source(**values)
@@ -172,7 +180,7 @@ _SOURCE: Fields = {
     "own_randomness": TRUTH,
     "windows": optional(list_of(whole(0, 2**63), 2, 16)),
 }
-"""Schema of a stored source; each field of ``Source`` needs an entry."""
+"""Schema of a stored source, besides "binary"; each field of ``Source`` needs an entry."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -234,3 +234,10 @@ def test_foreign_results_file_is_left_alone(workplace: Path, call: Call) -> None
     done = call("certify", "bands.png", *MODEL, "-o", "out")
     assert done.is_one_line_error("results.jsonl"), done.err
     assert files(workplace / "out") == {"results.jsonl"}
+
+
+@pytest.mark.filterwarnings("default")
+def test_a_tiny_sigma_is_noted(workplace: Path, call: Call) -> None:
+    done = call("certify", "bands.png", *MODEL, "--sigma", 0.002, "-o", "out")
+    assert done.code == 0
+    assert done.err.count("note: sigma 0.002 is below 1 % of the inputs' range [0, 1]") == 1

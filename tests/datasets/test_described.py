@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -52,6 +53,17 @@ def test_the_first_example_of_the_page(tmp_path: Path, monkeypatch, capsys) -> N
     monkeypatch.chdir(tmp_path)
     exec(blocks("python")[0], {})
     assert "one (3, 1, 6) float32" in capsys.readouterr().out
+
+
+def test_the_example_of_two_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    picture(tmp_path / "images" / "a.jpg", mode="L")
+    labels(tmp_path / "masks" / "a.png", filled(255))
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    exec(blocks("python")[1], names)
+    sample = names["masks"][0]
+    assert sample.x.shape == (3, 6, 8)
+    assert (sample.labels == 1).all()
 
 
 def test_the_example_in_colours(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def _model(name: str) -> Any:
     if name == "dpt":
         config = _vit(
             transformers.DPTConfig, backbone_out_indices=[0, 1, 2, 3],
-            neck_hidden_sizes=[8, 8, 8, 8], fusion_hidden_size=8, use_auxiliary_head=False, **labels,
+            neck_hidden_sizes=[8] * 4, fusion_hidden_size=8, use_auxiliary_head=False, **labels,
         )  # fmt: skip
         return transformers.DPTForSemanticSegmentation(config)
     if name == "mobilevit":

@@ -7,13 +7,16 @@ import os
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
+import certiseg as cs
 from certiseg.errors import InputError
 from certiseg.models.huggingface import load_hf
 from certiseg.models.resolve import load_model
+from certiseg.runs.model import open_model
 
 transformers = pytest.importorskip("transformers", reason="transformers is not installed")
 
@@ -183,3 +186,27 @@ def test_another_architecture_is_told_what_helps(tmp_path: Path) -> None:
     transformers.BertConfig(num_hidden_layers=1).save_pretrained(tmp_path)
     with pytest.raises(InputError, match=r"model_type 'bert'.*python:MODULE:FUNCTION"):
         load_hf(tmp_path)
+
+
+def test_one_label_is_declared_by_the_caller(tmp_path: Path) -> None:
+    """transformers trains it as a logit and then takes argmax, which is 0 everywhere."""
+    torch.manual_seed(0)
+    config = transformers.SegformerConfig(
+        depths=[1, 1, 1, 1],
+        hidden_sizes=[8, 8, 16, 16],
+        num_attention_heads=[1, 1, 2, 2],
+        decoder_hidden_size=16,
+        num_labels=1,
+    )
+    transformers.SegformerForSemanticSegmentation(config).save_pretrained(tmp_path)
+    with pytest.raises(InputError, match="--binary logit"):
+        open_model(str(tmp_path))
+    x = torch.rand(3, 32, 40)
+    model = load_hf(tmp_path)
+    with pytest.raises(InputError, match="binary='logit'"):
+        cs.Smoothed(model, cs.Gaussian(0.1)).vote(x, 2)
+    found = cs.Smoothed(model, cs.Gaussian(0.1), binary="logit").predict_clean(x)
+    with torch.inference_mode():
+        assert np.array_equal(found, model(x[None])[0, 0].numpy() > 0)
+    loaded = open_model(str(tmp_path), binary="logit")
+    assert (loaded.num_classes, loaded.classes) == (2, ("background", "foreground"))

@@ -109,6 +109,18 @@ def test_votes_record_the_windows_and_only_of_windows():
     assert cs.Smoothed(_net(), noise).vote(x, 5, seed=0).source.windows is None
 
 
+def test_declared_binary_models_keep_their_windows():
+    def probability(x):
+        return x.mean(1, keepdim=True).clamp(0, 1)
+
+    x, noise = torch.rand(2, 12, 15), cs.Gaussian(0.25)
+    outside = cs.Smoothed(cs.Windows(probability, 5, 2), noise, binary="probability")
+    inside = cs.Smoothed(cs.Windows(cs.Binary(probability), 5, 2), noise)
+    votes = [smooth.vote(x, 20, seed=0) for smooth in (outside, inside)]
+    assert votes[0].source.windows == votes[1].source.windows == (5, 5, 2)
+    assert np.array_equal(votes[0].counts, votes[1].counts)
+
+
 class Wider(Windows):
     """A subclass may look anywhere."""
 

@@ -172,7 +172,7 @@ def _plain(folder: Path) -> Any:
     record = json.loads((folder / "results.json").read_text())
     for one in (*record["rows"], *record["images"]):
         del one["seconds"]
-    del record["made_with"], record["run"]
+    del record["made_with"], record["run"], record["reading"]
     return record
 
 

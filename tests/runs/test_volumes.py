@@ -79,13 +79,13 @@ def test_what_does_not_fit_is_one_line(
     assert not (folder / "out").exists()
 
 
-def test_a_grid_and_a_model_of_one_class_are_refused(folder: Path) -> None:
+def test_a_grid_and_a_model_of_one_channel_are_refused(folder: Path) -> None:
     out = folder / "out"
     settings = Settings(sigma=0.1, num_samples=60, grid=2)
     with pytest.raises(InputError, match="pictures with a grid of cells, got a volume"):
         certify_images([folder / "scan.npy"], loaded(), settings, out, window=WINDOW)
     one = LoadedModel("python:test", lambda x: x[:, :1] - 0.5)
-    with pytest.raises(InputError, match="at least 2 classes, got 1, whose label"):
+    with pytest.raises(InputError, match="at least 2 classes or a declared"):
         certify_images([folder / "scan.npy"], one, SETTINGS, out, window=WINDOW)
     assert not out.exists()
 

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 import certiseg as cs
+from certiseg.errors import Hint
 from certiseg.models.preprocess import Preprocess
 
 NOISE = cs.Gaussian(0.25)
@@ -78,8 +79,9 @@ def test_numpy_images_are_welcome():
         (lambda x: x * float("nan"), 3, "NaN"),
         (lambda x: "labels", 3, "got str"),
         (lambda x: {"aux": x}, 3, "got dict"),
-        (lambda x: x > 0, 3, "logits (B, C, *out) or integer labels"),
-        (lambda x: x.argmax(1).float(), None, "return labels as integers"),
+        (lambda x: x > 0, 3, "masks of bools"),
+        (lambda x: x.cfloat(), 3, "logits (B, C, *out) or integer labels"),
+        (lambda x: x.argmax(1).float(), None, "output.long()"),
     ],
 )
 def test_models_that_do_not_fit(model, classes, part):
@@ -276,10 +278,31 @@ def test_bad_arguments(call, part):
 
 
 @pytest.mark.parametrize(
+    ("noise", "value_range", "said"),
+    [
+        (cs.Gaussian(0.25), (0, 255), "usual sigma is 63.75"),
+        (cs.Gaussian(0.009), (0, 1), "sigma 0.009 is below 1 %"),
+        (cs.Gaussian(0.01), (0, 1), None),
+        (cs.Gaussian(2.6), (0, 255), None),
+        (cs.Gaussian(0.25), None, None),
+        (cs.Rotation(0.001), (-1, 1), None),
+    ],
+)
+def test_noise_in_another_unit_than_the_domain_is_hinted_at(noise, value_range, said):
+    if said is None:
+        cs.Smoothed(_model, noise, value_range=value_range)  # warnings are errors in tests
+        return
+    with pytest.warns(Hint, match="units of the input") as warned:
+        cs.Smoothed(_model, noise, value_range=value_range)
+    assert said in str(warned[0].message)
+    assert warned[0].filename == __file__
+
+
+@pytest.mark.parametrize(
     ("make", "part"),
     [
         (lambda: cs.Smoothed("net", NOISE), "callable model, got str"),
-        (lambda: cs.Smoothed(_model, NOISE, 0), "num_classes >= 1"),
+        (lambda: cs.Smoothed(_model, NOISE, 0), "num_classes >= 2"),
         (lambda: cs.Smoothed(_model, 0.25), "a noise such as"),
     ],
 )

@@ -11,9 +11,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from certiseg.binary import BinaryOutput
 from certiseg.errors import InputError
 from certiseg.models import load_model
 from certiseg.models.zoo.smp import load_smp
+from certiseg.outputs.decide import decide
+from certiseg.runs.model import open_model
 from certiseg.sampling.fingerprint import model_fingerprint
 
 HALF = {"mean": [0.5, 0.5, 0.5], "std": [0.25, 0.25, 0.25]}
@@ -88,7 +91,7 @@ def test_a_picture_is_certified(
     certifies("smp:saved")
 
 
-def test_foreground_alone_becomes_two_classes(
+def test_one_class_is_a_binary_output_of_logits(
     settled: Any, pictures: torch.Tensor, tmp_path: Path
 ) -> None:
     """Foreground where its probability is above 1/2, whatever the activation that was saved."""
@@ -100,9 +103,30 @@ def test_foreground_alone_becomes_two_classes(
         model = load_smp(folder)
         with torch.inference_mode():
             foreground = own(_padded(pictures))[:, 0, :37, :50].sigmoid() > 0.5
-            assert torch.equal(model(pictures).argmax(1).bool(), foreground)
+            found = decide(model(pictures), pictures, 2).labels()
+            assert torch.equal(found.bool(), foreground)
         assert model.num_classes == 2
+        assert model.binary == BinaryOutput("logit")
+        assert load_model(f"smp:{folder}").classes == ("background", "foreground")
         assert 0 < float(foreground.float().mean()) < 1
+    loaded = open_model(f"smp:{folder}", binary="logit:0.4")
+    with torch.inference_mode():
+        likely = own(_padded(pictures))[:, 0, :37, :50].sigmoid()
+        found = decide(loaded.model(pictures), pictures, 2).labels()
+        assert torch.equal(found.bool(), likely > 0.4)
+
+
+def test_other_activations_of_one_class_are_refused(settled: Any, tmp_path: Path) -> None:
+    folder = _saved(_model(settled, classes=1), tmp_path / "one", {}, activation="tanh")
+    with pytest.raises(InputError, match="activation sigmoid or none, got 'tanh'"):
+        load_smp(folder)
+
+
+def test_a_sigmoid_over_several_classes_is_noted(settled: Any, tmp_path: Path) -> None:
+    folder = _saved(_model(settled), tmp_path / "four", {}, activation="sigmoid")
+    (note,) = load_smp(folder).notes
+    assert "--binary logit --multi-label" in note
+    assert load_smp(folder).binary is None
 
 
 def test_a_head_for_whole_pictures_is_left_out(

@@ -32,6 +32,7 @@ class Options:
         size: (H, W) of the picture; None for the benchmark's own.
         num_samples: draws; None for the benchmark's own.
         num_classes: of a model whose source does not tell.
+        binary: what the one channel of a model is, as after --binary.
         channels: of a model whose source does not tell.
         device: None for the CPU.
         engine: how passes are run, on both sides of a comparison.
@@ -46,6 +47,7 @@ class Options:
     size: tuple[int, int] | None = None
     num_samples: int | None = None
     num_classes: int | None = None
+    binary: str | None = None
     channels: int | None = None
     device: str | None = None
     engine: Engine = field(default_factory=Engine)
@@ -101,7 +103,12 @@ def subject(spec: str, options: Options) -> Subject:
     """The model that --model names. Raises InputError for one of point clouds."""
     device = options.on()
     torch.manual_seed(options.seed)
-    loaded = open_model(spec, num_classes=options.num_classes, channels=options.channels)
+    loaded = open_model(
+        spec,
+        num_classes=options.num_classes,
+        channels=options.channels,
+        binary=options.binary,
+    )
     if loaded.kind == "clouds":
         raise InputError(
             f"expected a model of pictures, got {spec}; of clouds: python benchmarks/clouds.py"

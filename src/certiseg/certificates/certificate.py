@@ -110,6 +110,13 @@ class Certificate:
         return float((self.labels == ABSTAIN).mean())
 
     @property
+    def maps(self) -> int | None:
+        """K for labels (K, *out) of an output declared as overlapping maps; else None."""
+        source = self.votes.source
+        binary = None if source is None else source.binary
+        return self.labels.shape[0] if binary is not None and binary.multi_label else None
+
+    @property
     def eta(self) -> float:
         """Total variation margin of the draws; the test is against tau + eta (theory T12)."""
         return self.votes.eta
@@ -127,11 +134,14 @@ class Certificate:
     def full_size(self) -> NDArray[np.signedinteger]:
         """Labels (H, W) at the input's resolution, by nearest neighbour (theory T14).
 
+        For overlapping maps (K, H, W).
+
         Returns ``labels`` unchanged if they have that resolution, or if the votes do not record
         the input's shape.
         """
         source = self.votes.source
-        if source is None or self.labels.ndim != 2 or len(source.input_shape) != 3:
+        sides = self.labels.ndim - (self.maps is not None)
+        if source is None or sides != 2 or len(source.input_shape) != 3:
             return self.labels
         return upsample_nearest(self.labels, source.input_shape[1:])
 

@@ -30,7 +30,7 @@ _RECORD: Fields = {
 _PARAMETERS = ("method", "alpha", "tau", "correction", "budget", "selection", "version")
 _OF_SOURCE = (
     *("model", "model_name", "not_covered", "code", "input", "input_shape", "value_range", "key"),
-    "engine",
+    *("engine", "binary"),
 )
 
 
@@ -58,7 +58,7 @@ def fixed(certificate: Certificate) -> dict[str, Any]:
     tree = certificate.hierarchy
     return {
         **{name: getattr(certificate, name) for name in _PARAMETERS},
-        **{name: record[name] for name in _OF_SOURCE},
+        **{name: record[name] for name in _OF_SOURCE if name in record},
         "noise": noise_record(certificate.noise),
         "draws": draws,
         "selection_draws": None

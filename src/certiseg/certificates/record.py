@@ -127,7 +127,7 @@ def _build(arrays: dict[str, NDArray[Any]], meta: dict[str, Any]) -> Certificate
             raise ValueError(f"{name} of type {array.dtype}")
     votes = _votes(arrays["counts"], meta["votes"])
     stage, looks, hierarchy = meta["selection_votes"], meta["looks"], meta["hierarchy"]
-    _check_grid(arrays["labels"].shape, votes.source)
+    _check_shape(arrays["labels"].shape, votes)
     return Certificate(
         labels=arrays["labels"],
         radius=_radius(meta["radius"], arrays, mapped=method_named(meta["method"]).mapped),
@@ -145,9 +145,15 @@ def _build(arrays: dict[str, NDArray[Any]], meta: dict[str, Any]) -> Certificate
     )
 
 
-def _check_grid(shape: tuple[int, ...], source: Source | None) -> None:
-    """Raise ValueError if labels of an image have a finer grid than its pixels."""
+def _check_shape(shape: tuple[int, ...], votes: VoteCounts) -> None:
+    """Raise ValueError if labels of an image have a finer grid than its pixels, or a binary output
+    does not have two classes and, for overlapping maps, an axis of maps."""
+    source = votes.source
     size = () if source is None else source.input_shape[1:]
+    if source is not None and source.binary is not None:
+        if votes.num_classes != 2 or (source.binary.multi_label and not shape):
+            raise ValueError(f"labels of shape {shape} and {votes.num_classes} classes of a binary")
+        shape = shape[1:] if source.binary.multi_label else shape
     if len(shape) == len(size) == 2 and (shape[0] > size[0] or shape[1] > size[1]):
         raise ValueError(f"labels of shape {shape} over {size} pixels")
 

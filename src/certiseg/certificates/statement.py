@@ -107,9 +107,18 @@ def _channels(certificate: Certificate) -> int | None:
 
 
 def _components(certificate: Certificate) -> str:
-    """Phrase for the labelled components: voxels, cells of a coarser grid (theory T14), or
-    components."""
-    source, shape = certificate.votes.source, certificate.labels.shape
+    """Phrase for the labelled components: voxels, cells of a coarser grid (theory T14), those of
+    overlapping maps, or components."""
+    shape, maps = certificate.labels.shape, certificate.maps
+    if maps is None:
+        return _of_map(certificate, shape)
+    components = _of_map(certificate, shape[1:])
+    sides = f" of {' x '.join(map(str, shape[1:]))}" if shape[1:] else ""
+    return f"components, {maps} overlapping binary maps{sides} {components} tested together"
+
+
+def _of_map(certificate: Certificate, shape: tuple[int, ...]) -> str:
+    source = certificate.votes.source
     size = () if source is None else source.input_shape[1:]
     if len(shape) == 3 and shape == size:
         return "voxels"
@@ -162,6 +171,8 @@ def _smoothed_model(certificate: Certificate) -> str:
     )
     given = f"the input (fingerprint {source.input[:12]}) of shape {shape} {values}"
     more = f"{_precision(source)}{_made_and_missed(source)}"
+    if source.binary is not None:
+        more = f"{more}, {source.binary.describe()}"
     return (
         f"the majority vote of {quoted(source.model_name)} (fingerprint {source.model[:12]}"
         f"{more}) under {noise.applied(given, _channels(certificate))}"

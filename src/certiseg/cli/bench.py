@@ -34,6 +34,7 @@ def bench(
         ),
     ] = None,
     num_classes: options.NumClasses = None,
+    binary: options.Binary = None,
     channels: options.Channels = None,
     size: Annotated[str | None, typer.Option(help="Image size; default: 360x480.")] = None,
     num_samples: Annotated[
@@ -72,6 +73,7 @@ def bench(
         size=size_of(size, "--size"),
         num_samples=num_samples,
         num_classes=num_classes,
+        binary=binary,
         channels=channels,
         device=device,
         engine=Engine(

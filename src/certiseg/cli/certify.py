@@ -32,9 +32,12 @@ def certify(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for the results.")] = None,
     denoiser: options.Denoiser = None,
     num_classes: options.NumClasses = None,
+    binary: options.Binary = None,
+    multi_label: options.MultiLabel = False,
     channels: options.Channels = None,
     scale: options.Scale = None,
     flip: options.Flip = False,
+    resize: options.Resize = None,
     windows: options.Windows = None,
     margin: options.Margin = None,
     category: Annotated[
@@ -103,8 +106,11 @@ def certify(
         scale=scale,
         flip=flip,
         denoiser=denoiser,
+        resize=resize,
         windows=windows,
         margin=margin,
+        binary=binary,
+        multi_label=multi_label,
     )
     reading: dict[str, Any] = {
         "clouds": CloudOptions(category, normalise, points),

@@ -64,9 +64,11 @@ def evaluate(
     settings: Any,
     denoiser: options.Denoiser = None,
     num_classes: options.NumClasses = None,
+    binary: options.Binary = None,
     channels: options.Channels = None,
     scale: options.Scale = None,
     flip: options.Flip = False,
+    resize: options.Resize = None,
     windows: options.Windows = None,
     margin: options.Margin = None,
     limit: Annotated[
@@ -112,7 +114,15 @@ def evaluate(
         raise InputError("expected --resume or --overwrite, got both; one goes on, one begins anew")
     keep_freed_memory()
     ranks = Ranks.of_environment()
-    named = partial(load_model, num_classes=num_classes, channels=channels, scale=scale, flip=flip)
+    named = partial(
+        load_model,
+        num_classes=num_classes,
+        channels=channels,
+        scale=scale,
+        flip=flip,
+        binary=binary,
+        resize=resize,
+    )
     loaded = named(model, denoiser=denoiser, windows=windows, margin=margin)
     plain = None
     if non_robust is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from certiseg.cli.numbers import numbers_of
+from certiseg.cli.numbers import numbers_of, size_of
 from certiseg.errors import InputError
 from certiseg.screen import remark
 
@@ -20,8 +20,11 @@ def load_model(
     scale: str | None = None,
     flip: bool = False,
     denoiser: str | None = None,
+    resize: str | None = None,
     windows: int | None = None,
     margin: int | None = None,
+    binary: str | None = None,
+    multi_label: bool = False,
 ) -> LoadedModel:
     """``runs.model.open_model``, with --scales as it was typed. Raises InputError."""
     from certiseg.runs.model import open_model
@@ -37,8 +40,11 @@ def load_model(
         scales=scales,
         flip=flip,
         denoiser=denoiser,
+        resize=size_of(resize, "--resize"),
         windows=windows,
         **windowed,
+        binary=binary,
+        multi_label=multi_label,
     )
     for note in loaded.notes:
         remark(f"note: {note}")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -28,6 +30,7 @@ from certiseg.cli.study import app as study
 from certiseg.cli.train import app as train
 from certiseg.cli.train import train_clouds
 from certiseg.cli.verify import verify
+from certiseg.errors import Hint
 from certiseg.screen import remark, say
 
 
@@ -96,7 +99,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else list(arguments)
     open_streams()
     try:
-        with ended_by_signals():
+        with ended_by_signals(), hints_as_notes():
             code = app(args=given or ["--help"], prog_name="certiseg", standalone_mode=False)
             if lost := lost_output():
                 raise lost
@@ -110,6 +113,22 @@ def run(arguments: Sequence[str] | None = None) -> int:
         remark(f"error: {' '.join(ending.line.split())}")
         return ending.code
     return code if isinstance(code, int) else 0
+
+
+@contextmanager
+def hints_as_notes() -> Iterator[None]:
+    """Hints as lines on standard error; other warnings as they are."""
+    with warnings.catch_warnings():
+        shown = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+            if issubclass(category, Hint):
+                remark(f"note: {message}")
+            else:
+                shown(message, category, *place, **more)
+
+        warnings.showwarning = show
+        yield
 
 
 def main() -> NoReturn:

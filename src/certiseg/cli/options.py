@@ -112,6 +112,19 @@ NumClasses = Annotated[
     int | None,
     typer.Option(help="For a python: model that returns labels; evaluate needs it for all."),
 ]
+Binary = Annotated[
+    str | None,
+    typer.Option(
+        help="For a model with one channel: probability (after a sigmoid) or logit, class 1 above "
+        "0.5; another threshold on the probability: probability:0.3, logit:0.3.",
+    ),
+]
+MultiLabel = Annotated[
+    bool,
+    typer.Option(
+        "--multi-label", help="With --binary: each channel is a map of its own; they may overlap."
+    ),
+]
 Channels = Annotated[
     int | None,
     typer.Option(
@@ -126,6 +139,12 @@ Scale = Annotated[
 ]
 Flip = Annotated[
     bool, typer.Option("--flip", help="Average the model over images and mirrored images.")
+]
+Resize = Annotated[
+    str | None,
+    typer.Option(
+        help="HEIGHTxWIDTH that images are resized to for the model; labels keep the image's size."
+    ),
 ]
 Windows = Annotated[
     int | None,

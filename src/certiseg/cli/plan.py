@@ -51,6 +51,7 @@ def plan(
         str | None, typer.Option("--model", "-m", help="Time a few passes of it, as for certify.")
     ] = None,
     channels: options.Channels = None,
+    binary: options.Binary = None,
     scale: options.Scale = None,
     flip: options.Flip = False,
     out: Annotated[
@@ -71,9 +72,10 @@ def plan(
         raise InputError("expected --size or --points, got neither or both; pass one")
     if num_classes is not None and num_classes < 2:
         raise InputError(f"expected at least 2 classes, got --num-classes {num_classes}; raise it")
-    if model is None and (channels is not None or scale is not None or flip):
+    if model is None and (channels is not None or binary is not None or scale is not None or flip):
         raise InputError(
-            "expected --model with --channels, --scales and --flip, got none; leave them out"
+            "expected --model with --channels, --binary, --scales and --flip, got none; leave them "
+            "out"
         )
     if overwrite and out is None:
         raise InputError("expected -o with --overwrite, got none; leave --overwrite out")
@@ -86,7 +88,12 @@ def plan(
     loaded = None
     if model is not None:
         loaded = load_model(
-            model, num_classes=num_classes, channels=channels, scale=scale, flip=flip
+            model,
+            num_classes=num_classes,
+            channels=channels,
+            scale=scale,
+            flip=flip,
+            binary=binary,
         )
     known = None if loaded is None else loaded.num_classes
     request = Request(

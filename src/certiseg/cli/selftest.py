@@ -30,6 +30,7 @@ def selftest(
     ] = None,
     size: Annotated[str, typer.Option(help="Of the made-up picture for the model.")] = "96x128",
     num_classes: options.NumClasses = None,
+    binary: options.Binary = None,
     channels: options.Channels = None,
     device: options.Device = None,
     json_results: options.Json = False,
@@ -49,6 +50,7 @@ def selftest(
         size=size_of(size, "--size") or (96, 128),
         device=device or "cpu",
         num_classes=num_classes,
+        binary=binary,
         channels=channels,
     ):
         checks.append(check)

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for weights and card.")]
 Root = Annotated[Path | None, "The folder of --data camvid, cityscapes, ..."]
-Images = Annotated[Path | None, "folder: training pictures."]
-ValImages = Annotated[Path | None, "folder: validation pictures."]
+Images = Annotated[Path | None, "folder: training images."]
+ValImages = Annotated[Path | None, "folder: validation images."]
 Channels = Annotated[int, "folder: 3 for RGB, 1 for grey."]
 Memory = Annotated[float, "GiB of pictures to keep in memory; others are read in each epoch."]
 Resume = Annotated[

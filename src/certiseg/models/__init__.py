@@ -1,5 +1,6 @@
 """Models: the shipped network, adapters for foreign ones, and the one place that resolves names."""
 
+from certiseg.models.binary import Binary
 from certiseg.models.grid import OnGrid
 from certiseg.models.loaded import LoadedModel
 from certiseg.models.preprocess import Preprocess
@@ -7,4 +8,4 @@ from certiseg.models.resolve import load_model
 from certiseg.models.scales import Scales
 from certiseg.models.windows import Windows
 
-__all__ = ["LoadedModel", "OnGrid", "Preprocess", "Scales", "Windows", "load_model"]
+__all__ = ["Binary", "LoadedModel", "OnGrid", "Preprocess", "Scales", "Windows", "load_model"]

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from certiseg.errors import InputError
 from certiseg.models.loaded import name_of, take_over
-from certiseg.outputs.decide import tensor_of
+from certiseg.outputs.tensors import BinaryScores, check_axes, tensor_of
 
 
 class OnGrid(nn.Module):
@@ -57,17 +57,24 @@ class OnGrid(nn.Module):
     def extra_repr(self) -> str:
         return f"stride={self.stride}"
 
-    def forward(self, x: Tensor) -> Tensor:
-        output = tensor_of(self.model(x))[0]
+    def forward(self, x: Tensor) -> Tensor | BinaryScores:
         if x.ndim != 4:
             raise InputError(
                 f"expected images (B, C, H, W), got a batch of shape {tuple(x.shape)}; "
                 "only images have cells of pixels"
             )
+        found = self.model(x)
+        if isinstance(found, BinaryScores):
+            return found.changed(lambda output: self._on_cells(output, x))
+        return self._on_cells(found, x)
+
+    def _on_cells(self, found: object, x: Tensor) -> Tensor:
+        output = tensor_of(found)[0]
+        check_axes(output, x.shape[2:])
         full = height, width = (x.shape[2], x.shape[3])
         grid = (-(-height // self.stride), -(-width // self.stride))
-        labels = output.ndim == 3 and not output.is_floating_point()
-        given = tuple(output.shape[1:] if labels else output.shape[2:])
+        labels = not output.is_floating_point()
+        given = tuple(output.shape[-2:] if output.ndim in (3, 4) else output.shape[2:])
         if given == grid:
             return output
         if given != full:
@@ -80,4 +87,5 @@ class OnGrid(nn.Module):
                 f"expected logits at full size {full}, got integer labels; labels have no "
                 "average, return the logits"
             )
-        return F.adaptive_avg_pool2d(self.whole(output), grid)
+        output = self.whole(output)
+        return F.adaptive_avg_pool2d(output[:, None] if output.ndim == 3 else output, grid)

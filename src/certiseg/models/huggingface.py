@@ -86,6 +86,11 @@ def load_hf(folder: str | Path, resize: bool = False) -> Segmenter:
             f"{sorted(loading['missing_keys'])[0]}; the folder holds another kind of model"
         )
     config, name = model.config, type(model).__name__
+    if kind in KINDS and config.num_labels == 1:
+        raise InputError(
+            f"{path}: expected at least 2 classes of {name}, got 1, whose label is always the "
+            "same; its scores have no threshold"
+        )
     if kind in KINDS:
         tokens = task_tokens(path, config.task_seq_len) if kind == "oneformer" else None
         model = SemanticScores(model, kind, tokens)

@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 
 from torch import nn
 
+from certiseg.binary import CLASSES, BinaryOutput
 from certiseg.datasets.card import Colour
 from certiseg.errors import InputError
 
@@ -33,9 +34,10 @@ class LoadedModel:
     (B, *size), of pictures or volumes in [0, 1] or of point clouds.
 
     num_classes, classes, palette, channels, kind: None where the source does not tell. parts: of
-    clouds, the labels of each category the model knows. notes: what to tell before a run. origin:
-    of a model that the user's code made. opening: arguments of ``runs.model.open_model`` that give
-    the model again, in any process.
+    clouds, the labels of each category the model knows. binary: how its declared binary output is
+    read; maps: names of the maps of a multi-label one, where known. notes: what to tell before a
+    run. origin: of a model that the user's code made. opening: arguments of
+    ``runs.model.open_model`` that give the model again, in any process.
     """
 
     name: str
@@ -46,6 +48,8 @@ class LoadedModel:
     channels: int | None = None
     kind: Kind | None = None
     parts: Mapping[str, tuple[int, ...]] | None = None
+    binary: BinaryOutput | None = None
+    maps: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
     origin: Origin | None = None
     opening: Mapping[str, Any] | None = None
@@ -61,8 +65,11 @@ class LoadedModel:
             told = {name: getattr(model, name) for name in fields if hasattr(model, name)}
         elif callable(getattr(model, "of", None)):
             told = {"kind": "clouds"}
-        parts = getattr(model, "parts", None)
-        return cls(name, model, known if isinstance(known, int) else None, parts=parts, **told)
+        parts, binary = getattr(model, "parts", None), declared(model)
+        if binary is not None:
+            known, told["classes"] = 2, told.get("classes") or CLASSES
+        number = known if isinstance(known, int) else None
+        return cls(name, model, number, parts=parts, binary=binary, **told)
 
     def of(self, category: str | None) -> nn.Module | Callable[..., Any]:
         """What labels samples of this category; the model itself where it knows no categories.
@@ -128,10 +135,18 @@ def name_of(model: object) -> str:
 
 
 def take_over(wrapper: nn.Module, model: object, *others: object) -> None:
-    """The classes that the model states, and training mode where one of them still trains, so that
-    it is noticed."""
+    """What the model states of its classes, and training mode where one of them still trains, so
+    that it is noticed."""
     parts = (model, *others)
     wrapper.training = any(bool(getattr(part, "training", False)) for part in parts)
     for name in ("num_classes", "config"):
         if hasattr(model, name):
             setattr(wrapper, name, getattr(model, name))
+    if (binary := declared(model)) is not None:
+        wrapper.binary = binary  # type: ignore[assignment]
+
+
+def declared(model: object) -> BinaryOutput | None:
+    """The binary output that a model is declared to have, by ``Binary`` inside it."""
+    found = getattr(model, "binary", None)
+    return found if isinstance(found, BinaryOutput) else None

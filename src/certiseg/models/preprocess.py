@@ -9,9 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from certiseg.binary import BinaryOutput
 from certiseg.errors import InputError
-from certiseg.outputs.decide import tensor_of
+from certiseg.models.loaded import declared
 from certiseg.outputs.low_resolution import LowResolutionLogits, low_resolution_form
+from certiseg.outputs.tensors import BinaryScores, check_axes, tensor_of
 
 
 class Preprocess(nn.Module):
@@ -19,7 +21,8 @@ class Preprocess(nn.Module):
 
     Takes (B, C, H, W) in [0, 1] (plus noise: nothing is clipped), resizes and normalises it, calls
     the model and brings its logits (B, classes, H, W) back to the input's size, or its integer
-    labels (B, H, W). Volumes (B, C, D, H, W) are normalised, but not resized.
+    labels (B, H, W), or the output of a declared binary model (``Binary``). Volumes
+    (B, C, D, H, W) are normalised, but not resized.
 
     Args:
         model: a module or a function of a batch; its output may be a tensor, ``dict["out"]`` or
@@ -74,15 +77,20 @@ class Preprocess(nn.Module):
     def extra_repr(self) -> str:
         return f"scale={self.scale}, size={self.size}"
 
-    def forward(self, x: Tensor) -> Tensor:
+    @property
+    def binary(self) -> BinaryOutput | None:
+        """As the model is declared."""
+        return declared(self.model)
+
+    def forward(self, x: Tensor) -> Tensor | BinaryScores:
         output = self.low_resolution(x)
         return output.full() if isinstance(output, LowResolutionLogits) else output
 
-    def low_resolution(self, x: Tensor) -> Tensor | LowResolutionLogits:
+    def low_resolution(self, x: Tensor) -> Tensor | LowResolutionLogits | BinaryScores:
         """What ``forward`` returns, before its last step where that is a bilinear upsampling."""
         size = x.shape[-2:]
         for statistic in (self.mean, self.std):
-            # Broadcasting would turn a grey picture into three channels without a word.
+            # Broadcasting would turn a grey image into three channels without a word.
             if statistic is not None and len(statistic) not in (1, x.shape[1]):
                 raise InputError(
                     f"expected {len(statistic)} channels, as many as means and stds, got input of "
@@ -105,11 +113,15 @@ class Preprocess(nn.Module):
         if self.std is not None:
             x = x / self.std.reshape(along)
         inner = low_resolution_form(self.model)(x)
-        if isinstance(inner, LowResolutionLogits) and inner.size == tuple(size):
-            return inner
-        if x.ndim != 4:
-            return tensor_of(inner)[0]
-        return _enlarge(tensor_of(inner)[0], size)
+
+        def at_size(output: object) -> Tensor | LowResolutionLogits:
+            if isinstance(output, LowResolutionLogits) and output.size == tuple(size):
+                return output
+            tensor = tensor_of(output)[0]
+            check_axes(tensor, x.shape[2:])
+            return tensor if x.ndim != 4 else _enlarge(tensor, size)
+
+        return inner.changed(at_size) if isinstance(inner, BinaryScores) else at_size(inner)
 
 
 class OfBase:
@@ -117,13 +129,18 @@ class OfBase:
 
     base: Preprocess
 
-    def forward(self, x: Tensor) -> Tensor:
-        logits: Tensor = self.base(x)
+    @property
+    def binary(self) -> BinaryOutput | None:
+        """As the network is declared."""
+        return declared(self.base)
+
+    def forward(self, x: Tensor) -> Tensor | BinaryScores:
+        logits: Tensor | BinaryScores = self.base(x)
         return logits
 
-    def low_resolution(self, x: Tensor) -> Tensor | LowResolutionLogits:
+    def low_resolution(self, x: Tensor) -> Tensor | LowResolutionLogits | BinaryScores:
         """What ``forward`` returns, before its last step where that is a bilinear upsampling."""
-        found: Tensor | LowResolutionLogits = low_resolution_form(self.base)(x)
+        found: Tensor | LowResolutionLogits | BinaryScores = low_resolution_form(self.base)(x)
         return found
 
 
@@ -132,15 +149,14 @@ def _per_channel(values: Sequence[float] | None) -> Tensor | None:
 
 
 def _enlarge(output: Tensor, size: torch.Size) -> Tensor | LowResolutionLogits:
-    if output.shape[-2:] == size:
+    if output.shape[-2:] == size or output.ndim not in (3, 4):
         return output
-    if output.ndim == 3 and not output.is_floating_point():
+    maps = output[:, None] if output.ndim == 3 else output
+    if not output.is_floating_point():
         # Labels have no order: nearest neighbour is the only resize that invents none.
-        near = F.interpolate(output[:, None].to(torch.float32), size=size, mode="nearest")
-        return near[:, 0].to(output.dtype)
-    if output.ndim != 4:
-        return F.interpolate(output, size=size, mode="bilinear", align_corners=False)
-    return LowResolutionLogits(output, (size[0], size[1]))
+        near = F.interpolate(maps.to(torch.float32), size=size, mode="nearest").to(output.dtype)
+        return near[:, 0] if output.ndim == 3 else near
+    return LowResolutionLogits(maps, (size[0], size[1]))
 
 
 class Padded(nn.Module):

@@ -1,21 +1,28 @@
-"""A base model that looks at the picture at other scales, and mirrored, as the paper's does."""
+"""A base model that looks at the image at other scales, and mirrored, as the paper's does."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Literal, get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from certiseg.binary import BinaryOutput
 from certiseg.errors import InputError
 from certiseg.models.loaded import name_of, take_over
-from certiseg.outputs.decide import tensor_of
+from certiseg.outputs.binary import maps_of, probabilities
+from certiseg.outputs.tensors import BinaryScores, scores_of
 from certiseg.rounding import exact
 
 _LARGEST = 16.0
+_DECLARE = (
+    "declare it inside: Scales(certiseg.Binary(model, 'probability'), ...) after a sigmoid, "
+    "'logit' before one (--binary on the command line)"
+)
 Merge = Literal["exp", "softmax"]
 MERGES = get_args(Merge)
 
@@ -25,9 +32,11 @@ class Scales(nn.Module):
 
     Takes (B, C, H, W) (plus noise) and returns logits (B, classes, H, W): the logarithms of what is
     averaged over the scales, so the largest is the most likely class and their softmax are its
-    shares. For each scale the input is resized bilinearly; the logits are brought bilinearly to
-    that size and, with ``flip``, averaged with those of the mirrored input. A scale above 1, which
-    the published code cuts into tiles, goes through whole here.
+    shares. Of a declared binary model (``Binary``) the probabilities are averaged, over scales and
+    mirrored inputs, and compared with its threshold. For each scale the input is resized
+    bilinearly; the logits are brought bilinearly to that size and, with ``flip``, averaged with
+    those of the mirrored input. A scale above 1, which the published code cuts into tiles, goes
+    through whole here.
 
     Args:
         model: the base model, with its preprocessing inside.
@@ -38,8 +47,8 @@ class Scales(nn.Module):
             published code does; "softmax", the probabilities.
 
     Raises:
-        InputError: scales outside (0, 16]; in a pass, a model that returns labels, and where exp
-            spans more than float32 holds.
+        InputError: scales outside (0, 16]; in a pass, a model that returns labels or a single
+            channel that is not declared, and where exp spans more than float32 holds.
 
     Example:
         >>> import torch
@@ -99,7 +108,7 @@ class Scales(nn.Module):
         # Halves round up, as in the published code.
         return max(1, math.floor(height * scale + 0.5)), max(1, math.floor(width * scale + 0.5))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor | BinaryScores:
         if x.ndim != 4:
             raise InputError(
                 f"expected images (B, C, H, W), got a batch of shape {tuple(x.shape)}; "
@@ -107,12 +116,16 @@ class Scales(nn.Module):
             )
         full = (x.shape[2], x.shape[3])
         if len(self.scales) == 1 and self.size_at(self.scales[0], *full) == full:
-            return self._logits(x)  # nothing is resized, so log undoes what exp or softmax does
+            # Nothing is resized, so log undoes what exp or softmax does.
+            return _declared(*self._logits(x))
         total: Tensor | None = None
         offset: Tensor | None = None
+        binary: BinaryOutput | None = None
         for scale in self.scales:
-            logits = self._logits(_resize(x, self.size_at(scale, *full)))
-            if self.merge == "softmax":
+            logits, binary = self._logits(_resize(x, self.size_at(scale, *full)))
+            if binary is not None:
+                likely = logits
+            elif self.merge == "softmax":
                 likely = logits.softmax(dim=1)
             else:
                 # Up to one factor an image, common to all scales: it changes no order, and
@@ -126,6 +139,8 @@ class Scales(nn.Module):
             likely = _resize(likely, full)
             total = likely if total is None else total.add_(likely)
         assert total is not None
+        if binary is not None:
+            return _declared(total.div_(len(self.scales)), binary)
         if bool((total.amax(dim=1) == 0).any()):
             raise InputError(
                 "expected logits whose highest differ by less than 87 between pixels, got more, "
@@ -134,15 +149,21 @@ class Scales(nn.Module):
         # Below the smallest number that float32 holds well, classes count as equally unlikely.
         return total.div_(len(self.scales)).clamp_min_(torch.finfo(total.dtype).tiny).log_()
 
-    def _logits(self, x: Tensor) -> Tensor:
-        """At the size of x, float32; averaged over the two sides where flip is on."""
-        logits = self._one(x)
+    def _logits(self, x: Tensor) -> tuple[Tensor, BinaryOutput | None]:
+        """At the size of x, float32; averaged over the two sides where flip is on. Of a declared
+        binary model probabilities, and its declaration."""
+        logits, binary = self._one(x)
         if self.flip:
-            logits = (logits + self._one(x.flip(3)).flip(3)).mul_(0.5)
-        return logits
+            logits = (logits + self._one(x.flip(3))[0].flip(3)).mul_(0.5)
+        return logits, binary
 
-    def _one(self, x: Tensor) -> Tensor:
-        logits = tensor_of(self.model(x))[0]
+    def _one(self, x: Tensor) -> tuple[Tensor, BinaryOutput | None]:
+        output, binary = self.model(x), None
+        if isinstance(output, BinaryScores):
+            binary = output.binary
+            logits = probabilities(maps_of(output, x), binary)
+        else:
+            logits = scores_of(output, x.shape[2:], _DECLARE)
         if logits.ndim != 4 or not logits.is_floating_point():
             raise InputError(
                 f"expected logits (B, classes, H, W), got {logits.dtype} of shape "
@@ -151,7 +172,13 @@ class Scales(nn.Module):
         # A copy where nothing was resized or converted: the model may keep its output.
         given = logits
         logits = _resize(logits.float(), (x.shape[2], x.shape[3]))
-        return logits.clone() if logits is given else logits
+        return logits.clone() if logits is given else logits, binary
+
+
+def _declared(likely: Tensor, binary: BinaryOutput | None) -> Tensor | BinaryScores:
+    if binary is None:
+        return likely
+    return BinaryScores(likely, replace(binary, output="probability"))
 
 
 def _resize(x: Tensor, size: tuple[int, int]) -> Tensor:

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from certiseg.certificates.windows import Tiling
 from certiseg.errors import InputError
+from certiseg.models.binary import Binary
 from certiseg.models.loaded import name_of, take_over
-from certiseg.outputs.decide import tensor_of
+from certiseg.outputs.tensors import BinaryScores, check_axes, tensor_of
 from certiseg.rounding import exact
 
 _SPATIAL = (4, 5)
@@ -77,18 +78,23 @@ class Windows(nn.Module):
             )
         return Tiling(self.size * (axes if len(self.size) == 1 else 1), self.margin)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor | BinaryScores:
         if x.ndim not in _SPATIAL:
             raise InputError(
                 f"expected images (B, C, H, W) or volumes (B, C, D, H, W), got a batch of shape "
                 f"{tuple(x.shape)}; only these have windows"
             )
         whole: Tensor | None = None
+        declared = None
         for spans in self.tiling(x.ndim - 2).spans(x.shape[2:]):
             # A copy: a view would leave the rest of the input within the model's reach.
             seen: tuple[Any, ...] = (..., *(span.seen for span in spans))
             window = x[seen].clone()
-            output = tensor_of(self.model(window))[0]
+            found = self.model(window)
+            if isinstance(found, BinaryScores):
+                found, declared = found.output, found.binary
+            output = tensor_of(found)[0]
+            check_axes(output, window.shape[2:])
             if tuple(output.shape[-len(spans) :]) != tuple(window.shape[2:]):
                 raise InputError(
                     f"expected one label for each of {tuple(window.shape[2:])} pixels of a window, "
@@ -107,7 +113,7 @@ class Windows(nn.Module):
             )
             whole[core] = output[within]
         assert whole is not None
-        return whole
+        return whole if declared is None else BinaryScores(whole, declared)
 
 
 def windows_of(model: object, shape: Sequence[int]) -> tuple[int, ...] | None:
@@ -115,11 +121,15 @@ def windows_of(model: object, shape: Sequence[int]) -> tuple[int, ...] | None:
 
     None for every other model: locality is taken from the construction, never assumed.
     """
-    if type(model) is not Windows or len(shape) + 1 not in _SPATIAL:
+    if type(model) not in (Windows, Binary) or len(shape) + 1 not in _SPATIAL:
         return None
-    hooked = model._forward_hooks or model._forward_pre_hooks or "forward" in vars(model)
-    if hooked:
+    assert isinstance(model, nn.Module)
+    if model._forward_hooks or model._forward_pre_hooks or "forward" in vars(model):
         return None
+    if isinstance(model, Binary):
+        # It reads each value on its own.
+        return windows_of(model.model, shape)
+    assert isinstance(model, Windows)
     tiling = model.tiling(len(shape) - 1)
     return (*tiling.size, tiling.margin)
 

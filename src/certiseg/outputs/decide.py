@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from certiseg.binary import BinaryOutput
 from certiseg.errors import InputError
+from certiseg.outputs.binary import class_scores, maps_of, probabilities
 from certiseg.outputs.decision import Decision
 from certiseg.outputs.low_resolution import LowResolutionLogits
+from certiseg.outputs.tensors import (
+    DECLARE,
+    INTEGERS,
+    BinaryScores,
+    check_axes,
+    tensor_of,
+    undeclared,
+    values_in,
+)
 
-_INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 _SPATIAL = {4: "H, W", 5: "D, H, W"}
-"""By the axes of a batch: of pictures, and of volumes."""
+"""By the axes of a batch: of images, and of volumes."""
 
 
 def decide(
@@ -23,9 +32,11 @@ def decide(
     """The labels of one batch of outputs. On equal logits the first label wins.
 
     Args:
-        output: logits (B, C, *out), a mapping with "out" (torchvision), an object with ``.logits``
-            (Hugging Face; logits smaller than the image are upsampled bilinearly to it, as those
-            libraries do themselves), ``LowResolutionLogits``, or integer labels (B, *out).
+        output: logits (B, C, *out) of at least 2 classes, a mapping with "out" (torchvision), an
+            object with ``.logits`` (Hugging Face; logits smaller than the image are upsampled
+            bilinearly to it, as those libraries do themselves), ``LowResolutionLogits``, integer
+            labels (B, *out) or (B, 1, *out), masks of bools, which are labels 0 and 1, or
+            ``BinaryScores`` of a declared binary model. Arrays of NumPy as tensors.
         batch: the input (B, *shape).
         num_classes: None: found from logits.
         own_grid: an image's labels may lie on a grid (h, w) of the model's own, 1 <= h <= H and
@@ -33,10 +44,15 @@ def decide(
 
     Raises:
         InputError: any other output, a shape or class count that does not fit, labels outside the
-            classes; NaN logits once the decision is used.
+            classes; NaN and infinite logits once the decision is used.
     """
+    if isinstance(output, BinaryScores):
+        maps = _checked_maps(output, batch, num_classes, own_grid)
+        return Decision(2, class_scores(maps, output.binary), binary=output.binary)
     scores = _checked_output(output, batch, num_classes, own_grid)
-    if isinstance(scores, Tensor) and scores.dtype in _INTEGERS:
+    if isinstance(scores, Tensor) and scores.dtype == torch.bool:
+        return Decision(_checked_mask(scores, num_classes), given=scores.long())
+    if isinstance(scores, Tensor) and scores.dtype in INTEGERS:
         return Decision(_checked_classes(scores, num_classes), given=scores.long())
     return Decision(scores.shape[1], scores, context=_autocast_of(batch.device.type))
 
@@ -46,6 +62,7 @@ class Posterior:
     """Softmax probabilities float32 (B, C, *out) of each draw of a batch."""
 
     values: Tensor
+    binary: BinaryOutput | None = None
 
     @property
     def num_classes(self) -> int:
@@ -62,19 +79,29 @@ class Posterior:
 
     def rows(self, places: list[int]) -> Posterior:
         """That of the draws at these places of the batch, in their order."""
-        return Posterior(self.values[places])
+        return replace(self, values=self.values[places])
 
 
 def posterior(
     output: object, batch: Tensor, num_classes: int | None, own_grid: bool = False
 ) -> Posterior:
-    """The softmax of one batch of logits. Arguments and errors as ``decide``; labels have none."""
+    """The softmax of one batch of logits, or what a declared binary output says of both classes.
+    Arguments and errors as ``decide``; labels have none."""
+    if isinstance(output, BinaryScores):
+        if output.binary.multi_label:
+            raise InputError(
+                "expected one map of classes for AdaptiveCertify, got overlapping maps; leave "
+                "--thresholds out"
+            )
+        maps = _checked_maps(output, batch, num_classes, own_grid)
+        likely = probabilities(maps, output.binary).float()
+        return Posterior(torch.cat([1 - likely, likely], dim=1), output.binary)
     scores = _checked_output(output, batch, num_classes, own_grid)
     tensor = scores.full() if isinstance(scores, LowResolutionLogits) else scores
-    if tensor.dtype in _INTEGERS:
+    if not tensor.is_floating_point():
         raise InputError(
-            "expected a model that returns logits, got integer labels; labels have no softmax, "
-            "return the logits"
+            "expected a model that returns logits, got labels; labels have no softmax, return the "
+            "logits"
         )
     return Posterior(tensor.float().softmax(dim=1))
 
@@ -85,33 +112,41 @@ def _autocast_of(kind: str) -> torch.autocast:
     return torch.autocast(kind, dtype=torch.get_autocast_dtype(kind), enabled=enabled)
 
 
+def _checked_maps(
+    output: BinaryScores, batch: Tensor, num_classes: int | None, own_grid: bool
+) -> Tensor:
+    """The maps (B, K, *out) of a declared binary output, of the right size."""
+    if num_classes not in (None, 2):
+        raise InputError(
+            f"expected 2 classes of a binary output, got num_classes={num_classes}; leave it out"
+        )
+    maps = maps_of(output, batch, own_grid)
+    _check_batch(maps, batch)
+    _check_size(maps.shape[2:], batch, own_grid)
+    return maps
+
+
 def _checked_output(
     output: object, batch: Tensor, num_classes: int | None, own_grid: bool
 ) -> Tensor | LowResolutionLogits:
-    """Logits (B, C, *out), perhaps of low resolution, or integer labels (B, *out), of the right
+    """Logits (B, C, *out), perhaps of low resolution, or labels or a mask (B, *out), of the right
     size."""
     low = output if isinstance(output, LowResolutionLogits) else None
     tensor, upsample = tensor_of(output) if low is None else (low.logits, True)
+    tensor = tensor.to(batch.device)
     promised = None if low is None else low.size
-    if tensor.ndim < 1 or tensor.shape[0] != len(batch):
-        raise InputError(
-            f"expected one output for each of {len(batch)} inputs, got shape "
-            f"{tuple(tensor.shape)}; the model must keep the batch axis first"
-        )
-    if tensor.dtype in _INTEGERS:
-        _check_size(tensor.shape[1:], batch, own_grid)
-        return tensor
+    _check_batch(tensor, batch)
+    check_axes(tensor, batch.shape[2:])
+    if tensor.dtype in (torch.bool, *INTEGERS):
+        labels = _without_channel(tensor, batch)
+        _check_size(labels.shape[1:], batch, own_grid)
+        return labels
     if not tensor.is_floating_point() or tensor.ndim < 2:
         raise InputError(
             "expected logits (B, C, *out) or integer labels (B, *out), got "
             f"{tensor.dtype} of shape {tuple(tensor.shape)}; wrap the model in a function"
         )
-    if batch.ndim in _SPATIAL and tensor.ndim == batch.ndim - 1:
-        axes = _SPATIAL[batch.ndim]
-        raise InputError(
-            f"expected logits (B, C, {axes}) or integer labels (B, {axes}), got "
-            f"{tensor.dtype} of shape {tuple(tensor.shape)}; return labels as integers"
-        )
+    _check_channels(tensor, batch, num_classes)
     if num_classes is not None and tensor.shape[1] != num_classes:
         raise InputError(
             f"expected logits of {num_classes} classes on axis 1, got shape "
@@ -129,6 +164,67 @@ def _checked_output(
     )
 
 
+def _check_batch(tensor: Tensor, batch: Tensor) -> None:
+    if tensor.ndim < 1 or tensor.shape[0] != len(batch):
+        raise InputError(
+            f"expected one output for each of {len(batch)} inputs, got shape "
+            f"{tuple(tensor.shape)}; the model must keep the batch axis first"
+        )
+
+
+def _check_channels(scores: Tensor, batch: Tensor, num_classes: int | None) -> None:
+    """Raise InputError for floats that are no logits of classes: a single channel, or none, or
+    labels as floats."""
+    bare = scores.ndim == batch.ndim - 1 and (
+        batch.ndim in _SPATIAL
+        or (scores.shape[1:] == batch.shape[2:] and scores.shape[1] != num_classes)
+    )
+    if not bare and scores.shape[1] != 1:
+        return
+    whole = scores.numel() and bool((scores == scores.round()).all()) and bool((scores >= 0).all())
+    if whole and (bare or bool((scores > 1).any())):
+        raise InputError(
+            f"expected logits of classes or integer labels, got whole numbers as {scores.dtype} of "
+            f"shape {tuple(scores.shape)} with {values_in(scores)}; labels: return "
+            "output.long(), and pass num_classes (--num-classes)"
+        )
+    if not bare:
+        raise InputError(undeclared(scores))
+    axes = _SPATIAL.get(batch.ndim, "N")
+    raise InputError(
+        f"expected logits (B, C, {axes}) or integer labels (B, {axes}), got {scores.dtype} of "
+        f"shape {tuple(scores.shape)} with {values_in(scores)}; one value for each component of a "
+        f"binary model: {DECLARE}"
+    )
+
+
+def _without_channel(labels: Tensor, batch: Tensor) -> Tensor:
+    """Labels or a mask (B, *out), also of (B, 1, *out)."""
+    if labels.ndim != batch.ndim or batch.ndim < 3:
+        return labels
+    if labels.shape[1] == 1:
+        return labels[:, 0]
+    what = "masks of bools" if labels.dtype == torch.bool else "integer labels"
+    other = (
+        "overlapping masks are certiseg.Binary(model, 'probability', multi_label=True)"
+        if labels.dtype == torch.bool
+        else "logits as integers: return output.float(); one-hot labels: output.argmax(1)"
+    )
+    raise InputError(
+        f"expected {what} (B, *out), one for each component, got shape {tuple(labels.shape)}; "
+        f"{other}"
+    )
+
+
+def _checked_mask(mask: Tensor, num_classes: int | None) -> int:
+    if num_classes not in (None, 2):
+        raise InputError(
+            f"expected labels of {num_classes} classes, got a mask of bools of shape "
+            f"{tuple(mask.shape)}, which has 2; leave num_classes out, or return integer labels"
+        )
+    return 2
+
+
 def _checked_classes(labels: Tensor, num_classes: int | None) -> int:
     if num_classes is None:
         raise InputError(
@@ -137,33 +233,12 @@ def _checked_classes(labels: Tensor, num_classes: int | None) -> int:
         )
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high >= num_classes:
+        mask = num_classes == 2 and low == 0 and bool(((labels == 0) | (labels == high)).all())
+        remedy = "return output > 0, a mask" if mask else "pass the model's own num_classes"
         raise InputError(
-            f"expected labels in [0, {num_classes - 1}], got [{low}, {high}]; "
-            "pass the model's own num_classes"
+            f"expected labels in [0, {num_classes - 1}], got [{low}, {high}]; {remedy}"
         )
     return num_classes
-
-
-def tensor_of(output: object) -> tuple[Tensor, bool]:
-    """The tensor of scores or labels, and whether a smaller one may be upsampled unasked.
-
-    Raises InputError where there is none.
-    """
-    if isinstance(output, Tensor):
-        return output, False
-    if isinstance(output, LowResolutionLogits):
-        return output.full(), False
-    logits = getattr(output, "logits", None)
-    if isinstance(logits, Tensor):
-        return logits, True
-    if isinstance(output, Mapping):
-        for name in ("out", "logits"):
-            if isinstance(output.get(name), Tensor):
-                return output[name], name == "logits"
-    raise InputError(
-        'expected a tensor, a mapping with "out" or an object with .logits, got '
-        f"{type(output).__name__}; wrap the model in a function that returns logits"
-    )
 
 
 def _check_size(size: torch.Size, batch: Tensor, own_grid: bool) -> None:

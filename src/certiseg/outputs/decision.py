@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from certiseg.binary import BinaryOutput
 from certiseg.errors import InputError
 from certiseg.outputs.low_resolution import LowResolutionLogits
 
@@ -29,6 +30,7 @@ class Decision:
     Logits are decided on when they are counted, a tile at a time, so one-hot labels at full size
     are never held. tile: bytes of logits in one (at least 8 steps of rows); the labels do not
     depend on it. context: in which low-resolution logits are upsampled: the model's own autocast.
+    binary: the declaration that the scores follow from, where there was one.
     """
 
     num_classes: int
@@ -38,6 +40,7 @@ class Decision:
     context: contextlib.AbstractContextManager[object] = field(
         default_factory=contextlib.nullcontext, repr=False
     )
+    binary: BinaryOutput | None = None
 
     @property
     def size(self) -> torch.Size:
@@ -152,15 +155,25 @@ def _band(scores: Tensor | LowResolutionLogits, draw: slice, rows: slice) -> Ten
 
 
 def winners(logits: Tensor) -> Tensor:
-    """Bool (b, C, *out), True at the first of the highest logits. Raises InputError for NaN."""
+    """Bool (b, C, *out), True at the first of the highest logits.
+
+    Raises InputError for NaN, and where infinity leaves the choice open: all logits of a component
+    are -inf, or several +inf. A class that is masked by -inf among finite ones just does not win.
+    """
     if logits.device.type == "cpu" and logits.dtype not in _SINGLE_OR_DOUBLE:
         logits = logits.float()  # exact
     # Channels-last networks return channels-last logits, over which maxima are slow.
     logits = logits.contiguous()
     top = logits.amax(dim=1, keepdim=True)
-    if bool(top.max().isnan()):
+    lowest, highest = top.aminmax()
+    if bool(highest.isnan()):
         raise InputError(
             "expected finite logits, got NaN; check the model's weights and its precision"
+        )
+    if bool(lowest == -torch.inf):
+        raise InputError(
+            "expected a finite logit for each component, got -inf for all classes of one; leave "
+            "one class unmasked, and check the model's precision"
         )
     if logits.device.type == "cpu":
         # NumPy compares with one broadcast side several times quicker than PyTorch.
@@ -170,6 +183,11 @@ def winners(logits: Tensor) -> Tensor:
         won = logits == top
         found = int(won.count_nonzero())
     if found != top.numel():
+        if bool(highest == torch.inf) and bool(((top == torch.inf) & (won.sum(1, True) > 1)).any()):
+            raise InputError(
+                "expected one highest logit, got +inf for several classes of a component; check "
+                "the model's precision"
+            )
         narrow = torch.uint8 if logits.shape[1] < 256 else torch.int32
         won &= won.cumsum(dim=1, dtype=narrow) == 1
     return won

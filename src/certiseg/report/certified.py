@@ -51,7 +51,12 @@ def _radius(value: float | Sequence[float]) -> str:
     return f"{down(value[0])} to {down(value[-1])}" if value else "-"
 
 
-def _largest(histogram: Mapping[str, int], components: int) -> str:
+def _largest(histogram: Mapping[str, Any], components: int) -> str:
+    """Of overlapping maps the share of label 1 in each."""
+    histogram = {
+        name: [*count.values()][-1] if isinstance(count, Mapping) else count
+        for name, count in histogram.items()
+    }
     ranked = sorted(histogram.items(), key=lambda entry: -entry[1])
     named = [
         f"{name} {percent_down(Fraction(count, components), 0)}"

@@ -41,6 +41,13 @@ def made_up(classes: Iterable[object]) -> tuple[str, ...]:
     return tuple(f"class {label}" for label, _ in enumerate(classes))
 
 
+def map_names(loaded: LoadedModel, maps: int) -> tuple[str, ...]:
+    """The model's names of its overlapping maps, else numbers."""
+    if loaded.maps is not None and len(loaded.maps) == maps:
+        return loaded.maps
+    return tuple(f"map {number}" for number in range(maps))
+
+
 def of_certificate(look: Appearance, certificate: Certificate) -> Appearance:
     """Names and colours of all labels a certificate may give: the classes, then inner nodes of its
     hierarchy, each in the mean colour of its classes."""

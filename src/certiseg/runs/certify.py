@@ -10,6 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from PIL import Image
+
 from certiseg.certificates.certificate import Certificate
 from certiseg.certificates.commitment import Commitment
 from certiseg.datasets.card import in_few_lines
@@ -19,8 +22,9 @@ from certiseg.errors import InputError
 from certiseg.files.atomic import atomic_write, check_names
 from certiseg.files.folders import locked
 from certiseg.models.loaded import LoadedModel
+from certiseg.report.panel import Tile, panel
 from certiseg.runs.again import replaced
-from certiseg.runs.appearance import Appearance, of_certificate
+from certiseg.runs.appearance import Appearance, map_names, of_certificate
 from certiseg.runs.commitment import Promise, commit, rehearsed
 from certiseg.runs.input_kinds import input_files, inputs_of
 from certiseg.runs.inputs import CloudOptions, Inputs, Read
@@ -30,6 +34,7 @@ from certiseg.runs.progress import RunBar
 from certiseg.runs.record import certificate_record
 from certiseg.runs.settings import Settings
 from certiseg.sampling.sampler import Smoothed
+from certiseg.votes import VoteCounts
 
 _CERTIFICATE = "cert.npz"
 _PICTURES = ("overlay.png", "cloud.png", "legend.png", "radius.png")
@@ -97,8 +102,12 @@ def certify_images(
                     promise.commitment.check(certificate, promise.challenge)
                 plain = inputs.appearance(certificate.votes.num_classes)
                 look = of_certificate(plain, certificate)
-                _write(places[index], inputs, given, certificate, look)
-                record = certificate_record(stem, certificate, look.classes, seconds, loaded.name)
+                maps = None if certificate.maps is None else map_names(loaded, certificate.maps)
+                shown = _pictures(inputs, given, certificate, look, maps)
+                _write(places[index], shown, inputs.arrays(given, certificate), certificate)
+                record = certificate_record(
+                    stem, certificate, look.classes, seconds, loaded.name, maps
+                )
                 record.update(given.facts)
                 records.append(record)
                 write_lines(out / RESULTS, records)
@@ -125,12 +134,50 @@ def commit_images(
     return commit(file, [rehearsed(smoothed, inputs.read(path).x, settings) for path in paths])
 
 
+def _pictures(
+    inputs: Inputs,
+    given: Read,
+    certificate: Certificate,
+    look: Appearance,
+    maps: Sequence[str] | None,
+) -> dict[str, Image.Image]:
+    """What shows the certificate; of overlapping maps one beside the other, under their names."""
+    if maps is None:
+        return inputs.pictures(given.x, certificate, look)
+    each = [
+        inputs.pictures(given.x, _map_of(certificate, number), look) for number in range(len(maps))
+    ]
+    shown = {}
+    for kind, first in each[0].items():
+        tiles = [Tile(own[kind], name) for own, name in zip(each, maps, strict=True)]
+        classes = look if kind != "radius.png" else Appearance((), ())
+        legend = kind == "legend.png"
+        shown[kind] = first if legend else panel(tiles, classes.classes, classes.palette)
+    return shown
+
+
+def _map_of(certificate: Certificate, number: int) -> Certificate:
+    """One of the overlapping maps, to be shown: by itself it is no certificate."""
+    votes, radius = certificate.votes, certificate.radius
+    source = votes.source
+    assert source is not None
+    assert source.binary is not None
+    alone = replace(source, binary=replace(source.binary, multi_label=False))
+    return replace(
+        certificate,
+        labels=certificate.labels[number],
+        radius=radius[number] if isinstance(radius, np.ndarray) else radius,
+        votes=VoteCounts(votes.counts[number], votes.trials, alone),
+    )
+
+
 def _write(
-    places: dict[str, Path], inputs: Inputs, given: Read, certificate: Certificate, look: Appearance
+    places: dict[str, Path],
+    pictures: Mapping[str, Image.Image],
+    arrays: Mapping[str, bytes],
+    certificate: Certificate,
 ) -> None:
     """The certificate and what shows it; files of an earlier run that it replaces go."""
-    pictures = inputs.pictures(given.x, certificate, look)
-    arrays = inputs.arrays(given, certificate)
     certificate.save(places[_CERTIFICATE])
     for kind in (*_PICTURES, *_ARRAYS):
         if kind in pictures:
@@ -189,7 +236,8 @@ def _prepared(
         if given.x.shape not in tried:
             # One pass finds a model that does not fit, at a hundredth of the cost.
             logits = settings.certifier.needs_logits
-            try_model(smoothed, given.x, settings.hierarchy, logits=logits)
+            found = try_model(smoothed, given.x, settings.hierarchy, logits=logits, maps=True)
+            settings.check(found, smoothed.num_classes)
             tried.add(given.x.shape)
         remarks[str(path)] = given.notes
     return inputs, smoothed, in_few_lines(remarks)

@@ -181,7 +181,7 @@ def check_samples(
     samples: Samples,
     check: Callable[[Sample], None],
     models: Iterable[ByCategory],
-    attempt: Callable[[Smoothed, Sample], None] = lambda smoothed, sample: try_model(
+    attempt: Callable[[Smoothed, Sample], object] = lambda smoothed, sample: try_model(
         smoothed, sample.x
     ),
     note: Callable[[str], None] = lambda text: None,

@@ -9,11 +9,14 @@ from typing import Any
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from certiseg.binary import BinaryOutput
 from certiseg.datasets.card import Card
 from certiseg.errors import InputError
 from certiseg.hierarchies.hierarchy import Hierarchy
+from certiseg.models.binary import as_binary
 from certiseg.models.denoised import Denoised, load_denoiser
 from certiseg.models.loaded import LoadedModel, Origin, reason
+from certiseg.models.preprocess import Preprocess
 from certiseg.models.python_model import origin_of
 from certiseg.models.resolve import load_model
 from certiseg.models.scales import Scales
@@ -32,8 +35,11 @@ def open_model(
     scales: Sequence[float] | None = None,
     flip: bool = False,
     denoiser: str | None = None,
+    resize: tuple[int, int] | None = None,
     windows: int | None = None,
     margin: int = 64,
+    binary: str | None = None,
+    multi_label: bool = False,
 ) -> LoadedModel:
     """Load a model by name, completed by what the caller states about it.
 
@@ -41,13 +47,18 @@ def open_model(
         spec: its name, as in ``certiseg.load_model``.
         num_classes: what its source does not tell.
         channels: of its inputs, what its source does not tell: 1, 3 or 6.
-        scales: look at pictures at these scales (``certiseg.models.Scales``).
-        flip: look at mirrored pictures too.
+        scales: look at images at these scales (``certiseg.models.Scales``).
+        flip: look at mirrored images too.
         denoiser: the name of a denoiser to put before it all, as in
             ``certiseg.models.denoised.load_denoiser`` (theory T13).
+        resize: height and width that images are resized to for the model; its labels are brought
+            back to the image's size.
         windows: run all this window by window, in cores with sides of so many pixels or voxels
             (``certiseg.Windows``, theory T17).
         margin: of the windows beyond their cores.
+        binary: what the one channel of the model is, "probability" or "logit", or either with a
+            threshold, "probability:0.3" (``certiseg.Binary``), where its source does not tell.
+        multi_label: with binary: its channels are maps that may overlap.
 
     Returns:
         The model, with these arguments as ``opening``, by which another process opens it again.
@@ -67,6 +78,10 @@ def open_model(
             "choose one"
         )
     loaded = load_model(spec)
+    if isinstance(loaded.model, nn.Module):
+        # Certificates then name the model as the user did, not by its Python class.
+        loaded.model.model_name = spec  # type: ignore[assignment]
+    loaded = _declared(loaded, binary, multi_label)
     for option, stated, own in (
         ("--num-classes", num_classes, loaded.num_classes),
         ("--channels", channels, loaded.channels),
@@ -75,23 +90,68 @@ def open_model(
             raise InputError(
                 f"expected {option} {own}, which {spec} has, got {stated}; leave the option out"
             )
-    if isinstance(loaded.model, nn.Module):
-        # Certificates then name the model as the user did, not by its Python class.
-        loaded.model.model_name = spec  # type: ignore[assignment]
     loaded = replace(
         loaded,
         num_classes=loaded.num_classes if num_classes is None else num_classes,
         channels=loaded.channels if channels is None else channels,
     )
+    if resize is not None:
+        loaded = _resized(loaded, resize)
     if scales is not None or flip:
         loaded = _at_scales(loaded, scales or (1.0,), flip)
     if denoiser is not None:
         loaded = _behind(denoiser, loaded)
     if windows is not None:
         loaded = _by_windows(loaded, windows, margin)
-    opening = {"num_classes": num_classes, "channels": channels, "scales": scales, "flip": flip}
-    others = {"denoiser": denoiser, "windows": windows, "margin": margin}
-    return replace(loaded, opening={"spec": spec, **others, **opening})
+    opening = {
+        "spec": spec,
+        "num_classes": num_classes,
+        "channels": channels,
+        "scales": scales,
+        "flip": flip,
+        "denoiser": denoiser,
+        "resize": resize,
+        "windows": windows,
+        "margin": margin,
+        "binary": binary,
+        "multi_label": multi_label,
+    }
+    return replace(loaded, opening=opening)
+
+
+def _declared(loaded: LoadedModel, binary: str | None, multi_label: bool) -> LoadedModel:
+    """The model with its output as the caller declares it."""
+    if binary is None:
+        if multi_label:
+            raise InputError(
+                "expected --binary with --multi-label, got none; say what the channels are, "
+                "probability or logit"
+            )
+        if loaded.num_classes == 1:
+            raise InputError(
+                f"expected a model of at least 2 classes, got {loaded.name} with one channel, "
+                "which may be a probability or a logit; pass --binary probability if it ends in a "
+                "sigmoid, else --binary logit (binary='logit' in Python)"
+            )
+        return loaded
+    if callable(getattr(loaded.model, "of", None)):
+        raise InputError(
+            f"expected no --binary for {loaded.name}, whose output depends on the category; leave "
+            "it out"
+        )
+    output = BinaryOutput.parse(binary, multi_label, loaded.binary)
+    return as_binary(loaded, output)
+
+
+def _resized(loaded: LoadedModel, size: tuple[int, int]) -> LoadedModel:
+    if loaded.kind not in (None, "pictures"):
+        raise InputError(
+            f"expected a model of images with --resize, got {loaded.name}; leave it out"
+        )
+    height, width = size
+    model = Preprocess(loaded.model, size=(height, width))
+    name = model.model_name = f"{loaded.name} at {height} x {width}"
+    return replace(loaded, name=name, model=model)
 
 
 def _at_scales(loaded: LoadedModel, scales: Sequence[float], flip: bool) -> LoadedModel:
@@ -143,11 +203,13 @@ def try_model(
     hierarchy: Hierarchy | None = None,
     *,
     logits: bool = False,
-) -> None:
+    maps: bool = False,
+) -> int:
     """One pass without noise: raise InputError unless the model gives each pixel or point of x one
     label, of the hierarchy's classes if there is one, and logits if they are needed.
 
-    A model that does not fit is found before anything is drawn or written.
+    A model that does not fit is found before anything is drawn or written. maps: overlapping maps
+    will do too, which give each as many labels as there are maps. Returns the number of components.
     """
     smoothed.noise.check_shape(tuple(x.shape))
     try:
@@ -162,23 +224,26 @@ def try_model(
             f"expected a model that takes a batch of shape (1, {_sides(x)}), got an error from "
             f"it ({reason(error)}); check --channels and the size of the input"
         ) from None
-    own_grid = smoothed.output_grid and labels.ndim == 2
-    if labels.shape != tuple(x.shape[1:]) and not own_grid:
+    overlapping = smoothed.binary is not None and smoothed.binary.multi_label
+    if overlapping and not maps:
+        raise InputError(
+            f"expected one map of labels for each input, got {len(labels)} overlapping maps; "
+            "certify them (certiseg certify), or declare each channel as a model of its own"
+        )
+    shape = labels.shape[1:] if overlapping else labels.shape
+    own_grid = smoothed.output_grid and len(shape) == 2
+    if shape != tuple(x.shape[1:]) and not own_grid:
         each = {2: "points", 3: "pixels"}.get(x.ndim, "voxels")
         raise InputError(
             f"expected one label for each of ({_sides(x[0])}) {each}, got an output of shape "
             f"{labels.shape}; pass a segmentation model"
-        )
-    if smoothed.num_classes == 1:
-        raise InputError(
-            "expected a model of at least 2 classes, got 1, whose label is always the same; of a "
-            "model with one sigmoid output return torch.cat([torch.zeros_like(z), z], dim=1)"
         )
     if hierarchy is not None and smoothed.num_classes != hierarchy.num_classes:
         raise InputError(
             f"expected a hierarchy over the {smoothed.num_classes} classes of the model, got "
             f"{hierarchy.name} over {hierarchy.num_classes}; choose another"
         )
+    return labels.size
 
 
 def check_classes(smoothed: Smoothed, card: Card) -> None:

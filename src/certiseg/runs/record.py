@@ -6,28 +6,40 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from certiseg.certificates.certificate import Certificate
 from certiseg.certificates.method import method_named
 from certiseg.noise import noise_record
+from certiseg.votes import ABSTAIN
 
 
 def certificate_record(
-    name: str, certificate: Certificate, classes: Sequence[str], seconds: float, model: str
+    name: str,
+    certificate: Certificate,
+    classes: Sequence[str],
+    seconds: float,
+    model: str,
+    maps: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """Plain JSON values. classes: names of all labels it may give. labels: certified components
     by name; size: (H, W) of the components, (N,) of a cloud; abstention: their share; radius: in
     the norm that is named, l2 in units of the input, rotations in radians, of a radius map
-    [smallest, median, largest] of the certified ones; model: as the user named it."""
+    [smallest, median, largest] of the certified ones; model: as the user named it. maps: names of
+    overlapping maps, of which labels holds one histogram each, and size is one's."""
     source = certificate.votes.source
     stages = certificate.selection_votes
-    histogram = np.bincount(
-        certificate.labels[certificate.certified].ravel(), minlength=len(classes)
-    )
+    labels: dict[str, Any]
+    if maps is None:
+        size, labels = certificate.labels.shape, _histogram(certificate.labels, classes)
+    else:
+        size = certificate.labels.shape[1:]
+        each = zip(maps, certificate.labels, strict=True)
+        labels = {name: _histogram(own, classes) for name, own in each}
     return {
         "name": name,
-        "size": list(certificate.labels.shape),
-        "labels": dict(zip(classes, histogram.tolist(), strict=True)),
+        "size": list(size),
+        "labels": labels,
         "abstention": certificate.abstention,
         "method": certificate.method,
         "radius": radius_record(certificate),
@@ -61,6 +73,11 @@ def _at_least(certificate: Certificate, classes: Sequence[str]) -> dict[str, int
         name: certificate.at_least(certificate.labels == label)
         for label, name in enumerate(classes)
     }
+
+
+def _histogram(labels: NDArray[np.signedinteger], classes: Sequence[str]) -> dict[str, int]:
+    counts = np.bincount(labels[labels != ABSTAIN].ravel(), minlength=len(classes))
+    return dict(zip(classes, counts.tolist(), strict=True))
 
 
 def radius_record(certificate: Certificate) -> float | list[float]:

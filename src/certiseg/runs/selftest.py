@@ -48,6 +48,7 @@ def selftest(
     size: tuple[int, int] = (96, 128),
     device: str = "cpu",
     num_classes: int | None = None,
+    binary: str | None = None,
     channels: int | None = None,
 ) -> Iterator[Check]:
     """Checks one after another: statistics, every method at its null, noise, and the model.
@@ -67,7 +68,7 @@ def selftest(
     yield _exact_noise(x, address)
     yield _same_bits(x.to(place), address)
     if model is not None:
-        loaded = open_model(model, num_classes=num_classes, channels=channels)
+        loaded = open_model(model, num_classes=num_classes, binary=binary, channels=channels)
         if loaded.kind not in ("pictures", None):
             raise InputError(
                 f"expected a model of pictures, got {model} of {loaded.kind}; see docs"

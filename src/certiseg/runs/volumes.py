@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,17 +73,22 @@ class Volumes:
         return shown
 
     def arrays(self, given: Read, certificate: Certificate) -> dict[str, bytes]:
-        """Of NIfTI files, labels and a radius map as NIfTI in the same space."""
+        """Of NIfTI files, labels and a radius map as NIfTI in the same space; overlapping maps on
+        the last axis, as channels are read."""
         found = given.origin
         if not isinstance(found, VolumeFile) or found.affine is None:
             return {}
-        labels = certificate.labels.astype(np.int16)
+        labels = _in_file(certificate.labels.astype(np.int16), certificate)
         files = {"labels.nii.gz": nifti_bytes(labels, found.affine, found.header)}
         if isinstance(certificate.radius, np.ndarray):
             files["radius.nii.gz"] = nifti_bytes(
-                rounded_down(certificate.radius), found.affine, found.header
+                _in_file(rounded_down(certificate.radius), certificate), found.affine, found.header
             )
         return files
+
+
+def _in_file(values: NDArray[Any], certificate: Certificate) -> NDArray[Any]:
+    return values if certificate.maps is None else np.moveaxis(values, 0, -1)
 
 
 def rounded_down(radius: NDArray[np.float64]) -> NDArray[np.float32]:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
+from certiseg.binary import BinaryOutput
 from certiseg.outputs.decide import Posterior
 from certiseg.outputs.decision import Decision
 from certiseg.outputs.low_resolution import low_resolution_form
@@ -24,13 +25,14 @@ class BaseModel:
     """A model and how it is run.
 
     num_classes: None until the first output if unknown. own_grid: outputs may lie on a grid
-    coarser than the image (theory T14).
+    coarser than the image (theory T14). binary: how the last output was declared to be read.
     """
 
     call: Callable[[Tensor], Any]
     num_classes: int | None = None
     own_grid: bool = False
     engine: Engine = field(default_factory=Engine)
+    binary: BinaryOutput | None = None
     _compiled: Callable[[Tensor], Any] | None = None
 
     def dtype(self, x: Tensor) -> torch.dtype:
@@ -91,15 +93,18 @@ def forward(model: BaseModel, batch: Tensor, read: Reader[Read]) -> Read:
     with torch.inference_mode(), model.engine.autocast(batch.device):
         given = model.given(batch)
         output = read(model(given), given, model.num_classes, model.own_grid)
-        model.num_classes = output.num_classes
+        model.num_classes, model.binary = output.num_classes, output.binary
         return output
 
 
 def known_classes(model: object) -> int | None:
-    """Number of classes that a model states: num_classes, or num_labels in its config."""
+    """Number of classes that a model states: num_classes, or num_labels in its config.
+
+    None for 1, which is a channel whose meaning must be declared.
+    """
     for holder, name in ((model, "num_classes"), (getattr(model, "config", None), "num_labels")):
         value = getattr(holder, name, None)
-        if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+        if isinstance(value, int) and not isinstance(value, bool) and value > 1:
             return value
     return None
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
@@ -10,9 +12,10 @@ from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.dropout import _DropoutNd
 from torch.nn.modules.instancenorm import _InstanceNorm
 
-from certiseg.errors import InputError
+from certiseg.errors import Hint, InputError
 from certiseg.models.programs import unfit_node
-from certiseg.rounding import against
+from certiseg.noise import Noise
+from certiseg.rounding import against, exact
 from certiseg.sampling.introspection import modules_inside
 
 # Stochastic layers of other libraries that subclass nn.Module directly.
@@ -21,6 +24,7 @@ _OF_KNOWN_MODE = ("torch.nn.modules.", "torch.export.", "certiseg.")
 _ROUNDING = 1e-3
 """As far outside as interpolation and half precision take values."""
 _LAST_CHANNELS, _FIRST_CHANNELS = (1, 3, 4), (1, 3)
+_SMALL = 0.01
 
 
 def check_input(x: Tensor | ArrayLike, value_range: tuple[float, float] | None) -> Tensor:
@@ -69,6 +73,23 @@ def check_input(x: Tensor | ArrayLike, value_range: tuple[float, float] | None) 
                 )
             )
     return tensor if tensor.dtype == torch.float64 else tensor.float()
+
+
+def hint_at_unit(noise: Noise, value_range: tuple[float, float] | None) -> None:
+    """Warn of a sigma below 1 % of the domain's range, as if it were in another unit."""
+    if value_range is None or noise.norm != "l2":
+        return
+    low, high = value_range
+    if noise.sigma >= _SMALL * (high - low):
+        return
+    usual = 0.25 * (high - low)
+    warnings.warn(
+        f"sigma {exact(noise.sigma)} is below 1 % of the inputs' range [{exact(low)}, "
+        f"{exact(high)}]: sigma and radius are in units of the input, in which the usual sigma is "
+        f"{exact(usual)}",
+        Hint,
+        stacklevel=3,
+    )
 
 
 def _from_array(x: ArrayLike) -> Tensor:

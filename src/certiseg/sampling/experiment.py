@@ -65,6 +65,7 @@ def experiment_record(
             "precision": model.precision(x),
             **model.engine.record(),
         },
+        binary=model.binary,
     )
 
 

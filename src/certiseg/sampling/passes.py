@@ -69,7 +69,10 @@ class Passes(Generic[Read]):
                 del output
             probe.finish(self.size)
         self.source = replace(
-            self.source, batch_sizes=tuple(sorted(sizes)), own_randomness=probe.own_randomness
+            self.source,
+            batch_sizes=tuple(sorted(sizes)),
+            own_randomness=probe.own_randomness,
+            binary=self._model.binary,
         )
 
     def _most(self, probe: Probe[Read]) -> int:

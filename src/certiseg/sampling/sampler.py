@@ -10,12 +10,15 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from certiseg.binary import BinaryOutput
 from certiseg.certificates.certificate import Certificate
 from certiseg.certificates.method import Method
 from certiseg.certifiers.baselines import checked_labels
 from certiseg.certifiers.segcertify import Budget, Correction, SegCertify
 from certiseg.certifiers.sequential import Sequential
 from certiseg.errors import InputError
+from certiseg.models.binary import Binary
+from certiseg.models.loaded import declared
 from certiseg.noise import Noise
 from certiseg.outputs.decide import decide
 from certiseg.sampling.base_model import BaseModel, first_parameter, forward, known_classes
@@ -24,6 +27,7 @@ from certiseg.sampling.checks import (
     check_input,
     checked_count,
     checked_draws,
+    hint_at_unit,
 )
 from certiseg.sampling.engine import Engine
 from certiseg.sampling.experiment import DrawSource, Experiment, LabelCallback, experiment_record
@@ -59,16 +63,20 @@ class Smoothed:
 
     Args:
         model: takes (B, *shape) and returns logits (B, C, *out), a mapping with "out", an object
-            with ``.logits``, or integer labels (B, *out). An nn.Module must be in evaluation mode
-            (checked at each call).
+            with ``.logits``, or labels (B, *out) as integers or bools; tensors or NumPy arrays. An
+            nn.Module must be in evaluation mode (checked at each call).
         noise: noise distribution, such as ``Gaussian(0.25)``.
         num_classes: inferred from logits; required if the model returns labels.
         device: device to run on; default: that of the model's parameters, else of the input.
-        value_range: domain of the input, (0, 1) for images; None for any values.
+        value_range: domain of the input, (0, 1) for images; None for any values. A sigma
+            below 1 % of it gives a warning, since both have the same unit.
         output_grid: allow outputs on a grid (h, w) coarser than the image. Votes and certificates
             are then on that grid, and pixel (i, j) of (H, W) has the label of cell (i * h // H,
             j * w // W) (theory T14; ``certiseg.models.OnGrid`` makes such a model).
         engine: precision, memory layout, compilation, and place of noise generation.
+        binary: for a model with one channel, (B, 1, *out) or (B, *out): "probability" if it ends in
+            a sigmoid, "logit" if not. Class 1 is a probability above 0.5, or above the threshold in
+            "probability:0.3". ``certiseg.Binary`` also declares overlapping maps.
 
     Raises:
         InputError: for a model that is not callable or is in training mode, and for wrong types.
@@ -95,23 +103,31 @@ class Smoothed:
         value_range: tuple[float, float] | None = (0.0, 1.0),
         output_grid: bool = False,
         engine: Engine | None = None,
+        binary: str | None = None,
     ) -> None:
         if not callable(model):
             raise InputError(
                 f"expected a callable model, got {type(model).__name__}; "
                 "pass an nn.Module or a function of a batch"
             )
-        if num_classes is not None and num_classes < 1:
-            raise InputError(f"expected num_classes >= 1, got {num_classes}; count the classes")
+        if num_classes is not None and num_classes < 2:
+            raise InputError(
+                f"expected num_classes >= 2, got {num_classes}; count the background too, and "
+                "declare a model with one channel: binary='probability' or 'logit'"
+            )
         if not isinstance(noise, Noise):
             raise InputError(
                 f"expected a noise such as certiseg.Gaussian(0.25), got {noise!r}; wrap sigma in it"
             )
+        if binary is not None:
+            output = BinaryOutput.parse(binary, stated=declared(model))
+            model = Binary(model, output.output, output.threshold)
         check_evaluation_mode(model)
         self.model, self.noise = model, noise
         self.value_range = (
             None if value_range is None else (float(value_range[0]), float(value_range[1]))
         )
+        hint_at_unit(noise, self.value_range)
         if engine is not None and not isinstance(engine, Engine):
             raise InputError(
                 f"expected an engine such as certiseg.Engine(precision='bfloat16'), got {engine!r}"
@@ -125,6 +141,11 @@ class Smoothed:
     def num_classes(self) -> int | None:
         """Number of classes, as given or found; None if unknown before the first output."""
         return self._base.num_classes
+
+    @property
+    def binary(self) -> BinaryOutput | None:
+        """How a declared binary output is read; None before its first output."""
+        return self._base.binary
 
     @property
     def engine(self) -> Engine:

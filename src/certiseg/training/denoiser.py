@@ -17,7 +17,7 @@ from certiseg.datasets.folder import ImageFolder
 from certiseg.errors import InputError
 from certiseg.models.denoise import TrainedDenoiser
 from certiseg.models.loaded import LoadedModel
-from certiseg.outputs.decide import tensor_of
+from certiseg.outputs.tensors import scores_of, tensor_of
 from certiseg.rounding import exact, nearest, share_down
 from certiseg.sampling.checks import check_evaluation_mode
 from certiseg.sampling.fingerprint import model_fingerprint
@@ -29,6 +29,11 @@ from certiseg.training.task import Forward, Task
 
 Guide = nn.Module | Callable[[Tensor], Any]
 """The segmentation network that a denoiser is for; it is never trained."""
+
+_TWO_LOGITS = (
+    "return torch.cat([torch.zeros_like(z), z], dim=1) of its logit z, which is torch.logit(p) of "
+    "a probability p"
+)
 
 
 @dataclass(frozen=True)
@@ -225,7 +230,7 @@ class DenoiserTask(Task):
         if isinstance(model, nn.Module):
             model.to(device).requires_grad_(False)
         x = (self.val[0][None].to(torch.float32) / 255).to(device).requires_grad_()
-        logits = tensor_of(model(x))[0]
+        logits = scores_of(model(x), x.shape[2:], _TWO_LOGITS)
         if logits.ndim != 4 or not logits.requires_grad:
             raise InputError(
                 f"expected logits (B, classes, H, W) with a gradient from {loaded.name}, got "

@@ -26,6 +26,7 @@ from certiseg.models import Preprocess
 from certiseg.models.adapters.exported import load_exported
 from certiseg.models.programs import unfit_node
 from certiseg.models.resolve import load_model
+from certiseg.runs.model import open_model
 from certiseg.sampling import fingerprint
 from certiseg.sampling.fingerprint import model_fingerprint
 from hostile import Files, Trap, two_tables
@@ -75,6 +76,19 @@ def test_certifies_a_picture_from_the_command_line(folder: Path, tmp_path: Path)
     record = json.loads((out / "results.jsonl").read_text())
     assert record["size"] == [14, 18]
     assert cs.verify(cs.Certificate.load(out / "street.cert.npz")) is None
+
+
+def test_one_channel_is_declared(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(3, 1, 3, padding=1), nn.Sigmoid()).eval()
+    path, x = str(save(net, tmp_path / "one.pt2")), torch.rand(3, 16, 20)
+    with pytest.raises(InputError, match="binary='probability'"):
+        cs.Smoothed(open_model(path).model, cs.Gaussian(0.1)).vote(x, 2)
+    loaded = open_model(path, binary="probability")
+    with torch.inference_mode():
+        expected = net(x[None])[0, 0].numpy() > 0.5
+    smooth = cs.Smoothed(loaded.model, cs.Gaussian(0.1))
+    assert np.array_equal(smooth.predict_clean(x), expected)
 
 
 def test_other_sizes_are_one_line(folder: Path) -> None:

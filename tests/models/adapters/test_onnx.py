@@ -22,6 +22,7 @@ from certiseg.models.adapters import onnx as onnx_module
 from certiseg.models.adapters.onnx import load_onnx
 from certiseg.models.resolve import load_model
 from certiseg.runs.certify import certify_images
+from certiseg.runs.model import open_model
 from certiseg.runs.settings import Settings
 from certiseg.sampling import fingerprint
 from certiseg.sampling.fingerprint import model_fingerprint
@@ -70,6 +71,35 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+class Ends(nn.Module):
+    """One channel, in another form."""
+
+    def __init__(self, end: str) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.conv, self.end = nn.Conv2d(3, 1, 3, padding=1), end
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        p = torch.sigmoid(4 * self.conv(x))
+        return {"probability": p, "mask": p > 0.5, "labels": (p > 0.5).long()}[self.end]
+
+
+@pytest.mark.parametrize("end", ["probability", "mask", "labels"])
+def test_one_channel_is_read_by_its_type_or_declared(end: str, tmp_path: Path) -> None:
+    model, path = Ends(end).eval(), str(tmp_path / "one.onnx")
+    x = torch.rand(2, 3, 16, 20)
+    torch.onnx.export(model, (x,), dynamo=True, verbose=False).save(path)
+    if end == "probability":
+        with pytest.raises(InputError, match="--binary probability"):
+            open_model(path)
+    options: dict[str, Any] = {"probability": {"binary": end}, "labels": {"num_classes": 2}}
+    loaded = open_model(path, **options.get(end, {}))
+    smooth = cs.Smoothed(loaded.model, cs.Gaussian(0.1), loaded.num_classes)
+    with torch.inference_mode():
+        expected = (4 * model.conv(x[:1]))[0, 0].sigmoid().numpy() > 0.5
+    assert np.array_equal(smooth.predict_clean(x[0]), expected)
+
+
 @pytest.mark.parametrize("name", ["any.onnx", "one.onnx", "two.onnx"])
 def test_the_logits_are_those_of_the_network(folder: Path, name: str) -> None:
     """Whatever batch the file is for: of 3 draws the last goes through "two" with a filler."""
@@ -110,8 +140,7 @@ def test_one_of_several_outputs_is_named(folder: Path) -> None:
     x = torch.rand(2, 3, 12, 13)
     labels = load_onnx(folder / "both.onnx", "labels")(x)
     logits = load_onnx(folder / "both.onnx", "logits")(x)
-    assert labels.shape == (2, 12, 13)
-    assert torch.equal(labels, logits.argmax(1))
+    assert torch.equal(labels, logits.argmax(1, keepdim=True))
     loaded = load_model(f"onnx:{folder / 'both.onnx'}:labels")
     assert (loaded.num_classes, loaded.channels, loaded.kind) == (None, 3, "pictures")
     assert load_model(f"onnx:{folder / 'both.onnx'}:logits").num_classes == 4

@@ -13,7 +13,9 @@ from torch import nn
 from certiseg.errors import InputError
 from certiseg.files.documents import read_document
 from certiseg.files.reading import CARD
+from certiseg.models.adapters.bundle_output import stated_output
 from certiseg.models.adapters.monai import SlidingWindow
+from certiseg.models.binary import as_binary
 from certiseg.models.building import Bounded
 from certiseg.models.checkpoint import fill, read_weights
 from certiseg.models.libraries import BUNDLE_CONFIGS, BUNDLE_METADATA, library
@@ -28,13 +30,14 @@ _FETCHING = re.compile(r"pretrained_url|\w*checkpoint_path|checkpoint|weights|pa
 def load_bundle(folder: str | Path) -> LoadedModel:
     """The network of a bundle with its weights, and its sliding window if it has one; eval mode.
 
-    Read are network_def and inferer of configs/inference, models/model.pt and the classes in
-    configs/metadata.json. A configuration may name any Python object and hold expressions: here
-    networks come from monai.networks.nets alone, with plain values (or @references to plain
-    values) as arguments, nothing is evaluated, and no network fetches weights of its own: those of
-    the bundle are complete. Transforms are not applied: scaling and
-    spacing are the caller's, see docs/models/monai.md. Weights are loaded without pickle's objects.
-    Raises InputError otherwise.
+    Read are network_def, inferer and postprocessing of configs/inference, models/model.pt and the
+    classes in configs/metadata.json: a sigmoid with a threshold is a declared binary output, of
+    several channels overlapping maps (see ``bundle_output``). A configuration may name any Python
+    object and hold expressions: here networks come from monai.networks.nets alone, with plain
+    values (or @references to plain values) as arguments, nothing is evaluated, and no network
+    fetches weights of its own: those of the bundle are complete. Transforms are not applied:
+    scaling and spacing are the caller's, see docs/models/monai.md. Weights are loaded without
+    pickle's objects. Raises InputError otherwise.
     """
     path = Path(folder)
     config_file = next((path / name for name in BUNDLE_CONFIGS if (path / name).is_file()), None)
@@ -48,23 +51,34 @@ def load_bundle(folder: str | Path) -> LoadedModel:
     with Bounded(str(config_file), sum(value.nbytes for value in weights.values())):
         network = _network(config, config_file)
     fill(network, weights, str(path / _WEIGHTS), "network_def")
-    model = _with_inferer(network.eval(), config, config_file)
+    model: nn.Module = _with_inferer(network.eval(), config, config_file)
     data = _part(_part(metadata, "network_data_format"), "inputs")
     outputs = _part(_part(metadata, "network_data_format"), "outputs")
     given: object = next(iter(data.values()), None)
     channels = given.get("num_channels") if isinstance(given, Mapping) else None
-    classes = _classes(next(iter(outputs.values()), {}))
+    output_name, output = next(iter(outputs.items()), ("pred", {}))
+    classes = _classes(output)
     definition = _part(config, "network_def")
+    number = _channels(output, definition)
+    stated = stated_output(
+        config,
+        str(output_name),
+        number,
+        config_file,
+        lambda v, what: _plain(v, config, config_file, what),
+    )
     dimensions = getattr(network, "dimensions", None) or definition.get("spatial_dims")
     kinds: dict[Any, Kind] = {2: "pictures", 3: "volumes"}
-    return LoadedModel(
+    loaded = LoadedModel(
         str(path),
         model,
-        None if classes is None else len(classes),
+        number if classes is None or number == 1 else len(classes),
         classes,
         channels=channels if isinstance(channels, int) else None,
         kind=kinds.get(dimensions),
+        notes=stated.notes,
     )
+    return loaded if stated.binary is None else as_binary(loaded, stated.binary)
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -181,10 +195,16 @@ def _with_inferer(network: nn.Module, config: Mapping[str, Any], where: Path) ->
     return SlidingWindow(network, **settings)
 
 
+def _channels(output: object, definition: Mapping[str, Any]) -> int | None:
+    stated = output.get("num_channels") if isinstance(output, Mapping) else None
+    found = stated if isinstance(stated, int) else definition.get("out_channels")
+    return found if isinstance(found, int) else None
+
+
 def _classes(output: object) -> tuple[str, ...] | None:
     """Names by channel, where channel_def tells one for each."""
     names = output.get("channel_def") if isinstance(output, Mapping) else None
-    if not isinstance(names, Mapping) or len(names) < 2:
+    if not isinstance(names, Mapping) or not names:
         return None
     listed = [names.get(str(label)) for label in range(len(names))]
     return tuple(map(str, listed)) if None not in listed else None

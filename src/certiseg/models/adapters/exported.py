@@ -17,7 +17,7 @@ from certiseg.models.adapters.file_model import FileModel
 from certiseg.models.adapters.sizes import Guards
 from certiseg.models.loaded import reason
 from certiseg.models.programs import unfit_node
-from certiseg.outputs.decide import tensor_of
+from certiseg.outputs.tensors import tensor_of
 
 
 class ExportedModel(FileModel):

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from certiseg.errors import InputError
 from certiseg.models.libraries import library
-from certiseg.outputs.decide import tensor_of
+from certiseg.outputs.tensors import tensor_of
 
 Blend = Literal["constant", "gaussian"]
 

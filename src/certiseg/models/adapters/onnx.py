@@ -68,8 +68,6 @@ class OnnxModel(FileModel):
                 f"expected one output for each of {len(x)} inputs, got shape {found.shape}; "
                 "export it with a dynamic batch, or for one input at a time"
             )
-        if found.dtype.kind in "iu" and found.ndim == x.ndim and found.shape[1] == 1:
-            found = found[:, 0]  # labels with an axis for the one channel they came from
         return torch.from_numpy(found)
 
 
@@ -141,9 +139,12 @@ def load_named(rest: str) -> LoadedModel:
     model = load_onnx(file if colon else rest, output if colon else None)
     classes = class_names(model.session.get_modelmeta().custom_metadata_map)
     told = next(o for o in model.session.get_outputs() if o.name == model.output)
-    logits = told.type in _TYPES and len(told.shape) > 1 and isinstance(told.shape[1], int)
+    axes = len(model.shape)
+    logits = told.type in _TYPES and len(told.shape) == axes and isinstance(told.shape[1], int)
     stated = told.shape[1] if logits else None
-    if classes is not None and stated not in (None, len(classes)):
+    # One channel has a name, or one for each of its two labels.
+    named = (1, 2) if stated == 1 else (stated,)
+    if classes is not None and stated is not None and len(classes) not in named:
         classes = None
     if stated is None and classes is not None:
         stated = len(classes)

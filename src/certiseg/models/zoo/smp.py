@@ -5,12 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor, nn
-
 from certiseg.errors import InputError
 from certiseg.files.documents import read_document
 from certiseg.files.reading import CARD
+from certiseg.models.binary import Binary
 from certiseg.models.building import Bounded
 from certiseg.models.checkpoint import fill, read_weights
 from certiseg.models.libraries import CONFIG_FILE, check_local, library, made_by, read_config
@@ -23,36 +21,23 @@ _WEIGHTS, _PREPROCESSING = "model.safetensors", "preprocessing.json"
 _CLASS = "_model_class"
 
 
-class Foreground(nn.Module):
-    """Logits (B, 2, H, W) of background and foreground from one channel of foreground logits.
-
-    Foreground where its logit is above 0, so its probability above 1/2.
-    """
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, x: Tensor) -> Tensor:
-        logits = self.model(x)
-        return torch.cat([torch.zeros_like(logits), logits], 1)
-
-
 def load_smp(folder: str | Path) -> Segmenter:
     """Load what save_pretrained wrote, in evaluation mode, on the CPU; never the network.
 
     The preprocessing of the encoder is part of the model: preprocessing.json in the folder (what
     ``get_preprocessing_params`` returned), else timm's for a "tu-" encoder, else what the cache of
     Hugging Face holds for the encoder's weights; none for an encoder that had no such weights.
-    Pictures are padded to the encoder's stride (see ``Padded``). A final activation is left out: it
-    moves no label. One class becomes two, background and foreground.
+    Images are padded to the encoder's stride (see ``Padded``). A final activation is left out: it
+    moves no label. One class is a declared binary output of logits, foreground above probability
+    1/2 (``certiseg.Binary`` around it sets another threshold).
 
     Args:
         folder: with config.json and model.safetensors.
 
     Raises:
         InputError: the package is not installed, another kind of folder, weights that do not fit,
-            or a preprocessing that cannot be found.
+            a preprocessing that cannot be found, or one class under another activation than a
+            sigmoid.
     """
     path = Path(folder)
     config = read_config(path / CONFIG_FILE)
@@ -73,7 +58,8 @@ def load_smp(folder: str | Path) -> Segmenter:
         )
     padded = Padded(network, int(network.encoder.output_stride))
     classes = int(config.get("classes", 1))
-    base = Preprocess(Foreground(padded) if classes == 1 else padded, mean=mean, std=std)
+    notes += _of_activation(config, classes, path)
+    base = Preprocess(Binary(padded, "logit") if classes == 1 else padded, mean=mean, std=std)
     name = f"{config[_CLASS]} on {config.get('encoder_name')}"
     return Segmenter(
         base,
@@ -83,6 +69,23 @@ def load_smp(folder: str | Path) -> Segmenter:
         made_by=made_by(config, _SMP, "timm"),
         notes=notes,
     ).eval()
+
+
+def _of_activation(config: dict[str, Any], classes: int, path: Path) -> tuple[str, ...]:
+    """What should be known of a final activation that is left out."""
+    activation = config.get("activation")
+    if classes == 1 and activation not in (None, "identity", "sigmoid"):
+        raise InputError(
+            f"{path / CONFIG_FILE}: expected one class with activation sigmoid or none, got "
+            f"{str(activation)[:60]!r}; build the model in a function of yours "
+            "(python:MODULE:FUNCTION) that returns certiseg.Binary(model, 'probability')"
+        )
+    if classes > 1 and activation == "sigmoid":
+        return (
+            f"{path}: {classes} classes under a sigmoid are decided by the highest; if they may "
+            "overlap, pass --binary logit --multi-label",
+        )
+    return ()
 
 
 def _network(smp: Any, config: dict[str, Any], path: Path) -> Any:
