@@ -90,9 +90,10 @@ class Windows(nn.Module):
             # A copy: a view would leave the rest of the input within the model's reach.
             seen: tuple[Any, ...] = (..., *(span.seen for span in spans))
             window = x[seen].clone()
-            found = self.model(window)
+            found: object = self.model(window)
             if isinstance(found, BinaryScores):
-                found, declared = found.output, found.binary
+                declared = found.binary
+                found = found.output
             output = tensor_of(found)[0]
             check_axes(output, window.shape[2:])
             if tuple(output.shape[-len(spans) :]) != tuple(window.shape[2:]):

@@ -150,7 +150,8 @@ def _resized(loaded: LoadedModel, size: tuple[int, int]) -> LoadedModel:
         )
     height, width = size
     model = Preprocess(loaded.model, size=(height, width))
-    name = model.model_name = f"{loaded.name} at {height} x {width}"
+    name = f"{loaded.name} at {height} x {width}"
+    model.model_name = name  # type: ignore[assignment]
     return replace(loaded, name=name, model=model)
 
 
