@@ -15,19 +15,11 @@ import certiseg as cs
 from certiseg.certificates import archive, storage
 from certiseg.certificates.certificate import Certificate
 from certiseg.votes import Source
+from some_votes import made_up_source
 
 NOISE = cs.Gaussian(0.25)
-SOURCE = Source(
-    noise=NOISE,
-    seed=2**100 + 1,
-    seed_origin="entropy",
-    key="street",
-    draws=((0, 120),),
-    model="ab" * 32,
-    model_name="Net",
-    input="cd" * 32,
-    input_shape=(3, 2, 3),
-    value_range=(0.0, 1.0),
+SOURCE = made_up_source(
+    stop=120,
     engine={"device": "cpu"},
     not_covered=("a closure",),
     code={"models.py": "ef" * 32},

@@ -1,11 +1,32 @@
-"""Made-up votes for property tests: components from clear to hopeless."""
+"""Made-up votes and provenance for tests."""
 
 from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
 
 import certiseg as cs
+from certiseg.votes import Source
+
+
+def made_up_source(start: int = 0, stop: int = 100, **changes: Any) -> Source:
+    """Provenance of draws start .. stop - 1 of an image (3, 2, 3), with other fields as given."""
+    source = Source(
+        noise=cs.Gaussian(0.25),
+        seed=2**100 + 1,
+        seed_origin="entropy",
+        key="street",
+        draws=((start, stop),),
+        model="ab" * 32,
+        model_name="Net",
+        input="cd" * 32,
+        input_shape=(3, 2, 3),
+        value_range=(0.0, 1.0),
+    )
+    return replace(source, **changes)
 
 
 def some_votes(rng: np.random.Generator, shape: tuple[int, ...], classes: int, trials: int):

@@ -8,12 +8,10 @@ import numpy as np
 import pytest
 
 import certiseg as cs
-from certiseg.votes import Source, counts_dtype
+from certiseg.votes import counts_dtype
+from some_votes import made_up_source
 
-SOURCE = Source(
-    noise=cs.Gaussian(0.25), seed=1, seed_origin="caller", key="k", draws=((0, 10),), model="m",
-    model_name="Net", input="i", input_shape=(3, 2, 2), value_range=(0.0, 1.0), engine={},
-)  # fmt: skip
+SOURCE = made_up_source(0, 10)
 
 
 def _part(start: int, stop: int, **changes) -> cs.VoteCounts:

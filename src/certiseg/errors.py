@@ -1,5 +1,4 @@
-"""The two ways a call can end badly: the input was wrong, or a stored claim does not hold; hints
-beside them; and what errors of other libraries say, in a line."""
+"""Exceptions and warnings of the package, and errors of other libraries as one-line messages."""
 
 from __future__ import annotations
 
@@ -8,7 +7,7 @@ from contextlib import contextmanager
 
 
 class InputError(ValueError):
-    """Bad input. One line: what was expected, what came, and the remedy (exit code 2)."""
+    """Invalid input. The message is one line: expected, got, remedy (exit code 2)."""
 
 
 class ClaimError(Exception):
@@ -23,19 +22,19 @@ class Hint(UserWarning):
 def refusing(
     *kinds: type[BaseException], expected: str, remedy: str, got: str = ""
 ) -> Iterator[None]:
-    """Turn these errors of other libraries into an InputError of one line.
+    """Convert errors of other libraries into a one-line InputError.
 
-    got: what to say of them; by default what they say themselves.
+    kinds: exception types to convert. got: text after "got"; default: the error's own message.
     """
     try:
         yield
     except InputError:
         raise
     except kinds as error:
-        said = got or getattr(error, "strerror", None) or first_line(error)
-        raise InputError(f"{expected}, got {said[:120]}; {remedy}") from None
+        reason = got or getattr(error, "strerror", None) or first_line(error)
+        raise InputError(f"{expected}, got {reason[:120]}; {remedy}") from None
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an error's message, or its type where it has none."""
+    """The first line of an error's message, or its type if the message is empty."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,4 +1,4 @@
-"""One table: columns that say how a field is shown, rows that are records, every form of output."""
+"""``Table``: rows of records, formatted by columns as Markdown, LaTeX, CSV, JSON or rich text."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ class Column:
     """One field of every row.
 
     Args:
-        field: name of the field in the rows.
-        heading: what stands above it.
-        show: the text of a value; a missing value is a dash.
-        terminal: a shorter heading for the terminal; "" leaves the column out there.
-        text: whether it holds words, which stand at the left; the first column always does.
+        field: name of the field or property of the rows.
+        heading: heading of the column.
+        show: formats a value; None is shown as "-".
+        terminal: heading on the terminal; None: ``heading``; "": the column is omitted there.
+        text: align left, as text; the first column always is.
     """
 
     field: str
@@ -52,14 +52,14 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows (dataclasses or mappings) under columns, the first of which names the row.
+    """A table whose first column names the rows.
 
     Args:
         columns: in order.
-        rows: at least one, all of one form.
-        title: above it on the terminal; the caption in LaTeX unless another is given.
-        notes: paragraphs below it.
-        sparse: leave out the columns that no row has a value for.
+        rows: at least one; dataclasses or mappings with the same fields.
+        title: title on the terminal, and default caption in LaTeX.
+        notes: paragraphs below the table.
+        sparse: omit columns without any value.
     """
 
     columns: Sequence[Column]
@@ -83,10 +83,10 @@ class Table:
         return json.dumps(self.records(), indent=2, allow_nan=False) + "\n"
 
     def csv(self, **same: str) -> str:
-        """The records at full precision, empty where there is no value.
+        """The records at full precision; None is an empty cell.
 
         Args:
-            same: further columns before them, with one value for all rows.
+            same: constant columns to put first.
         """
         text = io.StringIO()
         records = [{**same, **record} for record in self.records()]
@@ -96,7 +96,7 @@ class Table:
         return text.getvalue()
 
     def cells(self) -> tuple[list[str], list[list[str]]]:
-        """Headings, and the text of every row."""
+        """Headings, and the formatted rows."""
         shown = self._shown()
         body = [[_text(column, row) for column in shown] for row in self.rows]
         return [column.heading for column in shown], body
@@ -130,11 +130,11 @@ class Table:
         return "\n".join(lines) + "\n"
 
     def rich(self, *, transposed: bool = False, wrap: bool = True) -> RichTable:
-        """For the terminal, with the columns that have a heading there. No console interprets it.
+        """Table for the terminal, without the columns whose ``terminal`` is "". Text is literal.
 
         Args:
-            transposed: one column for each row, where names are few and figures many.
-            wrap: whether headings and cells may take several lines.
+            transposed: show each row as a column, for few rows with many fields.
+            wrap: allow headings and cells of several lines.
         """
         from rich.box import SIMPLE_HEAD
         from rich.table import Table as RichTable
@@ -175,26 +175,23 @@ class Table:
 
 
 def latex_text(text: str) -> str:
-    """Text that LaTeX sets as it is, on one line: no command, no comment, no end of a cell."""
+    """Escape text for LaTeX, on one line."""
     plain = "".join(letter if letter.isprintable() else " " for letter in text)
-    # A leading bracket would be an option of the line end before it.
+    # A leading bracket would be read as an option of the preceding line end.
     start, rest = ("{[}", plain[1:]) if plain.startswith("[") else ("", plain)
     return start + "".join(_LATEX.get(letter, letter) for letter in rest)
 
 
 def _latex_line(line: Sequence[str]) -> str:
-    # A dash of its own is a value that is not there.
     shown = ["--" if text == "-" else latex_text(text) for text in line]
     return " & ".join(shown) + r" \\"
 
 
 def _record(row: Any) -> dict[str, Any]:
-    """All fields of a row."""
     return asdict(row) if is_dataclass(row) and not isinstance(row, type) else dict(row)
 
 
 def _value(row: Any, column: Column) -> Any:
-    """A field of a row, or what its property of that name says."""
     return row[column.field] if isinstance(row, Mapping) else getattr(row, column.field)
 
 

@@ -1,4 +1,4 @@
-"""What torchrun says of this process, and the meeting of all that it started."""
+"""Rank of this process under torchrun, and the process group of all ranks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Place:
-    """rank: this process, of ``size``. local: its number on this machine."""
+    """Rank of this process, world size, and rank on this machine (local)."""
 
     rank: int
     size: int
@@ -24,9 +24,9 @@ class Place:
 
 
 def place_of(environment: Mapping[str, str] = os.environ) -> Place | None:
-    """What the variables RANK, WORLD_SIZE and LOCAL_RANK say; None for a process alone.
+    """Read RANK, WORLD_SIZE and LOCAL_RANK; None for a single process.
 
-    Raises InputError for variables that contradict each other.
+    Raises InputError if they contradict each other.
     """
     size = environment.get("WORLD_SIZE", "1")
     if size == "1" or "RANK" not in environment:
@@ -41,15 +41,16 @@ def place_of(environment: Mapping[str, str] = os.environ) -> Place | None:
 
 
 def meet(size: int, backend: str, to_meet: timedelta, later: timedelta) -> dist.ProcessGroup:
-    """Wait for all ``size`` processes, at most ``to_meet``; returns a group of them over gloo, for
-    objects, whose members wait for each other as long as ``later``. Raises InputError where they
-    do not come.
+    """Initialize torch.distributed and return a gloo group of all processes, for Python objects.
 
-    Let go of the group before ``dist.destroy_process_group``: it ends there, threads and all. A
-    thread that lets go of an object of Python's while the interpreter shuts down aborts the
-    process, and the group of the backend lives on where DistributedDataParallel had it.
+    to_meet: timeout for all ``size`` processes to join. later: timeout of the group's operations.
+    Raises InputError if the processes do not join.
+
+    Drop all references to the group before ``dist.destroy_process_group``, so that its threads end
+    there: a thread that releases a Python object while the interpreter shuts down aborts the
+    process. The backend's group may live on inside DistributedDataParallel.
     """
-    import torch.distributed as dist  # late: who only asks for the place needs no torch
+    import torch.distributed as dist  # ``place_of`` alone needs no torch
 
     try:
         dist.init_process_group(backend, timeout=to_meet)

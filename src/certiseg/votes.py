@@ -1,4 +1,4 @@
-"""VoteCounts: how often each component got each label, and where the draws came from."""
+"""``VoteCounts``: how often each component got each label; ``Source``: provenance of the draws."""
 
 from __future__ import annotations
 
@@ -32,29 +32,29 @@ from certiseg.stats.pvalues import MOST_TRIALS
 
 ABSTAIN = -1
 Selection = Literal["pooled", "split"]
-"""Which draws choose the candidates: all of them, or others than those that test."""
+"""Candidate labels are chosen by the draws that test them (pooled) or by others (split)."""
 _BLOCK = 2**16
 ORIGINS = ("entropy", "record", "caller")
-"""Of a seed, by what is known of it, the least last (theory T15)."""
+"""Origins of a seed, the most trustworthy first (theory T15)."""
 SEED_BITS = 128
 _MAY_DIFFER = ("draws", "seed_origin", "batch_sizes", "own_randomness")
-"""What parts of one experiment need not share."""
+"""Fields in which parts of one experiment may differ."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where votes came from: enough to replay them, and to tell draws apart.
+    """Provenance of votes: enough to repeat the draws, and to detect draws counted twice.
 
-    draws: half-open ranges of draw numbers, sorted and disjoint. seed_origin: "entropy",
-    "record" or "caller" (theory T15). model, input: fingerprints. input_shape without a batch axis.
-    value_range: the input domain, None where any value is allowed. engine: generator, device,
-    precision and library versions that made the draws. not_covered: what of the model its
-    fingerprint does not see. code: of a model that the user's code made, SHA-256 of its files.
-    batch_sizes: of the passes, rising; a draw is as likely to have had any place in its batch
-    (theory T1). own_randomness: whether the model was found to have some, so that its votes cannot
-    be replayed. windows: of a model that labels each core of the input from its window alone
-    (theory T17), the sides of the cores, and the margin last. binary: how labels follow from a
-    binary output; None where the highest score wins or the model returns labels.
+    seed_origin: "entropy", "record" or "caller" (theory T15). key: identifies the input among those
+    of the seed. draws: half-open ranges of draw numbers, sorted and disjoint. model, input: SHA-256
+    fingerprints. input_shape: without a batch axis. value_range: input domain, None for any value.
+    not_covered: parts of the model that its fingerprint does not include. code: SHA-256 by file of
+    the user's code that made the model. engine: generator, device, precision and library versions.
+    batch_sizes: of the passes, ascending; the position of a draw in its batch is random (theory
+    T1). own_randomness: the model draws random numbers itself, so that votes cannot be repeated.
+    windows: for a model that labels each core of the input from its window alone (theory T17), the
+    sides of the cores, and the margin last. binary: how labels follow from a binary output; None
+    for the largest score, or labels.
     """
 
     noise: Noise
@@ -81,7 +81,7 @@ class Source:
         for start, stop in self.draws:
             if not last <= start < stop:
                 raise InputError(
-                    f"expected ranges of draws that rise and share none, got {self.draws}; "
+                    f"expected ascending, disjoint ranges of draws, got {self.draws}; "
                     "a draw counts once"
                 )
             last = stop
@@ -101,10 +101,11 @@ class Source:
                 )
 
     def joined(self, other: Source) -> Source:
-        """Both sets of draws together. Raises InputError if they are not poolable.
+        """Union of both sets of draws. Raises InputError unless they are disjoint parts of one
+        experiment.
 
-        Of the seed no more is known than of the part of which the least is: one that came from
-        entropy and is given again to continue counts as the caller's.
+        The seed's origin is the less trustworthy of the two: a seed from entropy that is passed
+        again to continue counts as the caller's.
         """
         changed = [
             f.name
@@ -137,7 +138,7 @@ class Source:
         )
 
     def record(self) -> dict[str, Any]:
-        """The source as plain JSON values."""
+        """Serialize to plain JSON values."""
         plain: dict[str, Any] = json.loads(
             json.dumps({**asdict(self), "noise": noise_record(self.noise)})
         )
@@ -147,13 +148,13 @@ class Source:
 
     @staticmethod
     def from_record(record: Mapping[str, Any]) -> Source:
-        """Inverse of record. Raises InputError for anything that no source can write."""
-        own = {"binary": RECORD} if "binary" in record else {}
+        """Inverse of record. Raises InputError for what ``record`` cannot have written."""
+        extra = {"binary": RECORD} if "binary" in record else {}
         values: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value
-            for name, value in checked(record, {**_SOURCE, **own}, "a source").items()
+            for name, value in checked(record, {**_SOURCE, **extra}, "a source").items()
         }
-        if own:
+        if extra:
             values["binary"] = BinaryOutput.from_record(values["binary"])
         values["noise"] = noise_from_record(values["noise"])
         values["draws"] = tuple(map(tuple, values["draws"]))
@@ -179,22 +180,21 @@ _SOURCE: Fields = {
     "own_randomness": TRUTH,
     "windows": optional(list_of(whole(0, 2**63), 2, 16)),
 }
-"""What a file may say in each field of a source, beside "binary" where the output was declared: a
-new field needs its line here."""
+"""Schema of a stored source, besides "binary"; each field of ``Source`` needs an entry."""
 
 
 @dataclass(frozen=True, eq=False)
 class VoteCounts:
-    """Votes of ``trials`` independent draws. Parts of one experiment add up: ``a + b``.
+    """Vote counts of ``trials`` independent draws. Parts of one experiment are summed: ``a + b``.
 
     Args:
         counts: ints (*components, C); counts[i, c] = draws in which component i got label c.
-        trials: draws, at least 1.
-        source: provenance, or None where the caller counted. With sources known, adding one draw
-            twice or votes of different experiments raises InputError.
+        trials: number of draws, at least 1.
+        source: provenance, or None for counts from elsewhere. With sources, a sum that would count
+            a draw twice or mix experiments raises InputError.
 
     Raises:
-        InputError: unless each component's counts add up to trials.
+        InputError: unless the counts of each component sum to trials.
 
     Example:
         >>> votes = VoteCounts([[7, 3], [2, 8]], 10) + VoteCounts([[5, 5], [1, 9]], 10)
@@ -241,13 +241,15 @@ class VoteCounts:
 
     @property
     def num_components(self) -> int:
-        """N, the number of hypotheses tested at once."""
+        """N, the number of hypotheses."""
         return int(np.prod(self.shape, dtype=np.int64))
 
     @property
     def eta(self) -> float:
-        """Distance in total variation of the law that was drawn from the law of the claim (theory
-        T12); 0.0 where the caller counted, who answers for the draws."""
+        """Total variation distance of the draws from the noise distribution (theory T12).
+
+        0.0 without a source: the caller answers for the draws.
+        """
         return 0.0 if self.source is None else self.source.noise.eta(self.source.input_shape)
 
     def mode(self) -> NDArray[np.intp]:
@@ -255,10 +257,10 @@ class VoteCounts:
         return self.top()[0].astype(np.intp)
 
     def top(self) -> tuple[NDArray[np.signedinteger], NDArray[np.integer]]:
-        """Most frequent label per component (the smallest label on a tie), and its votes.
+        """Most frequent label of each component (the smallest label on a tie), and its vote count.
 
-        Labels int16 or wider, votes in the type of the counts. One pass over blocks that stay in
-        the cache, class by class: several times quicker than argmax over a short last axis.
+        Labels are int16 or wider, vote counts have the dtype of ``counts``. Works class by class on
+        blocks that fit the cache, several times faster than argmax over a short last axis.
         """
         counts = self.counts.reshape(-1, self.num_classes)
         narrow = np.dtype(labels_dtype(self.num_classes))
@@ -271,7 +273,7 @@ class VoteCounts:
             better, changed = np.empty(size, np.bool_), np.empty(size, small)
             best[:] = rows[0]
             for label in range(1, self.num_classes):
-                # Labels rise, so the maximum is the last one that was better than all before.
+                # Labels ascend, so the maximum is the last one that beat all before it.
                 np.greater(rows[label], best, out=better)
                 np.maximum(best, rows[label], out=best)
                 np.multiply(better.view(np.uint8), small.type(label), out=changed)
@@ -280,7 +282,7 @@ class VoteCounts:
         return labels.reshape(self.shape), hits.reshape(self.shape)
 
     def hits(self, labels: ArrayLike) -> NDArray[np.int64]:
-        """Votes for the given label of each component."""
+        """Vote count of the given label of each component."""
         chosen = np.asarray(labels)
         if chosen.shape != self.shape:
             raise InputError(
@@ -302,30 +304,30 @@ class VoteCounts:
         if self.source is not None and other.source is not None:
             source = self.source.joined(other.source)
         trials = _checked_trials(self.trials + other.trials)
-        # Any type will do on the way in: the sums fit into the type chosen for them.
+        # "unsafe" concerns the operands' dtypes alone: the sums fit the result's.
         dtype = counts_dtype(trials)
         counts = np.add(self.counts, other.counts, dtype=dtype, casting="unsafe")
         return _valid(counts, trials, source)
 
     def copy(self) -> VoteCounts:
-        """The same votes in an array of their own."""
+        """A copy that shares no memory."""
         return _valid(self.counts.copy(), self.trials, self.source)
 
 
 class VoteSource(Protocol):
-    """Where a method that asks for its draws gets them from: one model, input and noise."""
+    """Supplies draws of one model, input and noise to sequential methods."""
 
     def sizes(self) -> tuple[int, int]:
-        """Numbers of components and of classes; makes no draw. Asked once, before ``more``."""
+        """Numbers of components and of classes, without a draw. Called once, before ``more``."""
 
     def more(self, draws: int) -> VoteCounts:
-        """Votes of ``draws`` new draws alone, independent of all that this source gave before."""
+        """Votes of ``draws`` new draws only, independent of all earlier ones."""
 
 
 def _blocks(counts: NDArray[np.integer]) -> Iterator[tuple[int, NDArray[np.integer]]]:
-    """First component and counts (C, block) of a block at a time, each class's in one piece.
+    """Yield index of the first component and counts (C, block), contiguous in each class.
 
-    counts: (N, C). Views where classes come first in memory, as ``Smoothed.vote`` leaves them.
+    counts: (N, C). Yields views if classes come first in memory, as in ``Smoothed.vote``.
     """
     for start in range(0, len(counts), _BLOCK):
         rows = counts[start : start + _BLOCK].T
@@ -333,8 +335,8 @@ def _blocks(counts: NDArray[np.integer]) -> Iterator[tuple[int, NDArray[np.integ
 
 
 def _add_up(counts: NDArray[np.integer], trials: int) -> bool:
-    """Whether each component's counts (N, C) lie in [0, trials] and add up to trials."""
-    # Compared before summing: a sum could wrap around, and none of these does in its type.
+    """Return True if all counts (N, C) lie in [0, trials] and each component's sum to trials."""
+    # The range is checked first, so that the sum cannot overflow.
     wide = np.uint16 if trials * counts.shape[1] < 2**16 else np.int64
     return all(
         int(rows.min()) >= 0
@@ -345,7 +347,7 @@ def _add_up(counts: NDArray[np.integer], trials: int) -> bool:
 
 
 def _valid(counts: NDArray[np.integer], trials: int, source: Source | None) -> VoteCounts:
-    """Votes made of valid ones; checking them again would cost more than making them."""
+    """VoteCounts without validation, for counts derived from valid ones."""
     votes = object.__new__(VoteCounts)
     for name, value in (("counts", counts), ("trials", trials), ("source", source)):
         object.__setattr__(votes, name, value)
@@ -364,7 +366,7 @@ def _checked_trials(trials: object) -> int:
 
 
 def counts_dtype(trials: int) -> np.dtype[Any]:
-    """Narrowest integer type, of those PyTorch also has, that holds ``trials``."""
+    """Narrowest integer dtype shared with PyTorch that holds ``trials``."""
     for dtype in (np.uint8, np.int16, np.int32):
         if trials <= np.iinfo(dtype).max:
             return np.dtype(dtype)
@@ -372,5 +374,5 @@ def counts_dtype(trials: int) -> np.dtype[Any]:
 
 
 def labels_dtype(num_classes: int) -> type[np.int16] | type[np.int32]:
-    """Narrowest signed type for labels and ABSTAIN."""
+    """Narrowest signed dtype for labels and ABSTAIN."""
     return np.int16 if num_classes <= np.iinfo(np.int16).max else np.int32

@@ -48,7 +48,7 @@ def test_what_is_refused_before_anything_is_measured(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"expected benchmarks among overhead, .* got 'speed'"):
         next(run(["overhead", "speed"], QUICK, tmp_path))
     (tmp_path / "overhead.csv").write_text("")
-    with pytest.raises(InputError, match="of others in the way"):
+    with pytest.raises(InputError, match="no other file in the way"):
         next(run(["overhead"], QUICK, tmp_path))
     assert [path.name for path in tmp_path.iterdir()] == ["overhead.csv"]
 

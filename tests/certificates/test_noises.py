@@ -11,7 +11,7 @@ import pytest
 
 import certiseg as cs
 from certiseg.certificates import storage
-from certiseg.votes import Source
+from some_votes import made_up_source
 
 NOISES = {
     "any axis": cs.Rotation(0.125),
@@ -22,18 +22,7 @@ NOISES = {
 
 
 def _votes(noise, channels: int = 6) -> cs.VoteCounts:
-    source = Source(
-        noise=noise,
-        seed=1,
-        seed_origin="entropy",
-        key="cloud",
-        draws=((0, 200),),
-        model="ab" * 32,
-        model_name="Net",
-        input="cd" * 32,
-        input_shape=(channels, 5),
-        value_range=None,
-    )
+    source = made_up_source(stop=200, noise=noise, input_shape=(channels, 5), value_range=None)
     counts = np.array([[200, 0], [199, 1], [190, 10], [180, 20], [100, 100]])
     return cs.VoteCounts(counts, 200, source)
 

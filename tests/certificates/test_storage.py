@@ -14,21 +14,10 @@ import pytest
 import certiseg as cs
 from certiseg.certificates import archive, storage
 from certiseg.votes import Source
+from some_votes import made_up_source
 
 NOISE = cs.Gaussian(0.25)
-SOURCE = Source(
-    noise=NOISE,
-    seed=2**100 + 1,
-    seed_origin="entropy",
-    key="street",
-    draws=((10, 110),),
-    model="ab" * 32,
-    model_name="Net",
-    input="cd" * 32,
-    input_shape=(3, 2, 3),
-    value_range=(0.0, 1.0),
-    engine={"device": "cpu"},
-)
+SOURCE = made_up_source(10, 110, engine={"device": "cpu"})
 
 
 def _votes(draws=((10, 110),), hits=99) -> cs.VoteCounts:

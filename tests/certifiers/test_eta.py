@@ -13,8 +13,7 @@ from certiseg.certifiers import checks
 from certiseg.certifiers.radius_map import radius_by_count
 from certiseg.noise import gaussian
 from certiseg.stats.binomial import lower_bound
-from certiseg.votes import Source
-from some_votes import some_votes
+from some_votes import made_up_source, some_votes
 from trees import SMALL
 
 NOISE = cs.Gaussian(0.25)
@@ -25,18 +24,7 @@ FIRST = some_votes(np.random.default_rng(1), (400,), 4, 30)
 
 
 def _drawn(votes: cs.VoteCounts, start: int = 0) -> cs.VoteCounts:
-    source = Source(
-        noise=NOISE,
-        seed=1,
-        seed_origin="caller",
-        key="k",
-        draws=((start, start + votes.trials),),
-        model="ab" * 32,
-        model_name="m",
-        input="cd" * 32,
-        input_shape=(3, 20, 20),
-        value_range=(0.0, 1.0),
-    )
+    source = made_up_source(start, start + votes.trials, input_shape=(3, 20, 20))
     return replace(votes, source=source)
 
 

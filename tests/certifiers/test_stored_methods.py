@@ -9,7 +9,7 @@ import pytest
 
 import certiseg as cs
 from certiseg.certificates.looks import Looks
-from certiseg.votes import Source
+from some_votes import made_up_source
 
 NOISE = cs.Gaussian(0.25)
 TREE = cs.Hierarchy("tiny", ("road", "path", "sky"), ("ground",), (3, 3, -1, -1))
@@ -181,18 +181,7 @@ def test_statements_say_what_the_method_claims(name, parts):
 
 
 def test_a_coarser_grid_is_named_in_cells():
-    source = Source(
-        noise=NOISE,
-        seed=1,
-        seed_origin="entropy",
-        key="street",
-        draws=((0, 100),),
-        model="ab" * 32,
-        model_name="Net",
-        input="cd" * 32,
-        input_shape=(3, 8, 9),
-        value_range=(0.0, 1.0),
-    )
+    source = made_up_source(input_shape=(3, 8, 9))
     counts = np.zeros((2, 3, 3), dtype=np.uint8)
     counts[..., 0] = 100
     cert = cs.certify(cs.VoteCounts(counts, 100, source), noise=NOISE)

@@ -36,5 +36,5 @@ def test_bad_calls(call: Call, tmp_path: Path) -> None:
     assert call("bench", "memory", "--device", "meta").is_one_line_error("memory")
     (tmp_path / "overhead.json").write_text("{}")
     again = call("bench", "overhead", *QUICK, "-o", tmp_path)
-    assert again.is_one_line_error("of others in the way")
+    assert again.is_one_line_error("no other file in the way")
     assert not (tmp_path / "overhead.csv").exists()

@@ -67,7 +67,7 @@ def test_limit_is_said_everywhere(bands: Path, call: Call) -> None:
     assert [image["name"] for image in records[1]["images"]] == ["1", "3"]
     table = (bands / "out" / "table.md").read_text()
     run = json.loads((bands / "out" / "run.json").read_text())["run"]
-    assert table.endswith(f"Data: bands, 2 pictures ({note}). Run: {run}.\n")
+    assert table.endswith(f"Data: bands, 2 images ({note}). Run: {run}.\n")
 
 
 def test_train_reads_a_yaml_and_sizes_may_differ(bands: Path, call: Call) -> None:

@@ -204,5 +204,5 @@ def test_text_has_the_contrast_of_wcag_aa():
 def test_the_claim_names_what_the_method_earned(tmp_path, settings, words):
     made_run(tmp_path, settings=replace(settings, num_samples=200), done=0)
     text = claim(read_manifest(tmp_path))
-    assert text.startswith("With confidence 99.9% for each picture on its own, ")
+    assert text.startswith("With confidence 99.9% for each image on its own, ")
     assert all(part in text for part in words), text

@@ -41,7 +41,7 @@ def test_a_whole_run(run, tmp_path):
     text = written.page.read_text()
     assert written.notes == []
     assert [sample["name"] for sample in payloads(written.page)] == ["one", "two", "three"]
-    assert "With confidence 99.9% for each picture on its own" in text
+    assert "With confidence 99.9% for each image on its own" in text
     # Nothing is fetched: no address is loaded, and the browser is told to load none.
     assert not re.findall(r'(?:src|href)="(?!data:|#)', text)
     assert "default-src 'none'" in text
@@ -90,7 +90,7 @@ def test_a_run_that_kept_nothing_still_has_its_table(tmp_path):
     made_run(tmp_path / "run", keep=0)
     written = write_report([tmp_path / "run"], tmp_path / "report.html", figures=tmp_path / "f")
     text = written.page.read_text()
-    assert "No picture to be looked at: certiseg evaluate --keep" in text
+    assert "No image to be looked at: certiseg evaluate --keep" in text
     assert "certified accuracy" in text
 
 
@@ -274,5 +274,5 @@ def test_a_page_of_large_pictures_stays_light(run, tmp_path, monkeypatch):
     monkeypatch.setattr(write, "_MOST_COMPONENTS", 2 * 24 * 40)
     written = write_report([run], tmp_path / "report.html")
     assert [sample["name"] for sample in payloads(written.page)] == ["one", "three"]
-    assert "2 of the run's 3 pictures" in re.sub("&#39;", "'", written.page.read_text())
+    assert "2 of the run's 3 images" in re.sub("&#39;", "'", written.page.read_text())
     assert len(payloads(write_report([run], written.page, images=3).page)) == 3

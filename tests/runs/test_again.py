@@ -28,7 +28,6 @@ def test_seeds_of_an_earlier_run(tmp_path: Path):
     assert recorded_seeds(path) == []
     for content, seeds in (
         ('{"seed": 5}', [5]),
-        ('{"seeds": {"a": {"0.25": 5}, "b": {"0.25": 6}}}', [5, 6]),
         ("damaged", [None]),
     ):
         path.write_text(content)

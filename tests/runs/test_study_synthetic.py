@@ -43,7 +43,7 @@ def test_a_tiny_run(tmp_path: Path) -> None:
 def test_earlier_results_stay(tmp_path: Path) -> None:
     (tmp_path / "components.svg").write_text("mine")
     for overwrite in (False, True):
-        with pytest.raises(InputError, match=r"of others in the way, got .*components\.svg"):
+        with pytest.raises(InputError, match=r"no other file in the way, got .*components\.svg"):
             study_synthetic(tmp_path, repetitions=2, overwrite=overwrite)
     assert [path.name for path in tmp_path.iterdir()] == ["components.svg"]
     (tmp_path / "components.svg").unlink()

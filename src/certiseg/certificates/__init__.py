@@ -1,4 +1,4 @@
-"""What is claimed and the evidence for it: the record, its sentence, its file. No torch."""
+"""The certificate: its record, statement and file, and the interface of methods. No torch."""
 
 from certiseg.certificates.certificate import Certificate
 

@@ -1,4 +1,4 @@
-"""An npz file as bytes, read in one way only: what a zip or an array says twice must agree."""
+"""Strict npz reader: redundant fields of zip and npy headers must agree, and no byte is unused."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 LARGEST = 4 * 1024**3
-"""Bytes that the arrays of one file may unpack to."""
+"""Largest total size in bytes of the uncompressed arrays of a file."""
 LARGEST_FILE = 2**31 - 1
-"""Bytes of a file: the directory of a larger one stands in further places."""
+"""Largest size in bytes of a file; above it the zip directory would be in zip64 format."""
 
 _LOCAL = struct.Struct("<4s5H3I2H")
 _LONG = struct.Struct("<2H2Q")
-"""Sizes of 64 bits, which NumPy writes after a name, and in their usual places ``_IN_LONG``."""
+"""Zip64 extra field with 64-bit sizes; NumPy writes it and puts ``_IN_LONG`` as 32-bit sizes."""
 _IN_LONG = 2**32 - 1
 _END = struct.Struct("<4s4H2IH")
-"""Behind the directory: its number of members, its size, where it begins."""
+"""End of central directory: number of members, size and offset of the directory."""
 _SIDE = rb"(?:0|[1-9]\d{0,18})"
 _ARRAY = re.compile(
     rb"\x93NUMPY\x01\x00(?P<length>..)(?P<header>\{'descr': '(?P<type>[<>|][iuf][1248])', "
@@ -33,10 +33,10 @@ _ARRAY = re.compile(
 
 
 def read_arrays(content: bytes) -> dict[str, NDArray[Any]]:
-    """The arrays of an npz file, by name. Raises ValueError, or what zipfile and zlib raise.
+    """Read the arrays of an npz file by name. Raises ValueError, or what zipfile and zlib raise.
 
-    Refused beyond damage: a member twice, bytes that belong to no member, headers that contradict
-    the directory or the data, data that goes on after an array, arrays of anything but numbers.
+    Also refuses duplicate members, bytes outside any member, headers that contradict the directory
+    or the data, bytes after an array's data, and non-numeric arrays.
     """
     arrays: dict[str, NDArray[Any]] = {}
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -65,7 +65,7 @@ def read_arrays(content: bytes) -> dict[str, NDArray[Any]]:
 
 
 def _member(content: bytes, member: zipfile.ZipInfo) -> tuple[bytes, int]:
-    """The data of one member, and where it ends."""
+    """The uncompressed data of a member, and the offset of its end."""
     start = member.header_offset + _LOCAL.size
     mark, _, flags, method, _, _, crc, packed, size, name_length, extra = _LOCAL.unpack(
         content[member.header_offset : start]
@@ -76,14 +76,14 @@ def _member(content: bytes, member: zipfile.ZipInfo) -> tuple[bytes, int]:
         *kind, long_size, long_packed = _LONG.unpack(content[start - extra : start])
         if kind == [1, 16] and (size, packed) == (_IN_LONG, _IN_LONG):
             size, packed, extra = long_size, long_packed, 0
-    said = (mark, name, flags, method, crc, packed, size, extra)
+    local = (mark, name, flags, method, crc, packed, size, extra)
     listed = (
         *(b"PK\3\4", member.filename.encode(), 0, member.compress_type, member.CRC),
         *(member.compress_size, member.file_size, 0),
     )
-    # So in the directory too, for a member that unpacks to more than 2 GiB.
+    # The directory has the zip64 field for members of more than 2 GiB.
     more = member.extra in (b"", _LONG.pack(1, 16, member.file_size, member.compress_size))
-    if said != listed or member.flag_bits or member.comment or not more:
+    if local != listed or member.flag_bits or member.comment or not more:
         raise ValueError(f"a header of {member.filename!r:.40} that contradicts the directory")
     data = _unpacked(content[start : start + packed], member.compress_type, size)
     if len(data) != size or zlib.crc32(data) != crc:
@@ -92,7 +92,7 @@ def _member(content: bytes, member: zipfile.ZipInfo) -> tuple[bytes, int]:
 
 
 def _unpacked(raw: bytes, method: int, size: int) -> bytes:
-    """The data, with a byte more than the size where there is more than that."""
+    """Decompress at most size + 1 bytes, enough to detect data longer than ``size``."""
     if method == zipfile.ZIP_STORED:
         return raw
     if method != zipfile.ZIP_DEFLATED:
@@ -105,11 +105,11 @@ def _unpacked(raw: bytes, method: int, size: int) -> bytes:
 
 
 def _array(data: bytes, name: str) -> NDArray[Any]:
-    """The array in an npy file of version 1."""
+    """The array in a version 1 npy file."""
     found = _ARRAY.match(data)
     if found is None or int.from_bytes(found["length"], "little") != len(found["header"]):
         raise ValueError(f"{name!r:.40}, which is no plain array of numbers")
     shape = tuple(int(side) for side in found["shape"].split(b",") if side.strip())
-    # A view of bytes could not be written to.
+    # frombuffer alone would return a read-only array.
     values = np.frombuffer(data, found["type"].decode(), offset=found.end()).copy()
     return values.reshape(shape, order="F" if found["fortran"] == b"True" else "C")

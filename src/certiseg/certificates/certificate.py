@@ -1,4 +1,4 @@
-"""The certificate: labels, the radius they hold for, and everything the claim rests on."""
+"""The certificate: labels, certified radius, and the evidence for both."""
 
 from __future__ import annotations
 
@@ -27,34 +27,35 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Certificate:
-    """What is certified about one input, with the evidence.
+    """Certified labels of one input, their radius, and the votes that prove them.
 
-    Made by the methods (``certiseg.certify`` and the others) or read by ``load``. All parameters
-    are fixed before sampling.
+    Returned by the methods (``certiseg.certify`` and the others) or read by ``load``. All
+    parameters are fixed before sampling.
 
     Attributes:
-        method: name of the method that made it.
+        method: name of the certification method.
         labels: int16 or wider, in the shape of the components; ABSTAIN (-1) where nothing is
             certified. With a hierarchy, ids of its nodes (classes first).
-        radius: at which every certified label holds, in the norm of the noise (l2 in units of the
-            input, or an angle in radians); 0.0 if nothing is certified by a method that then has
-            no radius. For a radius map float64 in the shape of labels, 0.0 where it abstains.
-        votes: the draws that were tested.
-        noise: that was drawn.
-        alpha: error probability per input.
+        radius: certified radius of all certified labels, in the norm of the noise (l2 in units of
+            the input, or an angle in radians); 0.0 if the method certifies nothing and has no
+            fixed radius. A radius map has float64 in the shape of labels, 0.0 at abstentions.
+        votes: vote counts of the testing draws.
+        noise: noise of the draws.
+        alpha: error probability for the whole input.
         tau: probability that a label must exceed; None for methods without a threshold.
-        correction: for multiple testing, where the method has one.
-        budget: k of theory T5, or None.
+        correction: correction for multiple testing, or None.
+        budget: error budget k of theory T5, or None.
         selection: "pooled" or "split".
-        selection_votes: the draws that chose the candidates, with split selection (theory T2).
-        candidates: labels chosen outside of the votes (JointClass).
-        cutoff: the smallest count that certifies, where the method has one.
-        looks: of a sequential method (theory T7): when it looked, at which shares of alpha, and
-            what it saw.
-        hierarchy: of theory T8.
-        levels: of AdaptiveCertify: the level chosen for each component.
-        parameters: of the method that have no field here, as JSON values.
-        version: of certiseg.
+        selection_votes: vote counts of the draws that chose the candidate labels, with split
+            selection (theory T2).
+        candidates: candidate labels that do not follow from the votes (JointClass).
+        cutoff: smallest vote count that certifies, or None.
+        looks: interim looks of a sequential method (theory T7): numbers of draws, shares of alpha,
+            and the evidence at each.
+        hierarchy: class hierarchy (theory T8), or None.
+        levels: hierarchy level of each component (AdaptiveCertify).
+        parameters: parameters of the method without a field here, as JSON values.
+        version: version of certiseg.
 
     Example:
         >>> import certiseg as cs
@@ -88,7 +89,6 @@ class Certificate:
 
     def __repr__(self) -> str:
         shape = " x ".join(str(side) for side in self.labels.shape)
-        # Cut off, as in the statement: neither the share nor the radius may be overstated.
         share = percent_down(Fraction(int(self.certified.sum()), self.labels.size), 2)
         radius = down(float(np.max(self.radius)), 6) if self.certified.any() else "0"
         unit = f" {self.noise.unit}" if self.noise.unit else ""
@@ -106,25 +106,25 @@ class Certificate:
 
     @property
     def abstention(self) -> float:
-        """Share of all components without a certified label."""
+        """Share of components without a certified label."""
         return float((self.labels == ABSTAIN).mean())
 
     @property
     def maps(self) -> int | None:
-        """K of labels (K, *out), where the output was declared as overlapping maps; else None."""
+        """K for labels (K, *out) of an output declared as overlapping maps; else None."""
         source = self.votes.source
         binary = None if source is None else source.binary
         return self.labels.shape[0] if binary is not None and binary.multi_label else None
 
     @property
     def eta(self) -> float:
-        """Labels were tested against tau + eta (theory T12)."""
+        """Total variation margin of the draws; the test is against tau + eta (theory T12)."""
         return self.votes.eta
 
     def at(self, radius: float) -> NDArray[np.signedinteger]:
-        """The labels that hold under every perturbation of norm < radius; ABSTAIN elsewhere.
+        """Labels certified under every perturbation of norm < radius; ABSTAIN elsewhere.
 
-        On a radius map the radius may be chosen after looking at the map (theory T6).
+        With a radius map, the radius may be chosen after seeing the map (theory T6).
         """
         if isinstance(radius, (str, bool)) or not radius >= 0:
             raise InputError(f"expected a radius >= 0, got {radius!r}; it is in units of the input")
@@ -132,11 +132,12 @@ class Certificate:
         return np.where(held, self.labels, np.asarray(ABSTAIN, dtype=self.labels.dtype))
 
     def full_size(self) -> NDArray[np.signedinteger]:
-        """Labels (H, W), of overlapping maps (K, H, W), at the input's size, by nearest neighbour
-        (theory T14).
+        """Labels (H, W) at the input's resolution, by nearest neighbour (theory T14).
 
-        They are the labels themselves where the model decides pixel by pixel, or where the
-        votes do not record the input's shape.
+        For overlapping maps (K, H, W).
+
+        Returns ``labels`` unchanged if they have that resolution, or if the votes do not record
+        the input's shape.
         """
         source = self.votes.source
         sides = self.labels.ndim - (self.maps is not None)
@@ -146,7 +147,7 @@ class Certificate:
 
     @property
     def allowed_errors(self) -> int:
-        """How many of all labels may be wrong although the claim holds (theory T5, T16)."""
+        """Number of labels that the guarantee allows to be wrong (theory T5, T16)."""
         return self._errors(None)
 
     @cached_property
@@ -154,21 +155,21 @@ class Certificate:
         return method_named(self.method).errors(self)
 
     def errors_in(self, region: NDArray[np.bool_]) -> int:
-        """How many labels given in a region may be wrong although the claim holds."""
+        """Number of labels in a region that the guarantee allows to be wrong."""
         return self._errors(region)
 
     def at_least(self, region: ArrayLike) -> int:
-        """How many of the labels given in a region certainly hold within the radius.
+        """Lower bound on the number of labels in a region that hold within the radius.
 
-        The answers for all regions hold at once, with confidence 1 - alpha, whenever and however a
-        region is chosen (theory T16 for ``certiseg.regions``; of other methods each label holds,
-        but for an error budget).
+        The bounds for all regions hold at once with confidence 1 - alpha, so that a region may be
+        chosen afterwards (theory T16 for ``certiseg.regions``; for other methods each certified
+        label holds, except for an error budget).
 
         Args:
             region: bool, in the shape of the components.
 
         Returns:
-            The number of components; which ones is said only by methods that certify each label.
+            The number of components. Only methods that certify each label say which ones.
 
         Raises:
             InputError: for a region of another shape or type.
@@ -183,12 +184,12 @@ class Certificate:
         return max(0, int((self.certified & mask).sum()) - self._errors(mask))
 
     def lost_at_most(self, epsilon: float, region: ArrayLike | None = None) -> int:
-        """The most labels given in a region that a perturbation of norm <= epsilon may change.
+        """Upper bound on the labels in a region that a perturbation of norm <= epsilon may change.
 
-        For epsilon beyond the radius it says something where the votes came from a model that
-        sees its input by windows (``certiseg.Windows``): a perturbation that changes all labels of
-        some windows has no norm left for the others. It holds for all epsilon and all regions at
-        once, with confidence 1 - alpha (theory T17).
+        Beyond the radius it is informative for models that see their input by windows
+        (``certiseg.Windows``), as a perturbation that changes the labels of some windows has little
+        norm left for the others. It holds for all epsilon and all regions at once, with confidence
+        1 - alpha (theory T17).
 
         Args:
             epsilon: norm of the perturbation over the whole input, in the units of the radius.
@@ -225,7 +226,7 @@ class Certificate:
         return mask
 
     def statement(self) -> str:
-        """The claim in one English sentence, with every assumption it rests on."""
+        """The guarantee and all its assumptions, in one English sentence."""
         from certiseg.certificates.statement import statement
 
         return statement(self)
@@ -238,8 +239,11 @@ class Certificate:
 
     @staticmethod
     def load(path: str | Path) -> Certificate:
-        """Read a certificate. Raises InputError for a file that is none, ClaimError for one that
-        was altered after it was written. ``certify.verify`` recomputes the claim itself."""
+        """Read a certificate.
+
+        Raises InputError if the file is not a certificate, ClaimError if it was altered after it
+        was written. ``certiseg.verify`` recomputes the certificate from its votes.
+        """
         from certiseg.certificates.storage import load
 
         return load(path)

@@ -1,7 +1,7 @@
-"""Commitments: what is fixed of certificates before the first draw, to be published beforehand.
+"""Commitments: parameters of future certificates, published before the first draw (theory T15).
 
-A file of JSON holds the fixed part of each certificate to come, and a digest of the seed, from
-which nobody can tell the seed. Theory T15 says what that proves, and what it does not.
+A JSON file holds, for each certificate, everything but its draws, and a digest of the seed that
+does not reveal it. T15 states what a commitment proves and what it does not.
 """
 
 from __future__ import annotations
@@ -35,14 +35,16 @@ _OF_SOURCE = (
 
 
 def fixed(certificate: Certificate) -> dict[str, Any]:
-    """All that no draw may decide, but for the seed, as plain JSON values.
+    """Everything in a certificate that is fixed before sampling except the seed, as JSON values.
 
-    Raises InputError for a certificate that does not say all of it: of votes without a source, or
-    of a method whose candidates or levels come from elsewhere.
+    Raises InputError for votes without a source, and for methods whose candidates or levels do not
+    follow from votes in the certificate.
     """
     source, stage, looks = certificate.votes.source, certificate.selection_votes, certificate.looks
     if source is None:
-        raise InputError("expected votes with a source, got the caller's; nothing fixes their seed")
+        raise InputError(
+            "expected votes with a source, got votes without; their seed cannot be fixed"
+        )
     if certificate.candidates is not None or certificate.levels is not None:
         raise InputError(
             f"expected a method whose choices are all fixed beforehand, got {certificate.method}; "
@@ -51,7 +53,7 @@ def fixed(certificate: Certificate) -> dict[str, Any]:
     record = source.record()
     draws = record["draws"]
     if looks is not None and draws == [[0, certificate.votes.trials]]:
-        # It may stop at any look it planned (theory T7).
+        # Commit to the planned draws: it may stop at any look (theory T7).
         draws = [[0, looks.shares[-1][0]]]
     tree = certificate.hierarchy
     return {
@@ -68,21 +70,20 @@ def fixed(certificate: Certificate) -> dict[str, Any]:
 
 
 def seed_digest(seed: int) -> str:
-    """What a commitment says of its seed."""
+    """The digest by which a commitment fixes its seed."""
     data = seed.to_bytes(SEED_BITS // 8, "big")
     return hashlib.sha256(f"{FORMAT} seed\0".encode() + data).hexdigest()
 
 
 def commitment_content(certificates: Sequence[Certificate], seed: int) -> bytes:
-    """The file for these certificates, made of votes that nobody drew, under this seed.
+    """Content of a commitment file. certificates: with placeholder votes.
 
-    Raises InputError for two of one input: who fixes two things may choose between them.
+    Raises InputError for two certificates of one input, between which one could choose later.
     """
     entries = [fixed(certificate) for certificate in certificates]
     if len({entry["input"] for entry in entries}) < len(entries):
         raise InputError(
-            "expected inputs of different content, got one twice; a commitment is to one "
-            "certificate each"
+            "expected distinct inputs, got one twice; a commitment has one certificate for each"
         )
     record = {"format": FORMAT, "seed_digest": seed_digest(seed), "certificates": entries}
     return (json.dumps(record, indent=1, sort_keys=True, allow_nan=False) + "\n").encode()
@@ -90,8 +91,11 @@ def commitment_content(certificates: Sequence[Certificate], seed: int) -> bytes:
 
 @dataclass(frozen=True)
 class Commitment:
-    """A commitment as read. name: of its file. digest: SHA-256 of its bytes, to be published.
-    certificates: the fixed part of each, by the input's fingerprint."""
+    """A commitment read from a file.
+
+    name: of the file. digest: SHA-256 of the file, to be published. certificates: their fixed
+    parts (``fixed``), by fingerprint of the input.
+    """
 
     name: str
     digest: str
@@ -100,7 +104,7 @@ class Commitment:
 
     @staticmethod
     def read(path: str | Path) -> Commitment:
-        """Raises InputError for a file that is none."""
+        """Read a commitment file. Raises InputError if it is not one."""
         try:
             content = small_file(Path(path), _LARGEST)
             record = checked(parse_json(content), _RECORD, "a commitment")
@@ -116,27 +120,28 @@ class Commitment:
         return Commitment(str(path), digest, record["seed_digest"], by_input)
 
     def challenged(self, challenge: str) -> int:
-        """The seed of this commitment and a text that became known after it (theory T15)."""
+        """Seed derived from this commitment and a text published after it (theory T15)."""
         message = f"{FORMAT} challenge\0{self.digest}\0{challenge}".encode()
         return int.from_bytes(hashlib.sha256(message).digest()[: SEED_BITS // 8], "big")
 
     def difference(self, certificate: Certificate) -> str | None:
-        """The first of the fixed things that is another here, in words; None if none is."""
+        """Describe the first fixed value in which the certificate differs; None if none does."""
         found = fixed(certificate)
         entry = self.certificates.get(found["input"])
         if entry is None:
             return f"the input {found['input'][:12]}..., which is not among those committed to"
         for name in dict.fromkeys([*found, *entry]):
-            # As text, in which true, 1 and 1.0 are three things.
+            # Compared as JSON text, in which true, 1 and 1.0 differ.
             then, now = (json.dumps(of.get(name), sort_keys=True) for of in (entry, found))
             if then != now or (name in entry) != (name in found):
                 return f"{name} {_short(now)} instead of {_short(then)}"
         return None
 
     def check(self, certificate: Certificate, challenge: str | None = None) -> None:
-        """Raise ClaimError unless all of the certificate but its draws was fixed by this file.
+        """Raise ClaimError unless the certificate agrees with this commitment in everything fixed.
 
-        challenge: the text from which, with this file, the seed must come.
+        challenge: if given, the seed must be ``challenged(challenge)``; else it must have the
+        committed digest.
         """
         try:
             other = self.difference(certificate)

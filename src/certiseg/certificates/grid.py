@@ -1,4 +1,4 @@
-"""From a model's own output grid to the input's pixels, by nearest neighbour (theory T14)."""
+"""Nearest-neighbour upsampling from a model's output grid to the input's pixels (theory T14)."""
 
 from __future__ import annotations
 
@@ -13,12 +13,11 @@ _Value = TypeVar("_Value", bound=np.generic)
 
 
 def upsample_nearest(values: NDArray[_Value], size: tuple[int, int]) -> NDArray[_Value]:
-    """Values of grid cells (..., h, w), labels or radii, as values of pixels (..., H, W).
+    """Upsample labels or radii of grid cells (..., h, w) to pixels (..., H, W).
 
-    Pixel (i, j) has the value of cell ``(i * h // H, j * w // W)``, in whole numbers: all pixels of
-    a cell share its label, so a claim about the cell is one about each of them, and every cell has
-    pixels. (PyTorch finds the cell in float32 and is one pixel off for some sizes, as from 26 rows
-    to 44.)
+    Pixel (i, j) gets the value of cell ``(i * h // H, j * w // W)`` in integer arithmetic, so that
+    a guarantee for a cell is one for each of its pixels, and every cell has pixels. (PyTorch
+    computes the cell in float32 and is one pixel off for some sizes, such as 26 to 44 rows.)
     size: (H, W). Raises InputError unless it is at least (h, w).
     """
     cells = np.asarray(values)
@@ -29,7 +28,7 @@ def upsample_nearest(values: NDArray[_Value], size: tuple[int, int]) -> NDArray[
 
 
 def cell_pixels(grid: tuple[int, ...], size: tuple[int, int]) -> int:
-    """The most pixels that one cell of ``upsample_nearest`` has: ceil(H / h) * ceil(W / w).
+    """Largest number of pixels of a cell of ``upsample_nearest``: ceil(H / h) * ceil(W / w).
 
     Raises InputError as upsample_nearest does.
     """
@@ -40,7 +39,7 @@ def cell_pixels(grid: tuple[int, ...], size: tuple[int, int]) -> int:
 def _checked(
     grid: tuple[int, ...], size: tuple[int, ...]
 ) -> tuple[tuple[int, int], tuple[int, int]]:
-    """((H, W), (h, w)), where a grid of cells fits the size."""
+    """((H, W), (h, w)); InputError unless (1, 1) <= (h, w) <= (H, W)."""
     full = tuple(size)
     images = len(grid) == len(full) == 2
     if not images or not all(1 <= g <= s for g, s in zip(grid, full, strict=True)):

@@ -1,10 +1,9 @@
-"""The looks of a sequential certificate: what was planned, what was seen, why it ended."""
+"""Interim looks of a sequential certificate: the plan, the evidence, and the reason to stop."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -12,19 +11,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 from certiseg.errors import InputError
-from certiseg.files.fields import ANY, RECORD, Fields, checked, list_of, one_of
+from certiseg.files.fields import RECORD, Field, Fields, checked, list_of, number, one_of, whole
+from certiseg.stats.pvalues import MOST_TRIALS
 from certiseg.stats.spending import ANYTIME, MOST_LOOKS, SPENDINGS
 
 SHARES = "shares"
-"""Spending by a table of the caller's."""
+"""Name of a spending rule that the caller gave as a table of shares."""
 TARGET_REACHED = "wanted share reached"
 NONE_OPEN = "no component open"
 USED = "budget used"
 NOT_WORTH = "further looks not worth their draws"
 REASONS = (TARGET_REACHED, NONE_OPEN, USED, NOT_WORTH)
+_TRIALS, _ALPHA = whole(1, MOST_TRIALS), number(0.0, 1.0)
+_SHARE = Field(
+    "a number of draws and a share of alpha",
+    lambda value: (
+        isinstance(value, list)
+        and len(value) == 2
+        and _TRIALS.holds(value[0])
+        and _ALPHA.holds(value[1])
+    ),
+)
+_LOOK: Fields = {
+    "trials": _TRIALS,
+    "alpha": _ALPHA,
+    "cutoff": whole(1, MOST_TRIALS + 1),
+    "certified": whole(0, 2**63),
+}
 _LOOKS: Fields = {
     "spending": one_of(*SPENDINGS, SHARES),
-    "shares": list_of(list_of(ANY, 2, 2), 1, MOST_LOOKS),
+    "shares": list_of(_SHARE, 1, MOST_LOOKS),
     "looks": list_of(RECORD, 1, MOST_LOOKS),
     "stopped": one_of(*REASONS),
 }
@@ -32,11 +48,11 @@ _LOOKS: Fields = {
 
 @dataclass(frozen=True)
 class Look:
-    """One look at the votes.
+    """One interim look at the votes.
 
-    trials: draws so far. alpha: what this look may spend; for the e-process, the whole alpha.
-    cutoff: smallest count that certified a component still open, trials + 1 for none. certified:
-    components certified at this look or before, those that became abstentions included.
+    trials: draws so far. alpha: its share of alpha; for the e-process, the whole alpha. cutoff:
+    smallest count that certified an undecided component, trials + 1 for none. certified: number of
+    components certified so far, including those that later became abstentions.
     """
 
     trials: int
@@ -45,18 +61,15 @@ class Look:
     certified: int
 
 
-_LOOK: Fields = dict.fromkeys((f.name for f in fields(Look)), ANY)
-
-
 @dataclass(frozen=True, eq=False)
 class Looks:
     """All looks at one input, with the evidence from which the labels can be recomputed.
 
-    spending: "late", "equal", "shares" or "e-process". shares: the table fixed before sampling,
-    ((n_1, alpha_1), ...); for the e-process each alpha is the whole one, since it spends nothing.
-    looks: the looks taken, the first ones of the table. modes, hits: ints (L, *components), the
-    most frequent label at each look and its votes. stopped: why it ended, in words.
-    Raises InputError where the parts contradict each other.
+    spending: "late", "equal", "shares" or "e-process". shares: the plan fixed before sampling,
+    ((n_1, alpha_1), ...); the e-process has the whole alpha at each look. looks: those taken, a
+    prefix of the plan. modes, hits: ints (L, *components), most frequent label at each look and
+    its vote count. stopped: reason to stop, among ``REASONS``. Raises InputError if these
+    contradict each other.
     """
 
     spending: str
@@ -67,20 +80,16 @@ class Looks:
     stopped: str
 
     def __post_init__(self) -> None:
-        if self.spending not in (*SPENDINGS, SHARES):
-            raise _contradiction(f"spending {self.spending!r}")
-        if self.stopped not in REASONS:
-            raise _contradiction(f"{self.stopped!r} as the reason to stop")
         _check_plan(self.shares, self.looks)
         _check_evidence(self.looks, self.modes, self.hits)
 
     @property
     def anytime(self) -> bool:
-        """Whether e-values were compared, valid at any look, rather than shares spent."""
+        """True if the test is by e-values, which spend no alpha."""
         return self.spending == ANYTIME
 
     def record(self) -> dict[str, Any]:
-        """The looks as plain JSON values, without the arrays."""
+        """Serialize to plain JSON values, without the arrays."""
         return {
             "spending": self.spending,
             "shares": [list(share) for share in self.shares],
@@ -92,7 +101,7 @@ class Looks:
     def from_record(
         record: Mapping[str, Any], modes: NDArray[np.integer], hits: NDArray[np.integer]
     ) -> Looks:
-        """Inverse of record. Raises InputError for anything that no sequential run can write."""
+        """Inverse of record. Raises InputError for what no sequential run can have written."""
         values = checked(record, _LOOKS, "the looks")
         looks = [checked(look, _LOOK, "a look") for look in values["looks"]]
         return Looks(
@@ -106,29 +115,23 @@ class Looks:
 
 
 def _check_plan(shares: tuple[tuple[int, float], ...], looks: tuple[Look, ...]) -> None:
-    """Whole, growing numbers of draws; the looks taken are the first ones planned."""
-    if not 1 <= len(looks) <= len(shares) <= MOST_LOOKS:
+    """Raise InputError unless numbers of draws increase and the looks are a prefix of the plan."""
+    if not 1 <= len(looks) <= len(shares):
         raise _contradiction(f"{len(looks)} looks of {len(shares)} planned")
-    for trials, alpha in shares:
-        if not _whole(trials) or trials < 1 or not isinstance(alpha, float):
-            raise _contradiction(f"a share of {alpha!r} at {trials!r} draws")
-        if not (math.isfinite(alpha) and 0.0 < alpha < 1.0):
-            raise _contradiction(f"a share of {alpha!r}")
     if any(later <= earlier for (earlier, _), (later, _) in pairwise(shares)):
         raise _contradiction("looks out of order")
     for look, planned in zip(looks, shares, strict=False):
-        if (look.trials, look.alpha) != planned or not _whole(look.trials):
-            raise _contradiction(f"a look at {look.trials!r} draws that was not planned")
-        if not _whole(look.cutoff) or not 1 <= look.cutoff <= look.trials + 1:
-            raise _contradiction(f"a cutoff of {look.cutoff!r} at {look.trials} draws")
-        if not _whole(look.certified) or look.certified < 0:
-            raise _contradiction(f"{look.certified!r} certified components")
+        if (look.trials, look.alpha) != planned:
+            raise _contradiction(f"a look at {look.trials} draws that was not planned")
+        if look.cutoff > look.trials + 1:
+            raise _contradiction(f"a cutoff of {look.cutoff} at {look.trials} draws")
 
 
 def _check_evidence(
     looks: tuple[Look, ...], modes: NDArray[np.integer], hits: NDArray[np.integer]
 ) -> None:
-    """A most frequent label gains between 0 and all of the new draws, whether it changes or not."""
+    """Raise InputError unless the evidence is possible: between two looks, the count of the most
+    frequent label grows by 0 to all of the new draws, even if the label changes."""
     if modes.dtype.kind not in "iu" or hits.dtype.kind not in "iu":
         raise _contradiction(f"evidence of {modes.dtype} and {hits.dtype}")
     if modes.shape != hits.shape or modes.shape[:1] != (len(looks),) or modes.size == 0:
@@ -141,10 +144,6 @@ def _check_evidence(
         gained = hits[index + 1].astype(np.int64) - hits[index]
         if gained.min() < 0 or gained.max() > later.trials - earlier.trials:
             raise _contradiction(f"votes that do not lead from {earlier.trials} draws to the next")
-
-
-def _whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _contradiction(found: str) -> InputError:

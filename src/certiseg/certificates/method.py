@@ -1,9 +1,8 @@
-"""Method: the one seam of certification, and the list of the methods there are.
+"""``Method``: the interface of certification methods, and their registry.
 
-A method is a frozen record of its parameters, checked when it is made. Everything that the package
-asks of a method, from the check before the first draw to the words of the statement, is asked
-here, so that a new one is one file and one entry: a line in ``_BUILT_IN``, ``register`` in another
-package, or its entry point in the group ``certiseg.methods``.
+A method is a frozen record of its parameters, validated on construction. The package uses methods
+only through this interface, so that a new one is one file and one entry: a line in ``_BUILT_IN``,
+a call of ``register``, or an entry point of the group ``certiseg.methods``.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast
 
 from certiseg.errors import InputError
 
@@ -41,13 +40,13 @@ _REGISTERED: dict[str, type[Method]] = {}
 
 
 class Method(ABC):
-    """One way to certify, with its parameters. Subclasses are frozen dataclasses.
+    """A certification method with its parameters. Subclasses are frozen dataclasses.
 
-    name: as certificates and manifests record it. title: as tables and reports name it. option:
-    what asks for it on the command line. fixed_draws: votes of all draws, made in whatever parts,
-    are all it needs. stops_early: it may take fewer draws than it was given. mapped: it gives
-    every component a radius of its own. needs_logits: it asks the model for more than labels.
-    counts_regions: it says how many labels of a region hold, but not which.
+    name: in certificates and manifests. title: in tables and reports. option: command line option
+    that selects it. fixed_draws: needs only the votes of all draws, made in any parts. stops_early:
+    may use fewer draws than allowed. mapped: certifies a radius for each component. needs_logits:
+    needs the model's logits, not only labels.
+    counts_regions: bounds the number of labels of a region that hold, but not which ones.
     """
 
     name: ClassVar[str]
@@ -62,35 +61,35 @@ class Method(ABC):
 
     @property
     def selection(self) -> Selection:
-        """Whether all draws choose and test ("pooled"), or other draws choose ("split")."""
+        """Candidates are chosen by the testing draws ("pooled") or by separate draws ("split")."""
         return "pooled"
 
     def check_draws(  # noqa: B027
         self, components: int, num_samples: int, num_classes: int | None = None
     ) -> None:
-        """Raise InputError unless so many draws can certify something, before any is made."""
+        """Raise InputError if num_samples draws could not certify anything."""
 
     @abstractmethod
     def certify(
         self, votes: VoteCounts, *, noise: Noise, selection_votes: VoteCounts | None = None
     ) -> Certificate:
-        """The certificate of these votes. selection_votes: of split selection."""
+        """Certify votes. selection_votes: vote counts of the selection draws, if split."""
 
     def ask(
         self, source: VoteSource, *, noise: Noise, num_samples: int, selection_samples: int = 0
     ) -> Certificate:
-        """The certificate of draws that are asked for: those that choose, if any, come first."""
+        """Draw from a source, selection draws first if split, and certify."""
         first = source.more(selection_samples) if self.selection == "split" else None
         return self.certify(source.more(num_samples), noise=noise, selection_votes=first)
 
     @classmethod
     def of(cls, stored: Certificate) -> Self:
-        """The method with the parameters of a stored certificate; InputError where one is missing.
+        """The method with the parameters of a stored certificate; InputError if one is missing.
 
-        By default each field is the certificate's of that name, else one of its ``parameters``.
+        By default each field is the certificate's field of that name, or one of its ``parameters``.
         """
-        own = stored.parameters or {}
-        for name in own:
+        extra = stored.parameters or {}
+        for name in extra:
             if hasattr(stored, name):
                 raise InputError(
                     f"expected {name} as a field of the certificate alone, got it among its "
@@ -98,55 +97,55 @@ class Method(ABC):
                 )
         names = [field.name for field in fields(cls)]  # type: ignore[arg-type]
         try:
-            return cls(**{n: own[n] if n in own else getattr(stored, n) for n in names})
+            return cls(**{n: extra[n] if n in extra else getattr(stored, n) for n in names})
         except AttributeError as error:
             raise InputError(
                 f"expected all parameters of {cls.name}, got none of name {error.name}"
             ) from None
 
     def recompute(self, stored: Certificate) -> Certificate:
-        """The certificate again, from what is stored beside labels and radius."""
+        """Recompute the certificate from a stored one, without its labels and radius."""
         return self.certify(
             stored.votes, noise=stored.noise, selection_votes=stored.selection_votes
         )
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> Self | None:
-        """The method with the parameters of a run's settings; None where they ask for another."""
+        """The method with the parameters of a run's settings; None if they select another."""
         return None
 
     def record(self) -> dict[str, Any]:
-        """Name and parameters as a manifest holds those of another package's method."""
-        own = {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
-        return {"name": self.name, "parameters": own}
+        """Serialize name and parameters for a manifest (third-party methods)."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
+        return {"name": self.name, "parameters": values}
 
     @classmethod
     def errors(cls, certificate: Certificate) -> Callable[[NDArray[np.bool_] | None], int]:
-        """By region (None: everything): the most labels given there that may be wrong although the
-        claim holds."""
+        """Function of a region (None: everything) that returns the number of labels there that the
+        guarantee allows to be wrong."""
         spared = 0 if certificate.budget is None else certificate.budget - 1
         return lambda region: spared
 
-    # Words of a statement (certificates/statement.py).
+    # Phrases of the statement (certificates/statement.py).
 
     @classmethod
     def tested_by(cls, certificate: Certificate) -> str:
-        """The test in words, after the number of draws."""
+        """Phrase for the test, which follows the number of draws."""
         return f" by {cls.title}"
 
     @classmethod
     def theorem(cls, certificate: Certificate) -> str:
-        """What makes draws that choose and test valid."""
+        """The theorem under which the same draws may choose and test candidates."""
         return "T3"
 
     @classmethod
     def whole_claim(cls, certificate: Certificate) -> str | None:
-        """The claim, where it is not one about each certified component."""
+        """Phrase for a guarantee about the whole label map; None for one about each component."""
         return None
 
     @classmethod
     def assumed(cls, certificate: Certificate) -> str | None:
-        """What the caller answers for beside the draws."""
+        """Phrase for an assumption beyond those about the draws, or None."""
         return None
 
 
@@ -154,10 +153,10 @@ M = TypeVar("M", bound=type[Method])
 
 
 def register(method: M) -> M:
-    """Enter a method of another package (a class decorator).
+    """Class decorator that registers a third-party method.
 
     Raises:
-        InputError: for a name that another method has.
+        InputError: if another method has this name.
     """
     if method.name in _BUILT_IN or _REGISTERED.get(method.name, method) is not method:
         raise InputError(
@@ -168,18 +167,17 @@ def register(method: M) -> M:
 
 
 def is_built_in(method: Method | type[Method]) -> bool:
-    """Whether the method is one of this package's."""
+    """True for methods of this package."""
     return method.name in _BUILT_IN
 
 
 def method_named(name: str) -> type[Method]:
-    """The method that certificates record by this name. Raises InputError for an unknown one."""
+    """Look up a method by its ``name``. Raises InputError if it is unknown."""
     if name in _REGISTERED:
         return _REGISTERED[name]
     if name in _BUILT_IN:
-        module, _, own = _BUILT_IN[name].partition(":")
-        found: type[Method] = getattr(import_module(module), own)
-        return found
+        module, _, attribute = _BUILT_IN[name].partition(":")
+        return cast(type[Method], getattr(import_module(module), attribute))
     for entry in entry_points(group=GROUP, name=name):
         loaded = entry.load()
         if not (isinstance(loaded, type) and issubclass(loaded, Method) and loaded.name == name):
@@ -195,9 +193,9 @@ def method_named(name: str) -> type[Method]:
 
 
 def _custom(given: Any, settings: Mapping[str, Any]) -> Method:
-    """Another package's method, from Python or from a manifest's record of it.
+    """A third-party method, given as a Method or by its manifest record.
 
-    Its parameters that settings have too must be the same there: reports and tables read them.
+    Parameters that are settings too must agree with them, since reports and tables read settings.
     """
     method = given
     if isinstance(given, Mapping):
@@ -214,15 +212,15 @@ def _custom(given: Any, settings: Mapping[str, Any]) -> Method:
             f"expected a method of another package, got {method!r:.80}; those of certiseg have "
             "settings of their own"
         )
-    own = {field.name for field in fields(method)}  # type: ignore[arg-type]
+    names = {field.name for field in fields(method)}  # type: ignore[arg-type]
     for name, value in settings.items():
-        if name in own and getattr(method, name) != value:
+        if name in names and getattr(method, name) != value:
             raise InputError(
                 f"expected {name} = {getattr(method, name)!r} in the settings, as the method has, "
                 f"got {value!r}; pass it to both"
             )
     for name, unset in (("correction", "holm"), ("budget", None)):
-        if name not in own and settings.get(name, unset) != unset:
+        if name not in names and settings.get(name, unset) != unset:
             raise InputError(
                 f"expected no {name} with {method.title}, got {settings[name]!r}; it has none"
             )
@@ -230,10 +228,10 @@ def _custom(given: Any, settings: Mapping[str, Any]) -> Method:
 
 
 def method_of(settings: Mapping[str, Any]) -> Method:
-    """The method that a run's settings ask for, with its parameters.
+    """The method that a run's settings select, with its parameters.
 
-    settings: the fields of ``runs.settings.Settings``, stopping as a mapping. Raises InputError
-    for several methods at once, and for options that the method would ignore.
+    settings: fields of ``runs.settings.Settings``, stopping as a mapping. Raises InputError if they
+    select several methods, or contain options that the method would ignore.
     """
     custom = settings.get("custom")
     if custom is not None:

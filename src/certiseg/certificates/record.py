@@ -1,4 +1,4 @@
-"""What a certificate's file holds: one record, and arrays, each in the one form it has."""
+"""Content of a certificate file: a JSON record and arrays, in their only valid form."""
 
 from __future__ import annotations
 
@@ -57,7 +57,6 @@ _META: Fields = {
     "hierarchy": optional(RECORD),
 }
 _VOTES: Fields = {"trials": whole(1, MOST_TRIALS), "source": optional(RECORD)}
-"""What each field may hold: a new field needs its line here, as in votes.py for a source."""
 _KINDS = {
     "labels": "i",
     "counts": "iu",
@@ -71,7 +70,7 @@ _KINDS = {
 
 
 def parts_of(certificate: Certificate) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """The record and the arrays of a file."""
+    """Split a certificate into the record and the arrays of its file."""
     looks, hierarchy, stage = certificate.looks, certificate.hierarchy, certificate.selection_votes
     radius = certificate.radius
     known: dict[str, NDArray[Any] | None] = {
@@ -101,18 +100,18 @@ def parts_of(certificate: Certificate) -> tuple[dict[str, Any], dict[str, NDArra
 
 
 def text_of(meta: dict[str, Any]) -> str:
-    """The record as it is written, in the only way."""
+    """The canonical JSON text of a record."""
     return json.dumps(meta, sort_keys=True, allow_nan=False)
 
 
 def certificate_of(text: str, meta: Any, arrays: dict[str, NDArray[Any]]) -> Certificate:
-    """The certificate of which ``parts_of`` are these. text: of which meta was read.
+    """Inverse of ``parts_of``. text: JSON text from which meta was parsed.
 
-    Raises ValueError (or what else values of a wrong kind lead to) for anything that no
-    certificate has as its parts.
+    Raises ValueError, or what wrong types lead to, unless ``parts_of`` of some certificate gives
+    exactly these parts.
     """
-    own = {"parameters": RECORD} if "parameters" in meta else {}
-    certificate = _build(arrays, checked(meta, {**_META, **own}, "a certificate"))
+    extra = {"parameters": RECORD} if "parameters" in meta else {}
+    certificate = _build(arrays, checked(meta, {**_META, **extra}, "a certificate"))
     _check_form(certificate, meta, text, arrays)
     return certificate
 
@@ -147,8 +146,8 @@ def _build(arrays: dict[str, NDArray[Any]], meta: dict[str, Any]) -> Certificate
 
 
 def _check_shape(shape: tuple[int, ...], votes: VoteCounts) -> None:
-    """Labels of an image lie on its pixels or on a coarser grid; a binary output has two classes,
-    and overlapping maps an axis of their own."""
+    """Raise ValueError if labels of an image have a finer grid than its pixels, or a binary output
+    does not have two classes and, for overlapping maps, an axis of maps."""
     source = votes.source
     size = () if source is None else source.input_shape[1:]
     if source is not None and source.binary is not None:
@@ -162,7 +161,7 @@ def _check_shape(shape: tuple[int, ...], votes: VoteCounts) -> None:
 def _radius(
     value: float | None, arrays: dict[str, NDArray[Any]], *, mapped: bool
 ) -> float | NDArray[np.float64]:
-    """One number, or the array of a map, never both."""
+    """The radius: one number, or for a radius map an array."""
     if not mapped == (value is None) == ("radius" in arrays):
         raise ValueError("expected one radius or a map of them")
     if value is not None:
@@ -191,12 +190,12 @@ def _votes(counts: NDArray[Any], record: dict[str, Any]) -> VoteCounts:
 def _check_form(
     certificate: Certificate, meta: dict[str, Any], text: str, arrays: dict[str, NDArray[Any]]
 ) -> None:
-    """Raise ValueError unless ``save`` writes this record, with these arrays."""
+    """Raise ValueError unless ``save`` would write exactly this text and these arrays."""
     again, written = parts_of(certificate)
     if set(written) != set(arrays):
         raise ValueError(f"arrays {sorted(set(written) ^ set(arrays))} without their record")
     if certificate.version != __version__:
-        # Another version may word the same claim in another way.
+        # The wording of statements may differ between versions.
         again["statement"] = meta["statement"]
     if meta["statement"] != again["statement"]:
         raise ValueError("its statement is not what its numbers say")

@@ -1,7 +1,7 @@
 """Detached Ed25519 signatures of certificate files: FILE.sig beside FILE (RFC 8032).
 
-Signed is the whole file, byte by byte: a prefix that no other use of the key has, and the SHA-256
-of the file. A signature says that whoever has the key vouches for these bytes, nothing more.
+The signed message is a prefix specific to certiseg and the SHA-256 of the whole file. A signature
+shows that the holder of the key signed these bytes, nothing more.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ _REMEDY = {
 
 
 def signature_file(file: str | Path) -> Path:
-    """Where the signature of a file lies: FILE.sig."""
+    """Path of the signature of a file: FILE.sig."""
     return Path(f"{file}.sig")
 
 
 def sign(content: bytes, key: Ed25519PrivateKey) -> bytes:
-    """What to write into ``signature_file``. content: of the certificate's file.
+    """Sign a certificate file. content: its bytes. Returns the bytes of ``signature_file``.
 
     Example:
         >>> from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -48,21 +48,21 @@ def sign(content: bytes, key: Ed25519PrivateKey) -> bytes:
 
 
 def private_key(path: str | Path) -> Ed25519PrivateKey:
-    """The Ed25519 private key in a PEM file without a password. Raises InputError."""
+    """Read an Ed25519 private key from a PEM file without a password. Raises InputError."""
     key: Ed25519PrivateKey = _key(Path(path), "private")
     return key
 
 
 def public_key(path: str | Path) -> Ed25519PublicKey:
-    """The Ed25519 public key in a PEM file. Raises InputError."""
+    """Read an Ed25519 public key from a PEM file. Raises InputError."""
     key: Ed25519PublicKey = _key(Path(path), "public")
     return key
 
 
 def check(content: bytes, file: str | Path, key: Ed25519PublicKey) -> None:
-    """Raise ClaimError unless the signature beside the file is one of these bytes by this key.
+    """Raise ClaimError unless FILE.sig is a signature of ``content`` by this key.
 
-    content: of the file, as it is parsed afterwards.
+    content: bytes of the file, read once for checking and parsing.
     """
     from cryptography.exceptions import InvalidSignature
 
@@ -85,7 +85,7 @@ def check(content: bytes, file: str | Path, key: Ed25519PublicKey) -> None:
 
 
 def key_name(key: Ed25519PublicKey) -> str:
-    """The key itself, in hexadecimal."""
+    """The public key in hexadecimal."""
     return key.public_bytes_raw().hex()
 
 

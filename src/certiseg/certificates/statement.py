@@ -1,4 +1,4 @@
-"""The claim in one English sentence: what holds, how sure, and under which assumptions."""
+"""The statement of a certificate: guarantee, confidence and assumptions in one sentence."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ _FEW = 3
 
 
 def statement(certificate: Certificate) -> str:
-    """One sentence a reader can hold the certificate to (theory T1 to T8, T11, T12, T14, T15)."""
+    """The guarantee of a certificate with all its assumptions, in one English sentence.
+
+    Source: theory T1 to T8, T11, T12, T14, T15.
+    """
     text = (
         f"With confidence {confidence(certificate.alpha)} over the sampling noise "
         f"(alpha = {exact(certificate.alpha)} for this whole input), {_claim(certificate)}; "
@@ -27,12 +30,12 @@ def statement(certificate: Certificate) -> str:
         f"{_assumptions(certificate)} "
         f"[certiseg {certificate.version}]."
     )
-    # Names come from files too: one line, nothing a terminal would obey.
+    # Names may come from files: no line breaks or terminal control characters.
     return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def _percent(part: int, whole: int) -> str:
-    """Cut off after four decimals, so that 100% means all."""
+    """A share rounded down to four decimals, so that 100% means all."""
     return trimmed(percent_down(Fraction(part, whole), 4))
 
 
@@ -98,20 +101,20 @@ def _windows(tiling: Tiling) -> str:
 
 
 def _channels(certificate: Certificate) -> int | None:
-    """Number of channels of the input, where known."""
+    """Number of channels of the input, or None if unknown."""
     source = certificate.votes.source
     return source.input_shape[0] if source is not None and source.input_shape else None
 
 
 def _components(certificate: Certificate) -> str:
-    """What a label is given to: of a volume a voxel; on a coarser grid than the input's (theory
-    T14), a cell; of overlapping maps one of each map's."""
+    """Phrase for the labelled components: voxels, cells of a coarser grid (theory T14), those of
+    overlapping maps, or components."""
     shape, maps = certificate.labels.shape, certificate.maps
     if maps is None:
         return _of_map(certificate, shape)
-    own = _of_map(certificate, shape[1:])
+    components = _of_map(certificate, shape[1:])
     sides = f" of {' x '.join(map(str, shape[1:]))}" if shape[1:] else ""
-    return f"components, {maps} overlapping binary maps{sides} {own} tested together"
+    return f"components, {maps} overlapping binary maps{sides} {components} tested together"
 
 
 def _of_map(certificate: Certificate, shape: tuple[int, ...]) -> str:
@@ -129,23 +132,23 @@ def _of_map(certificate: Certificate, shape: tuple[int, ...]) -> str:
 
 
 def quoted(name: str) -> str:
-    """A name that came from somebody else, so that it cannot be read as part of the sentence."""
+    """An untrusted name in quotation marks, at most 80 characters, without quotes inside."""
     plain = " ".join(name.replace('"', "'").split())
     return f'"{plain if len(plain) <= _LONGEST_NAME else plain[: _LONGEST_NAME - 3] + "..."}"'
 
 
 def _precision(source: Source) -> str:
-    """In another precision a model is another function; float32 goes without saying."""
+    """Phrase for a precision other than float32, in which the model is another function."""
     precision = source.engine.get("precision", "float32")
     if precision == "float32":
         return ""
-    # What a file says there may be anything.
+    # The value may come from a file.
     known = re.fullmatch(rf"[a-z0-9_, ]{{1,{_LONGEST_NAME}}}", precision)
     return f", computed in {precision if known else quoted(precision)}"
 
 
 def _made_and_missed(source: Source) -> str:
-    """The user's code that made the model, and what of the model its fingerprint does not see."""
+    """Phrases for the user's code that made the model, and for parts its fingerprint omits."""
     files = [f"{quoted(name)} {digest[:12]}" for name, digest in sorted(source.code.items())]
     missed = [quoted(name) for name in source.not_covered]
     return "".join(
@@ -177,7 +180,7 @@ def _smoothed_model(certificate: Certificate) -> str:
 
 
 def _test(certificate: Certificate) -> str:
-    """The test: number of draws, method, and which draws chose the candidates."""
+    """Phrase for the test: number of draws, method, and which draws chose the candidates."""
     method, first = method_named(certificate.method), certificate.selection_votes
     if first is not None:
         stages = f"candidates from {first.trials} separate draws (split, T2)"
@@ -192,22 +195,24 @@ def _test(certificate: Certificate) -> str:
 def _assumptions(certificate: Certificate) -> str:
     source, first = certificate.votes.source, certificate.selection_votes
     assumed = method_named(certificate.method).assumed(certificate)
-    said = [] if assumed is None else [assumed]
+    assumptions = [] if assumed is None else [assumed]
     if source is None:
-        said.append(
+        assumptions.append(
             "the votes came from the caller, who answers for their independence and for the noise "
             "they were drawn with"
         )
-        return "; ".join(said)
+        return "; ".join(assumptions)
     if first is not None and first.source is None:
-        said.append("the caller answers for the draws that chose the candidates")
-    said.append(
+        assumptions.append("the caller answers for the draws that chose the candidates")
+    assumptions.append(
         "each draw was passed through the model independently of the others, as a probe of its "
         "passes found"
     )
     if source.own_randomness:
-        said.append("the model has randomness of its own, so that its votes cannot be replayed")
-    return "; ".join([*said, _drawing(source)])
+        assumptions.append(
+            "the model has randomness of its own, so that its votes cannot be replayed"
+        )
+    return "; ".join([*assumptions, _drawing(source)])
 
 
 def _drawing(source: Source) -> str:

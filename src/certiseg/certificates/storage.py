@@ -1,4 +1,4 @@
-"""Certificates as npz files: arrays and one JSON text, no pickle."""
+"""Save and load certificates as npz files: arrays and a JSON text, no pickle."""
 
 from __future__ import annotations
 
@@ -20,27 +20,29 @@ from certiseg.files.documents import parse_json, small_file
 
 _REMEDY = "pass a file written by Certificate.save or certiseg certify"
 LONGEST_TEXT = 16 * 1024**2
-"""Bytes of JSON in one file; a hierarchy of 10 000 names takes one."""
+"""Largest JSON text in bytes; a hierarchy of 10 000 names takes about 1 MiB."""
 
 
 @dataclass(frozen=True)
 class Stored:
-    """A certificate as a file held it. statement: the sentence in the file;
-    ``certificate.statement()`` is the one that its numbers give, here and now."""
+    """A parsed certificate, and the statement stored with it.
+
+    ``certificate.statement()`` rebuilds the statement with this version of certiseg.
+    """
 
     certificate: Certificate
     statement: str
 
 
 def save(certificate: Certificate, path: str | Path) -> None:
-    """Write the certificate atomically. Raises OSError where the folder cannot be written."""
+    """Write the certificate atomically. Raises OSError if the write fails."""
     atomic_write(path, content_of(certificate))
 
 
 def content_of(certificate: Certificate) -> bytes:
-    """What ``save`` writes: for the same certificate the same bytes.
+    """The bytes that ``save`` writes, a function of the certificate alone.
 
-    Raises InputError for one that is too large to be read again.
+    Raises InputError if they are too large for ``load``.
     """
     meta, arrays = parts_of(certificate)
     text = text_of(meta)
@@ -62,14 +64,14 @@ def content_of(certificate: Certificate) -> bytes:
 
 
 def load(path: str | Path) -> Certificate:
-    """Read a certificate: ``parse`` on what the file holds. Raises InputError and ClaimError."""
+    """Read a certificate from a file. Raises InputError and ClaimError as ``parse`` does."""
     return parse(read(path), path).certificate
 
 
 def read(path: str | Path) -> bytes:
-    """The contents of a file, read once, so that a later change of the file has no effect.
+    """Read the bytes of a certificate file, for ``parse``.
 
-    Raises InputError where it cannot be read, or is larger than any certificate.
+    Raises InputError if the file cannot be read or is larger than any certificate.
     """
     try:
         return small_file(Path(path), LARGEST_FILE)
@@ -81,13 +83,12 @@ def read(path: str | Path) -> bytes:
 
 
 def parse(content: bytes, path: str | Path) -> Stored:
-    """The certificate in the content of a file. path: for errors.
+    """Parse the bytes of a certificate file. path: named in errors.
 
-    Raises InputError for a cut or foreign file, ClaimError when the contents do not match the
-    digest written with them, or are anything but what ``save`` writes for some certificate: every
-    number and every name has one form. The digest finds accidents and careless edits; it is no
-    signature, whoever rewrites it too is found only by ``verify``, by a signature
-    (``certificates.signature``), or not at all.
+    Raises InputError for a truncated or foreign file, and ClaimError if the content does not match
+    its digest or is not exactly what ``save`` writes for some certificate. The digest detects
+    accidental changes only; who alters the digest too is detected only by ``verify`` or by a
+    signature (``certificates.signature``).
     """
     try:
         arrays = read_arrays(content)
@@ -97,8 +98,7 @@ def parse(content: bytes, path: str | Path) -> Stored:
         meta = parse_json(text)
         if not isinstance(meta, dict) or meta.get("format") != FORMAT:
             raise ValueError("another format")
-    # A damaged zip can fail in any way (NotImplementedError, RecursionError ...); none of them is
-    # more than "this is no whole certificate".
+    # A damaged zip can raise anything (NotImplementedError, RecursionError, ...).
     except Exception as error:
         reason = first_line(error)
         if isinstance(error, KeyError):
@@ -116,7 +116,7 @@ def parse(content: bytes, path: str | Path) -> Stored:
         ArithmeticError,
         MemoryError,
     ) as error:
-        # InputError is a ValueError: a count that does not add up, say, is an altered claim.
+        # InputError is a ValueError: counts that do not add up are an altered certificate.
         raise ClaimError(f"the certificate contradicts itself: {path} ({error})") from None
     if digest != _digest(text, arrays):
         raise ClaimError(

@@ -1,4 +1,5 @@
-"""Windows: which part of the input each label depends on, and what that buys (theory T17)."""
+"""Window-based models: the part of the input that each label depends on, and the bound on labels
+lost to larger perturbations that follows (theory T17)."""
 
 from __future__ import annotations
 
@@ -16,13 +17,13 @@ from certiseg.errors import InputError
 if TYPE_CHECKING:
     from certiseg.certificates.certificate import Certificate
 
-# Covers the roundings of the sums below, each of which is correctly rounded.
+# Relative margin for the rounding of the sums in ``_lost``.
 _OUTWARD = 1e-12
 
 
 @dataclass(frozen=True)
 class Span:
-    """One window along one axis: it labels core, and sees seen."""
+    """One window along one axis: it labels ``core`` and depends on ``seen``."""
 
     core: slice
     seen: slice
@@ -33,10 +34,10 @@ class Tiling:
     """A tiling of images or volumes into cores, each labelled from its window.
 
     Args:
-        size: largest sides of a core along each axis, at least 1. As few cores as this allows
-            share the length evenly.
-        margin: what a window sees beyond its core on every side, as far as the input goes, at
-            least 0.
+        size: largest side of a core along each axis, at least 1. Each axis is split evenly into as
+            few cores as possible.
+        margin: width of the window beyond its core on each side, cut at the border of the input;
+            at least 0.
 
     Example:
         >>> [(s.core.start, s.core.stop, s.seen.start, s.seen.stop)
@@ -60,12 +61,12 @@ class Tiling:
         ]
 
     def spans(self, shape: Sequence[int]) -> list[tuple[Span, ...]]:
-        """The windows over an input of this size (without channels), a span for each axis."""
+        """The windows of an input of this shape (without channels), with a span for each axis."""
         return list(product(*(self.axis(axis, length) for axis, length in enumerate(shape))))
 
 
 def tiling_of(certificate: Certificate) -> Tiling | None:
-    """The windows that the labels depend on, where the votes record them."""
+    """The tiling that the votes record, or None."""
     source = certificate.votes.source
     if source is None or source.windows is None:
         return None
@@ -76,17 +77,17 @@ def tiling_of(certificate: Certificate) -> Tiling | None:
 
 
 def lost_at_most(certificate: Certificate, epsilon: float, region: NDArray[np.bool_]) -> int:
-    """The most labels given in a region that a perturbation of norm <= epsilon may change.
+    """Upper bound on the labels in a region that a perturbation of norm <= epsilon may change.
 
-    The bound of theory T17: a linear program whose dual gives a bound at every feasible point, so
-    that an inaccurate solution costs tightness and never validity.
+    The bound is the value of a linear program (theory T17). Every feasible point of its dual gives
+    a valid bound, so that an inaccurate solution only makes it less tight.
     """
     if isinstance(epsilon, (str, bool)) or not 0 <= epsilon < math.inf:
         raise InputError(f"expected epsilon >= 0, got {epsilon!r}; it is a norm like the radius")
     inside = certificate.certified & region
     given = int(inside.sum())
     radii = np.broadcast_to(np.asarray(certificate.radius), certificate.labels.shape)
-    # Within its radius, which is open, a label holds wherever the perturbation is.
+    # A label holds under every perturbation of norm < radius.
     open_to = inside & (radii <= epsilon)
     tiling = tiling_of(certificate)
     lost = int(open_to.sum()) if tiling is None else _lost(tiling, open_to, radii, float(epsilon))
@@ -96,13 +97,13 @@ def lost_at_most(certificate: Certificate, epsilon: float, region: NDArray[np.bo
 def _lost(
     tiling: Tiling, inside: NDArray[np.bool_], radii: NDArray[np.float64], epsilon: float
 ) -> int:
-    """The bound for labels whose radii are at most epsilon."""
+    """The bound for labels (inside) whose radii are at most epsilon."""
     at_once = inside & (radii <= 0)
     inside = inside & ~at_once
     if not inside.any():
         return int(at_once.sum())
     axes = [tiling.axis(axis, length) for axis, length in enumerate(inside.shape)]
-    # Labels with one window and one radius are one variable with a multiplicity.
+    # Labels with equal window and radius are one variable with a multiplicity.
     window = np.zeros(inside.shape, dtype=np.int64)
     for axis, spans in enumerate(axes):
         number = np.concatenate(
@@ -118,7 +119,7 @@ def _lost(
     counts, (places, radius) = found[groups], np.divmod(groups, len(values))
     squares = values[radius] ** 2
     alpha = np.clip(_dual(places, squares, counts, reaches, epsilon**2), 0.0, counts)
-    # Any alpha in [0, counts] is feasible with beta = counts - alpha; everything rounded up.
+    # Any alpha in [0, counts] with beta = counts - alpha is feasible. Rounded up.
     pull = np.bincount(places, weights=alpha / squares, minlength=len(reaches))
     most = max(math.fsum(pull[sees]) for sees in _seen_by(reaches))
     bound = epsilon**2 * most + math.fsum(counts - alpha)
@@ -127,7 +128,7 @@ def _lost(
 
 
 def _reaches(axes: Sequence[Sequence[Span]]) -> list[list[tuple[int, ...]]]:
-    """By window: the atoms it sees. An atom lies between neighbouring borders of windows."""
+    """Atoms in each window. An atom lies between neighbouring borders of windows on each axis."""
     by_axis = []
     for spans in axes:
         borders = sorted({side for s in spans for side in (s.seen.start, s.seen.stop)})
@@ -141,7 +142,7 @@ def _reaches(axes: Sequence[Sequence[Span]]) -> list[list[tuple[int, ...]]]:
 
 
 def _seen_by(reaches: Sequence[Sequence[tuple[int, ...]]]) -> list[list[int]]:
-    """By atom: the windows that see it."""
+    """Windows that contain each atom."""
     found: dict[tuple[int, ...], list[int]] = {}
     for window, atoms in enumerate(reaches):
         for atom in atoms:
@@ -156,15 +157,15 @@ def _dual(
     reaches: Sequence[Sequence[tuple[int, ...]]],
     energy: float,
 ) -> NDArray[np.float64]:
-    """Prices of the labels in the linear program, as the solver finds them."""
+    """Dual variables of the labels in the linear program, as found by the solver."""
     from scipy.optimize import linprog
     from scipy.sparse import coo_array, hstack, vstack
 
     names = {atom: i for i, atom in enumerate(sorted({a for atoms in reaches for a in atoms}))}
     labels, windows, atoms = len(places), len(reaches), len(names)
-    # y <= E_w / R^2, one row a group of labels; E_w <= sum of e over its atoms; sum e <= energy.
+    # Rows: y <= E_w / R^2 for each group; E_w <= sum of e over its atoms; sum of e <= energy.
     rows = np.arange(labels)
-    own = hstack(
+    lost = hstack(
         [
             coo_array((np.ones(labels), (rows, rows)), shape=(labels, labels)),
             coo_array((-energy / squares, (rows, places)), shape=(labels, windows)),
@@ -185,7 +186,7 @@ def _dual(
     )
     found = linprog(
         np.concatenate([-counts.astype(np.float64), np.zeros(windows + atoms)]),
-        A_ub=vstack([own, sums, total]).tocsr(),
+        A_ub=vstack([lost, sums, total]).tocsr(),
         b_ub=np.concatenate([np.zeros(labels + windows), [1.0]]),
         bounds=[(0, 1)] * labels + [(0, None)] * (windows + atoms),
         method="highs",

@@ -1,4 +1,4 @@
-"""AdaptiveCertify: every component tested at a level of the hierarchy that was chosen before."""
+"""AdaptiveCertify: each component is tested at a hierarchy level chosen by separate draws."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from certiseg.votes import ABSTAIN, Selection, VoteCounts, VoteSource, labels_dt
 
 
 class SelectingSource(VoteSource, Protocol):
-    """A source whose model returns logits."""
+    """A vote source whose model returns logits."""
 
     def select(self, draws: int) -> tuple[VoteCounts, NDArray[np.floating]]:
-        """Votes of new draws and their mean softmax (*components, C)."""
+        """Vote counts of new draws and their mean softmax (*components, C)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Adaptive(Hierarchical):
     """AdaptiveCertify with its parameters; ``adaptive`` states the guarantee.
 
-    thresholds: of ``levels_from_margins``, by which draws that are asked for choose their levels.
+    thresholds: of ``levels_from_margins``; used by ``ask`` alone.
     """
 
     name: ClassVar[str] = "adaptive"
@@ -46,7 +46,7 @@ class Adaptive(Hierarchical):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        # Any margins would do: it refuses thresholds that do not fit the tree.
+        # Called with dummy margins, to validate the thresholds.
         levels_from_margins(np.zeros(1), self.thresholds, self.hierarchy)
 
     def certify(
@@ -83,7 +83,7 @@ class Adaptive(Hierarchical):
     def ask(
         self, source: VoteSource, *, noise: Noise, num_samples: int, selection_samples: int = 0
     ) -> Certificate:
-        """The first draws choose levels and nodes, the next ones test."""
+        """Draw to choose levels and candidate nodes, draw again to test them, and certify."""
         selection_votes, posterior = cast(SelectingSource, source).select(selection_samples)
         self.check_draws(selection_votes.num_components, num_samples)
         levels = levels_from_margins(softmax_margins(posterior), self.thresholds, self.hierarchy)
@@ -93,12 +93,11 @@ class Adaptive(Hierarchical):
 
     @classmethod
     def of(cls, stored: Certificate) -> Self:
-        """Without thresholds: the levels they chose are stored."""
+        """The method with stored parameters; without thresholds, since levels are stored."""
         names = ("tau", "alpha", "correction", "budget", "selection", "hierarchy")
         return cls(**{name: getattr(stored, name) for name in names})
 
     def recompute(self, stored: Certificate) -> Certificate:
-        """From the stored levels."""
         return self.certify(
             stored.votes,
             noise=stored.noise,
@@ -108,7 +107,7 @@ class Adaptive(Hierarchical):
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> Self | None:
-        """A hierarchy with thresholds."""
+        """Selected by thresholds."""
         if settings["thresholds"] is None:
             return None
         if settings["hierarchy"] is None:
@@ -120,7 +119,6 @@ class Adaptive(Hierarchical):
 
     @classmethod
     def assumed(cls, certificate: Certificate) -> str | None:
-        """That the levels come from elsewhere."""
         return "the caller answers for the levels, which no draw of the test may have chosen"
 
 
@@ -135,32 +133,31 @@ def adaptive(
     levels: ArrayLike,
     correction: Correction = "holm",
 ) -> Certificate:
-    """AdaptiveCertify as published: the selection draws choose level and node, votes test it.
+    """AdaptiveCertify as published: selection draws choose level and node, votes test the node.
 
-    Guarantee: as ``hierarchical``: with probability >= 1 - alpha over the draws, every certified
-    node has probability > tau under the noise. It rests on T2 alone: given the selection draws,
-    node and level of a component are fixed, so its p-value is ``h(k, n, tau)``. The candidate is
-    the node that most selection draws fall into at the component's level (the smallest id on a
-    tie). Components at the level of the root abstain, and N counts them.
+    Guarantee: with probability >= 1 - alpha over the draws, every certified node has probability
+    > tau under the noise, as in ``hierarchical``. By T2 alone: given the selection draws, node and
+    level of a component are fixed, so its p-value is ``h(k, n, tau)``. The candidate is the node
+    with most selection votes at the component's level (the smallest id on a tie). Components at
+    the root's level abstain, and N includes them.
 
     Args:
         votes: counts (*components, C) of the testing draws.
-        noise: that the votes were drawn under.
+        noise: noise of the draws.
         tau: in [1/2, 1), fixed before sampling.
         alpha: error probability in (0, 1), fixed before sampling.
-        hierarchy: over the classes of the votes; ``Hierarchy.levels`` says what each class is
-            called at a level.
-        selection_votes: counts of other draws.
+        hierarchy: over the classes of the votes; ``Hierarchy.levels`` gives the node of each class
+            at each level.
+        selection_votes: counts of separate draws.
         levels: ints (*components) in [0, depth], chosen without the testing draws, such as by
             ``levels_from_margins``.
-        correction: "holm", or "bonferroni", which is the published one.
+        correction: "holm", or "bonferroni" as published.
 
     Returns:
         The certificate; labels are ids of nodes.
 
     Raises:
-        InputError: for what ``certify`` refuses, a hierarchy over other classes, and levels that
-            are none.
+        InputError: as ``certify``, for a hierarchy over other classes, and for invalid levels.
 
     Reference:
         Anani, Lorenz, Schiele, Fritz 2024, Algorithm AdaptiveCertify; theory T2, T4.
@@ -170,7 +167,7 @@ def adaptive(
 
 
 def softmax_margins(posteriors: ArrayLike) -> NDArray[np.floating]:
-    """Largest minus second largest entry of the mean softmax (*components, C): (*components)."""
+    """Difference of the two largest entries of a mean softmax (*components, C): (*components)."""
     p = np.asarray(posteriors)
     if p.ndim < 1 or p.shape[-1] < 2 or p.dtype.kind != "f":
         raise InputError(
@@ -188,15 +185,15 @@ def softmax_margins(posteriors: ArrayLike) -> NDArray[np.floating]:
 def levels_from_margins(
     margins: ArrayLike, thresholds: Sequence[float], hierarchy: Hierarchy
 ) -> NDArray[np.int16]:
-    """The published rule for the level of each component: unsure ones are tested coarser.
+    """Level of each component by the published rule: smaller margins get coarser levels.
 
-    margins: floats (*components) in [0, 1], top minus second of the mean softmax over the
-    *selection* draws (``softmax_margins``). thresholds: non-decreasing, as published from the
-    coarsest level to the finest: the last is that of level 1. A component is tested at the coarsest
-    level whose threshold is at least its margin, at level 0 (the classes) where there is none. For
-    Cityscapes (0, 0, 0.25) was published: level 1 up to a margin of 0.25, level 3 at an exact tie.
+    margins: floats (*components) in [0, 1], the difference of the two largest entries of the mean
+    softmax over the *selection* draws (``softmax_margins``). thresholds: nondecreasing, from the
+    coarsest level to level 1, as published. A component gets the coarsest level whose threshold is
+    at least its margin, or level 0 (the classes) if there is none. Published for Cityscapes:
+    (0, 0, 0.25), which means level 1 up to a margin of 0.25 and level 3 at an exact tie.
     Returns int16 (*components) in [0, len(thresholds)].
-    Raises InputError for margins or thresholds outside [0, 1], thresholds out of order, and more
+    Raises InputError for margins or thresholds outside [0, 1], decreasing thresholds, and more
     thresholds than the hierarchy has levels above the classes.
     Source: Anani, Lorenz, Schiele, Fritz 2024, and the configurations of its code.
     """
@@ -213,7 +210,7 @@ def levels_from_margins(
             f"the classes, got {len(limits)}; leave out the coarsest, which come first"
         )
     margin = np.asarray(margins)
-    # A softmax adds up to 1 but for rounding; logits do not.
+    # Margins of a softmax exceed 1 by rounding only; those of logits are larger.
     if margin.dtype.kind != "f" or not np.all((margin >= 0) & (margin <= 1 + 1e-3)):
         span = f" in [{margin.min()}, {margin.max()}]" if margin.size else ""
         raise InputError(
@@ -244,13 +241,13 @@ def _checked_levels(levels: ArrayLike, shape: tuple[int, ...], depth: int) -> ND
 def _node_hits(
     votes: VoteCounts, selection_votes: VoteCounts, levels: NDArray[np.int16], hierarchy: Hierarchy
 ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """The candidate node of each component at its level, and its votes; ROOT and 0 at the top."""
+    """Candidate node of each component at its level and its vote count; ROOT and 0 at the root."""
     candidates = np.full(votes.num_components, ROOT, dtype=np.int32)
     hits = np.zeros(votes.num_components, dtype=np.int64)
     select, test = (v.counts.reshape(-1, v.num_classes) for v in (selection_votes, votes))
     for level, names in enumerate(hierarchy.levels()[:-1]):
         nodes, group = np.unique(names, return_inverse=True)
-        # Votes for nodes are sums, exact in float32: trials stay below 2^24 (votes.py).
+        # Sums of counts are exact in float32, as trials < 2^24 (MOST_TRIALS).
         inside = (group[:, None] == np.arange(len(nodes))).astype(np.float32)
         members = np.flatnonzero(levels.ravel() == level)
         for start in range(0, len(members), CHUNK):

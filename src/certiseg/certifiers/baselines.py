@@ -1,4 +1,4 @@
-"""The baselines: Cohen's CERTIFY and PREDICT, and the paper's IndivClass and JointClass."""
+"""Baselines: CERTIFY and PREDICT of Cohen et al., and IndivClass and JointClass of the paper."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from certiseg.votes import ABSTAIN, Selection, VoteCounts, labels_dtype
 
 @dataclass(frozen=True, kw_only=True)
 class Individual(Method):
-    """IndivClass with its level; ``individual`` states the guarantee."""
+    """IndivClass with its alpha; ``individual`` states the guarantee."""
 
     name: ClassVar[str] = "individual"
     title: ClassVar[str] = "IndivClass"
@@ -43,7 +43,7 @@ class Individual(Method):
             check_stages(votes, selection_votes)
             candidates = selection_votes.mode()
         worst = votes.hits(candidates).min()
-        # The bound grows with the hits, so the smallest count has the smallest bound.
+        # The smallest count has the smallest bound.
         bound = lowered(float(lower_bound(worst, votes.trials, level)), votes.eta)
         held = bound > 0.5
         labels = candidates if held else np.full(votes.shape, ABSTAIN)
@@ -65,7 +65,7 @@ class Individual(Method):
 
 @dataclass(frozen=True, kw_only=True)
 class Classify(Individual):
-    """CERTIFY with its level; ``classify`` states the guarantee."""
+    """CERTIFY with its alpha; ``classify`` states the guarantee."""
 
     name: ClassVar[str] = "classify"
     title: ClassVar[str] = "CERTIFY"
@@ -84,7 +84,7 @@ class Classify(Individual):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Joint(Method):
-    """JointClass with its level; ``joint`` states the guarantee. candidates: the label map."""
+    """JointClass with its alpha and label map (candidates); ``joint`` states the guarantee."""
 
     name: ClassVar[str] = "joint"
     title: ClassVar[str] = "JointClass"
@@ -151,25 +151,25 @@ def individual(
     alpha: float = 1e-3,
     selection_votes: VoteCounts | None = None,
 ) -> Certificate:
-    """IndivClass: CERTIFY at alpha / N for each component; the worst one sets the radius.
+    """IndivClass: CERTIFY at level alpha / N for each component, with their smallest radius.
 
-    Guarantee: with probability >= 1 - alpha over the draws, all labels stay under every
-    perturbation of norm < radius. One component at or below 1/2 makes it abstain everywhere,
-    which is why the paper replaced it by SegCertify.
+    Guarantee: with probability >= 1 - alpha over the draws, all labels stay the majority labels
+    under every perturbation of norm < radius. If one component has a bound of at most 1/2, all
+    abstain; the paper therefore replaced it by SegCertify.
 
     Args:
         votes: counts (*components, C) of the testing draws.
-        noise: that the votes were drawn under.
+        noise: noise of the draws.
         alpha: error probability in (0, 1), fixed before sampling.
-        selection_votes: counts of other draws, which choose the candidates (the paper's two
-            stages, T2); without them the mode of the testing draws is the candidate, at half the
-            level (T6).
+        selection_votes: counts of separate draws that choose the candidates (the paper's two
+            stages, T2). None: the testing draws choose them, at half the level (T6).
 
     Returns:
         The certificate: all components at one radius, or all ABSTAIN.
 
     Raises:
-        InputError: for a bad alpha, for stages that share a draw, and for votes of another noise.
+        InputError: for alpha outside (0, 1), for draws in both sets of votes, and for votes of
+            another noise.
 
     Reference:
         Fischer, Baader, Vechev 2021, section 4 (baseline IndivClass); theory T1, T2, T6.
@@ -184,25 +184,24 @@ def classify(
     alpha: float = 1e-3,
     selection_votes: VoteCounts | None = None,
 ) -> Certificate:
-    """CERTIFY: the label of one input and the largest radius its votes prove.
+    """CERTIFY: the label of a single component and the largest radius that its votes prove.
 
     Guarantee: with probability >= 1 - alpha over the draws, the label (unless ABSTAIN) is the
-    smoothed classifier's under every perturbation of norm < radius. It is IndivClass on a single
-    component.
+    smoothed classifier's under every perturbation of norm < radius.
 
     Args:
         votes: counts (C,) of the testing draws.
-        noise: that the votes were drawn under.
+        noise: noise of the draws.
         alpha: error probability in (0, 1), fixed before sampling.
-        selection_votes: counts (C,) of other draws, which choose the candidate, as Cohen's do;
-            without them the mode of the testing draws is the candidate, at half the level (T6).
+        selection_votes: counts (C,) of separate draws that choose the candidate, as published.
+            None: the testing draws choose it, at half the level (T6).
 
     Returns:
         The certificate: radius = noise.radius(p) with p the one-sided Clopper-Pearson bound;
         ABSTAIN and radius 0.0 where p <= 1/2.
 
     Raises:
-        InputError: for votes of more than one component, or stages that share a draw.
+        InputError: for votes of more than one component, and for draws in both sets of votes.
 
     Example:
         >>> import certiseg as cs
@@ -224,26 +223,26 @@ def joint(
     alpha: float = 1e-3,
     selection_votes: VoteCounts | None = None,
 ) -> Certificate:
-    """JointClass: CERTIFY on whole label maps; all components hold, or all abstain.
+    """JointClass: CERTIFY with the whole label map as one class; all or no components abstain.
 
     Guarantee: with probability >= 1 - alpha over the draws, the whole label map is the most
     probable one under every perturbation of norm < radius.
 
     Args:
-        votes: counts (2,): draws whose whole output equals candidates, and all other draws
-            (``Smoothed.vote_joint`` counts them). They do not record which map was compared, so
-            ``verify`` checks the count and the radius, not the map.
-        candidates: labels, ints (*components), chosen from *other* draws.
-        noise: that the votes were drawn under.
+        votes: counts (2,): draws whose label map equals candidates, and all others, from
+            ``Smoothed.vote_joint``. They do not record the map that was compared, so ``verify``
+            checks the count and the radius, not the map.
+        candidates: label map, ints (*components), chosen by *separate* draws.
+        noise: noise of the draws.
         alpha: error probability in (0, 1), fixed before sampling.
-        selection_votes: the votes the candidates were chosen from, to check that; without them the
-            caller answers for it.
+        selection_votes: counts of the draws that chose the candidates, to check that they are
+            separate. None: the caller answers for it.
 
     Returns:
         The certificate: the candidates at one radius, or all ABSTAIN.
 
     Raises:
-        InputError: for votes of another shape, and candidates that are no labels.
+        InputError: for votes of another shape, and for candidates that are not labels.
 
     Reference:
         Fischer, Baader, Vechev 2021, section 4 (baseline JointClass); theory T1, T2.
@@ -256,8 +255,8 @@ def predict(votes: VoteCounts, *, alpha: float = 1e-3) -> NDArray[np.signedinteg
     """PREDICT: the majority label of the ideal smoothed model, or ABSTAIN. No radius.
 
     Guarantee: with probability >= 1 - alpha over the draws, every label returned is the most
-    probable label of its component under the noise; alpha / N is spent on each of N components.
-    It bounds the error of a deployed majority vote (theory T15), not robustness.
+    probable label of its component under the noise (Bonferroni over N components). It bounds the
+    error of a deployed majority vote (theory T15), not robustness.
 
     Args:
         votes: counts (*components, C).
@@ -267,7 +266,7 @@ def predict(votes: VoteCounts, *, alpha: float = 1e-3) -> NDArray[np.signedinteg
         Labels, int16 or wider, of shape components.
 
     Raises:
-        InputError: for a bad alpha.
+        InputError: for alpha outside (0, 1).
 
     Example:
         >>> import certiseg as cs
@@ -279,7 +278,7 @@ def predict(votes: VoteCounts, *, alpha: float = 1e-3) -> NDArray[np.signedinteg
         labels); Hung & Fithian 2019.
     """
     alpha = checked_alpha(alpha)
-    # n draws together are within n eta of the law of the claim, whatever is made of them.
+    # The joint law of n draws is within n eta of the ideal one in total variation (T12).
     left = alpha - votes.trials * votes.eta
     top = votes.mode()
     first = votes.hits(top)
@@ -292,7 +291,7 @@ def predict(votes: VoteCounts, *, alpha: float = 1e-3) -> NDArray[np.signedinteg
 
 
 def checked_labels(candidates: ArrayLike) -> NDArray[np.int32]:
-    """A label map as int32; InputError unless it holds labels, without abstentions."""
+    """The label map as int32. Raises InputError unless all its values are labels >= 0."""
     labels = np.asarray(candidates)
     if labels.dtype.kind not in "iu" or labels.size == 0:
         raise InputError(

@@ -1,4 +1,4 @@
-"""Checks shared by the methods: that votes, noise and stages belong together."""
+"""Checks shared by the methods: noise of the votes, separate draws, total variation margins."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from certiseg.votes import VoteCounts
 
 
 def check_noise(votes: VoteCounts, noise: Noise) -> None:
-    """Raise InputError when the votes are known to come from another noise, or, drawn by the
-    million for a huge input, from too coarse a law."""
+    """Raise InputError if the votes are known to be of another noise, or if n eta > 1/2 (theory
+    T12), which takes millions of draws of a huge input."""
     if votes.source is not None and votes.source.noise != noise:
         raise InputError(
             f"expected the noise that was drawn, {votes.source.noise}, got {noise}; "
@@ -27,8 +27,8 @@ def check_noise(votes: VoteCounts, noise: Noise) -> None:
 
 
 def tested_tau(tau: float, votes: VoteCounts) -> float:
-    """tau + eta, rounded up: a label that exceeds it under the law that was drawn exceeds tau
-    under the law of the claim (theory T12)."""
+    """tau + eta, rounded up: the threshold for the drawn law that implies tau for the ideal noise
+    (theory T12)."""
     tested = tau if votes.eta == 0.0 else math.nextafter(tau + votes.eta, 1.0)
     if not tested < 1.0:
         raise InputError(
@@ -39,16 +39,15 @@ def tested_tau(tau: float, votes: VoteCounts) -> float:
 
 
 def lowered(bound: float, eta: float) -> float:
-    """A lower bound on a probability under the law that was drawn, as one under the law of the
-    claim (theory T12)."""
+    """Convert a lower bound on a probability from the drawn law to the ideal noise (theory T12)."""
     return bound if eta == 0.0 else math.nextafter(bound - eta, 0.0)
 
 
 def check_stages(votes: VoteCounts, selection_votes: VoteCounts) -> None:
-    """Raise InputError unless both stages are of one experiment and share no draw (theory T2).
+    """Raise InputError unless both votes are of one experiment and share no draw (theory T2).
 
-    Where a source is unknown the draws cannot be told apart; then only the same array is refused,
-    and the statement says that the caller answers for the rest.
+    Without sources only shared memory can be detected; the statement then says that the caller
+    answers for the rest.
     """
     if votes.counts.shape != selection_votes.counts.shape:
         raise InputError(
@@ -59,7 +58,7 @@ def check_stages(votes: VoteCounts, selection_votes: VoteCounts) -> None:
 
 
 def check_fresh(votes: VoteCounts, selection_votes: VoteCounts) -> None:
-    """Raise InputError when both are known to share a draw, or to be of different experiments."""
+    """Raise InputError if both votes share a draw or are of different experiments, if known."""
     if votes is selection_votes or np.shares_memory(votes.counts, selection_votes.counts):
         raise InputError(
             "expected selection votes of other draws than the test votes, got the same votes "

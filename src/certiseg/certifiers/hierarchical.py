@@ -1,4 +1,4 @@
-"""Hierarchical certification: where no class can be certified, the finest node that can (T8)."""
+"""Hierarchical certification: the finest node of a class hierarchy that can be certified (T8)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from certiseg.noise import Noise
 from certiseg.votes import ABSTAIN, Selection, VoteCounts, labels_dtype
 
 CHUNK = 2**17
-"""Components whose votes for nodes are counted at once, so that memory does not grow with both."""
+"""Components per block when counting votes for nodes, to bound memory."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,8 +54,8 @@ class Hierarchical(SegCertify):
     ) -> Certificate:
         """See ``hierarchical``."""
         self._check_classes(votes)
-        # The flat test decides classes and cutoff: a component whose inner node is certified still
-        # runs the whole risk of a wrong finer node, and must not count as done (T8).
+        # The flat test sets the cutoff. Components certified at an inner node do not count as
+        # rejected hypotheses: a finer node could still be wrong (T8).
         flat = super().certify(votes, noise=noise, selection_votes=selection_votes)
         assert flat.cutoff is not None
         narrow = labels_dtype(self.hierarchy.num_nodes)
@@ -70,7 +70,7 @@ class Hierarchical(SegCertify):
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> Self | None:
-        """A hierarchy without thresholds."""
+        """Selected by a hierarchy without thresholds."""
         if settings["hierarchy"] is None or settings["thresholds"] is not None:
             return None
         names = ("tau", "alpha", "correction", "budget", "hierarchy")
@@ -78,9 +78,8 @@ class Hierarchical(SegCertify):
 
     @classmethod
     def tested_by(cls, certificate: Certificate) -> str:
-        """Correction and hierarchy in words."""
         tree, flat = certificate.hierarchy, super().tested_by(certificate)
-        # A file may lack it; then verify refuses it.
+        # A damaged file may lack the hierarchy; verify refuses it later.
         if tree is None:
             return flat
         return (
@@ -99,17 +98,17 @@ def hierarchical(
     correction: Correction = "holm",
     budget: Budget = None,
 ) -> Certificate:
-    """Certify for every component the finest node of a class hierarchy that holds.
+    """Certify for every component the finest node of a class hierarchy that passes the test.
 
     Guarantee: with probability >= 1 - alpha over the draws, every certified node has probability
     > tau under the noise, so under every perturbation of norm < ``noise.radius(tau)`` the base
     model's label under noise lies in that node with probability > 1/2, for all certified
     components at once (theory T1, T8). With an error budget k: all but at most k - 1 of them (T5).
-    For an inner node this does not say that its most frequent class stays the same, or in it.
+    For an inner node this does not imply that the majority class stays the same or in the node.
 
     Args:
         votes: counts (*components, C); all draws choose and test (T3).
-        noise: that the votes were drawn under.
+        noise: noise of the draws.
         tau: in [1/2, 1), fixed before sampling.
         alpha: error probability in (0, 1), fixed before sampling.
         hierarchy: over the classes of the votes, fixed before sampling.
@@ -117,11 +116,11 @@ def hierarchical(
         budget: k in [1, N], or a fraction of N in (0, 1), with the k-fwer corrections.
 
     Returns:
-        The certificate. labels: ids of nodes, classes first; ABSTAIN where only the root would
-        hold. The classes among them are exactly those that ``certify`` gives.
+        The certificate. Labels are ids of nodes, classes first; ABSTAIN where only the root passes.
+        The classes among them are exactly those that ``certify`` gives.
 
     Raises:
-        InputError: for what ``certify`` refuses, and for a hierarchy over other classes.
+        InputError: as ``certify``, and for a hierarchy over other classes.
 
     Example:
         >>> import certiseg as cs
@@ -141,14 +140,14 @@ def hierarchical(
 
 
 def finest(counts: NDArray[np.integer], cutoff: int, hierarchy: Hierarchy) -> NDArray[np.intp]:
-    """The inner node with the fewest classes among those with at least ``cutoff`` votes.
+    """Inner node with the fewest classes among those with at least ``cutoff`` votes.
 
-    counts: ints (m, C), cutoff more than half of the draws, so that the nodes that reach it lie
-    on one path to the root. Returns ids (m,), ABSTAIN where only the root reaches it.
+    counts: ints (m, C). cutoff: more than half of the draws, so that all such nodes lie on one path
+    to the root. Returns ids (m,), ABSTAIN where only the root has that many.
     """
     inside = hierarchy.leaves()[hierarchy.num_classes :]
     order = np.argsort(inside.sum(axis=1), kind="stable")
-    # Whole numbers up to 2^24 are exact in float32, and trials are fewer (votes.py).
+    # Sums of counts are exact in float32, as trials < 2^24 (MOST_TRIALS).
     reached = counts.astype(np.float32) @ inside[order].T.astype(np.float32) >= cutoff
     return np.where(
         reached.any(axis=1), hierarchy.num_classes + order[reached.argmax(axis=1)], ABSTAIN

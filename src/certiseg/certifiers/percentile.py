@@ -1,4 +1,4 @@
-"""Percentile smoothing: a bound on one number of the noisy base model under perturbation."""
+"""Percentile smoothing: a bound on the median of a scalar of the noisy model's output."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ SIDES = get_args(Side)
 
 @dataclass(frozen=True)
 class PercentileBound:
-    """What percentile smoothing proves about one number, such as the accuracy of one noisy pass.
+    """Bounds of percentile smoothing on a scalar, such as the accuracy of one noisy pass.
 
-    lower, upper: bounds on its median under every perturbation of norm <= radius; the side that
-    was not asked for is the end of its natural range. median: of the draws, without a claim.
-    rank: the bound is the rank-th smallest value (largest, for the upper side). trials: draws.
-    alpha: error probability of all that is stated here. side: as in ``percentile``.
+    lower, upper: bounds on its median under every perturbation of norm <= radius; a side without a
+    bound has the end of the scalar's range. median: sample median of the draws, without guarantee.
+    rank: the lower bound is the rank-th smallest value, the upper one the rank-th largest. trials:
+    number of draws. alpha: error probability of both bounds. side: as in ``percentile``.
     """
 
     lower: float
@@ -41,7 +41,7 @@ class PercentileBound:
     noise: Noise
 
     def statement(self, quantity: str = "the value") -> str:
-        """The claim in one English sentence. quantity: what was measured, such as "accuracy"."""
+        """The guarantee in one English sentence. quantity: name of the scalar, as "accuracy"."""
         least = f"at least {down(self.lower, 6)}"
         most = f"at most {up(self.upper, 6)}"
         bound = {"lower": least, "upper": most, "both": f"{least} and {most}"}[self.side]
@@ -62,7 +62,7 @@ class PercentileBound:
         return "".join(letter if letter.isprintable() else "?" for letter in text)
 
     def record(self) -> dict[str, Any]:
-        """The bound as plain JSON values."""
+        """Serialize to plain JSON values."""
         return {**asdict(self), "noise": noise_record(self.noise)}
 
     @staticmethod
@@ -87,29 +87,29 @@ def percentile(
     bounds: tuple[float, float] = (0.0, 1.0),
     eta: float = 0.0,
 ) -> PercentileBound:
-    """Bound the median of a number of one noisy pass under every perturbation within radius.
+    """Bound the median of a scalar of one noisy pass under every perturbation within radius.
 
     Guarantee: with probability >= 1 - alpha over the draws, for every d with norm <= radius at
-    once, P(m(f(x + d + Z)) >= lower) >= 1/2, and P(m(f(x + d + Z)) <= upper) >= 1/2, for the sides
-    asked for; "both" spends alpha / 2 on each. m is any function of the base model's output
-    (``metrics.scalars``): no multiplicity over pixels enters.
+    once, P(m(f(x + d + Z)) >= lower) >= 1/2 (side "lower" or "both") and P(m(f(x + d + Z)) <=
+    upper) >= 1/2 (side "upper" or "both"); "both" uses alpha / 2 for each. m is any scalar function
+    of the base model's output (``metrics.scalars``), so there is no multiplicity over pixels.
 
     Args:
-        values: floats (n,), m of n independent draws at x itself.
-        noise: that was drawn.
-        radius: of the perturbations, fixed before sampling; each further number or radius needs
-            its own alpha.
+        values: floats (n,), m of n independent draws at x.
+        noise: noise of the draws.
+        radius: largest norm of the perturbations, fixed before sampling; every further scalar or
+            radius needs an alpha of its own.
         alpha: error probability in (0, 1), fixed before sampling.
         side: "lower", "upper" or "both", fixed before sampling.
-        bounds: the natural range of m, reported for the side not asked for.
-        eta: of the draws, ``noise.eta(input shape)`` (theory T12); 0 where the caller answers for
-            them.
+        bounds: range of m, reported for a side without a bound.
+        eta: ``noise.eta(input shape)`` for draws of ``Smoothed`` (theory T12); 0 if the caller
+            answers for the draws.
 
     Returns:
         The bounds, with their statement.
 
     Raises:
-        InputError: for too few draws, with the number that would do, and for bad parameters.
+        InputError: for bad parameters, and for too few draws, with the number that suffices.
 
     Example:
         >>> import certiseg as cs
@@ -124,7 +124,8 @@ def percentile(
     if side not in SIDES:
         raise InputError(f"expected side {', '.join(SIDES)}, got {side!r}; choose one")
     drawn = np.sort(_checked_values(values, bounds))
-    rank = _rank(len(drawn), noise.needed(radius) + eta, _level(alpha, side), radius)
+    level = alpha / 2 if side == "both" else alpha
+    rank = _rank(len(drawn), noise.needed(radius) + eta, level, radius)
     return PercentileBound(
         lower=float(drawn[rank - 1]) if side != "upper" else float(bounds[0]),
         upper=float(drawn[-rank]) if side != "lower" else float(bounds[1]),
@@ -138,14 +139,10 @@ def percentile(
     )
 
 
-def _level(alpha: float, side: str) -> float:
-    return alpha / 2 if side == "both" else alpha
-
-
 def _rank(trials: int, probability: float, level: float, radius: float) -> int:
-    """The largest j with ``P(Bin(n, q) <= j - 1) <= level``, q = 1 - probability.
+    """Largest j with ``P(Bin(n, q) <= j - 1) <= level``, q = 1 - probability.
 
-    Counted from the other end, P(Bin(n, probability) >= n - j + 1), which ``upper_tail`` rounds up.
+    Computed as P(Bin(n, probability) >= n - j + 1), which ``upper_tail`` rounds up.
     """
     passed = upper_tail(np.arange(trials + 1), trials, probability) <= level
     if not passed[-1]:
@@ -163,7 +160,8 @@ def _rank(trials: int, probability: float, level: float, radius: float) -> int:
 
 
 def _needed(probability: float, level: float) -> float:
-    """Smallest n with a rank at all, ``probability ** n <= level``; infinite beyond MOST_TRIALS."""
+    """Smallest n with ``probability ** n <= level``, so that a rank exists; infinite beyond
+    MOST_TRIALS."""
     if probability >= 1.0:
         return math.inf
     estimate = math.log(level) / math.log(probability)
@@ -187,7 +185,7 @@ def _checked_values(values: ArrayLike, bounds: tuple[float, float]) -> NDArray[n
     if drawn.ndim != 1 or drawn.size == 0:
         raise InputError(f"expected one value a draw (n,), got shape {drawn.shape}; join the draws")
     low, high = float(drawn.min()), float(drawn.max())
-    # Written so that a NaN is refused too.
+    # "not <=": refuses NaN too.
     if not (bounds[0] <= low and high <= bounds[1]):
         raise InputError(
             f"expected values in [{bounds[0]:g}, {bounds[1]:g}], got "

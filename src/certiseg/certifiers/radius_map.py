@@ -1,4 +1,4 @@
-"""The radius map: for every component the largest radius its votes prove, all valid at once."""
+"""Radius map: the largest radius that the votes of each component prove, simultaneously valid."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from certiseg.votes import ABSTAIN, VoteCounts, labels_dtype
 
 @dataclass(frozen=True, kw_only=True)
 class RadiusMap(Method):
-    """A radius map with its level; ``radius_map`` states the guarantee."""
+    """Radius map with its alpha; ``radius_map`` states the guarantee."""
 
     name: ClassVar[str] = "radius_map"
     title: ClassVar[str] = "radius map"
@@ -36,9 +36,8 @@ class RadiusMap(Method):
     def check_draws(
         self, components: int, num_samples: int, num_classes: int | None = None
     ) -> None:
-        """Refuses draws of which not even a unanimous component could exceed 1/2 at
-        alpha / (2 N)."""
-        # At tau = 1/2 the pooled p-value is 2 h(k, n, 1/2): the same condition.
+        """Raise InputError if n of n votes do not give a bound above 1/2 at alpha / (2 N)."""
+        # The same condition as for pooled p-values at tau = 1/2, which are 2 h(k, n, 1/2).
         needed = min_trials(components, 0.5, self.alpha)
         if num_samples < needed:
             raise InputError(
@@ -68,7 +67,7 @@ class RadiusMap(Method):
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> Self | None:
-        """Tau and correction have no part in it."""
+        """Selected by radius_map; tau does not matter, and a correction is refused."""
         if not settings["radius_map"]:
             return None
         if settings["correction"] != "holm":
@@ -88,21 +87,21 @@ class RadiusMap(Method):
 
 
 def radius_map(votes: VoteCounts, *, noise: Noise, alpha: float = 1e-3) -> Certificate:
-    """Certify every component at the largest radius that its own votes prove.
+    """Certify every component at the largest radius that its votes prove.
 
-    Guarantee: with probability >= 1 - alpha over the draws, every certified label of every
-    component i is the majority label under every perturbation of norm < radius[i], for all
-    components and for all radii at once. So a radius may be chosen after looking at the map
-    (``Certificate.at``), which is not so for ``certify`` at many tau.
+    Guarantee: with probability >= 1 - alpha over the draws, the certified label of each component i
+    is the majority label under every perturbation of norm < radius[i], for all components at once.
+    So a radius may be chosen after seeing the map (``Certificate.at``); choosing among several runs
+    of ``certify`` at different tau would not be valid.
 
     Args:
         votes: counts (*components, C) of n draws.
-        noise: that the votes were drawn under.
+        noise: noise of the draws.
         alpha: error probability in (0, 1), fixed before sampling.
 
     Returns:
-        The certificate: radius[i] = noise.radius(p_i) with p_i the one-sided Clopper-Pearson bound
-        of the mode's votes at alpha / (2 N); ABSTAIN and 0.0 where p_i <= 1/2.
+        The certificate: radius[i] = noise.radius(p_i), with p_i the one-sided Clopper-Pearson bound
+        for the most frequent label at level alpha / (2 N); ABSTAIN and 0.0 where p_i <= 1/2.
 
     Raises:
         InputError: for bad parameters, for too few draws to certify anything, and for votes drawn
@@ -123,10 +122,10 @@ def radius_map(votes: VoteCounts, *, noise: Noise, alpha: float = 1e-3) -> Certi
 def radius_by_count(
     hits: NDArray[np.integer], trials: int, *, noise: Noise, alpha: float, eta: float = 0.0
 ) -> NDArray[np.float64]:
-    """Radius (n + 1,) by count of hits, NaN where nothing is certified (theory T6).
+    """Table (n + 1,) of the radius by vote count, NaN where nothing is certified (theory T6).
 
-    hits: votes for the mode of each of N components; only counts that occur are computed. eta: as
-    ``VoteCounts.eta``.
+    hits: vote count of the most frequent label of each of N components; only counts that occur are
+    computed, the others are NaN. eta: as ``VoteCounts.eta``.
     """
     table = np.full(trials + 1, np.nan)
     level = alpha / hits.size / 2

@@ -1,4 +1,4 @@
-"""Regions: how many labels of any region are certainly robust, the region chosen afterwards."""
+"""Regions: a lower bound on the number of robust labels in any region, simultaneously (T16)."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ _MOST_CUTOFFS = 8
 
 @dataclass(frozen=True, kw_only=True)
 class Regions(Method):
-    """The method of ``regions``, which states the guarantee.
+    """The method of ``regions`` with its parameters; ``regions`` states the guarantee.
 
-    Raises InputError for parameters that no number of draws could make good.
+    Raises InputError for invalid parameters.
     """
 
     name: ClassVar[str] = "regions"
@@ -63,7 +63,7 @@ class Regions(Method):
     def check_draws(
         self, components: int, num_samples: int, num_classes: int | None = None
     ) -> None:
-        """Refuse numbers of draws at which not even a unanimous component would be listed."""
+        """Raise InputError for too few draws to give any component a label."""
         share = _MOST_CUTOFFS if self.cutoffs == SPREAD else 1
         needed = min_trials(share, self.tau, self.alpha)
         if num_samples < needed:
@@ -101,7 +101,7 @@ class Regions(Method):
         )
 
     def _evidence(self, votes: VoteCounts, tested: float) -> dict[int, Fraction]:
-        """E of theory T16 by cutoff reached, exact in the rounded tails, which only lowers it."""
+        """E-value of theory T16 by cutoff reached, in exact rationals of the rounded-up tails."""
         pooled, _ = _tails(votes.trials, tested)
         if isinstance(self.cutoffs, str):
             chosen = spread_cutoffs(pooled, votes.num_components, self.alpha)
@@ -118,7 +118,7 @@ class Regions(Method):
 
     @classmethod
     def errors(cls, certificate: Certificate) -> Callable[[NDArray[np.bool_] | None], int]:
-        """By region: the most of its labels that may be wrong, m(S) of theory T16."""
+        """Function of a region S that returns m(S) of theory T16, the allowed false labels in S."""
         method, votes = cls.of(certificate), certificate.votes
         tested = tested_tau(method.tau, votes)
         evidence = method._evidence(votes, tested)
@@ -135,7 +135,7 @@ class Regions(Method):
         reached = np.where(certificate.certified, reached, 0)
         listed = np.bincount(reached.ravel(), minlength=len(values))[1:]
         given = int(listed.sum())
-        # What the sum of E over the false labels stays below if v of the listed ones are false.
+        # The sum of E over false labels is below start + v * slope if v labels are false.
         alpha, share = Fraction(method.alpha), min(share, Fraction(1))
         start, slope = (
             (certificate.labels.size - given + given * share) / alpha,
@@ -161,7 +161,7 @@ class Regions(Method):
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> Self | None:
-        """The correction has no part in it."""
+        """Selected by regions; a correction is refused."""
         if not settings.get("regions"):
             return None
         if settings["correction"] != "holm":
@@ -200,29 +200,29 @@ def regions(
     alpha: float = 1e-3,
     cutoffs: Cutoffs = SPREAD,
 ) -> Certificate:
-    """Certify how many labels of any region are robust, for all regions at once.
+    """Bound the number of robust labels in any region, simultaneously for all regions.
 
     Guarantee: with probability >= 1 - alpha over the draws, for every set S of components at once,
     at least ``certificate.at_least(S)`` of the labels given in S have probability > tau under the
     noise, so each of these stays the majority label under every perturbation of norm
-    < ``noise.radius(tau)``. S may be chosen after looking at the certificate, the truth, or
-    anything else; *which* of the labels in S these are is not said. So more labels are given than
-    by ``certify``, each of which holds.
+    < ``noise.radius(tau)``. S may be chosen after seeing the certificate, the truth, or anything
+    else. The certificate does not say *which* labels in S these are, and therefore gives more
+    labels than ``certify``.
 
     Args:
         votes: counts (*components, C) of n draws.
-        noise: that the votes were drawn under.
+        noise: noise of the draws.
         tau: in [1/2, 1), fixed before sampling.
         alpha: error probability in (0, 1), fixed before sampling.
-        cutoffs: counts of votes at which evidence for a label is gained, in equal shares, fixed
-            before sampling. "spread": up to eight, from what would certify a single component to
-            what would certify one of all N, by a rule that sees only N, n, tau and alpha.
+        cutoffs: increasing vote counts among whose p-values the e-value is split evenly, fixed
+            before sampling. "spread": up to eight, from the cutoff for a single component to that
+            for one of N, as a function of N, n, tau and alpha.
 
     Returns:
-        The certificate; ``at_least(mask)`` answers for a region.
+        The certificate; ``at_least(mask)`` gives the bound for a region.
 
     Raises:
-        InputError: for bad parameters, for too few draws, and for votes drawn from another noise.
+        InputError: for bad parameters, for too few draws, and for votes of another noise.
 
     Example:
         >>> import numpy as np
@@ -240,10 +240,10 @@ def regions(
 
 
 def spread_cutoffs(pvalues: NDArray[np.float64], components: int, alpha: float) -> list[int]:
-    """Up to eight rising cutoffs whose p-values fall geometrically from alpha / 8 to alpha / N.
+    """Up to eight increasing cutoffs with p-values from alpha / 8 to alpha / N in equal ratios.
 
-    pvalues: float64 (n + 1,), by count. Levels that no count reaches, or that share a count with
-    another one, are left out.
+    pvalues: float64 (n + 1,), by count. Levels that no count reaches are left out, and equal
+    cutoffs are merged.
     """
     most = _MOST_CUTOFFS
     levels = np.geomspace(alpha / most, alpha / max(components, most), most)
@@ -253,7 +253,7 @@ def spread_cutoffs(pvalues: NDArray[np.float64], components: int, alpha: float) 
 
 
 def _tails(trials: int, tau: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """g and s of theory T4 by count (n + 1,)."""
+    """Tables (n + 1,) of g and s of theory T4 over the count."""
     stray = wrong_label_tail(trials, tau)
     # One step up covers the rounding of the sum.
     pooled = np.nextafter(dominant_tail(trials, tau) + stray, np.inf)
@@ -268,7 +268,7 @@ def _most_below(
 ) -> int:
     """Largest m such that the m smallest values sum to less than start + m * slope; 0 if none.
 
-    groups: number of labels with each of the values, which rise.
+    groups: number of labels with each value. values: increasing.
     """
     taken, total = 0, Fraction(0)
     for size, value in zip(groups.tolist(), values, strict=True):

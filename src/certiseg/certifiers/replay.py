@@ -1,4 +1,4 @@
-"""What the votes of each look certify: one look after another, live or from the record."""
+"""The test at each look of a sequential run, while it runs and when it is verified (theory T7)."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from certiseg.votes import ABSTAIN, VoteCounts, labels_dtype
 
 @dataclass(frozen=True)
 class LookRule:
-    """The step-down rule at any look (theory T7). budget: k, 1 for family-wise error.
+    """Step-down test of one look (theory T7).
 
-    anytime: e-values rather than p-values.
+    budget: k, 1 for family-wise error. anytime: test by e-values rather than p-values.
     """
 
     tau: float
@@ -31,19 +31,17 @@ class LookRule:
     def cutoff(
         self, histogram: NDArray[np.integer], trials: int, alpha: float, certified: int
     ) -> int:
-        """Smallest count that certifies an open component; trials + 1 when none does.
+        """Smallest count that certifies an undecided component, trials + 1 for none.
 
-        histogram: open components by count. certified: components certified at earlier looks.
-        They count as rejected here too, so that k - 1 false ones are allowed once, not at each
-        look again (theory T7).
+        histogram: number of undecided components with each count. certified: components certified
+        at earlier looks, which count as rejected, so that k - 1 false ones are allowed in total
+        and not at each look (theory T7).
         """
         if self.anytime:
             pvalues, everywhere = anytime_tables(trials, self.tau, self.num_classes)
         else:
-            pvalues, everywhere = (
-                dominant_tail(trials, self.tau),
-                wrong_label_tail(trials, self.tau),
-            )
+            pvalues = dominant_tail(trials, self.tau)
+            everywhere = wrong_label_tail(trials, self.tau)
         return step_down_cutoff(
             histogram,
             pvalues,
@@ -56,9 +54,10 @@ class LookRule:
 
 @dataclass(frozen=True, eq=False)
 class Standing:
-    """What is certified so far. labels: ABSTAIN where open, and where two looks disagreed.
+    """State after some looks.
 
-    closed: bool (*components), True once certified; it stays so.
+    labels: certified labels; ABSTAIN where undecided, and where two looks certified different
+    labels. closed: bool (*components), True from the first look that certified the component.
     """
 
     labels: NDArray[np.signedinteger]
@@ -70,7 +69,7 @@ class Standing:
         return Standing(np.full(components, ABSTAIN, dtype), np.zeros(components, dtype=bool))
 
     def open_histogram(self, hits: NDArray[np.integer], trials: int) -> NDArray[np.int64]:
-        """Components that are not certified yet, by count (n + 1,)."""
+        """Histogram (n + 1,) of the counts of undecided components."""
         return np.bincount(hits[~self.closed], minlength=trials + 1)
 
     def after(
@@ -81,10 +80,10 @@ class Standing:
         alpha: float,
         rule: LookRule,
     ) -> tuple[Standing, int]:
-        """The standing after one more look, and its cutoff.
+        """State after one more look, and its cutoff.
 
-        Open components join where hits >= cutoff. A closed one whose most frequent label is now
-        another, and passes too, becomes an abstention: of two labels one is false.
+        Undecided components with hits >= cutoff are certified. A certified component becomes an
+        abstention if another label passes now: one of the two must be false.
         """
         already = int(np.count_nonzero(self.closed))
         histogram = self.open_histogram(hits, trials)
@@ -98,9 +97,10 @@ class Standing:
 def recompute(
     looks: Looks, rule: LookRule, alpha: float
 ) -> tuple[NDArray[np.signedinteger], tuple[int, ...]]:
-    """Labels and the cutoff of each look from the evidence alone, as ``sequential`` made them.
+    """Recompute the labels and the cutoff of each look from the stored evidence.
 
-    Raises InputError where the planned shares exceed alpha, or where a label is no class.
+    Raises InputError if the planned shares exceed alpha, a label is not a class, or the record
+    does not follow from the evidence.
     """
     levels = [level for _, level in looks.shares]
     spent = max(levels) if rule.anytime else sum(map(Fraction, levels))
@@ -129,7 +129,7 @@ def recompute(
 
 
 def check_votes(looks: Looks, votes: VoteCounts) -> None:
-    """The last look saw the votes themselves, the earlier ones a part of them."""
+    """Raise InputError unless the last look is at these votes, and earlier ones at part of them."""
     if looks.modes.shape[1:] != votes.shape or looks.looks[-1].trials != votes.trials:
         raise InputError(
             f"expected looks at all {votes.trials} draws of components {votes.shape}, got "
@@ -139,8 +139,10 @@ def check_votes(looks: Looks, votes: VoteCounts) -> None:
         gained = votes.hits(modes) - hits
         if gained.min() < 0 or gained.max() > votes.trials - look.trials:
             raise InputError(
-                f"expected votes that go on from the look at {look.trials} draws, got others; "
+                f"expected votes that contain those at {look.trials} draws, got others; "
                 "the record was changed"
             )
     if not np.array_equal(looks.modes[-1], votes.mode()):
-        raise InputError("expected the last look at the votes' own modes, got others")
+        raise InputError(
+            "expected the last look at the most frequent labels of the votes, got others"
+        )

@@ -1,4 +1,4 @@
-"""SegCertify: which components keep their label within R = noise.radius(tau)."""
+"""SegCertify: certify all components whose label has probability > tau, at one radius."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ CORRECTIONS: dict[Correction, str] = {
     "k-fwer": "step-down error budget",
     "k-fwer-single": "single-step error budget",
 }
-"""By name, in the words of a statement."""
+"""Corrections by name, with their phrase for a statement."""
 Budget = int | float | None
-"""Error budget k as users give it: a whole number, a fraction of the components, or None."""
+"""Error budget k: a number of components, a fraction of them, or None."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SegCertify(Method):
     """SegCertify with its parameters; ``certify`` states the guarantee.
 
-    Raises InputError for parameters that no number of draws could make good.
+    Raises InputError for invalid parameters.
     """
 
     name: ClassVar[str] = "segcertify"
@@ -81,8 +81,8 @@ class SegCertify(Method):
     def check_draws(
         self, components: int, num_samples: int, num_classes: int | None = None
     ) -> None:
-        """In particular fewer than n_min draws (theory T7) are refused: then not even a unanimous
-        component could be certified; the message names the number that would do."""
+        """Raise InputError for fewer than n_min draws (theory T7), with which not even n of n votes
+        certify a component; the message states n_min."""
         self._check_draws(components, num_samples, self.tau)
 
     def _check_draws(self, components: int, trials: int, tau: float) -> None:
@@ -96,14 +96,14 @@ class SegCertify(Method):
             )
 
     def _checked(self, votes: VoteCounts, noise: Noise) -> float:
-        """tau as it is tested on these votes, once everything that can be wrong was looked at."""
+        """Check votes and noise, and return the tested threshold tau + eta."""
         tested = tested_tau(self.tau, votes)
         self._check_draws(votes.num_components, votes.trials, tested)
         check_noise(votes, noise)
         return tested
 
     def cutoff(self, hits: NDArray[np.integer], trials: int, tested: float) -> int:
-        """Smallest count of hits that certifies a candidate. tested: tau, or tau + eta (T12)."""
+        """Smallest vote count that certifies a candidate label. tested: tau + eta (T12)."""
         return flat_cutoff(
             hits,
             trials,
@@ -133,7 +133,7 @@ class SegCertify(Method):
             hits = votes.hits(candidates)
         cutoff = self.cutoff(hits, votes.trials, tested)
         labels = candidates.astype(labels_dtype(votes.num_classes), copy=False)
-        # ABSTAIN, -1, has all bits set; several times quicker than choosing with np.where.
+        # ABSTAIN = -1 has all bits set; several times faster than np.where.
         labels = labels | ABSTAIN * (hits < cutoff).astype(labels.dtype)
         return self._made(labels, votes, noise, cutoff=cutoff, selection_votes=selection_votes)
 
@@ -157,13 +157,12 @@ class SegCertify(Method):
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> Self | None:
-        """The method of all settings that name no other one."""
+        """The default: selected if no other method is."""
         names = ("tau", "alpha", "correction", "budget", "selection")
         return cls(**{name: settings[name] for name in names})
 
     @classmethod
     def tested_by(cls, certificate: Certificate) -> str:
-        """Threshold and correction in words."""
         budget = "" if certificate.budget is None else f" k = {certificate.budget} (T5)"
         correction = CORRECTIONS[certificate.correction]  # type: ignore[index]
         return f", tau = {certificate.tau!r}, {correction}{budget}"
@@ -189,22 +188,23 @@ def certify(
 
     Args:
         votes: counts (*components, C) of n draws.
-        noise: that the votes were drawn under.
+        noise: noise of the draws.
         tau: in [1/2, 1), fixed before sampling.
         alpha: error probability in (0, 1), fixed before sampling.
         correction: "holm" or "bonferroni" (T4), or with a budget "k-fwer" (step-down) or
             "k-fwer-single" (T5).
         budget: k in [1, N], or a fraction of N in (0, 1).
-        selection: "pooled", all draws choose and test (T3); "split", selection_votes choose the
-            candidates and votes test them (T2), which is the paper's. None: by selection_votes.
-        selection_votes: counts of other draws.
+        selection: "pooled": the same draws choose the candidate labels and test them (T3). "split":
+            selection_votes choose and votes test them (T2), as in the paper. None: "split" if
+            selection_votes are given.
+        selection_votes: counts of separate draws.
 
     Returns:
         The certificate, with one radius for all certified components.
 
     Raises:
-        InputError: for bad parameters, for n below n_min, for stages that share a draw, and for
-            votes drawn from another noise.
+        InputError: for bad parameters, for n below n_min, for draws in both sets of votes, and for
+            votes of another noise.
 
     Example:
         >>> import certiseg as cs
@@ -224,10 +224,10 @@ def certify(
 
 
 def checked_budget(budget: Budget, components: int | None) -> int:
-    """The error budget k as a whole number of components; 1 where budget is None.
+    """The error budget k as an integer; 1 if budget is None. Raises InputError.
 
-    budget: int in [1, N], or a float in (0, 1): that fraction of the N components, cut off, at
-    least 1. components None: N is not known yet, and a fraction counts as 1. Raises InputError.
+    budget: int in [1, N], or a float in (0, 1), of which k is max(1, floor(budget * N)).
+    components: N; None if unknown, when a fraction gives 1.
     """
     if budget is None:
         return 1
@@ -255,9 +255,9 @@ def flat_cutoff(
     selection: str = "pooled",
     budget: int = 1,
 ) -> int:
-    """Smallest count that certifies a label, ``trials + 1`` when none does (theory T4, T5).
+    """Smallest vote count that certifies a label, ``trials + 1`` for none (theory T4, T5).
 
-    hits: votes for the candidate of every component, any shape. budget: k.
+    hits: vote count of each component's candidate label, any shape. budget: k.
     """
     histogram = np.bincount(hits.ravel(), minlength=trials + 1)
     pooled = selection == "pooled"

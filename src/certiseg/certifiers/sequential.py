@@ -1,4 +1,4 @@
-"""Sequential certification: draw, look, and stop as soon as more draws are not worth it."""
+"""Group-sequential SegCertify: test at interim looks, and stop early (theory T7)."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from certiseg.votes import Selection, VoteCounts, VoteSource, counts_dtype
 
 @dataclass(frozen=True, kw_only=True)
 class Sequential(SegCertify):
-    """Early stopping with its parameters; ``sequential`` states the guarantee."""
+    """Sequential SegCertify with its parameters; ``sequential`` states the guarantee."""
 
     name: ClassVar[str] = "sequential"
     title: ClassVar[str] = "early stopping"
@@ -63,7 +63,7 @@ class Sequential(SegCertify):
     def plan(
         self, components: int, num_samples: int, num_classes: int | None = None
     ) -> tuple[tuple[int, float], ...]:
-        """The looks and what each may spend, as ``plan_looks`` makes them."""
+        """Plan the looks ((n_1, alpha_1), ...) by ``plan_looks``."""
         whole = isinstance(num_samples, (int, np.integer)) and not isinstance(num_samples, bool)
         if not whole or not 1 <= num_samples <= MOST_TRIALS:
             raise InputError(
@@ -84,13 +84,13 @@ class Sequential(SegCertify):
     def check_draws(
         self, components: int, num_samples: int, num_classes: int | None = None
     ) -> None:
-        """Refuses numbers of draws that leave no look which could certify anything."""
+        """Raise InputError for too few draws to certify anything at some look."""
         self.plan(components, num_samples, num_classes)
 
     def certify(
         self, votes: VoteCounts, *, noise: Noise, selection_votes: VoteCounts | None = None
     ) -> Certificate:
-        """Refused: it decides when to stop, so it asks a source."""
+        """Raise InputError: early stopping needs a source of draws (``ask``)."""
         raise InputError(
             "expected a source of draws with early stopping, got votes; call certiseg.sequential"
         )
@@ -101,7 +101,7 @@ class Sequential(SegCertify):
         """See ``sequential``."""
         components, classes = sizes = source.sizes()
         plan = self.plan(components, num_samples, classes)
-        # A copy: the source may go on writing into its own.
+        # A copy, since the source may reuse its array.
         votes = _drawn(source, plan[0][0], sizes, noise).copy()
         rule = self._rule(votes)
         standing = Standing.start(votes.shape, classes)
@@ -119,7 +119,7 @@ class Sequential(SegCertify):
             if stopped is not None:
                 break
         assert stopped is not None
-        # The first looks may have been counted in a narrower type; stacking widens them.
+        # np.stack also widens the dtypes of early looks.
         all_modes, all_hits = (np.stack(arrays) for arrays in zip(*seen, strict=True))
         looks = Looks(
             spending=SHARES if isinstance(self.spending, tuple) else self.spending,
@@ -144,7 +144,10 @@ class Sequential(SegCertify):
         left: tuple[tuple[int, float], ...],
         rule: LookRule,
     ) -> str | None:
-        """Why to stop now, or None. Any rule is valid, since every look has its share (T7)."""
+        """Reason to stop after this look, or None.
+
+        Any stopping rule is valid, since every look has its own share of alpha (T7).
+        """
         target, gain = self.target_coverage, self.min_gain
         if target is not None and np.mean(standing.labels >= 0) >= target:
             return TARGET_REACHED
@@ -152,7 +155,8 @@ class Sequential(SegCertify):
             return NONE_OPEN
         if not left:
             return USED
-        # Cutoffs move in steps: the next look may promise nothing and the one after it a lot.
+        # All remaining looks are considered, since cutoffs are integers: the next look may certify
+        # nothing new and the one after it a lot.
         if gain is not None and all(
             _prospect(standing, hits, trials, later, rule) < gain for later in left
         ):
@@ -161,17 +165,15 @@ class Sequential(SegCertify):
 
     @classmethod
     def of(cls, stored: Certificate) -> Self:
-        """Without the rules of stopping and spending, of which the stored looks have the results.
-
-        Raises InputError for a certificate without looks.
-        """
+        """The method with stored parameters; without the rules of stopping and spending, whose
+        results are the stored looks. Raises InputError for a certificate without looks."""
         if stored.looks is None:
             raise InputError("expected looks with a sequential certificate, got none")
         names = ("tau", "alpha", "correction", "budget", "selection")
         return cls(**{name: getattr(stored, name) for name in names})
 
     def recompute(self, stored: Certificate) -> Certificate:
-        """From looks and votes; InputError where they contradict each other."""
+        """Recompute from looks and votes. Raises InputError if they contradict each other."""
         looks, votes = stored.looks, stored.votes
         assert looks is not None
         check_noise(votes, stored.noise)
@@ -181,7 +183,7 @@ class Sequential(SegCertify):
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> Self | None:
-        """Early stopping, with settings["stopping"] as a mapping."""
+        """Selected by settings["stopping"], a mapping."""
         stopping = settings["stopping"]
         if stopping is None:
             return None
@@ -192,9 +194,8 @@ class Sequential(SegCertify):
 
     @classmethod
     def tested_by(cls, certificate: Certificate) -> str:
-        """When it looked, what each look may spend, why it stopped (theory T7)."""
         looks, flat = certificate.looks, super().tested_by(certificate)
-        # A file may lack them; then verify refuses it.
+        # A damaged file may lack the looks; verify refuses it later.
         if looks is None:
             return flat
         seen = ", ".join(str(look.trials) for look in looks.looks)
@@ -226,33 +227,32 @@ def sequential(
     min_gain: float | None = None,
     target_coverage: float | None = None,
 ) -> Certificate:
-    """SegCertify with several looks at the votes, of at most num_samples draws.
+    """Group-sequential SegCertify: interim looks at the votes, at most num_samples draws.
 
-    Guarantee: as ``certify`` with Holm's correction, or with an error budget; valid for any rule
-    of stopping, since every look has its own share of alpha (theory T7). A component that two
-    looks certify with different labels becomes an abstention.
+    Guarantee: as ``certify`` with Holm's correction, or with an error budget, for any stopping
+    rule, since every look has its own share of alpha (theory T7). A component that two looks
+    certify with different labels becomes an abstention.
 
     Args:
-        source: where new draws come from, such as ``Smoothed.source(x)``.
-        noise: that the source draws under.
-        num_samples: the largest number of draws that may be made.
+        source: supplies new draws, such as ``Smoothed.source(x)``.
+        noise: noise of the draws.
+        num_samples: largest number of draws.
         tau: in [1/2, 1), fixed before sampling.
         alpha: error probability in (0, 1), fixed before sampling.
         budget: k in [1, N], or a fraction of N in (0, 1) (T5).
-        looks: numbers of draws after which it looks, at most; "late" or "equal" with one look is
-            ``certify``.
+        looks: largest number of looks; one look with "late" or "equal" is ``certify``.
         spending: "late", "equal", "e-process" or shares of alpha, see ``stats.spending``.
-        min_gain: stop when no look that is left is expected to certify this share of the
-            components for the first time. None: no such rule.
-        target_coverage: stop once this share is certified. None: no such rule. It also stops when
-            no component is open.
+        min_gain: stop if no remaining look is expected to certify at least this share of the
+            components anew. None: no such rule.
+        target_coverage: stop once this share of the components is certified. None: no such rule.
+            Sampling also stops when no component is undecided.
 
     Returns:
-        The certificate of all votes drawn; it lists its looks.
+        The certificate of all votes drawn, with its looks.
 
     Raises:
-        InputError: for bad parameters, for num_samples below n_min, and for votes of another noise
-            or number than was asked for.
+        InputError: for bad parameters, for num_samples below n_min, and if the source returns
+            votes of another noise or another number of draws.
 
     Reference:
         theory T3, T5, T7.
@@ -271,7 +271,7 @@ def sequential(
 
 
 def _drawn(source: VoteSource, draws: int, sizes: tuple[int, int], noise: Noise) -> VoteCounts:
-    """That many new draws, checked."""
+    """Get new draws from the source. Raises InputError unless their number and shape are right."""
     votes = source.more(draws)
     if (votes.trials, votes.num_components, votes.num_classes) != (draws, *sizes):
         raise InputError(
@@ -284,7 +284,7 @@ def _drawn(source: VoteSource, draws: int, sizes: tuple[int, int], noise: Noise)
 
 
 def _evidence(votes: VoteCounts) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
-    """Modes and their hits in the narrowest types."""
+    """Most frequent labels and their vote counts, in the narrowest dtypes."""
     modes, hits = votes.top()
     narrow = counts_dtype(votes.num_classes - 1)
     return modes.astype(narrow), hits.astype(counts_dtype(votes.trials), copy=False)
@@ -297,15 +297,15 @@ def _prospect(
     following: tuple[int, float],
     rule: LookRule,
 ) -> float:
-    """Share of the components expected to be certified for the first time by a later look.
+    """Expected share of components that a later look certifies anew.
 
-    Each open component goes on as it did: with k of n hits, (k + 1/2) / (n + 1) per draw. The
-    cutoff is that look's for the present number of certified components, though it may fall
-    further as others join.
+    An undecided component with k of n hits is taken to get further hits with probability
+    (k + 1/2) / (n + 1). The cutoff is that of the later look for the present number of certified
+    components, although it may fall as more are certified.
     """
     histogram = standing.open_histogram(hits, trials)
     following_trials, level = following
-    # With all open components below every count that could pass, none of them joins.
+    # All undecided components at count 0, so that none is rejected at this look.
     waiting = np.zeros(following_trials + 1, dtype=np.int64)
     waiting[0] = histogram.sum()
     cutoff = rule.cutoff(waiting, following_trials, level, hits.size - int(waiting[0]))

@@ -17,17 +17,16 @@ _PRESENT = ("selection_votes", "candidates", "looks", "hierarchy", "levels")
 
 
 def verify(certificate: Certificate) -> None:
-    """Recompute labels and radius from the stored counts and parameters.
+    """Recompute labels and radius from the stored vote counts and parameters, and compare.
 
-    Needs neither the model nor the input: it checks the statistics, and that the parts of the
-    record agree with each other; it cannot know that the counts are those of the model named, nor,
-    for JointClass, that they are those of the label map given.
+    Needs neither the model nor the input. Checks the statistics and the consistency of the record;
+    cannot check that the counts are those of the named model or, for JointClass, of the label map.
 
     Args:
-        certificate: as it was made or loaded.
+        certificate: the certificate, as returned by a method or loaded.
 
     Raises:
-        ClaimError: where the labels, the radius or a parameter do not follow.
+        ClaimError: if the labels, the radius or a parameter do not follow from the counts.
 
     Example:
         >>> import certiseg as cs
@@ -36,7 +35,7 @@ def verify(certificate: Certificate) -> None:
     """
     try:
         again = method_named(certificate.method).of(certificate).recompute(certificate)
-    # Files can hold anything; whatever the methods cannot digest is no claim.
+    # A file can hold anything, so that methods may fail in various ways.
     except (LookupError, TypeError, ValueError, ArithmeticError, MemoryError) as error:
         raise ClaimError(f"the stored counts give no certificate: {error}") from None
     if again.labels.shape != certificate.labels.shape:
@@ -68,7 +67,7 @@ def _compare_radius(
             f"expected radii of shape {np.shape(expected)} from the stored counts, "
             f"got {np.shape(stored)}"
         )
-    # Another SciPy may differ in the last bit of a quantile; the margin below it is wider.
+    # Quantiles may differ in the last bit between versions of SciPy, less than their margin.
     wrong = ~np.isclose(stored, expected, rtol=1e-15, atol=0.0)
     if np.any(wrong):
         first = float(np.asarray(expected)[wrong][0]), float(np.asarray(stored)[wrong][0])

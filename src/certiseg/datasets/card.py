@@ -32,7 +32,7 @@ PART_COLOURS: tuple[Colour, ...] = (
 Source: Okabe, Ito 2008 (Color Universal Design).
 """
 
-KINDS = {"pictures": ("picture", "pixel"), "clouds": ("cloud", "point")}
+KINDS = {"pictures": ("image", "pixel"), "clouds": ("cloud", "point")}
 """What data are of, and what each input and each of its components is called."""
 
 

@@ -1,4 +1,4 @@
-"""Arrays from outside: npy files, bounded and without pickle."""
+"""Untrusted npy files, of bounded size and without pickle."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from certiseg.files.reading import open_bounded, read_bounded
 
 
 def read_npy(path: str | Path, largest: int) -> NDArray[Any]:
-    """The array of an npy file of at most `largest` bytes.
+    """Read the array in an npy file of at most `largest` bytes.
 
-    Raises OSError as ``read_bounded`` does, and ValueError, one line, for another kind of file.
+    Raises OSError as ``read_bounded`` does, and a one-line ValueError if it is not an npy file.
     """
     content = read_bounded(path, largest)
     with _one_line():
-        # Not np.load, which also opens archives and what it takes for a pickle.
+        # np.load would also open archives and pickles.
         return np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
 
 
 def npy_axes(path: str | Path, largest: int) -> int:
-    """How many axes the header of an npy file states. Raises as ``read_npy`` does."""
+    """Number of axes in the header of an npy file. Raises as ``read_npy`` does."""
     with open_bounded(path, largest) as file, _one_line():
         first = np.lib.format.read_magic(file) == (1, 0)
         names = ("read_array_header_1_0", "read_array_header_2_0")
@@ -36,7 +36,7 @@ def npy_axes(path: str | Path, largest: int) -> int:
 
 @contextmanager
 def _one_line() -> Iterator[None]:
-    """What NumPy makes of a damaged header, Python's own tokens and literals, in one line."""
+    """Convert the various errors of NumPy's header parser to a one-line ValueError."""
     try:
         yield
     except OSError:

@@ -1,4 +1,4 @@
-"""Atomic writes, which stay after a power failure; output folders."""
+"""Atomic and durable writes, and output folders."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ from pathlib import Path
 from certiseg.errors import InputError
 
 _TEMPORARY = re.compile(r"\.certiseg-(\d+)-[0-9a-f]{16}\.tmp")
-"""Names of files in the making: the process that makes one, and which."""
+"""Names of temporary files: process id of the writer, and a random part."""
 
 
 def output_folder(path: str | Path) -> Path:
-    """Create the folder if need be and return it. Raises InputError when it cannot be written, or
-    is a symbolic link."""
+    """Create the folder if necessary and return it.
+
+    Raises InputError if it is a symbolic link or cannot be written to.
+    """
     folder = Path(path)
     refuse_link(folder)
     try:
@@ -35,8 +37,7 @@ def output_folder(path: str | Path) -> Path:
 
 
 def refuse_link(path: Path) -> None:
-    """Raise InputError where the path is a symbolic link: what is written would land elsewhere, or
-    take the link's place."""
+    """Raise InputError for a symbolic link: writing would change its target or replace it."""
     if path.is_symlink():
         raise InputError(
             f"expected a file or folder to write, got the symbolic link {path}; name what it leads "
@@ -45,7 +46,10 @@ def refuse_link(path: Path) -> None:
 
 
 def check_names(folder: Path, names: Iterable[str]) -> None:
-    """Raise InputError for a name that the file system of the folder, made or not, cannot hold."""
+    """Raise InputError for file names that the folder's file system does not allow.
+
+    The folder need not exist.
+    """
     there = next(found for found in (folder, *folder.absolute().parents) if found.is_dir())
     for name in names:
         try:
@@ -60,11 +64,11 @@ def check_names(folder: Path, names: Iterable[str]) -> None:
 
 
 def atomic_write(path: str | Path, data: bytes) -> None:
-    """Write data to path so that readers see the old file or the new one, never a part, even where
-    the power fails: once this returns the new one is there to stay.
+    """Replace the content of a file atomically and durably.
 
-    Raises InputError for a symbolic link; OSError that names path, not the temporary file: the old
-    file is as it was.
+    Readers see the old file or the new one, never a part. Once this returns, the new file survives
+    a power failure. Raises InputError for a symbolic link, and OSError (with path as its file name)
+    if the write fails; the old file is then unchanged.
     """
     target = Path(path)
     refuse_link(target)
@@ -75,7 +79,7 @@ def atomic_write(path: str | Path, data: bytes) -> None:
 
 
 def sweep(folder: Path) -> None:
-    """Remove what a process that is no more had begun to write into the folder."""
+    """Remove temporary files that ended processes left in the folder."""
     for path in folder.glob(".certiseg-*.tmp"):
         found = _TEMPORARY.fullmatch(path.name)
         if found and not path.is_symlink() and path.is_file() and not _alive(int(found[1])):
@@ -101,7 +105,7 @@ def _replace(target: Path, data: bytes) -> None:
             os.fsync(file.fileno())
         os.replace(temporary, target)
     except BaseException:
-        # A disk that vanished says so again; the first word is the one to report.
+        # Report the first error, even if the clean-up fails too.
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
@@ -109,7 +113,7 @@ def _replace(target: Path, data: bytes) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Create the folder and those above it where they are not there, to stay as files do."""
+    """Create a folder and its missing parents durably."""
     if folder.is_dir():
         return
     make_folder(folder.parent)
@@ -118,11 +122,11 @@ def make_folder(folder: Path) -> None:
 
 
 _NO_FSYNC = {errno.EINVAL, errno.ENOTSUP, errno.EACCES, errno.EPERM, errno.EBADF, errno.EISDIR}
-"""What systems say that cannot sync a folder, or where it cannot be opened for that."""
+"""Errors of systems on which a folder cannot be synced, or not opened for it."""
 
 
 def _settle(folder: Path) -> None:
-    """Wait until the names in the folder are on the disk, where its file system can tell."""
+    """Sync the folder's entries to disk, where the file system supports it."""
     try:
         handle = os.open(folder, os.O_RDONLY)
         try:

@@ -1,4 +1,4 @@
-"""Small JSON and YAML files, read strictly: plain values, no key twice, no aliases."""
+"""Strict reading of small JSON and YAML files: plain values, no duplicate keys, no aliases."""
 
 from __future__ import annotations
 
@@ -14,18 +14,20 @@ from certiseg.errors import first_line
 from certiseg.files.reading import DOCUMENT, read_bounded
 
 Lines = dict[tuple[str, ...], int]
-"""Path of keys (and places in lists) to a value -> the line it begins on, from 1."""
+"""Path to a value (keys and list indices) -> the line on which it begins, from 1."""
 
 
 def read_document(path: Path, largest: int = DOCUMENT) -> Any:
-    """The plain values in a .json file of at most `largest` bytes, or in one of YAML, of at most
-    DOCUMENT. Raises ValueError, one line that says what was got instead of a small file of that
-    form."""
+    """Read plain values from a .json file of at most `largest` bytes or a YAML file of at most
+    DOCUMENT bytes.
+
+    Raises ValueError whose one-line message completes "expected a small file, got ...".
+    """
     return read_with_lines(path, largest)[0]
 
 
 def read_with_lines(path: Path, largest: int = DOCUMENT) -> tuple[Any, Lines]:
-    """As read_document, with the lines of a YAML file's values."""
+    """Read as ``read_document`` does; returns also the line numbers of values in a YAML file."""
     try:
         is_json = path.suffix.lower() == ".json"
         text = small_file(path, largest if is_json else DOCUMENT).decode("utf-8")
@@ -43,7 +45,7 @@ def read_with_lines(path: Path, largest: int = DOCUMENT) -> tuple[Any, Lines]:
 
 
 def small_file(path: Path, largest: int = DOCUMENT) -> bytes:
-    """The content of a file. Raises ValueError, in a few words, for none and for a larger one."""
+    """Content of a file of at most `largest` bytes. Raises ValueError with a short reason."""
     try:
         return read_bounded(path, largest)
     except OSError as error:
@@ -74,10 +76,7 @@ def _lines(node: yaml.Node, at: tuple[str, ...] = ()) -> list[tuple[tuple[str, .
 
 
 def parse_json(text: str | bytes) -> Any:
-    """The values of a JSON text that has one reading only: no key twice, every number finite.
-
-    Raises ValueError otherwise.
-    """
+    """Parse JSON without duplicate keys and with finite numbers. Raises ValueError otherwise."""
     try:
         return json.loads(
             text, object_pairs_hook=_mapping, parse_float=_finite, parse_constant=_finite
@@ -99,14 +98,14 @@ def _mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _check_keys(keys: list[str]) -> None:
-    """Of two equal keys a parser keeps the last, and what stood below the first would vanish."""
+    """Raise ValueError for duplicate keys, of which a parser would silently keep the last."""
     twice = [key for key, times in Counter(keys).items() if times > 1]
     if twice:
         raise ValueError(f"the key {twice[0]!r} twice in one mapping")
 
 
 class _PlainLoader(yaml.SafeLoader):
-    """Safe YAML without aliases, with which a few lines could unfold to gigabytes."""
+    """Safe YAML without aliases, which could expand a few lines to gigabytes."""
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):

@@ -1,4 +1,4 @@
-"""Fields of records from files: each of its own type and range, none missing, none unknown."""
+"""Schemas for records read from files: exact set of fields, type and range of each."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from certiseg.errors import InputError
 
 @dataclass(frozen=True)
 class Field:
-    """What a plain JSON value must be. words: what is expected; holds: whether a value is that."""
+    """Constraint on a JSON value. words: text for errors; holds: True for valid values."""
 
     words: str
     holds: Callable[[Any], bool]
@@ -22,21 +22,21 @@ class Field:
 Fields = Mapping[str, Field]
 
 ANY = Field("a value", lambda value: True)
-"""Checked where it is read."""
+"""No constraint here; the reader of the value checks it."""
 TEXT = Field("text", lambda value: isinstance(value, str))
 TRUTH = Field("true or false", lambda value: type(value) is bool)
 RECORD = Field("a record", lambda value: isinstance(value, dict))
 
 
 def whole(low: int, high: int) -> Field:
-    """An integer in [low, high]; true and 1.0 are none."""
+    """An integer in [low, high]; not a bool, not a float."""
     return Field(
         f"an integer in [{low}, {high}]", lambda value: type(value) is int and low <= value <= high
     )
 
 
 def number(low: float, high: float) -> Field:
-    """A finite number with a decimal point, in [low, high]."""
+    """A finite float in [low, high]; not an int."""
     return Field(
         f"a decimal number in [{low:g}, {high:g}]",
         lambda value: type(value) is float and math.isfinite(value) and low <= value <= high,
@@ -60,7 +60,7 @@ def optional(field: Field) -> Field:
 
 
 def list_of(field: Field, low: int, high: int) -> Field:
-    """A list of low to high values."""
+    """A list of low to high values, each satisfying ``field``."""
     return Field(
         f"a list of {low if low == high else f'{low} to {high}'} values, each {field.words}",
         lambda value: (
@@ -70,7 +70,7 @@ def list_of(field: Field, low: int, high: int) -> Field:
 
 
 def dict_of(field: Field) -> Field:
-    """Names with values."""
+    """A mapping whose values all satisfy ``field``."""
     return Field(
         f"names with {field.words}",
         lambda value: isinstance(value, dict) and all(map(field.holds, value.values())),
@@ -78,8 +78,10 @@ def dict_of(field: Field) -> Field:
 
 
 def checked(record: object, fields: Fields, what: str) -> dict[str, Any]:
-    """The record, a mapping with just these fields. Raises InputError. what: its name, as in
-    "a source"."""
+    """The record as a dict. Raises InputError unless it has exactly these fields with valid values.
+
+    what: what the record is, for errors, such as "a source".
+    """
     if not isinstance(record, Mapping) or set(record) != set(fields):
         got = sorted(record) if isinstance(record, Mapping) else type(record).__name__
         raise InputError(

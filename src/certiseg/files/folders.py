@@ -1,4 +1,4 @@
-"""Output folders: one command writes at a time, and replaces nothing but what certiseg wrote."""
+"""Locked output folders: one writer at a time, which replaces only files that certiseg wrote."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ from certiseg.files.reading import read_bounded
 LOCK = ".certiseg.lock"
 LIST = ".certiseg-files"
 _PATIENCE = 0.5
-"""Seconds to take over from a process that has ended; no wait for one that has not."""
+"""Timeout in seconds for a lock: enough to take over one whose process has ended."""
 _UNNAMED = 6.0
-"""Seconds for a lock that names nobody: its process was killed before it wrote its name, unless it
-does so now. filelock takes such a lock over once it has stayed unchanged for some seconds."""
+"""Timeout in seconds for a lock file without a process id, left by a process that was killed while
+creating it. filelock takes it over once it has been unchanged for some seconds."""
 
 
 @dataclass(frozen=True)
 class Outputs:
-    """A folder and which of its files certiseg wrote, by name, as its file ``LIST`` says."""
+    """An output folder with its list (file ``LIST``) of the files that certiseg wrote there."""
 
     folder: Path
 
     def claim(self, names: Iterable[str], overwrite: bool) -> None:
-        """Enter what is about to be written there.
+        """Enter files that are about to be written into the list.
 
-        Raises InputError, and enters nothing, where there is something of that name: always if
-        certiseg did not write it, else unless overwrite.
+        Raises InputError, with the list unchanged, if a file of such a name exists that certiseg
+        did not write, or that it wrote and overwrite is False.
         """
         wanted, ours = list(names), self.ours()
         there = [name for name in wanted if lexists(self.folder / name)]
@@ -45,8 +45,8 @@ class Outputs:
             refuse_link(self.folder / name)
             if name not in ours:
                 raise InputError(
-                    f"expected nothing of others in the way, got {self.folder / name}, which is "
-                    "not known to be written by certiseg; move it away or choose another folder"
+                    f"expected no other file in the way, got {self.folder / name}, which certiseg "
+                    "did not write there; move it away or choose another folder"
                 )
         if there and not overwrite:
             more = f" and {len(there) - 1} more" if len(there) > 1 else ""
@@ -59,13 +59,13 @@ class Outputs:
             atomic_write(self.folder / LIST, f"{listed}\n".encode())
 
     def remove(self, names: Iterable[str]) -> None:
-        """Remove those of these files that certiseg wrote."""
+        """Delete the named files, except those that certiseg did not write."""
         for name in sorted(self.ours().intersection(names)):
             refuse_link(self.folder / name)
             (self.folder / name).unlink(missing_ok=True)
 
     def ours(self) -> set[str]:
-        """Names of what certiseg wrote there, or was about to."""
+        """Names of the files that certiseg wrote or was about to write."""
         path = self.folder / LIST
         refuse_link(path)
         try:
@@ -86,13 +86,12 @@ class Outputs:
 def locked(
     path: str | Path, names: Iterable[str] = (), overwrite: bool = False
 ) -> Iterator[Outputs]:
-    """The folder, created if need be, for this thread alone until the end; names: claimed there.
+    """Lock an output folder, created if necessary, and claim the names in it (``Outputs.claim``).
 
-    A lock whose process has ended on this machine is taken over, and what it had begun to write is
-    removed. Calls inside others for the same folder share the lock. A folder that was made and
-    stays empty is removed. The lock is a file that is created or not, so that it holds where the
-    file system knows no locks. Raises InputError where another
-    process holds it, and as ``output_folder``.
+    The lock is a file, since not all file systems support locks; it is reentrant within a process.
+    A lock whose process has ended on this machine is taken over, and its temporary files are
+    removed. A folder that was created here and stays empty is removed again. Raises InputError if
+    another process holds the lock, and as ``output_folder`` does.
     """
     made = not Path(path).exists()
     folder = output_folder(path)
@@ -120,7 +119,6 @@ def locked(
     finally:
         with suppress(OSError):
             if made and {path.name for path in folder.iterdir()} <= {LOCK, LIST}:
-                # Refused before anything was written.
                 (folder / LIST).unlink(missing_ok=True)
         lock.release()
         if made:
@@ -129,8 +127,10 @@ def locked(
 
 
 def _mark(lock: Path) -> None:
-    """Write something into an empty lock: filelock never takes over an empty one. Whoever is about
-    to write its name there writes over it."""
+    """Write a byte into an empty lock file, since filelock never takes over an empty one.
+
+    A process that is about to write its id there overwrites the byte.
+    """
     with suppress(OSError):
         file = os.open(lock, os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0))
         try:
@@ -141,12 +141,12 @@ def _mark(lock: Path) -> None:
 
 
 def _holder(lock: Path) -> str:
-    """In words; the file holds process and host, each on a line. Empty where it does not."""
+    """Process and host in a lock file, as "process 1 on host"; empty if the file holds neither."""
     try:
         with lock.open(encoding="utf-8", errors="replace") as file:
             process, host = (file.readline(300).strip() for _ in range(2))
     except OSError:
         process, host = "", ""
-    # After ? comes which of the machine's name spaces it runs in.
+    # "?" and the process-id name space may follow the host's name.
     named = process.isdecimal() and host and host.isprintable()
     return f"process {process} on {host.partition('?')[0]}" if named else ""

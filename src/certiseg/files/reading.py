@@ -1,4 +1,4 @@
-"""Files from outside: opened once, regular, bounded, and never waited for (docs/limits.md)."""
+"""Untrusted files: regular, of bounded size, opened once and without blocking (docs/limits.md)."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from typing import BinaryIO
 KIB, MIB, GIB = 1024, 1024**2, 1024**3
 
 DOCUMENT = 256 * KIB
-"""Bytes of a description written by hand: data sheets, hierarchies."""
+"""Largest size in bytes of a description written by hand: data sheets, hierarchies."""
 CARD = 4 * MIB
-"""Of a card or configuration beside a model."""
+"""Model cards and configurations."""
 LIST = 16 * MIB
-"""Of a list of files or of names."""
+"""Lists of files or of names."""
 RECORD = 64 * MIB
-"""Of a record that a run wrote."""
+"""Records that a run wrote."""
 PICTURE = 512 * MIB
 CLOUD = 256 * MIB
 VOLUME = 4 * GIB
-"""Also of what a .nii.gz unpacks to."""
+"""Also of a decompressed .nii.gz."""
 ARRAYS = 2 * GIB
-"""Of a view of a run, an npz file."""
+"""The npz file of a sample in a run folder."""
 MODEL = 8 * GIB
 CHECKPOINT = 64 * GIB
-"""Of weights, which are read tensor by tensor."""
+"""Weights, which are read tensor by tensor."""
 
 
 def in_words(size: int) -> str:
-    """A number of bytes in the largest unit that is not above it, rounded down."""
+    """A number of bytes in KiB, MiB or GiB, rounded down."""
     for unit, word in ((GIB, "GiB"), (MIB, "MiB"), (KIB, "KiB")):
         if size >= unit:
             return f"{size // unit} {word}"
@@ -38,11 +38,11 @@ def in_words(size: int) -> str:
 
 
 def open_bounded(path: str | Path, largest: int) -> BinaryIO:
-    """The regular file at `path`, of at most `largest` bytes, opened for reading.
+    """Open a regular file of at most `largest` bytes for reading.
 
-    A pipe or a device is refused, not waited for. Raises OSError, whose strerror says what was got.
+    Raises OSError for others, such as pipes and devices; its strerror says what was got.
     """
-    # Before it is opened as well: to open a device may do something.
+    # Checked before opening too, since opening a device can have effects.
     _check(os.stat(path), path, largest)
     file = open(path, "rb", opener=_open)  # noqa: SIM115
     try:
@@ -54,7 +54,7 @@ def open_bounded(path: str | Path, largest: int) -> BinaryIO:
 
 
 def read_bounded(path: str | Path, largest: int) -> bytes:
-    """The content of a file as ``open_bounded`` opens it. Raises OSError as it does."""
+    """Read a regular file of at most `largest` bytes. Raises OSError as ``open_bounded`` does."""
     with open_bounded(path, largest) as file:
         size = os.fstat(file.fileno()).st_size
         content = file.read(size + 1)
@@ -64,7 +64,7 @@ def read_bounded(path: str | Path, largest: int) -> bytes:
 
 
 def _open(path: str, flags: int) -> int:
-    # Between the two checks a pipe may have taken the file's place.
+    # Between the two checks a pipe may have replaced the file, and opening it would block.
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 

@@ -1,4 +1,4 @@
-"""Classes in a tree, and the files that hold such trees. No torch."""
+"""Trees of classes, and their files. No torch."""
 
 from certiseg.hierarchies.files import load_hierarchy, shipped_hierarchies
 from certiseg.hierarchies.hierarchy import ROOT, Hierarchy

@@ -1,4 +1,4 @@
-"""Hierarchies as small JSON or YAML files: the shipped ones by name, others by path.
+"""Read a class hierarchy: a shipped one by name, or a JSON or YAML file.
 
 A file holds a name, the classes in label order, and the tree without its root:
 
@@ -9,7 +9,7 @@ A file holds a name, the classes in label order, and the tree without its root:
       - flat: [road, sidewalk]
       - vehicle: [car, bus]
 
-Below a node stands a list of class names and further nodes, or a mapping of nodes alone.
+The children of a node are a list of class names and nodes, or a mapping of nodes alone.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from certiseg.errors import InputError
+from certiseg.errors import InputError, refusing
 from certiseg.files.documents import read_document
 from certiseg.hierarchies.hierarchy import ROOT, Hierarchy
 
@@ -32,7 +32,7 @@ def shipped_hierarchies() -> list[str]:
 
 
 def load_hierarchy(spec: str | Path) -> Hierarchy:
-    """A shipped hierarchy by its name, or the one in a .json, .yaml or .yml file.
+    """Load a shipped hierarchy by name, or one from a .json, .yaml or .yml file.
 
     Args:
         spec: a name among ``shipped_hierarchies()``, or a path.
@@ -41,8 +41,8 @@ def load_hierarchy(spec: str | Path) -> Hierarchy:
         The hierarchy, checked.
 
     Raises:
-        InputError: one line that starts with the file, for a file that cannot be read, is no JSON
-            or YAML of the form above, or holds no tree whose leaves are exactly its classes.
+        InputError: if the file cannot be read, does not have the form above, or is not a tree whose
+            leaves are exactly its classes. The message starts with the file's name.
 
     Example:
         >>> load_hierarchy("cityscapes").num_classes
@@ -60,20 +60,15 @@ def load_hierarchy(spec: str | Path) -> Hierarchy:
             )
         path = _FOLDER / f"{spec}.json"
     try:
-        return _build(_parsed(path))
+        with refusing(
+            ValueError,
+            expected=f"expected a small JSON or YAML file with {', '.join(sorted(_KEYS))}",
+            remedy="see the files shipped in certiseg/hierarchies",
+        ):
+            content = read_document(path)
+        return _build(content)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
-
-
-def _parsed(path: Path) -> object:
-    """The plain values in a file."""
-    try:
-        return read_document(path)
-    except ValueError as error:
-        raise InputError(
-            f"expected a small JSON or YAML file with {', '.join(sorted(_KEYS))}, got {error}; "
-            "see the files shipped in certiseg/hierarchies"
-        ) from None
 
 
 def _build(content: object) -> Hierarchy:
@@ -93,7 +88,7 @@ def _build(content: object) -> Hierarchy:
     above: dict[str, int] = {}
     nodes: list[str] = []
     parents: list[int] = []
-    # Grows while it is read: coarse nodes come first, and no depth of nesting is too much.
+    # Breadth first, so that ids of coarse nodes come first; the queue grows while it is read.
     queue = [("the top of the tree", ROOT, content["tree"])]
     for where, parent, children in queue:
         for name, inside in _children(where, children):
@@ -124,7 +119,7 @@ def _build(content: object) -> Hierarchy:
 
 
 def _children(where: str, children: object) -> Iterator[tuple[str, object | None]]:
-    """(name, what stands below it) of each child; nothing stands below a class."""
+    """Yield (name, content) of each child of a node; the content of a class is None."""
     items = children if isinstance(children, list) else [children]
     if not children or isinstance(children, str):
         raise InputError(
@@ -141,5 +136,5 @@ def _children(where: str, children: object) -> Iterator[tuple[str, object | None
                 "put a name that is a number or a yes in quotation marks"
             )
         for name, inside in item.items():
-            # None here is a node without children, not a class.
+            # YAML's null here is a node without children, not a class.
             yield name, [] if inside is None else inside

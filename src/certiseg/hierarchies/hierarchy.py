@@ -1,4 +1,4 @@
-"""Hierarchy: classes in a tree, whose nodes may be certified where no class can be (theory T8)."""
+"""``Hierarchy``: a tree of classes, whose inner nodes can be certified as labels (theory T8)."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from certiseg.errors import InputError
 from certiseg.files.fields import TEXT, Fields, checked, list_of, whole
 
 ROOT = -1
-"""Id of the root. As a label it says nothing about a component, like an abstention (also -1)."""
+"""Id of the root. As a label it is an abstention, which is also -1."""
 
 MOST_NODES = 10_000
-"""More classes and nodes than this serve no one, and a file could ask for any number."""
+"""Upper limit on classes and nodes, so that a file cannot demand unbounded memory."""
 
 _RECORD: Fields = {
     "name": TEXT,
@@ -35,15 +35,14 @@ class Hierarchy:
     """A tree over the classes. Ids: classes 0..C-1 in label order, then inner nodes from C on.
 
     Args:
-        name: of the hierarchy.
+        name: name of the hierarchy.
         classes: names of the leaves in label order.
         nodes: names of the inner nodes without the root.
         parents: parent id of each of the C + len(nodes) ids; ROOT at the top.
 
     Raises:
-        InputError: unless this is a tree whose leaves are exactly the classes, every name is there
-            once, and every inner node and the root have at least two children: a node with one
-            child, or over all classes, would say nothing that another node does not say.
+        InputError: unless this is a tree whose leaves are exactly the classes, names are unique,
+            and the root and every inner node have at least two children.
 
     Example:
         >>> tree = Hierarchy("street", ("road", "car", "bus"), ("vehicle",), (-1, 3, 3, -1))
@@ -79,11 +78,14 @@ class Hierarchy:
 
     @property
     def depth(self) -> int:
-        """Steps from the root to the class farthest from it; 1 for a flat list of classes."""
+        """Edges on the longest path from the root to a class; 1 for a flat list of classes."""
         return int(self._heights[ROOT])
 
     def leaves(self) -> NDArray[np.bool_]:
-        """bool (num_nodes, C): whether a node contains a class; a class contains itself."""
+        """Membership matrix, bool (num_nodes, C): True where the node contains the class.
+
+        A class contains itself.
+        """
         table = np.zeros((self.num_nodes, self.num_classes), dtype=bool)
         for label in range(self.num_classes):
             node = label
@@ -93,13 +95,13 @@ class Hierarchy:
         return table
 
     def levels(self) -> NDArray[np.int32]:
-        """Node ids (depth + 1, C): what each class is called at each level of AdaptiveCertify.
+        """Node ids (depth + 1, C) that replace each class at each level of AdaptiveCertify.
 
         Level 0 holds the classes, level ``depth`` the root. The height of a node is its distance
-        from the farthest class below it. At level l a class is called by its highest ancestor of
-        height at most l (or by itself): each level partitions the classes, coarser and coarser.
-        Source: Anani et al. 2024, who give each node its level by hand. Where such a node is
-        missing above a class they go back to the class, here the node below it stays.
+        from the farthest class below it. At level l a class is replaced by its highest ancestor of
+        height at most l (or by itself), so that each level is a partition coarser than the last.
+        Source: Anani et al. 2024, who assign levels by hand. Where a class has no ancestor at a
+        level they return to the class; here its node of the previous level remains.
         """
         table = np.empty((self.depth + 1, self.num_classes), dtype=np.int32)
         for label in range(self.num_classes):
@@ -112,16 +114,16 @@ class Hierarchy:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of names and tree: hierarchies may share a name."""
+        """SHA-256 of all names and the tree."""
         return hashlib.sha256(json.dumps(self.record(), sort_keys=True).encode()).hexdigest()
 
     def record(self) -> dict[str, Any]:
-        """The hierarchy as plain JSON values."""
+        """Serialize to plain JSON values."""
         return {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(self).items()}
 
     @staticmethod
     def from_record(record: Mapping[str, Any]) -> Hierarchy:
-        """Inverse of record. Raises InputError for missing or unknown fields, and as Hierarchy."""
+        """Inverse of record. Raises InputError for wrong fields and for an invalid hierarchy."""
         return Hierarchy(**checked(record, _RECORD, "a hierarchy"))
 
     @cached_property
@@ -136,7 +138,7 @@ class Hierarchy:
         return heights
 
     def _check_parents(self) -> None:
-        """Every parent is the root or an inner node, and no path runs in a circle."""
+        """Raise InputError unless every parent is the root or an inner node, without cycles."""
         if len(self.parents) != self.num_nodes:
             raise InputError(
                 f"expected a parent for each of {self.num_nodes} classes and nodes, got "
@@ -158,7 +160,7 @@ class Hierarchy:
                 node = self.parents[node]
             if node not in rooted:
                 raise InputError(
-                    f"expected a tree, got a circle through {self.names[node]!r}; "
+                    f"expected a tree, got a cycle through {self.names[node]!r}; "
                     "every node must lead up to the root"
                 )
             rooted.update(path)

@@ -1,4 +1,4 @@
-"""Figures pooled over a data set. No torch."""
+"""Metrics, pooled over a data set by addition of counts. No torch."""
 
 from certiseg.metrics.confusion import Confusion
 

@@ -1,4 +1,4 @@
-"""Where abstention sits: counts by distance to the nearest boundary between true classes."""
+"""Abstentions and errors by distance to the nearest boundary between true classes."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from certiseg.votes import ABSTAIN
 
 @dataclass(frozen=True, eq=False)
 class BoundaryCounts:
-    """Labelled components by distance to a boundary; parts add up.
+    """Counts of labelled components by distance to a boundary, pooled by addition.
 
-    edges: float64 (B,), rising from 0; bin b holds distances in [edges[b], edges[b + 1]), the last
-    one all beyond. components, abstained, wrong: int64 (B,); wrong are certified labels that are
-    not the true ones. base_wrong: errors of the base model.
+    edges: float64 (B,), increasing from 0; bin b holds distances in [edges[b], edges[b + 1]), the
+    last one all from edges[-1] on. components, abstained, wrong, base_wrong: int64 (B,); wrong are
+    certified labels that differ from the truth, base_wrong errors of the base model.
     """
 
     edges: NDArray[np.float64]
@@ -39,13 +39,17 @@ class BoundaryCounts:
         right: ArrayLike | None = None,
         ignore_index: int = 255,
     ) -> BoundaryCounts:
-        """Count one sample; arrays of one shape. labels may hold ABSTAIN. right: where labels that
-        are groups of classes contain the true one; default: where they equal it."""
+        """Count one sample.
+
+        distance, truth, labels, base: arrays of one shape; labels may hold ABSTAIN. right: bools,
+        True where the label is correct; needed if labels are nodes of a hierarchy. None: where
+        labels equal the truth.
+        """
         bounds = np.asarray(edges, dtype=np.float64)
         if bounds.ndim != 1 or not bounds.size or bounds[0] != 0 or np.any(np.diff(bounds) <= 0):
             raise InputError(f"expected edges (B,) rising from 0, got {edges!r}")
         known = np.asarray(truth) != ignore_index
-        true, given, said = (np.asarray(a)[known] for a in (truth, labels, base))
+        true, given, predicted = (np.asarray(a)[known] for a in (truth, labels, base))
         held = given == true if right is None else np.asarray(right)[known]
         place = np.searchsorted(bounds, np.asarray(distance)[known], side="right") - 1
 
@@ -58,7 +62,7 @@ class BoundaryCounts:
             by_bin(np.ones_like(abstained)),
             by_bin(abstained),
             by_bin(~abstained & ~held),
-            by_bin(said != true),
+            by_bin(predicted != true),
         )
 
     def __add__(self, other: BoundaryCounts) -> BoundaryCounts:
@@ -76,10 +80,9 @@ class BoundaryCounts:
 
 
 def pixel_distance(truth: ArrayLike, ignore_index: int = 255) -> NDArray[np.float64]:
-    """Distance (H, W), in pixels, to the nearest pixel on a boundary, which is one with a pixel of
-    another true class above, below, left or right of it. Infinite where there is none.
+    """Distance (H, W), in pixels, to the nearest boundary pixel; infinite if there is none.
 
-    Pixels without truth are no class: they make no boundary.
+    A boundary pixel has a 4-neighbour of another true class; unlabelled pixels do not count.
     """
     labels = np.asarray(truth)
     edge = np.zeros(labels.shape, dtype=bool)
@@ -101,13 +104,13 @@ def point_distance(
 ) -> NDArray[np.float64]:
     """Distance (N,), in units of the input, from each point to the nearest of another true class.
 
-    points: (N, 3). Infinite where the cloud has one class.
+    points: (N, 3). Infinite for unlabelled points, and if the cloud has a single class.
     """
     places, labels = np.asarray(points, dtype=np.float64), np.asarray(truth)
     distance = np.full(labels.shape, np.inf)
     present = np.unique(labels[labels != ignore_index])
     for label in present if len(present) > 1 else ():
-        own = labels == label
-        others = ~own & (labels != ignore_index)
-        distance[own] = cKDTree(places[others]).query(places[own])[0]
+        inside = labels == label
+        others = ~inside & (labels != ignore_index)
+        distance[inside] = cKDTree(places[others]).query(places[inside])[0]
     return distance

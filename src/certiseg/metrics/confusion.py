@@ -15,18 +15,17 @@ from certiseg.votes import ABSTAIN
 class Confusion:
     """Counts of (truth, prediction) over labelled components, pooled by addition.
 
-    For certified masks, ``certified_accuracy`` and ``certified_iou`` are bounds, and
-    ``certified_miou`` is one on the mean over its own classes: on the event that the statements of
-    all pooled certificates hold, no perturbation within the radii brings the smoothed model below
-    them (theory T9). With n images at alpha each that event has probability >= 1 - n alpha.
-    ``accuracy``, ``iou`` and ``miou`` are figures without a claim.
+    For certified masks, ``certified_accuracy``, ``certified_iou`` and ``certified_miou`` (for the
+    mean over its classes) are lower bounds for the smoothed model under all perturbations within
+    the radii, if all pooled certificates hold (theory T9). With n images at alpha each, they all
+    hold with probability >= 1 - n alpha. ``accuracy``, ``iou`` and ``miou`` carry no guarantee.
 
     Attributes:
         counts: int64 (C, C + 1), by true and predicted class; the last column is abstention.
         unlabelled: components without truth.
-        unlabelled_abstained: those of them that abstain; they enter ``abstention_all`` only.
-        allowed: components that may carry a false certificate by their certificates' own
-            statements (k - 1 per image under a budget k, theory T5), summed over the images.
+        unlabelled_abstained: unlabelled components that abstain, for ``abstention_all``.
+        allowed: number of false certificates that the guarantees allow (k - 1 per image under a
+            budget k, theory T5), summed over the images.
 
     Example:
         >>> import certiseg as cs

@@ -1,9 +1,8 @@
-"""What holds at which radius, over a whole data set, from one radius map an image."""
+"""``RadiusCurve``: certified share, accuracy and IoU of a data set as functions of the radius."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,16 +16,16 @@ from certiseg.votes import ABSTAIN
 class RadiusCurve:
     """Counts of certified components at each radius of a grid, pooled by addition.
 
-    A component counts at a radius if it is certified and its own radius is at least as large. A
-    radius map holds at all its radii simultaneously (theory T6), so every point of the curve is a
-    bound on the same event, that of ``Confusion`` (theory T9): under perturbations of norm < r.
+    A component counts at a radius if it is certified at that radius or a larger one. A radius map
+    holds at all its radii simultaneously (theory T6), so all points of the curve are bounds under
+    perturbations of norm < r on one event, that of ``Confusion`` (theory T9).
 
     Attributes:
         radii: float64 (G,), increasing.
         labelled: int64 (C,), labelled components by true class.
-        certified: int64 (G, C), certified and labelled components by true class.
-        claimed: int64 (G, C), the same by certified class.
-        correct: int64 (G, C), those of them whose truth it is.
+        certified: int64 (G, C), certified labelled components by true class.
+        claimed: int64 (G, C), certified labelled components by certified class.
+        correct: int64 (G, C), certified labelled components whose label is the true class.
         allowed: as in ``Confusion``.
 
     Example:
@@ -59,11 +58,11 @@ class RadiusCurve:
         ignore_index: int = 255,
         allowed: int = 0,
     ) -> RadiusCurve:
-        """Count one image. truth, labels: ints of one shape; labels may hold ABSTAIN.
+        """Count one image.
 
-        radius: floats of that shape, or one for all (a certificate at one radius); where labels
-        abstain it is not looked at. grid: radii (G,), from 0 or above, rising.
-        Raises InputError for shapes, labels, radii or a grid that do not fit.
+        truth, labels: ints of one shape; labels may hold ABSTAIN. radius: floats of that shape, or
+        one for all components; ignored at abstentions. grid: radii (G,) >= 0, increasing.
+        Raises InputError for mismatched shapes, and for invalid labels, radii or grid.
         """
         radii = _checked_grid(grid)
         rows, columns, _ = labelled_pairs(truth, labels, num_classes, ignore_index)
@@ -75,7 +74,7 @@ class RadiusCurve:
                 f"expected radii >= 0 where a label is certified, got {held.min()}; "
                 "pass the radius of the certificate"
             )
-        # How many grid radii each component reaches; 0 for those that no figure counts.
+        # Number of grid radii at which each component is certified.
         reached = np.where(columns != ABSTAIN, np.searchsorted(radii, held, side="right"), 0)
         return RadiusCurve(
             radii,
@@ -115,16 +114,15 @@ class RadiusCurve:
 
     @property
     def certified_accuracy(self) -> NDArray[np.float64]:
-        """(correct - allowed)+ / labelled at each radius, (G,): ``Confusion.certified_accuracy``
-        of the labels that hold there."""
+        """``Confusion.certified_accuracy`` of the labels certified at each radius, (G,)."""
         return self._of_labelled(np.maximum(self.correct.sum(axis=1) - self.allowed, 0))
 
     @property
     def certified_iou(self) -> NDArray[np.float64]:
-        """``Confusion.certified_iou`` of the labels that hold at each radius, (G, C).
+        """``Confusion.certified_iou`` of the labels certified at each radius, (G, C).
 
-        NaN for classes in neither the truth nor the labels that hold at the smallest radius: the
-        classes do not change along the curve, so it never rises.
+        NaN for classes in neither the truth nor the labels certified at the smallest radius, so
+        that the set of classes is the same along the curve, which therefore never rises.
         """
         bound = iou_bound(
             self.correct,
@@ -147,16 +145,11 @@ class RadiusCurve:
         total = int(self.labelled.sum())
         return part / total if total else np.full(len(part), np.nan)
 
-    def record(self) -> dict[str, Any]:
-        """The counts as plain JSON values."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in values.items()}
-
 
 def radius_grid(largest: float, points: int = 51) -> NDArray[np.float64]:
-    """Radii from 0 to largest, both included, evenly spaced. Fixed before any image is counted.
+    """Evenly spaced radii from 0 to largest inclusive, to be fixed before any image is counted.
 
-    Raises InputError unless largest > 0 is finite and points >= 2.
+    Raises InputError unless largest is finite and > 0, and points >= 2.
     """
     if not 0 < largest < np.inf or points < 2:
         raise InputError(
@@ -169,7 +162,7 @@ def radius_grid(largest: float, points: int = 51) -> NDArray[np.float64]:
 def _by_radius(
     reached: NDArray[np.intp], classes: NDArray[np.int64], points: int, num_classes: int
 ) -> NDArray[np.int64]:
-    """Components of each class that reach each grid radius, int64 (G, C)."""
+    """Components of each class certified at each grid radius, int64 (G, C)."""
     cells = np.bincount(reached * num_classes + classes, minlength=(points + 1) * num_classes)
     by_reach = cells.reshape(points + 1, num_classes).astype(np.int64)
     return np.cumsum(by_reach[:0:-1], axis=0)[::-1]

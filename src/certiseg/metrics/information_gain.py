@@ -1,4 +1,4 @@
-"""Certified information gain: how much a certified node tells about the true class."""
+"""Certified information gain (CIG) of class nodes of a hierarchy (theory T8)."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from certiseg.votes import ABSTAIN
 
 @dataclass(frozen=True, eq=False)
 class InformationGain:
-    """Sums over labelled components, by true class; parts add up.
+    """Information gain of labelled components, summed by true class and pooled by addition.
 
-    A component gains ``(log C - log |leaves(v)|) / log C`` where its certified node v contains the
-    true class, else 0: a correct class gains 1, a node of few classes nearly as much, an
-    abstention nothing.
+    The gain of a component is ``(log C - log |leaves(v)|) / log C`` if its certified node v
+    contains the true class, else 0: 1 for the correct class, less for a larger node, 0 for an
+    abstention.
 
     Attributes:
         gain: float64 (C,), summed gains by true class.
@@ -41,11 +41,11 @@ class InformationGain:
     def count(
         truth: ArrayLike, labels: ArrayLike, hierarchy: Hierarchy, ignore_index: int = 255
     ) -> InformationGain:
-        """Count one image. truth: classes; labels: node ids, of a flat certificate classes, or
-        ABSTAIN; ints of one shape.
+        """Count one image.
 
-        Raises InputError for different shapes, classes or ids outside the hierarchy, and a
-        hierarchy of a single class, about which there is nothing to learn.
+        truth: classes. labels: node ids (classes first) or ABSTAIN; ints of the same shape.
+        Raises InputError for different shapes, for classes or ids outside the hierarchy, and for a
+        hierarchy of a single class, for which the gain is undefined.
         """
         true, given = np.asarray(truth), np.asarray(labels)
         if true.shape != given.shape:
@@ -92,13 +92,13 @@ class InformationGain:
 
     @property
     def cig(self) -> float:
-        """Mean gain of the labelled components, in [0, 1]; NaN without any."""
+        """Mean gain of the labelled components, in [0, 1]; NaN if there are none."""
         total = int(self.labelled.sum())
         return float(self.gain.sum()) / total if total else float("nan")
 
     @property
     def class_cig(self) -> float:
-        """Mean over the classes present of their mean gain; NaN without any."""
+        """Mean over the classes present in the truth of their mean gain; NaN if there are none."""
         present = self.labelled > 0
         if not present.any():
             return float("nan")

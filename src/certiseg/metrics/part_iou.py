@@ -16,14 +16,14 @@ from certiseg.votes import ABSTAIN
 
 
 class ShapeIou(NamedTuple):
-    """Mean IoU of one shape over its category's parts, and the bound on it under attack."""
+    """Mean IoU of one shape over its category's parts, and its lower bound under attack."""
 
     miou: float
     certified_miou: float
 
 
 class CategoryIou(NamedTuple):
-    """Means over the shapes of one category."""
+    """Number of shapes in a category, and means over them."""
 
     shapes: int
     miou: float
@@ -32,20 +32,19 @@ class CategoryIou(NamedTuple):
 
 @dataclass(frozen=True)
 class PartIou:
-    """Every shape's figures by category; parts add up.
+    """Mean IoU of each shape by category, pooled by addition.
 
-    A shape's IoU is the mean over all parts of its category, where a part that is absent from
-    truth and prediction counts 1. ``instance_miou`` is the mean over shapes, ``category_miou`` the
-    mean over the categories present of the mean over their shapes (Yi et al. 2016; Qi et al. 2017).
-    Abstention is a label of its own there: figures without a claim.
+    A shape's mean IoU is over all parts of its category, where a part that is absent from truth
+    and prediction counts 1. ``instance_miou`` is the mean over shapes, ``category_miou`` the mean
+    over the categories present of their means over shapes (Yi et al. 2016; Qi et al. 2017). Both
+    treat abstention as a further label and carry no guarantee.
 
-    ``certified_instance_miou`` and ``certified_category_miou`` are bounds: on the event that the
-    statements of all shapes' certificates hold, no perturbations within the radii, one per shape,
-    bring the smoothed model below them (theory T9). With n shapes at alpha each that event has
-    probability >= 1 - n alpha.
+    ``certified_instance_miou`` and ``certified_category_miou`` are lower bounds for the smoothed
+    model under all perturbations within the radii, one per shape, if all shapes' certificates hold
+    (theory T9). With n shapes at alpha each, they all hold with probability >= 1 - n alpha.
 
     Attributes:
-        shapes: the figures of every shape, by category.
+        shapes: mean IoU and its bound for every shape, by category.
 
     Example:
         >>> import numpy as np
@@ -67,7 +66,7 @@ class PartIou:
         *,
         allowed: int = 0,
     ) -> PartIou:
-        """One shape. truth, prediction, parts, allowed: as ``part_iou_bounds`` takes them."""
+        """Count one shape. truth, prediction, parts, allowed: as in ``part_iou_bounds``."""
         shape = ShapeIou(
             float(part_ious(truth, prediction, parts).mean()),
             float(part_iou_bounds(truth, prediction, parts, allowed=allowed).mean()),
@@ -76,9 +75,9 @@ class PartIou:
 
     @staticmethod
     def of(counts: Confusion, parts: Sequence[int], category: str) -> PartIou:
-        """One shape from its confusion counts: the figures of ``count``.
+        """Count one shape from its confusion counts, with the same result as ``count``.
 
-        Raises InputError for points whose true label is none of the parts.
+        Raises InputError if the true label of a point is not among the parts.
         """
         labels = np.asarray(parts)
         found = counts.counts[labels]
@@ -103,7 +102,7 @@ class PartIou:
 
     @property
     def by_category(self) -> dict[str, CategoryIou]:
-        """Figures of the categories present, by name in alphabetical order."""
+        """Means of the categories present, in alphabetical order."""
         return {
             name: CategoryIou(
                 len(shapes),
@@ -115,12 +114,12 @@ class PartIou:
 
     @property
     def instance_miou(self) -> float:
-        """Mean over all shapes; NaN without any."""
+        """Mean over all shapes; NaN if there are none."""
         return _mean(shape.miou for shapes in self.shapes.values() for shape in shapes)
 
     @property
     def category_miou(self) -> float:
-        """Mean over the categories present of the mean over their shapes; NaN without any."""
+        """Mean over the categories present of the mean over their shapes; NaN if there are none."""
         return _mean(figures.miou for figures in self.by_category.values())
 
     @property
@@ -135,10 +134,10 @@ class PartIou:
 
 
 def part_ious(truth: ArrayLike, prediction: ArrayLike, parts: Sequence[int]) -> NDArray[np.float64]:
-    """IoU of each part in one shape, float64 (len(parts),), as the benchmark counts it.
+    """IoU of each part in one shape, float64 (len(parts),), as the benchmark defines it.
 
-    1 for a part absent from truth and prediction. An abstention stays in the union of its true
-    part and joins no other. Arguments and errors as in ``part_iou_bounds``.
+    1 for a part absent from truth and prediction. An abstention counts in the union of its true
+    part only. Arguments and errors as in ``part_iou_bounds``.
     """
     return _ious(*_counts(truth, prediction, parts)[:3])
 
@@ -148,17 +147,17 @@ def part_iou_bounds(
 ) -> NDArray[np.float64]:
     """Lower bound on each part's IoU in one shape under attack, float64 (len(parts),) (theory T9).
 
-    For a part of the truth that of ``Confusion.certified_iou``,
+    For a part of the truth, as in ``Confusion.certified_iou``,
 
-        (TP - allowed)+ / (GT + false certificates of it + abstained, truth another part),
+        (TP - allowed)+ / (GT + false certificates of it + abstained, truth another part).
 
-    for a part absent from the truth 1 if nothing can get its label: no point is certified as it,
-    none abstains and allowed is 0; else 0. For one part no larger number is a bound, whether the
-    base model is restricted to the category's parts or not. Their mean bounds the shape's mean.
+    For a part absent from the truth, 1 if no point can get its label (none is certified as it, none
+    abstains and allowed is 0), else 0. The bound for a single part is tight, whether or not the
+    base model is restricted to the category's parts. The mean bounds the shape's mean IoU.
 
     truth: ints (N,) among parts, the category's labels. prediction: ints (N,); ABSTAIN and labels
     of other categories may occur. allowed: k - 1 of the certificate's budget k (theory T5).
-    Raises InputError for other shapes, no points, a truth outside parts or allowed < 0.
+    Raises InputError for mismatched shapes, no points, a truth outside parts, or allowed < 0.
     """
     return _bounds(*_counts(truth, prediction, parts), checked_allowed(allowed))
 
@@ -184,7 +183,7 @@ def _bounds(
 def _counts(
     truth: ArrayLike, prediction: ArrayLike, parts: Sequence[int]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """By part: correct, in the truth, predicted where the truth is another, abstained by truth."""
+    """Counts by part: TP, GT, FP (predicted, truth another part), abstained by true part."""
     true, given, labels = np.asarray(truth), np.asarray(prediction), np.asarray(parts)
     if true.ndim != 1 or true.shape != given.shape or true.size == 0:
         raise InputError(
@@ -211,6 +210,6 @@ def _counts(
 
 
 def _mean(values: Iterable[float]) -> float:
-    """Rounded once, so that it does not depend on the order; NaN of nothing."""
+    """Mean with a single rounding, so that order does not matter; NaN if there are no values."""
     listed = list(values)
     return math.fsum(listed) / len(listed) if listed else math.nan

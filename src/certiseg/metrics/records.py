@@ -1,4 +1,4 @@
-"""Counts that add up, as plain JSON values and back: an interrupted run can be pooled later."""
+"""Serialize the counts of metrics to JSON values and back, so that runs can be pooled later."""
 
 from __future__ import annotations
 
@@ -17,14 +17,16 @@ Counts = TypeVar("Counts", Confusion, RadiusCurve, InformationGain)
 
 
 def counts_record(counts: Confusion | RadiusCurve | InformationGain) -> dict[str, Any]:
-    """The fields, arrays as nested lists."""
+    """Serialize counts to plain JSON values, arrays as nested lists."""
     values = {field.name: getattr(counts, field.name) for field in fields(counts)}
     return {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in values.items()}
 
 
 def counts_from_record(kind: type[Counts], record: Mapping[str, Any]) -> Counts:
-    """Inverse of counts_record. Raises InputError for other fields, types, ragged lists and
-    numbers below 0."""
+    """Inverse of counts_record.
+
+    Raises InputError for wrong fields or types, ragged lists and negative numbers.
+    """
     names = {field.name: str(field.type) for field in fields(kind)}
     if not isinstance(record, Mapping) or set(record) != set(names):
         given = sorted(record) if isinstance(record, Mapping) else type(record).__name__

@@ -1,6 +1,6 @@
-"""One number for each draw: what percentile smoothing bounds (theory T10).
+"""Scalars of one noisy pass, whose medians percentile smoothing bounds (theory T10).
 
-Each takes the base model's label maps of some draws, ints (B, *out), and returns float64 (B,) in
+Each function maps label maps of B draws of the base model, ints (B, *out), to float64 (B,) in
 [0, 1].
 """
 
@@ -13,9 +13,9 @@ from certiseg.errors import InputError
 
 
 def accuracy(labels: ArrayLike, truth: ArrayLike, ignore_index: int = 255) -> NDArray[np.float64]:
-    """Share of the labelled components that each label map gets right.
+    """Accuracy of each label map over the labelled components.
 
-    truth: ints (*out). Raises InputError for other shapes, or a truth without labels.
+    truth: ints (*out). Raises InputError for mismatched shapes or a truth without labels.
     """
     given, true, labelled = _checked(labels, truth, ignore_index)
     right = np.count_nonzero(given[:, labelled] == true[labelled], axis=1)
@@ -23,19 +23,18 @@ def accuracy(labels: ArrayLike, truth: ArrayLike, ignore_index: int = 255) -> ND
 
 
 def mean_iou(labels: ArrayLike, truth: ArrayLike, ignore_index: int = 255) -> NDArray[np.float64]:
-    """Mean IoU of each label map on its own, over the classes present in the truth.
+    """Mean IoU of each label map, over the classes present in the truth.
 
-    The classes are the truth's, so that they are the same for every draw; components labelled as
-    any other class are missing from their true one. It is the figure of one image: means of it
-    over images are not the pooled mIoU of ``Confusion``.
-    truth: ints (*out). Raises InputError for other shapes, or a truth without labels.
+    The classes are thus the same for every draw. A mean of it over images is not the pooled mIoU
+    of ``Confusion``.
+    truth: ints (*out). Raises InputError for mismatched shapes or a truth without labels.
     """
     given, true, labelled = _checked(labels, truth, ignore_index)
     of_truth = np.bincount(true[labelled])
     present = np.flatnonzero(of_truth)
     values = np.empty(len(given))
     for draw, row in enumerate(given):
-        # Classes beyond the truth's share one bin, which no class of the truth uses.
+        # Larger labels than any in the truth share one further bin.
         chosen = np.minimum(row[labelled], len(of_truth))
         predicted = np.bincount(chosen, minlength=len(of_truth) + 1)[present]
         hit = true[labelled][chosen == true[labelled]]
@@ -45,9 +44,9 @@ def mean_iou(labels: ArrayLike, truth: ArrayLike, ignore_index: int = 255) -> ND
 
 
 def class_area(labels: ArrayLike, label: int) -> NDArray[np.float64]:
-    """Share of all components that each label map gives the class.
+    """Share of all components that have the class, in each label map.
 
-    Raises InputError for labels that are no label maps (B, *out).
+    Raises InputError unless labels are label maps (B, *out).
     """
     given = _label_maps(labels)
     if not isinstance(label, (int, np.integer)):
@@ -56,7 +55,7 @@ def class_area(labels: ArrayLike, label: int) -> NDArray[np.float64]:
 
 
 def _label_maps(labels: ArrayLike) -> NDArray[np.integer]:
-    """Labels (B, components)."""
+    """Label maps flattened to (B, components)."""
     given = np.asarray(labels)
     if given.dtype.kind not in "iu" or given.ndim < 2 or given.size == 0 or given.min() < 0:
         raise InputError(
@@ -69,7 +68,7 @@ def _label_maps(labels: ArrayLike) -> NDArray[np.integer]:
 def _checked(
     labels: ArrayLike, truth: ArrayLike, ignore_index: int
 ) -> tuple[NDArray[np.integer], NDArray[np.integer], NDArray[np.bool_]]:
-    """Label maps (B, components), the truth and where it is labelled, both (components,)."""
+    """Label maps (B, components), truth (components,), and mask of labelled components."""
     given, true = _label_maps(labels), np.asarray(truth)
     if np.shape(labels)[1:] != true.shape:
         raise InputError(

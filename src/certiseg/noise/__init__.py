@@ -1,4 +1,4 @@
-"""What is drawn, and what radius it buys. Frozen records; drawing is done in sampling/."""
+"""Noise distributions and their certified radii, as frozen records; ``sampling/`` draws them."""
 
 from certiseg.noise.gaussian import Gaussian
 from certiseg.noise.noise import Noise, law_of, noise_from_record, noise_record, register

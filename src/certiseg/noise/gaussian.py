@@ -15,25 +15,25 @@ from certiseg.stats.pvalues import checked_tau
 LARGEST_SIGMA = 1e5
 _LARGEST_ETA = 1e-4
 _OUTERMOST = 9.2
-"""Normal numbers beyond it have a probability below 2^-64 on either side."""
+"""A standard normal exceeds it with probability below 2^-64."""
 
 
 @dataclass(frozen=True)
 class Gaussian:
     """Isotropic Gaussian noise ``N(0, sigma^2 I)`` added to the input.
 
-    The base model that is certified sees the sum rounded to multiples of ``grid``, a power of two
-    below sigma / 256; drawn so, the sum is exact (theory T12).
+    The base model sees the noisy input rounded to multiples of ``grid``, a power of two of at most
+    sigma / 256, so that the sum is exact in floating point (theory T12).
 
     Args:
         sigma: standard deviation in the units of the input (images in [0, 1]: 0.25 is a quarter of
             the range), in [1e-5, 1e5].
-        channels: noise for the first so many channels alone, such as 3 for the coordinates of a
-            point cloud with normals; the claim is then about perturbations of these, the others as
-            given. None: all of the input.
+        channels: number of leading channels that get noise, such as 3 for the coordinates of a
+            point cloud with normals; the certificate then covers perturbations of these alone.
+            None: all channels.
 
     Raises:
-        InputError: for any other value.
+        InputError: if sigma or channels is out of range.
 
     Example:
         >>> round(Gaussian(0.25).radius(0.75), 4)
@@ -68,7 +68,8 @@ class Gaussian:
             )
 
     def check_shape(self, shape: tuple[int, ...]) -> None:
-        """Raise InputError for inputs (*shape) without so many channels, and for huge ones."""
+        """Raise InputError unless an input of this shape has ``channels`` channels and a small
+        ``eta``."""
         if self.channels is not None and (not shape or shape[0] < self.channels):
             raise InputError(
                 f"expected an input of at least {self.channels} channels, got shape {shape}; "
@@ -82,14 +83,15 @@ class Gaussian:
 
     @property
     def grid(self) -> float:
-        """h, the power of two with sigma / h in [256, 512)."""
+        """Grid step h: the power of two with sigma / h in [256, 512)."""
         return math.ldexp(1.0, math.frexp(self.sigma)[1] - 9)
 
     def eta(self, shape: tuple[int, ...]) -> float:
-        """How far in total variation the law that is drawn may be from the law of round_h(x + Z).
+        """Total variation distance between the drawn law and that of round_h(x + Z), rounded up.
 
-        For inputs (*shape); rounded up (theory T12). Each value is off where a boundary of the grid
-        lies inside its cell of 2^-64: one cell for each boundary, and the two outermost cells.
+        shape: of the input. A value can be rounded differently only where a grid boundary lies
+        inside its quantile cell of probability 2^-64: one cell for each boundary, and the two
+        outermost cells (theory T12).
         """
         values = math.prod(shape) if self.channels is None else self.channels * math.prod(shape[1:])
         boundaries = math.ceil(2.0 * _OUTERMOST * self.sigma / self.grid) + 1
@@ -105,17 +107,17 @@ class Gaussian:
         return math.nextafter(product, 0.0) if product > 0 else 0.0
 
     def needed(self, radius: float) -> float:
-        """The probability ``Phi(R / sigma)``, rounded up: what has it or more under the noise has
-        at least 1/2 under every perturbation of l2 norm <= radius."""
+        """Probability ``Phi(R / sigma)``, rounded up, that a label needs under the noise to keep at
+        least 1/2 under every perturbation of l2 norm <= radius."""
         return probability_up(radius / self.sigma)
 
     def describe(self) -> str:
-        """The law in words, for a statement."""
+        """Phrase for a statement: the noise distribution."""
         on = "" if self.channels is None else f" on {self._first(None)}"
         return f"Gaussian noise N(0, {exact(self.sigma)}^2 I){on}"
 
     def applied(self, given: str, channels: int | None = None) -> str:
-        """The law and what is done with it, in words. given: the input in words."""
+        """Phrase for a statement: the noise and how it is applied to ``given``, the input."""
         to = given if self.channels is None else f"{self._first(channels)} of {given}"
         return (
             f"Gaussian noise N(0, {exact(self.sigma)}^2 I) added, without clipping, to {to}, the "
@@ -123,7 +125,7 @@ class Gaussian:
         )
 
     def drawn(self, shape: tuple[int, ...]) -> str:
-        """How close the draws come to the law, in words. shape: of the input."""
+        """Phrase for a statement: how closely the draws follow the distribution."""
         return (
             "the rounded sums were drawn from a law within eta = "
             f"{scientific_up(self.eta(shape))} of theirs in total variation, and labels were "
@@ -131,13 +133,13 @@ class Gaussian:
         )
 
     def moved(self, channels: int | None = None) -> str:
-        """What the claim allows for, in words. channels: those of the input, where known."""
+        """Phrase for a statement: the perturbations covered. channels: of the input, if known."""
         if self.channels is None:
             return "perturbation of the input"
         return f"perturbation of {self._first(channels)} of the input"
 
     def size(self, radius: float, decimals: int = 6) -> str:
-        """A radius in words, cut off."""
+        """Phrase for a statement: the radius, rounded down."""
         return down(radius, decimals)
 
     def _first(self, total: int | None) -> str:

@@ -1,9 +1,8 @@
-"""Noise: what is drawn and what radius it buys, as a protocol that others can implement.
+"""``Noise``: the protocol of a noise distribution and the radius that it certifies.
 
-A noise has two halves. The record, a frozen dataclass without torch, says what is drawn and what
-follows from it. Its sampler, looked up when something is drawn, perturbs an input
-(``sampling.noise_samplers.NoiseSampler``). One call of ``register`` enters both, so that its
-certificates can be written and read.
+A noise has two parts. The record, a frozen dataclass without torch, holds its parameters and
+computes radii. Its sampler (``sampling.noise_samplers.NoiseSampler``), imported when the first draw
+is made, perturbs an input. ``register`` enters both, so that certificates can be written and read.
 """
 
 from __future__ import annotations
@@ -13,22 +12,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, asdict, fields
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import Any, ClassVar, Protocol, SupportsFloat, runtime_checkable
+from typing import Any, ClassVar, Protocol, SupportsFloat, cast, runtime_checkable
 
 from certiseg.errors import InputError
 
 SMALLEST_SIGMA = 1e-5
 GROUP = "certiseg.noises"
-"""Entry points of other packages, each named by its kind, whose loading registers it."""
+"""Entry point group of third-party noises: named by ``kind``; loading one registers it."""
 
 
 @runtime_checkable
 class Noise(Protocol):
-    """A frozen dataclass with ``sigma``, its scale, and perhaps further fields, None by default.
+    """A frozen dataclass with a scale ``sigma`` and optional further fields, None by default.
 
-    kind: its name in files. norm, unit, radius_name: of the certified radius, in tables and
-    figures. largest: the radius that stands for any size. measured: how a perturbation's size is
-    given in a sentence.
+    kind: name in files. norm, unit, radius_name: of the certified radius, for tables and figures.
+    largest: supremum of radii, at which every perturbation is covered. measured: phrase for the
+    size of a perturbation, such as "of l2 norm".
 
     Example:
         >>> import certiseg as cs
@@ -48,50 +47,51 @@ class Noise(Protocol):
     def sigma(self) -> float: ...
 
     def check_shape(self, shape: tuple[int, ...]) -> None:
-        """Raise InputError for inputs (*shape) that it cannot perturb."""
+        """Raise InputError if an input of this shape cannot be perturbed."""
 
     def eta(self, shape: tuple[int, ...]) -> float:
-        """Distance in total variation of what is drawn from the law, rounded up (theory T12)."""
+        """Total variation distance of the draws from the distribution, rounded up (theory T12)."""
 
     def radius(self, tau: float) -> float:
-        """Rounded down: a label with probability > tau stays the majority label under every
-        perturbation of norm < radius. tau in [1/2, 1); InputError otherwise."""
+        """Certified radius, rounded down: a label with probability > tau stays the majority label
+        under every perturbation of norm < radius. tau in [1/2, 1); InputError otherwise."""
 
     def needed(self, radius: float) -> float:
-        """Rounded up: what has this probability or more has at least 1/2 under every perturbation
+        """Probability, rounded up, that a label needs to keep at least 1/2 under every perturbation
         of norm <= radius."""
 
     def describe(self) -> str:
-        """The law in words."""
+        """Phrase for a statement: the noise distribution."""
 
     def applied(self, given: str, channels: int | None = None) -> str:
-        """The law and what is done with it, in words. given: the input in words."""
+        """Phrase for a statement: the noise and how it is applied to ``given``, the input."""
 
     def drawn(self, shape: tuple[int, ...]) -> str:
-        """How close the draws come to the law, in words."""
+        """Phrase for a statement: how closely the draws follow the distribution."""
 
     def moved(self, channels: int | None = None) -> str:
-        """What the claim allows for, in words. channels: those of the input, where known."""
+        """Phrase for a statement: the perturbations covered. channels: of the input, if known."""
 
     def size(self, radius: float, decimals: int = 6) -> str:
-        """A radius in words, cut off."""
+        """Phrase for a statement: the radius, rounded down."""
 
 
 Law = Callable[[Any, Any], Any]
-"""From a noise and an input (a tensor) to a ``sampling.noise_samplers.NoiseSampler``."""
+"""Function of a noise and an input tensor that returns its sampler."""
 _KNOWN: dict[str, tuple[type[Any], str | Law]] = {}
 
 
 def register(record: type[Any], law: str | Law) -> None:
-    """Enter a noise: its record, and its law or where to find it, as "package.module:name".
+    """Register a noise under its ``kind``.
 
     Args:
         record: a frozen dataclass that satisfies ``Noise``.
-        law: called with the noise and the input; returns a
-            ``sampling.noise_samplers.NoiseSampler``.
+        law: called with the noise and the input, returns a
+            ``sampling.noise_samplers.NoiseSampler``; or its name as "package.module:name", imported
+            when it is needed.
 
     Raises:
-        InputError: for a kind that another record has.
+        InputError: if another noise is registered under this kind.
     """
     if _KNOWN.get(record.kind, (record,))[0] is not record:
         raise InputError(
@@ -101,35 +101,32 @@ def register(record: type[Any], law: str | Law) -> None:
 
 
 def law_of(noise: Noise) -> Law:
-    """What perturbs inputs by this noise. Raises InputError for an unregistered noise."""
+    """Registered sampler function of a noise. Raises InputError for an unregistered noise."""
     record, law = _entry(noise.kind)
     if not isinstance(noise, record):
         raise InputError(f"expected a registered noise, got {noise!r}; see certiseg.noise.register")
     if isinstance(law, str):
         module, _, name = law.partition(":")
-        found: Law = getattr(import_module(module), name)
-        return found
-    return law
+        law = getattr(import_module(module), name)
+    return cast(Law, law)
 
 
 def noise_record(noise: Noise) -> dict[str, Any]:
-    """The noise as plain JSON values; fields that are None are left out."""
+    """Serialize a noise to plain JSON values; fields that are None are left out."""
     given = {name: value for name, value in asdict(noise).items() if value is not None}
     return {"kind": noise.kind, **given}
 
 
 def noise_from_record(record: Mapping[str, Any]) -> Noise:
-    """Inverse of noise_record. Raises InputError for an unregistered noise."""
+    """Inverse of noise_record. Raises InputError for an unregistered kind or wrong fields."""
     values = dict(record)
     kind = values.pop("kind", None)
-    law = _entry(kind)[0] if isinstance(kind, str) else None
-    known = {} if law is None else {field.name: field for field in fields(law)}
+    noise = _entry(kind)[0] if isinstance(kind, str) else None
+    known = {} if noise is None else {field.name: field for field in fields(noise)}
     needed = {name for name, field in known.items() if field.default is MISSING}
-    sigma = values.get("sigma")
-    number = isinstance(sigma, (int, float)) and not isinstance(sigma, bool)
     if (
-        law is None
-        or not number
+        noise is None
+        or type(values.get("sigma")) not in (int, float)
         or None in values.values()
         or not needed <= set(values) <= set(known)
     ):
@@ -137,8 +134,7 @@ def noise_from_record(record: Mapping[str, Any]) -> Noise:
             f"expected noise of a known kind with its fields, such as 'gaussian' with sigma, got "
             f"{dict(record)}; a newer certiseg or another package may know it"
         )
-    made: Noise = law(**values)
-    return made
+    return cast(Noise, noise(**values))
 
 
 def _entry(kind: str) -> tuple[type[Any], str | Law]:

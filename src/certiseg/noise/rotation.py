@@ -21,17 +21,18 @@ _ABOVE_PI = math.nextafter(math.pi, 4.0)
 
 @dataclass(frozen=True)
 class Rotation:
-    """Rotation of a cloud (3, N) or (6, N) about its centroid; normals, channels 4 to 6, rotate
-    along.
+    """Random rotation of a point cloud (3, N) or (6, N) about its centroid.
+
+    Normals (channels 4 to 6 of a (6, N) cloud) are rotated with the points.
 
     Args:
-        sigma: in radians, in [1e-5, 2.22].
-        axis: None: by exp(v), v ~ N(0, sigma^2 I_3) restricted to |v| <= pi, and the claim is about
-            rotations around any axis. "x", "y" or "z": around this one by an angle ~ N(0,
-            sigma^2), and the claim is about rotations around it alone.
+        sigma: scale in radians, in [1e-5, 2.22].
+        axis: None: the rotation is exp(v), v ~ N(0, sigma^2 I_3) restricted to |v| <= pi, and the
+            certificate covers rotations around any axis. "x", "y" or "z": the angle around this
+            axis is N(0, sigma^2), and the certificate covers rotations around it alone.
 
     Raises:
-        InputError: for any other value.
+        InputError: if sigma or axis is out of range.
 
     Example:
         >>> round(Rotation(0.125, axis="z").degrees(0.75), 2)
@@ -55,7 +56,7 @@ class Rotation:
             self.sigma,
             LARGEST_SIGMA,
             usual="it is in radians, such as 0.125 (7 degrees)",
-            remedy="it is in radians, and wider laws tell no rotation from another",
+            remedy="it is in radians, and wider distributions are nearly uniform",
         )
         object.__setattr__(self, "sigma", sigma)
         if self.axis is not None and self.axis not in AXES:
@@ -64,7 +65,7 @@ class Rotation:
             )
 
     def check_shape(self, shape: tuple[int, ...]) -> None:
-        """Raise InputError for inputs (*shape) that are no clouds (3, N) or (6, N)."""
+        """Raise InputError unless the shape is (3, N) or (6, N)."""
         if len(shape) != 2 or shape[0] not in (3, 6):
             transposed = len(shape) == 2 and shape[1] in (3, 6)
             raise InputError(
@@ -73,11 +74,11 @@ class Rotation:
             )
 
     def eta(self, shape: tuple[int, ...]) -> float:
-        """0: the claim takes rotations in float64 as exact (theory T11), and says so."""
+        """Returns 0.0: rotations in float64 are taken as exact (theory T11); ``drawn`` says so."""
         return 0.0
 
     def drawn(self, shape: tuple[int, ...]) -> str:
-        """How close the draws come to the law, in words. shape: of the input."""
+        """Phrase for a statement: how closely the draws follow the distribution."""
         return "rotations were drawn and applied in float64, which the theory treats as exact"
 
     def radius(self, tau: float) -> float:
@@ -96,14 +97,14 @@ class Rotation:
         return math.nextafter(min(product, math.pi), 0.0) if product > 0 else 0.0
 
     def needed(self, radius: float) -> float:
-        """A probability, rounded up: what has it or more under the rotations has at least 1/2
-        under every rotation by an angle <= radius."""
+        """Probability, rounded up, that a label needs under the random rotations to keep at least
+        1/2 under every rotation by an angle <= radius."""
         if self.axis is None:
             return needed_probability(self.sigma, radius)
         return probability_up(min(radius, _ABOVE_PI) / self.sigma)
 
     def describe(self) -> str:
-        """The law in words, for a statement."""
+        """Phrase for a statement: the noise distribution."""
         if self.axis is None:
             law = f"by exp(v), v ~ N(0, {exact(self.sigma)}^2 I) with |v| <= pi (T11)"
             return f"random rotations about the centroid {law}"
@@ -113,18 +114,18 @@ class Rotation:
         )
 
     def applied(self, given: str, channels: int | None = None) -> str:
-        """The law and what is done with it, in words. given: the input in words."""
+        """Phrase for a statement: the noise and how it is applied to ``given``, the input."""
         return f"{self.describe()}, of {given}{self._normals(channels).rstrip(',')}"
 
     def moved(self, channels: int | None = None) -> str:
-        """What the claim allows for, in words. channels: those of the input, where known."""
+        """Phrase for a statement: the rotations covered. channels: of the input, if known."""
         around = "any axis" if self.axis is None else f"the {self.axis} axis"
         return (
             f"rotation of the input around {around} through its centroid{self._normals(channels)}"
         )
 
     def size(self, radius: float, decimals: int = 6) -> str:
-        """An angle in words, cut off."""
+        """Phrase for a statement: the angle in radians and degrees, rounded down."""
         degrees = down(degrees_down(radius), decimals - 2)
         return f"{down(radius, decimals)} rad ({degrees} degrees)"
 

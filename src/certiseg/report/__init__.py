@@ -1,4 +1,4 @@
-"""Pictures and tables made from finished results. Loads no torch."""
+"""Images, figures, tables and HTML reports of results. No torch."""
 
 from certiseg.report.overlay import overlay
 from certiseg.report.panel import Tile, legend, panel

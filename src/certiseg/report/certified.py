@@ -1,4 +1,4 @@
-"""Certified pictures or point clouds, one line each."""
+"""Table of certificates, one row per input."""
 
 from __future__ import annotations
 
@@ -10,15 +10,14 @@ from typing import Any
 from certiseg.rounding import down, nearest, percent_down, percent_up
 from certiseg.table import Column, Table
 
-_KINDS = {1: "cloud", 2: "picture", 3: "volume"}
+_KINDS = {1: "cloud", 2: "image", 3: "volume"}
 _NAMED = 3
-"""Classes named in a line; the rest is in the records."""
+"""Number of classes named in a row."""
 
 
 def certified_table(records: Sequence[Mapping[str, Any]]) -> Table:
-    """Records of certificates (see results.jsonl): size (height x width, or points), abstention,
-    with an error budget how many labels may be wrong, radius (of rotations in radians), main
-    classes."""
+    """Table of records as in results.jsonl: size, abstention, allowed errors under a budget,
+    radius, seconds and the largest certified classes."""
     kinds = {len(record["size"]) for record in records}
     angle = any(record.get("norm") == "rotation" for record in records)
     columns = (
@@ -46,7 +45,7 @@ def _size(sides: Sequence[int]) -> str:
 
 
 def _radius(value: float | Sequence[float]) -> str:
-    """Of a radius map the smallest and the largest."""
+    """The radius, or for a radius map the smallest and the largest."""
     if not isinstance(value, Sequence):
         return down(value)
     return f"{down(value[0])} to {down(value[-1])}" if value else "-"

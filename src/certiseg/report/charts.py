@@ -1,4 +1,4 @@
-"""The charts of a report as numbers and words; Plotly draws them on a page, Matplotlib on paper."""
+"""Data and captions of a report's charts, drawn by Plotly (page) or Matplotlib (figures)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Chart:
-    """caption: what was measured, over which samples. key: its file and its place on the page."""
+    """A chart. caption: what was measured, over which samples. key: file name and HTML id."""
 
     key: str
     title: str
@@ -37,19 +37,14 @@ class Chart:
     drawing: Panel | Bars
 
 
-def radius_label(noise: Noise) -> str:
-    """The name of the horizontal axis."""
-    return f"{noise.radius_name}, {noise.unit or 'in units of the input'}"
-
-
 def charts(summaries: Sequence[RunSummary]) -> list[Chart]:
-    """Those for which there are numbers."""
+    """The charts for which there is data."""
     made = (_curve(summaries), _classes(summaries), _boundary(summaries))
     return [chart for chart in made if chart is not None]
 
 
 def curve_end(curve: RadiusCurve) -> int:
-    """Points to show: up to the first at which nothing is certified, where there is one."""
+    """Number of points to show: to the first at which nothing is certified, or all."""
     nothing = curve.certified.sum(axis=1) == 0
     return int(nothing.argmax()) + 1 if nothing.any() else len(curve.radii)
 
@@ -59,7 +54,7 @@ def write_curve(
 ) -> None:
     """Write OUT/curve.csv and, where Matplotlib is installed, curve.png and curve.svg.
 
-    note: what was measured, one line above the figure. part: what a label is given to.
+    note: line above the figure. part: name of a component, "pixel" or "point".
     """
     atomic_write(out / CURVE_FILES[0], curve_csv(curve).encode())
     if has_matplotlib():
@@ -83,7 +78,8 @@ def _line(name: str, curve: RadiusCurve, values: NDArray[np.float64], style: int
 
 
 def _curve_panel(lines: Sequence[Line], noise: Noise, y_label: str) -> Panel:
-    return Panel("", lines, radius_label(noise), y_label, (0.0, 1.0))
+    x_label = f"{noise.radius_name}, {noise.unit or 'in units of the input'}"
+    return Panel("", lines, x_label, y_label, (0.0, 1.0))
 
 
 def _curve(summaries: Sequence[RunSummary]) -> Chart | None:
@@ -110,14 +106,14 @@ def _curve(summaries: Sequence[RunSummary]) -> Chart | None:
 
 
 def _over(summaries: Sequence[RunSummary]) -> str:
-    """Which samples the curves are pooled over."""
-    said = []
+    """Phrase for the samples that the curves are pooled over."""
+    phrases = []
     for summary in summaries:
         whole, _ = KINDS[summary.run.manifest.kind]
         done = len(summary.run.done)
         part = f"all {done}" if summary.of_all else f"{summary.mapped} kept of {done}"
-        said.append(f"{part} {whole}s")
-    return "; ".join(dict.fromkeys(said))
+        phrases.append(f"{part} {whole}s")
+    return "; ".join(dict.fromkeys(phrases))
 
 
 def _classes(summaries: Sequence[RunSummary]) -> Chart | None:
@@ -188,7 +184,7 @@ def _share(counts: BoundaryCounts, part: NDArray[np.int64]) -> list[float]:
 
 
 def _bins(edges: NDArray[np.float64], *, whole: bool) -> list[str]:
-    """Words for the bins; of whole numbers the last one inside."""
+    """Labels of the bins. whole: distances are integers."""
     words = []
     for low, high in pairwise(edges.tolist()):
         if whole:
@@ -200,13 +196,13 @@ def _bins(edges: NDArray[np.float64], *, whole: bool) -> list[str]:
 
 
 def drawn_figure(chart: Chart) -> Figure:
-    """The chart by Matplotlib."""
+    """Draw the chart with Matplotlib."""
     drawing = chart.drawing
     return bars(drawing) if isinstance(drawing, Bars) else curves([drawing])
 
 
 def chart_table(chart: Chart, points: int = 12) -> tuple[list[str], list[list[str]]]:
-    """The chart's numbers as text: headings and rows, of a curve some points."""
+    """Headings and rows of the chart's data as text; of curves about ``points`` points."""
     drawing = chart.drawing
     if isinstance(drawing, Bars):
         head = [drawing.category_label, *(name for name, _ in drawing.series)]
@@ -218,7 +214,7 @@ def chart_table(chart: Chart, points: int = 12) -> tuple[list[str], list[list[st
     head = [drawing.x_label, *(line.name for line in drawing.lines)]
     x = max((line.x for line in drawing.lines), key=len)
     places = range(0, len(x), max(1, len(x) // points))
-    # Beyond its end a line is 0: nothing is certified there.
+    # Lines end where they become 0.
     rows = [
         [down(x[p]), *(share_down(line.y[p]) if p < len(line.y) else "0" for line in drawing.lines)]
         for p in places

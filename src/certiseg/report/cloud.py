@@ -1,4 +1,4 @@
-"""A still picture of a point cloud: small lit balls in the colours of their parts."""
+"""Rendered image of a point cloud: shaded balls in the colours of their labels."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ GREY: Colour = (170, 170, 176)
 """Points without a true label."""
 
 _FINE = 3
-"""Pixels a side drawn for each shown: their mean is the shown one."""
+"""Supersampling factor per side."""
 _CAMERA = 5.0
-"""Distance of the eye, in half widths of the view."""
+"""Distance of the camera, in half widths of the view."""
 _LIGHT = np.array((-0.4, 0.6, 0.7)) / np.linalg.norm((-0.4, 0.6, 0.7))
 _HAZE = 0.3
-"""Share of the paper in the colour of the farthest points."""
+"""Share of the background in the colour of the farthest points."""
 _BLOCK = 256
-"""Points drawn at a time, which bounds the memory."""
+"""Points drawn at a time, to bound memory."""
 _FILLED = 0.93
-"""Share of the picture's width that the view takes."""
+"""Share of the image's width that the view takes."""
 _LARGER, _RIM = 1.25, 0.78
-"""Radius of an abstention, and the share of it that is white; the rest is its outline."""
+"""Relative radius of abstentions, and the share of it that is white inside the outline."""
 
 Array = NDArray[np.float64]
 
@@ -45,15 +45,14 @@ def cloud_picture(
     extent: float | None = None,
     radius: float | None = None,
 ) -> Image.Image:
-    """The cloud in mild perspective, y up, on light paper, RGB (size, size).
+    """Render a cloud in mild perspective, y up, as an RGB image (size, size).
 
-    points: (C, N), the first three rows x, y, z; labels: ints (N,). Class c has the colour
-    palette[c], darker where it turns from the light or lies behind others; ABSTAIN (-1) is a white
-    disc with a dark outline, 255 (no truth) is grey.
-    azimuth, elevation: of the eye in degrees, from the z axis to the right and upward.
-    extent: half the width of the view around the origin, for pictures in one scale; by default the
-    points are centred and fill it. radius: of a ball in pixels; by default by their number.
-    Raises InputError for other shapes, labels or coordinates that are not finite.
+    points: (C, N), with x, y, z first. labels: ints (N,). Class c has colour palette[c], shaded;
+    ABSTAIN (-1) is a white disc with a dark outline, 255 (no truth) is grey. azimuth, elevation: of
+    the camera in degrees, from the z axis to the right and upward. extent: half width of the view
+    around the origin, for images at one scale; None: the points are centred and fill the view.
+    radius: of a ball in pixels; None: by the number of points.
+    Raises InputError for other shapes, labels or non-finite coordinates.
     """
     places, classes = _checked(points, labels, len(palette))
     turned = places @ _view(azimuth, elevation).T
@@ -61,7 +60,7 @@ def cloud_picture(
         turned = turned - (turned.max(axis=0) + turned.min(axis=0)) / 2
     unit = extent or max(float(np.abs(turned).max()), 1e-9)
     turned = turned / unit
-    # What lies behind the eye has no picture.
+    # Clipped, since points behind the camera have no image.
     nearness = _CAMERA / np.maximum(_CAMERA - turned[:, 2], 0.1)
     flat = turned[:, :2] * nearness[:, None]
     if extent is None:
@@ -110,7 +109,7 @@ def _checked(points: ArrayLike, labels: ArrayLike, colours: int) -> tuple[Array,
 
 
 def _view(azimuth: float, elevation: float) -> Array:
-    """Rotation after which x points right, y up and z towards the eye."""
+    """Rotation to camera coordinates: x right, y up, z towards the camera."""
     a, e = np.deg2rad(azimuth), np.deg2rad(elevation)
     around = np.array(((np.cos(a), 0, -np.sin(a)), (0, 1, 0), (np.sin(a), 0, np.cos(a))))
     tilt = np.array(((1, 0, 0), (0, np.cos(e), -np.sin(e)), (0, np.sin(e), np.cos(e))))
@@ -120,7 +119,7 @@ def _view(azimuth: float, elevation: float) -> Array:
 def _balls(
     across: Array, down: Array, depth: Array, radius: Array, side: int
 ) -> tuple[NDArray[np.int64], Array, Array]:
-    """The nearest ball at each pixel: whose (-1 for none), how near, and its normal there."""
+    """Index (-1 for none), depth and normal of the nearest ball at each pixel."""
     reach = int(np.ceil(radius.max()))
     step = np.arange(-reach, reach + 1)
     dx, dy = (grid.ravel() for grid in np.meshgrid(step, step))
@@ -130,7 +129,7 @@ def _balls(
         part = slice(start, start + _BLOCK)
         columns = np.floor(across[part, None]).astype(np.int64) + dx
         rows = np.floor(down[part, None]).astype(np.int64) + dy
-        # From the centre of the ball to that of the pixel, in radii: (points, pixels).
+        # Offset of the pixel from the ball's centre, in radii: (points, pixels).
         x = (columns + 0.5 - across[part, None]) / radius[part, None]
         y = (rows + 0.5 - down[part, None]) / radius[part, None]
         inside = 1 - x**2 - y**2
@@ -138,7 +137,7 @@ def _balls(
         ball = np.nonzero(kept)[0] + start
         z = np.sqrt(inside[kept])
         near = depth[ball] + z * radius[ball]
-        # From far to near: the last one written is seen.
+        # From far to near: the last one written is visible.
         order = np.argsort(near, kind="stable")
         pixel = (rows[kept] * side + columns[kept])[order]
         order, pixel = (which[near[order] >= height[pixel]] for which in (order, pixel))
@@ -148,7 +147,7 @@ def _balls(
 
 
 def _creases(height: Array, seen: NDArray[np.bool_]) -> Array:
-    """Darker where something near the pixel stands out in front of it, in (0, 1].
+    """Shading in (0, 1], darker next to nearer surfaces.
 
     Source: Boucheny 2009 (eye-dome lighting).
     """

@@ -1,4 +1,4 @@
-"""Figures of studies and plans: curves and ranges, as PNG and SVG. Matplotlib is optional."""
+"""Curves, bars and ranges drawn with Matplotlib (optional) and written as PNG, SVG and PDF."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe and Ito's colours: told apart with any kind of colour vision. Lines differ in marker and
-# dashes too, for paper without colour.
+# Okabe and Ito's colour-blind safe palette. Lines also differ in marker and dashes.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C6D31")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 _DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5, 1.5)))
@@ -36,7 +35,7 @@ _SETTINGS: Any = {
     "text.color": INK,
     "lines.linewidth": 1.5,
     "lines.markersize": 4.2,
-    # Text stays text, and the same figure gives the same bytes.
+    # Text as text, and reproducible bytes.
     "svg.fonttype": "none",
     "svg.hashsalt": "certiseg",
 }
@@ -44,10 +43,12 @@ _SETTINGS: Any = {
 
 @dataclass(frozen=True)
 class Line:
-    """A curve. style: which colour, marker and dashes; the same number looks the same in every
-    panel. error: half the height of the band around it. every: points from one marker to the next;
-    0 for a dotted line without markers. steps: each value holds from the point before it on, so
-    that a falling bound is never drawn above itself."""
+    """A curve.
+
+    style: number of colour, marker and dashes, the same in all panels. error: half height of the
+    band around it. every: distance of markers in points; 0 for a dotted line without markers.
+    steps: draw each value from the previous point on, so that a falling bound is not overstated.
+    """
 
     name: str
     x: Sequence[float]
@@ -60,7 +61,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Panel:
-    """Curves over one horizontal axis. levels: (y, words) of lines drawn across."""
+    """Curves over one horizontal axis. levels: (y, label) of horizontal lines."""
 
     title: str
     lines: Sequence[Line]
@@ -74,8 +75,7 @@ class Panel:
 
 @dataclass(frozen=True)
 class Bars:
-    """Values by category, one bar a series. horizontal: categories from top to bottom. show: a
-    value in words, by default a share that is better when larger."""
+    """Values by category, with one bar per series. show: formats a value."""
 
     categories: Sequence[str]
     series: Sequence[tuple[str, Sequence[float]]]
@@ -87,7 +87,7 @@ class Bars:
 
 @dataclass(frozen=True)
 class Range:
-    """A mean between its least and its largest value. style: colour and marker."""
+    """A mean with smallest and largest value. style: colour and marker."""
 
     name: str
     mean: float
@@ -97,12 +97,12 @@ class Range:
 
 
 def curves(panels: Sequence[Panel], note: str = "") -> Figure:
-    """The panels side by side over one legend of all lines; note: one line across the top.
+    """Draw panels side by side with one legend. note: line across the top.
 
-    Raises InputError where Matplotlib is missing.
+    Raises InputError without Matplotlib.
     """
     names = list(dict.fromkeys(line.name for panel in panels for line in panel.lines))
-    # Rows of one length, as a legend is filled column by column.
+    # Matplotlib fills a legend column by column.
     rows = max(1, -(-len(names) // (2 if len(panels) == 1 else 5)))
     columns = -(-len(names) // rows)
     figure = new_figure(max(3.7 * len(panels), 5.4), 3.5 + 0.2 * rows)
@@ -124,7 +124,7 @@ def curves(panels: Sequence[Panel], note: str = "") -> Figure:
 
 
 def ranges(rows: Sequence[Range], label: str, note: str = "") -> Figure:
-    """One line a row: the mean as a dot, least to largest as a bar; note as in curves."""
+    """Draw one line per row: the mean as a dot, the range as a bar. note: as in ``curves``."""
     figure = new_figure(6.0, 1.0 + 0.25 * len(rows))
     with style():
         (axes,) = _row(figure, 1)
@@ -142,7 +142,7 @@ def ranges(rows: Sequence[Range], label: str, note: str = "") -> Figure:
 
 
 def bars(drawn: Bars, note: str = "") -> Figure:
-    """Grouped bars; a value that is NaN has none. note as in curves."""
+    """Draw grouped bars; NaN has no bar. note: as in ``curves``."""
     rows, groups = len(drawn.categories), len(drawn.series)
     across = drawn.horizontal
     size = (6.4, 1.4 + rows * (0.1 + 0.11 * groups)) if across else (6.4, 3.6)
@@ -173,7 +173,7 @@ def bars(drawn: Bars, note: str = "") -> Figure:
 
 
 def literal(text: str) -> str:
-    """A name that Matplotlib shows as it is: between two dollar signs it would set formulas."""
+    """Escape text that Matplotlib would otherwise typeset as a formula."""
     return text.replace("$", r"\$")
 
 
@@ -187,8 +187,7 @@ _KINDS: dict[str, dict[str, Any]] = {
 def write_figure(
     figure: Figure, stem: str | Path, kinds: Sequence[str] = ("png", "svg")
 ) -> list[Path]:
-    """Write STEM.png (200 dots an inch), STEM.svg or STEM.pdf, atomically; vector files have the
-    same bytes each time."""
+    """Write STEM.png (200 dpi), STEM.svg or STEM.pdf atomically; returns their paths."""
     written = []
     for kind in kinds:
         written.append(Path(f"{stem}.{kind}"))
@@ -197,7 +196,7 @@ def write_figure(
 
 
 def figure_bytes(figure: Figure, kind: str) -> bytes:
-    """The figure as a file of this kind."""
+    """Render a figure to "png", "svg" or "pdf"; vector formats give reproducible bytes."""
     buffer = io.BytesIO()
     with style():
         figure.savefig(buffer, format=kind, bbox_inches="tight", **_KINDS[kind])
@@ -205,7 +204,7 @@ def figure_bytes(figure: Figure, kind: str) -> bytes:
 
 
 def need_matplotlib() -> None:
-    """Raise InputError where Matplotlib is missing, before anything is computed."""
+    """Raise InputError without Matplotlib; to be called before long computations."""
     if not has_matplotlib():
         raise InputError(
             "expected Matplotlib for figures, got none; pip install 'certiseg[report]'"
@@ -222,7 +221,7 @@ def has_matplotlib() -> bool:
 
 def new_figure(width: float, height: float) -> Figure:
     need_matplotlib()
-    # Not pyplot: no window, no global state.
+    # pyplot would open windows and keep global state.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -243,7 +242,7 @@ def _row(figure: Figure, count: int) -> list[Axes]:
 
 
 def _draw(axes: Axes, panel: Panel) -> dict[str, Any]:
-    """Draw the panel; returns what its legend shows, by name."""
+    """Draw a panel; returns its legend entries by name."""
     entries: dict[str, Any] = {}
     axes.grid(color=RULE, linewidth=0.6)
     axes.set_axisbelow(True)
@@ -255,7 +254,7 @@ def _draw(axes: Axes, panel: Panel) -> dict[str, Any]:
         )  # fmt: skip
     for line in panel.lines:
         colour = COLOURS[line.style % len(COLOURS)]
-        # A second round of the colours has other dashes and open markers.
+        # When colours repeat, dashes differ and markers are open.
         again, style = divmod(line.style, len(COLOURS))
         (entries[literal(line.name)],) = axes.plot(
             line.x,

@@ -1,4 +1,4 @@
-"""A radius map as a picture: how far the label of each pixel or point is certified."""
+"""Radius maps of images and clouds as images with a colour bar."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from PIL import Image, ImageDraw, ImageFont
 
 from certiseg.report.cloud import cloud_picture
 from certiseg.report.overlay import WHITE
-from certiseg.report.panel import INK, PAPER, RULE
+from certiseg.report.panel import INK, PAPER, RULE, enlarged
 from certiseg.rounding import down
 from certiseg.votes import ABSTAIN
 
 _STEPS = 255
-"""Colours of points: labels up to 254 for a picture of a cloud."""
+"""Number of colours of points, which are drawn as labels up to 254."""
 _WIDTH = 260
-"""Least width in pixels: the words below the bar need it."""
-# Nine stops of viridis (BSD, Matplotlib): even to the eye, and to colour-blind ones.
+"""Smallest width in pixels, for the text below the bar."""
+# Nine stops of viridis (BSD, Matplotlib): perceptually uniform and colour-blind safe.
 _STOPS = np.array(
     [
         (68, 1, 84), (71, 44, 122), (59, 81, 139), (44, 113, 142), (33, 144, 141),
@@ -27,29 +27,25 @@ _STOPS = np.array(
 
 
 def heat(radius: ArrayLike, largest: float, name: str = "l2 radius") -> Image.Image:
-    """The map over a colour bar. radius: floats (H, W), 0 where it abstains: white.
+    """Draw a radius map above a colour bar.
 
-    largest: the radius of the last colour; larger ones have it too. name: of the radius. Small
-    maps are enlarged by a whole factor, narrow ones stand on paper as wide as the words need.
+    radius: floats (H, W); 0, an abstention, is white. largest: radius of the last colour. name: of
+    the radius. Small maps are enlarged by an integer factor.
     """
     values = np.asarray(radius, dtype=np.float64)
     colours = coloured(values / largest if largest > 0 else np.zeros_like(values))
     colours[values <= 0] = WHITE
-    picture = Image.fromarray(colours)
     factor = max(1, min(8, _WIDTH // max(values.shape)))
-    picture = picture.resize(
-        (picture.width * factor, picture.height * factor), Image.Resampling.NEAREST
-    )
-    return _over_bar(picture, largest, name)
+    return _over_bar(enlarged(Image.fromarray(colours), factor), largest, name)
 
 
 def cloud_heat(
     points: ArrayLike, radius: ArrayLike, largest: float, name: str = "l2 radius", size: int = 440
 ) -> Image.Image:
-    """The map of a cloud over a colour bar, points lit as in ``cloud_picture``.
+    """Draw the radius map of a cloud above a colour bar, points as in ``cloud_picture``.
 
-    points: (C, N); radius: floats (N,), 0 where it abstains: white with an outline. largest, name:
-    as in ``heat``. size: width of the cloud's picture.
+    points: (C, N). radius: floats (N,); 0, an abstention, is white with an outline. largest, name:
+    as in ``heat``. size: width of the image.
     """
     return _over_bar(cloud_by_radius(points, radius, largest, size), largest, name)
 
@@ -57,7 +53,7 @@ def cloud_heat(
 def cloud_by_radius(
     points: ArrayLike, radius: ArrayLike, largest: float, size: int = 440
 ) -> Image.Image:
-    """The cloud alone, as ``cloud_heat`` shows it."""
+    """The image of ``cloud_heat`` without the colour bar."""
     values = np.asarray(radius, dtype=np.float64)
     shares = np.clip(values / largest if largest > 0 else np.zeros_like(values), 0, 1)
     steps = np.where(values > 0, np.rint(shares * (_STEPS - 1)), ABSTAIN).astype(np.int64)
@@ -65,12 +61,12 @@ def cloud_by_radius(
     return cloud_picture(points, steps, ramp, size=size)
 
 
-def _over_bar(picture: Image.Image, largest: float, name: str) -> Image.Image:
-    """The picture on paper, below it the colours from 0 to largest and what they are."""
-    width, height = max(picture.width, _WIDTH), picture.height
+def _over_bar(image: Image.Image, largest: float, name: str) -> Image.Image:
+    """The image above a colour bar from 0 to largest, with labels."""
+    width, height = max(image.width, _WIDTH), image.height
     size = max(11, min(20, width // 22))
     figure = Image.new("RGB", (width, height + round(5.6 * size)), PAPER)
-    figure.paste(picture, ((width - picture.width) // 2, 0))
+    figure.paste(image, ((width - image.width) // 2, 0))
     bar = coloured(np.linspace(0, 1, width - 2 * size)[None].repeat(size, axis=0))
     figure.paste(Image.fromarray(bar), (size, height + size))
     draw = ImageDraw.Draw(figure)
@@ -85,7 +81,7 @@ def _over_bar(picture: Image.Image, largest: float, name: str) -> Image.Image:
 
 
 def coloured(shares: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Shares in [0, 1] as colours (..., 3)."""
+    """Map shares in [0, 1] to viridis colours, uint8 (..., 3)."""
     place = np.clip(shares, 0, 1) * (len(_STOPS) - 1)
     stops = np.arange(len(_STOPS))
     channels = [np.interp(place, stops, _STOPS[:, channel]) for channel in range(3)]

@@ -1,4 +1,4 @@
-"""Class colours laid over the input, abstentions in pure white."""
+"""Class colours blended with the input image, abstentions in white."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ OPACITY = 0.6
 
 
 def as_rgb(image: ArrayLike) -> NDArray[np.uint8]:
-    """Image (C, H, W) in [0, 1] as uint8 (H, W, 3).
+    """Convert an image (C, H, W) in [0, 1] to uint8 (H, W, 3).
 
-    One channel becomes grey, three are red, green, blue; of any other number the mean is shown.
+    Three channels are red, green, blue; of any other number the mean is shown in grey.
     """
     pixels = np.asarray(image, dtype=np.float64)
     if pixels.ndim != 3:
@@ -28,18 +28,18 @@ def as_rgb(image: ArrayLike) -> NDArray[np.uint8]:
         )
     if pixels.shape[0] != 3:
         pixels = np.repeat(pixels.mean(axis=0, keepdims=True), 3, axis=0)
-    # Noisy images leave [0, 1]; a picture cannot.
+    # Clipped, since noisy images leave [0, 1].
     return np.rint(np.clip(pixels, 0, 1) * 255).astype(np.uint8).transpose(1, 2, 0)
 
 
 def overlay(
     image: ArrayLike, labels: ArrayLike, palette: Sequence[Colour], opacity: float = OPACITY
 ) -> Image.Image:
-    """The image blended with its class colours.
+    """Blend an image with the colours of its labels.
 
     image: (C, H, W) in [0, 1]. labels: ints (H, W); class c gets
-    ``round((1 - opacity) * image + opacity * palette[c])``, ABSTAIN (-1) is pure white, and
-    255 (no truth) leaves the image as it is. Raises InputError for other labels or sizes.
+    ``round((1 - opacity) * image + opacity * palette[c])``, ABSTAIN (-1) is white, and 255 (no
+    truth) leaves the image unchanged. Raises InputError for other labels or sizes.
     """
     background = as_rgb(image)
     classes = np.asarray(labels).astype(np.int64)
@@ -58,7 +58,7 @@ def overlay(
 
 
 def check_labels(classes: NDArray[np.int64], num_classes: int) -> None:
-    """Raise InputError for a label that has no colour."""
+    """Raise InputError for labels other than classes, ABSTAIN and IGNORE."""
     strange = (classes != ABSTAIN) & (classes != IGNORE) & ~_within(classes, num_classes)
     if strange.any():
         raise InputError(

@@ -1,5 +1,4 @@
-"""Colours for classes: the data set's own, kept apart from the white of abstentions, or ones that
-are told apart with any kind of colour vision."""
+"""Palettes for classes: the data set's without white (abstentions), and a colour-blind safe one."""
 
 from __future__ import annotations
 
@@ -16,8 +15,8 @@ _FIRST: tuple[Colour, ...] = (
     (0, 114, 178), (230, 159, 0), (0, 158, 115), (204, 121, 167),
     (86, 180, 233), (213, 94, 0), (240, 228, 66),
 )  # fmt: skip
-# Linear RGB as seen without the long, middle or short wave cones: Machado, Oliveira and Fernandes
-# 2009, severity 1.
+# Linear RGB as seen with normal vision, protanopia, deuteranopia and tritanopia: Machado, Oliveira
+# and Fernandes 2009, severity 1.
 _VISIONS = np.array(
     [
         [[1, 0, 0], [0, 1, 0], [0, 0, 1]],
@@ -58,17 +57,17 @@ _NEAR_WHITE: Colour = (205, 205, 212)
 
 
 def safe_palette(num_classes: int) -> tuple[Colour, ...]:
-    """Okabe and Ito's seven colours, then those that are farthest from all before them, for the
-    kind of vision that tells them apart least (normal, and without one kind of cones).
+    """Colour-blind safe palette: Okabe and Ito's seven colours, then greedily the colour farthest
+    from all earlier ones, at the smallest distance over normal and colour-blind vision.
 
-    The same for each number of classes; the more there are, the nearer they lie.
+    A smaller palette is a prefix of a larger one.
     """
     steps = np.linspace(0, 255, 14).round()
     candidates = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), -1).reshape(-1, 3)
     lightness = _seen(candidates)[0][:, 0]
     candidates = candidates[(lightness > 0.25) & (lightness < 0.88)]
     seen, chosen = _seen(candidates), list(_FIRST)
-    # White is taken: it says that a pixel abstains.
+    # White is reserved for abstentions.
     nearest = np.min([_apart(seen, colour) for colour in (*_FIRST, (255, 255, 255))], axis=0)
     while len(chosen) < num_classes:
         red, green, blue = candidates[int(nearest.argmax())].astype(int).tolist()
@@ -78,13 +77,12 @@ def safe_palette(num_classes: int) -> tuple[Colour, ...]:
 
 
 def own_palette(palette: Sequence[Colour]) -> tuple[Colour, ...]:
-    """The colours, those next to white made grey: white says that a pixel abstains."""
+    """The palette with colours near white made grey, since white is for abstentions."""
     return tuple(_NEAR_WHITE if min(colour) > _WHITEST else colour for colour in palette)
 
 
 def with_nodes(palette: Sequence[Colour], hierarchy: Hierarchy | None) -> tuple[Colour, ...]:
-    """Colours of all labels a certificate may give: the classes, then inner nodes, each in the mean
-    colour of its classes."""
+    """The palette extended by the inner nodes of a hierarchy, each the mean of its classes."""
     if hierarchy is None:
         return tuple(palette)
     colours, means = np.asarray(palette, dtype=np.float64), []

@@ -1,4 +1,4 @@
-"""One figure: pictures side by side with captions, a legend strip below."""
+"""Images side by side with captions, and a legend below."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ PAPER: Colour = (246, 246, 248)
 RULE: Colour = (150, 150, 158)
 
 _TILE_WIDTH = 440
-"""Width a picture is brought near to, by whole factors only: colours stay exactly those drawn."""
+"""Approximate width of an image, resized by integer factors so that colours are unchanged."""
 
 Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
 
 
 @dataclass(frozen=True)
 class Tile:
-    """A picture with its title and a second, fainter line."""
+    """An image with its title and a note."""
 
-    picture: Image.Image
+    image: Image.Image
     title: str
     note: str = ""
 
@@ -33,14 +33,14 @@ class Tile:
 def panel(
     tiles: Sequence[Tile], classes: Sequence[str], palette: Sequence[Colour], heading: str = ""
 ) -> Image.Image:
-    """The tiles in one row, equal sizes expected, with a legend of all classes and abstention.
+    """Draw tiles of equal size in a row, with a legend of all classes and abstention.
 
-    Small pictures are enlarged by an integer factor (nearest neighbour), large ones thinned by
-    one. heading: one line across the top.
+    Images are enlarged or reduced by an integer factor (nearest neighbour). heading: line at the
+    top.
     """
-    assert tiles, "a panel shows at least one picture"
-    pictures = [_fit(tile.picture.convert("RGB")) for tile in tiles]
-    width, height = pictures[0].size
+    assert tiles, "a panel shows at least one image"
+    images = [_fit(tile.image.convert("RGB")) for tile in tiles]
+    width, height = images[0].size
     size = max(16, min(24, width // 21))
     gap, line = size, round(size * 1.35)
     inner = len(tiles) * width + (len(tiles) - 1) * gap
@@ -54,15 +54,15 @@ def panel(
     draw = ImageDraw.Draw(figure)
     if heading:
         draw.text((gap, gap), heading, INK, _fitting(heading, inner, round(size * 1.15)))
-    for index, (tile, picture) in enumerate(zip(tiles, pictures, strict=True)):
+    for index, (tile, image) in enumerate(zip(tiles, images, strict=True)):
         left = gap + index * (width + gap)
         draw.text((left, top), tile.title, INK, _fitting(tile.title, width, size))
         if tile.note:
             draw.text((left, top + line), tile.note, FAINT, _fitting(tile.note, width, size - 2))
-        # A frame, since white abstentions at the border would run into the paper.
+        # A frame, since abstentions at the border are white.
         corner = (left - 1, top + captions - 1, left + width, top + captions + height)
         draw.rectangle(corner, outline=RULE)
-        figure.paste(picture, (left, top + captions))
+        figure.paste(image, (left, top + captions))
     figure.paste(strip, (gap, top + captions + height + gap))
     return figure
 
@@ -74,7 +74,7 @@ def legend(
     size: int = 18,
     abstain: bool = True,
 ) -> Image.Image:
-    """A strip of swatches with names, wrapped at width; abstention is white with a border."""
+    """Draw swatches with class names, wrapped at width; abstention is white."""
     entries = list(zip(classes, palette, strict=True))
     if abstain:
         entries.append(("abstains", WHITE))
@@ -99,15 +99,18 @@ def legend(
     return strip
 
 
-def _fit(picture: Image.Image) -> Image.Image:
-    width, height = picture.size
+def _fit(image: Image.Image) -> Image.Image:
+    width, height = image.size
     factor = _TILE_WIDTH // width
     if factor >= 2:
-        return picture.resize((width * factor, height * factor), Image.Resampling.NEAREST)
+        return enlarged(image, factor)
     step = max(1, round(width / _TILE_WIDTH))
-    if step == 1:
-        return picture
-    return picture.resize((width // step, height // step), Image.Resampling.NEAREST)
+    return image.resize((width // step, height // step), Image.Resampling.NEAREST)
+
+
+def enlarged(image: Image.Image, factor: int) -> Image.Image:
+    """The image enlarged by an integer factor, nearest neighbour."""
+    return image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
 
 
 def _font(size: int) -> Font:
@@ -115,7 +118,7 @@ def _font(size: int) -> Font:
 
 
 def _fitting(text: str, width: int, size: int) -> Font:
-    """The largest font up to size, and not below 10, in which text is no wider than width."""
+    """The largest font in [10, size] in which the text fits the width."""
     while size > 10 and _font(size).getlength(text) > width:
         size -= 1
     return _font(size)

@@ -1,10 +1,8 @@
-"""Figures for papers, as PNG, SVG and PDF, with the comparison as LaTeX and CSV; of a sample its
-input, truth, base model, noise, certified labels and radius."""
+"""Figures for papers as PNG, SVG and PDF: samples and charts, and the comparison as LaTeX, CSV."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +18,7 @@ from certiseg.report.heat import cloud_by_radius, coloured
 from certiseg.report.overlay import as_rgb
 from certiseg.report.page.claim import plan
 from certiseg.report.palettes import own_palette, safe_palette, with_nodes
-from certiseg.report.summary import RunSummary, SampleSummary
+from certiseg.report.summary import RunSummary, SampleSummary, comparison_rows
 from certiseg.runfolder.comparison import comparison_table
 from certiseg.votes import ABSTAIN
 
@@ -33,8 +31,11 @@ _MOST_NAMED = 24
 
 
 class Paper:
-    """Writes into a folder as the samples are summarised, over what it wrote before; several: runs
-    side by side. Raises InputError where something else has the name of a figure."""
+    """Writes figures into a folder while samples are summarised, replacing earlier ones.
+
+    several: True for several runs side by side. Raises InputError if a file of another origin has
+    the name of a figure.
+    """
 
     def __init__(self, outputs: Outputs, palette: str, *, several: bool) -> None:
         need_matplotlib()
@@ -42,8 +43,7 @@ class Paper:
         self._palette, self._several = palette, several
 
     def sample(self, number: int, sample: SampleSummary) -> None:
-        """SAMPLE.png, .svg and .pdf: the tiles of the page in one row. Of several runs, number
-        tells which."""
+        """Write SAMPLE.png, .svg and .pdf. number: of the run."""
         run = f"-run{number + 1}" if self._several else ""
         stem = f"{sample.kept.planned.file}{run}"
         self._write(sample_row(sample, self._colours(sample)), stem)
@@ -59,14 +59,10 @@ class Paper:
         return with_nodes(chosen, sample.certificate.hierarchy)
 
     def finish(self, summaries: Sequence[RunSummary], drawn: Sequence[Chart]) -> None:
-        """The charts, and table.tex and table.csv."""
+        """Write the charts, table.tex and table.csv."""
         for chart in drawn:
             self._write(drawn_figure(chart), chart.key)
-        rows = [
-            replace(row, model=f"{summary.name}: {row.model}") if self._several else row
-            for summary in summaries
-            for row in summary.run.rows(draws=True)
-        ]
+        rows = comparison_rows(summaries)
         if not rows:
             return
         manifest = summaries[0].run.manifest
@@ -81,7 +77,7 @@ class Paper:
 
 
 def painted(labels: NDArray[Any], palette: Sequence[Colour]) -> NDArray[np.uint8]:
-    """Labels (...) as colours (..., 3): abstentions white, without truth a light grey."""
+    """Colours (..., 3) of labels (...): abstentions white, 255 (no truth) light grey."""
     table = np.asarray([*palette, (255, 255, 255), UNTRUTH], dtype=np.uint8)
     places = labels.astype(np.int64)
     places[labels == ABSTAIN] = len(palette)
@@ -90,16 +86,16 @@ def painted(labels: NDArray[Any], palette: Sequence[Colour]) -> NDArray[np.uint8
 
 
 def sample_row(sample: SampleSummary, palette: Sequence[Colour]) -> Figure:
-    """The tiles of the sample, and a legend of the labels that occur."""
+    """Figure of a sample: input, truth, base model, noise, certified labels, radius, and legend."""
     cloud = sample.view.truth.ndim == 1
     height, width = (1, 1) if cloud else sample.view.size
     rows, columns = (1, 4) if cloud else (2, 3)
     figure = new_figure(7.2, rows * 7.2 / columns * height / width + (0.6 if cloud else 1.0))
     with style():
         axes = figure.subplots(rows, columns, squeeze=False).ravel()
-        shown = _cloud_tiles(sample, palette) if cloud else _picture_tiles(sample, palette)
-        for place, (title, picture) in zip(axes, shown, strict=False):
-            place.imshow(picture, interpolation="nearest")
+        shown = _cloud_tiles(sample, palette) if cloud else _image_tiles(sample, palette)
+        for place, (title, image) in zip(axes, shown, strict=False):
+            place.imshow(image, interpolation="nearest")
             place.set_title(title)
         _heat(figure, axes[-1], sample)
         for place in axes:
@@ -110,7 +106,7 @@ def sample_row(sample: SampleSummary, palette: Sequence[Colour]) -> Figure:
     return figure
 
 
-def _picture_tiles(sample: SampleSummary, palette: Sequence[Colour]) -> list[tuple[str, Any]]:
+def _image_tiles(sample: SampleSummary, palette: Sequence[Colour]) -> list[tuple[str, Any]]:
     view = sample.view
     return [
         ("input", as_rgb(view.x / np.float32(255))),
@@ -131,7 +127,7 @@ def _cloud_tiles(sample: SampleSummary, palette: Sequence[Colour]) -> list[tuple
 
 
 def _heat(figure: Figure, axes: Any, sample: SampleSummary) -> None:
-    """The map of radii with its colour bar, where there is one."""
+    """Draw the radius map with its colour bar, if there is one."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
 

@@ -1,4 +1,4 @@
-"""A plan as a table and as a figure."""
+"""Tables and figure of ``certiseg plan``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from certiseg.table import Column, Table
 
 
 def plan_title(request: Request) -> tuple[str, str]:
-    """What was asked, in two lines."""
+    """The request in two lines."""
     size = " x ".join(str(side) for side in request.size)
     kind = "pixels" if len(request.size) == 2 else "points"
     radius = down(request.noise.radius(request.tau))
@@ -23,7 +23,7 @@ def plan_title(request: Request) -> tuple[str, str]:
 
 
 def plan_table(rows: Sequence[Prospect], request: Request) -> Table:
-    """One line a way to certify; what was asked is marked."""
+    """Table of the variants; the requested one is marked."""
     p = exact(request.probability)
     columns = (
         Column("way", "* asked"),
@@ -58,7 +58,7 @@ def plan_table(rows: Sequence[Prospect], request: Request) -> Table:
 
 
 def curve_table(curves: Mapping[str, Sequence[float | None]], passes: Sequence[int]) -> Table:
-    """Probability certified with chance 9/10, by passes."""
+    """Table of the label probability certified with probability 9/10, by number of passes."""
     columns = [Column("name", ""), *(Column(f"{count}", f"{count}", up) for count in passes)]
     rows = [
         {"name": name, **dict(zip(map(str, passes), values, strict=True))}
@@ -71,7 +71,7 @@ def curve_table(curves: Mapping[str, Sequence[float | None]], passes: Sequence[i
 def plan_panel(
     curves: Mapping[str, Sequence[float | None]], passes: Sequence[int], request: Request
 ) -> Panel:
-    """The curves, which fall towards tau and never reach it."""
+    """Curves of the label probability certified with probability 9/10; they approach tau."""
     lines = []
     for style, (name, values) in enumerate(curves.items()):
         points = [(n, p) for n, p in zip(passes, values, strict=True) if p is not None]

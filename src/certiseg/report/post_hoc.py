@@ -1,4 +1,4 @@
-"""Radii that may be chosen after a look at the votes: one for each count of votes (theory T6)."""
+"""Radius maps computed from the votes of a certificate, for radii chosen afterwards (theory T6)."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from certiseg.certifiers.radius_map import RadiusMap, radius_by_count
 from certiseg.errors import InputError
 
 _FIXED = ("segcertify", "radius_map", "hierarchical", "adaptive")
-"""Methods whose number of draws does not depend on the votes."""
+"""Methods whose number of draws does not depend on the votes, and whose votes are for classes."""
 
 
 @dataclass(frozen=True)
 class PostHocRadii:
-    """A radius for every count of votes; all hold at once.
+    """A radius map, as a table over vote counts; all radii hold simultaneously.
 
     Args:
         labels: most frequent label of each component.
-        hits: votes for that label.
-        trials: votes in all.
-        radius: float64 (trials + 1,) by count, NaN where nothing is certified.
-        alpha: of this map of radii, beside the certificate's own.
-        own: whether the certificate is such a map itself.
+        hits: vote count of that label.
+        trials: number of draws.
+        radius: float64 (trials + 1,) by vote count, NaN where nothing is certified.
+        alpha: error probability of this map.
+        own: True if the certificate is itself a radius map.
     """
 
     labels: NDArray[np.signedinteger]
@@ -37,7 +37,7 @@ class PostHocRadii:
 
     @property
     def largest(self) -> float:
-        """The largest radius of a component, 0 where none is certified."""
+        """The largest radius of any component, 0 if none is certified."""
         found = self.radius[np.isfinite(self.radius)]
         return float(found.max()) if found.size else 0.0
 
@@ -47,12 +47,11 @@ class PostHocRadii:
 
 
 def post_hoc_radii(certificate: Certificate) -> PostHocRadii:
-    """The map of radii that the certificate's votes carry, at the certificate's alpha.
+    """The radius map that follows from a certificate's testing draws, at its alpha (theory T6).
 
-    It is a statement of its own, by theory T6 on the test draws, whatever method made the
-    certificate: both hold together with confidence 1 - 2 alpha, unless they are the same.
-    Raises InputError where the votes carry none: the number of draws was not fixed beforehand, the
-    votes are no counts of classes, or they are too few.
+    Unless the certificate is itself a radius map, this is a second guarantee: both hold together
+    with confidence 1 - 2 alpha. Raises InputError if the number of draws was not fixed beforehand,
+    votes are not for classes, or there are too few draws.
     """
     if certificate.method not in _FIXED:
         given = (

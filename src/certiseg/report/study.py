@@ -1,4 +1,4 @@
-"""The studies as tables and as figures."""
+"""Tables and figures of the studies."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _LAST_STYLE = 15
 
 
 def sweep_title(scenario: Scenario, toy: Toy) -> str:
-    """One point of the sweep, in two lines."""
+    """Title for one toy model of the sweep, in two lines."""
     return (
         f"N = {toy.components}, gamma = {exact(toy.gamma)} (one component 5 gamma), "
         f"n0 + n = {scenario.selection} + {scenario.trials} draws,\n"
@@ -45,7 +45,7 @@ def sweep_title(scenario: Scenario, toy: Toy) -> str:
 
 
 def synthetic_table(rows: Sequence[Measured], scenario: Scenario, title: str) -> Table:
-    """All methods at one point of the sweep."""
+    """Table of all methods for one toy model of the sweep."""
     columns = (
         Column("method", "method"),
         Column("mean_draws", "draws", lambda draws: nearest(draws, 0)),
@@ -63,7 +63,7 @@ def synthetic_table(rows: Sequence[Measured], scenario: Scenario, title: str) ->
 
 
 def correction_table(rows: Sequence[Compared], title: str) -> Table:
-    """All methods over the stored certificates."""
+    """Table of all methods over the stored certificates."""
     columns = (
         Column("method", "method"),
         Column("share", "certified", share_down),
@@ -75,7 +75,7 @@ def correction_table(rows: Sequence[Compared], title: str) -> Table:
 
 
 def correction_title(rows: Sequence[Compared], task: Task) -> str:
-    """What the comparison rests on, in one line."""
+    """Title of the comparison, in one line."""
     images = f"{rows[0].images} image{'s' if rows[0].images > 1 else ''}"
     stages = f" ({task.selection} choose in two-stage methods)" if task.selection else ""
     return (
@@ -85,7 +85,8 @@ def correction_title(rows: Sequence[Compared], task: Task) -> str:
 
 
 def synthetic_panels(rows: Sequence[Measured], scenario: Scenario) -> list[Panel]:
-    """The sweep: the paper's two stages, what uses all draws, and what early stopping draws."""
+    """Panels of the sweep: methods with split selection, methods that test with all draws, and the
+    number of draws of early stopping."""
     methods = list(dict.fromkeys(row.method for row in rows))
     two_stages = [name for name in methods if not uses_all_draws(name)]
     all_draws = [HOLM, *(name for name in methods if uses_all_draws(name))]
@@ -124,7 +125,7 @@ def synthetic_panels(rows: Sequence[Measured], scenario: Scenario) -> list[Panel
 
 
 def synthetic_note(scenario: Scenario, repetitions: int) -> str:
-    """What the figure was made with, in one line."""
+    """Parameters of the figure, in one line."""
     toy = scenario.toys[0]
     fixed = f"γ = {exact(toy.gamma)}" if _over_size(scenario) else f"N = {toy.components}"
     return (
@@ -135,20 +136,17 @@ def synthetic_note(scenario: Scenario, repetitions: int) -> str:
 
 
 def correction_ranges(rows: Sequence[Compared]) -> list[Range]:
-    """One bar a method, the families in colours of their own."""
+    """Ranges of the methods, coloured by kind of selection."""
+    split, pooled = _STYLES[BONFERRONI], _STYLES[pooled_name(HOLM)]
     return [
-        Range(row.method, row.share, row.lowest, row.highest, style=_family(row.method))
-        for row in rows
+        Range(x.method, x.share, x.lowest, x.highest, pooled if uses_all_draws(x.method) else split)
+        for x in rows
     ]
 
 
 def _over_size(scenario: Scenario) -> bool:
-    """Whether the sweep is over N rather than over gamma."""
+    """True if the sweep is over N, False if over gamma."""
     return len({toy.components for toy in scenario.toys}) > 1
-
-
-def _family(method: str) -> int:
-    return _STYLES[pooled_name(HOLM) if uses_all_draws(method) else BONFERRONI]
 
 
 def _lines(method: str, rows: Sequence[Measured], scenario: Scenario) -> list[Line]:
@@ -159,7 +157,7 @@ def _lines(method: str, rows: Sequence[Measured], scenario: Scenario) -> list[Li
     share = [row.share for row in points]
     lines = [Line(method, x, at_radius, style, error if share == at_radius else None)]
     if method == INDIVIDUAL:
-        # The paper's own view: all or nothing, at whatever radius the worst component has.
+        # As in the paper: certified at any radius.
         lines.append(Line(f"{method}, any radius", x, share, style, error, every=0))
     return lines
 
@@ -169,7 +167,8 @@ def _x(points: Sequence[Measured], scenario: Scenario) -> list[float]:
 
 
 def _style(method: str, rows: Sequence[Measured]) -> int:
-    """Named methods have their own style; budgets take the next ones, pooled from the end."""
+    """Line style of a method: fixed for named ones; error budgets take the next, pooled ones from
+    the end."""
     if method in _STYLES:
         return _STYLES[method]
     pooled = uses_all_draws(method)

@@ -1,9 +1,9 @@
-"""One pass over the kept samples of a run: what the page and the figures are made of."""
+"""Summaries of a run and its kept samples, from which page and figures are made."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from certiseg.hierarchies.hierarchy import Hierarchy
 from certiseg.metrics.boundary import BoundaryCounts, pixel_distance, point_distance
 from certiseg.metrics.curve import RadiusCurve
 from certiseg.report.post_hoc import PostHocRadii, post_hoc_radii
+from certiseg.runfolder.comparison import Row
 from certiseg.runfolder.evidence import Kept
 from certiseg.runfolder.manifest import Manifest
 from certiseg.runfolder.run import Run
@@ -28,16 +29,15 @@ POINT_EDGES = (0.0, 0.02, 0.04, 0.07, 0.1, 0.15, 0.2, 0.3)
 
 @dataclass(frozen=True)
 class SampleSummary:
-    """One sample.
+    """One kept sample.
 
     Args:
-        kept: its input, labels and certificate, checked.
+        kept: input, labels and certificate, checked.
         manifest: of the run.
-        certified: labels that the certificate's table counts as certified (of a radius map, at the
-            radius of tau), at full size.
-        right: where they are, or contain, the true class.
-        radii: the map of radii, or ``why_no_radii``.
-        why_no_radii: why the votes carry no such map.
+        certified: certified labels (of a radius map, at the radius of tau), at full size.
+        right: True where they are, or contain, the true class.
+        radii: the radius map, or None.
+        why_no_radii: reason why there is no radius map, or None.
     """
 
     kept: Kept
@@ -53,7 +53,7 @@ class SampleSummary:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of all labels that the certificate may give."""
+        """Names of all possible labels of the certificate."""
         hierarchy = self.certificate.hierarchy
         return self.manifest.classes if hierarchy is None else hierarchy.names
 
@@ -64,17 +64,17 @@ class SampleSummary:
 
 @dataclass
 class RunSummary:
-    """All samples of a run.
+    """A run with all its samples.
 
     Args:
-        run: checked; ``finish`` has been called.
-        name: of the run, as the report calls it.
-        kept: how many samples were kept.
-        mapped: how many of them have a map of radii.
-        curve: over the mapped samples; of a run that is a radius map, its own over all samples.
+        run: after ``finish``.
+        name: name of the run in the report.
+        kept: number of kept samples.
+        mapped: number of kept samples with a radius map.
+        curve: over the mapped samples; for a run of radius maps, over all samples.
         boundary: pooled over the kept samples.
-        largest: radius of any component.
-        why_no_radii: of samples without a map, one reason each.
+        largest: largest radius of any component.
+        why_no_radii: reason for each sample without a radius map.
         hierarchy: of the first certificate that has one.
         statement: of the first certificate.
     """
@@ -92,20 +92,20 @@ class RunSummary:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Names of all labels that the run's certificates may give."""
+        """Names of all possible labels of the run's certificates."""
         return self.run.manifest.classes if self.hierarchy is None else self.hierarchy.names
 
     @property
     def of_all(self) -> bool:
-        """Whether the curve is over all samples that are there."""
+        """True if the curve is over all finished samples."""
         return self.run.pooled.curve is not None or self.mapped == len(self.run.done)
 
 
 def summarise(
     run: Run, name: str, grid: NDArray[np.float64], each: Callable[[SampleSummary], None]
 ) -> RunSummary:
-    """Check and pool the samples of the run, and pass on those that are kept; one sample's votes
-    are held at a time."""
+    """Check and pool all samples of a run, calling ``each`` for kept ones, with the votes of one
+    sample in memory at a time."""
     found = RunSummary(run, name)
     for planned in run.manifest.samples:
         kept = run.take(planned)
@@ -120,10 +120,20 @@ def summarise(
     return found
 
 
+def comparison_rows(summaries: Sequence[RunSummary]) -> list[Row]:
+    """Rows of the comparison of all runs, with the name of the run if there are several."""
+    several = len(summaries) > 1
+    return [
+        replace(row, model=f"{summary.name}: {row.model}") if several else row
+        for summary in summaries
+        for row in summary.run.rows(draws=True)
+    ]
+
+
 def contains(
     labels: NDArray[np.signedinteger], truth: NDArray[Any], hierarchy: Hierarchy | None
 ) -> NDArray[np.bool_]:
-    """Where a label is the true class, or a group that contains it; nowhere without truth."""
+    """True where a label is the true class, or a node that contains it; False without truth."""
     if hierarchy is None:
         return np.asarray((labels == truth) & (truth != IGNORE))
     known = (labels != ABSTAIN) & (truth != IGNORE)

@@ -1,4 +1,4 @@
-"""A volume in three cuts through its middle, labels or radii over it."""
+"""Images of a volume: its three central slices with labels or radii."""
 
 from __future__ import annotations
 
@@ -12,19 +12,18 @@ from PIL import Image
 from certiseg.datasets.card import Colour
 from certiseg.report.heat import heat
 from certiseg.report.overlay import overlay
-from certiseg.report.panel import PAPER
+from certiseg.report.panel import PAPER, enlarged
 
 _GAP = 6
 _SIDE = 320
-"""Height in pixels that small volumes are enlarged to, by whole factors."""
+"""Approximate height in pixels to which slices are enlarged, by integer factors."""
 
 
 def volume_overlay(volume: ArrayLike, labels: ArrayLike, palette: Sequence[Colour]) -> Image.Image:
-    """Three overlays side by side, each a cut through the middle of one axis.
+    """Overlays of the three central slices, side by side.
 
-    volume: (C, D, H, W) in [0, 1], of which the first channel is shown; labels: ints (D, H, W),
-    abstentions white. Cuts are turned by a quarter, so that the last axis (in NIfTI mostly feet to
-    head) points up.
+    volume: (C, D, H, W) in [0, 1], of which the first channel is shown. labels: ints (D, H, W),
+    abstentions white. The last axis (in NIfTI mostly feet to head) points up.
     """
     values, given = np.asarray(volume)[:1], np.asarray(labels)
     cuts = [overlay(_cut(values, axis), _cut(given, axis), palette) for axis in range(given.ndim)]
@@ -32,12 +31,12 @@ def volume_overlay(volume: ArrayLike, labels: ArrayLike, palette: Sequence[Colou
 
 
 def volume_heat(radius: ArrayLike, largest: float, name: str = "l2 radius") -> Image.Image:
-    """The cuts of ``volume_overlay`` of a map of radii (D, H, W), 0 where it abstains, over one
-    colour bar."""
+    """The slices of ``volume_overlay`` of a radius map (D, H, W), 0 at abstentions, above a colour
+    bar."""
     values = np.asarray(radius, dtype=np.float64)
     cuts = [_cut(values, axis) for axis in range(values.ndim)]
     height = max(cut.shape[0] for cut in cuts)
-    # Zeros are paper as well as abstention: white.
+    # Padded with 0, which is white.
     padded = [np.pad(cut, ((0, height - cut.shape[0]), (0, 2))) for cut in cuts]
     row = np.concatenate(padded, axis=1)
     factor = max(1, _SIDE // height)
@@ -45,23 +44,20 @@ def volume_heat(radius: ArrayLike, largest: float, name: str = "l2 radius") -> I
 
 
 def _cut(values: NDArray[Any], axis: int) -> NDArray[Any]:
-    """The middle of an axis among the last three, (..., rows, columns), last axis upwards."""
+    """Central slice (..., rows, columns) along one of the last three axes, last axis upwards."""
     place = values.ndim - 3 + axis
     middle = values.take(values.shape[place] // 2, axis=place)
     return np.ascontiguousarray(np.flip(np.swapaxes(middle, -1, -2), axis=-2))
 
 
-def _row(pictures: Sequence[Image.Image]) -> Image.Image:
-    height = max(picture.height for picture in pictures)
+def _row(images: Sequence[Image.Image]) -> Image.Image:
+    height = max(image.height for image in images)
     factor = max(1, _SIDE // height)
-    large = [
-        picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)
-        for picture in pictures
-    ]
-    width = sum(picture.width for picture in large) + _GAP * (len(large) - 1)
+    large = [enlarged(image, factor) for image in images]
+    width = sum(image.width for image in large) + _GAP * (len(large) - 1)
     figure = Image.new("RGB", (width, height * factor), PAPER)
     left = 0
-    for picture in large:
-        figure.paste(picture, (left, 0))
-        left += picture.width + _GAP
+    for image in large:
+        figure.paste(image, (left, 0))
+        left += image.width + _GAP
     return figure

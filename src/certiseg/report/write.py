@@ -1,4 +1,4 @@
-"""From run folders to the report: what is read, in which order, and where it is written."""
+"""Write the report of run folders (``write_report``)."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ _MOST_COMPONENTS = 16_000_000
 
 @dataclass(frozen=True)
 class Written:
-    """A report.
+    """A written report.
 
     Args:
-        page: the file.
-        notes: what is missing or cannot be used, one line each.
-        refuted: what a run states although something else follows, one line each.
+        page: its path.
+        notes: a line for each missing or unreadable file.
+        refuted: a line for each value of a run that does not follow from its other files.
     """
 
     page: Path
@@ -54,24 +54,23 @@ def write_report(
 ) -> Written:
     """Write the report of one run, or of several side by side, as one HTML file.
 
-    All that follows from something else is recomputed (docs/report.md). A sample that contradicts
-    it, or whose files cannot be used, is in no figure, and named: in the result and on the page.
+    Everything that can be recomputed is (docs/report.md). Samples that contradict it or whose files
+    are damaged are excluded from all metrics, and listed in the result and on the page.
 
     Args:
-        runs: folders that certiseg evaluate or certiseg demo wrote; an unfinished run reports what
-            is there.
-        out: the file; an earlier report there is replaced.
-        figures: a folder for the figures of a paper, with a LaTeX and a CSV table.
-        images: at most so many samples on the page, evenly spread; None for all that were kept, of
-            large pictures as many as have 16 million pixels together.
-        palette: colours to begin with: the data set's own, or safe for colour-blind eyes.
+        runs: folders written by certiseg evaluate or certiseg demo, finished or not.
+        out: the HTML file; an earlier report there is replaced.
+        figures: folder for figures for a paper, with a LaTeX and a CSV table.
+        images: largest number of samples on the page, evenly spaced; None for all kept ones, up to
+            16 million pixels in total.
+        palette: initial colours: "own", the data set's, or "safe", colour-blind safe ones.
 
     Returns:
-        The file, what is missing in it, and what did not follow.
+        Path, missing files, and contradictions.
 
     Raises:
-        InputError: folders that are no runs, runs that do not fit side by side, something else
-            than a report at ``out``, a missing library.
+        InputError: for folders that are not runs, for runs of different classes, kinds or norms,
+            for a file other than a report at ``out``, and for a missing library.
 
     Example:
         ``write_report(["run-a", "run-b"], "report.html", figures="figures")``
@@ -101,15 +100,15 @@ def write_report(
             summarise(run, name, grid, partial(into, number=number))
             for number, (run, name) in enumerate(zip(read, names, strict=True))
         ]
-        # A sample that a run lacks, or shows otherwise, is not on the page.
+        # Without samples that a run lacks, or whose input or truth differs.
         whole = [
             samples[name]
             for name in wanted
             if name in samples and len(samples[name]["runs"]) == len(read)
         ]
         drawn = charts(summaries)
-        notes = _told(summaries, _incomplete) + notes
-        refuted = _told(summaries, lambda run: run.refuted)
+        notes = _lines(summaries, _incomplete) + notes
+        refuted = _lines(summaries, lambda run: run.refuted)
         content = page(summaries, drawn, whole, notes=notes, refuted=refuted, palette=palette)
         output_folder(target.parent)
         atomic_write(target, content.encode(errors="backslashreplace"))
@@ -119,7 +118,7 @@ def write_report(
 
 
 def _check_page(target: Path) -> None:
-    """Raise InputError where there is something else than an earlier report."""
+    """Raise InputError if the path exists and is not an earlier report."""
     refuse_link(target)
     if not target.exists():
         return
@@ -143,7 +142,7 @@ def _gather(
     notes: list[str],
     paper: Paper | None,
 ) -> None:
-    """Take a sample of one run, by its number, for the page and for the paper."""
+    """Add a sample of a run (number) to the page's samples and to the paper's figures."""
     name = sample.kept.planned.name
     if name not in wanted:
         return
@@ -163,7 +162,7 @@ def _gather(
 
 
 def _names(runs: Sequence[Run]) -> list[str]:
-    """Names of the runs: those of their folders, told apart where they are the same."""
+    """Names of the runs' folders, with a number where they are equal."""
     if not runs:
         raise InputError("expected at least one run, got none; name a folder")
     titles = [run.title for run in runs]
@@ -176,21 +175,21 @@ def _names(runs: Sequence[Run]) -> list[str]:
 def _check_side_by_side(runs: Sequence[Run], names: Sequence[str]) -> None:
     first = runs[0].manifest
     for run, name in zip(runs[1:], names[1:], strict=True):
-        for what, own, other in (
+        for what, one, other in (
             ("kind of input", first.kind, run.manifest.kind),
             ("classes", first.classes, run.manifest.classes),
             ("norm", first.noise.norm, run.manifest.noise.norm),
         ):
-            if own != other:
-                both = f" ({own} and {other})" if isinstance(own, str) else ""
+            if one != other:
+                both = f" ({one} and {other})" if isinstance(one, str) else ""
                 raise InputError(
                     f"expected runs with the same {what}, got {names[0]} and {name} with "
-                    f"different ones{both}; report them apart"
+                    f"different ones{both}; report them separately"
                 )
 
 
 def _most(run: Run) -> int | None:
-    """Samples that a page can carry without becoming heavy, by the size of the first; None: all."""
+    """Number of samples on a page, by the size of the first; None for all."""
     for planned in run.manifest.samples:
         if planned.kept and planned.number in run.done:
             try:
@@ -202,7 +201,7 @@ def _most(run: Run) -> int | None:
 
 
 def _wanted(runs: Sequence[Run], images: int | None) -> list[str]:
-    """Names of the samples for the page: kept and done in all runs, in the order of the first."""
+    """Names of the page's samples: kept and done in all runs, in the first run's order."""
     of_run = [
         {p.name for p in run.manifest.samples if p.kept and p.number in run.done} for run in runs
     ]
@@ -212,13 +211,13 @@ def _wanted(runs: Sequence[Run], images: int | None) -> list[str]:
 
 
 def _grid(runs: Sequence[Run]) -> NDArray[np.float64]:
-    """Radii of the curves: as far as any of the runs is likely to reach."""
+    """Radii of the curves, up to 3 sigma."""
     noises = [run.manifest.noise for run in runs]
     return np.linspace(0.0, max(min(3 * noise.sigma, noise.largest) for noise in noises), 301)
 
 
-def _told(summaries: Sequence[RunSummary], lines: Callable[[Run], list[str]]) -> list[str]:
-    """Lines about all runs, each with the name of its run where there are several."""
+def _lines(summaries: Sequence[RunSummary], lines: Callable[[Run], list[str]]) -> list[str]:
+    """Lines about all runs, with the name of the run if there are several."""
     several = len(summaries) > 1
     return [
         f"{summary.name}: {line}" if several else line
@@ -228,7 +227,7 @@ def _told(summaries: Sequence[RunSummary], lines: Callable[[Run], list[str]]) ->
 
 
 def _incomplete(run: Run) -> list[str]:
-    """What is missing or broken in the run."""
+    """Lines about missing or broken files of the run."""
     broken = [f"Left out: {line}" for line in run.broken]
     if not run.missing:
         return broken

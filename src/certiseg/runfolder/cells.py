@@ -1,4 +1,4 @@
-"""The folder of a table in the making: one record a sample, scale and sigma."""
+"""``CellStore``: the run folder of a table, one record per sample, scale and sigma."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _FORMAT = "certiseg-table-1"
 
 @dataclass(frozen=True)
 class Cell:
-    """One sample at one scale and sigma. number, name: of the sample."""
+    """A sample (number and name) at one scale and sigma."""
 
     number: int
     name: str
@@ -41,28 +41,28 @@ class Cell:
 
 
 def table_manifest(fixed: Mapping[str, Any], cells: Sequence[Cell]) -> dict[str, Any]:
-    """The manifest of a table, with an identity that all its records have.
+    """The manifest of a table, with the run's identity, which all its records repeat.
 
     Args:
-        fixed: what is known before the first draw, its "seed" among it. Two runs have one identity
-            only if the caller gave them the same seed.
+        fixed: everything fixed before the first draw, including "seed". Without a seed the identity
+            is random, so that two runs never share it.
         cells: in the order in which they are pooled.
     """
     stems = [cell.stem for cell in cells]
     plain = json.loads(json.dumps({"format": _FORMAT, **fixed, "cells": stems}))
-    own = None if fixed.get("seed") is not None else secrets.token_hex(16)
-    return {**plain, "run": digest({**plain, "own": own})}
+    token = None if fixed.get("seed") is not None else secrets.token_hex(16)
+    return {**plain, "run": digest({**plain, "own": token})}
 
 
 class CellStore(ResultStore):
-    """A table below ``root``. A damaged record, or one of another run, is an error: the cell is
-    made again once the file is removed."""
+    """Results of a table below ``root``. A damaged record, or one of another run, is an error; once
+    the file is removed, the cell is computed again."""
 
     NAMES: ClassVar = (MANIFEST, *_TABLES, *FIGURES)
     FOLDERS: ClassVar = {"cells": ".json", "votes": ".npz"}
 
     def begun(self, asked: Mapping[str, Any]) -> Mapping[str, Any]:
-        """As in ``ResultStore``."""
+        """See ``ResultStore``."""
         found: Any = None
         try:
             found = read_document(self.manifest, RECORD)
@@ -79,11 +79,11 @@ class CellStore(ResultStore):
         return dict(found)
 
     def done(self, number: int) -> bool:
-        """Whether the cell has a record. Raises InputError for a damaged one."""
+        """True if the cell has a record. Raises InputError if it is damaged."""
         return self.get(number) is not None
 
     def get(self, number: int) -> dict[str, Any] | None:
-        """The record, if the cell is done. Raises InputError for a damaged file."""
+        """The record of a cell, None if it is not done. Raises InputError for a damaged file."""
         stem = self.stem(number)
         path = self.path("cells", stem)
         if not path.exists():
@@ -103,7 +103,7 @@ class CellStore(ResultStore):
         return record
 
     def write(self, number: int, record: Mapping[str, Any], *others: bytes | None) -> None:
-        """The record of a cell, and its votes where they are kept."""
+        """Write the record of a cell, and its votes if they are kept."""
         whole = {"run": self.record["run"], **record}
         super().write(number, {**whole, "digest": digest(whole)}, *others)
 
@@ -116,7 +116,7 @@ class CellStore(ResultStore):
 
 
 def votes_content(parts: Sequence[VoteCounts]) -> bytes:
-    """The file of the votes of a cell, in the order in which they were drawn: npz, no pickle."""
+    """Serialize the votes of a cell, in the order of the draws, as npz without pickle."""
     meta = [
         {"trials": p.trials, "source": None if p.source is None else p.source.record()}
         for p in parts

@@ -1,4 +1,4 @@
-"""The comparison non-robust / base / certified: its rows, and their table."""
+"""The comparison of non-robust model, base model and certified labels: rows and table."""
 
 from __future__ import annotations
 
@@ -19,18 +19,16 @@ CERTIFIED = "certified"
 
 @dataclass(frozen=True)
 class Row:
-    """One model's figures over a data set. Shares in [0, 1]; None where it has no meaning.
+    """Metrics of one model over a data set, as shares in [0, 1]; None if not applicable.
 
-    accuracy: correct / labelled pixels, an abstention counting as wrong. miou: the paper's, with
-    abstention as an extra label. certified_accuracy, certified_miou: what is left of accuracy and
-    mIoU under the worst perturbation within radius (theory T9).
-    instance_miou, category_miou: of point clouds, means over shapes and over categories as the
-    ShapeNet part benchmark defines them, and what is left of them in the worst case.
-    correct_where_certified: correct / (certified and labelled). certified_node: labelled pixels
-    with a certified class or group of classes, where there is a hierarchy; in all other figures
-    groups count as abstentions. cig, class_cig: certified
-    information gain, and its mean over the classes (T8). radius: in the norm of the noise.
-    draws: of noise, mean per image, where it is no constant.
+    accuracy: correct / labelled pixels; abstentions count as wrong. miou: as in the paper, with
+    abstention as an extra label. instance_miou, category_miou: for point clouds, means over shapes
+    and over categories as in the ShapeNet part benchmark. certified_...: lower bounds on these
+    under every perturbation within radius (theory T9). correct_where_certified: correct / certified
+    labelled pixels. certified_node: share of labelled pixels with a certified class or inner node
+    of a hierarchy; in all other metrics inner nodes count as abstentions. cig, class_cig: certified
+    information gain, and its mean over classes (T8). radius: in the norm of the noise. draws: mean
+    number per input, if not constant. seconds: mean per input.
     """
 
     model: str
@@ -56,8 +54,7 @@ class Row:
 def model_row(
     name: str, confusion: Confusion, seconds: float, shapes: PartIou | None = None
 ) -> Row:
-    """A model that predicts every component and promises nothing. seconds: mean per input.
-    shapes: of point clouds, for which mIoU is taken over the parts of each shape's category."""
+    """Row of a model without certificates. shapes: part IoU, for point clouds."""
     return Row(
         name,
         confusion.accuracy,
@@ -79,11 +76,10 @@ def certified_row(
     nodes: int | None = None,
     shapes: PartIou | None = None,
 ) -> Row:
-    """Certified masks; bounds by theory T9 beside the paper's own figures.
+    """Row of certified labels: the paper's metrics, and lower bounds under attack (theory T9).
 
-    radius: at which all of them hold. draws: mean per input, where it is no constant. nodes:
-    labelled components with a certified class or group, where there is a hierarchy. shapes: of
-    point clouds, as in model_row.
+    radius: of all certificates. nodes: number of labelled components with a certified node, if
+    there is a hierarchy. shapes: part IoU, for point clouds.
     """
     kept = 1.0 - confusion.abstention
     return Row(
@@ -144,7 +140,7 @@ _HOLDS = (
 
 
 def footnote(rows: Sequence[Row]) -> str:
-    """What the figures mean, in words: of pictures, or of point clouds."""
+    """Explanation of the metrics, for images or for point clouds."""
     if any(row.instance_miou is not None for row in rows):
         return (
             "Accuracy is over all points and counts an abstention as wrong; mIoU is the mean over "
@@ -159,5 +155,5 @@ def footnote(rows: Sequence[Row]) -> str:
 
 
 def comparison_table(rows: Sequence[Row], title: str = "") -> Table:
-    """The rows as a table. Figures that no row has are left out."""
+    """The rows as a table, without columns that no row has a value for."""
     return Table(_COLUMNS, rows, title, (footnote(rows),), sparse=True)

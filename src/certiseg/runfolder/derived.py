@@ -1,4 +1,4 @@
-"""What follows from the settings of a run, and where its manifest states something else."""
+"""Values that follow from a run's settings, and contradictions to them in its manifest."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from certiseg.runfolder.identity import run_id
 from certiseg.runfolder.layout import kept_numbers
 
 COORDINATES = 3
-"""Channels of a cloud under noise on its coordinates."""
+"""Number of channels of a cloud that get noise, with noise on coordinates."""
 
 
 def certifier(settings: Mapping[str, Any]) -> Method:
-    """The method that settings in plain values ask for. Raises InputError where it is none."""
+    """The method that settings (plain values) select. Raises InputError for invalid settings."""
     tree = settings["hierarchy"]
     return method_of({**settings, "hierarchy": tree and Hierarchy.from_record(tree)})
 
 
 def row_name(method: Method, num_samples: int) -> str:
-    """Name of the certified row."""
+    """Name of the comparison's row with certified labels."""
     drawn = f"n {'<=' if method.stops_early else '='} {num_samples}"
     return f"{CERTIFIED}{', map at R(tau)' if method.mapped else ''}, {drawn}"
 
 
 def components(size: tuple[int, ...], grid: int | None) -> tuple[int, ...]:
-    """Shape of the labels: that of the truth, or of its cells of grid x grid pixels."""
+    """Shape of the labels: that of the truth, or of its grid of cells of grid x grid pixels."""
     return size if grid is None else tuple(-(-side // grid) for side in size)
 
 
 def contradictions(record: Mapping[str, Any], noise: Noise) -> Iterator[str]:
-    """Where run.json states something else than what follows from the rest of it, a line each."""
+    """Yield a line for each value in run.json that does not follow from the others."""
     settings, samples = record["settings"], record["samples"]
     method = certifier(settings)
     channels, sigma = getattr(noise, "channels", None), settings["sigma"]
@@ -60,8 +60,8 @@ def contradictions(record: Mapping[str, Any], noise: Noise) -> Iterator[str]:
         "run": run_id(record),
     }
     for name, value in follows.items():
-        said = difference(record[name], value, name)
-        if said is not None:
-            yield said
+        line = difference(record[name], value, name)
+        if line is not None:
+            yield line
     if kept != (even := sorted(kept_numbers(len(samples), len(kept)))):
         yield f"samples kept stated as {kept!r:.60}, {even!r:.60} follows: evenly spread"

@@ -1,4 +1,4 @@
-"""The first place where a record of plain values says something else than what follows."""
+"""Compare stated values with recomputed ones, and describe the first difference."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ _SHORT = reprlib.Repr()
 _SHORT.maxstring = 60
 
 Fact = tuple[str, Any, Any]
-"""What is stated: its name, the value, and the one that follows."""
+"""Name, stated value, and recomputed value."""
 
 
 def check(facts: Iterable[Fact], before: str = "", after: str = "") -> None:
-    """Raise ClaimError, one line, at the first fact that is stated as another than follows."""
+    """Raise ClaimError at the first fact whose stated value is not the recomputed one."""
     for name, stated, follows in facts:
-        if said := difference(stated, follows, name):
-            raise ClaimError(f"{before}{said}{after}")
+        if line := difference(stated, follows, name):
+            raise ClaimError(f"{before}{line}{after}")
 
 
 def difference(stated: Any, follows: Any, name: str = "") -> str | None:
-    """Where the two say otherwise, "NAME stated as A, B follows"; None where they say the same.
+    """The first difference, as "NAME stated as A, B follows", or None.
 
-    Sums of floats may differ in their last bits between machines: 1e-12 of the value is no
-    difference. A number and a truth value are never the same.
+    Floats are compared to a relative tolerance of 1e-12, since sums differ in their last bits
+    between machines. Values of different types, such as 1 and True, always differ.
     """
     if isinstance(stated, Mapping) and isinstance(follows, Mapping):
         names = dict.fromkeys((*follows, *stated))

@@ -1,5 +1,4 @@
-"""What is kept of a sample, compared with its record: all that follows from votes and truth is
-recomputed."""
+"""Check a kept sample against its record, recomputing what follows from votes and truth."""
 
 from __future__ import annotations
 
@@ -20,8 +19,7 @@ from certiseg.runfolder.view import LABELS, View, array_digest, read_view
 
 @dataclass(frozen=True)
 class Kept:
-    """A sample that can be shown: its certificate recomputed from its votes, its record from its
-    certificate and its truth."""
+    """A kept sample whose certificate was verified, and whose record was recomputed."""
 
     planned: Planned
     view: View
@@ -29,10 +27,10 @@ class Kept:
 
 
 def open_kept(layout: Layout, manifest: Manifest, record: Record) -> Kept:
-    """Read and check what is kept of a sample.
+    """Read and check the kept files of a sample.
 
-    Raises ClaimError where it contradicts the record or the manifest, or the certificate its own
-    votes; InputError and OSError for files that cannot be used.
+    Raises ClaimError if they contradict the record or the manifest, or if the certificate does not
+    follow from its votes; InputError and OSError for damaged or missing files.
     """
     planned = record.planned
     path = layout.view(planned.file)
@@ -66,7 +64,7 @@ def _of_view(view: View, manifest: Manifest, record: Record) -> Iterator[Fact]:
 def _of_certificate(
     certificate: Certificate, view: View, manifest: Manifest, record: Record
 ) -> Iterator[Fact]:
-    """That it is of this input, this run and these parameters."""
+    """Facts by which a certificate is of this input, run and parameters."""
     settings, votes, planned = manifest.settings, certificate.votes, record.planned
     method = manifest.certifier
     split = settings["selection"] == "split"
@@ -95,7 +93,7 @@ def _of_certificate(
         yield "key", source.key, planned.input
         yield "input shape", list(source.input_shape), list(view.x.shape)
         yield "seed", source.seed, manifest.seed
-        # A run that went on has its record's word for it.
+        # In a resumed run the seed was read from the record.
         known = "entropy" if source.seed_origin == "record" else source.seed_origin
         yield "origin of the seed", known, manifest.seed_origin
         yield "model", source.model, record.model

@@ -1,4 +1,4 @@
-"""The folder of an evaluation in the making: docs/report.md says what it holds."""
+"""``RunFolder``: the run folder of an evaluation (docs/report.md)."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from certiseg.runfolder.store import ResultStore
 
 @dataclass(frozen=True)
 class Keep:
-    """What stays of single samples.
+    """Which files of single samples are kept.
 
     Args:
-        samples: how many are kept for the report, evenly spread; None for all.
-        certificates: of all samples, not only of those.
+        samples: number of samples kept for the report, evenly spaced; None for all.
+        certificates: keep the certificates of all samples, not only of those.
 
     Raises:
-        InputError: a negative number.
+        InputError: for a negative number.
     """
 
     samples: int | None = 20
@@ -42,9 +42,9 @@ class Keep:
 
 
 class RunFolder(ResultStore):
-    """An evaluation below ``root``; its cells are the samples.
+    """Results of an evaluation below ``root``; its cells are the samples.
 
-    certificates: whether those of all samples are kept.
+    certificates: keep the certificates of all samples.
     """
 
     NAMES: ClassVar = (*TABLES, RESULTS, *CURVE_FILES, PAGE, MANIFEST)
@@ -56,7 +56,7 @@ class RunFolder(ResultStore):
         self._certificates = certificates
 
     def begun(self, asked: Mapping[str, Any]) -> Mapping[str, Any]:
-        """As in ``ResultStore``."""
+        """See ``ResultStore``."""
         contradictions = read_manifest(self.root).contradictions
         if contradictions:
             raise ClaimError(f"{self.manifest}: {contradictions[0]}; begin anew with --overwrite")
@@ -65,16 +65,16 @@ class RunFolder(ResultStore):
         return found
 
     def keeps(self, number: int) -> tuple[bool, bool]:
-        """Whether the view of this sample is kept, and whether its certificate is."""
+        """(view, certificate): which of the files of this sample are kept."""
         kept = self.record["samples"][number]["kept"]
         return kept, kept or self._certificates
 
     def write(self, number: int, record: Mapping[str, Any], *others: bytes | None) -> None:
-        """All files of a sample: its record, the view and the certificate."""
+        """Write all files of a sample: record, view and certificate."""
         super().write(number, {"number": number, "run": self.record["run"], **record}, *others)
 
     def done(self, number: int) -> bool:
-        """Whether the record can be pooled, and what is kept of the sample bears it out."""
+        """True if the record is valid and agrees with the kept files of the sample."""
         view, certificate = self.keeps(number)
         try:
             record = self._read(number)
@@ -85,7 +85,7 @@ class RunFolder(ResultStore):
         return self.layout.certificate(self.stem(number)).exists() or not certificate
 
     def pooled(self) -> Pooled:
-        """The figures of all samples, in their order, one record at a time."""
+        """Pool the records of all samples in order."""
         pooled = Pooled(self._manifest)
         for number in range(len(self)):
             pooled.add(self._read(number))
@@ -110,19 +110,19 @@ class RunFolder(ResultStore):
 
 
 def check_same(begun: Mapping[str, Any], asked: Mapping[str, Any], where: str) -> None:
-    """Raise InputError unless a call asks for what the folder's manifest says, in all that a
-    result may depend on. Both are plain JSON values."""
+    """Raise InputError if a call to resume differs from the folder's manifest in anything that
+    results depend on. Both are plain JSON values."""
     found = list(_differences(begun, asked))
     if found:
         more = f" and {len(found) - 3} more" if len(found) > 3 else ""
         raise InputError(
-            f"expected the run at {where} to go on as it began, got "
-            f"{', '.join(found[:3])}{more}; ask for the same, or begin anew with --overwrite"
+            f"expected the run at {where} to be resumed as it began, got "
+            f"{', '.join(found[:3])}{more}; pass the same options, or begin anew with --overwrite"
         )
 
 
 def _differences(begun: Mapping[str, Any], asked: Mapping[str, Any]) -> Iterator[str]:
-    """Each in a few words: what it is now, and what it was."""
+    """Yield a short description of each difference."""
     skipped = ("settings", "samples", "made_with", "seed", "seed_origin", "run")
     for part, of in (("", skipped), ("settings", ()), ("made_with", ())):
         old, new = (record if not part else record[part] for record in (begun, asked))

@@ -1,4 +1,4 @@
-"""The identity of a run, which distinguishes its records from those of any other."""
+"""The identity of a run, by which its records are told from those of other runs."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from collections.abc import Mapping
 from typing import Any
 
 VERSIONS = ("certiseg", "torch", "numpy")
-"""Of these the noise, its votes and their records may depend on."""
+"""Packages whose version votes and records may depend on."""
 
 
 def run_id(record: Mapping[str, Any]) -> str:
-    """32 hex digits of the SHA-256 over what run.json fixes, the seed and its origin included: all
-    but the identity itself and, of ``made_with``, all but the versions. Runs of one identity make
-    the same records, but for times. record: plain JSON values.
+    """32 hex digits of the SHA-256 of run.json, without the identity and without ``made_with``
+    except versions.
 
-    It binds what was written, not its author: an edited file can be given a new one (T15).
+    Runs of one identity have the same records except for times. record: plain JSON values. It does
+    not prove authorship: who edits the file can recompute it (T15).
     """
     fixed = {name: value for name, value in record.items() if name not in ("run", "made_with")}
     fixed["versions"] = [record["made_with"][name] for name in VERSIONS]
@@ -24,5 +24,5 @@ def run_id(record: Mapping[str, Any]) -> str:
 
 
 def digest(fixed: Mapping[str, Any]) -> str:
-    """32 hex digits of the SHA-256 over plain JSON values."""
+    """32 hex digits of the SHA-256 of plain JSON values."""
     return hashlib.sha256(json.dumps(fixed, sort_keys=True).encode()).hexdigest()[:32]

@@ -1,4 +1,4 @@
-"""The folder of a run: which files it holds, and under which names. No name leads out of it."""
+"""File names in the folder of a run; none can lead out of it."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ CURVE_FILES = ("curve.csv", "curve.png", "curve.svg")
 PAGE = "report.html"
 _LONGEST_STEM = 80
 FOLDERS = {"samples": ".json", "views": ".npz", "certificates": ".cert.npz"}
-"""Below it, with the files of the samples and how their names end."""
+"""Subfolders for the files of samples, with the suffix of their files."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Where a run below ``root`` keeps what. stem: of one sample, as ``file_stem`` makes it."""
+    """Paths of the files of a run below ``root``. stem: of a sample, by ``file_stem``."""
 
     root: Path
 
@@ -32,11 +32,11 @@ class Layout:
         return self.root / RESULTS
 
     def sample(self, stem: str) -> Path:
-        """Figures of one sample, JSON: there once the sample is done."""
+        """JSON record of a sample, which exists once the sample is done."""
         return self._of("samples", stem)
 
     def view(self, stem: str) -> Path:
-        """Arrays that show one sample without model and data, npz."""
+        """Npz file with the arrays needed to show a sample without model and data set."""
         return self._of("views", stem)
 
     def certificate(self, stem: str) -> Path:
@@ -47,18 +47,18 @@ class Layout:
 
 
 def file_stem(number: int, name: str) -> str:
-    """File name, without its ending, of the sample of this number.
+    """File name of a sample without suffix: its number and its sanitized name.
 
-    Names come from data sets: anything but letters, digits, dot, dash and underscore of ASCII
-    becomes an underscore, long ones are cut; the number keeps them apart.
+    In names, which come from data sets, anything but ASCII letters, digits, dots, dashes and
+    underscores becomes an underscore, and long names are cut. The number makes it unique.
     """
     plain = re.sub(r"[^A-Za-z0-9._-]+", "_", name)[:_LONGEST_STEM].strip("._") or "sample"
     return f"{number:04d}-{plain}"
 
 
 def kept_numbers(total: int, keep: int | None) -> frozenset[int]:
-    """Samples kept for the report: ``keep`` of them at an even stride, None for all."""
+    """Numbers of the samples kept for the report: ``keep`` evenly spaced ones, None for all."""
     if keep is None or keep >= total:
         return frozenset(range(total))
-    # The middle of each of `keep` equal stretches, as when a data set is thinned.
+    # The middle of each of `keep` equal intervals, as in datasets/subset.py.
     return frozenset((2 * i + 1) * total // (2 * keep) for i in range(keep))

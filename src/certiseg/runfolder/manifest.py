@@ -1,4 +1,4 @@
-"""What a run set out to do, read from its run.json and checked field by field."""
+"""``Manifest``: what a run fixed before its first draw, read from run.json and checked."""
 
 from __future__ import annotations
 
@@ -12,21 +12,79 @@ from certiseg.certificates.method import Method
 from certiseg.certifiers.segcertify import checked_budget
 from certiseg.certifiers.sequential import Sequential
 from certiseg.datasets.card import IGNORE, KINDS, Colour
-from certiseg.errors import InputError
+from certiseg.errors import InputError, first_line
 from certiseg.files.documents import parse_json
+from certiseg.files.fields import (
+    ANY,
+    TEXT,
+    TRUTH,
+    Fields,
+    checked,
+    dict_of,
+    list_of,
+    one_of,
+    optional,
+    whole,
+)
+from certiseg.files.fields import RECORD as OBJECT
 from certiseg.files.reading import RECORD, read_bounded
 from certiseg.noise import Noise, noise_from_record
 from certiseg.runfolder.comparison import BASE_CLEAN, BASE_NOISE, NON_ROBUST
 from certiseg.runfolder.derived import certifier, components, contradictions, row_name
 from certiseg.runfolder.layout import FORMAT, MANIFEST, Layout, file_stem
 from certiseg.runfolder.metrics import allowed_pixels
+from certiseg.stats.pvalues import MOST_TRIALS
+from certiseg.votes import SEED_BITS
+
+_SAMPLE: Fields = {
+    "number": whole(0, 2**31),
+    "name": TEXT,
+    "file": TEXT,
+    "kept": TRUTH,
+    "category": optional(TEXT),
+    "size": list_of(whole(1, 2**31 - 1), 1, 2),
+    "input": TEXT,
+    "truth": TEXT,
+    "shown": TEXT,
+    "digest": TEXT,
+}
+_SETTINGS: Fields = {
+    "num_samples": whole(1, MOST_TRIALS),
+    "selection_samples": whole(1, MOST_TRIALS),
+    "selection": one_of("pooled", "split"),
+    "grid": optional(whole(1, 2**31)),
+}
+# Values that follow from others may be anything here: ``contradictions`` names them.
+_MANIFEST: Fields = {
+    **dict.fromkeys(("method", "certified", "norm", "radius"), ANY),
+    **dict.fromkeys(("run", "model", "data", "seed_origin"), TEXT),
+    **dict.fromkeys(("non_robust", "thinned"), optional(TEXT)),
+    **dict.fromkeys(("model_fingerprint", "non_robust_fingerprint"), optional(TEXT)),
+    **dict.fromkeys(("settings", "noise", "made_with"), OBJECT),
+    "format": one_of(FORMAT),
+    "kind": one_of(*KINDS),
+    "classes": list_of(TEXT, 1, IGNORE - 1),
+    "palette": list_of(list_of(whole(0, 255), 3, 3), 1, IGNORE - 1),
+    "reading": optional(OBJECT),
+    "parts": optional(dict_of(list_of(whole(0, IGNORE), 1, IGNORE))),
+    "percentile": TRUTH,
+    "seed": whole(0, 2**SEED_BITS - 1),
+    "samples": list_of(OBJECT, 0, 2**31),
+}
+_AS_WRITTEN = (
+    *("run", "kind", "model", "non_robust", "data", "thinned", "reading", "settings", "made_with"),
+    *("seed", "seed_origin", "percentile"),
+)
 
 
 @dataclass(frozen=True)
 class Planned:
-    """A sample of the run. file: the stem of its files. kept: for the report. category: of a cloud.
-    size: of its truth. input: its fingerprint, as certificates name it; truth, shown: digests of
-    what a view holds; digest: of input, truth and category."""
+    """A sample of the run.
+
+    file: stem of its file names. kept: True if it is kept for the report. category: of a cloud.
+    size: shape of the truth. input: fingerprint, as in certificates. truth, shown: digests of the
+    arrays in its view. digest: of input, truth and category.
+    """
 
     number: int
     name: str
@@ -42,10 +100,12 @@ class Planned:
 
 @dataclass(frozen=True)
 class Manifest:
-    """run.json. run: its identity (``run_id``). certifier and method, its name, certified (name of
-    the table's last row), radius (at which the table holds) and noise follow from the settings;
-    contradictions: where it states something else, a line each. settings, made_with: as they were
-    written. reading: how files were read, None where nobody chose."""
+    """Content of run.json.
+
+    run: identity (``run_id``). certifier, method (its name), certified (name of the comparison's
+    last row), radius (of the comparison) and noise follow from the settings. contradictions: a line
+    for each value in the file that does not follow. reading: how files were read, or None.
+    """
 
     run: str
     kind: str
@@ -72,39 +132,39 @@ class Manifest:
 
     @property
     def rows(self) -> tuple[str, ...]:
-        """Names of the models without a certificate, as rows of the table."""
+        """Names of the comparison's rows of models without certificates."""
         return (*((NON_ROBUST,) if self.non_robust is not None else ()), BASE_CLEAN, BASE_NOISE)
 
     @property
     def draws(self) -> tuple[int, int]:
-        """Fewest and most draws that a sample may have taken."""
+        """Smallest and largest number of draws that a sample can have."""
         settings = self.settings
         chosen = settings["selection_samples"] if settings["selection"] == "split" else 0
         most = settings["num_samples"] + chosen
         return (1 if self.certifier.stops_early else most), most
 
     def grid(self, planned: Planned) -> tuple[int, ...]:
-        """Shape of the labels that certificates of this sample have."""
+        """Shape of the labels in this sample's certificate."""
         return components(planned.size, self.settings["grid"])
 
     def budget(self, planned: Planned) -> int | None:
-        """Error budget k of this sample, None without one."""
+        """Error budget k of this sample, or None."""
         given = self.settings["budget"]
         return None if given is None else checked_budget(given, math.prod(self.grid(planned)))
 
     def looks(self, planned: Planned) -> tuple[tuple[int, float], ...]:
-        """The looks of early stopping, as they were planned for this sample."""
+        """Planned looks of early stopping for this sample."""
         assert isinstance(self.certifier, Sequential)
         size, most = math.prod(self.grid(planned)), self.settings["num_samples"]
         return self.certifier.plan(size, most, len(self.classes))
 
     def allowed(self, planned: Planned) -> int:
-        """Components of this sample's truth that may carry a false certificate."""
+        """Number of false certificates among this sample's pixels that the guarantee allows."""
         return allowed_pixels(self.budget(planned), self.grid(planned), planned.size)
 
 
 def read_manifest(root: Path) -> Manifest:
-    """Raises InputError where there is none, or one that no run writes."""
+    """Read and check run.json. Raises InputError if it is missing or invalid."""
     path = Layout(root).manifest
     try:
         return manifest_of(parse_json(read_bounded(path, RECORD).decode("utf-8")))
@@ -123,69 +183,42 @@ def read_manifest(root: Path) -> Manifest:
         AttributeError,
         RecursionError,
     ) as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise InputError(
             f"{path}: expected a manifest of format {FORMAT}, got another or a damaged one "
-            f"({reason}); run certiseg evaluate again, with --overwrite"
+            f"({first_line(error)[:200]}); run certiseg evaluate again, with --overwrite"
         ) from None
 
 
 def manifest_of(record: Any) -> Manifest:
-    """The manifest in plain values. Raises ValueError, TypeError or LookupError for another."""
-    if record["format"] != FORMAT:
-        raise ValueError(f"format {record['format']!r:.60}")
-    if record["kind"] not in KINDS:
-        raise ValueError(f"kind {record['kind']!r:.60}")
-    classes = tuple(_text(name) for name in record["classes"])
-    palette = tuple(_colour(colour) for colour in record["palette"])
-    if not 0 < len(classes) < IGNORE or len(classes) != len(palette):
-        raise ValueError(f"{len(classes)} classes and {len(palette)} colours")
-    noise, settings = noise_from_record(record["noise"]), _mapping(record["settings"])
-    _check_settings(settings)
-    method = certifier(settings)
-    samples = tuple(_planned(n, sample) for n, sample in enumerate(record["samples"]))
-    if type(record["seed"]) is not int or type(record["percentile"]) is not bool:
-        raise ValueError(f"seed {record['seed']!r:.60}")
+    """Build the manifest from plain values. Raises ValueError, TypeError or LookupError."""
+    values = checked(record, _MANIFEST, "a manifest")
+    classes, parts, settings = values["classes"], values["parts"], values["settings"]
+    checked({name: settings[name] for name in _SETTINGS}, _SETTINGS, "the settings")
+    if len(classes) != len(values["palette"]):
+        raise ValueError(f"{len(classes)} classes and {len(values['palette'])} colours")
+    if any(label >= len(classes) for labels in (parts or {}).values() for label in labels):
+        raise ValueError(f"parts beyond the {len(classes)} classes")
+    noise, method = noise_from_record(values["noise"]), certifier(settings)
     found = Manifest(
-        run=_text(record["run"]),
-        kind=record["kind"],
-        classes=classes,
-        palette=palette,
+        classes=tuple(classes),
+        palette=tuple((red, green, blue) for red, green, blue in values["palette"]),
         noise=noise,
         radius=noise.radius(settings["tau"]),
         method=method.name,
         certifier=method,
         certified=row_name(method, settings["num_samples"]),
-        settings=settings,
-        made_with=_mapping(record["made_with"]),
-        samples=samples,
-        parts=_parts(record["parts"], len(classes)),
-        seed=record["seed"],
-        percentile=record["percentile"],
-        non_robust=None if record["non_robust"] is None else _text(record["non_robust"]),
-        thinned=None if record["thinned"] is None else _text(record["thinned"]),
-        reading=None if record["reading"] is None else _mapping(record["reading"]),
+        samples=tuple(_planned(n, sample) for n, sample in enumerate(values["samples"])),
+        parts=None if parts is None else {name: tuple(labels) for name, labels in parts.items()},
         contradictions=tuple(contradictions(record, noise)),
-        **{name: _text(record[name]) for name in ("model", "data", "seed_origin")},
+        **{name: values[name] for name in _AS_WRITTEN},
     )
-    for sizes in {(planned.size, planned.category): planned for planned in samples}.values():
+    for sizes in {(planned.size, planned.category): planned for planned in found.samples}.values():
         _check_sample(found, sizes)
     return found
 
 
-def _check_settings(settings: Mapping[str, Any]) -> None:
-    for name in ("num_samples", "selection_samples"):
-        if type(settings[name]) is not int or settings[name] < 1:
-            raise ValueError(f"{name} {settings[name]!r:.60}")
-    if settings["selection"] not in ("pooled", "split"):
-        raise ValueError(f"selection {settings['selection']!r:.60}")
-    grid = settings["grid"]
-    if grid is not None and not (type(grid) is int and grid >= 1):
-        raise ValueError(f"grid {grid!r:.60}")
-
-
 def _check_sample(manifest: Manifest, planned: Planned) -> None:
-    """Refuses what no run could have planned for a sample of this size and category."""
+    """Raise ValueError unless budget, looks and category are possible for this sample."""
     manifest.allowed(planned)
     if isinstance(manifest.certifier, Sequential):
         manifest.looks(planned)
@@ -195,44 +228,10 @@ def _check_sample(manifest: Manifest, planned: Planned) -> None:
 
 
 def _planned(number: int, record: Any) -> Planned:
-    name = _text(record["name"])
-    stem = file_stem(number, name)
-    # The stem is made anew, so that no manifest can point outside its folder.
-    if record["number"] != number or record["file"] != stem or type(record["kept"]) is not bool:
+    values = checked(record, _SAMPLE, f"sample {number}")
+    # The file name must follow from number and name, so that it cannot lead out of the folder.
+    if (values["number"], values["file"]) != (number, file_stem(number, values["name"])):
         raise ValueError(f"sample {number} as {record!r:.80}")
-    size = record["size"]
-    whole = all(type(side) is int and 0 < side < 2**31 for side in size)
-    if not whole or len(size) not in (1, 2) or math.prod(size) > 2**32:
-        raise ValueError(f"sample {number} of size {size!r:.60}")
-    prints = {key: _text(record[key]) for key in ("input", "truth", "shown", "digest")}
-    category = None if record["category"] is None else _text(record["category"])
-    return Planned(number, name, stem, record["kept"], category, tuple(size), **prints)
-
-
-def _parts(value: Any, classes: int) -> Mapping[str, tuple[int, ...]] | None:
-    """Of clouds, the labels of each category."""
-    if value is None:
-        return None
-    for labels in _mapping(value).values():
-        if not labels or not all(type(label) is int and 0 <= label < classes for label in labels):
-            raise ValueError(f"parts {labels!r:.60}")
-    return {name: tuple(labels) for name, labels in value.items()}
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"expected text, got {value!r:.60}")
-    return value
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    if not isinstance(value, dict):
-        raise TypeError(f"expected a record, got {value!r:.60}")
-    return value
-
-
-def _colour(value: Any) -> Colour:
-    red, green, blue = value
-    if not all(type(part) is int and 0 <= part <= 255 for part in (red, green, blue)):
-        raise ValueError(f"colour {value!r:.60}")
-    return red, green, blue
+    if math.prod(values["size"]) > 2**32:
+        raise ValueError(f"sample {number} of size {values['size']!r:.60}")
+    return Planned(**{**values, "size": tuple(values["size"])})

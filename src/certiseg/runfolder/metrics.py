@@ -1,7 +1,4 @@
-"""What one sample adds to the figures of a data set, as a record of plain JSON values.
-
-A run writes it, and the report makes it again from what was kept.
-"""
+"""The counts of one sample as plain JSON values: written by runs, recomputed by the report."""
 
 from __future__ import annotations
 
@@ -24,7 +21,7 @@ _CURVE_POINTS = 301
 
 
 def model_record(labels: NDArray[Any], truth: NDArray[Any], num_classes: int) -> dict[str, Any]:
-    """Of a model without a certificate. labels: on its own grid (theory T14)."""
+    """Counts of a model without certificates. labels: on the model's output grid (theory T14)."""
     counts = Confusion.count(truth, at_size(labels, truth.shape), num_classes, IGNORE)
     return {"confusion": counts_record(counts)}
 
@@ -32,12 +29,12 @@ def model_record(labels: NDArray[Any], truth: NDArray[Any], num_classes: int) ->
 def certified_record(
     certificate: Certificate, truth: NDArray[Any], num_classes: int, *, read_at: float
 ) -> dict[str, Any]:
-    """The certified labels against the truth. read_at: the radius a radius map is read at for
-    the table; its curve is that of ``curve_radii``."""
+    """Counts of certified labels. read_at: radius at which a radius map is evaluated for the
+    comparison; its curve has ``curve_radii``."""
     mapped = isinstance(certificate.radius, np.ndarray)
     held = certificate.at(read_at) if mapped else certificate.labels
     shown = at_size(held, truth.shape)
-    # Inner nodes say nothing about a single class: for these figures they abstain (T8).
+    # Inner nodes of a hierarchy count as abstentions here (T8).
     leaves = np.where(shown < num_classes, shown, ABSTAIN)
     allowed = allowed_pixels(certificate.budget, certificate.labels.shape, truth.shape)
     counts = Confusion.count(truth, leaves, num_classes, IGNORE, allowed=allowed)
@@ -68,8 +65,8 @@ def certified_record(
 
 
 def allowed_pixels(budget: int | None, grid: tuple[int, ...], size: tuple[int, ...]) -> int:
-    """Components of the truth that may carry a false certificate under a budget k (theory T5): a
-    cell that is false is false in all of its pixels."""
+    """Number of pixels that can have a false certificate under a budget k (theory T5): k - 1 cells,
+    each with all its pixels."""
     of_cell = 1 if grid == size or len(size) != 2 else cell_pixels(grid, (size[0], size[1]))
     return (0 if budget is None else budget - 1) * of_cell
 
@@ -80,7 +77,7 @@ def curve_radii(noise: Noise) -> NDArray[np.float64]:
 
 
 def at_size(values: NDArray[Any], size: tuple[int, ...]) -> NDArray[Any]:
-    """Values of components (..., *size), or of grid cells (..., h, w), as values of components."""
+    """Values at full size (..., *size), upsampled if they are of grid cells (..., h, w) (T14)."""
     if values.shape[-len(size) :] == size:
         return values
     height, width = size
@@ -88,5 +85,5 @@ def at_size(values: NDArray[Any], size: tuple[int, ...]) -> NDArray[Any]:
 
 
 def number(value: float) -> float | None:
-    """A float for JSON, which has no NaN."""
+    """The float, or None for NaN, which JSON lacks."""
     return None if np.isnan(value) else float(value)

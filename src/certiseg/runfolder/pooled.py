@@ -1,4 +1,4 @@
-"""Figures of a data set in the making: one record a sample, pooled by addition."""
+"""``Pooled``: metrics of a data set, from the counts of its samples."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from certiseg.runfolder.record import Record
 
 @dataclass
 class Pooled:
-    """Counts are added over the samples before any ratio is taken.
+    """Sums of counts over samples.
 
-    models: by name, those without a certificate. shapes: of point clouds, by the same names and
-    that of the certified labels. images: what results.json lists, one a sample.
+    models: counts of models without certificates, by name. shapes: part IoU of point clouds, by
+    these names and CERTIFIED. images: entries of results.json, one per sample.
     """
 
     manifest: Manifest
@@ -36,7 +36,7 @@ class Pooled:
     images: list[dict[str, Any]] = field(default_factory=list)
 
     def add(self, record: Record) -> None:
-        """Add one sample of the manifest's."""
+        """Add the counts of a sample."""
         for name, counts in record.models.items():
             self.models[name] = self.models[name] + counts if name in self.models else counts
             self.seconds[name] = self.seconds.get(name, 0.0) + record.seconds[name]
@@ -72,8 +72,8 @@ class Pooled:
         }
 
     def rows(self, *, draws: bool = False) -> list[Row]:
-        """The comparison so far; none without a sample. draws: name their number even where it is
-        a constant."""
+        """Rows of the comparison, empty without samples. draws: include their number even if it is
+        constant."""
         if self.certified is None:
             return []
         done = len(self.images)

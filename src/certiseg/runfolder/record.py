@@ -1,6 +1,6 @@
-"""The counts of one sample, read from its record and checked against all that they must agree with.
+"""``Record``: the counts of one sample, read from its file and checked for consistency.
 
-What can be told without the sample itself: against the run's manifest, and among each other.
+They are checked against the manifest and each other, without the sample's arrays.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 
 from certiseg.certificates.looks import REASONS
-from certiseg.errors import InputError
+from certiseg.errors import InputError, first_line
 from certiseg.files.documents import parse_json
+from certiseg.files.fields import ANY, TEXT, Field, Fields, checked, dict_of, optional, whole
+from certiseg.files.fields import RECORD as OBJECT
 from certiseg.files.reading import RECORD, read_bounded
 from certiseg.metrics.confusion import Confusion
 from certiseg.metrics.curve import RadiusCurve
@@ -26,15 +28,29 @@ from certiseg.runfolder.difference import Fact, check
 from certiseg.runfolder.manifest import Manifest, Planned
 from certiseg.runfolder.metrics import curve_radii
 
-_FIELDS = {"number", "run", "name", "seed", "model", "view", "models", "certified", "percentile"}
-_CERTIFIED = {"confusion", "gain", "nodes", "curve", "draws", "stopped", "seconds"}
+_SECONDS = Field("seconds", lambda value: type(value) in (int, float) and 0 <= value < 1e9)
+_MODEL: Fields = {"confusion": ANY, "seconds": _SECONDS}
+_CERTIFIED: Fields = {
+    **dict.fromkeys(("confusion", "gain", "curve", "stopped"), ANY),
+    "nodes": optional(whole(0, 2**63)),
+    "draws": whole(0, 2**63),
+    "seconds": _SECONDS,
+}
+_RECORD: Fields = {
+    **dict.fromkeys(("number", "run", "seed", "view", "percentile"), ANY),
+    **dict.fromkeys(("name", "model"), TEXT),
+    "models": dict_of(OBJECT),
+    "certified": OBJECT,
+}
 
 
 @dataclass(frozen=True)
 class Record:
-    """models: of each without a certificate its counts, seconds of each. model: fingerprint of the
-    one that was certified. view: digest of the view's file, None where it is not kept. plain: as it
-    was written."""
+    """Counts of one sample.
+
+    models, seconds: of models without certificates, by name. model: fingerprint of the certified
+    model. view: SHA-256 of the view's file, None if it is not kept. plain: JSON values of the file.
+    """
 
     planned: Planned
     models: Mapping[str, Confusion]
@@ -53,66 +69,48 @@ class Record:
 
 
 def read_record(path: Path, manifest: Manifest, planned: Planned) -> Record:
-    """Raises ClaimError for a record that contradicts the manifest or itself, InputError for a
-    file that is none, or damaged, OSError where it cannot be read."""
+    """Read and check a record.
+
+    Raises ClaimError if it contradicts the manifest or itself, InputError for a damaged file, and
+    OSError if it cannot be read.
+    """
     try:
         plain = parse_json(read_bounded(path, RECORD).decode("utf-8"))
-        record = _record(plain, manifest, planned)
+        record = _record(plain, planned)
         check(_facts(record, manifest))
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
-        said = " ".join(str(error).split())[:200] or type(error).__name__
         raise InputError(
-            f"expected the record of a sample, got another or a damaged one ({said})"
+            "expected the record of a sample, got another or a damaged one "
+            f"({first_line(error)[:200]})"
         ) from None
     return record
 
 
-def _record(plain: Any, manifest: Manifest, planned: Planned) -> Record:
-    held = plain["certified"]
-    _check_fields(plain, _FIELDS)
-    _check_fields(held, _CERTIFIED)
-    models = {}
-    for name, found in plain["models"].items():
-        _check_fields(found, {"confusion", "seconds"})
-        models[name] = counts_from_record(Confusion, found["confusion"])
-    for key in ("model", "name"):
-        if not isinstance(plain[key], str):
-            raise ValueError(f"{key} {plain[key]!r:.60}")
-    for key in ("draws", "nodes"):
-        if held[key] is not None and type(held[key]) is not int:
-            raise ValueError(f"{key} {held[key]!r:.60}")
+def _record(plain: Any, planned: Planned) -> Record:
+    values = checked(plain, _RECORD, "a record")
+    held = checked(values["certified"], _CERTIFIED, "the certified labels")
+    models = {name: checked(found, _MODEL, name) for name, found in values["models"].items()}
     gain, curve = held["gain"], held["curve"]
     return Record(
         planned=planned,
-        models=models,
+        models={name: counts_from_record(Confusion, m["confusion"]) for name, m in models.items()},
         certified=counts_from_record(Confusion, held["confusion"]),
         gain=None if gain is None else counts_from_record(InformationGain, gain),
         nodes=held["nodes"],
         curve=None if curve is None else counts_from_record(RadiusCurve, curve),
         draws=held["draws"],
         stopped=held["stopped"],
-        seconds={name: _seconds(found["seconds"]) for name, found in plain["models"].items()},
-        certified_seconds=_seconds(held["seconds"]),
-        percentile=plain["percentile"],
-        model=plain["model"],
-        view=plain["view"],
+        seconds={name: float(found["seconds"]) for name, found in models.items()},
+        certified_seconds=float(held["seconds"]),
+        percentile=values["percentile"],
+        model=values["model"],
+        view=values["view"],
         plain=plain,
     )
 
 
-def _check_fields(record: Any, names: set[str]) -> None:
-    if set(record) != names:
-        raise ValueError(f"fields {sorted(set(record) ^ names)} too many or missing")
-
-
-def _seconds(value: Any) -> float:
-    if type(value) not in (int, float) or not 0 <= value < 1e9:
-        raise ValueError(f"seconds {value!r:.60}")
-    return float(value)
-
-
 def _facts(record: Record, manifest: Manifest) -> Iterator[Fact]:
-    """In an order in which each may take those before it for true."""
+    """Facts to check, each of which may assume the earlier ones."""
     plain, planned, held = record.plain, record.planned, record.certified
     total, tree = math.prod(planned.size), manifest.settings["hierarchy"] is not None
     yield "number", plain["number"], planned.number
@@ -146,7 +144,7 @@ def _facts(record: Record, manifest: Manifest) -> Iterator[Fact]:
 
 def _counted(name: str, counts: Confusion, classes: int, total: int) -> Iterator[Fact]:
     yield f"{name}: shape of the counts", counts.counts.shape, (classes, classes + 1)
-    # First each: sums of larger numbers could come out right by overflow.
+    # Checked before the sum, which could overflow.
     largest = max(int(counts.counts.max()), counts.unlabelled)
     yield f"{name}: the largest count", largest, min(largest, total)
     yield f"{name}: components", counts.labelled + counts.unlabelled, total
@@ -155,7 +153,8 @@ def _counted(name: str, counts: Confusion, classes: int, total: int) -> Iterator
 
 
 def _gained(gain: InformationGain, nodes: int, held: Confusion) -> Iterator[Fact]:
-    """A correct class gains 1, an abstention nothing, a group less than 1 (theory T8)."""
+    """Facts about information gain: 1 for a correct class, 0 for an abstention, between for an
+    inner node (theory T8)."""
     rows = held.counts.sum(axis=1)
     yield "gain: components by true class", gain.labelled.tolist(), rows.tolist()
     least, most = np.diagonal(held.counts), held.counts[:, -1] + np.diagonal(held.counts)
@@ -165,7 +164,8 @@ def _gained(gain: InformationGain, nodes: int, held: Confusion) -> Iterator[Fact
 
 
 def _curved(curve: RadiusCurve, held: Confusion, manifest: Manifest, total: int) -> Iterator[Fact]:
-    """Counts fall along the radii, and those of the table lie between its neighbours'."""
+    """Facts about a curve: counts fall with the radius, and the comparison's lie between those of
+    the neighbouring radii."""
     radii, rows = curve_radii(manifest.noise), held.counts.sum(axis=1)
     yield "curve: radii", curve.radii.tolist(), radii.tolist()
     yield "curve: components by true class", curve.labelled.tolist(), rows.tolist()
@@ -188,7 +188,7 @@ def _curved(curve: RadiusCurve, held: Confusion, manifest: Manifest, total: int)
 
 
 def _bounded(bounds: Mapping[str, Any], manifest: Manifest) -> Iterator[Fact]:
-    """Bounds on one noisy pass (theory T10)."""
+    """Facts about percentile bounds (theory T10)."""
     settings = manifest.settings
     of = {"draws": settings["num_samples"], "radius": manifest.radius, "alpha": settings["alpha"]}
     yield "percentile: of", bounds["of"], of

@@ -1,4 +1,4 @@
-"""What results.json and the tables of a run say, and whether it follows from its records."""
+"""Content of results.json and the tables of a run, and checks that files agree with it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 from certiseg.files.documents import parse_json
 from certiseg.files.reading import RECORD, read_bounded
 from certiseg.metrics.curve import RadiusCurve
-from certiseg.metrics.part_iou import PartIou
+from certiseg.metrics.records import counts_record
 from certiseg.runfolder.comparison import CERTIFIED, comparison_table
 from certiseg.runfolder.difference import difference
 from certiseg.runfolder.layout import CURVE_FILES, TABLES, Layout
@@ -24,7 +24,7 @@ _COLUMNS = ("radius", "certified_share", "certified_accuracy", "certified_miou")
 
 
 def results(pooled: Pooled) -> dict[str, Any]:
-    """All that results.json holds but what it was made with, of at least one sample."""
+    """Content of results.json without ``made_with``, for at least one sample."""
     manifest, held = pooled.manifest, pooled.certified
     assert held is not None
     paper = {name: confusion.iou for name, confusion in pooled.models.items()}
@@ -42,7 +42,10 @@ def results(pooled: Pooled) -> dict[str, Any]:
             name: [number(value) for value in values]
             for name, values in {**paper, CERTIFIED: held.iou}.items()
         },
-        "by_category": {name: _by_category(shapes) for name, shapes in pooled.shapes.items()},
+        "by_category": {
+            name: {category: means._asdict() for category, means in shapes.by_category.items()}
+            for name, shapes in pooled.shapes.items()
+        },
         "classes_without_truth": [
             name
             for name, labelled in zip(manifest.classes, held.counts.sum(axis=1), strict=True)
@@ -54,14 +57,14 @@ def results(pooled: Pooled) -> dict[str, Any]:
         "settings": dict(manifest.settings),
         "radius": manifest.radius,
         "norm": manifest.noise.norm,
-        "curve": None if pooled.curve is None else pooled.curve.record(),
+        "curve": None if pooled.curve is None else counts_record(pooled.curve),
         "percentile": percentile_means(pooled),
         "images": pooled.images,
     }
 
 
 def percentile_means(pooled: Pooled) -> dict[str, float] | None:
-    """Means over the images of the bounds on one noisy pass (theory T10), where there are any."""
+    """Means over the images of the percentile bounds (theory T10), or None."""
     bounds = [image["percentile"] for image in pooled.images if "percentile" in image]
     means = {
         name: float(np.mean([bound[name] for bound in bounds if name in bound]))
@@ -72,7 +75,7 @@ def percentile_means(pooled: Pooled) -> dict[str, float] | None:
 
 
 def check_results(layout: Layout, pooled: Pooled) -> Iterator[str]:
-    """A line for each file of a whole run that says something else than its records."""
+    """Yield a line for each result file of a finished run that does not follow from its records."""
     table = comparison_table(pooled.rows())
     files: list[tuple[Path, Callable[[str], Any], Any]] = [
         (layout.results, parse_json, results(pooled)),
@@ -90,8 +93,8 @@ def check_results(layout: Layout, pooled: Pooled) -> Iterator[str]:
             continue
         if isinstance(stated, dict):
             stated.pop("made_with", None)
-        if (said := difference(stated, follows)) is not None:
-            yield f"{path}: {said} from the records"
+        if (line := difference(stated, follows)) is not None:
+            yield f"{path}: {line} from the records"
     path = layout.root / TABLES[0]
     if path.exists() and not read_bounded(path, RECORD).decode("utf-8", "replace").startswith(
         table.markdown()
@@ -100,7 +103,7 @@ def check_results(layout: Layout, pooled: Pooled) -> Iterator[str]:
 
 
 def curve_csv(curve: RadiusCurve) -> str:
-    """One row a radius, full precision."""
+    """The curve as CSV at full precision, one row per radius."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_COLUMNS)
@@ -117,7 +120,7 @@ def curve_csv(curve: RadiusCurve) -> str:
 
 
 def _rows(text: str) -> list[dict[str, Any]]:
-    """A table as numbers where they are."""
+    """Rows of a CSV table, with numbers parsed."""
     return [
         {name: _value(value) for name, value in row.items()}
         for row in csv.DictReader(io.StringIO(text))
@@ -129,8 +132,3 @@ def _value(text: Any) -> Any:
         return float(text)
     except (TypeError, ValueError):
         return text
-
-
-def _by_category(shapes: PartIou) -> dict[str, dict[str, Any]]:
-    """Figures of each category of point clouds."""
-    return {name: figures._asdict() for name, figures in shapes.by_category.items()}

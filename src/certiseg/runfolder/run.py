@@ -1,4 +1,4 @@
-"""A run read back from its folder: its figures, what is missing, what is broken."""
+"""``Run``: a run read from its folder and checked, with lists of missing and invalid samples."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ from certiseg.runfolder.results import check_results
 
 @dataclass
 class Run:
-    """done: numbers of the samples whose record is there; once all are taken, of those in
-    ``pooled``. missing: names of those without a record. broken: one line a file that cannot be
-    used. refuted: one line a statement that contradicts what follows from the others. left_out: the
-    line of each kept sample that is in no figure."""
+    """A run folder being read.
+
+    done: numbers of samples with a record; after ``take`` of all, of those in ``pooled``. missing:
+    names of samples without one. broken: a line for each unreadable file. refuted: a line for each
+    value that contradicts others. left_out: by name of kept samples that are excluded, the reason.
+    """
 
     root: Path
     manifest: Manifest
@@ -36,14 +38,13 @@ class Run:
         return self.root.resolve().name
 
     def rows(self, *, draws: bool = False) -> list[Row]:
-        """The comparison over the samples taken. draws: name their number even where it is a
-        constant."""
+        """Rows of the comparison over the samples taken so far. draws: as in ``Pooled.rows``."""
         return self.pooled.rows(draws=draws)
 
     def take(self, planned: Planned) -> Kept | None:
-        """Check the sample and add it to the figures; what is kept of it, if anything is.
+        """Check a sample and pool it; returns its kept files, if any. To be called once for each.
 
-        A sample of which anything is broken or refuted is left out and named. Each is taken once.
+        A sample with any broken or refuted file is excluded and listed.
         """
         if planned.number not in self.done:
             return None
@@ -63,8 +64,8 @@ class Run:
         return kept
 
     def finish(self) -> None:
-        """After the last sample: nothing is claimed that no certificate bears out, and the tables
-        of a whole run must follow from its records."""
+        """Final checks after the last sample: at least one certificate must support the run if any
+        sample was refuted, and the tables of a finished run must follow from its records."""
         checked = [planned for planned in self.manifest.samples if planned.kept]
         if self.refuted and checked and not any(planned.number in self.done for planned in checked):
             self.refuted.append(
@@ -82,14 +83,14 @@ class Run:
 
 
 def read_run(root: Path) -> Run:
-    """A run, finished or not, of which no sample is taken yet.
+    """Open a run folder, finished or not; samples are then read by ``Run.take``.
 
-    Raises InputError for a folder that is no run's, or whose manifest is broken.
+    Raises InputError if it is not a run folder or its manifest is invalid.
     """
     manifest = read_manifest(root)
     layout = Layout(root)
     run = Run(root, manifest, Pooled(manifest))
-    run.refuted += [f"{layout.manifest}: {said}" for said in manifest.contradictions]
+    run.refuted += [f"{layout.manifest}: {line}" for line in manifest.contradictions]
     seen: set[tuple[str, str]] = set()
     for planned in manifest.samples:
         if (known := (planned.name, planned.digest)) in seen:

@@ -1,4 +1,4 @@
-"""The results of a run in the making: a manifest, and the files of each cell."""
+"""``ResultStore``: a run folder being written, with a manifest and the files of each cell."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from certiseg.runfolder.layout import MANIFEST
 
 
 class ResultStore(ABC):
-    """A run below ``root``, which its caller has locked; every file is written whole.
+    """A run folder ``root``, locked by the caller; files are written atomically.
 
-    A run is a grid of cells. What is fixed before the first draw stands in run.json, and the
-    record of a cell is its last file: with it the cell is done, and an interrupted run goes on
-    with the others.
+    A run is a grid of cells. The manifest run.json holds what is fixed before the first draw. The
+    record of a cell is written last: a cell with a record is done, and a resumed run computes the
+    others.
 
-    record: the manifest, once there is one. NAMES: files of the run beside those of its cells.
-    FOLDERS: where files of cells are, the records first, and how their names end.
+    record: the manifest, once begun. NAMES: files of the run other than those of cells. FOLDERS:
+    subfolders of files of cells, records first, with the suffix of the files.
     """
 
     NAMES: ClassVar[tuple[str, ...]]
@@ -38,10 +38,10 @@ class ResultStore(ABC):
         return self.root / MANIFEST
 
     def begin(self, record: Mapping[str, Any], overwrite: bool = False) -> None:
-        """Remove the files of an earlier run that is being replaced, then write the manifest.
+        """Write the manifest, and with overwrite remove the files of an earlier run first.
 
-        Raises InputError where there are such files and they are not to be replaced, and for files
-        that no run wrote.
+        Raises InputError if there is an earlier run and overwrite is False, and for files in the
+        way that no run wrote.
         """
         with locked(self.root, self.NAMES, overwrite) as outputs:
             self._prepare()
@@ -49,10 +49,10 @@ class ResultStore(ABC):
             for file in self._files(map(_stem, self._cells(record))):
                 if lexists(file) and file not in earlier:
                     raise InputError(
-                        f"expected nothing of others in the way, got {file}, which is of no run "
-                        "here; move it away or choose another folder with -o"
+                        f"expected no other file in the way, got {file}, which no run wrote here; "
+                        "move it away or choose another folder with -o"
                     )
-            # The results first: what is left of a removed run is an unfinished one.
+            # Results first, so that an interrupted removal leaves an unfinished run.
             outputs.remove(name for name in self.NAMES if name != MANIFEST)
             for file in earlier:
                 file.unlink(missing_ok=True)
@@ -60,31 +60,34 @@ class ResultStore(ABC):
         self.record = record
 
     def resume(self, asked: Mapping[str, Any]) -> None:
-        """Go on with the run that is there. Raises InputError where that is another one than is
-        asked for, ClaimError where its manifest contradicts itself."""
+        """Resume the run in the folder.
+
+        Raises InputError if it differs from what is asked for, ClaimError if its manifest
+        contradicts itself.
+        """
         begun = self.begun(asked)
         self._prepare()
         self.record = begun
 
     @abstractmethod
     def begun(self, asked: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The manifest that is there, checked against what is asked for as ``resume`` says."""
+        """The existing manifest, checked against ``asked`` as described in ``resume``."""
 
     @abstractmethod
     def done(self, number: int) -> bool:
-        """Whether the files of this cell are whole and of this run."""
+        """True if the files of this cell are complete and of this run."""
 
     @abstractmethod
     def _earlier(self) -> list[str]:
-        """Stems of the run that is there; none where its manifest does not tell."""
+        """Stems of the cells of the existing run; empty if its manifest is unreadable."""
 
     def write(self, number: int, record: Mapping[str, Any], *others: bytes | None) -> None:
-        """All files of a cell, its record last.
+        """Write all files of a cell, its record last.
 
         Args:
             number: of the cell.
             record: plain JSON values.
-            others: of the other folders, in their order; None where there is no such file.
+            others: contents for the other folders, in order; None for no file.
         """
         records, *folders = self.FOLDERS
         content = f"{json.dumps(record)}\n".encode()
@@ -95,7 +98,7 @@ class ResultStore(ABC):
                 atomic_write(path, data)
 
     def stem(self, number: int) -> str:
-        """Name of the files of this cell, without the endings."""
+        """File name of this cell, without suffix."""
         return _stem(self._cells(self.record)[number])
 
     def __len__(self) -> int:
@@ -103,20 +106,19 @@ class ResultStore(ABC):
         return len(self._cells(self.record))
 
     def _cells(self, record: Mapping[str, Any]) -> Sequence[Any]:
-        """What the manifest says of each, under the name of the folder of their records."""
+        """The manifest's entries for cells, whose key is the name of the records' folder."""
         return record[next(iter(self.FOLDERS))]  # type: ignore[no-any-return]
 
     def path(self, folder: str, stem: str) -> Path:
-        """The file of a cell in one of the folders."""
+        """Path of a cell's file in one of the folders."""
         return self.root / folder / f"{stem}{self.FOLDERS[folder]}"
 
     def _files(self, stems: Iterable[str]) -> dict[Path, None]:
-        """All files that cells of these stems may have."""
+        """Paths of all files that cells with these stems can have."""
         return {self.path(name, stem): None for stem in stems for name in self.FOLDERS}
 
     def _prepare(self) -> None:
-        """Remove what a process that was killed had begun to write. Raises InputError for folders
-        that lead elsewhere."""
+        """Remove temporary files of killed processes. Raises InputError for symbolic links."""
         for name in self.FOLDERS:
             refuse_link(self.root / name)
             sweep(self.root / name)

@@ -1,4 +1,4 @@
-"""What shows one sample without its model and its data: read from views/NAME.npz and checked."""
+"""``View``: the arrays that show a sample without model and data set, in views/NAME.npz."""
 
 from __future__ import annotations
 
@@ -13,22 +13,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from certiseg.certificates.archive import read_arrays
-from certiseg.certificates.grid import upsample_nearest
 from certiseg.datasets.card import IGNORE, Sample
-from certiseg.errors import InputError
+from certiseg.errors import InputError, first_line
 from certiseg.files.reading import ARRAYS, read_bounded
 from certiseg.runfolder.comparison import BASE_CLEAN, BASE_NOISE, NON_ROBUST
 from certiseg.runfolder.manifest import Manifest
+from certiseg.runfolder.metrics import at_size
 
 LABELS = {BASE_CLEAN: "base_clean", BASE_NOISE: "base_noise", NON_ROBUST: "non_robust"}
-"""Names of the labels in a view, by the row of the model that says them."""
+"""Names of label arrays in a view, by the comparison's row."""
 
 
 @dataclass(frozen=True)
 class View:
-    """x, noisy: a picture uint8 (C, H, W), a cloud float32 (C, N). truth: uint8, (H, W) or (N,).
-    labels: what the models say, of the shape of the truth, by "base_clean", "base_noise" and
-    perhaps "non_robust". digest: of the file."""
+    """Arrays of one sample.
+
+    x, noisy: image uint8 (C, H, W) or cloud float32 (C, N). truth: uint8 (H, W) or (N,). labels:
+    predictions of the shape of the truth, by "base_clean", "base_noise" and perhaps "non_robust".
+    digest: SHA-256 of the file.
+    """
 
     x: NDArray[Any]
     truth: NDArray[np.uint8]
@@ -41,14 +44,12 @@ class View:
         return self.truth.shape
 
     def full(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Values of components as values of the truth's: cells spread over their pixels (T14)."""
-        if values.shape == self.truth.shape or self.truth.ndim != 2:
-            return values
-        return upsample_nearest(values, (self.truth.shape[0], self.truth.shape[1]))
+        """Values at the size of the truth, upsampled if they are of grid cells (theory T14)."""
+        return at_size(values, self.truth.shape)
 
 
 def shown(x: NDArray[Any]) -> NDArray[Any]:
-    """An input for show: a picture as uint8, clipped as pictures are; a cloud as it is."""
+    """An input for display: an image clipped to uint8; a cloud unchanged."""
     if x.ndim != 3:
         return x.astype(np.float32)
     pixels: NDArray[np.uint8] = np.rint(np.clip(x, 0.0, 1.0) * 255).astype(np.uint8)
@@ -56,8 +57,10 @@ def shown(x: NDArray[Any]) -> NDArray[Any]:
 
 
 def view_content(sample: Sample, noisy: NDArray[Any], labels: Mapping[str, NDArray[Any]]) -> bytes:
-    """The file of a view: x, truth, noisy (one draw) and what the models say, by the name of their
-    row, each on its own grid."""
+    """Serialize a view.
+
+    noisy: the input of one draw. labels: predictions by the comparison's row, on the models' grids.
+    """
     narrow = {
         LABELS[name]: values.astype(np.uint8 if values.max() < 255 else np.int32)
         for name, values in labels.items()
@@ -69,24 +72,24 @@ def view_content(sample: Sample, noisy: NDArray[Any], labels: Mapping[str, NDArr
 
 
 def array_digest(array: NDArray[Any]) -> str:
-    """SHA-256 of type, shape and values."""
+    """SHA-256 of dtype, shape and values."""
     sha = hashlib.sha256(f"{array.dtype} {array.shape}\0".encode())
     sha.update(np.ascontiguousarray(array).data)
     return sha.hexdigest()
 
 
 def read_view(path: Path, manifest: Manifest) -> View:
-    """Raises InputError for a file that is missing, cut, or no view of such a run."""
+    """Read and check a view. Raises InputError if it is missing, damaged or not of such a run."""
     try:
         content = read_bounded(path, ARRAYS)
         return _checked(read_arrays(content), manifest, hashlib.sha256(content).hexdigest())
     except FileNotFoundError:
         raise InputError(f"{path}: expected the view of a kept sample, got no file") from None
-    # A damaged zip or array header can fail in any way.
+    # A damaged zip or array header can raise anything.
     except Exception as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise InputError(
-            f"{path}: expected a whole view of a sample, got another or a damaged file ({reason})"
+            f"{path}: expected a whole view of a sample, got another or a damaged file "
+            f"({first_line(error)[:200]})"
         ) from None
 
 

@@ -1,4 +1,4 @@
-"""A run in place of an earlier one: the best of m runs holds with confidence 1 - m alpha only."""
+"""Warning when a run replaces an earlier one: the best of m runs has confidence 1 - m alpha."""
 
 from __future__ import annotations
 
@@ -16,20 +16,17 @@ BEST_OF = (
 
 
 def replaced(seeds: Iterable[Any], seed: int | None) -> str | None:
-    """What the user must know, unless the claims that are replaced had this very seed.
+    """The warning, or None if all replaced certificates had the seed of the new ones.
 
-    seeds: of the earlier claims; seed: of those to come, None for fresh entropy.
+    seeds: of the replaced certificates. seed: of the new ones, None for fresh entropy.
     """
     return BEST_OF if any(seed is None or earlier != seed for earlier in seeds) else None
 
 
 def recorded_seeds(path: Path) -> list[Any]:
-    """Seeds in the record of an earlier run, run.json or results.json; of no run none."""
+    """Seed in the run.json of an earlier run: empty if there is none, [None] if it is damaged."""
     try:
-        record = parse_json(read_bounded(path, RECORD))
-        if "seeds" in record:
-            return [seed for by_sigma in record["seeds"].values() for seed in by_sigma.values()]
-        return [record["seed"]]
+        return [parse_json(read_bounded(path, RECORD))["seed"]]
     except FileNotFoundError:
         return []
     except (OSError, ValueError, LookupError, TypeError, AttributeError):

@@ -1,4 +1,4 @@
-"""Draws to votes: the first room with torch."""
+"""Sampling: from draws of noise to vote counts. Uses torch."""
 
 from certiseg.sampling.engine import Engine
 from certiseg.sampling.sampler import Smoothed

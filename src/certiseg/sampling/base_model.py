@@ -1,4 +1,4 @@
-"""A base model: what it states about itself, and one pass of it."""
+"""The base model: its precision and number of classes, and a forward pass."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ Reader = Callable[[object, Tensor, int | None, bool], Read]
 
 @dataclass
 class BaseModel:
-    """A model and how to call it. num_classes: filled in by the first output where unknown. binary:
-    how its last output was declared to be read.
+    """A model and how it is run.
 
-    own_grid: its outputs may lie on a grid coarser than the image (theory T14).
+    num_classes: None until the first output if unknown. own_grid: outputs may lie on a grid
+    coarser than the image (theory T14). binary: how the last output was declared to be read.
     """
 
     call: Callable[[Tensor], Any]
@@ -36,13 +36,16 @@ class BaseModel:
     _compiled: Callable[[Tensor], Any] | None = None
 
     def dtype(self, x: Tensor) -> torch.dtype:
-        """The precision x is given in: the parameters' own, else that of x."""
+        """Dtype to which inputs are cast: that of the parameters, or x's if there are none."""
         parameter = first_parameter(self.call)
         return x.dtype if parameter is None else parameter.dtype
 
     def precision(self, x: Tensor) -> str:
-        """The precision of its arithmetic, for the record: its parameters', or what a model without
-        any states (as ONNX sessions do), and what a pass lowers it to."""
+        """Describe the arithmetic of a pass, for the record.
+
+        The dtype of the parameters, or the one that a model without parameters states (such as an
+        ONNX session), and reductions of it by autocast or tf32.
+        """
         dtype, kind = self._stated_type() or self.dtype(x), x.device.type
         name = str(dtype).removeprefix("torch.")
         with self.engine.autocast(x.device):
@@ -51,10 +54,10 @@ class BaseModel:
                 return f"{name}, autocast {lower}"
         lowered = [name]
         if dtype == torch.float32:
-            # PyTorch's default on recent GPUs: factors of float32 products keep 10 bits of 23.
+            # PyTorch's default on recent GPUs: factors of float32 products have 10 mantissa bits.
             if kind == "cuda" and torch.backends.cudnn.allow_tf32:
                 lowered.append("convolutions in tf32")
-            # Of any device: a backend may keep fewer bits where it is allowed to.
+            # On any device, since a backend may use fewer bits if allowed.
             if (allowed := torch.get_float32_matmul_precision()) != "highest":
                 lowered.append(f"matrix products of {allowed} precision")
         return ", ".join(lowered)
@@ -66,14 +69,14 @@ class BaseModel:
         return next((given for given in stated if isinstance(given, torch.dtype)), None)
 
     def given(self, batch: Tensor) -> Tensor:
-        """The batch in the model's precision and layout."""
+        """Cast the batch to the model's dtype and memory layout."""
         given = batch.to(self.dtype(batch))
         if self.engine.channels_last and given.ndim == 4:
             return given.contiguous(memory_format=torch.channels_last)
         return given
 
     def __call__(self, given: Tensor) -> object:
-        """The model's output, or low-resolution logits that stand for it."""
+        """The model's output, or its low-resolution logits if it offers them."""
         if not self.engine.compile:
             return low_resolution_form(self.call)(given)
         if self._compiled is None:
@@ -83,9 +86,9 @@ class BaseModel:
 
 
 def forward(model: BaseModel, batch: Tensor, read: Reader[Read]) -> Read:
-    """What the model says to the batch (B, *shape), into which it may write.
+    """Run the model on a batch (B, *shape), which may be overwritten.
 
-    Raises InputError for outputs that do not fit (see ``outputs.decide``).
+    Raises InputError for unsuitable outputs (see ``outputs.decide``).
     """
     with torch.inference_mode(), model.engine.autocast(batch.device):
         given = model.given(batch)
@@ -95,8 +98,10 @@ def forward(model: BaseModel, batch: Tensor, read: Reader[Read]) -> Read:
 
 
 def known_classes(model: object) -> int | None:
-    """The number of classes a model states itself: num_classes, or Hugging Face's config. One class
-    is none: a channel that its output must tell how to read."""
+    """Number of classes that a model states: num_classes, or num_labels in its config.
+
+    None for 1, which is a channel whose meaning must be declared.
+    """
     for holder, name in ((model, "num_classes"), (getattr(model, "config", None), "num_labels")):
         value = getattr(holder, name, None)
         if isinstance(value, int) and not isinstance(value, bool) and value > 1:

@@ -1,4 +1,4 @@
-"""A range of draws in batches: how many go through the model at once, and what becomes of them."""
+"""Batching: choose a batch size that fits the memory, and run a range of draws through a model."""
 
 from __future__ import annotations
 
@@ -18,16 +18,15 @@ from certiseg.sampling.draw import Draws
 from certiseg.sampling.keys import generator
 from certiseg.votes import Source
 
-# Past a few images a bigger batch buys nothing on a CPU (measured: certiseg bench overhead).
+# On a CPU, batches of more than a few images are not faster (certiseg bench overhead).
 _LARGEST = {"cpu": 4, "cuda": 128, "mps": 32}
 _SHARE_OF_FREE_MEMORY = 0.5
-# Nor does one that no cache holds: it only takes the memory of so many draws.
 _MOST_ON_CPU = 2**30
 _UNKNOWN_MEMORY = 2 * 1024**3
 
 
 def free_memory(device: torch.device) -> int:
-    """Bytes that can be had on the device now; 2 GiB where it cannot be known."""
+    """Free memory of the device in bytes; 2 GiB if unknown."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
     try:
@@ -37,8 +36,8 @@ def free_memory(device: torch.device) -> int:
 
 
 def fitting_batch(bytes_per_draw: int, device: torch.device) -> int:
-    """Number of draws whose activations fit into half of the free memory (on a CPU 1 GiB at most),
-    at least 1."""
+    """Number of draws, at least 1, whose activations fit in half of the free memory (on a CPU in
+    at most 1 GiB)."""
     room = int(free_memory(device) * _SHARE_OF_FREE_MEMORY)
     if device.type == "cpu":
         room = min(room, _MOST_ON_CPU)
@@ -47,16 +46,16 @@ def fitting_batch(bytes_per_draw: int, device: torch.device) -> int:
 
 
 def even_batch(draws: int, most: int) -> int:
-    """The size, at most this, of as few batches as can be of about the same number of draws."""
+    """Batch size of at most ``most`` that splits draws evenly into as few batches as possible."""
     return math.ceil(draws / math.ceil(draws / most))
 
 
 @contextmanager
 def measured_activations(model: object) -> Iterator[Callable[[], int]]:
-    """Add up the bytes of all layers' outputs during a pass: an upper bound on what it holds.
+    """Sum the bytes of all layers' outputs in a pass, an upper bound on its activation memory.
 
-    Without gradients most are freed during the pass, so the bound is generous. For a function
-    without layers the sum is 0 and the caller falls back to the size of input and output.
+    Without gradients most are freed during the pass, so that the bound is generous. It is 0 for a
+    function without layers.
     """
     total = 0
 
@@ -66,9 +65,9 @@ def measured_activations(model: object) -> Iterator[Callable[[], int]]:
             total += output.numel() * output.element_size()
 
     hooks = []
-    # Scripted modules take no hooks.
+    # Scripted modules do not support hooks.
     if isinstance(model, nn.Module) and not isinstance(model, torch.jit.ScriptModule):
-        # Not the model itself: its output counts anyway, and a hook would hide its other form.
+        # Not the root: the caller adds its output, and a hook would disable low-resolution logits.
         inner = (module for module in model.modules() if module is not model)
         leaves = (module for module in inner if not any(module.children()))
         hooks = [module.register_forward_hook(count) for module in leaves]
@@ -80,7 +79,7 @@ def measured_activations(model: object) -> Iterator[Callable[[], int]]:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory ran out, on any device."""
+    """Return True if the error means out of memory, on any device."""
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
     text = str(error)
@@ -97,13 +96,12 @@ def batches(
     size: int,
     halve_before: int,
 ) -> Iterator[tuple[range, Read, int]]:
-    """Yield draws, what the model says to them and the size of the batch they went in.
+    """Yield ranges of draws, the model's output for them, and the batch size.
 
-    All draws of source, in order, in batches of one size: the last one is filled up and what the
-    model says to the filling is left out; its draws lie at random places, so that any place is as
-    likely for each (theory T1). Where memory runs out the batch is halved and its draws are
-    repeated; they have the same noise, and were not counted. From the draw halve_before on it is an
-    error instead.
+    Runs all draws of source in order, in batches of equal size. The last batch is padded, with its
+    draws at random positions (theory T1), and outputs of the padding are dropped. When memory runs
+    out, the batch is repeated with the same noise at half the size, or, from draw ``halve_before``
+    on, InputError is raised.
     """
     ((position, stop),) = source.draws
     device = None
@@ -133,12 +131,12 @@ def batches(
             continue
         position = draws.stop
         yield draws, output, size
-        # Counted by now; the next pass may have its memory.
+        # Counted by now: free the memory before the next pass.
         del output
 
 
 def out_of_memory(size: int, shape: tuple[int, ...]) -> str:
-    """The error of a batch of this size that found no memory."""
+    """Error message for a batch of this size that ran out of memory."""
     if size == 1:
         return (
             f"expected memory for one draw of shape {shape}, ran out; use a smaller input, a "
@@ -151,5 +149,5 @@ def out_of_memory(size: int, shape: tuple[int, ...]) -> str:
 
 
 def _places(source: Source, first: int, size: int) -> NDArray[np.int64]:
-    """Places in a batch in random order, by an address of their own."""
+    """Random permutation of the positions in a batch, from a random stream of its own."""
     return generator(source.seed, f"{source.key}\0places", first).permutation(size)

@@ -1,4 +1,4 @@
-"""What is checked before a draw is made: the input, and that the model is in evaluation mode."""
+"""Checks before the first draw: the input, and that the model is in evaluation mode."""
 
 from __future__ import annotations
 
@@ -159,8 +159,8 @@ def _drops(module: nn.Module) -> bool:
 
 
 def _may_care(module: nn.Module) -> bool:
-    """In training mode, and not known to compute the same in either: its own code may ask for the
-    mode. What layers of torch do is told above, operators of programs by ``unfit_node``."""
+    """True for a module in training mode whose code may depend on the mode: not a layer of torch
+    (checked above) and not a program (checked by ``unfit_node``)."""
     known = type(module).__module__.startswith(_OF_KNOWN_MODE)
     return module.training and not known and not isinstance(module, fx.GraphModule)
 

@@ -1,4 +1,4 @@
-"""Batches of draws: noise by address, from threads of the host or on the device itself."""
+"""Batches of noisy inputs, made by threads on the host or on the device."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from certiseg.votes import Source
 
 
 class Draws(ABC):
-    """What the model sees under any range of draws. Use as a context manager."""
+    """Noisy inputs of any range of draws. Use as a context manager."""
 
     def __enter__(self) -> Self:
         return self
@@ -27,15 +27,14 @@ class Draws(ABC):
 
     @abstractmethod
     def get(self, draws: range, following: range | None = None) -> Tensor:
-        """The inputs (len(draws), *x.shape) on the device. following: what is asked for next."""
+        """Noisy inputs (len(draws), *x.shape) on the device. following: draws needed next."""
 
 
 class NoiseStream(Draws):
-    """Draws made on threads of the host.
+    """Draws made by threads on the host (NumPy releases the interpreter lock).
 
-    NumPy releases the interpreter lock while it works, so threads do help. ahead: fill the next
-    batch while the model works on the last; two batches are held then. Not on a CPU, whose
-    cores the model wants itself.
+    ahead: prepare the next batch while the model runs, at the memory of two batches. None: unless
+    the model runs on the CPU, whose cores it needs.
     """
 
     def __init__(
@@ -63,7 +62,7 @@ class NoiseStream(Draws):
         return batch.to(self._sampler.x.device, non_blocking=True)
 
     def _start(self, draws: range) -> tuple[range, Tensor, list[Future[None]]]:
-        # Pinned memory is copied to a GPU while the host continues; PyTorch reuses it once read.
+        # Pinned memory is copied asynchronously; PyTorch does not reuse it before that is done.
         x = self._sampler.x
         batch = torch.empty((len(draws), *x.shape), dtype=x.dtype, pin_memory=self._pinned)
         pending = [
@@ -73,7 +72,7 @@ class NoiseStream(Draws):
         return draws, batch, pending
 
     def _drain(self) -> None:
-        """Wait for noise that is not used, so that its memory is free before more is asked for."""
+        """Cancel or await unused noise, so that its memory is free before more is allocated."""
         if self._ahead is not None:
             for future in self._ahead[2]:
                 future.cancel() or future.result()
@@ -81,7 +80,7 @@ class NoiseStream(Draws):
 
 
 class DeviceNoise(Draws):
-    """Draws made where the model runs, straight into its batch: the same bits as the host's."""
+    """Draws made on the model's device, bit for bit equal to those of the host."""
 
     def __init__(self, sampler: GaussianSampler, seed: int, key: str) -> None:
         self._sampler, self._key = sampler, philox_key(seed, key)
@@ -91,7 +90,7 @@ class DeviceNoise(Draws):
 
 
 def draws_of(engine: Engine, sampler: NoiseSampler, source: Source) -> Draws:
-    """Rotations are three numbers a draw, made on the host wherever the noise is asked for."""
+    """The draws of an experiment. Only Gaussian noise can be made on the device."""
     if engine.noise_on == "device" and isinstance(sampler, GaussianSampler):
         return DeviceNoise(sampler, source.seed, source.key)
     return NoiseStream(sampler, source.seed, source.key)

@@ -1,5 +1,5 @@
-"""Engine: how draws are made and passes are run. It changes the price, and what it changes in the
-votes is recorded with them."""
+"""``Engine``: how noise is generated and the model is run. Settings that can change votes are
+recorded with them."""
 
 from __future__ import annotations
 
@@ -20,17 +20,16 @@ class Engine:
 
     Args:
         precision: "float32" runs the model as it is; "bfloat16" and "float16" run it under
-            ``torch.autocast``, which makes another base model of it: the votes record it and the
-            certificate says it. float16 needs a GPU.
-        channels_last: hand the model its batch in this memory layout, which suits convolutions.
-        compile: run the model through ``torch.compile``: 10 to 60 seconds at first, quicker passes
-            after.
-        cuda_graphs: with compile, replay each pass as one CUDA graph. CUDA alone.
-        noise_on: "host" draws on CPU threads, on a GPU one batch ahead of the model; "device" draws
-            where the model runs. Both give the same bits (theory T12), so their votes add up.
+            ``torch.autocast``, which makes it another base model, as recorded in votes and
+            certificate. float16 needs a GPU.
+        channels_last: pass batches in channels-last memory layout, which suits convolutions.
+        compile: run the model through ``torch.compile``: 10 to 60 seconds once, then faster passes.
+        cuda_graphs: with compile, replay each pass as one CUDA graph. CUDA only.
+        noise_on: "host" draws on CPU threads, for a GPU one batch ahead of the model; "device"
+            draws on the model's device. Both give the same bits (theory T12), so votes add up.
 
     Raises:
-        InputError: values that are none of these.
+        InputError: for any other value.
 
     Example:
         >>> Engine(precision="bfloat16").record()
@@ -67,7 +66,7 @@ class Engine:
             )
 
     def check_device(self, device: torch.device) -> None:
-        """Raise InputError where the device cannot do what is asked, or not to any use."""
+        """Raise InputError if the device does not support these settings."""
         if self.cuda_graphs and device.type != "cuda":
             raise InputError(
                 f"expected a CUDA device with cuda_graphs (--cuda-graphs), got {device}; leave it "
@@ -80,7 +79,7 @@ class Engine:
             )
 
     def autocast(self, device: torch.device) -> torch.autocast:
-        """The context that passes run in; around it an autocast of the caller's stays on."""
+        """Autocast context for a pass; with float32 the caller's autocast stays in effect."""
         if self.precision == "float32":
             kind = device.type
             return torch.autocast(
@@ -89,9 +88,9 @@ class Engine:
         return torch.autocast(device.type, dtype=getattr(torch, self.precision))
 
     def record(self) -> dict[str, str]:
-        """What it changes in the model's arithmetic, beside the precision, for the votes' source.
+        """Settings besides precision that can change the model's arithmetic, for the ``Source``.
 
-        Empty for the defaults. Where the noise was made is not part of it: the bits are the same.
+        Empty for the defaults. ``noise_on`` is left out, since both places give the same bits.
         """
         record = {}
         if self.channels_last:

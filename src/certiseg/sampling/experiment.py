@@ -1,4 +1,4 @@
-"""One input under one stream of noise: any range of its draws, counted."""
+"""``Experiment``: votes for any range of draws at one input, and the vote source made of it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from certiseg.sampling.passes import Passes
 from certiseg.votes import Source, VoteCounts, counts_dtype
 
 LabelCallback = Callable[[NDArray[np.int64]], None]
-"""Called with the labels (B, *out) of each batch, in the order of the draws."""
+"""Called with the labels (B, *out) of each batch, in order of draws."""
 
 
 def experiment_record(
@@ -35,25 +35,26 @@ def experiment_record(
     key: str | None,
     value_range: tuple[float, float] | None,
 ) -> Source:
-    """The record of what will be drawn, with a noise's sampler at the checked input; no draws yet.
+    """Source of the draws to come, with no draws yet.
 
-    seed None: fresh entropy (theory T15). key None: the input's fingerprint.
+    sampler: of the noise at the checked input. seed: None takes fresh entropy (theory T15). key:
+    None takes the input's fingerprint.
     """
     x = sampler.x
     number, origin = resolve_seed(seed)
-    print_of_input = input_fingerprint(x)
+    fingerprint = input_fingerprint(x)
     found = model_fingerprint(model.call)
     return Source(
         noise=noise,
         seed=number,
         seed_origin=origin,
-        key=print_of_input if key is None else key,
+        key=fingerprint if key is None else key,
         draws=(),
         model=found.sha256,
         model_name=found.name,
         not_covered=found.not_covered,
         code=dict(found.code),
-        input=print_of_input,
+        input=fingerprint,
         input_shape=tuple(x.shape),
         value_range=value_range,
         windows=windows_of(model.call, x.shape),
@@ -69,11 +70,11 @@ def experiment_record(
 
 
 class Experiment:
-    """A base model at one input: votes of any range of draws, each with its own address.
+    """A base model at one input: votes for any range of draws.
 
-    sampler: at the checked input on the device to run on, a private copy.
-    source: the record of the experiment; its draws are replaced by those that were made.
-    advance: called with the number of draws just done.
+    sampler: of the noise at a private copy of the checked input, on the device to run on. source:
+    provenance, in which ``draws`` is replaced by those made. advance: called with the number of
+    draws just done.
     """
 
     def __init__(
@@ -98,10 +99,10 @@ class Experiment:
         watch: LabelCallback | None = None,
         one_size: bool = False,
     ) -> VoteCounts:
-        """Votes (*out, C) of draws start .. stop - 1; memory does not depend on their number.
+        """Votes (*out, C) of draws start .. stop - 1, in memory independent of their number.
 
-        check: called with the number of components as soon as the first pass shows it. one_size:
-        the batches of all such calls have one.
+        check: called with the number of components after the first pass. one_size: use the same
+        batch size in all such calls.
         """
         counts: Tensor | None = None
         run = self._run(start, stop, decide, check, self._one_size if one_size else None)
@@ -118,11 +119,11 @@ class Experiment:
         source = self._done(run)
         if one_size:
             self._one_size = run.size
-        # A view: classes stay first in memory, where they were counted, and nothing is copied.
+        # A view, with classes first in memory as they were counted.
         return VoteCounts(counts.cpu().movedim(0, -1).numpy(), stop - start, source)
 
     def equal(self, candidates: NDArray[np.int64], start: int, stop: int) -> VoteCounts:
-        """Votes (2,): draws whose whole output equals candidates, and the others."""
+        """Votes (2,): number of draws whose label map equals candidates, and of the others."""
         run = self._run(start, stop, decide)
         wanted = torch.as_tensor(candidates, device=self.x.device)
         equal = 0
@@ -164,7 +165,7 @@ class Experiment:
         recorded = self.record.engine["precision"]
         now = self.model.precision(self.x)
         if now != recorded:
-            # An autocast of the caller's may have begun or ended since.
+            # The caller may have entered or left autocast since.
             raise InputError(
                 f"expected passes in {recorded}, as the draws are recorded, got {now}; keep "
                 "autocast and tf32 as they were when the source was made"
@@ -173,8 +174,8 @@ class Experiment:
         return Passes(self.model, self._sampler, source, read, self._batch_size, one_size, check)
 
     def _done(self, run: Passes[Read]) -> Source:
-        """The record of draws that were made. Raises InputError when the model is no longer the one
-        of the record, which was before the first draw (theory T1)."""
+        """Source of a finished run. Raises InputError if the model has changed since the first draw
+        (theory T1)."""
         if model_fingerprint(self.model.call)[0] != self.record.model:
             raise InputError(
                 "expected one model for all draws, got another after the last one (its weights, "
@@ -186,11 +187,11 @@ class Experiment:
 
 
 class DrawSource:
-    """A ``VoteSource`` (theory T7) over draws 0, 1, 2, ...: it never hands out one draw twice.
+    """A ``VoteSource`` (theory T7) that makes draws 0, 1, 2, ..., each once.
 
-    The model may not change: that is checked at each call, and the input was copied. All batches of
-    ``more`` have one size, since looks build on each other (theory T1). watch: called with the
-    labels (B, *out) of each batch of ``more``.
+    The input is a copy, and each call checks that the model has not changed. All batches of
+    ``more`` have one size, as looks share draws (theory T1). watch: called with the labels (B,
+    *out) of each batch of ``more``.
     """
 
     def __init__(self, experiment: Experiment, watch: LabelCallback | None = None) -> None:
@@ -199,7 +200,7 @@ class DrawSource:
 
     @property
     def record(self) -> Source:
-        """Where the draws come from; none of them is counted here."""
+        """Provenance of the draws, with an empty ``draws``."""
         return self._experiment.record
 
     def sizes(self) -> tuple[int, int]:
@@ -209,15 +210,15 @@ class DrawSource:
         return decision.size.numel(), decision.num_classes
 
     def more(self, draws: int) -> VoteCounts:
-        """Votes (*out, C) of the next draws alone."""
+        """Votes (*out, C) of the next draws only."""
         start, stop = self._advance(draws)
         return self._experiment.votes(start, stop, watch=self._watch, one_size=True)
 
     def select(self, draws: int) -> tuple[VoteCounts, NDArray[np.float32]]:
         """Votes (*out, C) of the next draws, and their mean softmax (*out, C).
 
-        For stages that choose what later draws test (``certiseg.adaptive``): these draws are used
-        up. Takes two passes a draw; the model must return logits.
+        For selection draws (``certiseg.adaptive``). Needs two passes per draw, and a model that
+        returns logits.
         """
         start, stop = self._advance(draws)
         posterior = self._experiment.posterior(start, stop)

@@ -1,4 +1,4 @@
-"""Fingerprints: which model, which input."""
+"""Fingerprints of models and inputs."""
 
 from __future__ import annotations
 
@@ -24,15 +24,18 @@ T = TypeVar("T")
 _PROCESS = secrets.token_hex(16)
 _NUMBERS = itertools.count()
 _NUMBERED: dict[int, tuple[Callable[[], object], int]] = {}
-"""By id: the object, and its number. Of an object that is gone until its id is used again."""
+"""By id: a reference to the object, and its number. Entries of deleted objects are invalid."""
 _ORIGINS: dict[int, tuple[Callable[[], object], Origin]] = {}
-"""By id: the object, and what makes it."""
+"""By id: a reference to the model, and its origin."""
 _EVERYWHERE = ("_global_forward_pre_hooks", "_global_forward_hooks")
 
 
 class Fingerprint(NamedTuple):
-    """Which model it is. not_covered: what of it the digest does not see, in a few words each.
-    code: of a model that the user's code made, SHA-256 of its files by name."""
+    """Identity of a model.
+
+    not_covered: descriptions of parts that the digest does not include. code: SHA-256 by file of
+    the user's code that made the model.
+    """
 
     sha256: str
     name: str
@@ -41,18 +44,17 @@ class Fingerprint(NamedTuple):
 
 
 def input_fingerprint(x: Tensor) -> str:
-    """SHA-256 of type, shape and values of one input, on any device."""
+    """SHA-256 of dtype, shape and values of an input, independent of its device."""
     return tensor_digest(x).hex()
 
 
 def model_fingerprint(model: Callable[..., Any]) -> Fingerprint:
-    """The fingerprint of a base model: equal for models that are equal in all that ``inside.Walk``
-    reads, in any process and on any device, and for no others.
+    """Fingerprint of a base model.
 
-    Of what shows nothing of itself (an object of an extension, an open file) the identity in this
-    process enters, so that votes of two such models are never taken for votes of one; where
-    ``made_by`` was told what makes the model, that enters instead.
-    Recomputed at each call, since models can change unseen by any counter.
+    Equal for models that agree in everything ``introspection.Walk`` reads, in any process and on
+    any device, and different for all others. Opaque objects (of C extensions, open files) enter by
+    their identity in this process, so that votes of two such models are never pooled, or, after
+    ``made_by``, by the model's origin. Recomputed at each call, since a model can change.
     """
     origin, sha = _known(_ORIGINS, model), hashlib.sha256()
 
@@ -64,10 +66,10 @@ def model_fingerprint(model: Callable[..., Any]) -> Fingerprint:
     walk.add(model, name)
     for hooks in _EVERYWHERE:
         walk.add(list(getattr(hooks_of_all, hooks).values()), "hook of all modules")
-    own = {id(tensor): tensor for tensor in walk.tensors}
-    # hashlib and copies leave the interpreter to others.
+    unique = {id(tensor): tensor for tensor in walk.tensors}
+    # Hashing and copying release the interpreter lock.
     with ThreadPoolExecutor(torch.get_num_threads()) as threads:
-        digests = dict(zip(own, threads.map(tensor_digest, own.values()), strict=True))
+        digests = dict(zip(unique, threads.map(tensor_digest, unique.values()), strict=True))
     for tensor in walk.tensors:
         sha.update(digests[id(tensor)])
     code = {} if origin is None else dict(origin.files)
@@ -75,10 +77,9 @@ def model_fingerprint(model: Callable[..., Any]) -> Fingerprint:
 
 
 def made_by(model: Callable[..., Any], origin: Origin) -> None:
-    """Say what makes the model, so that processes which make it alike know it by one fingerprint.
+    """Register how the model is constructed, so that its fingerprint is equal in all processes.
 
-    What shows nothing of itself is then taken for what the origin makes: it must make it alike each
-    time.
+    Opaque parts of the model are then identified by the origin, which must be deterministic.
     """
     _ORIGINS[id(model)] = (_reference(model), origin)
 
@@ -87,12 +88,12 @@ def _name(model: Callable[..., Any]) -> str:
     if isinstance(model, nn.Module):
         return str(getattr(model, "model_name", type(model).__name__))
     bare = model.func if isinstance(model, functools.partial) else model
-    own = getattr(bare, "__qualname__", type(bare).__qualname__)
-    return f"function {getattr(bare, '__module__', '?')}.{own}"
+    name = getattr(bare, "__qualname__", type(bare).__qualname__)
+    return f"function {getattr(bare, '__module__', '?')}.{name}"
 
 
 def _number(owner: object) -> int:
-    """A number of this object alone: its id goes to another object once this one is gone."""
+    """A number unique to this object, unlike its id, which can be reused after it is deleted."""
     number = _known(_NUMBERED, owner)
     if number is None:
         number = next(_NUMBERS)
@@ -101,7 +102,7 @@ def _number(owner: object) -> int:
 
 
 def _known(table: Mapping[int, tuple[Callable[[], object], T]], owner: object) -> T | None:
-    """What the table says of this very object."""
+    """The table's value for this object, if its entry is not of a deleted one."""
     found = table.get(id(owner))
     return found[1] if found is not None and found[0]() is owner else None
 
@@ -109,9 +110,5 @@ def _known(table: Mapping[int, tuple[Callable[[], object], T]], owner: object) -
 def _reference(owner: object) -> Callable[[], object]:
     try:
         return weakref.ref(owner)
-    except TypeError:  # kept, so that its id stays its own
-        return functools.partial(_same, owner)
-
-
-def _same(owner: object) -> object:
-    return owner
+    except TypeError:  # keep the object alive, so that its id is not reused
+        return lambda: owner

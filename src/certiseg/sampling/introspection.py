@@ -1,4 +1,4 @@
-"""One walk through all that a model computes with, in a fixed order."""
+"""Traverse everything that a model's output depends on, in a fixed order."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from certiseg.sampling.library_state import (
 from certiseg.sampling.python_code import imported, library_of, read
 
 _DEPTH, _VALUES = 100, 1_000_000
-"""How deep and how much is read; what lies beyond is not covered."""
+"""Limits on nesting and number of values; anything beyond is reported as not covered."""
 _ATOMS = frozenset(
     [
         *(type(None), bool, int, float, complex, str, bytes, range),
@@ -51,32 +51,33 @@ _BUILT_IN = (
 
 
 def _listens(hook: object) -> bool:
-    """Whether a hook is one of transformers' that only keep outputs for its caller."""
+    """True for hooks of transformers that only record outputs."""
     name = getattr(hook, "__qualname__", "").rpartition(".")[2]
     return name == LISTENS and str(library_of(hook)).startswith("transformers ")
 
 
 def modules_inside(model: object) -> Iterator[nn.Module]:
-    """The nn.Modules that the callable is or computes with, in a fixed order; those registered in
-    another one are left to its ``modules()``."""
+    """Yield the nn.Modules that a callable is or uses, in a fixed order; for registered submodules
+    see ``modules()`` of each."""
     walk = Walk()
     walk.add(model, type(model).__name__)
     yield from walk.modules
 
 
 class Walk:
-    """Writes a value, and all that it computes with, as bytes: equal only for values that are equal
-    in all of it, and equal in all processes.
+    """Serializes a value and everything its behaviour depends on to bytes, for hashing.
 
-    Numbers, strings, tensors and arrays in attributes, slots and containers; modules, wherever they
-    are kept; of functions, methods and classes what runs, closures, defaults, attributes, and the
-    values of globals that they name, with functions and classes of all files of the user's. Code of
-    libraries is told by name and version; their objects are read like others. No addresses, no
-    order of sets, no device, no layout of tensors.
-    A class or function may name attributes or variables in ``not_fingerprinted``. These, and what
-    shows nothing of itself, are listed in not_covered; of the latter ``identify`` tells two apart.
-    modules: as ``modules_inside``. tensors: in the order they were met; their digests belong to
-    what was written.
+    The bytes are equal for equal values in all processes, and differ for different ones. Included
+    are numbers, strings, tensors and arrays in attributes, slots and containers; modules, wherever
+    they are referenced; of functions, methods and classes the bytecode, closures, defaults,
+    attributes, and the globals that they use, for all code of the user's. Code of libraries enters
+    by name and version, their objects like others. Excluded are memory addresses, the order of
+    sets, devices and tensor layouts.
+
+    A class or function can exclude attributes or variables by ``not_fingerprinted``. These and
+    opaque objects are listed in not_covered; opaque objects are distinguished by ``identify``.
+    modules: as in ``modules_inside``. tensors: in order of traversal; the caller must append their
+    digests to the bytes.
     """
 
     def __init__(
@@ -101,8 +102,11 @@ class Walk:
         registered: bool = False,
         reads: frozenset[str] | None = None,
     ) -> None:
-        """name: what to call it where nothing of it can be seen. registered: in the module before.
-        reads: all names in the code that looks it up."""
+        """Serialize a value.
+
+        name: its description in not_covered. registered: it is a submodule of a module that is
+        traversed. reads: all names in the code that uses it, if it is a package.
+        """
         kind = type(value)
         if kind in _ATOMS:
             self._text(f"{value:x}" if kind is int else repr(value))
@@ -136,19 +140,19 @@ class Walk:
             much = f"more than {_VALUES} values" if self._left < 0 else f"deeper than {_DEPTH}"
             self._unseen(value, f"{name} ({much})")
             return False
-        # Kept, so that its id stays its own.
+        # Keep the object alive, so that its id is not reused.
         self._seen[key] = (len(self._seen), value)
         return True
 
     def _text(self, text: str) -> None:
         self._write(text.encode("utf-8", "surrogatepass") + b"\0")
 
-    def _unseen(self, value: object, said: str) -> None:
-        self.not_covered.append(said)
+    def _unseen(self, value: object, description: str) -> None:
+        self.not_covered.append(description)
         self._text(f"unseen {self._identify(value)}")
 
     def _flat(self, kind: type, values: Any, name: str) -> None:
-        """Only numbers and the like: by value, whoever shares it."""
+        """A container of atoms, by value."""
         much = len(values) // 16
         self._left -= much
         if much and self._left < 0:
@@ -171,8 +175,8 @@ class Walk:
             self.add(value, f"{owner}.{key}" if isinstance(key, str) else owner)
 
     def _set(self, values: Iterable[Any], name: str) -> None:
-        """Each read on its own, then in the order of what was written."""
-        read_on_their_own = []
+        """Serialize each element separately, and write their digests in sorted order."""
+        elements = []
         for value in values:
             sha = hashlib.sha256()
             inner = Walk(sha.update, self._identify, self._left)
@@ -181,8 +185,8 @@ class Walk:
             self._left = inner._left
             for tensor in inner.tensors:
                 sha.update(tensor_digest(tensor))
-            read_on_their_own.append((sha.hexdigest(), inner))
-        for digest, inner in sorted(read_on_their_own, key=lambda pair: pair[0]):
+            elements.append((sha.hexdigest(), inner))
+        for digest, inner in sorted(elements, key=lambda pair: pair[0]):
             self._text(digest)
             self.modules += inner.modules
             self.not_covered += inner.not_covered
@@ -192,14 +196,14 @@ class Walk:
             self._unseen(value, f"{name} ({type(value).__name__} without values)")
             return
         kind = type(value)
-        # Of torch.compile are marks on parameters.
+        # Attributes that torch.compile sets on parameters do not matter.
         held = {name: v for name, v in vars(value).items() if not name.startswith("_dynamo")}
         if held or kind not in _TENSORS:
             if not self._is_new(value, None, name):
                 return
             self.add(kind, name)
             self._attributes(held, kind, frozenset())
-            if hasattr(value, "__tensor_flatten__"):  # made of others
+            if hasattr(value, "__tensor_flatten__"):  # a subclass that wraps other tensors
                 parts, about = value.__tensor_flatten__()
                 self.add(about, name)
                 self._all((getattr(value, part) for part in parts), name)
@@ -228,23 +232,23 @@ class Walk:
             self._text(name)
             self.add(inner, f"{owner}.{name}", registered=True)
         for hooks, options in HOOKS:
-            # Their keys count all hooks of the process.
+            # The keys depend on all hooks ever registered in the process.
             for key, hook in getattr(module, hooks).items():
                 if _listens(hook):
                     continue
                 self._text(f"{hooks} {[key in getattr(module, option) for option in options]}")
                 self.add(hook, f"{owner} (hook)")
-        # Last: what a list holds may be registered too.
+        # Last, since a list may also hold registered submodules.
         self._attributes(vars(module), kind, kept_by(module))
 
     def _script(self, module: torch.jit.ScriptModule) -> None:
-        """A program of TorchScript: its code, the values that this names, its tensors."""
+        """A TorchScript program: code, the attributes that it names, constants and tensors."""
         inside = list(module.modules())
         codes = [getattr(inner, "code_with_constants", ("", None)) for inner in inside]
         names = sorted({name for code, _ in codes for name in re.findall(r"\.(\w+)", code)})
         for inner, (code, constants) in zip(inside, codes, strict=True):
             owner = str(getattr(inner, "original_name", type(inner).__name__))
-            # Frozen ones have no mode left.
+            # Frozen programs have no training mode.
             self._text(f"{owner} {getattr(inner, 'training', False)} {code!r}")
             if constants is not None:
                 self._pairs(sorted(constants.const_mapping.items()), owner)
@@ -265,8 +269,8 @@ class Walk:
                 self.add(value, f"{kind.__name__}.{name}")
 
     def _left_out(self, kind: type) -> frozenset[str]:
-        """What the class says not to count, for which this library answers in its own classes; and
-        what properties computed from the rest."""
+        """Attributes of a class to skip: ``not_fingerprinted`` (reported as not covered unless the
+        class is of certiseg), cached properties, and names that libraries give to models."""
         names = frozenset(getattr(kind, "not_fingerprinted", ()))
         library = library_of(kind)
         if library != "certiseg":
@@ -292,7 +296,7 @@ class Walk:
             try:
                 if name not in left_out:
                     self.add(cell.cell_contents, f"{owner}.{name}")
-            except ValueError:  # not bound yet
+            except ValueError:  # unbound
                 self._text("empty")
         given = function.__defaults__ or ()
         defaults = dict(zip(code.co_varnames[code.co_argcount - len(given) :], given, strict=False))
@@ -321,16 +325,16 @@ class Walk:
             self.not_covered.append(f"{name} (of {library})")
 
     def _package(self, package: types.ModuleType, name: str, reads: frozenset[str]) -> None:
-        """Of a file of the user's, what the code that names it may mean by its dotted names."""
+        """The attributes of a package that the code using it names."""
         library = library_of(package)
         self._text(f"package {package.__name__} {library}")
         if library is not None:
             self._leads_out(library, name)
         for part in sorted(reads & set(vars(package))):
             value = vars(package)[part]
-            # Of a library, what somebody put into it.
-            mine = library is None or _is_own_function(value)
-            if (mine or isinstance(value, types.ModuleType)) and not part.startswith("__"):
+            # Of a library, only functions that the user's code put there.
+            users = library is None or _is_users_function(value)
+            if (users or isinstance(value, types.ModuleType)) and not part.startswith("__"):
                 self._text(part)
                 self.add(value, f"{package.__name__}.{part}", reads=reads)
 
@@ -348,21 +352,21 @@ class Walk:
         if isinstance(kind, EnumMeta):
             self._pairs([(member.name, member.value) for member in list[Enum](kind)], name)
         for part, value in sorted(vars(kind).items()):
-            said = part.startswith("__") and not callable(value)
-            own = part in ("_abc_impl", "_backward_cls")
+            special = part.startswith("__") and not callable(value)
+            internal = part in ("_abc_impl", "_backward_cls")
             if members:
-                own = part.startswith("_") or isinstance(value, kind)
-            if not said and not own:
+                internal = part.startswith("_") or isinstance(value, kind)
+            if not special and not internal:
                 self._text(part)
                 self.add(value, f"{name}.{part}")
 
     def _replaced(self, kind: type) -> None:
-        """Methods that somebody put into a library's module, and programs' own."""
+        """Methods in a library's module class that are of the user's code, as in fx programs."""
         for base in kind.__bases__:
             if issubclass(base, nn.Module):
                 self.add(base, base.__name__)
         for name, value in vars(kind).items():
-            if _is_own_function(value):
+            if _is_users_function(value):
                 self._text(name)
                 self.add(value, f"{kind.__name__}.{name}")
 
@@ -396,8 +400,8 @@ class Walk:
             self._object(value, name)
 
     def _object(self, value: Any, name: str) -> None:
-        """Any other: what it holds and its attributes; of types that are not Python's, what pickle
-        would keep, or nothing."""
+        """Any other object: its content and attributes, or for extension types its pickled state;
+        opaque if it has none."""
         kind = type(value)
         top = kind.__module__.partition(".")[0]
         library = library_of(kind)
@@ -420,11 +424,11 @@ class Walk:
         elif isinstance(value, (set, frozenset)):
             self._set(value, name)
         elif isinstance(value, (list, tuple)):
-            own: Any = list if isinstance(value, list) else tuple
-            self._all(own.__iter__(value), name)
+            base_type: Any = list if isinstance(value, list) else tuple
+            self._all(base_type.__iter__(value), name)
         elif isinstance(value, (int, float, complex, str, bytes)):
             self.add(next(base for base in kind.__mro__ if base in _ATOMS)(value), name)
-        elif not held or kind.__basicsize__ > size:  # there is more than Python sees
+        elif not held or kind.__basicsize__ > size:  # C fields that attributes do not show
             self._reduced(value, name)
         self._attributes(held, kind, frozenset())
 
@@ -432,7 +436,7 @@ class Walk:
         try:
             reduce = copyreg.dispatch_table.get(type(value))
             made = value.__reduce_ex__(2) if reduce is None else reduce(value)
-        except Exception:  # types fail in their own ways
+        except Exception:  # types can raise anything
             self._unseen(value, f"{name} ({type(value).__name__})")
             return
         if isinstance(made, str):
@@ -442,12 +446,12 @@ class Walk:
             self._all(part, name) if isinstance(part, Iterator) else self.add(part, name)
 
 
-def _is_own_function(value: object) -> bool:
+def _is_users_function(value: object) -> bool:
     return isinstance(value, types.FunctionType) and library_of(value) is None
 
 
 def tensor_digest(tensor: Tensor) -> bytes:
-    """SHA-256 of type, shape and values, on any device and in any layout."""
+    """SHA-256 of dtype, shape and values, independent of device and layout."""
     value = tensor.detach()
     if value.layout != torch.strided:
         value = value.to_dense()

@@ -1,9 +1,9 @@
-"""Randomness as an address: the noise of draw j is a function of (seed, key, j) alone.
+"""Random streams by address: the noise of draw j is a function of (seed, key, j) alone.
 
-NumPy's Philox is a counter-based generator. Seed and key are hashed into its 128-bit key, the draw
-number is the upper half of its counter, so two draws of one input read disjoint stretches of the
-stream whatever the batch size, the order or the worker. PyTorch's own CPU generator would not do:
-it keeps 32 bits of its seed, so two draws in some tens of thousands would be the same noise.
+Uses NumPy's counter-based generator Philox. Seed and key are hashed to its 128-bit key, and the
+draw number is part of its counter, so that draws of one input use disjoint parts of the stream,
+independent of batch size, order and worker. PyTorch's CPU generator is unsuitable: it keeps 32 bits
+of its seed, so that among some tens of thousands of draws two would have the same noise.
 """
 
 from __future__ import annotations
@@ -19,13 +19,12 @@ from certiseg.votes import SEED_BITS
 
 
 class FreshSeed(int):
-    """A seed that came from the operating system for inputs, model and settings that were fixed
-    before it (theory T15)."""
+    """A seed from the operating system's entropy, drawn after input, model and settings were fixed
+    (theory T15)."""
 
 
 class RecordedSeed(int):
-    """Such a seed read from the record of a run that goes on: the record says so, and nobody else
-    (theory T15)."""
+    """A fresh seed read back from the record of a resumed run, which is trusted on this (T15)."""
 
 
 def fresh_seed() -> FreshSeed:
@@ -34,12 +33,10 @@ def fresh_seed() -> FreshSeed:
 
 
 def resolve_seed(seed: int | None) -> tuple[int, str]:
-    """The seed and where it came from: "caller", "entropy" for a fresh 128-bit one, or "record" for
-    one that a run's record says was fresh.
+    """The seed, or a fresh one for None, and its origin: "entropy", "record" or "caller".
 
-    A seed that an adversary can foresee lets them choose an input that looks certified under just
-    those draws, so the default is fresh (theory T15). Raises InputError for a seed outside
-    [0, 2^128).
+    An adversary who knows the seed can choose an input that is certified wrongly with its draws, so
+    the default is fresh (theory T15). Raises InputError for a seed outside [0, 2^128).
     """
     if seed is None or isinstance(seed, FreshSeed):
         return int(fresh_seed() if seed is None else seed), "entropy"
@@ -56,7 +53,7 @@ def resolve_seed(seed: int | None) -> tuple[int, str]:
 
 @dataclass(frozen=True)
 class Address:
-    """Where the words of one draw stand: Philox's key, from seed and key, and the draw's number."""
+    """Address of a draw's random words: Philox key (a hash of seed and key) and draw number."""
 
     halves: tuple[int, int]
     draw: int
@@ -67,8 +64,10 @@ class Address:
         return Address(philox_key(seed, key), draw)
 
     def generator(self, block: int = 0, stream: int = 0) -> np.random.Generator:
-        """From a block of four words on. 2^64 blocks lie between two streams, 2^128 between the
-        starts of neighbouring draws."""
+        """Generator of the draw from a block (of four words) and stream on.
+
+        Streams are 2^64 blocks apart, and draws 2^128 blocks.
+        """
         philox = np.random.Philox(
             key=np.array(self.halves, dtype=np.uint64),
             counter=np.array([block, stream, self.draw, 0], dtype=np.uint64),
@@ -77,7 +76,7 @@ class Address:
 
 
 def philox_key(seed: int, key: str) -> tuple[int, int]:
-    """The two halves of Philox's key."""
+    """The two 64-bit halves of Philox's key."""
     address = hashlib.blake2b(
         f"{seed}\0{key}".encode("utf-8", "surrogatepass"), digest_size=16
     ).digest()

@@ -1,7 +1,7 @@
-"""Keyword arguments that several functions share, said once.
+"""Keyword arguments shared by several functions, declared once.
 
-A function takes them as ``**NAME: Unpack[RECORD]``, a TypedDict, which type checkers and editors
-read; ``spelled_out`` gives help() what it shows of arguments that are written out.
+A function takes them as ``**NAME: Unpack[RECORD]`` with a TypedDict, for type checkers and editors;
+``spelled_out`` lists them in the signature and docstring, for help().
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ class Drawing(TypedDict, total=False):
 def spelled_out(
     record: type[Any], defaults: Mapping[str, Any], words: Mapping[str, str]
 ) -> Callable[[Function], Function]:
-    """A decorator: the arguments of the record one by one, in the signature in place of ``**NAME``
-    and in the docstring in place of its line ``NAME: ...``. Others are refused as Python does.
+    """Decorator that lists the record's arguments in the signature instead of ``**NAME``, and in
+    the docstring instead of its line ``NAME: ...``. Unknown arguments raise TypeError.
 
-    words: what the docstring says of each.
+    words: description of each argument.
     """
     hints = get_type_hints(record)
 
     def decorate(function: Function) -> Function:
-        own = signature(function)
-        *rest, last = own.parameters.values()
+        declared = signature(function)
+        *rest, last = declared.parameters.values()
         assert last.kind is Parameter.VAR_KEYWORD, "the record comes last"
-        merged = own.replace(
+        merged = declared.replace(
             parameters=[
                 *rest,
                 *(
@@ -66,15 +66,18 @@ def spelled_out(
 
 
 def _explained(text: str, name: str, words: Mapping[str, str]) -> str:
-    """The docstring with a line for each argument in place of that of the record."""
+    """The docstring with an entry for each argument instead of the record's line."""
 
     def lines(found: re.Match[str]) -> str:
         indent = found[1]
         entries = (
             textwrap.fill(
-                f"{own}: {said}", 100, initial_indent=indent, subsequent_indent=f"{indent}    "
+                f"{argument}: {description}",
+                100,
+                initial_indent=indent,
+                subsequent_indent=f"{indent}    ",
             )
-            for own, said in words.items()
+            for argument, description in words.items()
         )
         return "\n".join(entries)
 

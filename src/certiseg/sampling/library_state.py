@@ -1,4 +1,5 @@
-"""What objects of libraries keep beside what a pass computes with, and what shows nothing."""
+"""Tables for ``introspection``: state of libraries' objects that does not affect a model's output,
+and objects whose state cannot be read."""
 
 from __future__ import annotations
 
@@ -16,9 +17,9 @@ HOOKS = (
     ("_forward_pre_hooks", ("_forward_pre_hooks_with_kwargs",)),
     ("_forward_hooks", ("_forward_hooks_with_kwargs", "_forward_hooks_always_called")),
 )
-"""Of a module, and the options of each."""
+"""Attributes of a module that hold hooks, each with those that hold options of the hooks."""
 LISTENS = "output_capturing_hook"
-"""How transformers calls the hooks that it installs in the first pass; they change no output."""
+"""Name of hooks that transformers installs in the first pass; they do not change the output."""
 _OF_MODULES = _words("""
     _parameters _buffers _modules _forward_hooks _forward_pre_hooks _forward_hooks_with_kwargs
     _forward_hooks_always_called _forward_pre_hooks_with_kwargs _backward_hooks
@@ -30,13 +31,13 @@ _OF_PROGRAMS = _words("""
     _graph _code _lineno_map _prologue_start _tracer_cls _tracer_extras meta _replace_hooks
     _create_node_hooks _erase_node_hooks _deepcopy_hooks shape_env train eval
 """)
-"""Of torch.fx: the code of their forward says it all."""
+"""Attributes of torch.fx programs that are redundant with the code of ``forward``."""
 _OF_COMPILED = _words("""
     dynamo_ctx forward _super_module_initialized _torchdynamo_orig_callable
     _torchdynamo_wrapper_id get_compiler_config
 """)
 NAMES = frozenset(("model_name", "name_or_path", "_name_or_path"))
-"""What libraries call a model, and where they found it."""
+"""Attributes in which libraries store a model's name or path."""
 PARTS: dict[type, tuple[str, ...]] = {
     staticmethod: ("__func__",),
     classmethod: ("__func__",),
@@ -49,38 +50,39 @@ PARTS: dict[type, tuple[str, ...]] = {
     types.SimpleNamespace: ("__dict__",),
     slice: ("start", "stop", "step"),
 }
-"""What Python's own wrappers are made of; caches follow from what they call."""
+"""Attributes that determine Python's wrapper objects."""
 HARMLESS = _words("""
     _thread.lock _thread.RLock logging.Logger logging.RootLogger torch.device
     torch.utils.hooks.RemovableHandle builtins.member_descriptor builtins.getset_descriptor
 """)
-"""Types whose objects change no label, whatever they hold; and the device, which may change."""
+"""Types whose objects do not affect labels; also the device, which may change."""
 RANDOM = ("torch._C.Generator", "random.", "numpy.random.")
 OUTSIDE = _words("""
     aiohttp boto3 ctypes grpc http httpx multiprocessing ray requests socket sqlite3 subprocess
     tritonclient urllib urllib3 websockets
 """)
-"""Packages that lead out of the process; and builtins that do."""
+"""Packages with which code depends on state outside the process."""
 CALLS = _words("""
     open eval exec input globals __import__
 """)
+"""Builtins with which code depends on more than can be read from it."""
 PLAIN = _words("""
     _collections _decimal argparse array builtins collections copyreg datetime decimal fractions
     functools itertools operator re types typing uuid
 """)
-"""Of the standard library: modules whose objects are no more than what they show."""
+"""Modules of the standard library whose objects are fully described by their visible state."""
 
 
 def kept_by(module: nn.Module) -> frozenset[str]:
-    """Attributes of a module that change nothing of a pass, or are read in another way."""
+    """Attributes of a module that do not affect a pass, or that are read in another way."""
     home = type(module).__module__
-    own = _OF_COMPILED if home.startswith("torch._dynamo") else frozenset()
+    names = _OF_COMPILED if home.startswith("torch._dynamo") else frozenset()
     if isinstance(module, fx.GraphModule):
-        own |= _OF_PROGRAMS
-    # What weight_norm and its like compute anew in each pass.
-    anew = {
+        names |= _OF_PROGRAMS
+    # Weights that weight_norm and the like recompute in each pass.
+    recomputed = {
         str(hook.name)
         for hook in module._forward_pre_hooks.values()
         if type(hook).__module__.startswith("torch.nn.utils") and hasattr(hook, "name")
     }
-    return _OF_MODULES | own | anew
+    return _OF_MODULES | names | recomputed

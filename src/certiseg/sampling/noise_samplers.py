@@ -1,4 +1,4 @@
-"""Noise samplers: what the model sees of one input under one draw."""
+"""Noise samplers: the noisy input that the model sees in a given draw."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from certiseg.sampling.rounded import brackets, exact_steps, unsure
 Drawn = NDArray[Any]
 _WORDS_AT_ONCE = 2**23
 _FURTHER = 1
-"""The stream with the lower halves of the words, whose upper halves are stream 0."""
+"""Stream of the lower halves of the 64-bit words; the upper halves are stream 0."""
 
 
 class NoiseSampler(Protocol):
-    """A noise at one input x, checked and on its device. engine: how it draws, for the record."""
+    """Sampler of a noise at one checked input x. engine: description of the generator."""
 
     x: Tensor
 
@@ -33,21 +33,21 @@ class NoiseSampler(Protocol):
     def engine(self) -> str: ...
 
     def fill(self, out: Drawn, address: Address) -> None:
-        """Write what the model sees under one draw into out, contiguous, of x's shape and type."""
+        """Write the noisy input of one draw to out, contiguous and of x's shape and dtype."""
 
 
 def sampler_at(noise: Noise, x: Tensor) -> NoiseSampler:
-    """The sampler of a noise at x. Raises InputError for inputs that it cannot perturb."""
+    """The sampler of a noise at x. Raises InputError for an unsuitable input."""
     noise.check_shape(tuple(x.shape))
     sampler: NoiseSampler = law_of(noise)(noise, x)
     return sampler
 
 
 class GaussianSampler:
-    """``round_h(x + Z)``: Gaussian noise added and the sum rounded to the grid (theory T12).
+    """``round_h(x + Z)``: Gaussian noise is added, and the sum rounded to the grid (theory T12).
 
-    x / h is split into whole steps and a residual in [-1/2, 1/2], both exact in float64; what is
-    drawn is the number of steps that residual and noise make together.
+    x / h is split into an integer and a residual in [-1/2, 1/2], both exact in float64; the sampler
+    draws the rounded sum of residual and noise, in steps of h.
     """
 
     def __init__(self, noise: Gaussian, x: Tensor) -> None:
@@ -58,7 +58,7 @@ class GaussianSampler:
         self._flat = moved.reshape(-1)
         whole = np.rint(self._flat.astype(np.float64) / self._step)
         _check_size(given.dtype, float(np.abs(whole).max()), noise)
-        # Never -0.0, whose sum with no steps would show the sign of x.
+        # Adding 0.0 turns -0.0 into 0.0, so that a sum of 0 does not carry the sign of x.
         self._whole = whole.astype(given.dtype) + given.dtype.type(0.0)
         self._residual = (self._flat.astype(np.float64) / self._step - whole).astype(np.float32)
         self._sure = np.float32(0.5 - unsure(self._scale))
@@ -75,7 +75,7 @@ class GaussianSampler:
         table, grid = chords(self._scale), flat.dtype.type(self._step)
         sums, steps = np.empty((2, TILE), np.float32)
         left: list[tuple[NDArray[np.intp], NDArray[np.int32]]] = []
-        # Tile by tile, so that the words are still in the cache when they are read.
+        # In tiles that fit the cache.
         for start in range(0, count, TILE):
             tile = slice(start, min(start + TILE, count))
             size = tile.stop - start
@@ -86,7 +86,7 @@ class GaussianSampler:
             np.rint(near, out=step)
             near -= step
             np.abs(near, out=near)
-            # Written so that the table's NaN is unsure too.
+            # "not <=": NaN from the table is undecided too.
             places = np.flatnonzero(~(near <= self._sure))
             left.append((places + start, cells[places]))
             np.add(step, self._whole[tile], out=flat[tile])
@@ -98,12 +98,12 @@ class GaussianSampler:
         flat[places] = (settled + self._whole[places]) * self._step
 
     def on_device(self, key: tuple[int, int], draws: range) -> Tensor:
-        """What ``fill`` writes for these draws (len(draws), *x.shape), made on the device of x."""
+        """The same as ``fill`` for several draws, (len(draws), *x.shape), made on x's device."""
         device, size = self.x.device, len(self._flat)
         table = tuple(torch.tensor(part, device=device) for part in chords(self._scale))
         residual, whole = (torch.from_numpy(a).to(device) for a in (self._residual, self._whole))
         out = self.x.repeat(len(draws), *[1] * self.x.ndim).view(len(draws), -1)
-        # A few draws at once, so that the integers of a big batch need little memory.
+        # A few draws at a time, to bound the memory for words.
         some = max(1, _WORDS_AT_ONCE // size)
         for first in range(0, len(draws), some):
             numbers = draws[first : first + some]
@@ -120,8 +120,8 @@ class GaussianSampler:
     def _settled(
         self, cells: Tensor, rows: Tensor, places: Tensor, key: tuple[int, int], numbers: range
     ) -> Tensor:
-        """Steps float64 of the values (rows, places) that float32 left open: in float64 on the
-        device, and the few that this leaves open on the host."""
+        """Steps, float64, of the values (rows, places) that float32 did not decide: by float64 on
+        the device, and for the few that this does not decide, on the host."""
         residual = torch.from_numpy(self._exact(places.numpy())).to(cells.device)
         low: Tensor
         low, high = brackets(
@@ -139,13 +139,13 @@ class GaussianSampler:
         return low
 
     def _exact(self, places: NDArray[np.intp]) -> NDArray[np.float64]:
-        """Residuals in float64, without rounding: x / h and its whole part are close."""
+        """Residuals in float64, exact since x / h and its integer part are close."""
         steps = self._flat[places].astype(np.float64) / self._step
         return np.asarray(steps - self._whole[places])
 
 
 def _check_size(dtype: np.dtype[Any], largest: float, noise: Gaussian) -> None:
-    """Raise InputError where whole steps would not be exact in the type of the input."""
+    """Raise InputError if multiples of h would not be exact in the dtype of the input."""
     most = 2.0 ** (np.finfo(dtype).nmant + 1) - 10.0 * noise.sigma / noise.grid
     if largest > most:
         raise InputError(
@@ -155,7 +155,7 @@ def _check_size(dtype: np.dtype[Any], largest: float, noise: Gaussian) -> None:
 
 
 def lower_words(address: Address, places: NDArray[np.intp]) -> NDArray[np.uint32]:
-    """The lower halves of the words of these values: one in a million needs them."""
+    """The lower halves of the words of these values; about one value in a million needs them."""
     found = np.empty(len(places), np.uint32)
     for index, place in enumerate(places.tolist()):
         word, half = divmod(place, 2)
@@ -165,10 +165,10 @@ def lower_words(address: Address, places: NDArray[np.intp]) -> NDArray[np.uint32
 
 
 class RotationSampler:
-    """A cloud rotated about its centroid in float64, rounded once; normals rotate along.
+    """Rotates a cloud, and its normals, about its centroid in float64, rounded once to x's dtype.
 
-    Done while drawing, on the threads that draw, by products and sums of single numbers: so the
-    result depends on neither the batch size nor the device.
+    Uses elementwise products and sums on the host, so that the result does not depend on batch
+    size, device or BLAS.
     """
 
     engine = f"numpy {np.__version__} Philox, standard_normal in float64, rotated in float64"
@@ -180,14 +180,14 @@ class RotationSampler:
         self._points, self._normals = cloud[:3] - self._centroid, cloud[3:]
 
     def fill(self, out: Drawn, address: Address) -> None:
-        turn = drawn_rotation(self._noise, address.generator())
-        out[:3] = _turned(turn, self._points) + self._centroid
+        rotation = drawn_rotation(self._noise, address.generator())
+        out[:3] = _product(rotation, self._points) + self._centroid
         if len(self._normals):
-            out[3:] = _turned(turn, self._normals)
+            out[3:] = _product(rotation, self._normals)
 
 
 def drawn_rotation(noise: Rotation, generator: np.random.Generator) -> NDArray[np.float64]:
-    """One rotation matrix of the law (theory T11), by Rodrigues' formula."""
+    """Draw a rotation matrix (theory T11), by Rodrigues' formula."""
     vector = np.zeros(3)
     if noise.axis is not None:
         vector[AXES.index(noise.axis)] = noise.sigma * generator.standard_normal()
@@ -203,11 +203,11 @@ def drawn_rotation(noise: Rotation, generator: np.random.Generator) -> NDArray[n
     cross = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
     half = math.sin(angle / 2.0)
     return np.asarray(
-        np.eye(3) + math.sin(angle) * cross + 2.0 * half * half * _turned(cross, cross)
+        np.eye(3) + math.sin(angle) * cross + 2.0 * half * half * _product(cross, cross)
     )
 
 
-def _turned(matrix: NDArray[np.float64], points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The product (3, 3) x (3, N), without a library that sums in an order of its own."""
+def _product(matrix: NDArray[np.float64], points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Matrix product (3, 3) x (3, N), summed in a fixed order unlike in BLAS."""
     first, second, third = (matrix[:, i : i + 1] * points[i] for i in range(3))
     return np.asarray(first + second + third)

@@ -1,4 +1,4 @@
-"""One range of draws through the model: its batches sized, its passes probed and recorded."""
+"""``Passes``: run one range of draws through the model, in sized batches, with the probe."""
 
 from __future__ import annotations
 
@@ -21,19 +21,18 @@ from certiseg.sampling.noise_samplers import NoiseSampler
 from certiseg.sampling.probe import Probe
 from certiseg.votes import Source
 
-# Where more draws will be asked for in batches of the same size, the last one of each look is
-# filled up.
+# Largest batch size for looks, whose last batches are all padded to one size.
 _MOST_FOR_LOOKS = 32
 
 
 class Passes(Generic[Read]):
-    """Iterate once over what the model says to all draws of source, batch by batch.
+    """Iterate once over the model's outputs for all draws of source, batch by batch.
 
-    sampler: of the noise at the checked input. batch_size: the most draws in a batch; None: as
-    many as fit. one_size: of an earlier range, which this one must keep to; 0 for a size that later
-    ranges will keep to, None where there are no others. check: called with the number of components
-    as soon as the first pass shows it. Afterwards source tells how the passes went, and size the
-    size of the last batch. Raises InputError for a model that does not treat each draw alone.
+    sampler: of the noise at the checked input. batch_size: largest number of draws in a batch;
+    None: as many as fit. one_size: batch size of earlier looks, which this range must use too; 0 at
+    the first look, None if there are no looks. check: called with the number of components after
+    the first pass. Afterwards ``source`` records how the passes went, and ``size`` is the last
+    batch size. Raises InputError for a model that does not treat each draw alone.
     """
 
     def __init__(
@@ -58,7 +57,7 @@ class Passes(Generic[Read]):
             probe = Probe(model, stream, range(start, stop), self._read, precision)
             most = 1 if stop - start == 1 else self._most(probe)
             self.size = self._one_size or even_batch(stop - start, most)
-            # Later looks build on these draws: their batches are halved before they count or never.
+            # All batches of all looks have one size, which may be halved in the first batch only.
             halve = stop if self._one_size is None else start + (self._one_size == 0)
             sizes = set()
             passes = batches(model, stream, self.source, self._read, self.size, halve)
@@ -77,7 +76,7 @@ class Passes(Generic[Read]):
         )
 
     def _most(self, probe: Probe[Read]) -> int:
-        """The most draws in a batch, after a draw alone, which tells how many fit."""
+        """Largest batch size, from the memory of a pass with a single draw."""
         measure = self._batch_size is None and not self._one_size
         try:
             with measured_activations(probe.copy.call if measure else None) as activations:
@@ -89,7 +88,7 @@ class Passes(Generic[Read]):
         self._checked(output)
         if not measure:
             return self._batch_size or self.size
-        # Noise, sum and output count beside the activations.
+        # Activations, noise, noisy input and output.
         x, size_of_output = self._sampler.x, output.num_classes * output.size.numel()
         most = fitting_batch(activations() + 8 * x.nbytes + 16 * size_of_output, x.device)
         return most if self._one_size is None else min(most, _MOST_FOR_LOOKS)

@@ -1,4 +1,4 @@
-"""NumPy's Philox 4x64-10 in PyTorch's integers: the same words on any device, many draws at once.
+"""NumPy's Philox 4x64-10 in PyTorch: the same random words on any device, for many draws at once.
 
 Source: Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"; NumPy's ``Philox``.
 """
@@ -16,13 +16,13 @@ _WORDS = 4
 
 
 def philox_words(key: tuple[int, int], draws: range, count: int, device: torch.device) -> Tensor:
-    """int64 (len(draws), count): the bits of the first count words that NumPy's Philox gives under
-    this key with the counter (0, 0, draw, 0), for each draw.
+    """First count words of NumPy's Philox with this key and counter (0, 0, draw, 0), for each draw.
 
-    Integers wrap around in PyTorch as they do in C, so the bits are equal on every device.
+    Returns int64 (len(draws), count). Integers wrap around in PyTorch as in C, so that the bits are
+    equal on every device.
     """
     blocks = -(-count // _WORDS)
-    # NumPy counts up before it makes a block.
+    # NumPy increments the counter before each block.
     block = torch.arange(1, blocks + 1, device=device).expand(len(draws), blocks)
     draw = torch.arange(draws.start, draws.stop, device=device)[:, None].expand_as(block)
     zero = torch.zeros_like(block)
@@ -42,7 +42,7 @@ def philox_words(key: tuple[int, int], draws: range, count: int, device: torch.d
 
 
 def _product(value: Tensor, factor: int) -> tuple[Tensor, Tensor]:
-    """Upper and lower 64 bits of an unsigned product, from products of halves."""
+    """Upper and lower 64 bits of an unsigned product, from products of 32-bit halves."""
     low, high = value & _LOW, _upper(value)
     factor_low, factor_high = factor & _LOW, factor >> 32
     across, along = low * factor_high, high * factor_low
@@ -52,7 +52,7 @@ def _product(value: Tensor, factor: int) -> tuple[Tensor, Tensor]:
 
 
 def _upper(value: Tensor) -> Tensor:
-    """The upper 32 bits, unsigned: PyTorch's shift keeps the sign."""
+    """The upper 32 bits as unsigned; PyTorch's shift is arithmetic."""
     return (value >> 32) & _LOW
 
 

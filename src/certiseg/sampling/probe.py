@@ -1,4 +1,4 @@
-"""The probe: that each draw goes through the model independently of the others (theory T1)."""
+"""The probe: tests that the model treats each draw independently of the others (theory T1)."""
 
 from __future__ import annotations
 
@@ -21,16 +21,15 @@ from certiseg.outputs.low_resolution import LowResolutionLogits
 from certiseg.sampling.base_model import BaseModel, Read, Reader, forward
 from certiseg.sampling.draw import Draws
 
-# How far a score may move when the batch around it changes, relative to its own size and the
-# typical one, in float32 and in lower precision; and in what share of the components it may move
-# further, since last bits flip single labels and single choices inside a model. Measured: at most
-# 8e-6 in float32, but 3e-4 for a network of torchvision with weights at random (theory T1): what
-# such a network makes of an input's last bit is measured before it is refused (``Nudge``).
+# Tolerance on relative changes of scores when the rest of the batch changes, in float32, tf32 and
+# lower precision, and the share of components that may change more, since rounding can flip single
+# labels. Measured: at most 8e-6 in float32, but 3e-4 for a torchvision network with random weights
+# (theory T1); before such a model is refused, ``Nudge`` measures how much it amplifies rounding.
 _TOLERANCE, _TF32_TOLERANCE, _LOW_TOLERANCE, _SHARE = 1e-3, 0.05, 0.2, 0.01
 _TIMES_NUDGED, _MOST_ENLARGED = 100.0, 0.05
 _FLOOR, _LOW_FLOOR = 0.01, 0.05
-"""Of the size of scores with what all classes share, which rounds them but moves no label: how much
-of it counts as size."""
+"""Weight, in the size of scores, of the offset common to all classes: it affects their rounding but
+not the label."""
 _COMPONENTS = 2**14
 _MASKED = 100.0
 _DRAWS = 5
@@ -38,21 +37,21 @@ _TRIES = 8
 
 
 class Probe(Generic[Read]):
-    """Two passes beside those of a range of draws, by which a model that mixes them is found.
+    """Two extra passes per range of draws that detect a model which mixes draws.
 
-    ``alone``: a copy of the model made beforehand (the model itself where it cannot be copied) must
-    say to the second draw, alone, what the model says to it in its batch. ``finish``: after the
-    last draw the model must say to the first ones what it said, now beside an input unlike any
-    draw. A model that fails is passed a few draws more, which tell last bits, and randomness of its
-    own that is independent in each row of a batch, from draws that mix: what differs in few
-    components is last bits if it is in others for other draws. precision: as recorded
-    (``BaseModel.precision``). own_randomness: found.
+    ``alone``: a copy of the model made beforehand (or the model, if it cannot be copied) must give
+    the second draw, in a batch of its own, the same output as the model in its batch. ``finish``:
+    after the last draw the model must give the first draws the same outputs as before, now in a
+    batch with an input unlike any draw. If either fails, a few more passes distinguish rounding
+    (few components, different ones for different draws) and independent randomness of the model in
+    each row from mixing. precision: as recorded (``BaseModel.precision``). own_randomness: True if
+    such randomness was found.
     """
 
     def __init__(
         self, model: BaseModel, stream: Draws, draws: range, read: Reader[Read], precision: str
     ) -> None:
-        # Not compiled: a compiled program is one more for each size of batch.
+        # Not compiled, which would compile once more for each batch size.
         self._model = replace(
             model, engine=replace(model.engine, compile=False, cuda_graphs=False), _compiled=None
         )
@@ -68,14 +67,14 @@ class Probe(Generic[Read]):
         self.own_randomness = False
 
     def alone(self) -> Read:
-        """What the copy says to the second draw; to the first where there is no other."""
+        """Pass the second draw (the first if it is the only one) through the copy."""
         output = self._pass(self.copy, self._input(self._draws[:2][-1]))
         if len(self._draws) > 1:
             self._alone = _scores(output, 0)
         return output
 
     def seen(self, draws: range, output: Read, size: int) -> None:
-        """Take what the model says to the next draws, passed in a batch of this size."""
+        """Compare the model's output for the next draws, from a batch of this size."""
         for row, draw in enumerate(draws):
             if draw - self._draws.start < _DRAWS:
                 self._kept[draw] = _scores(output, row)
@@ -88,7 +87,7 @@ class Probe(Generic[Read]):
             self._alone, self.copy = None, self._model
 
     def finish(self, size: int) -> None:
-        """Pass the first draws again through the model, beside another input if size allows."""
+        """Pass the first draws through the model again, beside another input if size > 1."""
 
         def again(draw: int) -> Read:
             batch = self._input(draw)
@@ -107,8 +106,10 @@ class Probe(Generic[Read]):
                 return
 
     def _judge(self, draw: int, now: Tensor, size: int, passed: Callable[[int], Read]) -> None:
-        """The model says something else, now, to a draw passed so: raise InputError unless last
-        bits or independent randomness explain it."""
+        """Raise InputError unless rounding or independent randomness explains a changed output.
+
+        now: differing scores of the draw. passed: repeats the pass in which it differed.
+        """
         one = self._input(draw)
         if not self._is_last_bits(draw, one, now, passed):
             self._check_own_randomness(one, size)
@@ -117,9 +118,9 @@ class Probe(Generic[Read]):
     def _is_last_bits(
         self, draw: int, one: Tensor, now: Tensor, passed: Callable[[int], Read]
     ) -> bool:
-        """Whether last bits explain what differs: few components, and others for other draws."""
+        """True if rounding explains the differences: few components, not the same in all draws."""
         nudged = torch.nextafter(one, one.flip(-1))
-        before, moved, after = (self._said(x, seeded=True) for x in (one, nudged, one))
+        before, moved, after = (self._row_scores(x, seeded=True) for x in (one, nudged, one))
         nudge = Nudge(self._apart(before, moved), self._apart(before, after))
         self._tolerance = max(self._tolerance, nudge.explains(_most))
         furthest = max(self._tolerance, nudge.explains(_furthest))
@@ -133,18 +134,18 @@ class Probe(Generic[Read]):
         return few and (not many or (bool(others) and 2 * sum(changed) < len(changed)))
 
     def _check_own_randomness(self, one: Tensor, size: int) -> None:
-        """Raise InputError unless the model is random, and independently in each row of a batch."""
-        said, far = self._said, _unlike(one)
-        first = said(one)
-        if not any(self._differ(first, said(one)) for _ in range(_TRIES)):
+        """Raise InputError unless the model is random, independently in each row of a batch."""
+        scores, far = self._row_scores, _unlike(one)
+        first = scores(one)
+        if not any(self._differ(first, scores(one)) for _ in range(_TRIES)):
             raise InputError(
                 "expected a model that treats each draw of a batch alone, got another output for "
                 "a draw passed without its batch; remove what mixes the batch or is kept from "
                 "pass to pass (statistics or attention over axis 0, caches, calibration)"
             )
-        held = said(one, seeded=True)
-        said(far)
-        if self._differ(held, said(one, seeded=True)):
+        held = scores(one, seeded=True)
+        scores(far)
+        if self._differ(held, scores(one, seeded=True)):
             raise InputError(
                 "expected a model whose randomness comes from torch.manual_seed, np.random.seed or "
                 "random.seed, got another output for the same draw under the same seeds; remove "
@@ -160,16 +161,16 @@ class Probe(Generic[Read]):
                 "choice for all rows; make it for each row"
             )
         for row, other in ((0, (one, far)), (1, (far, one))):
-            pair = said(one, one, row=row, seeded=True)
-            if self._differ(pair, said(*other, row=row, seeded=True)):
+            pair = scores(one, one, row=row, seeded=True)
+            if self._differ(pair, scores(*other, row=row, seeded=True)):
                 raise InputError(
                     "expected a model that treats each draw of a batch alone, got another "
                     "output for a draw beside another input, its randomness held still; remove "
                     "what mixes the batch"
                 )
 
-    def _said(self, *rows: Tensor, row: int = 0, seeded: bool = False) -> Tensor:
-        """The copy's scores of one row of a batch of these inputs."""
+    def _row_scores(self, *rows: Tensor, row: int = 0, seeded: bool = False) -> Tensor:
+        """The copy's scores for one row of a batch of these inputs."""
         with same_randomness(rows[0].device) if seeded else contextlib.nullcontext():
             return _scores(self._pass(self.copy, torch.cat(rows)), row)
 
@@ -187,12 +188,12 @@ class Probe(Generic[Read]):
 
 
 def _unlike(draw: Tensor) -> Tensor:
-    """An input that is unlike any draw."""
+    """An input unlike any draw."""
     return 2 * draw.flip(-1)
 
 
 def _scores(output: Decision | Posterior, row: int) -> Tensor:
-    """What one draw's labels come from, at up to 2^14 components: (C, n), or labels (1, n)."""
+    """Scores (C, n) of a draw, or labels (1, n) without scores, at n <= 2^14 components."""
     if isinstance(output, Posterior):
         held = output.values[row]
     elif output.given is not None:
@@ -206,33 +207,33 @@ def _scores(output: Decision | Posterior, row: int) -> Tensor:
 
 
 def differ(one: Tensor, other: Tensor, tolerance: float, floor: float = _FLOOR) -> bool:
-    """Whether more of the components (C, n) differ than last bits explain."""
+    """True if more than 1 % of the components of scores (C, n) differ by more than tolerance."""
     return _most(apart(one, other, floor)) > tolerance
 
 
 def _most(apart: Tensor) -> float:
-    """The furthest of all components but 1 %."""
+    """The 99 % quantile."""
     return float(apart.sort().values[-1 - int(_SHARE * len(apart))])
 
 
 def _furthest(apart: Tensor) -> float:
-    """That of the component that lies furthest apart."""
+    """The maximum."""
     return float(apart.max())
 
 
 class Nudge(NamedTuple):
-    """How far a nudge of the input by last bits moves each component, and how far they lie apart
-    without one: (n,) both.
+    """Change of each component's scores (n,) when the last bit of the input changes (moved), and
+    when nothing changes (still).
 
-    Networks that enlarge the last bits of their input do so with those of their sums.
+    A network that amplifies the rounding of its input amplifies that of its sums too.
     """
 
     moved: Tensor
     still: Tensor
 
     def explains(self, measure: Callable[[Tensor], float]) -> float:
-        """What distance last bits explain in most, or in single, components: a multiple of what
-        the nudge did, up to a bound; none where the model moves as much without it."""
+        """Largest distance that rounding explains: a multiple of the change by the nudge, bounded;
+        0 if the output changes about as much without a nudge. measure: of distances (n,)."""
         moved = measure(self.moved)
         if measure(self.still) > moved / 2:
             return 0.0
@@ -240,11 +241,12 @@ class Nudge(NamedTuple):
 
 
 def apart(one: Tensor, other: Tensor, floor: float = _FLOOR) -> Tensor:
-    """How far each of the components (C, n) lie apart, relative to the size of their scores: (n,).
+    """Distance (n,) of two score maps (C, n) by component, relative to the size of the scores.
 
-    Scores are taken from their highest: what all classes share moves no label, but rounds them, and
-    so much of it, floor, counts as size. All are compared, since any may rise to the top in another
-    batch, but for classes that are masked out, far below the two highest. Of labels 0 or infinity.
+    Scores are taken relative to the largest, since a common offset does not change the label; it
+    affects rounding, so that a share ``floor`` of it counts as size. All classes are compared, as
+    any might become the largest in another batch, except those masked out far below the two
+    largest. For labels (1, n) the distance is 0 or infinity.
     """
     if one.dtype == torch.int64:
         return torch.where(one == other, 0.0, torch.inf)[0]
@@ -261,11 +263,11 @@ def apart(one: Tensor, other: Tensor, floor: float = _FLOOR) -> Tensor:
 
 
 def copied(model: Any) -> Any:
-    """The model with a state of its own; the model itself where it cannot be copied.
+    """A deep copy of the model; the model itself if it cannot be copied.
 
-    Functions are copied with what they hold, which ``copy.deepcopy`` does not do.
+    Functions are copied with closure and defaults, unlike by ``copy.deepcopy``.
     """
-    model = getattr(model, "_orig_mod", model)  # compiled by the caller: copies compile anew
+    model = getattr(model, "_orig_mod", model)  # of a compiled model, its uncompiled module
     try:
         if isinstance(model, FunctionType):
             cells = tuple(CellType(copied(c.cell_contents)) for c in model.__closure__ or ())
@@ -274,13 +276,13 @@ def copied(model: Any) -> Any:
             twin.__kwdefaults__ = copy.deepcopy(model.__kwdefaults__)
             return twin
         return copy.deepcopy(model)
-    except Exception:  # sessions, handles and code of others may refuse in any way
+    except Exception:  # copying can raise anything
         return model
 
 
 @contextlib.contextmanager
 def same_randomness(device: torch.device) -> Iterator[None]:
-    """The generators that models draw from, in one state; afterwards as they were."""
+    """Seed the global generators of torch, NumPy and random; restore their states afterwards."""
     held, held_by_numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices):

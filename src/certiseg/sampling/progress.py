@@ -1,4 +1,4 @@
-"""One progress bar for long work, or the caller's own function."""
+"""Progress of draws: a bar, or the caller's function."""
 
 from __future__ import annotations
 

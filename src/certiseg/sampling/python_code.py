@@ -1,4 +1,4 @@
-"""Python code: whose it is, what the interpreter runs of it, and what it names."""
+"""Analysis of Python code: its library, digest of its bytecode, and the names that it uses."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ from types import CodeType, FunctionType, ModuleType
 from typing import NamedTuple
 
 _HEAP = 1 << 9
-"""Flag of types that class statements make."""
+"""Flag of types that class statements create."""
 _STATED = ("torch", "certiseg")
-"""Libraries whose version stands in every certificate."""
+"""Libraries whose version every certificate records elsewhere."""
 
 
 class Code(NamedTuple):
-    """What is known of one code object. own: kept, so that its id stays its own."""
+    """Properties of a code object, nested code included."""
 
-    own: CodeType
+    code: CodeType
+    """The code object, kept alive so that its id is not reused."""
     digest: str
-    """Of what runs: instructions, constants and names, code within among them; no lines, no file"""
+    """SHA-256 of instructions, constants and names, without line numbers and file."""
     globals: frozenset[str]
-    """That it looks up, builtins among them."""
+    """Global variables that it uses, builtins included."""
     imports: frozenset[str]
-    """Packages that it imports when it runs; "" of a relative import."""
+    """Packages that it imports; "" for a relative import."""
     names: frozenset[str]
-    """All names in it: of attributes, too."""
+    """All names in it, attributes included."""
 
 
 _CODES: dict[int, Code] = {}
 
 
 def library_of(made: object) -> str | None:
-    """Name and version of the library that a class, function or package is of; None of code that is
-    of none: it lies in a folder of the user's, or was typed in."""
+    """Name and version of the library of a class, function or package; None for the user's code."""
     file: str | None
     if isinstance(made, FunctionType):
         name, file = str(made.__globals__.get("__name__")), made.__code__.co_filename
@@ -49,7 +49,7 @@ def library_of(made: object) -> str | None:
         name = str(getattr(made, "__module__", None) or "builtins")
         file = getattr(sys.modules.get(name), "__file__", None)
         if isinstance(made, type) and name == "builtins" and made.__flags__ & _HEAP:
-            return None  # executed in no module
+            return None  # defined by exec or in a prompt
     top = name.partition(".")[0]
     if top == "certiseg" or (file is not None and _installed(file)):
         return _version(top)
@@ -67,7 +67,7 @@ def _installed(file: str) -> bool:
 
 @functools.cache
 def _version(top: str) -> str:
-    """Builds for other devices (2.1+cu128) are one version."""
+    """Name and version of an installed library, without a build suffix such as +cu128."""
     if top in _STATED or top in sys.stdlib_module_names:
         return top
     version = getattr(sys.modules.get(top), "__version__", None)
@@ -80,7 +80,7 @@ def _version(top: str) -> str:
 
 
 def read(code: CodeType) -> Code:
-    """What the code is, read once."""
+    """Analyse a code object; results are cached."""
     known = _CODES.get(id(code))
     if known is not None:
         return known
@@ -111,7 +111,7 @@ def read(code: CodeType) -> Code:
 
 
 def _constant(value: object) -> str:
-    """The type too: 1, 1.0 and True are not one constant. Sets have no fixed order."""
+    """Text of a constant with its type (1, 1.0 and True differ), with sets in sorted order."""
     if isinstance(value, (tuple, frozenset)):
         inside = [_constant(part) for part in value]
         inside = sorted(inside) if isinstance(value, frozenset) else inside
@@ -120,12 +120,12 @@ def _constant(value: object) -> str:
 
 
 def imported(name: str, function: FunctionType) -> ModuleType | None:
-    """The package of that name that the function may import, as a pass would; None: there is none.
+    """Import the package that a function imports by this name; None if that fails.
 
-    It is imported here, so that the first pass changes nothing.
+    Imported now, so that the first pass does not change the set of loaded modules.
     """
     home = function.__globals__.get("__package__") or ""
     for full in (name, f"{home}.{name}".strip(".")):
-        with suppress(Exception):  # code of others may fail in any way
+        with suppress(Exception):  # importing can raise anything
             return importlib.import_module(full)
     return None

@@ -1,4 +1,4 @@
-"""Smoothed: a base model under noise, its votes and its certificates."""
+"""``Smoothed``: the smoothed model of a base model, with its votes and certificates."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ _drawing = spelled_out(
     Drawing,
     {"batch_size": None, "seed": None, "key": None, "progress": False, "watch": None},
     {
-        "batch_size": "the most draws in a pass; default fits the memory.",
+        "batch_size": "largest number of draws in a pass; default: as many as fit the memory.",
         "seed": "None takes fresh entropy (theory T15).",
-        "key": "tells inputs apart under one seed; default: the input's fingerprint.",
+        "key": "separates inputs under one seed; default: the input's fingerprint.",
         "progress": "True for a bar, or a function called with the number of draws just done.",
-        "watch": "called with the labels (B, *out) of each batch of test draws.",
+        "watch": "called with the labels (B, *out) of each batch of testing draws.",
     },
 )
 
@@ -56,30 +56,30 @@ _drawing = spelled_out(
 class Smoothed:
     """A base model under noise: votes and certificates for one input at a time.
 
-    Under ``Gaussian`` the model sees round_h(x + Z), the noisy input rounded to multiples of
-    ``noise.grid`` and exact (theory T12); ``Rotation`` turns point clouds (3, N) or (6, N) in
-    float64. Either is cast to the model's precision. Normalisation and resizing belong inside the
-    model: the noise acts on the input as it is given.
+    With ``Gaussian`` the model sees round_h(x + Z), the noisy input rounded exactly to multiples of
+    ``noise.grid`` (theory T12); ``Rotation`` rotates point clouds (3, N) or (6, N) in float64. Both
+    are cast to the model's dtype. Normalisation and resizing belong inside the model, since noise
+    is added to the input as given.
 
     Args:
         model: takes (B, *shape) and returns logits (B, C, *out), a mapping with "out", an object
-            with ``.logits``, or labels (B, *out), integers or a mask of bools; tensors or arrays of
-            NumPy. An nn.Module must be in evaluation mode (checked at each call).
-        noise: what is drawn, such as ``Gaussian(0.25)``.
-        num_classes: found from logits; needed where the model returns labels.
-        device: where to run; default: that of the model's parameters, else of the input.
-        value_range: domain of the input, (0, 1) for images; None for any values. A sigma below 1 %
-            of it gives a warning: both have one unit.
-        output_grid: the model may decide on a grid (h, w) coarser than the image; votes, tests and
-            certificates then live on that grid, and pixel (i, j) of (H, W) has the label of cell
-            (i * h // H, j * w // W) (theory T14; ``certiseg.models.OnGrid`` makes such a model).
-        engine: precision, memory layout, compilation and where noise is made.
-        binary: of a model with one channel (B, 1, *out) or (B, *out): "probability" where it ends
-            in a sigmoid, "logit" where it does not; class 1 where the probability exceeds 0.5, or
-            the threshold in "probability:0.3". ``certiseg.Binary`` also declares overlapping maps.
+            with ``.logits``, or labels (B, *out) as integers or bools; tensors or NumPy arrays. An
+            nn.Module must be in evaluation mode (checked at each call).
+        noise: noise distribution, such as ``Gaussian(0.25)``.
+        num_classes: inferred from logits; required if the model returns labels.
+        device: device to run on; default: that of the model's parameters, else of the input.
+        value_range: domain of the input, (0, 1) for images; None for any values. A sigma
+            below 1 % of it gives a warning, since both have the same unit.
+        output_grid: allow outputs on a grid (h, w) coarser than the image. Votes and certificates
+            are then on that grid, and pixel (i, j) of (H, W) has the label of cell (i * h // H,
+            j * w // W) (theory T14; ``certiseg.models.OnGrid`` makes such a model).
+        engine: precision, memory layout, compilation, and place of noise generation.
+        binary: for a model with one channel, (B, 1, *out) or (B, *out): "probability" if it ends in
+            a sigmoid, "logit" if not. Class 1 is a probability above 0.5, or above the threshold in
+            "probability:0.3". ``certiseg.Binary`` also declares overlapping maps.
 
     Raises:
-        InputError: a model that is no callable or is in training mode, or values of another kind.
+        InputError: for a model that is not callable or is in training mode, and for wrong types.
 
     Example:
         >>> import torch
@@ -139,7 +139,7 @@ class Smoothed:
 
     @property
     def num_classes(self) -> int | None:
-        """As given, or as the model states or has shown it; None before its first output."""
+        """Number of classes, as given or found; None if unknown before the first output."""
         return self._base.num_classes
 
     @property
@@ -159,7 +159,7 @@ class Smoothed:
 
     @property
     def output_grid(self) -> bool:
-        """Whether labels may lie on a grid coarser than the image."""
+        """True if labels may lie on a grid coarser than the image."""
         return self._base.own_grid
 
     def vote(
@@ -174,29 +174,29 @@ class Smoothed:
         progress: Progress = False,
         watch: LabelCallback | None = None,
     ) -> VoteCounts:
-        """Votes of draws ``first_draw .. first_draw + num_samples - 1`` at one input.
+        """Vote counts of draws ``first_draw .. first_draw + num_samples - 1`` at one input.
 
         The noise of a draw depends on (seed, key, draw number) alone, so any split of the draws
-        over calls, batch sizes and machines adds up to the same votes (up to the last bits of the
-        model's own arithmetic, which may depend on the batch size).
+        over calls, batch sizes and machines adds up to the same votes (up to rounding in the
+        model, which may depend on the batch size).
 
         Args:
             x: (*shape), such as (3, H, W) in [0, 1].
             num_samples: number of draws.
-            batch_size: the most draws in a pass, all of one size; default fits the memory; halved
-                where memory runs out.
+            batch_size: largest number of draws in a pass; default: as many as fit the memory.
+                Halved when memory runs out.
             seed: None takes fresh entropy (theory T15).
-            key: tells inputs apart under one seed; default: the input's fingerprint.
+            key: separates inputs under one seed; default: the input's fingerprint.
             first_draw: number of the first draw.
             progress: True for a bar, or a function called with the number of draws just done.
-            watch: called with the labels, int64 (B, *out), of each batch, in the order of draws.
+            watch: called with the labels, int64 (B, *out), of each batch, in order of draws.
 
         Returns:
             Counts of shape (*out, C), with their provenance.
 
         Raises:
-            InputError: bad input, a model that does not fit it, and one that mixes draws or
-                changes on the way (theory T1): two passes more, of one and two draws, tell.
+            InputError: for a bad input, for a model that does not accept it, and for one that mixes
+                draws or changes during the run (theory T1), as two extra passes test.
         """
         start, stop = checked_draws(first_draw, num_samples)
         with draws_bar(progress, stop - start) as advance:
@@ -215,11 +215,11 @@ class Smoothed:
         first_draw: int = 0,
         progress: Progress = False,
     ) -> VoteCounts:
-        """Votes (2,) for ``certiseg.joint``: draws whose whole output equals candidates, others.
+        """Vote counts (2,) for ``certiseg.joint``: draws whose label map equals candidates, others.
 
         Args:
-            x: as in ``vote``, like all that is not named here.
-            candidates: labels (*out) chosen from other draws.
+            x: as in ``vote``, like all parameters not listed.
+            candidates: label map (*out) chosen by separate draws.
         """
         labels = checked_labels(candidates).astype(np.int64)
         start, stop = checked_draws(first_draw, num_samples)
@@ -237,10 +237,10 @@ class Smoothed:
         progress: Callable[[int], None] = lambda done: None,
         watch: LabelCallback | None = None,
     ) -> DrawSource:
-        """The draws of one input, asked for as they are needed (``certiseg.sequential``).
+        """A source of draws at one input, made on demand (``certiseg.sequential``).
 
         Args:
-            x: as in ``vote``, like all that is not named here.
+            x: as in ``vote``, like all parameters not listed.
             progress: called with the number of draws just done.
         """
         return DrawSource(self._experiment(x, seed, key, batch_size, progress), watch)
@@ -259,27 +259,26 @@ class Smoothed:
         selection_samples: int = 10,
         **drawing: Unpack[Drawing],
     ) -> Certificate:
-        """Certify one input with num_samples test draws; ``certiseg.certify`` states the claim.
+        """Certify one input with num_samples testing draws; guarantee as in ``certiseg.certify``.
 
-        Parameters are checked before anything is drawn, and against the number of components as
-        soon as the first draw shows it.
+        Parameters are checked before the first draw, and against the number of components after it.
 
         Args:
             x: (*shape), such as (3, H, W) in [0, 1].
-            num_samples: number of test draws.
-            tau: certified is what wins with probability above tau.
+            num_samples: number of testing draws.
+            tau: probability that a certified label exceeds under the noise.
             alpha: error probability of the whole certificate.
-            correction: for the number of components, as in ``certiseg.certify``.
-            budget: how many wrong labels the certificate may hold (k-FWER, theory T5).
-            selection: "pooled": all draws choose and test (theory T3); "split": the paper's two
-                stages, draws 0 .. selection_samples - 1 choose, the next num_samples test (T2).
-            selection_samples: number of draws that choose, with "split".
+            correction: for multiple testing, as in ``certiseg.certify``.
+            budget: k, of which k - 1 certified labels may be wrong (k-FWER, theory T5).
+            selection: "pooled": the same draws choose and test the labels (theory T3); "split": as
+                in the paper, draws 0 .. selection_samples - 1 choose, the next num_samples test
+                (T2).
+            selection_samples: number of selection draws, with "split".
             drawing: as in ``vote``.
 
         Raises:
-            InputError: as ``vote``, and parameters out of range.
+            InputError: as ``vote``, and for parameters out of range.
         """
-
         method = SegCertify(
             tau=tau, alpha=alpha, correction=correction, budget=budget, selection=selection
         )
@@ -305,11 +304,11 @@ class Smoothed:
         """Certify one input with at most num_samples draws, stopping early (theory T7).
 
         Args:
-            x: as in ``certify``, like all that is not named here.
-            num_samples: the most draws.
-            looks: how often it is decided whether to stop.
-            spending: how alpha is spent over the looks, as in ``certiseg.sequential``.
-            min_gain: stop when no look that is left is expected to certify this share of the
+            x: as in ``certify``, like all parameters not listed.
+            num_samples: largest number of draws.
+            looks: largest number of looks.
+            spending: alpha spending rule, as in ``certiseg.sequential``.
+            min_gain: stop when no remaining look is expected to certify this share of the
                 components anew.
             target_coverage: stop when this share of the components is certified.
             drawing: as in ``vote``.
@@ -344,9 +343,9 @@ class Smoothed:
     ) -> Certificate:
         """Certify one input by any method, such as ``RadiusMap(alpha=0.01)``.
 
-        num_samples: draws that test, or the most that may be made. selection_samples: draws before
-        them that only choose, where the method has split selection. watch sees the test draws
-        alone. The rest is as in ``vote``.
+        num_samples: number of testing draws (at most, if the method stops early).
+        selection_samples: number of selection draws made before them, with split selection. watch:
+        called for testing draws only. Other parameters are as in ``vote``.
         """
         num_samples = checked_count(num_samples)
         extra = checked_count(selection_samples) if method.selection == "split" else 0
@@ -390,19 +389,19 @@ class Smoothed:
         key: str | None = None,
         draw: int = 0,
     ) -> Tensor:
-        """The input (*shape) under one draw of noise: what the base model sees. Not clipped."""
+        """The noisy input (*shape) of one draw, as the base model sees it. Not clipped."""
         return self._one_draw(x, seed, key, draw)[0]
 
     def _one_draw(
         self, x: Tensor | ArrayLike, seed: int | None, key: str | None, draw: int
     ) -> Tensor:
-        """The checked input on its device under one draw, as a batch (1, *shape)."""
+        """The noisy input of one draw on its device, as a batch (1, *shape)."""
         number, _ = checked_draws(draw, 1)
         address, _ = resolve_seed(seed)
         sampler = sampler_at(self.noise, self._on_device(x))
-        own = input_fingerprint(sampler.x) if key is None else key
+        key = input_fingerprint(sampler.x) if key is None else key
         batch = torch.empty((1, *sampler.x.shape), dtype=sampler.x.dtype)
-        sampler.fill(batch[0].numpy(), Address.of(address, own, number))
+        sampler.fill(batch[0].numpy(), Address.of(address, key, number))
         return batch.to(sampler.x.device)
 
     def _predict(self, batch: Tensor) -> NDArray[np.int64]:
@@ -416,8 +415,8 @@ class Smoothed:
         batch_size: int | None,
         advance: Callable[[int], None],
     ) -> Experiment:
-        """The checked input on its device, and the record of what will be drawn for it."""
-        # A copy: votes of one record may be asked for over a long time.
+        """Check the input, move it to the device, and set up its experiment."""
+        # A copy, since the caller may change x between calls of a source.
         sampler = sampler_at(self.noise, self._on_device(x).clone())
         record = experiment_record(
             self._base, self.noise, sampler, seed=seed, key=key, value_range=self.value_range
@@ -430,12 +429,12 @@ class Smoothed:
         parameter = first_parameter(self.model)
         home = parameter.device if parameter is not None else tensor.device
         target = self._device or home
-        # A module that only a list holds stays behind when its model is moved.
+        # Modules in a plain list are not moved with their model.
         found = modules_inside(self.model) if target.type != "cpu" else (self.model,)
-        for own in map(first_parameter, found if parameter is not None else ()):
-            if own is not None and own.device.type != target.type:
+        for weights in map(first_parameter, found if parameter is not None else ()):
+            if weights is not None and weights.device.type != target.type:
                 raise InputError(
-                    f"expected a model on {target}, got weights on {own.device}; move it "
+                    f"expected a model on {target}, got weights on {weights.device}; move it "
                     "first with model.to(device), and keep modules in an nn.ModuleList"
                 )
         self.engine.check_device(target)

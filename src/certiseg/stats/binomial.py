@@ -37,7 +37,7 @@ def upper_tail(hits: ArrayLike, trials: ArrayLike, probability: ArrayLike) -> ND
     """Tail ``h(k, n, p) = P(Bin(n, p) >= k)``, rounded up (never below the exact value).
 
     hits, trials: ints, probability: floats in [0, 1]; all broadcast. Returns float64 in [0, 1].
-    Raises InputError for counts that are no counts.
+    Raises InputError unless 0 <= k <= n, n >= 1 and p is in [0, 1].
     Source: theory, setting and T4; regularised incomplete beta function I_p(k, n - k + 1).
     """
     k, n = _checked(hits, trials)
@@ -57,7 +57,7 @@ def _chernoff(
     """``exp(-n KL(k / n || p)) >= h(k, n, p)`` for k > n p, never reported below 1e-300; else 1."""
     share = k / n
     exponent = -n * (rel_entr(share, p) + rel_entr(1.0 - share, 1.0 - p))
-    # The exponent is off by far less than the 1e-6 added.
+    # The exponent's rounding error is far below the 1e-6 added.
     return np.where(share > p, np.exp(np.maximum(exponent + 1e-6, np.log(1e-300))), 1.0)
 
 

@@ -1,7 +1,7 @@
-"""The e-process of "some label has probability > tau": evidence that may be looked at any time.
+"""E-process against "the label has probability <= tau", valid at any stopping time.
 
 For x hits in n draws, E_n(x) is the likelihood ratio of q against tau, averaged over q uniform on
-[tau, 1]. A label of probability <= tau drives E to y or more, at any n, with probability <= 1 / y.
+[tau, 1]. If the label has probability <= tau, E_n reaches y at any n with probability <= 1 / y.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from certiseg.errors import InputError
 from certiseg.stats.pvalues import min_trials
 
-# Larger values are reported as this, which is below them; 1 / value stays a normal number.
+# Larger e-values are capped here, so that their reciprocal stays a normal number.
 _LARGEST = 1e290
 # A step rounds five times, each by at most 1.2e-16, and adds positive terms only.
 _RELATIVE_ERROR_PER_STEP = 1e-15
@@ -29,8 +29,8 @@ def evalues(trials: int, tau: float) -> NDArray[np.float64]:
         E_n(x) = P(Bin(n + 1, tau) <= x) / ((n + 1) (1 - tau) P(Bin(n, tau) = x))
 
     is computed as ``E_n(x) = (1 + E_n(x - 1) x (1 - tau) / tau) / (n + 1 - x)``, E_n(0) =
-    1 / (n + 1), which divides the sum of the binomial tail by its last term: nothing cancels and
-    nothing underflows. It grows with x, and is cut off at 1e290.
+    1 / (n + 1): the binomial tail divided by its last term, without cancellation or underflow.
+    It grows with x, and is capped at 1e290.
     Source: Ville 1939; Robbins 1970 (mixture of likelihood ratios); theory T7.
     """
     odds = (1.0 - tau) / tau
@@ -38,15 +38,16 @@ def evalues(trials: int, tau: float) -> NDArray[np.float64]:
     for hits in range(trials + 1):
         value = min((1.0 + value * hits * odds) / (trials + 1 - hits), _LARGEST)
         table[hits] = value
-    # Ten steps more than were made, for the few roundings of the test itself (theory T4).
+    # Ten extra steps cover the roundings of the test itself (theory T4).
     return table * (1.0 - _RELATIVE_ERROR_PER_STEP * (np.arange(trials + 1) + 10.0))
 
 
 def races(tau: float, num_classes: int | None = None) -> int:
-    """M: any label with probability <= tau crosses y with probability <= M / y (theory T7).
+    """Number of groups M for the union bound over labels: some label with probability <= tau
+    reaches an e-value y with probability <= M / y (theory T7).
 
-    Labels that each have probability <= tau can be packed into M groups that still have, and a
-    group is hit at least as often as its labels. None: any number of classes.
+    Labels of probability <= tau each can be packed into M groups of probability <= tau, and a group
+    is hit at least as often as each of its labels. num_classes: None for any number.
     """
     two = Fraction(tau) >= Fraction(2, 3) or (num_classes is not None and num_classes <= 2)
     return 2 if two else 3
@@ -55,10 +56,10 @@ def races(tau: float, num_classes: int | None = None) -> int:
 def anytime_tables(
     trials: int, tau: float, num_classes: int | None = None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Tables by count, ``(M - 1) / E`` and ``1 / E``, for the step-down rule of theory T7.
+    """Tables over the count, ``(M - 1) / E`` and ``1 / E``, for the step-down rule of theory T7.
 
-    They take the places of ``dominant_tail`` and ``wrong_label_tail``: with m of N components no
-    longer in doubt, ``(N - m) (M - 1) / E + N / E = ((N - m) M + m) / E``.
+    They replace ``dominant_tail`` and ``wrong_label_tail``: with m of N hypotheses already
+    rejected, ``(N - m) (M - 1) / E + N / E = ((N - m) M + m) / E``.
     """
     stray = 1.0 / evalues(trials, tau)
     return (races(tau, num_classes) - 1) * stray, stray
@@ -82,13 +83,13 @@ def min_trials_anytime(
     wanted = components * groups / (budget * alpha)
 
     def excess(trials: int) -> float:
-        """log of E_n(n) over what is wanted, by the closed form."""
+        """Closed form of log(E_n(n) / wanted)."""
         log_tail = math.log(-math.expm1((trials + 1) * math.log(tau)))
         per_draw = trials * math.log(tau) + math.log((trials + 1) * (1.0 - tau))
         return log_tail - per_draw - math.log(wanted)
 
     def unsure(trials: int) -> float:
-        """More than the logarithms and the rounding of the table can make up."""
+        """Bound on the rounding errors of the logarithms and of the table."""
         return 1e-12 + 4.0 * _RELATIVE_ERROR_PER_STEP * (trials + 10)
 
     # E_n(n) grows with n.
@@ -99,7 +100,7 @@ def min_trials_anytime(
         middle = (below + trials) // 2
         passes = excess(middle) >= unsure(middle)
         below, trials = (below, middle) if passes else (middle, trials)
-    # Where the closed form cannot tell, the table decides.
+    # Within that bound the table decides.
     if trials > 1 and excess(trials - 1) > -unsure(trials - 1):
         return trials - int(wanted <= float(evalues(trials - 1, tau)[-1]))
     return trials

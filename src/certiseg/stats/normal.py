@@ -12,10 +12,7 @@ _RELATIVE_MARGIN = 16 * 2.0**-53
 
 
 def quantile_down(probability: float) -> float:
-    """``PhiInv(p)`` for p in [1/2, 1), at most the exact value and within 2e-15 of it relatively.
-
-    Source: theory T1 ("R is rounded down").
-    """
+    """``PhiInv(p)`` for p in [1/2, 1), rounded down, with a relative error below 2e-15 (T1)."""
     probability = float(probability)  # SciPy would compute a float32 in float32
     if not 0.5 <= probability < 1.0:
         raise ValueError(f"expected a probability in [1/2, 1), got {probability}")
@@ -25,9 +22,9 @@ def quantile_down(probability: float) -> float:
 
 
 def probability_up(ratio: float) -> float:
-    """``Phi(radius / sigma)`` for ratio >= 0, rounded up: 1 - q of theory T10 with q rounded down.
+    """``Phi(ratio)`` for ratio = radius / sigma >= 0, rounded up, at most 1 (1 - q of theory T10).
 
-    The quotient's own rounding is made good too. At most 1.
+    The rounding error of the quotient is covered too.
     """
     rounded = float(ndtr(math.nextafter(ratio, math.inf))) * (1.0 + _RELATIVE_MARGIN)
     return min(math.nextafter(rounded, math.inf), 1.0)

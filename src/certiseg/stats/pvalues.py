@@ -1,6 +1,6 @@
-"""p-values of "some label has probability > tau", as tables over the count of hits.
+"""p-values against "no label has probability > tau", as tables over the vote count.
 
-All components of one input share the number of draws n, so a p-value is a function of the count
+All components of an input share the number of draws n, so that the p-value depends on the count
 alone: one table of n + 1 entries serves every component.
 """
 
@@ -16,16 +16,16 @@ from certiseg.errors import InputError
 from certiseg.stats.binomial import upper_tail
 
 MOST_TRIALS = 10_000_000
-"""Tables over the count of hits have one entry a draw; more draws than this serve no one."""
+"""Upper limit on the number of draws, since tables have one entry for each count."""
 
-# Beyond this the outward margin of the tails makes the search below long.
+# Beyond this the outward margin of the tails makes the search of min_trials long.
 _LARGEST_N_MIN = 10**10
 # Tails below 1e-250 are bounds rather than values (stats/binomial.py).
 _SMALLEST_LEVEL = 1e-240
 
 
 def checked_tau(tau: float) -> float:
-    """tau as a Python float, so that nothing is done in float32; InputError outside [1/2, 1)."""
+    """tau as a Python float (never float32). Raises InputError outside [1/2, 1)."""
     value = _as_float(tau)
     if not 0.5 <= value < 1.0:
         raise InputError(f"expected tau in [1/2, 1), got {tau!r}; the usual choice is 0.75")
@@ -33,7 +33,7 @@ def checked_tau(tau: float) -> float:
 
 
 def checked_alpha(alpha: float) -> float:
-    """alpha as a Python float; InputError outside (0, 1)."""
+    """alpha as a Python float. Raises InputError outside (0, 1)."""
     value = _as_float(alpha)
     if not 0.0 < value < 1.0:
         raise InputError(
@@ -58,9 +58,8 @@ def dominant_tail(trials: int, tau: float) -> NDArray[np.float64]:
 def wrong_label_tail(trials: int, tau: float) -> NDArray[np.float64]:
     """Table over k = 0..n of ``h(k, n, 1 - tau)``, and 1 where T3 does not apply.
 
-    It bounds the chance that a label *other* than the dominating one reaches k votes, or, beside
-    ``dominant_tail``, that the rest of the labels do. T3 asks for ``k >= tau (n - 1) + 1``;
-    the comparison is made in exact rationals.
+    Bounds the probability that a label *other* than the dominant one, or all of them together,
+    get k votes. T3 needs ``k >= tau (n - 1) + 1``, which is compared in exact rationals.
     """
     first = math.ceil(Fraction(tau) * (trials - 1) + 1)
     # 1 - tau is exact in floating point for tau in [1/2, 1] (Sterbenz).
@@ -80,10 +79,10 @@ def pooled_pvalues(trials: int, tau: float) -> NDArray[np.float64]:
 def min_trials(
     components: int, tau: float, alpha: float, *, selection: str = "pooled", budget: int = 1
 ) -> int:
-    """Smallest n at which a unanimous component can be certified at all (theory T7).
+    """Smallest number of draws at which a component with n of n votes is certified (theory T7).
 
-    ``tau^n + (1 - tau)^n <= k alpha / N`` pooled, ``tau^n <= k alpha / N`` split, k the budget;
-    single-step and step-down tests have the same n_min, since their first step is the same.
+    ``tau^n + (1 - tau)^n <= k alpha / N`` for pooled selection, ``tau^n <= k alpha / N`` for split
+    selection; k is the budget. The same holds for Bonferroni and Holm, whose first steps agree.
     """
     if alpha / components < _SMALLEST_LEVEL:
         raise InputError(

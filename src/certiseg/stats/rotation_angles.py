@@ -1,4 +1,4 @@
-"""Which rotations a probability certifies: angles rounded down, probabilities rounded up (T11)."""
+"""Certified rotation angle of a probability, rounded down, and its inverse, rounded up (T11)."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from scipy.special import ndtri
 
 from certiseg.stats.rotations import RotationLaw
 
-# Angles are answered on a grid that is square in its index: fine where radii are small.
+# Angles lie on a grid that is quadratic in its index: fine where radii are small.
 _GRID = 2**13
 _COARSE = 256
 _WEIGHTS = 64
-# Beyond it no probability below 1 that a double can hold certifies anything.
+# In units of sigma; no float64 probability below 1 certifies a larger angle.
 _REACH = 8.5
 _LARGEST_LOG_WEIGHT = 60.0
 
 
 class AngleTable:
-    """How much a label may fall short of probability 1 and still win after a rotation.
+    """Largest allowed shortfall from probability 1 at each grid angle, for one sigma.
 
-    ``spare(k)`` = s says: whatever has probability >= 1 - s under the law has at least 1/2 after
-    any rotation by at most ``angle(k)``; k in [1, 2^13]. By weak duality it is
-    ``(M - 1/2) / lambda`` for a lambda near the best (theory T11).
+    A label of probability >= 1 - ``spare(k)`` has at least 1/2 after any rotation by at most
+    ``angle(k)``, k in [1, 2^13]. By weak duality ``spare`` is ``(M - 1/2) / lambda`` for a lambda
+    near the optimum (theory T11).
     """
 
     def __init__(self, sigma: float) -> None:
@@ -55,16 +55,16 @@ class AngleTable:
         return self._known[place]
 
     def place_below(self, spare: float) -> int:
-        """The largest place found whose spare is at least this one; 0 for none."""
+        """Index of the largest grid angle found with at least this spare; 0 if there is none."""
         guess = float(np.interp(-ndtri(spare), self._probits, self._angles)) if spare < 0.5 else 0.0
-        # Two places up: the guess is interpolated, and what follows only moves down.
+        # Start two above the interpolated guess, since the search only moves down.
         place = min(_GRID, int(_GRID * math.sqrt(guess / self._largest)) + 2)
         while place > 0 and self.spare(place) < spare:
             place -= 1
         return place
 
     def place_above(self, angle: float) -> int | None:
-        """The smallest place whose angle is at least this one; None beyond the last."""
+        """Index of the smallest grid angle that is at least ``angle``; None beyond the last."""
         if angle > self._largest:
             return None
         place = max(1, math.floor(_GRID * math.sqrt(angle / self._largest)) - 1)
@@ -87,9 +87,10 @@ _table = lru_cache(maxsize=8)(AngleTable)
 
 @lru_cache(maxsize=2**16)
 def largest_angle(sigma: float, tau: float) -> float:
-    """The angle within which a label of probability > tau stays above 1/2, rounded down.
+    """Angle within which a label of probability > tau stays above 1/2, rounded down.
 
-    sigma in [1e-5, 2.22], tau in [1/2, 1). pi says: after every rotation. Never falls as tau grows.
+    sigma in [1e-5, 2.22], tau in [1/2, 1). A result of pi covers every rotation. Nondecreasing in
+    tau.
     """
     table = _table(sigma)
     place = table.place_below(1.0 - tau)  # the difference is exact
@@ -97,9 +98,9 @@ def largest_angle(sigma: float, tau: float) -> float:
 
 
 def needed_probability(sigma: float, angle: float) -> float:
-    """A probability, rounded up: what has it has at least 1/2 after any rotation up to angle >= 0.
+    """Probability, rounded up, with which a label keeps at least 1/2 under rotations up to angle.
 
-    1.0 where no smaller one is known to do.
+    angle >= 0. Returns 1.0 where no smaller probability is known to suffice.
     """
     if angle <= 0.0:
         return 0.5

@@ -1,5 +1,5 @@
-"""Random rotations exp(v), v ~ N(0, sigma^2 I_3) within |v| <= pi: how far two of their laws
-overlap when one is turned by an angle (theory T11)."""
+"""The law of random rotations exp(v), v ~ N(0, sigma^2 I_3) within |v| <= pi, and its overlap with
+the same law rotated by an angle (theory T11)."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _STEPS, _WIDTH = 1024, 7.0
 
 
 class RotationLaw:
-    """The law for one sigma in [1e-5, 2.22], its density g with respect to Haar measure.
+    """The law for one sigma in [1e-5, 2.22], by its density g with respect to Haar measure.
 
-    g depends on the rotation's angle t alone and falls in it (theory T11):
+    g depends on the rotation's angle t alone and decreases in it (theory T11):
     ``g(t) = C exp(-fall(t))``, ``fall(t) = t^2 / (2 sigma^2) - log(t^2 / (2 - 2 cos t))``.
     """
 
@@ -53,9 +53,9 @@ class RotationLaw:
     def overlap(self, angle: float, log_weight: float) -> float:
         """A lower bound on ``M = integral min(lambda g(S), g(S Q)) dS``, Q a rotation by angle.
 
-        angle in (0, pi], lambda = exp(log_weight) >= 1. The trapezoid rule over the angle of S,
-        on a part of its range (so that what is left out only lowers the value), less twice its
-        error as measured by second differences (theory T11).
+        angle in (0, pi], lambda = exp(log_weight) >= 1. Trapezoid rule over the angle of S, minus
+        twice the error estimated from second differences. Only part of the range is integrated,
+        which can only lower the value (theory T11).
         """
         low = max(angle - _WIDTH * self.sigma, 0.0)
         step = (min(angle + _WIDTH * self.sigma, math.pi) - low) / _STEPS
@@ -66,10 +66,10 @@ class RotationLaw:
         return float(total - 2.0 * error)
 
     def _over_axes(self, theta: Angles, angle: float, log_weight: float) -> Angles:
-        """The integrand over the angle theta of S, the mean over its axis taken exactly.
+        """Integrand over the angle theta of S, averaged over its axis in closed form.
 
-        With c = cos(phi / 2), phi the angle of S Q, the axis is uniform in c, and g(phi) is cut off
-        at level = lambda g(theta), which is g at the angle ``cut``.
+        With phi the angle of S Q, a uniform axis makes cos(phi / 2) uniform. g(phi) is capped at
+        level = lambda g(theta), which is g at the angle ``cut``.
         """
         fall = self.fall(theta)
         cut = self._inverse_fall(fall - log_weight)
@@ -86,7 +86,7 @@ class RotationLaw:
         direct, around = slice(0, turn), slice(turn, None)
         mean = -up_to(np.abs(theta - angle), slice(None))
         mean[direct] += up_to(far[direct], direct)
-        # Beyond pi the other way round is shorter: from near to pi, and from 2 pi - far to pi.
+        # Angles beyond pi are folded back: from near to pi, and from 2 pi - far to pi.
         whole = at_cut[around] + self._integral(np.full_like(far[around], math.pi))
         mean[around] += 2.0 * whole - up_to(2.0 * math.pi - far[around], around)
         return np.asarray(np.sin(theta / 2.0) * mean / (math.pi * math.sin(angle / 2.0)))
@@ -105,9 +105,9 @@ class RotationLaw:
         return np.asarray(a + w * (da + w * (3 * gain - 2 * da - db + w * (da + db - 2 * gain))))
 
     def _inverse_fall(self, fall: Angles) -> Angles:
-        """The angle at which the fall is reached, 0 for fall <= 0; one Newton step after a table.
+        """Angle with this fall, 0 for fall <= 0: table lookup and one Newton step.
 
-        An error here enters ``overlap`` in its square only.
+        An error here affects ``overlap`` in second order only.
         """
         found = np.interp(np.sqrt(np.maximum(fall, 0.0)), self._root_fall, self._angle)
         safe = np.maximum(found, 1e-3 * self.sigma)

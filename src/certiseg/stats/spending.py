@@ -1,4 +1,4 @@
-"""When a sequential test looks at its votes, and what share of alpha each look may spend."""
+"""Group-sequential designs: the number of draws and the share of alpha at each interim look."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ANYTIME = "e-process"
 SPENDINGS = ("late", "equal", ANYTIME)
 MOST_LOOKS = 100
 Spending = Literal["late", "equal", "e-process"] | tuple[float, ...]
-"""Name of a rule, or a table of shares of alpha, one a look."""
+"""Name of a spending rule, or the share of alpha for each look."""
 
 
 def plan_looks(
@@ -32,24 +32,26 @@ def plan_looks(
     spending: Spending = "late",
     num_classes: int | None = None,
 ) -> tuple[tuple[int, float], ...]:
-    """The looks ``((n_1, alpha_1), ..., (n_L, alpha_L))`` of theory T7, fixed before sampling.
+    """Plan the looks ``((n_1, alpha_1), ..., (n_L, alpha_L))`` before sampling (theory T7).
 
-    n_1 is the smallest n at which a unanimous component passes at its own share, n_L is
-    num_samples, the others lie on a geometric grid between them. The alphas add up to at most
-    alpha, however they are summed. components: N. budget: k of theory T5.
-    spending: "equal", the same share for each look; "late", half of alpha for the last look and
-    the rest in equal parts; a tuple of shares that sum to at most 1, one a look (``looks`` is then
-    not used); "e-process", which spends nothing: its threshold holds at any time (Ville), so each
-    look has the whole alpha. num_classes: needed by the e-process alone; None: any number.
-    Where num_samples does not reach for that many looks, a named rule takes fewer; one look is the
-    plain test. Raises InputError for bad parameters and, naming the number that would do, for too
-    few samples.
+    n_1 is the smallest n at which a component with n of n votes passes at level alpha_1, n_L is
+    num_samples, and the others lie on a geometric grid between them. The alphas sum to at most
+    alpha in any order of summation. With too few samples for all looks, a named rule takes fewer;
+    one look is the test of a fixed sample.
+
+    components: N. budget: k of theory T5. num_classes: used by the e-process alone; None: any
+    number. spending: "equal", the same share for each look; "late", half of alpha for the last look
+    and the rest in equal parts; a tuple with the share of each look, of sum at most 1 (``looks`` is
+    then ignored); "e-process", which is valid at any time (Ville), so that each look has the whole
+    alpha.
+
+    Raises InputError for bad parameters, and for too few samples with the number that suffices.
     """
     check_spending(looks, spending)
 
     @cache
     def first_useful(level: float) -> int:
-        """n_min at this level."""
+        """Smallest n at which a component with n of n votes passes at this level."""
         if spending == ANYTIME:
             return min_trials_anytime(
                 components, tau, level, num_classes=num_classes, budget=budget
@@ -91,7 +93,7 @@ def check_spending(looks: int, spending: Spending) -> None:
 
 
 def _plans(alpha: float, looks: int, spending: Spending) -> Iterator[tuple[float, ...]]:
-    """The levels of each plan that may be taken, most looks first."""
+    """Levels of each plan to try, most looks first."""
     if isinstance(spending, tuple):
         yield _levels(alpha, [Fraction(float(share)) for share in spending])
         return
@@ -106,7 +108,7 @@ def _plans(alpha: float, looks: int, spending: Spending) -> Iterator[tuple[float
 
 
 def _levels(alpha: float, shares: list[Fraction]) -> tuple[float, ...]:
-    """Shares of alpha, rounded down so far that no order of floating-point sums exceeds alpha."""
+    """Shares of alpha, rounded down so that no order of floating-point summation exceeds alpha."""
     # Each of the L - 1 additions may round up by a factor of 1 + 2^-53.
     slack = 1 - Fraction(len(shares) - 1, 2**53)
     scale = Fraction(alpha) * slack / max(Fraction(1), sum(shares, Fraction(0)))
@@ -119,7 +121,7 @@ def _down(exact: Fraction) -> float:
 
 
 def _earliest(levels: tuple[float, ...], first_useful: Callable[[float], int]) -> list[int]:
-    """For each look the smallest n at which it can certify and that no earlier look has."""
+    """For each look the smallest n at which it can certify and that follows the earlier looks."""
     earliest: list[int] = []
     for level in levels:
         earliest.append(max(first_useful(level), earliest[-1] + 1 if earliest else 1))
@@ -127,13 +129,13 @@ def _earliest(levels: tuple[float, ...], first_useful: Callable[[float], int]) -
 
 
 def _grid(earliest: list[int], last: int) -> list[int]:
-    """Geometric from the first useful n to the last, distinct, and no look before its time."""
+    """Distinct, geometrically spaced n from the first useful one to ``last``, none too early."""
     first, steps = earliest[0], max(len(earliest) - 1, 1)
     grid: list[int] = []
     for look, needed in enumerate(earliest):
         wanted = round(first * (last / first) ** (look / steps))
         least = max(wanted, needed, grid[-1] + 1 if grid else needed)
-        # Leave room for the looks that follow; it is never below what this one needs.
+        # Leaves one n for each later look; never below ``needed``, as earliest[-1] <= last.
         grid.append(min(least, last - (len(earliest) - 1 - look)))
     grid[-1] = last
     return grid

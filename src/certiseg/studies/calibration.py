@@ -1,8 +1,7 @@
-"""How often is anything false? Every method at its least favourable null, beside alpha.
+"""Simulated error rate of every method under its least favourable null, to compare with alpha.
 
-Each image has N components, every label at the edge of being certifiable: a certificate that gives
-it is false, and one that gives the runner-up too. Components are independent, or all share one
-draw's outcome; methods promise alpha for either.
+In each image all N components have a label of probability exactly tau, so that every certified
+label is false. Components are independent or identical in each draw; alpha holds for both.
 """
 
 from __future__ import annotations
@@ -36,9 +35,9 @@ _SURELY = 1e-6
 
 @dataclass(frozen=True)
 class Null:
-    """Draws of one image: label 0 with probability edge, 1 with all the rest, 2 never.
+    """Vote source of one image: label 0 with probability edge, else label 1, of 3 classes.
 
-    coupled: one outcome a draw for all components.
+    coupled: all components get the same label in each draw.
     """
 
     edge: float
@@ -46,7 +45,7 @@ class Null:
     rng: np.random.Generator
 
     def votes(self, trials: int) -> VoteCounts:
-        """Votes (COMPONENTS, 3) of so many new draws."""
+        """Vote counts (COMPONENTS, 3) of new draws."""
         p = (self.edge, 1.0 - self.edge, 0.0)
         if self.coupled:
             counts = np.tile(self.rng.multinomial(trials, p), (COMPONENTS, 1))
@@ -62,11 +61,11 @@ class Null:
 
 
 Trial = Callable[[Null, float], bool]
-"""Whether an image drawn from the null is certified falsely at alpha."""
+"""Returns True if an image drawn from the null is certified falsely at alpha."""
 
 
 def _by(method: type[Method], trials: int = TRIALS, **parameters: Any) -> Trial:
-    """At the null every label given is false; an error budget allows k - 1 of them."""
+    """Trial of a method: more certified labels than allowed (k - 1 under a budget k)."""
 
     def trial(null: Null, alpha: float) -> bool:
         made = method(alpha=alpha, **parameters)  # type: ignore[call-arg]
@@ -91,7 +90,7 @@ def _levels(null: Null, alpha: float) -> bool:
 
 
 def _map(null: Null, alpha: float) -> bool:
-    """False where a radius exceeds that of the label's own probability."""
+    """Trial of the radius map: some radius exceeds that of the label's probability."""
     made = RadiusMap(alpha=alpha).certify(null.votes(TRIALS), noise=NOISE)
     true = np.where(made.labels == 0, NOISE.radius(null.edge), 0.0)
     return bool(np.any(made.certified & (np.asarray(made.radius) > true)))
@@ -108,12 +107,12 @@ def _joint(null: Null, alpha: float) -> bool:
 
 
 def _predict(null: Null, alpha: float) -> bool:
-    """Label 0 is as probable as 1 and counts as false, as if by a hair less."""
+    """Trial of PREDICT: label 0 has probability 1/2 and counts as false."""
     return bool(np.any(predict(null.votes(TRIALS), alpha=alpha) == 0))
 
 
 def _percentile(null: Null, alpha: float) -> bool:
-    """The number is one coordinate of the noise: its median falls by just the radius."""
+    """Trial of percentile: one coordinate of the noise, whose median can fall by the radius."""
     values, radius = null.rng.standard_normal(TRIALS), 0.5
     limits = (-math.inf, math.inf)
     bound = percentile(values, noise=NOISE, radius=radius, alpha=alpha, bounds=limits)
@@ -133,7 +132,7 @@ METHODS: dict[str, tuple[float, Trial]] = {
     "early stopping": (0.75, _by(Sequential, 2 * TRIALS)),
     "early stopping, equal shares": (0.75, _by(Sequential, 2 * TRIALS, spending="equal")),
     "early stopping, e-process": (0.75, _by(Sequential, 2 * TRIALS, spending="e-process")),
-    # Labels 1 and 2 make one node, which is false as label 1 is.
+    # The node of labels 1 and 2 has the probability of label 1, and is false too.
     "hierarchy": (0.75, _by(Hierarchical, hierarchy=_TREE)),
     "AdaptiveCertify": (0.75, _levels),
     "radius map, p = .5": (0.5, _map),
@@ -146,12 +145,12 @@ METHODS: dict[str, tuple[float, Trial]] = {
     "regions": (0.75, _by(Regions)),
     "regions, tau = .5": (0.5, _by(Regions, tau=0.5)),
 }
-"""By name: the probability of label 0 at the null, and one image's trial."""
+"""Methods by name: probability of label 0 under the null, and the trial of one image."""
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """errors of images held something false, where alpha of them may."""
+    """Number of images with a false certificate (errors) among ``images``, at level alpha."""
 
     method: str
     coupled: bool
@@ -165,12 +164,12 @@ class Calibration:
 
     @property
     def passed(self) -> bool:
-        """Whether so many errors are no surprise at alpha: a false alarm has probability 1e-6."""
+        """True unless that many errors have probability <= 1e-6 at an error rate of alpha."""
         return bool(upper_tail(self.errors, self.images, self.alpha) > _SURELY)
 
 
 def calibrated(images: int, alpha: float, seed: int) -> Iterator[Calibration]:
-    """Every method, independent and coupled, on so many images each."""
+    """Simulate every method on ``images`` images, with independent and with coupled components."""
     for number, (name, (edge, trial)) in enumerate(METHODS.items()):
         for coupled in (False, True):
             rng = np.random.default_rng([seed, number, coupled])

@@ -1,4 +1,4 @@
-"""The methods side by side on stored votes: what each would have certified from the same draws."""
+"""Compare methods on stored votes: the share that each certifies from the same draws."""
 
 from __future__ import annotations
 
@@ -23,8 +23,11 @@ BUDGETS: tuple[int | float, ...] = (2, 5, 0.001, 0.01)
 
 @dataclass(frozen=True)
 class Task:
-    """What all certificates of a study have in common. selection: draws that chose, or 0. model:
-    fingerprint, None where the caller counted. grid: labels lie on a grid of the model's own."""
+    """What all certificates of a study must share.
+
+    trials, selection: numbers of testing and selection draws. model: fingerprint, None for votes
+    without a source. grid: True if labels lie on a coarser grid than the input.
+    """
 
     noise: Noise
     tau: float
@@ -41,8 +44,11 @@ class Task:
 
 @dataclass(frozen=True)
 class Compared:
-    """One method over all images. share: certified components / N, mean over the images, and the
-    least and largest of one image. gain: mean share above the first method's (Bonferroni)."""
+    """One method over all images.
+
+    share, lowest, highest: mean, smallest and largest share of certified components of an image.
+    gain: mean share minus that of the first method (Bonferroni).
+    """
 
     method: str
     draws: int
@@ -54,10 +60,10 @@ class Compared:
 
 
 def task_of(certificate: Certificate, name: str) -> Task:
-    """What a certificate fixed before sampling. name: of its file, for errors.
+    """Task of a certificate. name: of its file, for errors.
 
-    Raises InputError for one without tau, and for one that stopped early: there the draws say
-    when they end, so other methods may not take them as fixed.
+    Raises InputError for a certificate without tau, and for one of a sequential method: there the
+    number of draws depends on the votes, so tests for a fixed number would be invalid.
     """
     if certificate.tau is None or certificate.looks is not None:
         raise InputError(
@@ -77,11 +83,10 @@ def task_of(certificate: Certificate, name: str) -> Task:
 
 
 def shares(certificate: Certificate, task: Task) -> dict[str, float]:
-    """Certified share of each method on one certificate's draws, the first being Bonferroni's.
+    """Certified share by method on the draws of one certificate, Bonferroni's first.
 
-    Pooled methods use all draws, the selection draws too. With selection votes the paper's split
-    methods come first: their candidates are the modes of the selection votes. Of the radius map,
-    the share that holds at R(tau).
+    With selection votes, the paper's split methods come first. Pooled methods use all draws,
+    selection draws included. For the radius map it is the share certified at R(tau).
     """
     votes, first = certificate.votes, certificate.selection_votes
     found: dict[str, float] = {}
@@ -91,14 +96,14 @@ def shares(certificate: Certificate, task: Task) -> dict[str, float]:
     _, hits = votes.top()
     found |= _flat(votes, hits, task, "pooled")
     radius = radius_by_count(hits, votes.trials, noise=task.noise, alpha=task.alpha, eta=votes.eta)
-    # NaN, where nothing is certified, is no larger than any radius.
+    # False for NaN, where nothing is certified.
     held = radius >= task.noise.radius(task.tau)
     found[RADIUS_MAP] = float(held[hits].mean())
     return found
 
 
 def compared(images: Iterable[Mapping[str, float]], draws: int) -> list[Compared]:
-    """Shares of all images as one row a method."""
+    """Summarize the shares of all images in one row per method."""
     table = list(images)
     baseline = np.array([next(iter(row.values())) for row in table])
     rows = []

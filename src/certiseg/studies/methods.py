@@ -1,6 +1,6 @@
-"""What each method certifies in the toy model, for all repetitions at once.
+"""Certification methods on the toy model, for all repetitions at once.
 
-Cutoffs and bounds are the functions that certificates are made with; only the votes are simulated.
+Cutoffs and bounds come from the same functions as for certificates; only votes are simulated.
 """
 
 from __future__ import annotations
@@ -17,16 +17,18 @@ from certiseg.stats.pvalues import dominant_tail, wrong_label_tail
 from certiseg.studies.toy import Floats, Hits, Ints, Toy, wrong_mode
 
 UNIT = Gaussian(1.0)
+# Cached, as all repetitions use the same tables.
+dominant, stray = (lru_cache(maxsize=64)(table) for table in (dominant_tail, wrong_label_tail))
 
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What one method did in R repetitions; every field has shape (R,).
+    """Outcome of one method in R repetitions; every field has shape (R,).
 
-    share: certified components / N, at whatever radius the method gives. share_at_radius: those
-    that hold at R(tau) at least. false: number of false certificates; for the methods that
-    certify all or nothing, 1 or 0. radius: mean over all components, in units of sigma,
-    0 where the method abstains. draws: draws used.
+    share: certified components / N, at any radius. share_at_radius: those certified at R(tau) or
+    more. false: number of false certificates; 0 or 1 for methods that certify all components or
+    none. radius: mean over all components in units of sigma, counting abstentions as 0. draws:
+    number of draws used.
     """
 
     share: Floats
@@ -38,7 +40,7 @@ class Outcome:
 
 def bonferroni(tested: Hits, *, tau: float, alpha: float, draws: int) -> Outcome:
     """SegCertify with Bonferroni's correction; candidates fixed beforehand (theory T2, T4)."""
-    # The cutoff depends on the histogram through its sum alone.
+    # The cutoff depends only on the sum of the histogram, equal in all repetitions.
     cutoff = bonferroni_cutoff(tested.histogram[0], dominant(tested.trials, tau), alpha)
     return segcertify(tested, np.full(len(tested.right), cutoff), tau=tau, draws=draws)
 
@@ -61,7 +63,7 @@ def step_down(
 
 
 def segcertify(tested: Hits, cutoffs: Ints, *, tau: float, draws: int) -> Outcome:
-    """Components with at least so many hits, at the one radius R(tau)."""
+    """Certify components with at least ``cutoffs`` hits (R,), at radius R(tau)."""
     share = tested.certified(cutoffs) / tested.toy.components
     return Outcome(
         share=share,
@@ -73,14 +75,14 @@ def segcertify(tested: Hits, cutoffs: Ints, *, tau: float, draws: int) -> Outcom
 
 
 def radius_map(tested: Hits, *, tau: float, alpha: float, draws: int) -> Outcome:
-    """Every component at the radius its own votes prove (theory T6)."""
+    """Radius map (theory T6)."""
     toy, counts = tested.toy, np.arange(tested.trials + 1)
     bounds = lower_bound(counts, tested.trials, alpha / toy.components / 2)
     radii = np.array([UNIT.radius(bound) if bound > 0.5 else 0.0 for bound in bounds])
     first = np.searchsorted(bounds, 0.5, side="right")
     proven = np.searchsorted(radii, UNIT.radius(tau))
     ones = np.ones(len(tested.right), dtype=np.int64)
-    # A radius is false where its bound lies above the probability; a map has many levels.
+    # A radius is false if its lower bound exceeds the label's probability.
     held = bounds > 0.5
     false = tested.right @ (held & (bounds > toy.usual)).astype(np.int64)
     false += tested.wrong @ (held & (bounds > 1.0 - toy.usual)).astype(np.int64)
@@ -95,7 +97,7 @@ def radius_map(tested: Hits, *, tau: float, alpha: float, draws: int) -> Outcome
 
 
 def individual(tested: Hits, *, tau: float, alpha: float, draws: int) -> Outcome:
-    """IndivClass: the component with fewest hits sets the radius for all (theory T2)."""
+    """IndivClass: all components get the radius of the one with fewest hits (theory T2)."""
     toy = tested.toy
     worst = np.argmax(tested.histogram > 0, axis=1)
     bounds = lower_bound(worst, tested.trials, alpha / toy.components)
@@ -115,7 +117,7 @@ def joint(
     alpha: float,
     draws: int,
 ) -> Outcome:
-    """JointClass: the whole output is one class; ``selection`` draws choose it (theory T2)."""
+    """JointClass: the label map is one class, chosen by ``selection`` draws (theory T2)."""
     missed = rng.binomial(toy.components - 1, wrong_mode(selection, toy.usual), repetitions)
     odd_right = 2 * rng.binomial(selection, toy.odd, repetitions) >= selection
     probability = (
@@ -137,15 +139,3 @@ def _all_or_nothing(bounds: Floats, probability: Floats, tau: float, draws: int)
         radius=radius,
         draws=np.full(len(held), draws),
     )
-
-
-@lru_cache(maxsize=64)
-def dominant(trials: int, tau: float) -> Floats:
-    """``dominant_tail``, computed once for all repetitions."""
-    return dominant_tail(trials, tau)
-
-
-@lru_cache(maxsize=64)
-def stray(trials: int, tau: float) -> Floats:
-    """``wrong_label_tail``, computed once for all repetitions."""
-    return wrong_label_tail(trials, tau)

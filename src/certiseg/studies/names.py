@@ -1,4 +1,4 @@
-"""The methods as tables and figures name them."""
+"""Names of the methods in tables and figures."""
 
 from __future__ import annotations
 
@@ -8,20 +8,17 @@ JOINT, INDIVIDUAL, BONFERRONI, HOLM = "JointClass", "IndivClass", "Bonferroni", 
 RADIUS_MAP, STOPPING = "radius map", "early stopping"
 
 
-def budget_name(budget: int | float) -> str:
-    """An error budget: a whole number, or a fraction of the components."""
-    return f"k = {budget}" if isinstance(budget, int) else f"k = {percent_exact(budget)} of N"
-
-
 def k_fwer_name(budget: int | float) -> str:
-    return f"k-FWER, {budget_name(budget)}"
+    """Name of k-FWER with an error budget, a number or a fraction of the components."""
+    k = f"{budget}" if isinstance(budget, int) else f"{percent_exact(budget)} of N"
+    return f"k-FWER, k = {k}"
 
 
 def pooled_name(method: str) -> str:
-    """The method when all draws choose and test; without it, separate draws choose."""
+    """Name of a method with pooled selection; without the prefix, selection is split."""
     return f"pooled {method}"
 
 
 def uses_all_draws(method: str) -> bool:
-    """Whether all draws choose and test; the other methods choose with the first n0 of them."""
+    """True for methods that test with all draws; others use the first n0 for selection only."""
     return method in (RADIUS_MAP, STOPPING) or method.startswith(pooled_name(""))

@@ -1,4 +1,4 @@
-"""What a certificate would take: n_min, cutoff and certifiable probability, before any draw."""
+"""Plan a certificate before sampling: n_min, cutoff, and certifiable probability by method."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ from certiseg.stats.pvalues import (
 from certiseg.votes import counts_dtype
 
 LONGEST = 10_000
-"""Passes at which curves of certifiable probability end."""
+"""Largest number of passes in curves of certifiable probability."""
 
-# What a plan offers beside what was asked: output strides of common networks, a usual budget.
+# Alternatives in a plan: output strides of common networks, and a typical budget.
 _STRIDES, _FRACTION = (4, 8), 0.001
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be certified, and how.
+    """Input and parameters of the certificate to plan.
 
-    size: (H, W) of a picture, or (points,) of a cloud. tau in [1/2, 1); alpha for one input;
-    passes: draws of noise in all. grid: stride of the grid the model decides on (theory T14).
-    budget: of k-FWER, a whole number or a fraction of the components (T5). selection: draws that
-    choose when the selection is split (the paper's). probability: the component whose chance is
-    asked. Raises InputError for values that make no sense.
+    size: (H, W) of an image, or (points,) of a cloud. tau in [1/2, 1). alpha: for the whole input.
+    passes: total number of draws. grid: stride of the model's output grid (theory T14). budget: of
+    k-FWER, a number or a fraction of the components (T5). selection: number of selection draws with
+    split selection (the paper's). probability: of a label, to report its chance to be certified.
+    Raises InputError for invalid values.
     """
 
     size: tuple[int, ...]
@@ -67,7 +67,7 @@ class Request:
                 raise InputError(f"expected {words} of at least {least}, got {value}; raise it")
         if self.grid > 1 and len(self.size) != 2:
             raise InputError(
-                f"expected a picture with a grid, got {self.size[0]} points and grid {self.grid}; "
+                f"expected an image with a grid, got {self.size[0]} points and grid {self.grid}; "
                 "points have no grid, leave it out"
             )
         if not 0.0 < self.probability <= 1.0:
@@ -75,7 +75,7 @@ class Request:
                 f"expected a probability in (0, 1], got {self.probability}; such as 0.98"
             )
         checked_budget(self.budget, self.components)
-        # Not even a single hypothesis would be tested with fewer draws than this.
+        # A lower bound on n_min, for a single hypothesis.
         if math.log(self.alpha) / math.log(self.tau) > MOST_TRIALS:
             raise InputError(
                 f"expected a tau that {MOST_TRIALS} draws can tell from 1, got {self.tau!r}; "
@@ -84,20 +84,20 @@ class Request:
 
     @property
     def components(self) -> int:
-        """N, the hypotheses tested at once: cells of the grid, or points."""
+        """N, the number of hypotheses: grid cells or points."""
         return math.prod(-(-side // self.grid) for side in self.size)
 
 
 @dataclass(frozen=True)
 class Prospect:
-    """One way to certify, and what it would give.
+    """Properties of one variant of the planned certificate.
 
-    name: what differs from the plain pooled test. selection: "pooled", or "split", whose first
-    draws only choose. draws: those that test.
-    n_min: fewest test draws that can certify anything. cutoff: hits that certify, at the first
-    step, where the test is hardest; None where draws < n_min. even, likely: probability that a
-    component needs to be certified with chance 1/2 and 9/10. chance: that of the component asked
-    about. vote_bytes: of the counts kept. asked: this is what was asked for.
+    name: difference from the plain pooled test. selection: "pooled" or "split". draws: number of
+    testing draws. n_min: fewest testing draws that can certify anything. cutoff: vote count that is
+    certified at the first, hardest step; None if draws < n_min. even, likely: label probability
+    that is certified with probability 1/2 and 9/10. chance: probability that a label of
+    ``Request.probability`` is certified. vote_bytes: memory of the vote counts. asked: True for the
+    variant that was requested.
     """
 
     name: str
@@ -116,9 +116,9 @@ class Prospect:
 
 
 def prospects(request: Request) -> list[Prospect]:
-    """What was asked, beside the paper's way and what a grid and a budget would change.
+    """The requested variant, and as alternatives the paper's, coarser grids and a budget.
 
-    All rows take the same number of passes.
+    All have the same number of passes.
     """
     return [
         _prospect(variant, selection, asked=selection == "pooled" and variant == request)
@@ -127,8 +127,7 @@ def prospects(request: Request) -> list[Prospect]:
 
 
 def likely_curves(request: Request, passes: Sequence[int]) -> dict[str, list[float | None]]:
-    """Probability certified with chance 9/10, for each row of ``prospects`` by its name, and for
-    each number of passes; None where nothing can be certified."""
+    """``Prospect.likely`` by name of variant, for each number of passes; None below n_min."""
     return {
         _name(variant, selection): [
             _prospect(replace(variant, passes=count), selection, asked=False).likely
@@ -139,7 +138,7 @@ def likely_curves(request: Request, passes: Sequence[int]) -> dict[str, list[flo
 
 
 def pass_grid(first: int, points: int = 60) -> list[int]:
-    """Numbers of passes from first to 10 000, evenly spread on a logarithmic axis."""
+    """Numbers of passes from first to 10 000, evenly spaced on a logarithmic axis."""
     last = max(first, LONGEST)
     return sorted({int(count) for count in np.rint(np.geomspace(first, last, points))})
 
@@ -147,16 +146,16 @@ def pass_grid(first: int, points: int = 60) -> list[int]:
 def first_cutoff(
     components: int, trials: int, *, tau: float, alpha: float, selection: str, budget: int = 1
 ) -> int:
-    """Hits that certify at the first step; ``trials + 1`` where nothing can be certified.
+    """Cutoff of the first step, which is Bonferroni's and Holm's (theory T4, T5).
 
-    Bonferroni's cutoff, and the one that Holm's test begins with (theory T4, T5).
+    Returns ``trials + 1`` if nothing can be certified.
     """
     pvalues = pooled_pvalues if selection == "pooled" else dominant_tail
     return bonferroni_cutoff([components], pvalues(trials, tau), budget * alpha)
 
 
 def _variants(request: Request) -> list[tuple[str, Request]]:
-    """(selection, request) of each row; what was asked comes last where it is none of them."""
+    """(selection, request) of each variant; the requested one comes last if it is a new one."""
     plain = replace(request, grid=1, budget=None)
     variants = [("split", plain), ("pooled", plain)]
     if len(request.size) == 2:
@@ -207,7 +206,7 @@ def _name(request: Request, selection: str) -> str:
 
 
 def _certifiable(cutoff: int, trials: int, chance: float) -> float:
-    """The p with ``P(Bin(trials, p) >= cutoff) = chance``."""
+    """Probability p with ``P(Bin(trials, p) >= cutoff) = chance``."""
     return float(betaincinv(cutoff, trials - cutoff + 1, chance))
 
 

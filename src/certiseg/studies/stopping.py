@@ -14,22 +14,21 @@ from certiseg.studies.methods import UNIT, Outcome, dominant, stray
 from certiseg.studies.toy import Floats, Ints, Toy, folded, spread
 
 MIN_GAIN = 0.001
-"""Stop where no look that is left is expected to certify this share of the components."""
+"""Stop if no remaining look is expected to certify this share of the components anew."""
 
 
 def early_stopping(
     toy: Toy, repetitions: int, rng: np.random.Generator, *, tau: float, alpha: float, draws: int
 ) -> Outcome:
-    """Looks on a geometric grid, Holm's rule at each one's share of alpha, at most ``draws``.
+    """Sequential SegCertify with Holm's test, at most ``draws`` draws (theory T7).
 
-    Open components are followed by their votes for the right label: those of one count are alike,
-    so their further votes are multinomial.
+    Tracks the histogram of undecided components by votes for the right label. Components with equal
+    counts are exchangeable, so that their further votes are multinomial.
     """
     looks = plan_looks(toy.components, draws, tau=tau, alpha=alpha)
     certified, false = (np.zeros(repetitions, dtype=np.int64) for _ in range(2))
     used = np.zeros(repetitions, dtype=np.int64)
     running = np.ones(repetitions, dtype=bool)
-    # Before the first draw every component has no votes.
     usual = np.full((repetitions, 1), toy.components - 1)
     odd, odd_open = np.zeros(repetitions, dtype=np.int64), np.ones(repetitions, dtype=bool)
     for position, (trials, share) in enumerate(looks):
@@ -68,7 +67,7 @@ def early_stopping(
 
 
 def continued(rng: np.random.Generator, votes: Ints, extra: int, probability: float) -> Ints:
-    """Components by votes after ``extra`` more draws: ints (R, n + 1) -> (R, n + 1 + extra)."""
+    """Histogram after ``extra`` more draws: ints (R, n + 1) -> (R, n + 1 + extra)."""
     after = np.zeros((len(votes), votes.shape[1] + extra), dtype=np.int64)
     for count in np.flatnonzero(votes.any(axis=0)):
         there = np.flatnonzero(votes[:, count])
@@ -87,7 +86,10 @@ def _cutoff(histogram: Ints, trials: int, tau: float, alpha: float, certified: i
 def _expected(
     left: Ints, trials: int, ahead: int, alpha: float, tau: float, certified: int
 ) -> float:
-    """Components that the look at ``ahead`` draws is expected to certify, from open hits."""
+    """Expected number of components that the look at ``ahead`` draws certifies anew.
+
+    left: histogram of undecided components by hits of ``trials`` draws.
+    """
     nobody = np.zeros(ahead + 1, dtype=np.int64)
     nobody[0] = left.sum()
     needed = _cutoff(nobody, ahead, tau, alpha, certified)
@@ -96,7 +98,7 @@ def _expected(
 
 @lru_cache(maxsize=512)
 def _chance(trials: int, ahead: int, needed: int) -> Floats:
-    """Chance of at least ``needed`` hits of ``ahead``, by hits of ``trials`` (plug-in)."""
+    """Plug-in probability of ``needed`` hits of ``ahead`` draws, by hits of ``trials`` draws."""
     hits = np.arange(trials + 1)
     more = needed - hits
     tail = upper_tail(np.clip(more, 0, ahead - trials), ahead - trials, (hits + 0.5) / (trials + 1))

@@ -1,4 +1,4 @@
-"""The paper's synthetic study (its section 6.1): certified share over noise, and over size."""
+"""The paper's synthetic study (section 6.1): certified share by gamma and by N."""
 
 from __future__ import annotations
 
@@ -28,10 +28,11 @@ from certiseg.studies.toy import Toy
 
 @dataclass(frozen=True)
 class Scenario:
-    """One sweep. selection (n0) draws choose and trials (n) test; pooled methods use n0 + n.
+    """One sweep over toy models.
 
-    budgets, pooled_budgets: error budgets of k-FWER with split and pooled selection, whole
-    numbers or fractions of N (theory T5).
+    selection (n0), trials (n): numbers of selection and testing draws; pooled methods use n0 + n.
+    budgets, pooled_budgets: error budgets of k-FWER with split and pooled selection, numbers or
+    fractions of N (theory T5).
     """
 
     name: str
@@ -45,19 +46,19 @@ class Scenario:
 
     @property
     def draws(self) -> int:
-        """Draws that every method may use."""
+        """Total number of draws that each method may use."""
         return self.selection + self.trials
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One method at one point, over all repetitions.
+    """One method on one toy model, over all repetitions.
 
-    budget: k; the certificate allows k - 1 false components. draws: draws it may use, both stages
-    together; mean_draws: what it used. share: mean certified share, at any radius for JointClass,
-    IndivClass and the radius map, with its standard error; share_at_radius: at R(tau) at least.
-    error: share of repetitions with at least k false certificates (at most alpha is claimed).
-    radius: mean over all components, abstentions counting 0, in units of sigma.
+    budget: k, which allows k - 1 false components. draws: maximum, selection included; mean_draws:
+    number used. share, standard_error: mean certified share (at any radius for JointClass,
+    IndivClass and the radius map). share_at_radius: mean share certified at R(tau) or more. error:
+    share of repetitions with at least k false certificates, guaranteed to be at most alpha. radius:
+    mean over all components in units of sigma, counting abstentions as 0.
     """
 
     scenario: str
@@ -106,7 +107,7 @@ def over_size(quick: bool = False) -> Scenario:
 
 
 def check_simulation(repetitions: int, seed: int) -> None:
-    """Raise InputError for a study that cannot be made."""
+    """Raise InputError for fewer than 2 repetitions or a negative seed."""
     if repetitions < 2 or seed < 0:
         raise InputError(
             f"expected at least 2 repetitions and a seed >= 0, got {repetitions} and {seed}; "
@@ -115,14 +116,14 @@ def check_simulation(repetitions: int, seed: int) -> None:
 
 
 def simulate(scenario: Scenario, repetitions: int, seed: int) -> Iterator[list[Measured]]:
-    """All methods at each point of the sweep, point after point.
+    """Yield the results of all methods for each toy model of the sweep.
 
-    A simulation is no certificate, so its seed is fixed and may be known; each point and each
-    kind of draws has a stream of its own. Raises InputError (see check_simulation).
+    Each toy model and each kind of draws has its own random stream. Raises InputError as
+    ``check_simulation`` does.
     """
     check_simulation(repetitions, seed)
     for model in scenario.toys:
-        # Named by its values, so that a point is the same in a shorter sweep.
+        # Seeded by its values, so that a point is the same in a shorter sweep.
         entropy = [seed, model.components, round(model.gamma * 10**6), scenario.draws]
         streams = [np.random.default_rng(s) for s in np.random.SeedSequence(entropy).spawn(4)]
         yield [
@@ -134,7 +135,7 @@ def simulate(scenario: Scenario, repetitions: int, seed: int) -> Iterator[list[M
 def _outcomes(
     scenario: Scenario, model: Toy, repetitions: int, streams: list[np.random.Generator]
 ) -> Iterator[tuple[str, int, Outcome]]:
-    """(method, budget k, outcome). Methods of one kind of selection see the same votes."""
+    """Yield (method, budget k, outcome). Methods with the same selection share votes."""
     test: dict[str, Any] = {"tau": scenario.tau, "alpha": scenario.alpha, "draws": scenario.draws}
     stages = (scenario.selection, scenario.trials)
     yield JOINT, 1, methods.joint(model, *stages, repetitions, streams[0], **test)

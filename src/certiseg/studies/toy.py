@@ -1,8 +1,7 @@
-"""The paper's synthetic model, drawn by histogram: a million components cost as much as a hundred.
+"""The paper's synthetic model, sampled as histograms, at a cost independent of N.
 
-What the methods of this package certify depends on the votes only through how many components got
-how many hits. Components of the toy model are independent, so these numbers are multinomial and
-are drawn as such.
+Methods depend on the votes only through the histogram of vote counts. Components of the toy model
+are independent, so that the histogram is multinomial and is sampled directly.
 """
 
 from __future__ import annotations
@@ -17,16 +16,16 @@ from scipy.stats import binom
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
-# Probabilities below this are left out of a draw. A study draws some 1e10 components: the chance
-# that one of the up to 2001 outcomes left out would have occurred anywhere is below 2e-11.
+# Outcomes of smaller probability are never drawn. A study draws some 1e10 components, in which one
+# of these (at most 2001) outcomes would occur with probability below 2e-11.
 _NEGLIGIBLE = 1e-24
 
 
 @dataclass(frozen=True)
 class Toy:
-    """N components with two labels; one draw gives each its right label, 0, independently.
+    """N independent components with two labels, of which 0 is the right one.
 
-    N - 1 components are right with probability 1 - gamma and one, the odd one, with 1 - 5 gamma.
+    N - 1 components get label 0 with probability 1 - gamma, and the odd one with 1 - 5 gamma.
     Source: Fischer, Baader, Vechev 2021, section 6.1.
     """
 
@@ -35,22 +34,22 @@ class Toy:
 
     @property
     def usual(self) -> float:
-        """Probability of the right label, all components but one."""
+        """Probability of the right label for all components but one."""
         return 1.0 - self.gamma
 
     @property
     def odd(self) -> float:
-        """Probability of the right label, the odd component."""
+        """Probability of the right label for the odd component."""
         return 1.0 - 5.0 * self.gamma
 
 
 @dataclass(frozen=True, eq=False)
 class Hits:
-    """Candidates and their hits in ``trials`` draws, for R repetitions at once.
+    """Vote counts of candidate labels in ``trials`` draws, for R repetitions.
 
-    right, wrong: ints (R, trials + 1), the N - 1 usual components whose candidate is the right
-    (wrong) label, by hits. odd_hits: ints (R,), -1 where the odd component is not among those
-    tested. odd_right: bool (R,).
+    right, wrong: ints (R, trials + 1), histogram by hits of the N - 1 usual components whose
+    candidate is the right (wrong) label. odd_hits: ints (R,), hits of the odd component, -1 if it
+    is not tested. odd_right: bool (R,), True if its candidate is the right label.
     """
 
     toy: Toy
@@ -62,18 +61,18 @@ class Hits:
 
     @cached_property
     def histogram(self) -> Ints:
-        """Ints (R, trials + 1): all components by hits of their candidates."""
-        everyone = self.right + self.wrong
-        there = np.flatnonzero(self.odd_hits >= 0)
-        everyone[there, self.odd_hits[there]] += 1
-        return everyone
+        """Histogram of the hits of all tested components, ints (R, trials + 1)."""
+        total = self.right + self.wrong
+        tested = np.flatnonzero(self.odd_hits >= 0)
+        total[tested, self.odd_hits[tested]] += 1
+        return total
 
     def certified(self, cutoffs: Ints) -> Ints:
-        """How many components have at least so many hits, for each repetition."""
+        """Number of components with at least ``cutoffs`` hits, in each repetition."""
         return _at_least(self.histogram, cutoffs)
 
     def false(self, cutoffs: Ints, level: float) -> Ints:
-        """How many of these are false: their candidate's probability is at most level."""
+        """Number of these whose candidate has probability <= level, which are false."""
         usual = self.toy.usual
         count = np.zeros(len(self.right), dtype=np.int64)
         for histogram, probability in ((self.right, usual), (self.wrong, 1.0 - usual)):
@@ -83,14 +82,14 @@ class Hits:
 
     @property
     def odd_probability(self) -> Floats:
-        """Probability of the odd component's candidate, for each repetition."""
+        """Probability of the odd component's candidate, in each repetition."""
         return np.where(self.odd_right, self.toy.odd, 1.0 - self.toy.odd)
 
 
 def split(
     toy: Toy, selection: int, trials: int, repetitions: int, rng: np.random.Generator
 ) -> Hits:
-    """``selection`` draws choose the candidates, ``trials`` others test them (theory T2)."""
+    """Sample split selection: ``selection`` draws choose, ``trials`` draws test (theory T2)."""
     missed = rng.binomial(toy.components - 1, wrong_mode(selection, toy.usual), repetitions)
     odd_right = 2 * rng.binomial(selection, toy.odd, repetitions) >= selection
     odd_votes = rng.binomial(trials, toy.odd, repetitions)
@@ -105,7 +104,7 @@ def split(
 
 
 def pooled(toy: Toy, trials: int, repetitions: int, rng: np.random.Generator) -> Hits:
-    """All draws choose and test (theory T3)."""
+    """Sample pooled selection: all draws choose and test (theory T3)."""
     usual = np.full(repetitions, toy.components - 1)
     return folded(
         toy,
@@ -116,10 +115,10 @@ def pooled(toy: Toy, trials: int, repetitions: int, rng: np.random.Generator) ->
 
 
 def folded(toy: Toy, trials: int, right_votes: Ints, odd_votes: Ints) -> Hits:
-    """The mode is the candidate, label 0 on a tie, as ``VoteCounts.mode`` has it.
+    """Hits of the most frequent label (label 0 on a tie, as in ``VoteCounts.mode``).
 
-    right_votes: ints (R, trials + 1), usual components by votes for the right label.
-    odd_votes: ints (R,), votes for the right label of the odd component.
+    right_votes: ints (R, trials + 1), histogram of usual components by votes for the right label.
+    odd_votes: ints (R,), votes of the odd component for the right label.
     """
     tie = -(-trials // 2)
     right, wrong = right_votes.copy(), np.zeros_like(right_votes)
@@ -131,7 +130,7 @@ def folded(toy: Toy, trials: int, right_votes: Ints, odd_votes: Ints) -> Hits:
 
 
 def spread(rng: np.random.Generator, components: Ints, trials: int, probability: float) -> Ints:
-    """Hits of independent components with one probability: ints (..., trials + 1), by hits."""
+    """Sample the histogram of hits of independent components, ints (..., trials + 1)."""
     first, table = _outcomes(trials, probability)
     hits = np.zeros((*components.shape, trials + 1), dtype=np.int64)
     hits[..., first : first + len(table)] = rng.multinomial(components, table)
@@ -139,13 +138,13 @@ def spread(rng: np.random.Generator, components: Ints, trials: int, probability:
 
 
 def wrong_mode(trials: int, probability: float) -> float:
-    """Chance that a component's mode is wrong: its right label got less than half of the votes."""
+    """Probability that the right label gets less than half of the votes."""
     return float(binom.cdf(-(-trials // 2) - 1, trials, probability))
 
 
 @lru_cache(maxsize=256)
 def _outcomes(trials: int, probability: float) -> tuple[int, Floats]:
-    """The binomial probabilities that matter, and the count of hits they begin at."""
+    """First count with a non-negligible binomial probability, and the probabilities from it on."""
     table = binom.pmf(np.arange(trials + 1), trials, probability)
     kept = np.flatnonzero(table > _NEGLIGIBLE)
     first, last = int(kept[0]), int(kept[-1])

@@ -171,4 +171,6 @@ def test_what_the_first_rank_refuses_all_refuse():
     evaluate(Bands(5), opened(), Settings(num_samples=60, seed=3), Path("out"), keep=Keep(2))
     finished = [rank.communicate(timeout=200) for rank in started("out", "threshold", 70)]
     for rank, (_, told) in enumerate(finished):
-        assert told.strip().startswith(f"rank {rank}: expected the run at out to go on as it began")
+        assert told.strip().startswith(
+            f"rank {rank}: expected the run at out to be resumed as it began"
+        )

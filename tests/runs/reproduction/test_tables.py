@@ -447,5 +447,5 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="of another format"):
         CellStore(tmp_path).resume(asked)
     (tmp_path / "run.json").rename(tmp_path / "table.csv")
-    with pytest.raises(InputError, match="of others in the way"):
+    with pytest.raises(InputError, match="no other file in the way"):
         CellStore(tmp_path).begin(asked)

@@ -1,4 +1,4 @@
-"""The claim of a run in one readable sentence; each certificate's statement is the exact one."""
+"""Short statement of a run's guarantee, for the page; certificates have the exact statements."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from certiseg.runfolder.manifest import Manifest
 
 
 def claim(manifest: Manifest) -> str:
-    """One sentence over all samples of the run, each at its own confidence."""
+    """The guarantee for each sample of the run, in one sentence."""
     settings, noise = manifest.settings, manifest.noise
     whole, part = KINDS[manifest.kind]
     of = ""
@@ -32,14 +32,15 @@ def claim(manifest: Manifest) -> str:
             "probability above 1/2 under the noise,"
         )
     return (
-        f"With confidence {confidence(manifest)} for each {whole} on its own, {subject} {says} "
+        f"With confidence {rounding.confidence(manifest.certifier.alpha)} for each {whole} on its "
+        f"own, {subject} {says} "
         f"under every {noise.moved()} {noise.measured} {below}; the label is that of the smoothed "
         f"model, the majority vote of {manifest.model} under {noise.describe()}."
     )
 
 
 def _k(budget: object) -> str:
-    """The error budget in words: a number, or a share of all components."""
+    """Phrase for the error budget, a number or a fraction of the components."""
     return (
         f"k is {rounding.percent_exact(budget)} of all"
         if isinstance(budget, float)
@@ -47,20 +48,10 @@ def _k(budget: object) -> str:
     )
 
 
-def confidence(manifest: Manifest) -> str:
-    alpha = manifest.settings.get("alpha")
-    if isinstance(alpha, bool) or not isinstance(alpha, (int, float)) or not 0 < alpha < 1:
-        return "1 - alpha"
-    return rounding.confidence(alpha)
-
-
 def plan(manifest: Manifest) -> str:
-    """Method and parameters in a few words: what tells runs apart."""
+    """Method and parameters of a run in one line."""
     settings = manifest.settings
-    words = [
-        manifest.certifier.title,
-        f"sigma = {rounding.exact(manifest.noise.sigma)}",
-    ]
+    words = [manifest.certifier.title, f"sigma = {rounding.exact(manifest.noise.sigma)}"]
     if manifest.method != "radius_map":
         words.append(f"tau = {settings.get('tau')}")
     words.append(f"n {'<=' if settings.get('stopping') else '='} {settings.get('num_samples')}")

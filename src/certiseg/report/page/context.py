@@ -1,30 +1,30 @@
-"""What the template is given: title, claims, figures, tables, provenance, and each sample's row."""
+"""Variables of the page's template: title, statements, tables, provenance, and rows of samples."""
 
 from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
 from certiseg.datasets.card import KINDS
 from certiseg.report.charts import Chart, chart_table, drawn_figure
 from certiseg.report.figures import figure_bytes, has_matplotlib
-from certiseg.report.page.claim import claim, confidence, plan
-from certiseg.report.summary import RunSummary
-from certiseg.rounding import percent_down, share
-from certiseg.runfolder.comparison import CERTIFIED, Row, comparison_table, draws_text, footnote
+from certiseg.report.page.claim import claim, plan
+from certiseg.report.summary import RunSummary, comparison_rows
+from certiseg.rounding import confidence, percent_down, share
+from certiseg.runfolder.comparison import Row, comparison_table, draws_text, footnote
 
 _SETTINGS = ("correction", "budget", "selection", "grid", "seed", "device")
 
 
 def page_context(summaries: Sequence[RunSummary], samples: int) -> dict[str, Any]:
-    """What the template says around charts and samples. samples: how many are on the page."""
+    """Variables of the whole page. samples: number of samples on it."""
     first, several = summaries[0].run, len(summaries) > 1
     manifest = first.manifest
     whole, part = KINDS[manifest.kind]
-    rows = [(summary.name, row) for summary in summaries for row in summary.run.rows(draws=True)]
+    rows = comparison_rows(summaries)
     largest = max(summary.largest for summary in summaries)
     return {
         "whole": whole,
@@ -34,9 +34,9 @@ def page_context(summaries: Sequence[RunSummary], samples: int) -> dict[str, Any
             for summary in summaries
         ],
         "statement": None if several else summaries[0].statement,
-        "facts": [] if several or not rows else _facts(rows[-1][1], summaries[0]),
-        "table": comparison(rows, several=several),
-        "footnote": footnote([row for _, row in rows]),
+        "facts": [] if several or not rows else _facts(rows[-1], summaries[0]),
+        "table": _comparison(rows),
+        "footnote": footnote(rows),
         "shown": (
             f"{samples} of the run's {len(manifest.samples)} {whole}s. Colours say which class a "
             f"{part} has; in a certified mask a white {part} abstains."
@@ -47,16 +47,15 @@ def page_context(summaries: Sequence[RunSummary], samples: int) -> dict[str, Any
     }
 
 
-def comparison(rows: Sequence[tuple[str, Row]], *, several: bool) -> dict[str, Any]:
-    """Rows of all runs as one table of text: "head" and "rows" of "cells"."""
+def _comparison(rows: Sequence[Row]) -> dict[str, Any]:
+    """The comparison of all runs: "head", and "rows" with "cells" and "certified"."""
     if not rows:
         return {"head": [], "rows": []}
-    named = [
-        replace(row, model=f"{name}: {row.model}" if several else row.model) for name, row in rows
+    head, body = comparison_table(rows).cells()
+    lines = [
+        {"cells": cells, "certified": row.certified_accuracy is not None}
+        for cells, row in zip(body, rows, strict=True)
     ]
-    head, body = comparison_table(named).cells()
-    marks = [row.model.startswith(CERTIFIED) for _, row in rows]
-    lines = [{"cells": line, "certified": m} for line, m in zip(body, marks, strict=True)]
     return {"head": ["", *head[1:]], "rows": lines}
 
 
@@ -79,13 +78,13 @@ def _facts(row: Row, summary: RunSummary) -> list[dict[str, str]]:
         ("certified accuracy", percent_down(row.certified_accuracy)),
         (manifest.noise.radius_name, manifest.noise.size(manifest.radius)),
         (f"draws a {whole}", draws_text(row.draws)),
-        (f"confidence for each {whole}", confidence(manifest)),
+        (f"confidence for each {whole}", confidence(manifest.certifier.alpha)),
     )
     return [{"name": name, "value": value} for name, value in values]
 
 
 def chart_context(chart: Chart, height: int) -> dict[str, Any]:
-    """A chart's words, its numbers as a table, and a still picture; height: of the drawn one."""
+    """Variables of a chart: texts, data as a table, and a static image. height: in pixels."""
     head, rows = chart_table(chart)
     return {
         "key": chart.key,
@@ -99,7 +98,7 @@ def chart_context(chart: Chart, height: int) -> dict[str, Any]:
 
 
 def _still(chart: Chart) -> str:
-    """The chart as a picture: there at once, and without scripts. Empty without Matplotlib."""
+    """The chart as a data URL, shown without scripts. Empty without Matplotlib."""
     if not has_matplotlib():
         return ""
     drawn = base64.b64encode(figure_bytes(drawn_figure(chart), "svg")).decode()
@@ -107,7 +106,7 @@ def _still(chart: Chart) -> str:
 
 
 def _recomputed(summary: RunSummary) -> str:
-    """Of how many samples the figures rest on more than the run's own word."""
+    """Sentence on the number of samples whose counts were recomputed."""
     done, (whole, _) = len(summary.run.done), KINDS[summary.run.manifest.kind]
     if not done:
         return ""
@@ -118,7 +117,7 @@ def _recomputed(summary: RunSummary) -> str:
 
 
 def _provenance(summary: RunSummary) -> list[tuple[str, str]]:
-    """Lines about one run, as it recorded itself."""
+    """Name and value of each line about a run's origin."""
     run, manifest = summary.run, summary.run.manifest
     made, settings = manifest.made_with, manifest.settings
     machine = made.get("machine")
@@ -153,8 +152,11 @@ def _chosen(reading: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class Tile:
-    """layer: what it shows; "column": what the page's control says. run: whose. photo: a picture
-    as it is, nothing to paint."""
+    """An image of a sample on the page.
+
+    layer: what it shows; "column": as chosen by the page's control. run: number of the run. photo:
+    an image rather than a label map.
+    """
 
     layer: str
     run: int
@@ -165,7 +167,7 @@ class Tile:
 
 
 def sample_context(sample: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
-    """The row's tiles, statements and data."""
+    """Variables of a sample: tiles, statements and data."""
     size = sample["size"]
     return {
         "name": sample["name"],

@@ -1,4 +1,4 @@
-"""The report as one HTML file that carries all it shows and asks nothing of the network."""
+"""The report as one self-contained HTML file, without network access."""
 
 from __future__ import annotations
 
@@ -31,12 +31,11 @@ def page(
     refuted: Sequence[str] = (),
     palette: str = "own",
 ) -> str:
-    """The whole page, of one run or of several side by side.
+    """Render the page of one run, or of several side by side.
 
-    samples: those on the page, each what all runs share and, as "runs", what each says
-    (``payload.py``). notes: what is missing or broken. refuted: what does not follow.
-    All names in it are text, whatever they hold: Jinja2 escapes them, data are JSON without a "<",
-    and the script sets text alone.
+    samples: data of the samples on the page: ``shared_payload``, and as "runs" the ``run_payload``
+    of each. notes: missing or broken files. refuted: contradictions. Names are never interpreted as
+    HTML: Jinja2 escapes them, data is JSON without "<", and the script sets text only.
     """
     from jinja2 import Environment, StrictUndefined
 
@@ -45,7 +44,7 @@ def page(
     )
     manifest, names = summaries[0].run.manifest, [summary.name for summary in summaries]
     control = slider(summaries, samples)
-    # The legend names the labels of a run with groups of classes, if any has them.
+    # The legend is that of the first run with a hierarchy, if any.
     grouped = (n for n, summary in enumerate(summaries) if summary.hierarchy is not None)
     legend = next(grouped, 0)
     drawn = {chart.key: plotly_figure(chart) for chart in charts}
@@ -80,7 +79,7 @@ def page(
 def _assets() -> dict[str, Any]:
     from markupsafe import Markup
 
-    # Files of this package and base64: the only text that is not escaped.
+    # Only files of this package and base64 text are not escaped.
     return {
         "css": Markup(_asset("page.css")),
         "script": Markup("\n".join(["'use strict';", *map(_asset, _SCRIPTS)])),

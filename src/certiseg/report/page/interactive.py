@@ -1,4 +1,4 @@
-"""Charts for the page, by Plotly: the figures as JSON, and the library to be carried along."""
+"""Plotly charts for the page, as JSON, and Plotly's script."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from certiseg.rounding import down, share_down
 
 _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif"
 _DASHES = ("solid", "dash", "dot", "dashdot")
-# Ready text: Plotly's own formats would round to the nearest number.
+# Formatted here, since Plotly would round to nearest.
 _HOVER = "%{customdata}<extra>%{fullData.name}</extra>"
 
 
 def need_page_libraries() -> None:
-    """Raise InputError where Jinja2 or Plotly is missing, before anything is computed."""
+    """Raise InputError without Jinja2 or Plotly; to be called before long computations."""
     for module, name in (("jinja2", "Jinja2"), ("plotly", "Plotly")):
         if importlib.util.find_spec(module) is None:
             raise InputError(
@@ -34,7 +34,7 @@ def need_page_libraries() -> None:
 
 @cache
 def plotly_library() -> str:
-    """plotly.min.js, packed by gzip, as base64: some 2 MB instead of 5."""
+    """plotly.min.js as base64 of gzip, about 2 MB instead of 5."""
     import plotly
 
     library = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
@@ -42,7 +42,7 @@ def plotly_library() -> str:
 
 
 def plotly_figure(chart: Chart) -> dict[str, Any]:
-    """The chart as plain JSON values for Plotly.newPlot: data and layout."""
+    """Data and layout of the chart for Plotly.newPlot, as plain JSON values."""
     import plotly.graph_objects as go
 
     drawing = chart.drawing
@@ -56,7 +56,7 @@ def plotly_figure(chart: Chart) -> dict[str, Any]:
 
 
 def plain(name: str) -> str:
-    """A name that Plotly shows as it is: it would take <b> or <a href> for markup."""
+    """Escape a name, in which Plotly would interpret some HTML tags."""
     return html.escape(name, quote=False)
 
 
@@ -68,7 +68,7 @@ def _lines(figure: Any, panel: Panel) -> None:
             name=plain(line.name),
             mode="lines",
             line={
-                # A bound falls before the next point, never above itself.
+                # Steps down before the next point, so that a bound is not overstated.
                 "shape": "vh" if line.steps else "linear",
                 "color": COLOURS[line.style % len(COLOURS)],
                 "dash": _DASHES[line.style % len(_DASHES)],
@@ -87,7 +87,7 @@ def _lines(figure: Any, panel: Panel) -> None:
 
 def _bars(figure: Any, bars: Bars) -> None:
     labels = [plain(name) for name in bars.categories]
-    # Twice the same class name must not share a bar.
+    # By position, since class names may repeat.
     places = list(range(len(labels)))
     for number, (name, shares) in enumerate(bars.series):
         shown = [None if math.isnan(value) else value for value in shares]

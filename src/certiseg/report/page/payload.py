@@ -1,4 +1,4 @@
-"""What the page carries of one sample: pictures, label and count maps, a small table of radii."""
+"""Data of one sample for the page: images, label maps, vote counts and a table of radii."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from certiseg.votes import ABSTAIN
 
 
 def shared_payload(sample: SampleSummary) -> dict[str, Any]:
-    """What all runs have in common: the input and its truth."""
+    """Data common to all runs: the input and its truth."""
     view = sample.view
     common = {"name": sample.kept.planned.name, "size": list(view.size)}
     if view.truth.ndim == 1:
@@ -26,10 +26,11 @@ def shared_payload(sample: SampleSummary) -> dict[str, Any]:
 
 
 def run_payload(sample: SampleSummary) -> dict[str, Any]:
-    """What one run says about the sample.
+    """Data of one run for the sample.
 
     clean, draw, own: labels of the base model on the input and under one draw, and of the
-    certificate. mode, hits, table: the map of radii, ``radius_table``; or why_not there is none.
+    certificate. mode, hits, table: most frequent labels, their votes and ``radius_table``; or
+    whyNot, the reason why there is no radius map.
     """
     view, radii = sample.view, sample.radii
     certificate = sample.certificate
@@ -60,9 +61,11 @@ def run_payload(sample: SampleSummary) -> dict[str, Any]:
 
 
 def radius_table(sample: SampleSummary) -> list[list[Any]]:
-    """One row a count that occurs, rising: [votes, radius or None, components with so many, those
-    of them with truth, those of these that are right, the radius in words]. Radii in full
-    precision: the page compares the same numbers as ``Certificate.at``."""
+    """One row for each vote count that occurs, ascending: [votes, radius or None, components, those
+    with truth, those of these whose label is right, radius as text].
+
+    Radii are at full precision, so that the page compares as ``Certificate.at`` does.
+    """
     view, radii = sample.view, sample.radii
     assert radii is not None
     hits = view.full(radii.hits).astype(np.int64)
@@ -86,7 +89,7 @@ def radius_table(sample: SampleSummary) -> list[list[Any]]:
 
 
 def _counts(sample: SampleSummary) -> dict[str, int]:
-    """Components, those the certificate holds, those with truth, and of these the right ones."""
+    """Numbers of components: all, certified, with truth, and certified right."""
     known = sample.view.truth != IGNORE
     return {
         "all": int(known.size),

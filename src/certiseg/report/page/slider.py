@@ -1,4 +1,4 @@
-"""The slider that chooses a radius: its range, its words, and why a sample may have none."""
+"""The page's slider for the radius: values, texts, and reasons why samples have no radius map."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ from certiseg.report.summary import RunSummary
 def slider(
     summaries: Sequence[RunSummary], samples: Sequence[dict[str, Any]]
 ) -> dict[str, Any] | None:
-    """Its radii, each in words too, and what it claims; None where no sample on the page has a map.
+    """Radii of the slider with texts; None if no sample on the page has a radius map.
 
-    It begins, at place ``start``, with the certificates' own radius, and ends where nothing is
-    certified.
+    start: index of the certificates' radius. The last radius is one at which nothing is certified.
     """
     largest = Fraction(max(summary.largest for summary in summaries))
     if not largest or not any("table" in part for sample in samples for part in sample["runs"]):
@@ -37,7 +36,6 @@ def slider(
     return {
         "label": manifest.noise.radius_name,
         "radii": radii,
-        # Short, so that the slider itself stays wide.
         "texts": [manifest.noise.size(r, decimals).replace(" degrees", "°") for r in radii],
         "start": math.floor(Fraction(manifest.radius) / step),
         "words": (
@@ -50,22 +48,22 @@ def slider(
 
 
 def why_no_slider(summaries: Sequence[RunSummary]) -> list[str]:
-    """Why some samples have no map of radii: one line a run and reason."""
-    told = Counter((run.name, reason) for run in summaries for reason in run.why_no_radii)
+    """Lines that explain why samples have no radius map, one per run and reason."""
+    reasons = Counter((run.name, reason) for run in summaries for reason in run.why_no_radii)
     return [
         f"{f'{name}: n' if len(summaries) > 1 else 'N'}o radius can be chosen for {count} of the "
         f"samples: {reason}."
-        for (name, reason), count in told.items()
+        for (name, reason), count in reasons.items()
     ]
 
 
 def _step(least: Fraction) -> Fraction:
-    """1, 2 or 5 times a power of ten, at least that."""
+    """Smallest 1, 2 or 5 times a power of ten that is at least ``least``."""
     power = Fraction(10) ** math.floor(math.log10(least))
     return next(m * power for m in (1, 2, 5, 10, 20) if m * power >= least)
 
 
 def _least(radius: Fraction) -> float:
-    """The least float that is no smaller: the words never name a larger radius."""
+    """The smallest float >= radius, so that the text never overstates it."""
     near = float(radius)
     return near if Fraction(near) >= radius else math.nextafter(near, math.inf)

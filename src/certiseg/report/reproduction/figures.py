@@ -1,4 +1,4 @@
-"""Figures of the paper's experiment on pictures."""
+"""Figures of the paper's image experiment."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from certiseg.report.reproduction.tables import UNSOUND, FalseRow, PictureRow
 from certiseg.rounding import exact
 
 _ROOM = 4
-"""Panels side by side that stay readable."""
+"""Largest number of panels side by side."""
 
 
 def write_figures(
@@ -23,8 +23,8 @@ def write_figures(
     radius_curves: Mapping[tuple[str, float], RadiusCurve],
     note: str,
 ) -> None:
-    """OUT/radius.png and .svg: certified accuracy by radius, a panel a scale; where lines emulate
-    shared noise, OUT/shared-noise.png and .svg of what that hides. note: a line across the top."""
+    """Write OUT/radius.png and .svg, certified accuracy by radius with one panel per scale, and if
+    lines emulate shared noise, OUT/shared-noise.png and .svg. note: line at the top."""
     level = max((line.alpha for line in lines if line.alpha is not None), default=None)
     shown = [line for line in lines if line.alpha == level]
     scales = list(dict.fromkeys(line.scale for line in shown))[:_ROOM]
@@ -40,11 +40,11 @@ def write_figures(
 def _panel(
     scale: str, lines: Sequence[PictureRow], radius_curves: Mapping[tuple[str, float], RadiusCurve]
 ) -> Panel:
-    """The paper's certificates, each from 0 to its radius, and the whole radius map."""
-    own = [line for line in lines if line.scale == scale and not line.unsound]
+    """The paper's certificates, each from 0 to its radius, and the radius map's curve."""
+    sound = [line for line in lines if line.scale == scale and not line.unsound]
     drawn = []
-    for style, sigma in enumerate(dict.fromkeys(line.sigma for line in own)):
-        paper = [x for x in own if x.sigma == sigma and x.model == "SegCertify, holm"]
+    for style, sigma in enumerate(dict.fromkeys(line.sigma for line in sound)):
+        paper = [x for x in sound if x.sigma == sigma and x.model == "SegCertify, holm"]
         paper.sort(key=lambda line: line.radius or 0.0)
         if paper:
             radii = [0.0, *(line.radius or 0.0 for line in paper)]
@@ -76,17 +76,17 @@ def _panel(
 
 
 def _shared(lines: Sequence[PictureRow], false: Sequence[FalseRow]) -> list[Panel]:
-    """By how many draws share a noise, 1 being sound: abstention, and what is surely false."""
-    own = {_place(row): row for row in lines if _of_paper(row)}
+    """Abstention and surely false certificates, by number of draws that share a noise."""
+    by_place = {_place(row): row for row in lines if _of_paper(row)}
     counted = {_place(row): row for row in false if _of_paper(row)}
-    several = len({row.scale for row in own.values()}) > 1
+    several = len({row.scale for row in by_place.values()}) > 1
     abstaining, wrong = [], []
-    for style, kind in enumerate(dict.fromkeys(place[:-1] for place in own)):
+    for style, kind in enumerate(dict.fromkeys(place[:-1] for place in by_place)):
         scale, sigma, tau, n = kind
         name = f"σ = {exact(sigma)}, τ = {exact(tau)}, n = {n}"
         name = f"scale {scale}, {name}" if several else name
-        batches = [place[-1] for place in own if place[:-1] == kind]
-        shares = [own[*kind, batch].abstention_all or 0.0 for batch in batches]
+        batches = [place[-1] for place in by_place if place[:-1] == kind]
+        shares = [by_place[*kind, batch].abstention_all or 0.0 for batch in batches]
         abstaining.append(Drawn(name, batches, shares, style))
         there = [batch for batch in batches if (*kind, batch) in counted]
         if there:
@@ -110,5 +110,5 @@ def _place(row: PictureRow | FalseRow) -> tuple[str, float | None, float | None,
 
 
 def _of_paper(row: PictureRow | FalseRow) -> bool:
-    """Of the paper's method with Holm's correction, sound or emulated."""
+    """True for the paper's method with Holm's correction, sound or emulated."""
     return row.model.endswith("holm") and (row.unsound or row.model.startswith("SegCertify"))

@@ -1,4 +1,4 @@
-"""Tables of the paper's experiments, of pictures and of clouds, and false certificates counted."""
+"""Tables of the paper's experiments on images and clouds, and counts of false certificates."""
 
 from __future__ import annotations
 
@@ -19,15 +19,14 @@ UNSOUND_NOTE = (
 
 @dataclass(frozen=True)
 class PictureRow:
-    """One model or one method over all pictures. Shares in [0, 1]; None where it has no meaning.
+    """One model or method over all images. Shares in [0, 1]; None if not applicable.
 
-    scale: at which the model looks at the picture, "0.5+1" for several. n: draws that test; n0:
-    others that only choose candidates. radius: l2, R = sigma PhiInv(tau). unsound: emulates a fault
-    of published code, so that nothing is certified; shared_batch: draws that share a noise there.
-    accuracy: of labelled pixels, an abstention counting as wrong; miou: the paper's, abstention
-    being a label of its own; abstention: of the labelled pixels, abstention_all: of all;
-    certified_...: what is left in the worst case (theory T9). draws, seconds: mean a picture,
-    drawing included.
+    scale: input scale of the model, "0.5+1" for several. n, n0: testing and selection draws.
+    radius: l2, R = sigma PhiInv(tau). unsound: emulates an error of the published code, so that
+    nothing is certified; shared_batch: number of draws that share a noise there. accuracy: of
+    labelled pixels, abstentions counting as wrong. miou: as in the paper, with abstention as a
+    label. abstention, abstention_all: of labelled pixels, of all. certified_...: lower bounds under
+    attack (theory T9). draws, seconds: mean per image, sampling included.
     """
 
     scale: str
@@ -52,10 +51,10 @@ class PictureRow:
 
 @dataclass(frozen=True)
 class FalseRow:
-    """False certificates of one line, over the pictures that have a reference set of draws.
+    """False certificates of one method, over the images that have reference draws.
 
-    certified, false: pixels; false: certified although the label's probability surely is below
-    tau. with_false: pictures with at least one.
+    certified, false: numbers of pixels; false ones have a label whose probability is surely below
+    tau. with_false: images with at least one. pictures: number of images.
     """
 
     scale: str
@@ -81,12 +80,12 @@ class FalseRow:
 
 @dataclass(frozen=True)
 class CloudRow:
-    """One model or one method over all clouds. Shares in [0, 1]; None where it has no meaning.
+    """One model or method over all clouds. Shares in [0, 1]; None if not applicable.
 
-    n: draws in all, n0: those of them that only choose candidates. radius: l2, or an angle in
-    radians. accuracy: of points, an abstention counting as wrong; instance_miou, category_miou:
-    as the benchmark defines them, abstention being a label of its own; certified_...: what is left
-    of them in the worst case (theory T9). seconds: mean a cloud, drawing included.
+    n: all draws, n0: those of them used for selection. radius: l2, or an angle in radians.
+    accuracy: of points, abstentions counting as wrong. instance_miou, category_miou: as the
+    benchmark defines them, with abstention as a label. certified_...: lower bounds under attack
+    (theory T9). seconds: mean per cloud, sampling included.
     """
 
     model: str
@@ -105,10 +104,6 @@ class CloudRow:
     seconds: float | None = None
 
 
-def _rate(value: float) -> str:
-    return significant(value, 3, share_up)
-
-
 _PICTURES = (
     Column("model", "model"),
     Column("sigma", "sigma", exact),
@@ -123,7 +118,7 @@ _PICTURES = (
     Column("certified_accuracy", "certified accuracy", share_down, ""),
     Column("certified_miou", "certified mIoU", share_down, ""),
     Column("draws", "draws", draws_text, ""),
-    Column("seconds", "s / picture", seconds_text, ""),
+    Column("seconds", "s / image", seconds_text, ""),
 )
 _FALSE = (
     Column("model", "model"),
@@ -132,11 +127,11 @@ _FALSE = (
     Column("tau", "tau", exact),
     Column("n", "n"),
     Column("alpha", "alpha", exact, ""),
-    Column("pictures", "pictures", terminal=""),
+    Column("pictures", "images", terminal=""),
     Column("certified", "certified pixels", terminal="pixels"),
     Column("false", "surely false", terminal="false"),
-    Column("share", "share of certified", _rate, ""),
-    Column("with_false", "pictures with one", terminal="pictures"),
+    Column("share", "share of certified", lambda share: significant(share, 3, share_up), ""),
+    Column("with_false", "images with one", terminal="images"),
 )
 _CLOUDS = (
     Column("model", "model"),
@@ -158,10 +153,10 @@ _CLOUDS = (
 
 @dataclass(frozen=True)
 class Tables:
-    """The rows of an experiment as tables: of pictures one for each scale and level, then one of
-    false certificates where they were counted; of clouds one.
+    """The tables of an experiment: for images one for each scale and alpha, and one of false
+    certificates if they were counted; for clouds one.
 
-    rows: PictureRow or CloudRow. notes: below the tables, and in the captions of LaTeX.
+    rows: PictureRow or CloudRow. notes: below the tables, and in captions of LaTeX.
     """
 
     rows: Sequence[Any]
@@ -199,8 +194,8 @@ class Tables:
         return Table((), self.rows).records(), Table((), self.false).records()
 
     def screen(self, title: str = "") -> list[Table]:
-        """The main figures for the terminal: of pictures those at the first level with Holm's
-        correction. title: of a table of clouds."""
+        """The main rows for the terminal: for images those at the first alpha with Holm's
+        correction. title: of the table for clouds."""
         tables = list(self._all())
         if not isinstance(self.rows[0], PictureRow):
             return [Table(table.columns, table.rows, title) for table in tables]
@@ -225,14 +220,14 @@ class Tables:
         if not isinstance(self.rows[0], PictureRow):
             yield Table(_CLOUDS, self.rows)
             return
-        for scale, alpha, own in sections(self.rows):
-            yield Table(_PICTURES, own, f"scale {scale}, alpha = {exact(alpha)}")
+        for scale, alpha, rows in sections(self.rows):
+            yield Table(_PICTURES, rows, f"scale {scale}, alpha = {exact(alpha)}")
         if self.false:
             yield Table(_FALSE, self.false, "false certificates")
 
 
 def sections(rows: Iterable[PictureRow]) -> list[tuple[str, float, list[PictureRow]]]:
-    """(scale, alpha, rows): each scale at each level, the rows without a level in all of them."""
+    """(scale, alpha, rows) for each scale and alpha; rows without alpha are in all of a scale."""
     listed = list(rows)
     scales = dict.fromkeys(row.scale for row in listed)
     alphas = dict.fromkeys(row.alpha for row in listed if row.alpha is not None)
@@ -243,9 +238,9 @@ def sections(rows: Iterable[PictureRow]) -> list[tuple[str, float, list[PictureR
     ]
 
 
-def counted(pictures: int) -> str:
-    """ "1 picture", "26 pictures"."""
-    return f"{pictures} picture{'' if pictures == 1 else 's'}"
+def counted(images: int) -> str:
+    """Text such as "1 image" or "26 images"."""
+    return f"{images} image{'' if images == 1 else 's'}"
 
 
 def _noted(rows: Sequence[Any], notes: Sequence[str]) -> list[str]:

@@ -1,7 +1,8 @@
-"""Where the tasks of a run are done: the seam, and the choice of one."""
+"""``Executor``: the interface by which a run's tasks are executed, and the choice of one."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -14,73 +15,73 @@ Progress = Callable[[int], None]
 
 
 class Task(Protocol):
-    """A part of a run that is done in one go; it holds its input, and can be pickled."""
+    """A unit of work of a run, with its input; picklable."""
 
     @property
     def name(self) -> str:
-        """Of the input, for errors."""
+        """Name of the input, for errors."""
         ...
 
     @property
     def key(self) -> Hashable:
-        """What tells it from the other tasks of the run."""
+        """Identifies the task within the run."""
         ...
 
 
 class Worker(Protocol):
-    """Does tasks of a job, one at a time."""
+    """Executes tasks of a job, one at a time."""
 
     def do(self, task: Any, advance: Progress) -> Any:
-        """The result of a task, which can be pickled and does not depend on the worker."""
+        """Result of a task, picklable and independent of the worker."""
         ...
 
 
 @dataclass(frozen=True)
-class Job:
-    """What is fixed of a run. A subclass adds its settings, which can be pickled, and ``worker``.
+class Job(ABC):
+    """The fixed part of a run. Subclasses add picklable settings, and ``worker``.
 
-    models: by their part in the run. device: that the user asked for.
+    models: by role in the run. device: as the user gave it.
     """
 
     models: Mapping[str, LoadedModel]
     device: str | None
 
+    @abstractmethod
     def worker(self) -> Worker:
-        """What does the tasks, with the models that this job has."""
-        raise NotImplementedError
+        """A worker for the tasks, with the models of this job."""
 
 
 Results = Generator[tuple[Any, Any], None, None]
-"""Tasks with their results, as they come; closed, it ends its workers."""
+"""Tasks with their results, in order of completion; closing the generator ends the workers."""
 
 
 class Executor(Protocol):
-    """Does tasks. size: how many at a time.
+    """Executes tasks. size: number of workers.
 
-    To add one: a class of this form, and a line in ``executor_for`` for its option.
+    To add one: a class with this interface, and a line in ``executor_for`` for its option.
     """
 
     size: int
 
     def work(self, job: Job, tasks: Iterable[Task], advance: Progress) -> Results:
-        """Do all tasks, in any order.
+        """Execute all tasks, in any order.
 
-        Tasks are taken one by one as they can be begun, since each holds its input.
+        Tasks are taken from the iterable only as workers become free, since each holds its input.
 
         Raises:
-            Exception: that doing a task raised, with its traceback.
-            InputError: a task could not be done for another reason.
+            Exception: raised by a task, with its traceback.
+            InputError: if a task could not be executed for another reason.
         """
         ...
 
 
 class SerialExecutor:
-    """One task after another in this process, with the models that the caller has."""
+    """Executes tasks one after another in this process, with the caller's models."""
 
     size = 1
 
     def work(self, job: Job, tasks: Iterable[Task], advance: Progress) -> Results:
-        """As ``Executor.work``."""
+        """See ``Executor.work``."""
         worker = job.worker()
         for task in tasks:
             yield task, worker.do(task, advance)
@@ -89,10 +90,10 @@ class SerialExecutor:
 def executor_for(
     workers: int | None, threads: int | None, ray: str | None, ranks: int | None
 ) -> Executor:
-    """Actors of a Ray cluster, processes, or this process.
+    """Choose an executor: Ray actors, worker processes, or this process.
 
-    ranks: how many processes torchrun began, which share the run already. Raises InputError for
-    options that do not go together.
+    ranks: number of processes that torchrun started, which share the run. Raises InputError for
+    options that cannot be combined.
     """
     from certiseg.runs.executors.process_pool import ProcessExecutor
     from certiseg.runs.executors.ray_pool import RayExecutor
@@ -112,7 +113,7 @@ def executor_for(
 
 
 def check_numbers(workers: int | None, threads: int | None) -> None:
-    """Raises InputError where one is given and below 1."""
+    """Raise InputError if either is given and below 1."""
     for option, value in (("--workers", workers), ("--threads", threads)):
         if value is not None and value < 1:
             raise InputError(

@@ -1,8 +1,8 @@
-"""Tasks handed out to workers elsewhere, and started again if a worker is lost.
+"""``Pool``: executes tasks on remote workers, and repeats the task of a worker that is lost.
 
-The pools of the standard library and of Ray lose what is promised here: a worker that ends breaks
-a ``ProcessPoolExecutor`` with all its tasks, and drops out of an ``ActorPool``; neither tells of
-draws, reads tasks as they can be begun, or ends workers that are busy.
+The pools of the standard library and of Ray do not suffice: a worker that dies breaks a
+``ProcessPoolExecutor``, and leaves an ``ActorPool`` for good; neither reports draws, takes tasks
+only as workers become free, or ends busy workers.
 """
 
 from __future__ import annotations
@@ -21,48 +21,48 @@ from certiseg.runs.executors.executor import Job, Progress, Results, Task
 from certiseg.runs.executors.recipe import Recipe
 
 ATTEMPTS = 3
-"""Workers that may be lost over one task, or before their first one."""
+"""Number of workers lost on one task, or before their first one, after which the run fails."""
 
 
 @dataclass(frozen=True)
 class Ready:
-    """The models are loaded."""
+    """A worker has loaded the models."""
 
 
 @dataclass(frozen=True)
 class Advanced:
-    """So many more draws are done."""
+    """A worker has done more draws."""
 
     draws: int
 
 
 @dataclass(frozen=True)
 class Lost:
-    """The worker has ended."""
+    """A worker has died."""
 
     reason: str
 
 
 class Remote(ABC):
-    """A worker elsewhere, that began to load its models when it was made. place: among those of
-    its pool."""
+    """A remote worker, which starts to load its models on construction. place: its index in the
+    pool."""
 
     place: int
 
     @abstractmethod
     def give(self, task: Task) -> None:
-        """Let it do the task; it does nothing else."""
+        """Start a task; the worker is idle."""
 
     @abstractmethod
     def end(self) -> None:
-        """End it, idle or busy."""
+        """End the worker, idle or busy."""
 
 
 class Pool(ABC):
-    """An executor with ``size`` workers elsewhere.
+    """An executor with ``size`` remote workers.
 
-    A lost worker is replaced and its task started again, up to ``ATTEMPTS`` times. patience:
-    seconds without any worker after which the run ends.
+    A lost worker is replaced and its task repeated, up to ``ATTEMPTS`` times. patience: seconds
+    without any ready worker after which ``crowded`` is called.
     """
 
     size: int
@@ -70,22 +70,24 @@ class Pool(ABC):
 
     @abstractmethod
     def begin(self, recipe: Recipe, place: int) -> Remote:
-        """A new worker."""
+        """Start a worker."""
 
     @abstractmethod
     def answers(self, busy: Sequence[Any]) -> Iterable[tuple[Any, Any]]:
-        """Workers with what they say, in its order: Ready, Advanced, Lost, an Exception that
-        loading the models or doing the task raised, or the task's result. Waits for some, but may
-        come back without any."""
+        """Wait for messages of busy workers, and yield each worker with its messages in order.
+
+        A message is Ready, Advanced, Lost, an Exception raised by loading the models or by the
+        task, or the task's result. May return without any.
+        """
 
     def crowded(self) -> NoReturn:
-        """There was no worker for ``patience`` seconds. Raises InputError."""
-        raise NotImplementedError
+        """Raise InputError: there was no worker for ``patience`` seconds."""
+        raise InputError(f"expected a worker, got none for {self.patience:g} s; then --resume")
 
     def work(self, job: Job, tasks: Iterable[Task], advance: Progress) -> Results:
-        """As ``Executor.work``. The models must be loadable by the names they have."""
+        """See ``Executor.work``. Workers load the models by name."""
         recipe, queue = Recipe.of(job), TaskQueue(tasks)
-        # By worker its task, None while it loads the models.
+        # Task of each busy worker, None while it loads the models.
         busy: dict[Remote, Task | None] = {}
         idle: list[Remote] = []
         heard = time.monotonic()
@@ -129,7 +131,7 @@ class Pool(ABC):
 
 
 class TaskQueue:
-    """Hands out tasks as they are asked for; one that comes back is handed out next."""
+    """Queue of tasks, read from an iterable on demand; a lost task comes next."""
 
     def __init__(self, tasks: Iterable[Task]) -> None:
         self._tasks: Iterator[Task] = iter(tasks)
@@ -138,18 +140,20 @@ class TaskQueue:
         self._unready = 0
 
     def waiting(self, most: int = 1) -> int:
-        """How many tasks there are to hand out, up to ``most``, which it reads."""
+        """Number of waiting tasks, at most ``most``; reads up to that many."""
         self._next.extend(islice(self._tasks, max(0, most - len(self._next))))
         return min(most, len(self._next))
 
     def take(self) -> Task:
-        """The next task. There is one."""
+        """The next task; the queue must not be empty."""
         assert self.waiting()
         return self._next.popleft()
 
     def lost(self, task: Task | None, reason: str) -> None:
-        """A worker ended over this task, or before it had one, which then counts until one is
-        ready. Raises InputError when that happened too often."""
+        """Record that a worker died on this task, or (None) before its first task.
+
+        Raises InputError after ``ATTEMPTS`` times; for None, counted since the last ``ready``.
+        """
         if task is None:
             self._unready += 1
             if self._unready < ATTEMPTS:
@@ -169,5 +173,5 @@ class TaskQueue:
         )
 
     def ready(self) -> None:
-        """A worker began well."""
+        """Record that a worker has loaded its models."""
         self._unready = 0

@@ -1,4 +1,4 @@
-"""Tasks done by processes on this machine."""
+"""``ProcessExecutor``: worker processes on this machine."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from certiseg.runs.executors.pool import Advanced, Lost, Pool, Ready, Remote
 from certiseg.runs.executors.recipe import Recipe, sendable
 
 _PATIENCE = 5.0
-"""Seconds a process gets to end by itself."""
-# Forked threads and locks of torch would hang.
+"""Seconds to wait for a process to end by itself."""
+# Not "fork": threads and locks of torch do not survive it.
 _CONTEXT = multiprocessing.get_context("spawn")
 
 
 def cores() -> int:
-    """Of this machine, those that this process may use."""
+    """Number of CPU cores that this process may use."""
     try:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # not on every system
@@ -30,14 +30,14 @@ def cores() -> int:
 
 
 class ProcessExecutor(Pool):
-    """Worker processes, each of which loads the models once, by their names.
+    """Worker processes, each of which loads the models once, by name.
 
     Args:
-        size: how many.
-        threads: of each; default: the cores shared out.
+        size: number of processes.
+        threads: threads of each; default: cores / size.
 
     Raises:
-        InputError: a number below 1.
+        InputError: for a number below 1.
 
     Example:
         >>> ProcessExecutor(2, threads=1).size
@@ -50,11 +50,11 @@ class ProcessExecutor(Pool):
         self.threads = max(1, cores() // size) if threads is None else threads
 
     def begin(self, recipe: Recipe, place: int) -> _Process:
-        """As in ``Pool``."""
+        """See ``Pool``."""
         return _Process(recipe, self.threads, place)
 
     def answers(self, busy: Sequence[_Process]) -> Iterator[tuple[_Process, Any]]:
-        """As in ``Pool``."""
+        """See ``Pool``."""
         by_connection = {worker.connection: worker for worker in busy}
         for connection in wait(list(by_connection)):
             worker = by_connection[connection]  # type: ignore[index]
@@ -72,7 +72,7 @@ class _Process(Remote):
         theirs.close()
 
     def give(self, task: Task) -> None:
-        # Of one that has just ended, the loss is noticed by its silence.
+        # A process that has just died is noticed by ``answer``.
         with contextlib.suppress(OSError):
             self.connection.send(task)
 
@@ -96,7 +96,7 @@ class _Process(Remote):
 
 
 def _serve(connection: Connection, recipe: Recipe, threads: int, place: int) -> None:
-    """What a process does: answer tasks until the connection ends."""
+    """Main function of a worker process: execute tasks until the connection closes."""
     try:
         worker = recipe.worker(threads, place)
         connection.send(Ready())
@@ -104,15 +104,14 @@ def _serve(connection: Connection, recipe: Recipe, threads: int, place: int) -> 
             task = connection.recv()
             connection.send(worker.do(task, lambda draws: connection.send(Advanced(draws))))
     except (EOFError, BrokenPipeError, ConnectionResetError):
-        return  # The run has ended without this worker.
+        return  # The run has ended.
     except Exception as error:
         connection.send(sendable(error))
 
 
 @contextlib.contextmanager
 def _deaf_to_interrupts() -> Iterator[None]:
-    """Processes begun inside take no Ctrl-C: it goes to all of a terminal's processes, and the one
-    that began them ends them."""
+    """Processes started inside ignore Ctrl-C, which terminals send to all; the parent ends them."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,4 +1,4 @@
-"""A run shared by the processes that torchrun starts: each takes the samples of its rank."""
+"""``Ranks``: a run shared by the processes of torchrun, each with every size-th sample."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ T = TypeVar("T")
 
 _TO_MEET = timedelta(minutes=10)
 _LONGEST = timedelta(days=30)
-"""Others may take as long as they need: one that has ended is noticed by its closed connection."""
+"""Timeout of waiting for other ranks; one that has died is noticed by its closed connection."""
 
 
 class Ranks:
-    """This process among its fellows. They all write into one folder; the first checks, plans and
-    puts the tables together."""
+    """This process among all ranks. All write into one folder; rank 0 checks, plans, and writes the
+    tables."""
 
     def __init__(self, place: Place) -> None:
         self.rank, self.size, self.local = place.rank, place.size, place.local
@@ -31,17 +31,18 @@ class Ranks:
 
     @staticmethod
     def of_environment(environment: Mapping[str, str] = os.environ) -> Ranks | None:
-        """What torchrun says; None for a process alone. Raises InputError as ``place_of``."""
+        """Ranks by torchrun's variables; None for a single process. Raises as ``place_of``."""
         place = place_of(environment)
         return None if place is None else Ranks(place)
 
     @contextmanager
     def together(self, device: str | None) -> Iterator[None]:
-        """Meet the others for what is done inside. device "cuda" is then the GPU of the local
-        number. Raises InputError where they do not come."""
+        """Join the process group of all ranks inside the context.
+
+        device "cuda" is the GPU of the local rank. Raises InputError if not all ranks join.
+        """
         if device == "cuda":
             torch.cuda.set_device(self.local % torch.cuda.device_count())
-        # Only meeting has a limit.
         self._all = meet(self.size, "gloo", _TO_MEET, _LONGEST)
         try:
             yield
@@ -50,26 +51,26 @@ class Ranks:
             dist.destroy_process_group()
 
     def agreed(self, plan: Callable[[], T]) -> T:
-        """What the first rank plans. An InputError there is raised by all."""
-        told: list[Any] = [None, None]
+        """Result of ``plan`` on rank 0, on all ranks. All raise an InputError that it raises."""
+        outcome: list[Any] = [None, None]
         if self.rank == 0:
             try:
-                told[0] = plan()
+                outcome[0] = plan()
             except InputError as error:
-                told[1] = str(error)
+                outcome[1] = str(error)
         with self._waiting():
-            dist.broadcast_object_list(told, src=0, group=self._all)
-        if told[1] is not None:
-            raise InputError(told[1])
-        agreed: T = told[0]
+            dist.broadcast_object_list(outcome, src=0, group=self._all)
+        if outcome[1] is not None:
+            raise InputError(outcome[1])
+        agreed: T = outcome[0]
         return agreed
 
     def own(self, numbers: Sequence[int]) -> Sequence[int]:
-        """The samples of this rank: every ``size``-th."""
+        """Samples of this rank: every ``size``-th."""
         return numbers[self.rank :: self.size]
 
     def all_done(self) -> None:
-        """Wait until all have done theirs. Raises InputError where one has ended before."""
+        """Wait until all ranks are done. Raises InputError if one has ended before."""
         with self._waiting():
             dist.barrier(group=self._all)
 
@@ -78,8 +79,8 @@ class Ranks:
         try:
             yield
         except RuntimeError as error:
-            said = first_line(error)[:200]
             raise InputError(
-                f"expected all {self.size} ranks to finish, got the end of one ({said}); "
+                f"expected all {self.size} ranks to finish, got the end of one "
+                f"({first_line(error)[:200]}); "
                 "what is done is kept, start them again with --resume"
             ) from None

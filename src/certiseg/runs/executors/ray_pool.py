@@ -1,4 +1,4 @@
-"""Tasks done by actors of a Ray cluster."""
+"""``RayExecutor``: actors of a Ray cluster."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ _TURN, _TO_ANSWER = 1.0, 10.0
 
 
 class RayExecutor(Pool):
-    """Actors of a Ray cluster, each with the models.
+    """Actors of a Ray cluster, each of which loads the models by name.
 
-    An actor that is lost is replaced wherever there is room; where there is none, those that are
-    left go on. Inputs are sent to the actors and results come back; nodes need certiseg, and the
-    models under the names they have here. Draws are reported once their task is done.
+    A lost actor is replaced if the cluster has room; otherwise the others continue. Inputs are sent
+    to the actors; nodes need certiseg and the models under the same names. Draws are reported when
+    their task is done.
 
     Args:
-        address: of the cluster; "local" starts one here.
-        size: how many actors; default: as many as the cluster has room for.
-        threads: processors that each takes, and with device "cuda" a GPU.
-        patience: seconds without any actor after which the run ends.
+        address: of the cluster; "local" starts one on this machine.
+        size: number of actors; default: as many as the cluster has room for.
+        threads: CPUs of each actor; with device "cuda" each also takes a GPU.
+        patience: seconds without any actor after which the run fails.
 
     Raises:
-        InputError: no Ray, no cluster there, or a number below 1.
+        InputError: without Ray, without a cluster at the address, or for a number below 1.
     """
 
     def __init__(
@@ -52,17 +52,17 @@ class RayExecutor(Pool):
         self.size = size or max(1, room)
 
     def work(self, job: Job, tasks: Any, advance: Progress) -> Results:
-        """As ``Executor.work``."""
+        """See ``Executor.work``."""
         cuda = (job.device or "").startswith("cuda")
         self._kind = self._ray.remote(num_cpus=self.threads, num_gpus=int(cuda))(_Actor)
         return super().work(job, tasks, advance)
 
     def begin(self, recipe: Recipe, place: int) -> _Handle:
-        """As in ``Pool``: an actor, once the cluster has room for it."""
+        """See ``Pool``; the actor starts once the cluster has room for it."""
         return _Handle(self._ray, self._kind.remote(recipe, self.threads), place)
 
     def answers(self, busy: Sequence[_Handle]) -> Iterator[tuple[_Handle, Any]]:
-        """As in ``Pool``."""
+        """See ``Pool``."""
         ray, asked = self._ray, {worker.asked: worker for worker in busy}
         for answer in ray.wait(list(asked), timeout=_TURN)[0]:
             worker = asked[answer]
@@ -84,7 +84,7 @@ class RayExecutor(Pool):
                 yield worker, result
 
     def crowded(self) -> NoReturn:
-        """As in ``Pool``."""
+        """See ``Pool``."""
         raise InputError(
             f"expected room for a worker with {self.threads} threads on the cluster, "
             f"got none for {self.patience:g} s; add nodes or take fewer --threads, "
@@ -93,7 +93,7 @@ class RayExecutor(Pool):
 
 
 class _Handle(Remote):
-    """asked: the answer that is to come."""
+    """asked: Ray's reference to the pending answer."""
 
     def __init__(self, ray: Any, actor: Any, place: int) -> None:
         self.place, self._ray, self._actor = place, ray, actor
@@ -103,14 +103,14 @@ class _Handle(Remote):
         self.asked = self._actor.do.remote(task)
 
     def end(self) -> None:
-        # Of one that is gone already, or a cluster that is.
+        # The actor or the cluster may be gone already.
         with contextlib.suppress(Exception):
             self._ray.kill(self._actor)
 
 
 class _Actor:
-    """A worker on a node. It answers with the draws it made and the result, an exception where
-    something was wrong: Ray would wrap those that are raised in words of its own."""
+    """A worker on a node. Its answers are (draws, result); exceptions are returned as results,
+    since Ray would wrap them."""
 
     def __init__(self, recipe: Recipe, threads: int) -> None:
         self._recipe, self._threads = recipe, threads
@@ -124,7 +124,7 @@ class _Actor:
         return 0, Ready()
 
     def do(self, task: Task) -> tuple[int, Any]:
-        """One task."""
+        """Execute a task."""
         draws: list[int] = []
         try:
             result = self._worker.do(task, draws.append)
@@ -134,7 +134,7 @@ class _Actor:
 
 
 def _knock(address: str) -> None:
-    """Raise OSError if nothing answers at HOST:PORT: Ray itself would try for minutes."""
+    """Raise OSError if nothing answers at HOST:PORT, since Ray would retry for minutes."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if host and port.isdecimal():
         socket.create_connection((host, int(port)), timeout=_TO_ANSWER).close()
@@ -145,29 +145,29 @@ def _line(error: BaseException) -> str:
 
 
 def _connected(address: str) -> Any:
-    """Ray, in touch with the cluster; it is left as it is where this process already is."""
+    """Import Ray and connect to the cluster, unless this process is already connected."""
     try:
         ray: Any = importlib.import_module("ray")
     except ImportError:
         raise InputError(
             "expected Ray for --ray, got none installed; pip install 'certiseg[ray]'"
         ) from None
-    # Ray would otherwise tell its makers of every cluster it starts.
+    # By default Ray reports usage statistics over the network.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     if not ray.is_initialized():
-        own = {"include_dashboard": False} if address == LOCAL else {}
+        options = {"include_dashboard": False} if address == LOCAL else {}
         ending = signal.getsignal(signal.SIGTERM)
         try:
             _knock(address)
-            ray.init(address, **own, log_to_driver=False, logging_level="ERROR")
-        # It may fail in any way: no such host, another version, no answer.
+            ray.init(address, **options, log_to_driver=False, logging_level="ERROR")
+        # Connecting can raise anything: unknown host, another version, no answer.
         except Exception as error:
             raise InputError(
                 f"expected a Ray cluster at {address!r}, got none ({_line(error)}); start one with "
                 "ray start --head, or pass local"
             ) from None
         finally:
-            # Ray puts a handler of its own there, after which no run would say how it ended.
+            # Ray installs a handler of its own, which would hide how a run ended.
             if threading.current_thread() is threading.main_thread():
                 signal.signal(signal.SIGTERM, ending)
     return ray

@@ -1,4 +1,5 @@
-"""How another process comes by the same job: models by their names, and proof that they are."""
+"""``Recipe``: rebuilds a job in another process, loading models by name and checking their
+fingerprints."""
 
 from __future__ import annotations
 
@@ -23,7 +24,7 @@ from certiseg.sampling.fingerprint import made_by, model_fingerprint
 
 @dataclass(frozen=True)
 class Opening:
-    """How a model was opened, and the fingerprint of what came of it."""
+    """How a model was loaded, and its fingerprint."""
 
     name: str
     arguments: dict[str, Any]
@@ -31,7 +32,7 @@ class Opening:
 
     @staticmethod
     def of(loaded: LoadedModel) -> Opening:
-        """Raises InputError for a model that was not opened by its name."""
+        """Opening of a loaded model. Raises InputError if it was not loaded by name."""
         if loaded.opening is None:
             raise InputError(
                 f"expected a model that workers can load by its name, got {loaded.name}, made in "
@@ -40,7 +41,7 @@ class Opening:
         return Opening(loaded.name, dict(loaded.opening), identity(loaded))
 
     def open(self) -> LoadedModel:
-        """The same model. Raises InputError where the name gives another one, or none."""
+        """Load the model again. Raises InputError if this fails or gives another model."""
         loaded = open_model(**self.arguments)
         if identity(loaded) != self.fingerprint:
             raise InputError(
@@ -52,8 +53,7 @@ class Opening:
 
 @dataclass(frozen=True)
 class Recipe:
-    """What makes a job in another process. job: without its models; folder: where names of files
-    and modules lead from."""
+    """A job for another process. job: without models. folder: base of relative names."""
 
     job: Job
     openings: Mapping[str, Opening]
@@ -61,14 +61,14 @@ class Recipe:
 
     @staticmethod
     def of(job: Job) -> Recipe:
-        """Raises InputError for a model that was not opened by its name."""
+        """Recipe of a job. Raises InputError for a model that was not loaded by name."""
         openings = {part: Opening.of(loaded) for part, loaded in job.models.items()}
         return Recipe(replace(job, models={}), openings, str(Path.cwd()))
 
     def worker(self, threads: int, place: int) -> Worker:
-        """A worker in this process, which is for nothing else. place: among those of its machine.
+        """Set up this process as a worker: change to the folder if it exists, load the models.
 
-        Moves to the folder where there is one, and loads the models. Raises InputError.
+        place: index of the worker on its machine. Raises InputError as ``Opening.open``.
         """
         torch.set_num_threads(threads)
         keep_freed_memory()
@@ -78,15 +78,15 @@ class Recipe:
             os.chdir(self.folder)
         models: dict[str, LoadedModel] = {}
         for part, opening in self.openings.items():
-            # One model may have several parts.
+            # One model may have several roles.
             same = next((p for p in models if self.openings[p] == opening), None)
             models[part] = opening.open() if same is None else models[same]
         return replace(self.job, models=models).worker()
 
 
 def identity(loaded: LoadedModel) -> str:
-    """What tells the model as it was loaded: its fingerprint, and of what the user's code made also
-    that code, which makes alike what no fingerprint sees."""
+    """Identity of a loaded model: its fingerprint and, if the user's code made it, that code, which
+    determines what the fingerprint does not cover."""
     if loaded.origin is None:
         return model_fingerprint(loaded.model)[0]
     made_by(loaded.model, loaded.origin)
@@ -95,11 +95,11 @@ def identity(loaded: LoadedModel) -> str:
 
 
 def sendable(error: Exception) -> Exception:
-    """The error with its traceback as a note; where it cannot be sent, one with its words."""
+    """The error with its traceback as a note, as a RuntimeError if it cannot be pickled."""
     error.add_note("in a worker:\n" + "".join(traceback.format_exception(error)))
     try:
         pickle.loads(pickle.dumps(error))
-    # Whatever goes wrong: it is somebody else's exception.
+    # Exceptions of other libraries can fail to pickle in any way.
     except Exception:
         return RuntimeError(f"{type(error).__name__}: {error}")
     return error

@@ -11,6 +11,7 @@ from typing import Any
 from certiseg.datasets.card import Sample, Samples, note_of
 from certiseg.datasets.subset import even_stride
 from certiseg.errors import InputError
+from certiseg.metrics.records import counts_record
 from certiseg.models.loaded import LoadedModel
 from certiseg.report.figures import has_matplotlib
 from certiseg.report.reproduction.figures import write_figures
@@ -199,7 +200,7 @@ class _Table:
         found: dict[str, Any] = {"lines": lines}
         if pictures:
             curves = [
-                {"scale": scale, "sigma": sigma, **curve.record()}
+                {"scale": scale, "sigma": sigma, **counts_record(curve)}
                 for (scale, sigma), curve in whole.curves.items()
             ]
             found |= {"false": false_lines, "curves": curves}

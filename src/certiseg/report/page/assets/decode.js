@@ -1,17 +1,17 @@
 // From the text that the page carries to arrays of numbers.
 
-function picture(url) {
+function loadImage(url) {
   return new Promise((resolve, reject) => {
     const image = new Image();
     image.onload = () => resolve(image);
-    image.onerror = () => reject(new Error("a picture within this page is damaged"));
+    image.onerror = () => reject(new Error("an image in this page is damaged"));
     image.src = url;
   });
 }
 
 // A lossless PNG: red + 256 green + 65536 blue, of a grey one the grey value.
 async function plane(url) {
-  const image = await picture(url);
+  const image = await loadImage(url);
   const canvas = document.createElement("canvas");
   [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
   const context = canvas.getContext("2d", { willReadFrequently: true, colorSpace: "srgb" });
@@ -25,7 +25,7 @@ async function plane(url) {
     values[i] = grey ? red : red + 256 * green + 65536 * blue;
     if (values[i] > most) most = values[i];
   }
-  // Many large pictures may be open at once.
+  // Many large images may be open at once.
   return most < 256 ? new Uint8Array(values) : most < 65536 ? new Uint16Array(values) : values;
 }
 

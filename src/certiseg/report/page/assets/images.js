@@ -1,4 +1,4 @@
-// One row of linked pictures: painting, zooming in step, the cross and what is read there.
+// One row of linked images: painting, zooming in step, the cross and what is read there.
 
 class Pictures extends Row {
   constructor(article, sample) {

@@ -33,7 +33,7 @@ function named(run, stored) {
   return [swatch, strong(nameOf(run, stored))];
 }
 
-// One row of the page, of pictures or of point clouds.
+// One row of the page, of images or of point clouds.
 class Row {
   constructor(article, sample) {
     this.article = article;
