@@ -191,7 +191,7 @@ BAD = {
         (["--channels", "1"], "grey"),
         (["--images", "nowhere"], "expected a folder"),
         (["--for", "certiseg:mni152"], "for the 3 channels"),
-        (["--for", "certiseg:solids"], "model of pictures"),
+        (["--for", "certiseg:solids"], "model of images"),
         (["--for", "nothing"], "expected a model as"),
     ],
     ("clouds",): [

@@ -176,7 +176,7 @@ def images(
     from certiseg.datasets.card import note_of
     from certiseg.report.reproduction.tables import UNSOUND_NOTE, Tables, counted
     from certiseg.runs.reproduction.cell import Extras
-    from certiseg.runs.reproduction.grid import GRIDS, LIMITS, chosen, scales_of
+    from certiseg.runs.reproduction.grid import GRIDS, LIMITS, scales_of
     from certiseg.runs.samples import open_samples
 
     table = context.info_name or ""
@@ -189,7 +189,7 @@ def images(
     if alphas is not None:
         grid = replace(grid, alphas=numbers_of("--alphas", alphas))
     if methods is not None:
-        grid = chosen(grid, methods.split(","))
+        grid = replace(grid, methods=tuple(dict.fromkeys(methods.split(","))))
     grid = grid.within(run.most_draws)
     if reference_draws is None:
         reference_draws = 0 if emulate is None else 2000
