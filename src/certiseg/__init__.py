@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from certiseg.metrics.curve import RadiusCurve
     from certiseg.metrics.information_gain import InformationGain
     from certiseg.metrics.part_iou import PartIou
-    from certiseg.models import Preprocess
+    from certiseg.models import NumpyModel, Output, Preprocess
     from certiseg.noise import Gaussian, Rotation
     from certiseg.runs.evaluate import evaluate
     from certiseg.runs.model import open_model as load_model
@@ -46,6 +46,8 @@ _HOME = {
     "Hierarchy": "certiseg.hierarchies.hierarchy",
     "InformationGain": "certiseg.metrics.information_gain",
     "InputError": "certiseg.errors",
+    "NumpyModel": "certiseg.models",
+    "Output": "certiseg.models",
     "PartIou": "certiseg.metrics.part_iou",
     "Preprocess": "certiseg.models",
     "RadiusCurve": "certiseg.metrics.curve",
@@ -80,6 +82,8 @@ __all__ = [
     "Hierarchy",
     "InformationGain",
     "InputError",
+    "NumpyModel",
+    "Output",
     "PartIou",
     "Preprocess",
     "RadiusCurve",

@@ -32,6 +32,7 @@ def certify(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for the results.")] = None,
     denoiser: options.Denoiser = None,
     num_classes: options.NumClasses = None,
+    names: options.Names = None,
     channels: options.Channels = None,
     scale: options.Scale = None,
     flip: options.Flip = False,
@@ -93,6 +94,7 @@ def certify(
     loaded = load_model(
         model,
         num_classes=num_classes,
+        names=names,
         channels=channels,
         scale=scale,
         flip=flip,

@@ -57,6 +57,7 @@ def evaluate(
     settings: Any,
     denoiser: options.Denoiser = None,
     num_classes: options.NumClasses = None,
+    names: options.Names = None,
     channels: options.Channels = None,
     scale: options.Scale = None,
     flip: options.Flip = False,
@@ -104,7 +105,14 @@ def evaluate(
         raise InputError("expected --resume or --overwrite, got both; one goes on, one begins anew")
     keep_freed_memory()
     ranks = Ranks.of_environment()
-    named = partial(load_model, num_classes=num_classes, channels=channels, scale=scale, flip=flip)
+    named = partial(
+        load_model,
+        num_classes=num_classes,
+        names=names,
+        channels=channels,
+        scale=scale,
+        flip=flip,
+    )
     loaded = named(model, denoiser=denoiser)
     plain = None
     if non_robust is not None:

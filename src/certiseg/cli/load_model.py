@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from certiseg.cli.numbers import numbers_of
@@ -19,8 +20,10 @@ def load_model(
     scale: str | None = None,
     flip: bool = False,
     denoiser: str | None = None,
+    names: Path | None = None,
 ) -> LoadedModel:
-    """``runs.model.open_model``, with --scale as it was typed. Raises InputError."""
+    """``runs.model.open_model``, with --scale and --names as they were typed. Raises InputError."""
+    from certiseg.models.class_names import read_names
     from certiseg.runs.model import open_model
 
     scales = None if scale is None else numbers_of("--scale", scale)
@@ -31,6 +34,7 @@ def load_model(
         scales=scales,
         flip=flip,
         denoiser=denoiser,
+        names=None if names is None else read_names(names),
     )
     for note in loaded.notes:
         remark(f"note: {note}")

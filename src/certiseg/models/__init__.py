@@ -2,8 +2,10 @@
 
 from certiseg.models.grid import OnGrid
 from certiseg.models.loaded import LoadedModel
+from certiseg.models.numpy_model import NumpyModel
+from certiseg.models.output import Output
 from certiseg.models.preprocess import Preprocess
 from certiseg.models.resolve import load_model
 from certiseg.models.scales import Scales
 
-__all__ = ["LoadedModel", "OnGrid", "Preprocess", "Scales", "load_model"]
+__all__ = ["LoadedModel", "NumpyModel", "OnGrid", "Output", "Preprocess", "Scales", "load_model"]

@@ -15,9 +15,9 @@ from certiseg.files.reading import CARD, MODEL, open_bounded, read_bounded
 from certiseg.models.adapters.mask_classification import KINDS, SemanticScores, task_tokens
 from certiseg.models.building import Bounded
 from certiseg.models.libraries import CONFIG_FILE, is_hf_folder, library, read_config
-from certiseg.models.loaded import reason
 from certiseg.models.preprocess import Preprocess
 from certiseg.models.segmenter import Segmenter
+from certiseg.own_code import reason
 
 _PROCESSOR = "preprocessor_config.json"
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -96,7 +97,7 @@ def _checked_output(
     if tensor.ndim < 1 or tensor.shape[0] != len(batch):
         raise InputError(
             f"expected one output for each of {len(batch)} inputs, got shape "
-            f"{tuple(tensor.shape)}; the model must keep the batch axis first"
+            f"{tuple(tensor.shape)}; {_batch_remedy(len(batch))}"
         )
     if tensor.dtype in _INTEGERS:
         _check_size(tensor.shape[1:], batch, own_grid)
@@ -126,6 +127,15 @@ def _checked_output(
         tensor
         if promised is None or size == tensor.shape[2:]
         else LowResolutionLogits(tensor, promised)
+    )
+
+
+def _batch_remedy(size: int) -> str:
+    if size == 1:
+        return "the model must keep the batch axis first, output[None] of a single output"
+    return (
+        "the model must keep the batch axis first; if it takes one input at a time, pass "
+        "batch_size=1 (--batch-size 1)"
     )
 
 
@@ -160,9 +170,15 @@ def tensor_of(output: object) -> tuple[Tensor, bool]:
         for name in ("out", "logits"):
             if isinstance(output.get(name), Tensor):
                 return output[name], name == "logits"
+    got, remedy = type(output).__name__, "wrap the model in a function that returns logits"
+    if isinstance(output, (tuple, list, Mapping)):
+        keys = ", ".join(map(repr, output if isinstance(output, Mapping) else range(len(output))))
+        got = f"{got} of {keys}" if keys else f"an empty {got}"
+        remedy = "choose one: certiseg.Output(model, KEY), or python:MODULE:FUNCTION:KEY"
+    elif isinstance(output, np.ndarray):
+        remedy = "wrap it: certiseg.NumpyModel(function of arrays)"
     raise InputError(
-        'expected a tensor, a mapping with "out" or an object with .logits, got '
-        f"{type(output).__name__}; wrap the model in a function that returns logits"
+        f'expected a tensor, a mapping with "out" or an object with .logits, got {got}; {remedy}'
     )
 
 

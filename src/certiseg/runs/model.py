@@ -12,11 +12,13 @@ from torch import nn
 from certiseg.datasets.card import Card
 from certiseg.errors import InputError
 from certiseg.hierarchies.hierarchy import Hierarchy
+from certiseg.models.class_names import ClassNames, told_apart
 from certiseg.models.denoised import Denoised, load_denoiser
-from certiseg.models.loaded import LoadedModel, Origin, reason
+from certiseg.models.loaded import LoadedModel, Origin
 from certiseg.models.python_model import origin_of
 from certiseg.models.resolve import load_model
 from certiseg.models.scales import Scales
+from certiseg.own_code import reason
 from certiseg.runs.appearance import made_up
 from certiseg.sampling.sampler import Smoothed
 
@@ -31,6 +33,7 @@ def open_model(
     scales: Sequence[float] | None = None,
     flip: bool = False,
     denoiser: str | None = None,
+    names: ClassNames | None = None,
 ) -> LoadedModel:
     """Load a model by name, completed by what the caller states about it.
 
@@ -42,6 +45,8 @@ def open_model(
         flip: look at mirrored pictures too.
         denoiser: the name of a denoiser to put before it all, as in
             ``certiseg.models.denoised.load_denoiser`` (theory T13).
+        names: of its classes, and their colours, as
+            ``certiseg.models.class_names.read_names`` reads them; they replace those of its source.
 
     Returns:
         The model, with these arguments as ``opening``, by which another process opens it again.
@@ -53,6 +58,8 @@ def open_model(
         >>> open_model("certiseg:camvid", scales=(0.5, 1.0)).name
         'certiseg:camvid at scales 0.5, 1'
     """
+    opening = {"spec": spec, "num_classes": num_classes, "channels": channels, "scales": scales}
+    opening |= {"flip": flip, "denoiser": denoiser, "names": names}
     if num_classes is not None and num_classes < 2:
         raise InputError(f"expected at least 2 classes, got --num-classes {num_classes}; raise it")
     if channels is not None and channels not in _CHANNELS:
@@ -69,20 +76,41 @@ def open_model(
             raise InputError(
                 f"expected {option} {own}, which {spec} has, got {stated}; leave the option out"
             )
-    if isinstance(loaded.model, nn.Module):
+    own_name = loaded.origin is not None and hasattr(loaded.model, "model_name")
+    if isinstance(loaded.model, nn.Module) and not own_name:
         # Certificates then name the model as the user did, not by its Python class.
         loaded.model.model_name = spec  # type: ignore[assignment]
+    if num_classes is None:
+        num_classes = loaded.num_classes
+    if num_classes is None and names is not None:
+        num_classes = len(names.classes)
     loaded = replace(
         loaded,
-        num_classes=loaded.num_classes if num_classes is None else num_classes,
+        num_classes=num_classes,
         channels=loaded.channels if channels is None else channels,
     )
+    loaded = _named(loaded, names)
     if scales is not None or flip:
         loaded = _at_scales(loaded, scales or (1.0,), flip)
     if denoiser is not None:
         loaded = _behind(denoiser, loaded)
-    opening = {"num_classes": num_classes, "channels": channels, "scales": scales, "flip": flip}
-    return replace(loaded, opening={"spec": spec, "denoiser": denoiser, **opening})
+    return replace(loaded, opening=opening)
+
+
+def _named(loaded: LoadedModel, names: ClassNames | None) -> LoadedModel:
+    """With the names given, and classes of one name told apart."""
+    if names is not None:
+        if loaded.num_classes != len(names.classes):
+            raise InputError(
+                f"expected {loaded.num_classes} names, one for each class of {loaded.name}, got "
+                f"{len(names.classes)}; correct --names"
+            )
+        palette = names.palette or loaded.palette
+        loaded = replace(loaded, classes=names.classes, palette=palette)
+    if loaded.classes is None or len(set(loaded.classes)) == len(loaded.classes):
+        return loaded
+    note = "some classes have one name: their labels are shown behind it; --names FILE renames them"
+    return replace(loaded, classes=told_apart(loaded.classes), notes=(*loaded.notes, note))
 
 
 def _at_scales(loaded: LoadedModel, scales: Sequence[float], flip: bool) -> LoadedModel:
@@ -139,9 +167,10 @@ def try_model(
     # The model is somebody else's code and may fail in any way.
     except Exception as error:
         raise InputError(
-            f"expected a model that takes a batch of shape (1, {_sides(x)}), got an error from "
-            f"it ({reason(error)}); check --channels and the size of the input"
-        ) from None
+            f"expected a model that takes a batch of shape (1, {_sides(x)}), got {reason(error)}; "
+            "check --channels, the size of the input, and its type (float32, or that of the "
+            "module's parameters)"
+        ) from error
     own_grid = smoothed.output_grid and labels.ndim == 2
     if labels.shape != x.shape[1:] and not own_grid:
         each = {2: "points", 3: "pixels"}.get(x.ndim, "voxels")
