@@ -12,7 +12,7 @@ from types import FrameType
 import typer
 
 from certiseg.errors import ClaimError, InputError
-from certiseg.own_code import SHOWN, own_failure
+from certiseg.own_code import SHOWN, failed_at, own_failure
 
 FAILED_CLAIM, BAD_INPUT, INTERRUPTED = 1, 2, 128 + signal.SIGINT
 TRACEBACK = "CERTISEG_TRACEBACK"
@@ -63,13 +63,15 @@ def ending_of(error: BaseException) -> Ending | None:
     if isinstance(error, _UsageError):
         message = error.format_message()  # type: ignore[attr-defined]
         return Ending(BAD_INPUT, f"{message} (certiseg --help lists what there is)")
-    if isinstance(error, (Exception, SystemExit)) and (failure := own_failure(error)):
-        return Ending(BAD_INPUT, failure)
     if isinstance(error, OSError):
         where = f" at {error.filename}" if error.filename else ""
+        place = failed_at(error)
+        where += "" if place is None else f" ({place})"
         reason = error.strerror or type(error).__name__
         line = f"expected to read and write files, got {reason}{where}; mend that and call again, "
         return Ending(BAD_INPUT, line + _WHOLE)
+    if isinstance(error, (Exception, SystemExit)) and (failure := own_failure(error)):
+        return Ending(BAD_INPUT, failure)
     if isinstance(error, Exception):
         return Ending(BAD_INPUT, f"unexpected {type(error).__name__}: {error}{SHOWN}")
     return None

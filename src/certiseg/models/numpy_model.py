@@ -35,7 +35,9 @@ class NumpyModel(nn.Module):
     Example:
         >>> import numpy as np
         >>> import torch
-        >>> model = NumpyModel(lambda x: np.stack([1 - x[..., 0], x[..., 0]], -1), channels_last=True)
+        >>> def scores(x):
+        ...     return np.stack([1 - x[..., 0], x[..., 0]], axis=-1)
+        >>> model = NumpyModel(scores, channels_last=True)
         >>> tuple(model(torch.zeros(1, 3, 4, 5)).shape)
         (1, 2, 4, 5)
     """
@@ -70,9 +72,7 @@ class NumpyModel(nn.Module):
         # A copy: interpreters reuse the memory of their outputs.
         array = np.array(output)
         if array.dtype.kind == "f":
-            array = array.astype(
-                np.float32 if array.itemsize < 4 else array.dtype.newbyteorder("=")
-            )
+            array = array.astype(np.float64 if array.itemsize > 4 else np.float32)
             if self.channels_last and array.ndim == x.ndim:
                 array = np.moveaxis(array, -1, 1)
         elif array.dtype.kind in "iu" and array.ndim == x.ndim - 1:

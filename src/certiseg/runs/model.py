@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,7 +59,12 @@ def open_model(
         >>> open_model("certiseg:camvid", scales=(0.5, 1.0)).name
         'certiseg:camvid at scales 0.5, 1'
     """
-    opening = {"spec": spec, "num_classes": num_classes, "channels": channels, "scales": scales}
+    opening: dict[str, Any] = {
+        "spec": spec,
+        "num_classes": num_classes,
+        "channels": channels,
+        "scales": scales,
+    }
     opening |= {"flip": flip, "denoiser": denoiser, "names": names}
     if num_classes is not None and num_classes < 2:
         raise InputError(f"expected at least 2 classes, got --num-classes {num_classes}; raise it")
