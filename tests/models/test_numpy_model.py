@@ -73,18 +73,6 @@ def test_what_is_refused(function: Callable[..., Any], word: str) -> None:
         cs.NumpyModel(function)(X)
 
 
-class Session:
-    """Shows nothing of itself, as interpreters of other libraries do not."""
-
-    __slots__ = ()
-
-    def __reduce_ex__(self, protocol: Any) -> Any:
-        raise TypeError("cannot pickle")
-
-    def __call__(self, x: Any) -> Any:
-        return first(x)
-
-
 def test_what_the_fingerprint_sees_is_said() -> None:
     """Numbers and arrays in the function are covered, and so is the digest of a file beside it."""
 
@@ -94,6 +82,22 @@ def test_what_the_fingerprint_sees_is_said() -> None:
 
     assert votes(WEIGHTS).not_covered == ()
     assert votes(WEIGHTS).model == votes(WEIGHTS.copy()).model != votes(2 * WEIGHTS).model
+    handle = (
+        number for number in ()
+    )  # shows nothing of itself, as interpreters of other libraries do
+
+    def function(x: Any, file: str = "digest") -> Any:
+        assert handle is not None
+        return first(x)
+
+    smoothed = cs.Smoothed(cs.NumpyModel(function), cs.Gaussian(0.25))
+    source = smoothed.vote(X[0], 10, seed=1).source
+    assert source is not None
+    assert any("handle" in name for name in source.not_covered)
+    function.__defaults__ = ("another",)
+    other = smoothed.vote(X[0], 10, seed=1).source
+    assert other is not None
+    assert other.model != source.model
 
 
 def test_a_model_of_scikit_learn() -> None:
