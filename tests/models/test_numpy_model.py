@@ -84,7 +84,7 @@ def test_what_the_fingerprint_sees_is_said() -> None:
     assert votes(WEIGHTS).model == votes(WEIGHTS.copy()).model != votes(2 * WEIGHTS).model
     handle = (
         number for number in ()
-    )  # shows nothing of itself, as interpreters of other libraries do
+    )  # shows nothing of itself
 
     def function(x: Any, file: str = "digest") -> Any:
         assert handle is not None
