@@ -82,9 +82,7 @@ def test_what_the_fingerprint_sees_is_said() -> None:
 
     assert votes(WEIGHTS).not_covered == ()
     assert votes(WEIGHTS).model == votes(WEIGHTS.copy()).model != votes(2 * WEIGHTS).model
-    handle = (
-        number for number in ()
-    )  # shows nothing of itself
+    handle = (number for number in ())  # shows nothing of itself
 
     def function(x: Any, file: str = "digest") -> Any:
         assert handle is not None
