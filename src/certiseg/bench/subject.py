@@ -93,7 +93,7 @@ class Subject:
         """None of a function."""
         if not isinstance(self.model, nn.Module):
             return None
-        return sum(p.numel() for p in self.model.parameters())
+        return sum(p.numel() for p in nn.Module.parameters(self.model))
 
     def smoothed(self) -> Smoothed:
         return Smoothed(self.model, NOISE, self.classes, device=self.device, engine=self.engine)

@@ -34,6 +34,7 @@ def certify(
     num_classes: options.NumClasses = None,
     binary: options.Binary = None,
     multi_label: options.MultiLabel = False,
+    names: options.Names = None,
     channels: options.Channels = None,
     scale: options.Scale = None,
     flip: options.Flip = False,
@@ -102,6 +103,7 @@ def certify(
     loaded = load_model(
         model,
         num_classes=num_classes,
+        names=names,
         channels=channels,
         scale=scale,
         flip=flip,

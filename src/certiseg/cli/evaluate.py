@@ -65,6 +65,7 @@ def evaluate(
     denoiser: options.Denoiser = None,
     num_classes: options.NumClasses = None,
     binary: options.Binary = None,
+    names: options.Names = None,
     channels: options.Channels = None,
     scale: options.Scale = None,
     flip: options.Flip = False,
@@ -117,6 +118,7 @@ def evaluate(
     named = partial(
         load_model,
         num_classes=num_classes,
+        names=names,
         channels=channels,
         scale=scale,
         flip=flip,

@@ -120,7 +120,7 @@ def check_evaluation_mode(model: object) -> None:
     registry, a remote server) is the caller's to answer for.
     """
     for root in modules_inside(model):
-        for name, module in root.named_modules():
+        for name, module in nn.Module.named_modules(root):
             if "quantized.dynamic" in type(module).__module__:
                 raise InputError(
                     "expected a model that treats each draw of a batch alone, got the dynamically "
