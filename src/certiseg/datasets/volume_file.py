@@ -60,9 +60,9 @@ class VolumeFile:
     """A volume as it is certified, and as its file had it.
 
     x: float32 (C, D, H, W) in [0, 1], axes in the file's order. window: (low, high) in the file's
-    units, None where values are as they come. clipped: share of values outside. affine: 4 x 4, of
-    NIfTI alone. header: of NIfTI, what its labels take over. faults: of NIfTI, fields of the header
-    that are not as the format wants them and were read with a default in their place.
+    units, None where values are as they come. clipped: share of values outside. affine: 4 x 4 to
+    millimetres, None for npy. header: of NIfTI, as stored; outputs take their space from it.
+    notes: what the user should know of the header.
     """
 
     x: NDArray[np.float32]
@@ -70,7 +70,7 @@ class VolumeFile:
     clipped: float
     affine: NDArray[np.float64] | None = None
     header: Any = None
-    faults: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def is_volume_file(path: Path) -> bool:
@@ -122,9 +122,9 @@ def read_volume(path: str | Path, window: Window | None = None) -> VolumeFile:
     """
     path = Path(path)
     if path.name.lower().endswith(NIFTI_SUFFIXES):
-        values, affine, header, faults = read_nifti(path)
+        values, affine, header, notes = read_nifti(path)
     else:
-        values, affine, header, faults = _npy(path), None, None, ()
+        values, affine, header, notes = _npy(path), None, None, ()
     if not np.isfinite(values).all():
         raise InputError(
             f"{path}: expected finite intensities, got NaN or infinity; set them to a number of "
@@ -137,7 +137,7 @@ def read_volume(path: str | Path, window: Window | None = None) -> VolumeFile:
                 f"{path}: expected intensities in [0, 1], got [{low:g}, {high:g}]; say "
                 "which become 0 and 1 (--window LOW HIGH, as in training)"
             )
-        return VolumeFile(values.astype(np.float32), None, 0.0, affine, header, faults)
+        return VolumeFile(values.astype(np.float32), None, 0.0, affine, header, notes)
     low, high = window.low, window.high
     if window.percentiles:
         low, high = (float(v) for v in np.percentile(values, (low, high)))
@@ -148,7 +148,7 @@ def read_volume(path: str | Path, window: Window | None = None) -> VolumeFile:
             )
     clipped = float(np.mean((values < low) | (values > high)))
     scaled = np.clip((values - low) / (high - low), 0, 1)
-    return VolumeFile(scaled.astype(np.float32), (low, high), clipped, affine, header, faults)
+    return VolumeFile(scaled.astype(np.float32), (low, high), clipped, affine, header, notes)
 
 
 def _npy(path: Path) -> NDArray[np.float64]:

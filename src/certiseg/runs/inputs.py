@@ -17,7 +17,7 @@ from certiseg.datasets.cloud_file import COLUMNS, CloudFile, read_cloud
 from certiseg.datasets.images import read_image
 from certiseg.datasets.shapenet import shapenet_card
 from certiseg.errors import InputError
-from certiseg.models.loaded import LoadedModel
+from certiseg.models.loaded import Kind, LoadedModel
 from certiseg.report.cloud import cloud_picture
 from certiseg.report.heat import cloud_heat, heat
 from certiseg.report.overlay import overlay
@@ -62,7 +62,7 @@ class Inputs(Protocol):
     def category(self) -> str | None: ...
 
     @property
-    def clouds(self) -> bool: ...
+    def kind(self) -> Kind: ...
 
     def read(self, path: Path) -> Read:
         """The file's content. Raises InputError."""
@@ -87,7 +87,7 @@ class Pictures:
     """PNG and JPEG files."""
 
     category: str | None = None
-    clouds = False
+    kind: Kind = "pictures"
 
     def __init__(self, loaded: LoadedModel) -> None:
         self._loaded, self._channels = loaded, channels_of(loaded)
@@ -123,7 +123,7 @@ class Pictures:
 class Clouds:
     """Files of point clouds, see ``datasets.cloud_file``."""
 
-    clouds = True
+    kind: Kind = "clouds"
 
     def __init__(self, loaded: LoadedModel, options: CloudOptions) -> None:
         self._loaded, self._channels = loaded, channels_of(loaded)

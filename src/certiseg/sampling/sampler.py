@@ -56,6 +56,8 @@ class Smoothed:
             certificates then live on that grid, and pixel (i, j) of (H, W) has the label of cell
             (i * h // H, j * w // W) (theory T14; ``certiseg.models.OnGrid`` makes such a model).
         engine: precision, memory layout, compilation and where noise is made.
+        volumes: inputs are volumes (C, D, H, W), so one of depth 3 is no batch of RGB images;
+            default: whether the model's attribute ``kind`` is "volumes".
 
     Raises:
         InputError: a model that is no callable or is in training mode, or values of another kind.
@@ -82,6 +84,7 @@ class Smoothed:
         value_range: tuple[float, float] | None = (0.0, 1.0),
         output_grid: bool = False,
         engine: Engine | None = None,
+        volumes: bool | None = None,
     ) -> None:
         if not callable(model):
             raise InputError(
@@ -107,6 +110,8 @@ class Smoothed:
         classes = known_classes(model) if num_classes is None else num_classes
         self._base = BaseModel(model, classes, output_grid, engine or Engine())
         self._device = None if device is None else torch.device(device)
+        declared = getattr(model, "kind", None) == "volumes"
+        self._volumes = declared if volumes is None else volumes
 
     @property
     def num_classes(self) -> int | None:
@@ -413,7 +418,7 @@ class Smoothed:
         return Experiment(self._base, sampler, record, size, advance)
 
     def _on_device(self, x: Tensor | ArrayLike) -> Tensor:
-        tensor = check_input(x, self.value_range)
+        tensor = check_input(x, self.value_range, volumes=self._volumes)
         parameter = first_parameter(self.model)
         home = parameter.device if parameter is not None else tensor.device
         target = self._device or home
