@@ -22,8 +22,8 @@ def certify(
     files: Annotated[
         list[Path],
         typer.Argument(
-            help="PNG or JPEG files; point clouds: .txt, .xyz, .pts, .csv, .npy; or volumes: "
-            ".nii, .nii.gz, .npy.",
+            help="PNG or JPEG files; point clouds: .txt, .xyz, .pts, .csv, .npy, .ply, .las; or "
+            "volumes: .nii, .nii.gz, .npy.",
             show_default=False,
         ),
     ],
@@ -48,6 +48,12 @@ def certify(
     points: Annotated[
         int | None,
         typer.Option(help="Number of points to resample a cloud to; default: all points as given."),
+    ] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            help="Point clouds: what all columns of the file are, - for unused; x,y,z,-,label."
+        ),
     ] = None,
     window: Annotated[
         tuple[float, float] | None,
@@ -81,6 +87,7 @@ def certify(
     """Certify pictures, point clouds or volumes: a certificate, its picture (abstentions white)
     and a JSON line each."""
     _check_commitment(out, commit, commitment, challenge, settings.seed)
+    from certiseg.datasets.cloud_table import stated_columns
     from certiseg.datasets.volume_file import window_of
     from certiseg.report.certified import certified_table
     from certiseg.runs.certify import certify_images, commit_images
@@ -99,7 +106,7 @@ def certify(
         denoiser=denoiser,
     )
     reading: dict[str, Any] = {
-        "clouds": CloudOptions(category, normalise, points),
+        "clouds": CloudOptions(category, normalise, points, stated_columns(columns)),
         "window": window_of(window, window_percentiles),
     }
     if commit is not None:

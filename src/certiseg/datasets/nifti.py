@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import importlib.util
 import io
 import logging
 import math
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from certiseg.datasets.libraries import reader
 from certiseg.errors import InputError, refusing
 from certiseg.files.reading import MIB, VOLUME, in_words, read_bounded
 
@@ -159,13 +159,7 @@ def nifti_bytes(values: NDArray[Any], header: Any) -> bytes:
 
 
 def _nibabel() -> Any:
-    if importlib.util.find_spec("nibabel") is None:
-        raise InputError(
-            "expected the package nibabel to read NIfTI, got none installed; "
-            "pip install 'certiseg[monai]'"
-        )
-    import nibabel
-
+    nibabel = reader("nibabel", "monai", "NIfTI")
     # It would say on the terminal what it thinks of a header, beside the one line of an error.
     nibabel.imageglobals.logger.setLevel(logging.CRITICAL)
     return nibabel

@@ -51,6 +51,7 @@ def inputs_of(
         ("--category", given.category is not None),
         ("--points", given.points is not None),
         ("--normalise", given.normalise),
+        ("--columns", given.columns is not None),
     ):
         if value:
             raise InputError(
@@ -80,7 +81,7 @@ def _volumes(
         )
     if options not in (None, CloudOptions()):
         raise InputError(
-            "expected no --category, --points or --normalise with volumes, got one of them; "
+            "expected no --category, --points, --normalise or --columns with volumes, got one; "
             "they are for point clouds"
         )
     return Volumes(loaded, window)
