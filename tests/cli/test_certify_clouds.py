@@ -207,7 +207,7 @@ def test_columns_beyond_the_model_are_said_and_not_used(workplace: Path, call: C
 
 
 def test_four_columns_are_read_as_stated(workplace: Path, call: Call) -> None:
-    np.savetxt("four.txt", slabs()[:, [0, 1, 2, 6]], fmt="%.6f")
+    np.savetxt("four.txt", slabs()[:, [0, 1, 2, 5]], fmt="%.6f")
     bad = call("certify", "four.txt", *MODEL, *QUIET, "-o", "out")
     assert bad.is_one_line_error("got 4 without", "--columns x,y,z,-"), bad.err
     done = call("certify", "four.txt", *MODEL, *QUIET, "-o", "out", "--columns", "x,y,z,label")

@@ -55,14 +55,8 @@ def certify(
             help="Point clouds: what all columns of the file are, - for unused; x,y,z,-,label."
         ),
     ] = None,
-    window: Annotated[
-        tuple[float, float] | None,
-        typer.Option(help="Volumes: the intensities mapped to 0 and 1, as in training; -160 240."),
-    ] = None,
-    window_percentiles: Annotated[
-        tuple[float, float] | None,
-        typer.Option(help="Volumes: the same as percentiles of each file; 0.5 99.5."),
-    ] = None,
+    window: options.Window = None,
+    window_percentiles: options.WindowPercentiles = None,
     commit: Annotated[
         Path | None,
         typer.Option(

@@ -27,10 +27,14 @@ def evaluate(
     *,
     model: options.Model,
     out: options.Output,
-    images: Annotated[Path | None, typer.Option(help="Folder of PNG or JPEG files.")] = None,
+    images: Annotated[
+        Path | None, typer.Option(help="Folder of PNG or JPEG files, or of volumes.")
+    ] = None,
     labels: Annotated[
         Path | None, typer.Option(help="Folder of label maps, STEM.png of class ids.")
     ] = None,
+    window: options.Window = None,
+    window_percentiles: options.WindowPercentiles = None,
     ignore: Annotated[list[int] | None, typer.Option(help="Label id to ignore, as 255 is.")] = None,
     data: Annotated[
         str | None,
@@ -86,7 +90,8 @@ def evaluate(
     json_table: options.Json = False,
 ) -> None:
     """Compare the non-robust, the base and the certified model; writes table and results."""
-    from certiseg.datasets.card import note_of, skipped_of
+    from certiseg.datasets.card import KINDS, note_of, skipped_of
+    from certiseg.datasets.volume_file import window_of
     from certiseg.report.figures import has_matplotlib
     from certiseg.runfolder.comparison import comparison_table
     from certiseg.runfolder.folder import Keep
@@ -120,6 +125,7 @@ def evaluate(
         limit=limit,
         points=points,
         skip_bad=skip_bad,
+        window=window_of(window, window_percentiles),
     )
     for reason in skipped_of(samples):
         remark(f"skipped: {reason}")
@@ -151,9 +157,10 @@ def evaluate(
         print(comparison_table(evaluation.rows).json(), end="")
         return
     console = Screen()
-    note, clouds = note_of(samples), samples.card.kind == "clouds"
+    note, kind = note_of(samples), samples.card.kind
     thinned = "" if note is None else f", {note}"
-    whole, plural = "cloud" if clouds else "image", "" if len(samples) == 1 else "s"
+    whole = "image" if kind == "pictures" else KINDS[kind][0]
+    plural = "" if len(samples) == 1 else "s"
     title = f"{samples.card.name}: {len(samples)} {whole}{plural}{thinned}"
     console.print(comparison_table(evaluation.rows, title).rich(transposed=True))
     if evaluation.percentile:

@@ -31,7 +31,11 @@ PART_COLOURS: tuple[Colour, ...] = (
 Source: Okabe, Ito 2008 (Color Universal Design).
 """
 
-KINDS = {"pictures": ("picture", "pixel"), "clouds": ("cloud", "point")}
+KINDS = {
+    "pictures": ("picture", "pixel"),
+    "clouds": ("cloud", "point"),
+    "volumes": ("volume", "voxel"),
+}
 """What data are of, and what each input and each of its components is called."""
 
 
@@ -47,7 +51,8 @@ class Card:
         source: Who made it, and where names and colours come from.
         licence: The terms it is used by.
         parts: Of point clouds, for each category its classes, the only labels its clouds may have;
-            None for pictures.
+            None for others.
+        volumes: Whether inputs are volumes.
 
     Example:
         >>> Card("yard", ("grass", "path"), ((0, 128, 0), (128, 128, 128)), 3, "ours", "CC0").kind
@@ -61,6 +66,7 @@ class Card:
     source: str
     licence: str
     parts: Mapping[str, tuple[int, ...]] | None = None
+    volumes: bool = False
 
     def __post_init__(self) -> None:
         assert len(self.classes) == len(self.palette), "one colour a class"
@@ -73,6 +79,8 @@ class Card:
     @property
     def kind(self) -> str:
         """A key of KINDS."""
+        if self.volumes:
+            return "volumes"
         return "pictures" if self.parts is None else "clouds"
 
 
@@ -82,9 +90,9 @@ class Sample:
 
     Args:
         name: Different from all others of its set; files are named by it.
-        x: float32, a picture (C, H, W) in [0, 1] or a point cloud (C, N) of coordinates (and
-            normals).
-        labels: uint8, (H, W) or (N,), 255 = ignored.
+        x: float32, an image (C, H, W) or a volume (C, D, H, W) in [0, 1], or a point cloud (C, N)
+            of coordinates (and normals).
+        labels: uint8, (H, W), (D, H, W) or (N,), 255 = ignored.
         category: Of a cloud, a key of its card's parts.
     """
 

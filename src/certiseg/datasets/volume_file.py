@@ -16,6 +16,8 @@ from certiseg.errors import InputError, refusing
 from certiseg.files.arrays import npy_axes, read_npy
 from certiseg.files.reading import VOLUME
 
+VOLUME_SUFFIXES = (*NIFTI_SUFFIXES, ".npy")
+
 
 @dataclass(frozen=True)
 class Window:
@@ -121,10 +123,7 @@ def read_volume(path: str | Path, window: Window | None = None) -> VolumeFile:
         ((1, 3, 4, 5), 0.8)
     """
     path = Path(path)
-    if path.name.lower().endswith(NIFTI_SUFFIXES):
-        values, affine, header, notes = read_nifti(path)
-    else:
-        values, affine, header, notes = _npy(path), None, None, ()
+    values, affine, header, notes = read_voxels(path)
     if not np.isfinite(values).all():
         raise InputError(
             f"{path}: expected finite intensities, got NaN or infinity; set them to a number of "
@@ -149,6 +148,16 @@ def read_volume(path: str | Path, window: Window | None = None) -> VolumeFile:
     clipped = float(np.mean((values < low) | (values > high)))
     scaled = np.clip((values - low) / (high - low), 0, 1)
     return VolumeFile(scaled.astype(np.float32), (low, high), clipped, affine, header, notes)
+
+
+def read_voxels(
+    path: Path,
+) -> tuple[NDArray[np.float64], NDArray[np.float64] | None, Any, tuple[str, ...]]:
+    """Values (C, D, H, W) as the file has them, and of NIfTI affine, header and notes. Raises
+    InputError."""
+    if path.name.lower().endswith(NIFTI_SUFFIXES):
+        return read_nifti(path)
+    return _npy(path), None, None, ()
 
 
 def _npy(path: Path) -> NDArray[np.float64]:

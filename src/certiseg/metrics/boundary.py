@@ -76,17 +76,16 @@ class BoundaryCounts:
 
 
 def pixel_distance(truth: ArrayLike, ignore_index: int = 255) -> NDArray[np.float64]:
-    """Distance (H, W), in pixels, to the nearest pixel on a boundary, which is one with a pixel of
-    another true class above, below, left or right of it. Infinite where there is none.
+    """Distance (H, W) or (D, H, W), in pixels or voxels, to the nearest one on a boundary, which is
+    one with a neighbour of another true class along an axis. Infinite where there is none.
 
     Pixels without truth are no class: they make no boundary.
     """
     labels = np.asarray(truth)
     edge = np.zeros(labels.shape, dtype=bool)
-    for first, second in (
-        ((slice(None), slice(1, None)), (slice(None), slice(None, -1))),
-        ((slice(1, None), slice(None)), (slice(None, -1), slice(None))),
-    ):
+    for axis in range(labels.ndim):
+        before: tuple[slice, ...] = (slice(None),) * axis
+        first, second = (*before, slice(1, None)), (*before, slice(None, -1))
         one, other = labels[first], labels[second]
         differ = (one != other) & (one != ignore_index) & (other != ignore_index)
         edge[first] |= differ

@@ -24,6 +24,8 @@ class Row:
     accuracy: correct / labelled pixels, an abstention counting as wrong. miou: the paper's, with
     abstention as an extra label. certified_accuracy, certified_miou: what is left of accuracy and
     mIoU under the worst perturbation within radius (theory T9).
+    mean_dice, certified_mean_dice: of volumes, the Dice coefficient beside mIoU, over the same
+    pooled counts.
     instance_miou, category_miou: of point clouds, means over shapes and over categories as the
     ShapeNet part benchmark defines them, and what is left of them in the worst case.
     correct_where_certified: correct / (certified and labelled). certified_node: labelled pixels
@@ -38,6 +40,8 @@ class Row:
     miou: float | None
     certified_accuracy: float | None = None
     certified_miou: float | None = None
+    mean_dice: float | None = None
+    certified_mean_dice: float | None = None
     instance_miou: float | None = None
     category_miou: float | None = None
     certified_instance_miou: float | None = None
@@ -54,14 +58,21 @@ class Row:
 
 
 def model_row(
-    name: str, confusion: Confusion, seconds: float, shapes: PartIou | None = None
+    name: str,
+    confusion: Confusion,
+    seconds: float,
+    shapes: PartIou | None = None,
+    *,
+    dice: bool = False,
 ) -> Row:
     """A model that predicts every component and promises nothing. seconds: mean per input.
-    shapes: of point clouds, for which mIoU is taken over the parts of each shape's category."""
+    shapes: of point clouds, for which mIoU is taken over the parts of each shape's category. dice:
+    whether to state Dice coefficients too."""
     return Row(
         name,
         confusion.accuracy,
         confusion.miou if shapes is None else None,
+        mean_dice=confusion.mean_dice if dice else None,
         instance_miou=None if shapes is None else shapes.instance_miou,
         category_miou=None if shapes is None else shapes.category_miou,
         seconds=seconds,
@@ -78,12 +89,13 @@ def certified_row(
     gain: InformationGain | None = None,
     nodes: int | None = None,
     shapes: PartIou | None = None,
+    dice: bool = False,
 ) -> Row:
     """Certified masks; bounds by theory T9 beside the paper's own figures.
 
     radius: at which all of them hold. draws: mean per input, where it is no constant. nodes:
-    labelled components with a certified class or group, where there is a hierarchy. shapes: of
-    point clouds, as in model_row.
+    labelled components with a certified class or group, where there is a hierarchy. shapes, dice:
+    as in model_row.
     """
     kept = 1.0 - confusion.abstention
     return Row(
@@ -92,6 +104,8 @@ def certified_row(
         miou=confusion.miou if shapes is None else None,
         certified_accuracy=confusion.certified_accuracy,
         certified_miou=confusion.certified_miou if shapes is None else None,
+        mean_dice=confusion.mean_dice if dice else None,
+        certified_mean_dice=confusion.certified_mean_dice if dice else None,
         instance_miou=None if shapes is None else shapes.instance_miou,
         category_miou=None if shapes is None else shapes.category_miou,
         certified_instance_miou=None if shapes is None else shapes.certified_instance_miou,
@@ -122,6 +136,8 @@ _COLUMNS = (
     Column("miou", "mIoU", share_down),
     Column("certified_accuracy", "certified accuracy", share_down),
     Column("certified_miou", "certified mIoU", share_down),
+    Column("mean_dice", "Dice", share_down),
+    Column("certified_mean_dice", "certified Dice", share_down),
     Column("instance_miou", "instance mIoU", share_down),
     Column("category_miou", "category mIoU", share_down),
     Column("certified_instance_miou", "certified instance mIoU", share_down),
@@ -144,17 +160,25 @@ _HOLDS = (
 
 
 def footnote(rows: Sequence[Row]) -> str:
-    """What the figures mean, in words: of pictures, or of point clouds."""
+    """What the figures mean, in words: of images and volumes, or of point clouds."""
+    dice = any(row.mean_dice is not None for row in rows)
     if any(row.instance_miou is not None for row in rows):
         return (
             "Accuracy is over all points and counts an abstention as wrong; mIoU is the mean over "
             "the parts of a shape's category, then over shapes (instance) or categories, "
             "abstention being a label of its own. Only the certified figures "
         ) + _HOLDS
+    figures = "mIoU and Dice (mean over classes) pool" if dice else "mIoU pools"
+    treat = "treat" if dice else "treats"
+    certified = (
+        "certified accuracy, certified mIoU and certified Dice"
+        if dice
+        else "certified accuracy and certified mIoU"
+    )
     return (
-        "Accuracy is over all that the truth labels and counts an abstention as wrong; mIoU pools "
-        "all inputs and treats abstention as an extra label, as the paper does. Only certified "
-        "accuracy and certified mIoU (over the classes in truth or certificate) "
+        "Accuracy is over all that the truth labels and counts an abstention as wrong; "
+        f"{figures} all inputs and {treat} abstention as an extra label, as the paper does. Only "
+        f"{certified} (over the classes in truth or certificate) "
     ) + _HOLDS
 
 

@@ -200,7 +200,7 @@ def _planned(number: int, record: Any) -> Planned:
         raise ValueError(f"sample {number} as {record!r:.80}")
     size = record["size"]
     whole = all(type(side) is int and 0 < side < 2**31 for side in size)
-    if not whole or len(size) not in (1, 2) or math.prod(size) > 2**32:
+    if not whole or len(size) not in (1, 2, 3) or math.prod(size) > 2**32:
         raise ValueError(f"sample {number} of size {size!r:.60}")
     prints = {key: _text(record[key]) for key in ("input", "truth", "shown", "digest")}
     category = None if record["category"] is None else _text(record["category"])

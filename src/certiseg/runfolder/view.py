@@ -26,9 +26,9 @@ LABELS = {BASE_CLEAN: "base_clean", BASE_NOISE: "base_noise", NON_ROBUST: "non_r
 
 @dataclass(frozen=True)
 class View:
-    """x, noisy: a picture uint8 (C, H, W), a cloud float32 (C, N). truth: uint8, (H, W) or (N,).
-    labels: what the models say, of the shape of the truth, by "base_clean", "base_noise" and
-    perhaps "non_robust". digest: of the file."""
+    """x, noisy: an image uint8 (C, H, W), a volume uint8 (C, D, H, W), a cloud float32 (C, N).
+    truth: uint8, of the same shape but for the channels. labels: what the models say, of the shape
+    of the truth, by "base_clean", "base_noise" and perhaps "non_robust". digest: of the file."""
 
     x: NDArray[Any]
     truth: NDArray[np.uint8]
@@ -48,8 +48,8 @@ class View:
 
 
 def shown(x: NDArray[Any]) -> NDArray[Any]:
-    """An input for show: a picture as uint8, clipped as pictures are; a cloud as it is."""
-    if x.ndim != 3:
+    """An input for show: an image or a volume as uint8, clipped; a cloud as it is."""
+    if x.ndim < 3:
         return x.astype(np.float32)
     pixels: NDArray[np.uint8] = np.rint(np.clip(x, 0.0, 1.0) * 255).astype(np.uint8)
     return pixels
@@ -92,7 +92,12 @@ def read_view(path: Path, manifest: Manifest) -> View:
 
 def _checked(arrays: dict[str, NDArray[Any]], manifest: Manifest, digest: str) -> View:
     x, truth, noisy = arrays.pop("x"), arrays.pop("truth"), arrays.pop("noisy")
-    sides, kind = (3, np.uint8) if manifest.kind == "pictures" else (2, np.float32)
+    forms: dict[str, tuple[int, type]] = {
+        "pictures": (3, np.uint8),
+        "volumes": (4, np.uint8),
+        "clouds": (2, np.float32),
+    }
+    sides, kind = forms[manifest.kind]
     for name, array in (("x", x), ("noisy", noisy)):
         if array.ndim != sides or array.dtype != kind or array.shape != x.shape or not array.size:
             raise ValueError(f"{name} is {array.dtype} of shape {array.shape}")

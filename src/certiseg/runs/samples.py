@@ -7,8 +7,11 @@ from pathlib import Path
 
 from certiseg.datasets.card import Card, Samples
 from certiseg.datasets.folder import Folder
+from certiseg.datasets.nifti import NIFTI_SUFFIXES
 from certiseg.datasets.registry import data_set, names, open_clouds, open_images
 from certiseg.datasets.subset import subsample
+from certiseg.datasets.volume_file import Window
+from certiseg.datasets.volume_folder import VolumeFolder
 from certiseg.errors import InputError
 from certiseg.models.loaded import LoadedModel
 from certiseg.runs.appearance import appearance
@@ -27,11 +30,13 @@ def open_samples(
     limit: int | None = None,
     points: int | None = None,
     skip_bad: bool = False,
+    window: Window | None = None,
 ) -> Samples:
     """Either images and labels, or data (a name, most with root, or a YAML file), at most limit of
     them, evenly spread. split: default "val", of point clouds "test".
 
-    A folder pair has the model's classes. points, skip_bad: of point clouds, see open_clouds.
+    A folder pair has the model's classes; of volumes with the window that they are read in.
+    points, skip_bad: of point clouds, see open_clouds.
     Raises InputError for any other combination, and for data whose channels or classes are not the
     model's.
     """
@@ -57,7 +62,14 @@ def open_samples(
             known = " or ".join(names("clouds"))
             raise InputError(f"expected {option} with --data {known}, got pictures; leave it out")
     samples: Samples
-    if images is not None and labels is not None:
+    volumes = images is not None and _holds_volumes(images, loaded)
+    if window is not None and not volumes:
+        raise InputError("expected a window with --images of volumes, got none; leave it out")
+    if volumes and images is not None and labels is not None:
+        samples = VolumeFolder(
+            images, labels, _folder_card(loaded, images, volumes=True), window, ignore
+        )
+    elif images is not None and labels is not None:
         samples = Folder(images, labels, _folder_card(loaded, images), ignore)
     else:
         assert data is not None
@@ -70,14 +82,25 @@ def _given(**options: object) -> str:
     return ", ".join(f"--{name}" for name, value in options.items() if value is not None) or "none"
 
 
-def _folder_card(loaded: LoadedModel, images: Path) -> Card:
+def _holds_volumes(folder: Path, loaded: LoadedModel) -> bool:
+    """Whether a folder of inputs is one of volumes, by its files or else by the model."""
+    if loaded.kind is not None or not folder.is_dir():
+        return loaded.kind == "volumes"
+    return any(path.name.lower().endswith(NIFTI_SUFFIXES) for path in folder.iterdir())
+
+
+def _folder_card(loaded: LoadedModel, images: Path, *, volumes: bool = False) -> Card:
     num_classes = loaded.num_classes
     if num_classes is None:
         raise InputError(
             "expected a model that says how many classes it has, got one that does not; "
             "pass --num-classes"
         )
-    if (channels := channels_of(loaded)) not in (1, 3):
+    channels = channels_of(loaded)
+    if volumes:
+        # Of one channel, unless somebody says otherwise: three are those of RGB and coordinates.
+        channels = loaded.channels or 1
+    elif channels not in (1, 3):
         raise InputError(
             f"expected a model for pictures of 1 or 3 channels with --images, got one for "
             f"{channels}; pass point clouds as --data"
@@ -90,6 +113,7 @@ def _folder_card(loaded: LoadedModel, images: Path) -> Card:
         channels=channels,
         source="a folder pair",
         licence="not stated",
+        volumes=volumes,
     )
 
 

@@ -36,11 +36,11 @@ _STRIDES, _FRACTION = (4, 8), 0.001
 class Request:
     """What is to be certified, and how.
 
-    size: (H, W) of a picture, or (points,) of a cloud. tau in [1/2, 1); alpha for one input;
-    passes: draws of noise in all. grid: stride of the grid the model decides on (theory T14).
-    budget: of k-FWER, a whole number or a fraction of the components (T5). selection: draws that
-    choose when the selection is split (the paper's). probability: the component whose chance is
-    asked. Raises InputError for values that make no sense.
+    size: (H, W) of an image, (D, H, W) of a volume, (points,) of a cloud. tau in [1/2, 1); alpha
+    for one input; passes: draws of noise in all. grid: stride of the grid the model decides on
+    (theory T14). budget: of k-FWER, a whole number or a fraction of the components (T5).
+    selection: draws that choose when the selection is split (the paper's). probability: the
+    component whose chance is asked. Raises InputError for values that make no sense.
     """
 
     size: tuple[int, ...]
@@ -67,8 +67,9 @@ class Request:
                 raise InputError(f"expected {words} of at least {least}, got {value}; raise it")
         if self.grid > 1 and len(self.size) != 2:
             raise InputError(
-                f"expected a picture with a grid, got {self.size[0]} points and grid {self.grid}; "
-                "points have no grid, leave it out"
+                f"expected an image with a grid, got {' x '.join(map(str, self.size))} "
+                f"{'points' if len(self.size) == 1 else 'voxels'} and grid {self.grid}; "
+                "leave it out"
             )
         if not 0.0 < self.probability <= 1.0:
             raise InputError(
