@@ -23,7 +23,7 @@ def certify(
         list[Path],
         typer.Argument(
             help="PNG or JPEG files; point clouds: .txt, .xyz, .pts, .csv, .npy, .ply, .las; or "
-            "volumes: .nii, .nii.gz, .npy.",
+            "volumes: .nii, .nii.gz, .nrrd, .mha, .npy.",
             show_default=False,
         ),
     ],

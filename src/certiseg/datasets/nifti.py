@@ -158,6 +158,18 @@ def nifti_bytes(values: NDArray[Any], header: Any) -> bytes:
     return gzip.compress(content, mtime=0)
 
 
+def header_at(affine: NDArray[np.float64]) -> Any:
+    """A header that places voxels by this affine, in millimetres of the scanner."""
+    header = _nibabel().Nifti1Header()
+    header.set_xyzt_units("mm")
+    header.set_sform(affine, 1)
+    header.set_qform(affine, 1)
+    if not np.allclose(header.get_qform(), affine, rtol=1e-4, atol=1e-4):
+        # Sheared, which a qform cannot say.
+        header["qform_code"] = 0
+    return header
+
+
 def _nibabel() -> Any:
     nibabel = reader("nibabel", "monai", "NIfTI")
     # It would say on the terminal what it thinks of a header, beside the one line of an error.

@@ -1,4 +1,4 @@
-"""Strict reader of a volume: NIfTI or npy, its intensities brought to [0, 1] as the user says."""
+"""Strict reader of a volume, its intensities brought to [0, 1] as the user says."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from certiseg.datasets.itk import ITK_SUFFIXES, read_itk
 from certiseg.datasets.nifti import NIFTI_SUFFIXES, check_voxels, read_nifti
 from certiseg.errors import InputError, refusing
 from certiseg.files.arrays import npy_axes, read_npy
 from certiseg.files.reading import VOLUME
 
-VOLUME_SUFFIXES = (*NIFTI_SUFFIXES, ".npy")
+VOLUME_SUFFIXES = (*NIFTI_SUFFIXES, *ITK_SUFFIXES, ".npy")
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class VolumeFile:
 
     x: float32 (C, D, H, W) in [0, 1], axes in the file's order. window: (low, high) in the file's
     units, None where values are as they come. clipped: share of values outside. affine: 4 x 4 to
-    millimetres, None for npy. header: of NIfTI, as stored; outputs take their space from it.
+    millimetres, None for npy. header: of NIfTI, as stored or of the same space, for outputs.
     notes: what the user should know of the header.
     """
 
@@ -81,7 +82,7 @@ def is_volume_file(path: Path) -> bool:
     False for an npy file that cannot be read: the reader of point clouds says what is wrong.
     """
     name = path.name.lower()
-    if name.endswith(NIFTI_SUFFIXES):
+    if name.endswith((*NIFTI_SUFFIXES, *ITK_SUFFIXES)):
         return True
     if not name.endswith(".npy"):
         return False
@@ -103,8 +104,8 @@ def read_volume(path: str | Path, window: Window | None = None) -> VolumeFile:
     Voxels are taken as they are stored: nothing is resampled or reoriented.
 
     Args:
-        path: NIfTI (X, Y, Z) or (X, Y, Z, C), with the scaling of its header; npy (D, H, W) or
-            (C, D, H, W).
+        path: NIfTI (X, Y, Z) or (X, Y, Z, C), with the scaling of its header; NRRD or MetaImage,
+            axes in the same order; npy (D, H, W) or (C, D, H, W).
         window: Which intensities become 0 and 1; None for values that are in [0, 1] already.
 
     Returns:
@@ -153,10 +154,12 @@ def read_volume(path: str | Path, window: Window | None = None) -> VolumeFile:
 def read_voxels(
     path: Path,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None, Any, tuple[str, ...]]:
-    """Values (C, D, H, W) as the file has them, and of NIfTI affine, header and notes. Raises
+    """Values (C, D, H, W) as the file has them, and of all but npy affine, header and notes. Raises
     InputError."""
     if path.name.lower().endswith(NIFTI_SUFFIXES):
         return read_nifti(path)
+    if path.name.lower().endswith(ITK_SUFFIXES):
+        return read_itk(path)
     return _npy(path), None, None, ()
 
 

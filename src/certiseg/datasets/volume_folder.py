@@ -16,7 +16,8 @@ from certiseg.errors import InputError
 
 
 class VolumeFolder:
-    """Volumes `image_dir/STEM.{nii,nii.gz,npy}` with labels of the same stem in `label_dir`.
+    """Volumes `image_dir/STEM.nii.gz` (or another ending of volumes) with labels of the same stem
+    in `label_dir`.
 
     remarks: what should be known of the files that were read, by file. chosen: how they are read.
 

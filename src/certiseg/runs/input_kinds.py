@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from certiseg.datasets.cloud_file import CLOUD_SUFFIXES
-from certiseg.datasets.volume_file import Window, is_volume_file
+from certiseg.datasets.volume_file import VOLUME_SUFFIXES, Window, is_volume_file
 from certiseg.errors import InputError
 from certiseg.models.loaded import LoadedModel
 from certiseg.runs.inputs import CloudOptions, Clouds, Pictures
 from certiseg.runs.volumes import Volumes
+
+_DICOM = (".dcm", ".dicom", ".ima")
 
 
 def inputs_of(
@@ -24,6 +26,11 @@ def inputs_of(
     Raises InputError: several kinds, another kind than the model's, options of another kind, a
     category that the model does not know or a model that needs one.
     """
+    if dicom := [path for path in paths if path.suffix.lower() in _DICOM]:
+        raise InputError(
+            f"{dicom[0]}: expected a volume in one file, got a slice of a DICOM series; convert "
+            "the series first: pip install dcm2niix, then dcm2niix -z y -o OUT FOLDER"
+        )
     volumes = [path for path in paths if is_volume_file(path)]
     if volumes or loaded.kind == "volumes":
         return _volumes(paths, volumes, loaded, options, window)
@@ -71,8 +78,8 @@ def _volumes(
     if others:
         which = "alone" if volumes else f"for {loaded.name}"
         raise InputError(
-            f"expected volumes (.nii, .nii.gz, or .npy of 3 or 4 axes) {which}, got {others[0]}; "
-            "a run takes one kind of file"
+            f"expected volumes ({', '.join(VOLUME_SUFFIXES)} of 3 or 4 axes) {which}, got "
+            f"{others[0]}; a run takes one kind of file"
         )
     if loaded.kind not in (None, "volumes"):
         raise InputError(

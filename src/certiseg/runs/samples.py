@@ -7,10 +7,9 @@ from pathlib import Path
 
 from certiseg.datasets.card import Card, Samples
 from certiseg.datasets.folder import Folder
-from certiseg.datasets.nifti import NIFTI_SUFFIXES
 from certiseg.datasets.registry import data_set, names, open_clouds, open_images
 from certiseg.datasets.subset import subsample
-from certiseg.datasets.volume_file import Window
+from certiseg.datasets.volume_file import VOLUME_SUFFIXES, Window
 from certiseg.datasets.volume_folder import VolumeFolder
 from certiseg.errors import InputError
 from certiseg.models.loaded import LoadedModel
@@ -86,7 +85,7 @@ def _holds_volumes(folder: Path, loaded: LoadedModel) -> bool:
     """Whether a folder of inputs is one of volumes, by its files or else by the model."""
     if loaded.kind is not None or not folder.is_dir():
         return loaded.kind == "volumes"
-    return any(path.name.lower().endswith(NIFTI_SUFFIXES) for path in folder.iterdir())
+    return any(path.name.lower().endswith(VOLUME_SUFFIXES[:-1]) for path in folder.iterdir())
 
 
 def _folder_card(loaded: LoadedModel, images: Path, *, volumes: bool = False) -> Card:
