@@ -14,7 +14,7 @@ from certiseg.errors import InputError
 
 nibabel = pytest.importorskip("nibabel", reason="nibabel is not installed")
 
-CARD = Card("ct", ("none", "liver"), ((0, 0, 0), (200, 0, 0)), 1, "ours", "CC0", volumes=True)
+CARD = Card("ct", ("none", "liver"), ((0, 0, 0), (200, 0, 0)), 1, "ours", "CC0", inputs="volumes")
 SCAN = np.random.default_rng(0).integers(-200, 300, (4, 5, 6)).astype(np.int16)
 TRUTH = (SCAN > 50).astype(np.uint8)
 AFFINE = np.diag([1.0, 1, 3, 1])

@@ -52,7 +52,7 @@ class Card:
         licence: The terms it is used by.
         parts: Of point clouds, for each category its classes, the only labels its clouds may have;
             None for others.
-        volumes: Whether inputs are volumes.
+        inputs: What they are, a key of KINDS; by default clouds with parts and pictures without.
 
     Example:
         >>> Card("yard", ("grass", "path"), ((0, 128, 0), (128, 128, 128)), 3, "ours", "CC0").kind
@@ -66,7 +66,7 @@ class Card:
     source: str
     licence: str
     parts: Mapping[str, tuple[int, ...]] | None = None
-    volumes: bool = False
+    inputs: str | None = None
 
     def __post_init__(self) -> None:
         assert len(self.classes) == len(self.palette), "one colour a class"
@@ -79,9 +79,7 @@ class Card:
     @property
     def kind(self) -> str:
         """A key of KINDS."""
-        if self.volumes:
-            return "volumes"
-        return "pictures" if self.parts is None else "clouds"
+        return self.inputs or ("pictures" if self.parts is None else "clouds")
 
 
 @dataclass(frozen=True)

@@ -112,7 +112,7 @@ def _folder_card(loaded: LoadedModel, images: Path, *, volumes: bool = False) ->
         channels=channels,
         source="a folder pair",
         licence="not stated",
-        volumes=volumes,
+        inputs="volumes" if volumes else None,
     )
 
 
