@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -90,7 +90,18 @@ def read_cloud(
     assert channels in (3, 6)
     path = Path(path)
     table = open_table(path, columns)
-    names = table.columns(columns)
+    found = cloud_of(table, table.columns(columns), channels, normalise=normalise)
+    if points is None:
+        return found
+    chosen = resampled(found.points, points, path.stem if name is None else name)
+    return replace(found, x=np.ascontiguousarray(found.x[:, chosen]))
+
+
+def cloud_of(
+    table: CloudTable, names: tuple[str, ...], channels: int, *, normalise: bool
+) -> CloudFile:
+    """The cloud in a table with columns of these names, as ``read_cloud`` reads it."""
+    path = table.path
     check_points(path, _taken(table, names, 3), FEWEST_POINTS, "it is no cloud, or cut short")
     if channels == 6 and not set(NORMALS) <= set(names):
         raise InputError(
@@ -114,9 +125,6 @@ def read_cloud(
             f"mean at most and a mean of {_triple(centre)}; normalise it (--normalise), or move "
             "it to the origin"
         )
-    if points is not None:
-        chosen = resampled(len(taken), points, path.stem if name is None else name)
-        single = np.ascontiguousarray(single[:, chosen])
     a, b, c = centre[:, 0].tolist()
     return CloudFile(single, names, len(taken), (a, b, c), reach, normalise)
 

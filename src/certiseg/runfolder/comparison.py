@@ -66,12 +66,12 @@ def model_row(
     dice: bool = False,
 ) -> Row:
     """A model that predicts every component and promises nothing. seconds: mean per input.
-    shapes: of point clouds, for which mIoU is taken over the parts of each shape's category. dice:
-    whether to state Dice coefficients too."""
+    shapes: of point clouds, for which mIoU is taken over the parts of each shape's category, and
+    pooled over all only where there is one category. dice: whether to state Dice coefficients."""
     return Row(
         name,
         confusion.accuracy,
-        confusion.miou if shapes is None else None,
+        confusion.miou if _pools(shapes) else None,
         mean_dice=confusion.mean_dice if dice else None,
         instance_miou=None if shapes is None else shapes.instance_miou,
         category_miou=None if shapes is None else shapes.category_miou,
@@ -101,9 +101,9 @@ def certified_row(
     return Row(
         model=name,
         accuracy=confusion.accuracy,
-        miou=confusion.miou if shapes is None else None,
+        miou=confusion.miou if _pools(shapes) else None,
         certified_accuracy=confusion.certified_accuracy,
-        certified_miou=confusion.certified_miou if shapes is None else None,
+        certified_miou=confusion.certified_miou if _pools(shapes) else None,
         mean_dice=confusion.mean_dice if dice else None,
         certified_mean_dice=confusion.certified_mean_dice if dice else None,
         instance_miou=None if shapes is None else shapes.instance_miou,
@@ -120,6 +120,11 @@ def certified_row(
         draws=draws,
         seconds=seconds,
     )
+
+
+def _pools(shapes: PartIou | None) -> bool:
+    """Whether a class means the same in all inputs, so that counts may be pooled."""
+    return shapes is None or len(shapes.shapes) == 1
 
 
 def draws_text(value: float | None) -> str:
@@ -163,10 +168,12 @@ def footnote(rows: Sequence[Row]) -> str:
     """What the figures mean, in words: of images and volumes, or of point clouds."""
     dice = any(row.mean_dice is not None for row in rows)
     if any(row.instance_miou is not None for row in rows):
+        one = any(row.miou is not None for row in rows)
+        pooled = "; mIoU without such a word pools all clouds" if one else ""
         return (
             "Accuracy is over all points and counts an abstention as wrong; mIoU is the mean over "
             "the parts of a shape's category, then over shapes (instance) or categories, "
-            "abstention being a label of its own. Only the certified figures "
+            f"abstention being a label of its own{pooled}. Only the certified figures "
         ) + _HOLDS
     figures = "mIoU and Dice (mean over classes) pool" if dice else "mIoU pools"
     treat = "treat" if dice else "treats"
