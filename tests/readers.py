@@ -385,7 +385,7 @@ READERS: dict[str, Reader] = {
     "MetaImage": Reader("a.mha", lambda folder: _itk(folder / "a.mha"), read_volume),
     "NRRD": Reader("a.nrrd", lambda folder: _itk(folder / "a.nrrd"), read_volume),
     "cloud": _file("a.txt", lambda: _TEXT, read_cloud),
-    "cloud with a header": _file("a.csv", lambda: b"60\n# x y z\n" + _TEXT, read_cloud),
+    "cloud with a header": _file("a.csv", lambda: b"40\n# x y z\n" + _TEXT, read_cloud),
     "cloud, npy": _file("a.npy", lambda: _npy(_CLOUD), read_cloud),
     "cloud, npz": _file("a.npz", _npz, read_cloud, of_zip),
     "PLY": _file("a.ply", _ply, read_cloud),

@@ -358,7 +358,9 @@ def test_las_with_its_scaling(tmp_path: Path, ending: str) -> None:
     assert "classification" in found.columns
     bad = [b"", b"LASF", whole[:200], whole[: len(whole) - 40], b"0 0 0\n" * 99]
     if ending == "las":
-        bad.append(whole[:107] + np.uint32(2**32 - 1).tobytes() + whole[111:])
+        # Points, and records of variables, that laspy would look for one by one.
+        for place in (100, 107):
+            bad.append(whole[:place] + np.uint32(2**32 - 1).tobytes() + whole[place + 4 :])
     for content in bad:
         path.write_bytes(content)
         with pytest.raises(InputError, match="expected a LAS or LAZ file") as caught:

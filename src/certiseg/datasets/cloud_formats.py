@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import struct
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,9 +20,11 @@ from certiseg.errors import InputError, refusing
 from certiseg.files.arrays import read_npy, read_npz
 from certiseg.files.reading import CLOUD, read_bounded
 
-MOST_POINTS = 2**24
-"""Points of a file that is packed, as its header states them."""
 _AGAIN = "write the file again"
+_LAS = struct.Struct("<25xB74xI3xI")
+"""Minor version, number of records of variables, number of points, in the header of a LAS file."""
+_LAS_4 = struct.Struct("<243xIQ")
+"""Numbers of extended records and of points, in that of version 1.4."""
 _ELEMENT = re.compile(rb"^\s*element\s+(\S+)\s+(\S+)", re.MULTILINE)
 
 
@@ -71,10 +74,9 @@ def read_las(path: Path, stated: Sequence[str] | None = None) -> CloudTable:
     laspy = reader("laspy", "clouds", "LAS files")
     content = _content(path, "LAS")
     with refusing(Exception, expected=f"{path}: expected a LAS or LAZ file", remedy=_AGAIN):
+        _check_las(content)
         with laspy.open(io.BytesIO(content)) as file:
             count = int(file.header.point_count)
-            if not 0 <= count <= MOST_POINTS:
-                raise ValueError(f"{count} points, more than {MOST_POINTS} (docs/limits.md)")
             points = file.read()
         if len(points.points) != count:
             raise ValueError(f"{len(points.points)} points of {count}")
@@ -84,6 +86,27 @@ def read_las(path: Path, stated: Sequence[str] | None = None) -> CloudTable:
         names = ["x", "y", "z", *scalars]
         values = np.stack([np.asarray(points[name], np.float64) for name in names], axis=1)
     return _table(path, values, names)
+
+
+def _check_las(content: bytes) -> None:
+    """Raise ValueError for a header that states more than there can be bytes for, which laspy would
+    look for one by one."""
+    if len(content) < _LAS.size or not content.startswith(b"LASF"):
+        raise ValueError("a file that does not begin as one")
+    minor, records, legacy = _LAS.unpack_from(content)
+    extended = points = 0
+    if minor >= 4:
+        if len(content) < _LAS_4.size:
+            raise ValueError("a header cut short")
+        extended, points = _LAS_4.unpack_from(content)
+    # A record of variables has 54 bytes at least, an extended one 60, a packed point one.
+    for number, least, words in (
+        (records, 54, "records"),
+        (extended, 60, "extended records"),
+        (max(legacy, points), 1, "points"),
+    ):
+        if number * least > len(content):
+            raise ValueError(f"{len(content)} bytes for {number} {words}")
 
 
 READERS: dict[str, Callable[[Path, Sequence[str] | None], CloudTable]] = {
