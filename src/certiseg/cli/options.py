@@ -197,3 +197,11 @@ Ray = Annotated[
     str | None, typer.Option(help="A Ray cluster: its address, auto, or local to start one.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print only JSON on standard output.")]
+Window = Annotated[
+    tuple[float, float] | None,
+    typer.Option(help="Volumes: the intensities mapped to 0 and 1, as in training; -160 240."),
+]
+WindowPercentiles = Annotated[
+    tuple[float, float] | None,
+    typer.Option(help="Volumes: the same as percentiles of each file; 0.5 99.5."),
+]
