@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -24,7 +26,7 @@ from certiseg.datasets.cloud_file import read_cloud
 from certiseg.datasets.described import described
 from certiseg.datasets.images import read_image
 from certiseg.datasets.label_file import read_labels
-from certiseg.datasets.nifti import nifti_bytes
+from certiseg.datasets.own_clouds import own_clouds
 from certiseg.datasets.volume_file import is_volume_file, read_volume
 from certiseg.errors import InputError
 from certiseg.files.folders import LIST, Outputs
@@ -332,6 +334,43 @@ _TEXT = "\n".join(" ".join(f"{value:.6f}" for value in row) for row in _CLOUD).e
 _VOLUME = np.random.default_rng(0).uniform(size=(4, 5, 6)).astype(np.float32)
 
 
+def _nifti() -> bytes:
+    content: bytes = import_module("nibabel").Nifti1Image(_VOLUME, np.eye(4)).to_bytes()
+    return content
+
+
+def _itk(path: Path) -> None:
+    sitk = import_module("SimpleITK")
+    sitk.WriteImage(sitk.GetImageFromArray(_VOLUME), path, True)
+
+
+def _npz() -> bytes:
+    held = io.BytesIO()
+    np.savez_compressed(held, cloud=_CLOUD)
+    return held.getvalue()
+
+
+def _ply() -> bytes:
+    plyfile = import_module("plyfile")
+    points = np.array([tuple(row) for row in _CLOUD[:, :3]], dtype=[(n, "f4") for n in "xyz"])
+    held = io.BytesIO()
+    plyfile.PlyData([plyfile.PlyElement.describe(points, "vertex")]).write(held)
+    return held.getvalue()
+
+
+def _las(path: Path) -> None:
+    laspy = import_module("laspy")
+    made = laspy.LasData(laspy.LasHeader(point_format=3, version="1.2"))
+    made.x, made.y, made.z = 100 * _CLOUD[:, :3].T
+    made.write(path)
+
+
+def _own_clouds(folder: Path) -> None:
+    (folder / "clouds.yaml").write_text("name: a\nclasses: [b, c]\nnormalise: true\n")
+    (folder / "test").mkdir(exist_ok=True)
+    (folder / "test" / "a.txt").write_bytes(_TEXT)
+
+
 def _file(name: str, content: Callable[[], bytes], read: Any, damage: Damage = bytewise) -> Reader:
     return Reader(name, lambda folder: (folder / name).write_bytes(content()), read, damage)
 
@@ -345,12 +384,18 @@ READERS: dict[str, Reader] = {
     "labels, TIFF": _file("a.tif", lambda: _as("TIFF", "L"), read_labels),
     "volume": _file("a.npy", lambda: _npy(_VOLUME), read_volume),
     "volume or cloud": _file("a.npy", lambda: _npy(_VOLUME), _volume),
-    "NIfTI": _file(
-        "a.nii", lambda: nifti_bytes(_VOLUME, np.eye(4), None, compressed=False), read_volume
-    ),
-    "NIfTI, packed": _file("a.nii.gz", lambda: nifti_bytes(_VOLUME, np.eye(4), None), read_volume),
+    "NIfTI": _file("a.nii", _nifti, read_volume),
+    "NIfTI, packed": _file("a.nii.gz", lambda: gzip.compress(_nifti()), read_volume),
+    "MetaImage": Reader("a.mha", lambda folder: _itk(folder / "a.mha"), read_volume),
+    "NRRD": Reader("a.nrrd", lambda folder: _itk(folder / "a.nrrd"), read_volume),
     "cloud": _file("a.txt", lambda: _TEXT, read_cloud),
+    "cloud with a header": _file("a.csv", lambda: b"40\n# x y z\n" + _TEXT, read_cloud),
     "cloud, npy": _file("a.npy", lambda: _npy(_CLOUD), read_cloud),
+    "cloud, npz": _file("a.npz", _npz, read_cloud, of_zip),
+    "PLY": _file("a.ply", _ply, read_cloud),
+    "LAS": Reader("a.las", lambda folder: _las(folder / "a.las"), read_cloud),
+    "LAZ": Reader("a.laz", lambda folder: _las(folder / "a.laz"), read_cloud),
+    "clouds": Reader("clouds.yaml", _own_clouds, lambda path: own_clouds(path.parent), of_yaml),
     "hierarchy": _file("a.yaml", TREE.encode, load_hierarchy, of_yaml),
     "data sheet": Reader("yard.yaml", _yard, _read_yard, of_yaml),
     "certificate": _file(

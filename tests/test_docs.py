@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from PIL import Image
 
 from certiseg.certificates.certificate import Certificate
 from certiseg.certifiers.verify import verify
+from certiseg.cli.main import run
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -69,6 +71,23 @@ def test_every_method_of_the_methods_page_runs():
     assert len(snippets) >= 7
     for snippet in snippets:
         exec(snippet, names)
+
+
+def test_the_page_on_models_that_are_not_torch_runs(tmp_path, monkeypatch):
+    """Its forest certifies pixels, in Python and, from the file, on the command line."""
+    pytest.importorskip("sklearn")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (written,) = _snippets("docs/models/not-torch.md")
+    Path("mymodels.py").write_text(written)
+    Image.fromarray(np.full((8, 9, 3), 180, np.uint8)).save("street.png")
+    command = "certify street.png --model python:mymodels.py:build -o out -n 60 --seed 1"
+    assert run(command.split()) == 0
+    module = sys.modules.pop("mymodels")
+    assert module.cert.labels.shape == (16, 20)
+    source = Certificate.load("out/street.cert.npz").votes.source
+    assert list(source.code) == ["mymodels.py"]
+    assert source.not_covered == ()
 
 
 @pytest.mark.slow

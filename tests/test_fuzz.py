@@ -27,8 +27,14 @@ def reader(
 ) -> Iterator[tuple[Reader, Path]]:
     if request.param == "ONNX":
         pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
-    if request.param.startswith("NIfTI"):
-        pytest.importorskip("nibabel", reason="nibabel is not installed")
+    for kinds, package in (
+        (("NIfTI", "NIfTI, packed", "MetaImage", "NRRD"), "nibabel"),
+        (("MetaImage", "NRRD"), "SimpleITK"),
+        (("PLY",), "plyfile"),
+        (("LAS", "LAZ"), "laspy"),
+    ):
+        if request.param in kinds:
+            pytest.importorskip(package, reason=f"{package} is not installed")
     folder = tmp_path_factory.mktemp("whole")
     READERS[request.param].make(folder)
     return READERS[request.param], folder

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from certiseg.metrics.curve import RadiusCurve
     from certiseg.metrics.information_gain import InformationGain
     from certiseg.metrics.part_iou import PartIou
-    from certiseg.models import Binary, Preprocess, Windows
+    from certiseg.models import Binary, NumpyModel, Output, Preprocess, Windows
     from certiseg.noise import Gaussian, Rotation
     from certiseg.runs.from_python import certify_all, evaluate
     from certiseg.runs.model import open_model as load_model
@@ -48,6 +48,8 @@ _HOME = {
     "Hierarchy": "certiseg.hierarchies.hierarchy",
     "InformationGain": "certiseg.metrics.information_gain",
     "InputError": "certiseg.errors",
+    "NumpyModel": "certiseg.models",
+    "Output": "certiseg.models",
     "PartIou": "certiseg.metrics.part_iou",
     "Preprocess": "certiseg.models",
     "RadiusCurve": "certiseg.metrics.curve",
@@ -86,6 +88,8 @@ __all__ = [
     "Hierarchy",
     "InformationGain",
     "InputError",
+    "NumpyModel",
+    "Output",
     "PartIou",
     "Preprocess",
     "RadiusCurve",

@@ -190,10 +190,13 @@ def test_columns_beyond_the_model_are_said_and_not_used(workplace: Path, call: C
     done = call("certify", "whole.txt", *MODEL, *QUIET, "--json", "-o", "out")
     assert plain.err == ""
     assert done.err == (
-        "note: whole.txt: of its 7 columns x y z are used, as many as the model has channels\n"
+        "note: whole.txt: of its 7 columns, x y z nx ny nz label, only x y z are used, as many as "
+        "the model has channels\n"
     )
     assert [json.loads(line) for line in done.out.splitlines()] == records(workplace / "out")
-    assert records(workplace / "out")[0]["file_columns"] == 7
+    (record,) = records(workplace / "out")
+    assert record["file_columns"] == 7
+    assert record["columns"] == ["x", "y", "z", "nx", "ny", "nz", "label"]
     one, other = (
         Certificate.load(workplace / path).votes.source
         for path in ("plain/slabs.cert.npz", "out/whole.cert.npz")
@@ -203,16 +206,27 @@ def test_columns_beyond_the_model_are_said_and_not_used(workplace: Path, call: C
     assert one.input == other.input
 
 
+def test_four_columns_are_read_as_stated(workplace: Path, call: Call) -> None:
+    np.savetxt("four.txt", slabs()[:, [0, 1, 2, 5]], fmt="%.6f")
+    bad = call("certify", "four.txt", *MODEL, *QUIET, "-o", "out")
+    assert bad.is_one_line_error("got 4 without", "--columns x,y,z,-"), bad.err
+    done = call("certify", "four.txt", *MODEL, *QUIET, "-o", "out", "--columns", "x,y,z,label")
+    assert done.code == 0, done.err
+    assert records(workplace / "out")[0]["columns"] == ["x", "y", "z", "label"]
+    bad = call("certify", "four.txt", *MODEL, *QUIET, "-o", "out2", "--columns", "x,y")
+    assert bad.is_one_line_error("--columns as the names of all columns"), bad.err
+
+
 def test_normals_go_to_a_model_of_six_channels(workplace: Path, call: Call) -> None:
     model = ("--model", "python:own_clouds:with_normals")
     options = (*model, *QUIET, "--noise", "coordinates")
     done = call("certify", "whole.txt", *options, "--channels", 6, "-o", "out")
     assert done.code == 0, done.err
-    assert "of its 7 columns x y z nx ny nz are used" in done.err
+    assert "only x y z nx ny nz are used" in done.err
     labels = Certificate.load(workplace / "out" / "whole.cert.npz").labels
     np.testing.assert_array_equal(labels, np.arange(40) % 2)
     bad = call("certify", "slabs.xyz", *options, "--channels", 6, "-o", "bad")
-    assert bad.is_one_line_error("slabs.xyz", "6 columns", "got 3"), bad.err
+    assert bad.is_one_line_error("slabs.xyz", "columns x y z nx ny nz", "got x y z;"), bad.err
     bad = call("certify", "whole.txt", *options, "-o", "bad")
     assert bad.is_one_line_error("(1, 3, 40)", "--channels"), bad.err
 
@@ -239,8 +253,9 @@ def test_many_files_have_one_note_each_kind(workplace: Path, call: Call) -> None
         (workplace / name).write_bytes((workplace / "whole.txt").read_bytes())
     done = call("certify", *names, *MODEL, *QUIET, "-o", "out")
     assert done.err.splitlines() == [
-        "note: 0.txt: of its 7 columns x y z are used, as many as the model has channels "
-        "(and 2 more)"
+        "note: 0.txt: of its 7 columns, x y z nx ny nz label, only x y z are used, as many as the "
+        "model has channels "
+        "(and 2 more files)"
     ]
     assert [record["name"] for record in records(workplace / "out")] == ["0", "1", "2"]
 
@@ -302,11 +317,11 @@ def test_earlier_results_are_kept_unless_told(workplace: Path, call: Call) -> No
 
 BAD_FILES = {
     "nan.txt": ("0 0 nan\n" * 40, ("nan.txt, line 1", "finite")),
-    "wide.csv": ("0,0,0,0\n" * 40, ("wide.csv, line 1", "3, 6 or 7 columns", "got 4")),
+    "wide.csv": ("0,0,0,0\n" * 40, ("wide.csv", "3, 6 or 7 columns", "got 4", "--columns")),
     "few.pts": ("0 0 0\n1 1 1\n", ("few.pts", "at least 32 points, got 2")),
     "empty.xyz": ("", ("empty.xyz", "empty file")),
     "fake.npy": ("0 0 0\n", ("fake.npy", "npy file of numbers")),
-    "chair.ply": ("ply\n", ("chair.ply", "one kind of file")),
+    "chair.stl": ("solid\n", ("chair.stl", "one kind of file")),
 }
 
 

@@ -56,6 +56,13 @@ def test_usage_error_is_one_line(call: Call, arguments: tuple[str, ...], word: s
     assert call(*arguments).is_one_line_error(word)
 
 
+def failing(error: BaseException) -> Any:
+    """A function that raises the error, in no file of the user's."""
+    made: dict[str, Any] = {"error": error}
+    exec("def fail(**_):\n    raise error", made)
+    return made["fail"]
+
+
 @pytest.mark.parametrize(
     ("error", "code", "line"),
     [
@@ -77,29 +84,25 @@ def test_usage_error_is_one_line(call: Call, arguments: tuple[str, ...], word: s
 def test_errors_end_in_one_line(
     call: Call, monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int, line: str
 ) -> None:
-    def fail(**_: object) -> None:
-        raise error
-
-    monkeypatch.setattr(main, "app", fail)
+    monkeypatch.setattr(main, "app", failing(error))
     done = call("demo")
     assert (done.code, done.out, done.err.strip()) == (code, "", line)
 
 
-def test_other_errors_are_one_line_and_the_traceback_is_one_variable_away(
+def test_other_errors_are_one_line_and_the_traceback_is_one_option_away(
     call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What nobody foresaw must not look like a failed claim (exit 1), as a traceback would."""
-
-    def fail(**_: object) -> None:
-        raise ZeroDivisionError("by zero")
-
-    monkeypatch.setattr(main, "app", fail)
+    monkeypatch.setattr(main, "app", failing(ZeroDivisionError("by zero")))
     result = call("demo")
     assert result.code == 2
     assert "unexpected ZeroDivisionError: by zero" in result.err
+    assert "Traceback" not in result.err
+    for shown in (call("demo", "--traceback"), call("--traceback", "demo")):
+        assert (shown.code, shown.err.splitlines()[0][:9]) == (2, "Traceback")
+        assert shown.err.splitlines()[-1] == result.err.strip()
     monkeypatch.setenv(ending.TRACEBACK, "1")
-    with pytest.raises(ZeroDivisionError):
-        call("demo")
+    assert "Traceback" in call("demo").err
 
 
 def test_the_console_script_returns_the_code(tmp_path: Path) -> None:

@@ -80,11 +80,13 @@ def test_the_model_says_how_many_classes(call: Call) -> None:
         (("--size", "8x8", "-n", "0"), "draws (-n)"),
         (("--size", "8x8", "--num-classes", "1"), "classes"),
         (("--size", "8x8", "--grid", "0"), "grid"),
-        (("--points", "8", "--grid", "2"), "points have no grid"),
+        (("--size", "8x8x8", "--grid", "2"), "an image with a grid, got 8 x 8 x 8 voxels"),
+        (("--size", "8x8x8x8"), "DEPTHxHEIGHTxWIDTH of a volume"),
+        (("--points", "8", "--grid", "2"), "an image with a grid, got 8 points"),
         (("--size", "8x8", "--budget", "65"), "budget"),
         (("--size", "8x8", "--budget", "0"), "budget"),
         (("--size", "8x8", "--budget", "some"), "--budget"),
-        (("--points", "8", "--model", "certiseg:camvid"), "picture to time"),
+        (("--points", "8", "--model", "certiseg:camvid"), "an image or a volume to time"),
         (("--size", "8x8", "--model", "nothing"), "expected a model"),
     ],
 )
@@ -94,3 +96,14 @@ def test_bad_calls(
     monkeypatch.chdir(tmp_path)
     assert call("plan", *arguments, "-o", "out").is_one_line_error(word)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_volume_has_as_many_hypotheses_as_voxels(call: Call) -> None:
+    done = call("plan", "--size", "96x96x96", "--classes", "3", "--json")
+    assert done.code == 0, done.err
+    rows = json.loads(done.out)["rows"]
+    assert {row["components"] for row in rows} == {96**3}
+    # 96 x 96 x 96 as points: the same numbers.
+    again = call("plan", "--points", str(96**3), "--classes", "3", "--json")
+    assert json.loads(again.out)["rows"] == rows
+    assert "96 x 96 x 96 voxels" in call("plan", "--size", "96x96x96").out

@@ -110,6 +110,49 @@ def test_no_attack_falls_below_the_bounds_and_some_meets_them(allowed):
         assert bound.certified_miou <= ious[:, of_truth].mean(axis=1).min() + 1e-12
 
 
+@pytest.mark.parametrize("allowed", [0, 1, 2])
+def test_no_attack_falls_below_the_bound_of_dice_and_some_meets_it(allowed):
+    """Theory T9, brute force: Dice recounted from the sets themselves in every mask that an attack
+    can reach. The bound of a class of the truth is met to the last digit."""
+    for truth, mask in _images(3, 25):
+        bound = cs.Confusion.count(truth, mask, 3, allowed=allowed)
+        if not bound.labelled:
+            continue
+        known = truth != 255
+        lowest = np.full(3, np.inf)
+        for attacked in _attacked(truth, mask, allowed, 3):
+            lowest = np.minimum(lowest, np.nan_to_num(attacked.dice, nan=0.0))
+        for label in set(truth[known].tolist()):
+            assert lowest[label] == bound.certified_dice[label]
+        assert np.array_equal(np.isnan(bound.certified_dice), np.isnan(bound.dice))
+        assert np.nanmax(bound.certified_dice - bound.dice) <= 0
+        present = ~np.isnan(bound.certified_dice)
+        assert bound.certified_mean_dice <= lowest[present].mean() + 1e-12
+
+
+def test_dice_by_hand_and_from_the_iou():
+    """Class 0: 2 right of the 3 + 3 that are true or predicted, 4 / 6, an IoU of 2 / 4."""
+    c = cs.Confusion.count([0, 0, 0, 1, 1], [0, 0, 1, 0, 1], 3)
+    assert c.dice.tolist()[:2] == [4 / 6, 2 / 4]
+    assert np.isnan(c.dice[2])
+    assert c.mean_dice == (4 / 6 + 2 / 4) / 2
+    np.testing.assert_allclose(c.dice, 2 * c.iou / (1 + c.iou))
+    sets = [[0, 0, 0, 1, 1], [0, 0, cs.ABSTAIN, cs.ABSTAIN, 1]]
+    c = cs.Confusion.count(*sets, 3)
+    # Class 0 keeps 2; it is 3 in truth and at most 3 in an attacked mask: 4 / 6.
+    assert c.certified_dice.tolist()[:2] == [4 / 6, 2 / 4]
+    np.testing.assert_allclose(c.certified_dice, 2 * c.certified_iou / (1 + c.certified_iou))
+
+
+def test_a_dice_bound_that_forgets_abstentions_or_the_budget_is_caught():
+    """Negative control: the paper's counting, made a Dice coefficient, is beaten by an attack."""
+    truth, mask = np.array([0, 0, 1, 1, 1]), np.array([0, 0, 1, -1, -1])
+    without = cs.Confusion.count(truth, mask, 2)
+    worst = min(c.dice[0] for c in _attacked(truth, mask, 0, 2))
+    assert without.dice[0] == 1.0 > worst == without.certified_dice[0]
+    assert min(c.dice[0] for c in _attacked(truth, mask, 1, 2)) < without.certified_dice[0]
+
+
 def test_leaving_abstentions_out_of_the_union_is_caught():
     """Negative control (Fault 6): the paper's IoU is beaten by an attack, and so are bounds that
     forget the budget."""

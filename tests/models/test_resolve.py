@@ -109,7 +109,7 @@ def test_published_checkpoint_of_other_classes(tmp_path: Path) -> None:
         ("no_such_module_here:f", "importable module"),
         ("{m}:missing", "expected a function 'missing'"),
         ("{m}:number", "got int"),
-        ("{m}:nothing", "got NoneType"),
+        ("{m}:nothing", "got None; end the function with: return model"),
     ],
 )
 def test_python_errors(module: str, tail: str, word: str) -> None:

@@ -109,3 +109,49 @@ def test_a_header_that_is_read_otherwise_than_stored_is_noted(folder: Path) -> N
     paths = [folder / "scan.nii"]
     list(certify_images(paths, loaded(), SETTINGS, folder / "out", note=notes.append))
     assert any("qfac" in text for text in notes)
+
+
+def test_a_file_of_a_volume_declares_a_depth_of_three(folder: Path) -> None:
+    np.save(folder / "flat.npy", np.random.default_rng(0).random((3, 6, 7)))
+    (record,) = certify_images([folder / "flat.npy"], loaded(), SETTINGS, folder / "out")
+    assert record["size"] == [3, 6, 7]
+
+
+def test_labels_lie_where_the_file_does_by_both_of_its_forms(folder: Path) -> None:
+    nibabel = pytest.importorskip("nibabel")
+    image = nibabel.Nifti1Image(np.full((5, 6, 7), 0.5, np.float32), None)
+    image.header.set_sform(np.diag([1.0, 1, 3, 1]), 2)
+    image.header.set_qform(np.diag([2.0, 2, 2, 1]), 1)
+    (folder / "scan.nii").write_bytes(image.to_bytes())
+    notes: list[str] = []
+    settings = Settings(sigma=0.1, num_samples=200, radius_map=True)
+    paths = [folder / "scan.nii"]
+    list(certify_images(paths, loaded(), settings, folder / "out", note=notes.append))
+    assert any("qform and sform place it differently" in text for text in notes)
+    for name in ("labels", "radius"):
+        found = nibabel.load(folder / "out" / f"scan.{name}.nii.gz").header
+        assert np.allclose(found.get_qform(), np.diag([2, 2, 2, 1]))
+        assert np.allclose(found.get_sform(), np.diag([1, 1, 3, 1]))
+        assert (found["qform_code"], found["sform_code"]) == (1, 2)
+
+
+def test_a_dicom_series_is_refused_with_its_converter(folder: Path) -> None:
+    (folder / "slice.dcm").write_bytes(b"DICM")
+    with pytest.raises(InputError, match=r"slice.dcm: .*dcm2niix -z y -o OUT FOLDER"):
+        certify_images([folder / "slice.dcm"], loaded(), SETTINGS, folder / "out")
+
+
+def test_labels_of_an_nrrd_file_are_nifti_in_its_space(folder: Path) -> None:
+    sitk = pytest.importorskip("SimpleITK")
+    nibabel = pytest.importorskip("nibabel")
+    made = sitk.GetImageFromArray(np.full((7, 6, 5), 0.9, np.float32))
+    made.SetSpacing((1.0, 2.0, 3.0))
+    made.SetOrigin((5.0, 6.0, 7.0))
+    sitk.WriteImage(made, folder / "scan.nrrd")
+    (record,) = certify_images([folder / "scan.nrrd"], loaded(), SETTINGS, folder / "out")
+    assert record["size"] == [5, 6, 7]
+    written = nibabel.load(folder / "out" / "scan.labels.nii.gz")
+    expected = np.diag([-1.0, -2, 3, 1])
+    expected[:3, 3] = -5, -6, 7
+    assert np.allclose(written.affine, expected)
+    assert (np.asarray(written.dataobj) == 1).all()

@@ -53,6 +53,27 @@ def test_bad_input(x, parts):
         assert part in str(info.value)
 
 
+class Volumes(nn.Module):
+    kind = "volumes"
+
+    def forward(self, x):
+        return torch.cat([x, 1 - x], 1)
+
+
+def test_a_volume_of_depth_three_is_no_batch():
+    """One that is declared passes, on a model that is asked for volumes or says that it is of
+    them; a batch of RGB images is refused, with the remedy for the other."""
+    x = torch.full((1, 3, 4, 5), 0.5)
+    for smooth in (
+        cs.Smoothed(Volumes().eval(), NOISE),
+        cs.Smoothed(lambda x: torch.cat([x, 1 - x], 1), NOISE, volumes=True),
+    ):
+        assert smooth.vote(x, 3).shape == (3, 4, 5)
+    for smooth in (cs.Smoothed(_model, NOISE), cs.Smoothed(Volumes().eval(), NOISE, volumes=False)):
+        with pytest.raises(cs.InputError, match=r"a batch of shape .* pass volumes=True"):
+            smooth.vote(x, 3)
+
+
 def test_other_domains_can_be_allowed():
     votes = cs.Smoothed(_model, NOISE, value_range=None).vote(_with(-3.0), 10)
     assert votes.source.value_range is None

@@ -189,7 +189,7 @@ def marked(model: Callable[..., Any]) -> Iterator[None]:
     if not isinstance(model, nn.Module):
         yield
         return
-    parts = list(model.children()) or [model]
+    parts = list(nn.Module.children(model)) or [model]
     ranges: list[Any] = []
 
     def begin(*_: object) -> None:

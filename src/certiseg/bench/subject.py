@@ -94,7 +94,7 @@ class Subject:
         """Number of parameters; None for a function."""
         if not isinstance(self.model, nn.Module):
             return None
-        return sum(p.numel() for p in self.model.parameters())
+        return sum(p.numel() for p in nn.Module.parameters(self.model))
 
     def smoothed(self) -> Smoothed:
         return Smoothed(self.model, NOISE, self.classes, device=self.device, engine=self.engine)

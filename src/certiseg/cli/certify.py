@@ -22,8 +22,9 @@ def certify(
     files: Annotated[
         list[Path],
         typer.Argument(
-            help="PNG, JPEG, TIFF or WebP files; point clouds: .txt, .xyz, .pts, .csv, .npy; or "
-            "volumes: .nii, .nii.gz, .npy. A folder, or a pattern in quotation marks.",
+            help="PNG, JPEG, TIFF or WebP files; point clouds: .txt, .xyz, .pts, .csv, .npy, .ply, "
+            ".las; or volumes: .nii, .nii.gz, .nrrd, .mha, .npy. A folder, or a pattern in "
+            "quotation marks.",
             show_default=False,
         ),
     ],
@@ -34,6 +35,7 @@ def certify(
     num_classes: options.NumClasses = None,
     binary: options.Binary = None,
     multi_label: options.MultiLabel = False,
+    names: options.Names = None,
     channels: options.Channels = None,
     scale: options.Scale = None,
     flip: options.Flip = False,
@@ -54,16 +56,14 @@ def certify(
         int | None,
         typer.Option(help="Number of points to resample a cloud to; default: all points as given."),
     ] = None,
-    window: Annotated[
-        tuple[float, float] | None,
+    columns: Annotated[
+        str | None,
         typer.Option(
-            help="Volumes, 16-bit images: intensities mapped to 0 and 1, as in training; -160 240."
+            help="Point clouds: what all columns of the file are, - for unused; x,y,z,-,label."
         ),
     ] = None,
-    window_percentiles: Annotated[
-        tuple[float, float] | None,
-        typer.Option(help="The same as percentiles of each file; 0.5 99.5."),
-    ] = None,
+    window: options.Window = None,
+    window_percentiles: options.WindowPercentiles = None,
     exif: options.Exif = None,
     convert: options.Convert = False,
     commit: Annotated[
@@ -90,6 +90,7 @@ def certify(
     """Certify images, point clouds or volumes: a certificate, its picture (abstentions white)
     and a JSON line each."""
     _check_commitment(out, commit, commitment, challenge, settings.seed)
+    from certiseg.datasets.cloud_table import stated_columns
     from certiseg.datasets.volume_file import window_of
     from certiseg.report.certified import certified_table
     from certiseg.runs.certify import certify_images, commit_images
@@ -102,6 +103,7 @@ def certify(
     loaded = load_model(
         model,
         num_classes=num_classes,
+        names=names,
         channels=channels,
         scale=scale,
         flip=flip,
@@ -113,7 +115,7 @@ def certify(
         multi_label=multi_label,
     )
     reading: dict[str, Any] = {
-        "clouds": CloudOptions(category, normalise, points),
+        "clouds": CloudOptions(category, normalise, points, stated_columns(columns)),
         "window": window_of(window, window_percentiles),
         "reading": options.reading_of(exif, convert),
     }

@@ -12,10 +12,11 @@ from types import FrameType
 import typer
 
 from certiseg.errors import ClaimError, InputError
+from certiseg.own_code import SHOWN, failed_at, own_failure
 
 FAILED_CLAIM, BAD_INPUT, INTERRUPTED = 1, 2, 128 + signal.SIGINT
 TRACEBACK = "CERTISEG_TRACEBACK"
-"""Environment variable: set, an unforeseen error comes with its traceback."""
+"""Environment variable: set, it does what --traceback does."""
 _WHOLE = "files already written are whole"
 _ENDING = ("SIGTERM", "SIGHUP")
 
@@ -37,11 +38,10 @@ class Ended(BaseException):
 
 @dataclass(frozen=True)
 class Ending:
-    """Exit code and message. unforeseen: an error of no kind that is expected here."""
+    """Exit code and message."""
 
     code: int
     line: str
-    unforeseen: bool = False
 
     @property
     def interrupted(self) -> bool:
@@ -52,7 +52,8 @@ class Ending:
 def ending_of(error: BaseException) -> Ending | None:
     """Exit code and message of an exception; None for one that ends Python itself."""
     if isinstance(error, InputError):
-        return Ending(BAD_INPUT, str(error))
+        # Raised from an error of the user's own code.
+        return Ending(BAD_INPUT, f"{error}{SHOWN if error.__cause__ else ''}")
     if isinstance(error, ClaimError):
         return Ending(FAILED_CLAIM, str(error))
     if isinstance(error, Ended):
@@ -64,12 +65,15 @@ def ending_of(error: BaseException) -> Ending | None:
         return Ending(BAD_INPUT, f"{message} (certiseg --help lists what there is)")
     if isinstance(error, OSError):
         where = f" at {error.filename}" if error.filename else ""
+        place = failed_at(error)
+        where += "" if place is None else f" ({place})"
         reason = error.strerror or type(error).__name__
         line = f"expected to read and write files, got {reason}{where}; mend that and call again, "
         return Ending(BAD_INPUT, line + _WHOLE)
+    if isinstance(error, (Exception, SystemExit)) and (failure := own_failure(error)):
+        return Ending(BAD_INPUT, failure)
     if isinstance(error, Exception):
-        message = f"{type(error).__name__}: {error}"
-        return Ending(BAD_INPUT, f"unexpected {message} ({TRACEBACK}=1 shows where)", True)
+        return Ending(BAD_INPUT, f"unexpected {type(error).__name__}: {error}{SHOWN}")
     return None
 
 

@@ -28,10 +28,14 @@ def evaluate(
     *,
     model: options.Model,
     out: options.Output,
-    images: Annotated[Path | None, typer.Option(help="Folder of image files.")] = None,
+    images: Annotated[
+        Path | None, typer.Option(help="Folder of image files, or of volumes.")
+    ] = None,
     labels: Annotated[
         Path | None, typer.Option(help="Folder of label maps, STEM.png of class ids.")
     ] = None,
+    window: options.Window = None,
+    window_percentiles: options.WindowPercentiles = None,
     ignore: Annotated[
         list[str] | None,
         typer.Option("--ignore-index", help="Label ids to ignore, as 255 is; such as 11,12."),
@@ -42,8 +46,8 @@ def evaluate(
     data: Annotated[
         str | None,
         typer.Option(
-            help="camvid, cityscapes, pascal-context, voc, ade20k, coco-stuff, mni152, solids or "
-            "shapenet (point clouds), or FILE.yaml that describes folders; instead of folders."
+            help="camvid, cityscapes, pascal-context, voc, ade20k, coco-stuff, mni152; solids, "
+            "shapenet or clouds (point clouds); or FILE.yaml that describes folders."
         ),
     ] = None,
     root: Annotated[
@@ -65,6 +69,7 @@ def evaluate(
     denoiser: options.Denoiser = None,
     num_classes: options.NumClasses = None,
     binary: options.Binary = None,
+    names: options.Names = None,
     channels: options.Channels = None,
     scale: options.Scale = None,
     flip: options.Flip = False,
@@ -97,7 +102,7 @@ def evaluate(
     json_table: options.Json = False,
 ) -> None:
     """Compare the non-robust, the base and the certified model; writes table and results."""
-    from certiseg.datasets.card import note_of, skipped_of
+    from certiseg.datasets.card import KINDS, note_of, skipped_of
     from certiseg.report.figures import has_matplotlib
     from certiseg.runfolder.comparison import comparison_table
     from certiseg.runfolder.folder import Keep
@@ -117,6 +122,7 @@ def evaluate(
     named = partial(
         load_model,
         num_classes=num_classes,
+        names=names,
         channels=channels,
         scale=scale,
         flip=flip,
@@ -141,6 +147,8 @@ def evaluate(
         mask=mask.value,
         exif=None if exif is None else exif.value,
         convert=convert,
+        window=window,
+        window_percentiles=window_percentiles,
     )
     for reason in skipped_of(samples):
         remark(f"skipped: {reason}")
@@ -173,9 +181,10 @@ def evaluate(
         print(comparison_table(evaluation.rows).json(), end="")
         return
     console = Screen()
-    note, clouds = note_of(samples), samples.card.kind == "clouds"
+    note, kind = note_of(samples), samples.card.kind
     thinned = "" if note is None else f", {note}"
-    whole, plural = "cloud" if clouds else "image", "" if len(samples) == 1 else "s"
+    whole = "image" if kind == "pictures" else KINDS[kind][0]
+    plural = "" if len(samples) == 1 else "s"
     title = f"{samples.card.name}: {len(samples)} {whole}{plural}{thinned}"
     console.print(comparison_table(evaluation.rows, title).rich(transposed=True))
     if evaluation.percentile:

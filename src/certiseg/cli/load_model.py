@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from certiseg.cli.numbers import numbers_of, size_of
@@ -25,8 +26,10 @@ def load_model(
     margin: int | None = None,
     binary: str | None = None,
     multi_label: bool = False,
+    names: Path | None = None,
 ) -> LoadedModel:
-    """``runs.model.open_model``, with --scales as it was typed. Raises InputError."""
+    """``runs.model.open_model``, options as they were typed. Raises InputError."""
+    from certiseg.models.class_names import read_names
     from certiseg.runs.model import open_model
 
     if margin is not None and windows is None:
@@ -45,6 +48,7 @@ def load_model(
         **windowed,
         binary=binary,
         multi_label=multi_label,
+        names=None if names is None else read_names(names),
     )
     for note in loaded.notes:
         remark(f"note: {note}")

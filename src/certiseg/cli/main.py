@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -33,9 +34,17 @@ from certiseg.cli.verify import verify
 from certiseg.errors import Hint
 from certiseg.screen import remark, say
 
+_TRACEBACK = "--traceback"
+
 
 class Commands(TyperGroup):
-    """The commands. plan --commit plans a run rather than a size, so it is read as that run is."""
+    """The commands. plan --commit plans a run rather than a size, so it is read as that run is.
+    --traceback may stand anywhere."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if _TRACEBACK in args:
+            args = [_TRACEBACK, *(word for word in args if word != _TRACEBACK)]
+        return super().parse_args(ctx, args)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         commits = any(word.partition("=")[0] == "--commit" for word in args)
@@ -83,6 +92,9 @@ def _certiseg(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print and exit.")
     ] = False,
+    traceback: Annotated[
+        bool, typer.Option(_TRACEBACK, help="With any command: print the traceback of an error.")
+    ] = False,
 ) -> None:
     """Certified segmentation: which pixels or points keep their label under every perturbation up
     to a stated size, and where to abstain."""
@@ -108,8 +120,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
             raise KeyboardInterrupt
     except BaseException as error:
         ending = ending_of(error)
-        if ending is None or (ending.unforeseen and os.environ.get(TRACEBACK)):
+        if ending is None:
             raise
+        if not ending.interrupted and (_TRACEBACK in given or os.environ.get(TRACEBACK)):
+            for line in "".join(traceback.format_exception(error)).splitlines():
+                remark(line)
         remark(f"error: {' '.join(ending.line.split())}")
         return ending.code
     return code if isinstance(code, int) else 0

@@ -81,9 +81,10 @@ Model = Annotated[
     typer.Option(
         "--model",
         "-m",
-        help="certiseg:NAME (bundled), python:module:function, what certiseg train or train-clouds "
-        "wrote, a Hugging Face folder or hf:ORG/NAME, a MONAI bundle, FILE.onnx, FILE.pt2, "
-        "torchvision:NAME:WEIGHTS, smp:FOLDER, timm:FOLDER, hrnet:FILE.pth or pointnet2:FILE.pth.",
+        help="certiseg:NAME (bundled), python:module:function or python:FILE.py:function, what "
+        "certiseg train or train-clouds wrote, a Hugging Face folder or hf:ORG/NAME, a MONAI "
+        "bundle, FILE.onnx, FILE.pt2, torchvision:NAME:WEIGHTS, smp:FOLDER, timm:FOLDER, "
+        "hrnet:FILE.pth or pointnet2:FILE.pth.",
     ),
 ]
 Denoiser = Annotated[
@@ -123,6 +124,13 @@ MultiLabel = Annotated[
     bool,
     typer.Option(
         "--multi-label", help="With --binary: each channel is a map of its own; they may overlap."
+    ),
+]
+Names = Annotated[
+    Path | None,
+    typer.Option(
+        help="Text file: the name of a class a line, and a colour or none: road, road #804080 or "
+        "road 128 64 128."
     ),
 ]
 Channels = Annotated[
@@ -189,3 +197,11 @@ Ray = Annotated[
     str | None, typer.Option(help="A Ray cluster: its address, auto, or local to start one.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print only JSON on standard output.")]
+Window = Annotated[
+    tuple[float, float] | None,
+    typer.Option(help="Volumes: the intensities mapped to 0 and 1, as in training; -160 240."),
+]
+WindowPercentiles = Annotated[
+    tuple[float, float] | None,
+    typer.Option(help="Volumes: the same as percentiles of each file; 0.5 99.5."),
+]

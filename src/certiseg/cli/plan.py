@@ -24,7 +24,7 @@ _CLASSES = 19
 
 def plan(
     size: Annotated[
-        str | None, typer.Option(help="Of the picture, HEIGHTxWIDTH, such as 1024x2048.")
+        str | None, typer.Option(help="HEIGHTxWIDTH of an image, DEPTHxHEIGHTxWIDTH of a volume.")
     ] = None,
     points: Annotated[int | None, typer.Option(help="Of a cloud, instead of --size.")] = None,
     num_classes: Annotated[int | None, typer.Option(help="Default: the model's, or 19.")] = None,
@@ -126,12 +126,11 @@ def plan(
         console.print(f"table and figure: {out}")
 
 
-def parse_size(text: str) -> tuple[int, int]:
-    """HEIGHTxWIDTH. Raises InputError."""
-    found = re.fullmatch(r"(\d{1,6})x(\d{1,6})", text.strip())
-    if found is None:
+def parse_size(text: str) -> tuple[int, ...]:
+    """HEIGHTxWIDTH, or DEPTHxHEIGHTxWIDTH. Raises InputError."""
+    if re.fullmatch(r"\d{1,6}(x\d{1,6}){1,2}", text.strip()) is None:
         raise InputError(
-            f"expected --size HEIGHTxWIDTH of at most six digits each, got {text!r}; "
-            "such as 1024x2048"
+            "expected --size HEIGHTxWIDTH, or DEPTHxHEIGHTxWIDTH of a volume, of at most six "
+            f"digits each, got {text!r}; such as 1024x2048"
         )
-    return int(found[1]), int(found[2])
+    return tuple(map(int, text.strip().split("x")))

@@ -154,10 +154,10 @@ def train_denoiser(
 @told
 @with_fields(CloudSettings)
 def train_clouds(
-    data: Annotated[str, "shapenet, or solids: generated."],
+    data: Annotated[str, "shapenet; clouds: your own; or solids: generated."],
     out: Out,
     settings: CloudSettings,
-    root: Annotated[Path | None, "shapenet: its folder."] = None,
+    root: Annotated[Path | None, "shapenet, clouds: its folder."] = None,
     channels: Annotated[int, "3: coordinates; 6: and normals."] = 3,
     points: Annotated[int, "Points of each cloud."] = 2048,
     limit: Annotated[int | None, "Train on at most so many, evenly over the categories."] = None,

@@ -32,7 +32,11 @@ PART_COLOURS: tuple[Colour, ...] = (
 Source: Okabe, Ito 2008 (Color Universal Design).
 """
 
-KINDS = {"pictures": ("image", "pixel"), "clouds": ("cloud", "point")}
+KINDS = {
+    "pictures": ("image", "pixel"),
+    "clouds": ("cloud", "point"),
+    "volumes": ("volume", "voxel"),
+}
 """What data are of, and what each input and each of its components is called."""
 
 
@@ -48,7 +52,8 @@ class Card:
         source: Who made it, and where names and colours come from.
         licence: The terms it is used by.
         parts: Of point clouds, for each category its classes, the only labels its clouds may have;
-            None for pictures.
+            None for others.
+        inputs: What they are, a key of KINDS; by default clouds with parts and pictures without.
 
     Example:
         >>> Card("yard", ("grass", "path"), ((0, 128, 0), (128, 128, 128)), 3, "ours", "CC0").kind
@@ -62,6 +67,7 @@ class Card:
     source: str
     licence: str
     parts: Mapping[str, tuple[int, ...]] | None = None
+    inputs: str | None = None
 
     def __post_init__(self) -> None:
         assert len(self.classes) == len(self.palette), "one colour a class"
@@ -79,7 +85,7 @@ class Card:
     @property
     def kind(self) -> str:
         """A key of KINDS."""
-        return "pictures" if self.parts is None else "clouds"
+        return self.inputs or ("pictures" if self.parts is None else "clouds")
 
 
 @dataclass(frozen=True)
@@ -88,9 +94,9 @@ class Sample:
 
     Args:
         name: Different from all others of its set; files are named by it.
-        x: float32, a picture (C, H, W) in [0, 1] or a point cloud (C, N) of coordinates (and
-            normals).
-        labels: uint8, (H, W) or (N,), 255 = ignored.
+        x: float32, an image (C, H, W) or a volume (C, D, H, W) in [0, 1], or a point cloud (C, N)
+            of coordinates (and normals).
+        labels: uint8, (H, W), (D, H, W) or (N,), 255 = ignored.
         category: Of a cloud, a key of its card's parts.
     """
 

@@ -1,24 +1,22 @@
-"""Strict reader of a user's own point cloud: text or npy, coordinates alone or with normals."""
+"""Strict reader of a user's own point cloud: coordinates alone or with normals."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from certiseg.datasets.cloud_formats import READERS
 from certiseg.datasets.cloud_scaling import centre_and_reach, normalised, resampled
-from certiseg.errors import InputError, refusing
-from certiseg.files.arrays import read_npy
-from certiseg.files.reading import CLOUD, read_bounded
+from certiseg.datasets.cloud_table import COLUMNS, NORMALS, CloudTable, read_text
+from certiseg.errors import InputError
 from certiseg.rounding import nearest, significant
 
-COLUMNS = ("x", "y", "z", "nx", "ny", "nz", "label")
 TEXT_SUFFIXES = (".txt", ".xyz", ".pts", ".csv")
-CLOUD_SUFFIXES = (*TEXT_SUFFIXES, ".npy")
+CLOUD_SUFFIXES = (*TEXT_SUFFIXES, *READERS)
 FEWEST_POINTS = 32
 """A file of fewer points is taken for damaged, or for another kind of table."""
 
@@ -35,13 +33,13 @@ Array = NDArray[np.float64]
 class CloudFile:
     """A cloud as it is certified, and as its file had it.
 
-    x: float32 (channels, N). columns, points: of the file. centre, reach: mean of the file's
-    points and largest distance from it, in the file's units; where normalised, the mean is 0 and
-    the largest distance 1 in x.
+    x: float32 (channels, N). columns, points: of the file, the columns by name. centre, reach: mean
+    of the file's points and largest distance from it, in the file's units; where normalised, the
+    mean is 0 and the largest distance 1 in x.
     """
 
     x: NDArray[np.float32]
-    columns: int
+    columns: tuple[str, ...]
     points: int
     centre: tuple[float, float, float]
     reach: float
@@ -55,12 +53,14 @@ def read_cloud(
     normalise: bool = False,
     points: int | None = None,
     name: str | None = None,
+    columns: Sequence[str] | None = None,
 ) -> CloudFile:
     """Read a cloud as float32 (channels, N): x, y, z, or with 6 channels also unit normals.
 
-    Text (.txt, .xyz, .pts, .csv): one point a line, 3, 6 or 7 numbers apart by blanks or commas,
-    x y z, nx ny nz and a part label, which is not used. .npy: floats (N, 3) or (N, 6), or with the
-    channels first. Of more columns than channels the first are taken.
+    Text (.txt, .xyz, .pts, .csv): one point a line, as ``cloud_table.read_text`` says. .npy, .npz:
+    floats (N, 3) or (N, 6), or with the channels first. .ply, .las, .laz: through plyfile and
+    laspy. Columns are found by the names that the file or the caller gives them; without names
+    there are 3, 6 or 7: x y z, nx ny nz, label. Those that the channels do not need are not used.
 
     Args:
         path: The file.
@@ -70,14 +70,15 @@ def read_cloud(
         points: How many to resample to, in an order drawn from the name; None takes all as they
             come.
         name: Default: the file's stem.
+        columns: What all columns of the file are, in order, such as x, y, z, "-", nx, ny, nz.
 
     Returns:
         The cloud, and what its file was like.
 
     Raises:
-        InputError: Another kind of file, other columns, something that is no finite number, fewer
-            than ``FEWEST_POINTS``, no normals for 6 channels or none of length 1, coordinates that
-            single precision does not hold. The line or the point is named.
+        InputError: Another kind of file, columns that could be anything, something that is no
+            finite number, fewer than ``FEWEST_POINTS``, no normals for 6 channels or none of length
+            1, coordinates that single precision does not hold. The line or the point is named.
 
     Example:
         >>> import tempfile
@@ -88,17 +89,30 @@ def read_cloud(
     """
     assert channels in (3, 6)
     path = Path(path)
-    where, table = _rows(path)
-    check_points(path, table[:, :3], FEWEST_POINTS, "it is no cloud, or cut short")
-    columns = table.shape[1]
-    if columns < channels:
+    table = open_table(path, columns)
+    found = cloud_of(table, table.columns(columns), channels, normalise=normalise)
+    if points is None:
+        return found
+    chosen = resampled(found.points, points, path.stem if name is None else name)
+    return replace(found, x=np.ascontiguousarray(found.x[:, chosen]))
+
+
+def cloud_of(
+    table: CloudTable, names: tuple[str, ...], channels: int, *, normalise: bool
+) -> CloudFile:
+    """The cloud in a table with columns of these names, as ``read_cloud`` reads it."""
+    path = table.path
+    check_points(path, _taken(table, names, 3), FEWEST_POINTS, "it is no cloud, or cut short")
+    if channels == 6 and not set(NORMALS) <= set(names):
         raise InputError(
-            f"{path}: expected 6 columns, x y z nx ny nz, for a model with normals, got {columns}; "
-            "add normals, or choose a model of coordinates alone"
+            f"{path}: expected the columns x y z nx ny nz, for a model with normals, got "
+            f"{' '.join(names)[:120]}; add normals, say which columns they are (--columns), or "
+            "choose a model of coordinates alone"
         )
+    taken = _taken(table, names, channels)
     if channels == 6:
-        _check_normals(path, where, table[:, 3:6])
-    x = np.ascontiguousarray(table[:, :channels].T)
+        _check_normals(table, taken[:, 3:])
+    x = np.ascontiguousarray(taken.T)
     with np.errstate(over="ignore", invalid="ignore"):
         centre, reach = centre_and_reach(x[:3])
         if normalise and np.isfinite(reach):
@@ -111,52 +125,28 @@ def read_cloud(
             f"mean at most and a mean of {_triple(centre)}; normalise it (--normalise), or move "
             "it to the origin"
         )
-    if points is not None:
-        chosen = resampled(len(table), points, path.stem if name is None else name)
-        single = np.ascontiguousarray(single[:, chosen])
     a, b, c = centre[:, 0].tolist()
-    return CloudFile(single, columns, len(table), (a, b, c), reach, normalise)
+    return CloudFile(single, names, len(taken), (a, b, c), reach, normalise)
 
 
-def _rows(path: Path) -> tuple[list[str], Array]:
-    """Place of each point in the file, in words, and values (N, columns)."""
-    if path.suffix.lower() == ".npy":
-        table = _array(path)
-        return [f"point {number}" for number in range(len(table))], table
-    numbers, table = read_table(path, (3, 6, 7), _REMEDY)
-    return [f"line {number}" for number in numbers], table
+def open_table(path: Path, columns: Sequence[str] | None = None) -> CloudTable:
+    """The points of a file of any kind that clouds come in. Raises InputError."""
+    read = READERS.get(path.suffix.lower())
+    return read_text(path, _REMEDY) if read is None else read(path, columns)
 
 
-def _array(path: Path) -> Array:
-    """Values (N, 3) or (N, 6) of an npy file."""
-    wanted, remedy = f"{path}: expected an npy file of numbers", "write it with np.save, as floats"
-    with refusing(OSError, ValueError, expected=wanted, remedy=remedy):
-        array = read_npy(path, CLOUD)
-    if array.dtype.kind != "f" or array.ndim != 2 or not {3, 6} & set(array.shape):
-        raise InputError(
-            f"{path}: expected a float array (N, 3) or (N, 6), or channels first, got "
-            f"{array.dtype} {array.shape}; np.save its columns as float32"
-        )
-    table = array.astype(np.float64)
-    # Where both axes could hold the channels there are too few points either way.
-    if table.shape[1] not in (3, 6):
-        table = table.T
-    bad = np.flatnonzero(~np.isfinite(table).all(axis=1))
-    if bad.size:
-        raise InputError(
-            f"{path}, point {bad[0]}: expected finite numbers, got NaN or infinity; "
-            "leave the point out"
-        )
-    return np.ascontiguousarray(table)
+def _taken(table: CloudTable, names: Sequence[str], channels: int) -> Array:
+    """The values (N, channels) that a model is given."""
+    return table.values[:, [names.index(name) for name in COLUMNS[:channels]]]
 
 
-def _check_normals(path: Path, where: list[str], normals: Array) -> None:
+def _check_normals(table: CloudTable, normals: Array) -> None:
     """Raise InputError for columns that are no unit normals, such as colours."""
     lengths = np.linalg.norm(normals, axis=1)
     bad = np.flatnonzero(~(np.abs(lengths - 1) <= _UNIT))
     if bad.size:
         raise InputError(
-            f"{path}, {where[bad[0]]}: expected a normal of length 1 in columns 4 to 6, got length "
+            f"{table.where(bad[0])}: expected a normal of length 1 as nx ny nz, got length "
             f"{lengths[bad[0]]:.3g}; {bad.size} of {len(normals)} are none, scale them, or choose "
             "a model of coordinates alone"
         )
@@ -164,46 +154,6 @@ def _check_normals(path: Path, where: list[str], normals: Array) -> None:
 
 def _triple(centre: Array) -> str:
     return "(" + ", ".join(significant(value, 3, nearest) for value in centre[:, 0]) + ")"
-
-
-def read_table(path: Path, widths: Collection[int], remedy: str) -> tuple[list[int], Array]:
-    """Line numbers from 1 and values (N, columns) of a file with one point a line.
-
-    Lines hold the first of the COLUMNS, as many as one of widths and all the same number, apart by
-    blanks, or by commas where the first line has one; empty lines are passed over.
-    remedy: what errors advise. Raises InputError: a file that is missing, empty or no text; a line
-    of other columns or with something that is no finite number.
-    """
-    numbers: list[int] = []
-    rows: list[list[float]] = []
-    separator, expected = None, set(widths)
-    for number, line in enumerate(_text(path, remedy).split("\n"), 1):
-        if not line.strip():
-            continue
-        if not rows:
-            separator = "," if "," in line else None
-        words = line.split(separator)
-        if len(words) not in expected:
-            raise InputError(
-                f"{path}, line {number}: expected {_columns(expected)}, got {len(words)}; {remedy}"
-            )
-        expected = {len(words)}
-        try:
-            # Python's own 1_000 is no number of a cloud.
-            row = [math.nan] if "_" in line else [float(word) for word in words]
-        except ValueError:
-            row = [math.nan]
-        # A sum is finite only if all its terms are, but for numbers no cloud holds.
-        if not math.isfinite(sum(row)):
-            raise InputError(
-                f"{path}, line {number}: expected finite numbers, got {line.strip()[:60]!r}; "
-                f"{remedy}"
-            )
-        numbers.append(number)
-        rows.append(row)
-    if not rows:
-        raise InputError(f"{path}: expected points, got an empty file; {remedy}")
-    return numbers, np.array(rows, dtype=np.float64)
 
 
 def check_points(path: Path, places: Array, fewest: int, remedy: str) -> None:
@@ -215,26 +165,3 @@ def check_points(path: Path, places: Array, fewest: int, remedy: str) -> None:
             f"{path}: expected points of some extent, got {len(places)} times the same; "
             "leave the file out"
         )
-
-
-def _text(path: Path, remedy: str) -> str:
-    wanted = f"{path}: expected a readable text file"
-    with refusing(OSError, expected=wanted, remedy="check the path"):
-        content = read_bounded(path, CLOUD)
-    try:
-        return content.decode("ascii")
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"{path}, line {content[: error.start].count(10) + 1}: expected plain text, got other "
-            f"bytes; {remedy}"
-        ) from None
-
-
-def _columns(widths: Collection[int]) -> str:
-    """How many columns are expected, and which."""
-    if len(widths) == 1:
-        (width,) = widths
-        return f"{width} columns, {' '.join(COLUMNS[:width])}"
-    *others, last = sorted(widths)
-    names = " ".join(COLUMNS[: others[0]]), " ".join(COLUMNS[others[0] : 6])
-    return f"{', '.join(map(str, others))} or {last} columns ({names[0]}, then {names[1]}, label)"

@@ -77,6 +77,11 @@ BUNDLED = {
         "name the unpacked folder of "
         "shapenetcore_partanno_segmentation_benchmark_v0_normal.zip (Yi et al. 2016)",
     ),
+    "clouds": DataSet(
+        "certiseg.datasets.own_clouds:own_clouds",
+        "clouds",
+        "name the folder with clouds.yaml and a folder of files for each split",
+    ),
 }
 
 

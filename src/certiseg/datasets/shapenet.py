@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from certiseg.datasets.card import PART_COLOURS, Card, Sample, check_at_least, check_split
-from certiseg.datasets.cloud_file import COLUMNS, FEWEST_POINTS, check_points, read_table
+from certiseg.datasets.cloud_file import FEWEST_POINTS, check_points
 from certiseg.datasets.cloud_scaling import normalised, resampled
+from certiseg.datasets.cloud_table import COLUMNS, read_text
 from certiseg.errors import InputError, refusing
 from certiseg.files.documents import parse_json
 from certiseg.files.reading import LIST, read_bounded
@@ -185,21 +186,22 @@ def read_labelled(
 ) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
     """Coordinates and normals (6, N), labels (N,) of a file of the benchmark.
 
-    parts: the labels that may occur. Raises InputError as read_table and check_points do, and for a
+    parts: the labels that may occur. Raises InputError as read_text and check_points do, and for a
     label outside parts.
     """
     path = Path(path)
-    numbers, table = read_table(path, (len(COLUMNS),), _AGAIN)
-    check_points(path, table[:, :3], fewest, f"{_AGAIN} or leave it out")
-    labels = table[:, 6]
+    table = read_text(path, _AGAIN, (len(COLUMNS),))
+    values = table.values[:, [table.columns().index(name) for name in COLUMNS]]
+    check_points(path, values[:, :3], fewest, f"{_AGAIN} or leave it out")
+    labels = values[:, 6]
     strange = np.flatnonzero(~np.isin(labels, list(parts)))
     if strange.size:
         raise InputError(
-            f"{path}, line {numbers[strange[0]]}: expected a label among "
+            f"{table.where(strange[0])}: expected a label among "
             f"{', '.join(map(str, sorted(parts)))}, got {labels[strange[0]]:g}; "
             "the parts of one category have the benchmark's own numbers"
         )
-    return np.ascontiguousarray(table[:, :6].T), labels.astype(np.uint8)
+    return np.ascontiguousarray(values[:, :6].T), labels.astype(np.uint8)
 
 
 def _listed(path: Path) -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""Strict reader of a volume: NIfTI or npy, its intensities brought to [0, 1] as the user says."""
+"""Strict reader of a volume, its intensities brought to [0, 1] as the user says."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from certiseg.datasets.itk import ITK_SUFFIXES, read_itk
 from certiseg.datasets.nifti import NIFTI_SUFFIXES, check_voxels, read_nifti
 from certiseg.errors import InputError, refusing
 from certiseg.files.arrays import npy_axes, read_npy
 from certiseg.files.reading import VOLUME
 from certiseg.rounding import against
+
+VOLUME_SUFFIXES = (*NIFTI_SUFFIXES, *ITK_SUFFIXES, ".npy")
 
 
 @dataclass(frozen=True)
@@ -88,9 +91,9 @@ class VolumeFile:
     """A volume as it is certified, and as its file had it.
 
     x: float32 (C, D, H, W) in [0, 1], axes in the file's order. window: (low, high) in the file's
-    units, None where values are as they come. clipped: share of values outside. affine: 4 x 4, of
-    NIfTI alone. header: of NIfTI, what its labels take over. faults: of NIfTI, fields of the header
-    that are not as the format wants them and were read with a default in their place.
+    units, None where values are as they come. clipped: share of values outside. affine: 4 x 4 to
+    millimetres, None for npy. header: of NIfTI, as stored or of the same space, for outputs.
+    notes: what the user should know of the header.
     """
 
     x: NDArray[np.float32]
@@ -98,7 +101,7 @@ class VolumeFile:
     clipped: float
     affine: NDArray[np.float64] | None = None
     header: Any = None
-    faults: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def is_volume_file(path: Path) -> bool:
@@ -107,7 +110,7 @@ def is_volume_file(path: Path) -> bool:
     False for an npy file that cannot be read: the reader of point clouds says what is wrong.
     """
     name = path.name.lower()
-    if name.endswith(NIFTI_SUFFIXES):
+    if name.endswith((*NIFTI_SUFFIXES, *ITK_SUFFIXES)):
         return True
     if not name.endswith(".npy"):
         return False
@@ -129,8 +132,8 @@ def read_volume(path: str | Path, window: Window | None = None) -> VolumeFile:
     Voxels are taken as they are stored: nothing is resampled or reoriented.
 
     Args:
-        path: NIfTI (X, Y, Z) or (X, Y, Z, C), with the scaling of its header; npy (D, H, W) or
-            (C, D, H, W).
+        path: NIfTI (X, Y, Z) or (X, Y, Z, C), with the scaling of its header; NRRD or MetaImage,
+            axes in the same order; npy (D, H, W) or (C, D, H, W).
         window: Which intensities become 0 and 1; None for values that are in [0, 1] already.
 
     Returns:
@@ -149,10 +152,7 @@ def read_volume(path: str | Path, window: Window | None = None) -> VolumeFile:
         ((1, 3, 4, 5), 0.8)
     """
     path = Path(path)
-    if path.name.lower().endswith(NIFTI_SUFFIXES):
-        values, affine, header, faults = read_nifti(path)
-    else:
-        values, affine, header, faults = _npy(path), None, None, ()
+    values, affine, header, notes = read_voxels(path)
     _check_finite(values, str(path))
     if window is None:
         low, high = float(values.min()), float(values.max())
@@ -162,9 +162,21 @@ def read_volume(path: str | Path, window: Window | None = None) -> VolumeFile:
                 f"[{against(low, 0, 1)}, {against(high, 0, 1)}]; say "
                 "which become 0 and 1 (--window LOW HIGH, as in training)"
             )
-        return VolumeFile(values.astype(np.float32), None, 0.0, affine, header, faults)
+        return VolumeFile(values.astype(np.float32), None, 0.0, affine, header, notes)
     scaled, bounds, clipped = window.apply(values, str(path))
-    return VolumeFile(scaled, bounds, clipped, affine, header, faults)
+    return VolumeFile(scaled, bounds, clipped, affine, header, notes)
+
+
+def read_voxels(
+    path: Path,
+) -> tuple[NDArray[np.float64], NDArray[np.float64] | None, Any, tuple[str, ...]]:
+    """Values (C, D, H, W) as the file has them, and of all but npy affine, header and notes. Raises
+    InputError."""
+    if path.name.lower().endswith(NIFTI_SUFFIXES):
+        return read_nifti(path)
+    if path.name.lower().endswith(ITK_SUFFIXES):
+        return read_itk(path)
+    return _npy(path), None, None, ()
 
 
 def _npy(path: Path) -> NDArray[np.float64]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from certiseg.errors import first_line
-from certiseg.files.reading import open_bounded, read_bounded
+from certiseg.files.reading import in_words, open_bounded, read_bounded
 
 
 def read_npy(path: str | Path, largest: int) -> NDArray[Any]:
@@ -24,6 +25,25 @@ def read_npy(path: str | Path, largest: int) -> NDArray[Any]:
     with _one_line():
         # np.load would also open archives and pickles.
         return np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
+
+
+def read_npz(path: str | Path, largest: int) -> dict[str, NDArray[Any]]:
+    """The arrays of an npz file by name, of at most `largest` bytes, packed and unpacked.
+
+    Raises OSError as ``read_bounded`` does, ValueError for members that are no arrays of numbers,
+    and what zipfile and zlib raise.
+    """
+    arrays: dict[str, NDArray[Any]] = {}
+    with zipfile.ZipFile(io.BytesIO(read_bounded(path, largest))) as archive:
+        for member in archive.infolist():
+            if sum(array.nbytes for array in arrays.values()) + member.file_size > largest:
+                raise ValueError(f"a file that unpacks to more than {in_words(largest)}")
+            # At most as many bytes as the directory states are unpacked.
+            with _one_line(), archive.open(member) as file:
+                content = io.BytesIO(file.read(member.file_size))
+                name = member.filename.removesuffix(".npy")
+                arrays[name] = np.lib.format.read_array(content, allow_pickle=False)
+    return arrays
 
 
 def npy_axes(path: str | Path, largest: int) -> int:

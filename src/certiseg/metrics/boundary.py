@@ -80,16 +80,16 @@ class BoundaryCounts:
 
 
 def pixel_distance(truth: ArrayLike, ignore_index: int = 255) -> NDArray[np.float64]:
-    """Distance (H, W), in pixels, to the nearest boundary pixel; infinite if there is none.
+    """Distance (H, W) or (D, H, W) to the nearest boundary pixel or voxel; infinite if none.
 
-    A boundary pixel has a 4-neighbour of another true class; unlabelled pixels do not count.
+    On a boundary is what has a neighbour of another true class along an axis; unlabelled ones do
+    not count.
     """
     labels = np.asarray(truth)
     edge = np.zeros(labels.shape, dtype=bool)
-    for first, second in (
-        ((slice(None), slice(1, None)), (slice(None), slice(None, -1))),
-        ((slice(1, None), slice(None)), (slice(None, -1), slice(None))),
-    ):
+    for axis in range(labels.ndim):
+        before: tuple[slice, ...] = (slice(None),) * axis
+        first, second = (*before, slice(1, None)), (*before, slice(None, -1))
         one, other = labels[first], labels[second]
         differ = (one != other) & (one != ignore_index) & (other != ignore_index)
         edge[first] |= differ

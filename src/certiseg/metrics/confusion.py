@@ -154,14 +154,14 @@ class Confusion:
         NaN just where ``iou`` is: for classes in neither truth nor prediction; 0 for those in the
         prediction only.
         """
-        of_truth = self.counts.sum(axis=1)
-        return iou_bound(
-            self._correct,
-            of_truth,
-            self.counts[:, :-1].sum(axis=0) - self._correct,
-            self.counts[:, -1],
-            self.allowed,
-        )
+        return iou_bound(*self._by_class)
+
+    @property
+    def _by_class(self) -> tuple[NDArray[np.int64], ...]:
+        """Arguments of the bounds."""
+        false = self.counts[:, :-1].sum(axis=0) - self._correct
+        allowed = np.array([self.allowed])
+        return self._correct, self.counts.sum(axis=1), false, self.counts[:, -1], allowed
 
     @property
     def certified_miou(self) -> float:
@@ -173,6 +173,35 @@ class Confusion:
         components.
         """
         return float(np.nanmean(self.certified_iou)) if self.labelled else float("nan")
+
+    @property
+    def dice(self) -> NDArray[np.float64]:
+        """Dice coefficient of each class, 2 TP / (GT + predicted) as ``iou`` counts them: of pooled
+        counts, not a mean over inputs. NaN for an absent class."""
+        union = self.counts.sum(axis=1) + self.counts[:, :-1].sum(axis=0) - self._correct
+        return np.where(union > 0, 2 * self._correct / np.maximum(union + self._correct, 1), np.nan)
+
+    @property
+    def mean_dice(self) -> float:
+        """Mean of ``dice`` over the classes present in truth or prediction."""
+        return float(np.nanmean(self.dice)) if self.labelled else float("nan")
+
+    @property
+    def certified_dice(self) -> NDArray[np.float64]:
+        """Lower bound on each class's Dice coefficient under attack, float64 (C,) (theory T9).
+
+        2 I / (I + U) with the numerator I and the denominator U of ``certified_iou``. For one input
+        no larger number is a bound. NaN just where ``iou`` is.
+        """
+        correct, union = bound_counts(*self._by_class)
+        dice = 2 * correct / np.maximum(correct + union, 1)
+        return np.where(np.isnan(self.certified_iou), np.nan, dice)
+
+    @property
+    def certified_mean_dice(self) -> float:
+        """Lower bound on the mean Dice coefficient under attack: the mean of ``certified_dice``,
+        over the classes of ``mean_dice`` (theory T9)."""
+        return float(np.nanmean(self.certified_dice)) if self.labelled else float("nan")
 
     @property
     def abstention(self) -> float:
@@ -188,21 +217,34 @@ class Confusion:
         return abstained / total if total else float("nan")
 
 
+def bound_counts(
+    correct: NDArray[np.int64],
+    of_truth: NDArray[np.int64],
+    false: NDArray[np.int64],
+    abstained: NDArray[np.int64],
+    allowed: int | NDArray[np.int64],
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Least intersection and largest union of each class under attack, ints (..., C) (theory T9).
+
+    correct, of_truth: TP_c and GT_c; false: certified as c, truth another; abstained: by truth.
+    """
+    others = abstained.sum(axis=-1, keepdims=True) - abstained
+    return np.maximum(correct - allowed, 0), of_truth + false + others
+
+
 def iou_bound(
     correct: NDArray[np.int64],
     of_truth: NDArray[np.int64],
     false: NDArray[np.int64],
     abstained: NDArray[np.int64],
-    allowed: int,
+    allowed: int | NDArray[np.int64],
 ) -> NDArray[np.float64]:
-    """The bound of ``Confusion.certified_iou`` from counts per class, ints (..., C).
+    """The bound of ``Confusion.certified_iou`` from counts as ``bound_counts`` takes them.
 
-    correct, of_truth: TP_c and GT_c; false: certified as c, truth another; abstained: by truth.
     Returns float64 (..., C), NaN for classes with neither truth nor certificate.
     """
-    others = abstained.sum(axis=-1, keepdims=True) - abstained
-    union = np.maximum(of_truth + false + others, 1)
-    return np.where(of_truth + false > 0, np.maximum(correct - allowed, 0) / union, np.nan)
+    least, union = bound_counts(correct, of_truth, false, abstained, allowed)
+    return np.where(of_truth + false > 0, least / np.maximum(union, 1), np.nan)
 
 
 def labelled_pairs(

@@ -17,9 +17,9 @@ from certiseg.models.adapters.mask_classification import KINDS, SemanticScores, 
 from certiseg.models.building import Bounded
 from certiseg.models.hf_processor import read_processor
 from certiseg.models.libraries import CONFIG_FILE, is_hf_folder, library, read_config
-from certiseg.models.loaded import reason
 from certiseg.models.preprocess import Preprocess
 from certiseg.models.segmenter import Segmenter
+from certiseg.own_code import reason
 
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 _LARGEST_SIZE = 2**20

@@ -13,7 +13,7 @@ from typing import Any
 from certiseg.errors import InputError
 from certiseg.files.documents import read_document
 from certiseg.files.reading import CARD
-from certiseg.models.loaded import reason
+from certiseg.own_code import reason
 
 CONFIG_FILE = "config.json"
 """Configuration of Hugging Face, segmentation_models_pytorch and ``TimmSegmenter``."""

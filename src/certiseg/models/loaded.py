@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
-from torch import nn
+from torch import Tensor, nn
 
 from certiseg.binary import CLASSES, BinaryOutput
 from certiseg.datasets.card import Colour
 from certiseg.errors import InputError
+from certiseg.models.class_names import stated_names
+from certiseg.own_code import failed_at, reason
 
 Kind = Literal["pictures", "clouds", "volumes"]
 
@@ -56,19 +59,29 @@ class LoadedModel:
 
     @classmethod
     def of_model(cls, name: str, model: nn.Module | Callable[..., Any]) -> LoadedModel:
-        """What a model tells about itself: num_classes and parts; and if its attribute ``kind`` is
-        a ``Kind``, also classes, palette, channels and notes."""
+        """What a model's attributes state: num_classes, classes, palette and parts; channels and
+        notes, which mean other things in other libraries, only beside a ``kind`` that is a
+        ``Kind``."""
         known = getattr(model, "num_classes", None)
+        number = known if isinstance(known, int) else None
         told: dict[str, Any] = {}
         if getattr(model, "kind", None) in get_args(Kind):
-            fields = ("kind", "classes", "palette", "channels", "notes")
+            fields = ("kind", "channels", "notes")
             told = {name: getattr(model, name) for name in fields if hasattr(model, name)}
         elif callable(getattr(model, "of", None)):
             told = {"kind": "clouds"}
-        parts, binary = getattr(model, "parts", None), declared(model)
+        stated, binary = stated_names(model), declared(model)
+        if stated is not None:
+            told |= stated._asdict()
+            if number not in (None, len(stated.classes)):
+                raise InputError(
+                    f"expected {number} names of classes, as many as num_classes of {name}, got "
+                    f"{len(stated.classes)}; correct the attributes of the model"
+                )
+            number = len(stated.classes)
         if binary is not None:
-            known, told["classes"] = 2, told.get("classes") or CLASSES
-        number = known if isinstance(known, int) else None
+            number, told["classes"] = 2, told.get("classes") or CLASSES
+        parts = getattr(model, "parts", None)
         return cls(name, model, number, parts=parts, binary=binary, **told)
 
     def of(self, category: str | None) -> nn.Module | Callable[..., Any]:
@@ -105,27 +118,45 @@ def made_by_others(make: Callable[[], Any], what: str, remedy: str) -> Any:
     """The model that code of others makes, in evaluation mode; InputError for anything else."""
     try:
         model = make()
-    except InputError:
-        raise
+        if isinstance(model, nn.Module):
+            # Of the class: an attribute of that name would hide the method. Programs of
+            # torch.export have no mode to set; sampling checks what they do.
+            with suppress(NotImplementedError):
+                type(model).eval(model)
+    except InputError as error:
+        place = failed_at(error)
+        if place is None:
+            raise
+        raise InputError(f"{error} ({place})") from error
     except Exception as error:  # it may fail in any way
-        found = f"got {reason(error)}; {remedy}"
-        raise InputError(f"expected {what} to return a model, {found}") from None
-    if not callable(model) and not isinstance(model, LoadedModel):
         raise InputError(
-            f"expected {what} to return a callable model, got {type(model).__name__}; "
-            "return an nn.Module or a function of a batch"
-        )
-    if isinstance(model, nn.Module):
-        # Programs of torch.export have no mode to set; sampling checks what they do.
-        with suppress(NotImplementedError):
-            model.eval()
+            f"expected {what} to return a model, got {reason(error)}; {remedy}"
+        ) from error
+    if isinstance(model, LoadedModel):
+        return model
+    if fault := _fault(model):
+        raise InputError(f"expected {what} to return a callable model, got {fault}")
     return model
 
 
-def reason(error: BaseException) -> str:
-    """What went wrong in somebody else's code, in one line."""
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+def _fault(made: Any) -> str | None:
+    """What is no model, and what to return in its place; None for a model."""
+    kind = type(made).__name__
+    if isinstance(made, type):
+        return f"the class {made.__name__}; return an instance, {made.__name__}(...)"
+    if callable(made):
+        return None
+    if made is None:
+        return "None; end the function with: return model"
+    if inspect.iscoroutine(made):
+        made.close()
+        return "a coroutine; write def without async"
+    if isinstance(made, Mapping) and any(isinstance(value, Tensor) for value in made.values()):
+        return (
+            f"weights without their network ({kind}); build the network, load them by "
+            "load_state_dict and return the network"
+        )
+    return f"{kind}; return an nn.Module or a function of a batch"
 
 
 def name_of(model: object) -> str:
@@ -138,7 +169,7 @@ def take_over(wrapper: nn.Module, model: object, *others: object) -> None:
     """What the model states of its classes, and training mode where one of them still trains, so
     that it is noticed."""
     parts = (model, *others)
-    wrapper.training = any(bool(getattr(part, "training", False)) for part in parts)
+    wrapper.training = any(getattr(part, "training", False) is True for part in parts)
     for name in ("num_classes", "config"):
         if hasattr(model, name):
             setattr(wrapper, name, getattr(model, name))

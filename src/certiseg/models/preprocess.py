@@ -108,9 +108,9 @@ class Preprocess(nn.Module):
         # On axis 1, with any number of axes after it.
         along = (-1, *[1] * (x.ndim - 2))
         if self.mean is not None:
-            x = x - self.mean.reshape(along)
+            x = x - self.mean.reshape(along).to(x.dtype)
         if self.std is not None:
-            x = x / self.std.reshape(along)
+            x = x / self.std.reshape(along).to(x.dtype)
         inner = low_resolution_form(self.model)(x)
 
         def at_size(output: object) -> Tensor | LowResolutionLogits:

@@ -13,7 +13,7 @@ def unfit_node(program: nn.Module) -> str | None:
 
     A program has no training mode: dropout and batch statistics are operators of its graph.
     """
-    for module in program.modules():
+    for module in nn.Module.modules(program):
         graph = getattr(module, "graph", None)  # of torch.fx, including unflattened programs
         if isinstance(graph, fx.Graph):
             for node in graph.nodes:

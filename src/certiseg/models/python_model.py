@@ -2,53 +2,43 @@
 
 from __future__ import annotations
 
-import ast
-import hashlib
-import importlib
-import sys
-from collections.abc import Iterator
+import inspect
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
+from typing import Any
+
+from torch import nn
 
 from certiseg.errors import InputError
-from certiseg.models.loaded import LoadedModel, Origin, made_by_others, reason
-
-_LIBRARIES = {"site-packages", "dist-packages"}
-"""Folders whose files are told by the versions of what is installed."""
+from certiseg.models.loaded import LoadedModel, Origin, made_by_others
+from certiseg.models.output import Output
+from certiseg.models.python_source import digests, imported, loaded_from
 
 
 def load_python(rest: str) -> LoadedModel:
-    """Run MODULE:FUNCTION, code of the user's: FUNCTION() returns the model.
+    """Run MODULE:FUNCTION or FILE.py:FUNCTION, code of the user's: FUNCTION() returns the model.
 
-    The current folder is importable. A module comes back in eval mode; for clouds the model takes
-    them as they are, or has ``.of(category)``. Raises InputError.
+    The current folder is importable, or that of the file. An nn.Module of that name is taken as it
+    is. With :OUTPUT behind it, one output is chosen of a model that returns several
+    (``certiseg.Output``). A module comes back in evaluation mode; for clouds the model takes them
+    as they are, or has ``.of(category)``. Raises InputError.
     """
-    spec, parts = f"python:{rest}", rest.split(":")
-    if len(parts) != 2 or not all(parts):
-        raise InputError(
-            f"expected python:MODULE:FUNCTION, got {spec!r}; for example python:mymodels:build"
-        )
-    module_name, function_name = parts
-    here = str(Path.cwd())
-    # An installed command, unlike `python script.py`, does not see the current folder.
-    if here not in sys.path and "" not in sys.path:
-        sys.path.insert(0, here)
-    try:
-        module = importlib.import_module(module_name)
-    # The user's own code may fail in any way; one line says which.
-    except Exception as error:
-        raise InputError(
-            f"expected an importable module {module_name!r}, got {reason(error)}; "
-            "run in its folder, install or correct it"
-        ) from None
-    build = getattr(module, function_name, None)
+    spec, (named, function, *output) = f"python:{rest}", _parts(rest)
+    module = imported(named)
+    build = getattr(module, function, None)
     if not callable(build):
+        got = type(build).__name__ if hasattr(module, function) else "no such name"
         raise InputError(
-            f"expected a function {function_name!r} in module {module_name!r}, got "
-            f"{type(build).__name__}; it takes nothing and returns the model"
+            f"expected a function {function!r} in module {named!r}, got {got}; it takes nothing "
+            "and returns the model"
         )
-    model = made_by_others(build, spec, "correct the function")
-    return replace(LoadedModel.of_model(spec, model), origin=origin_of(spec))
+    _check_signature(build, function, spec)
+    make = (lambda: build) if isinstance(build, nn.Module) else build
+    made = made_by_others(make, spec, "correct the function")
+    loaded = made if isinstance(made, LoadedModel) else LoadedModel.of_model(spec, made)
+    if output:
+        loaded = replace(loaded, model=Output(loaded.model, output[0]))
+    return replace(loaded, name=spec, origin=origin_of(spec))
 
 
 def origin_of(spec: str) -> Origin | None:
@@ -56,50 +46,35 @@ def origin_of(spec: str) -> Origin | None:
     scheme, _, rest = spec.partition(":")
     if scheme != "python":
         return None
-    module = sys.modules.get(rest.partition(":")[0])
-    file = getattr(module, "__file__", None)
-    if module is None or file is None:
-        return Origin(spec)
-    return Origin(spec, _digests(Path(file), module.__name__))
+    module = loaded_from(_parts(rest)[0])
+    return Origin(spec, {} if module is None else digests(module))
 
 
-def _digests(file: Path, module: str) -> dict[str, str]:
-    """SHA-256 of the module's file, and of those beside it and below that it imports, by name."""
-    is_package = file.stem == "__init__"
-    root = file.parents[module.count(".") + is_package]
-    found: dict[Path, str] = {}
-    left = [(file, module if is_package else module.rpartition(".")[0])]
-    while left:
-        path, package = left.pop()
-        content = path.read_bytes()
-        found[path] = hashlib.sha256(content).hexdigest()
-        if _LIBRARIES & set(path.parts):
-            continue
-        for name in _imports(content, package):
-            inside = root.joinpath(*name.split("."))
-            for path, home in (
-                (inside.with_name(f"{inside.name}.py"), name.rpartition(".")[0]),
-                (inside / "__init__.py", name),
-            ):
-                if path.is_file() and path not in found:
-                    left.append((path, home))
-    return {path.relative_to(root).as_posix(): digest for path, digest in sorted(found.items())}
+def _parts(rest: str) -> list[str]:
+    """Module or file, function, and output where one is named."""
+    parts = rest.split(":")
+    if len(parts) not in (2, 3) or not all(parts):
+        raise InputError(
+            f"expected python:MODULE:FUNCTION, got {f'python:{rest}'!r}; for example "
+            "python:mymodels:build or python:path/to/file.py:build, and with :OUTPUT behind it one "
+            "output of several"
+        )
+    return parts
 
 
-def _imports(content: bytes, package: str) -> Iterator[str]:
-    """Dotted names of the modules that a file of this package may import."""
+def _check_signature(build: Callable[..., Any], name: str, spec: str) -> None:
+    """Raise InputError for a function that cannot be called without arguments."""
     try:
-        tree = ast.parse(content)
-    except (SyntaxError, ValueError):  # compiled
+        signature = inspect.signature(build)
+    except (TypeError, ValueError):  # some built-in functions have none
         return
-    for node in ast.walk(tree):
-        names: list[str] = []
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            above = package.split(".")[: len(package.split(".")) - node.level + 1]
-            base = ".".join(filter(None, [*(above if node.level else ()), node.module]))
-            names = [base, *(f"{base}.{alias.name}".lstrip(".") for alias in node.names)]
-        for name in filter(None, names):
-            parts = name.split(".")
-            yield from (".".join(parts[:end]) for end in range(1, len(parts) + 1))
+    if isinstance(build, nn.Module):
+        return
+    try:
+        signature.bind()
+    except TypeError:
+        raise InputError(
+            f"expected {spec} to take no arguments, got {name}{signature}; name a function that "
+            f"returns the model: def build(): return {name}(...), or return {name} itself if it "
+            "takes a batch"
+        ) from None

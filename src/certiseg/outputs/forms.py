@@ -78,8 +78,17 @@ def _check_batch(tensor: Tensor, batch: Tensor) -> None:
     if tensor.ndim < 1 or tensor.shape[0] != len(batch):
         raise InputError(
             f"expected one output for each of {len(batch)} inputs, got shape "
-            f"{tuple(tensor.shape)}; the model must keep the batch axis first"
+            f"{tuple(tensor.shape)}; {_batch_remedy(len(batch))}"
         )
+
+
+def _batch_remedy(size: int) -> str:
+    if size == 1:
+        return "the model must keep the batch axis first, output[None] of a single output"
+    return (
+        "the model must keep the batch axis first; if it takes one input at a time, pass "
+        "batch_size=1 (--batch-size 1)"
+    )
 
 
 def _check_channels(scores: Tensor, batch: Tensor, num_classes: int | None) -> None:

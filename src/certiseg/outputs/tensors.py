@@ -55,9 +55,14 @@ def tensor_of(output: object) -> tuple[Tensor, bool]:
         for name in ("out", "logits"):
             if (found := _tensor(output.get(name))) is not None:
                 return found, name == "logits"
+    got, remedy = type(output).__name__, "wrap the model in a function that returns logits"
+    if isinstance(output, (tuple, list, Mapping)):
+        keys = ", ".join(map(repr, output if isinstance(output, Mapping) else range(len(output))))
+        got = f"{got} of {keys}" if keys else f"an empty {got}"
+        remedy = "choose one: certiseg.Output(model, KEY), or python:MODULE:FUNCTION:KEY"
     raise InputError(
         'expected a tensor, an array, a mapping with "out" or an object with .logits, got '
-        f"{type(output).__name__}; wrap the model in a function that returns logits"
+        f"{got}; {remedy}"
     )
 
 

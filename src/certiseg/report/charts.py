@@ -153,7 +153,8 @@ def _boundary(summaries: Sequence[RunSummary]) -> Chart | None:
     if not found:
         return None
     counts = found[0][1]
-    pixels = summaries[0].run.manifest.kind == "pictures"
+    kind = summaries[0].run.manifest.kind
+    pixels = kind != "clouds"
     series: list[tuple[str, Sequence[float]]] = [
         ("abstains" if len(summaries) == 1 else summary.name, _share(boundary, boundary.abstained))
         for summary, boundary in found
@@ -161,7 +162,8 @@ def _boundary(summaries: Sequence[RunSummary]) -> Chart | None:
     if len(summaries) == 1:
         series.append(("base model is wrong (clean)", _share(counts, counts.base_wrong)))
         series.append(("certified, but wrong", _share(counts, counts.wrong)))
-    whole, part = KINDS[summaries[0].run.manifest.kind]
+    whole, part = KINDS[kind]
+    unit = f"{part}s" if pixels else "units of the input"
     kept = " / ".join(dict.fromkeys(str(summary.kept) for summary, _ in found))
     return Chart(
         "boundary",
@@ -171,7 +173,7 @@ def _boundary(summaries: Sequence[RunSummary]) -> Chart | None:
         Bars(
             _bins(counts.edges, whole=pixels),
             series,
-            f"distance to the nearest boundary, {'pixels' if pixels else 'units of the input'}",
+            f"distance to the nearest boundary, {unit}",
             f"share of the {part}s",
             show=share_up,
         ),

@@ -13,7 +13,7 @@ from certiseg.table import Column, Table
 def plan_title(request: Request) -> tuple[str, str]:
     """The request in two lines."""
     size = " x ".join(str(side) for side in request.size)
-    kind = "pixels" if len(request.size) == 2 else "points"
+    kind = {1: "points", 2: "pixels", 3: "voxels"}[len(request.size)]
     radius = down(request.noise.radius(request.tau))
     return (
         f"{size} {kind}, {request.num_classes} classes, {request.passes} passes",

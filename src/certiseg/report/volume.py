@@ -14,6 +14,8 @@ from certiseg.report.heat import heat
 from certiseg.report.overlay import overlay
 from certiseg.report.panel import PAPER, enlarged
 
+MOST_CUTS = 6
+"""Of a volume on a page and in a figure of a paper."""
 _GAP = 6
 _SIDE = 320
 """Approximate height in pixels to which slices are enlarged, by integer factors."""
@@ -41,6 +43,17 @@ def volume_heat(radius: ArrayLike, largest: float, name: str = "l2 radius") -> I
     row = np.concatenate(padded, axis=1)
     factor = max(1, _SIDE // height)
     return heat(row.repeat(factor, axis=0).repeat(factor, axis=1), largest, name)
+
+
+def cuts(values: ArrayLike) -> NDArray[Any]:
+    """Values (..., D, H, W) as a row of up to ``MOST_CUTS`` cuts across the last axis, evenly
+    spaced, (..., rows, columns), the second axis upwards."""
+    held = np.asarray(values)
+    depth = held.shape[-1]
+    number = min(MOST_CUTS, depth)
+    places = [(2 * place + 1) * depth // (2 * number) for place in range(number)]
+    shown = [np.flip(np.swapaxes(held[..., place], -1, -2), axis=-2) for place in places]
+    return np.ascontiguousarray(np.concatenate(shown, axis=-1))
 
 
 def _cut(values: NDArray[Any], axis: int) -> NDArray[Any]:

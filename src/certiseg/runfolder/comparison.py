@@ -22,9 +22,10 @@ class Row:
     """Metrics of one model over a data set, as shares in [0, 1]; None if not applicable.
 
     accuracy: correct / labelled pixels; abstentions count as wrong. miou: as in the paper, with
-    abstention as an extra label. instance_miou, category_miou: for point clouds, means over shapes
-    and over categories as in the ShapeNet part benchmark. certified_...: lower bounds on these
-    under every perturbation within radius (theory T9). correct_where_certified: correct / certified
+    abstention as an extra label. mean_dice: mean Dice coefficient, for volumes. instance_miou,
+    category_miou: for point clouds, means over shapes and over categories as in the ShapeNet part
+    benchmark. certified_...: lower bounds on these under every perturbation within radius (theory
+    T9). correct_where_certified: correct / certified
     labelled pixels. certified_node: share of labelled pixels with a certified class or inner node
     of a hierarchy; in all other metrics inner nodes count as abstentions. cig, class_cig: certified
     information gain, and its mean over classes (T8). radius: in the norm of the noise. draws: mean
@@ -36,6 +37,8 @@ class Row:
     miou: float | None
     certified_accuracy: float | None = None
     certified_miou: float | None = None
+    mean_dice: float | None = None
+    certified_mean_dice: float | None = None
     instance_miou: float | None = None
     category_miou: float | None = None
     certified_instance_miou: float | None = None
@@ -52,13 +55,20 @@ class Row:
 
 
 def model_row(
-    name: str, confusion: Confusion, seconds: float, shapes: PartIou | None = None
+    name: str,
+    confusion: Confusion,
+    seconds: float,
+    shapes: PartIou | None = None,
+    *,
+    dice: bool = False,
 ) -> Row:
-    """Row of a model without certificates. shapes: part IoU, for point clouds."""
+    """Row of a model without certificates. shapes: part IoU, for point clouds, whose mIoU is pooled
+    only if they have one category. dice: whether to state Dice coefficients."""
     return Row(
         name,
         confusion.accuracy,
-        confusion.miou if shapes is None else None,
+        confusion.miou if _pools(shapes) else None,
+        mean_dice=confusion.mean_dice if dice else None,
         instance_miou=None if shapes is None else shapes.instance_miou,
         category_miou=None if shapes is None else shapes.category_miou,
         seconds=seconds,
@@ -75,19 +85,22 @@ def certified_row(
     gain: InformationGain | None = None,
     nodes: int | None = None,
     shapes: PartIou | None = None,
+    dice: bool = False,
 ) -> Row:
     """Row of certified labels: the paper's metrics, and lower bounds under attack (theory T9).
 
     radius: of all certificates. nodes: number of labelled components with a certified node, if
-    there is a hierarchy. shapes: part IoU, for point clouds.
+    there is a hierarchy. shapes: part IoU, for point clouds. dice: as in model_row.
     """
     kept = 1.0 - confusion.abstention
     return Row(
         model=name,
         accuracy=confusion.accuracy,
-        miou=confusion.miou if shapes is None else None,
+        miou=confusion.miou if _pools(shapes) else None,
         certified_accuracy=confusion.certified_accuracy,
-        certified_miou=confusion.certified_miou if shapes is None else None,
+        certified_miou=confusion.certified_miou if _pools(shapes) else None,
+        mean_dice=confusion.mean_dice if dice else None,
+        certified_mean_dice=confusion.certified_mean_dice if dice else None,
         instance_miou=None if shapes is None else shapes.instance_miou,
         category_miou=None if shapes is None else shapes.category_miou,
         certified_instance_miou=None if shapes is None else shapes.certified_instance_miou,
@@ -104,6 +117,11 @@ def certified_row(
     )
 
 
+def _pools(shapes: PartIou | None) -> bool:
+    """Whether a class means the same in all inputs, so that counts may be pooled."""
+    return shapes is None or len(shapes.shapes) == 1
+
+
 def draws_text(value: float | None) -> str:
     return trimmed(nearest(value, 1))
 
@@ -118,6 +136,8 @@ _COLUMNS = (
     Column("miou", "mIoU", share_down),
     Column("certified_accuracy", "certified accuracy", share_down),
     Column("certified_miou", "certified mIoU", share_down),
+    Column("mean_dice", "Dice", share_down),
+    Column("certified_mean_dice", "certified Dice", share_down),
     Column("instance_miou", "instance mIoU", share_down),
     Column("category_miou", "category mIoU", share_down),
     Column("certified_instance_miou", "certified instance mIoU", share_down),
@@ -140,17 +160,27 @@ _HOLDS = (
 
 
 def footnote(rows: Sequence[Row]) -> str:
-    """Explanation of the metrics, for images or for point clouds."""
+    """Explanation of the metrics, for images and volumes or for point clouds."""
+    dice = any(row.mean_dice is not None for row in rows)
     if any(row.instance_miou is not None for row in rows):
+        one = any(row.miou is not None for row in rows)
+        pooled = "; mIoU without such a word pools all clouds" if one else ""
         return (
             "Accuracy is over all points and counts an abstention as wrong; mIoU is the mean over "
             "the parts of a shape's category, then over shapes (instance) or categories, "
-            "abstention being a label of its own. Only the certified figures "
+            f"abstention being a label of its own{pooled}. Only the certified figures "
         ) + _HOLDS
+    figures = "mIoU and Dice (mean over classes) pool" if dice else "mIoU pools"
+    treat = "treat" if dice else "treats"
+    certified = (
+        "certified accuracy, certified mIoU and certified Dice"
+        if dice
+        else "certified accuracy and certified mIoU"
+    )
     return (
-        "Accuracy is over all that the truth labels and counts an abstention as wrong; mIoU pools "
-        "all inputs and treats abstention as an extra label, as the paper does. Only certified "
-        "accuracy and certified mIoU (over the classes in truth or certificate) "
+        "Accuracy is over all that the truth labels and counts an abstention as wrong; "
+        f"{figures} all inputs and {treat} abstention as an extra label, as the paper does. Only "
+        f"{certified} (over the classes in truth or certificate) "
     ) + _HOLDS
 
 

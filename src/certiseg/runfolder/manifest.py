@@ -42,7 +42,7 @@ _SAMPLE: Fields = {
     "file": TEXT,
     "kept": TRUTH,
     "category": optional(TEXT),
-    "size": list_of(whole(1, 2**31 - 1), 1, 2),
+    "size": list_of(whole(1, 2**31 - 1), 1, 3),
     "input": TEXT,
     "truth": TEXT,
     "shown": TEXT,

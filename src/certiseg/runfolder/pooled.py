@@ -76,9 +76,9 @@ class Pooled:
         constant."""
         if self.certified is None:
             return []
-        done = len(self.images)
+        done, dice = len(self.images), self.manifest.kind == "volumes"
         rows = [
-            model_row(name, confusion, self.seconds[name] / done, self.shapes.get(name))
+            model_row(name, confusion, self.seconds[name] / done, self.shapes.get(name), dice=dice)
             for name, confusion in self.models.items()
         ]
         held = certified_row(
@@ -90,5 +90,6 @@ class Pooled:
             gain=self.gain,
             nodes=self.nodes,
             shapes=self.shapes.get(CERTIFIED),
+            dice=dice,
         )
         return [*rows, held]

@@ -28,6 +28,7 @@ def results(pooled: Pooled) -> dict[str, Any]:
     manifest, held = pooled.manifest, pooled.certified
     assert held is not None
     paper = {name: confusion.iou for name, confusion in pooled.models.items()}
+    dice = {} if manifest.kind != "volumes" else _dice(pooled)
     return {
         "run": manifest.run,
         "model": manifest.model,
@@ -52,6 +53,7 @@ def results(pooled: Pooled) -> dict[str, Any]:
             if not labelled
         ],
         "certified_iou": [number(value) for value in held.certified_iou],
+        **dice,
         "allowed": held.allowed,
         "method": manifest.method,
         "settings": dict(manifest.settings),
@@ -60,6 +62,17 @@ def results(pooled: Pooled) -> dict[str, Any]:
         "curve": None if pooled.curve is None else counts_record(pooled.curve),
         "percentile": percentile_means(pooled),
         "images": pooled.images,
+    }
+
+
+def _dice(pooled: Pooled) -> dict[str, Any]:
+    """Dice coefficients of each class, of volumes."""
+    held = pooled.certified
+    assert held is not None
+    of_row = {**pooled.models, CERTIFIED: held}
+    return {
+        "dice": {name: [number(v) for v in counts.dice] for name, counts in of_row.items()},
+        "certified_dice": [number(value) for value in held.certified_dice],
     }
 
 

@@ -28,8 +28,9 @@ LABELS = {BASE_CLEAN: "base_clean", BASE_NOISE: "base_noise", NON_ROBUST: "non_r
 class View:
     """Arrays of one sample.
 
-    x, noisy: image uint8 (C, H, W) or cloud float32 (C, N). truth: uint8 (H, W) or (N,). labels:
-    predictions of the shape of the truth, by "base_clean", "base_noise" and perhaps "non_robust".
+    x, noisy: image uint8 (C, H, W), volume uint8 (C, D, H, W) or cloud float32 (C, N). truth:
+    uint8 (H, W), (D, H, W) or (N,). labels: predictions of the shape of the truth, by
+    "base_clean", "base_noise" and perhaps "non_robust".
     digest: SHA-256 of the file.
     """
 
@@ -49,8 +50,8 @@ class View:
 
 
 def shown(x: NDArray[Any]) -> NDArray[Any]:
-    """An input for display: an image clipped to uint8; a cloud unchanged."""
-    if x.ndim != 3:
+    """An input for display: an image or volume clipped to uint8; a cloud unchanged."""
+    if x.ndim < 3:
         return x.astype(np.float32)
     pixels: NDArray[np.uint8] = np.rint(np.clip(x, 0.0, 1.0) * 255).astype(np.uint8)
     return pixels
@@ -95,7 +96,12 @@ def read_view(path: Path, manifest: Manifest) -> View:
 
 def _checked(arrays: dict[str, NDArray[Any]], manifest: Manifest, digest: str) -> View:
     x, truth, noisy = arrays.pop("x"), arrays.pop("truth"), arrays.pop("noisy")
-    sides, kind = (3, np.uint8) if manifest.kind == "pictures" else (2, np.float32)
+    forms: dict[str, tuple[int, type]] = {
+        "pictures": (3, np.uint8),
+        "volumes": (4, np.uint8),
+        "clouds": (2, np.float32),
+    }
+    sides, kind = forms[manifest.kind]
     for name, array in (("x", x), ("noisy", noisy)):
         if array.ndim != sides or array.dtype != kind or array.shape != x.shape or not array.size:
             raise ValueError(f"{name} is {array.dtype} of shape {array.shape}")

@@ -224,7 +224,7 @@ def _prepared(
     Raises InputError unless all inputs can be certified.
     """
     inputs = inputs_of(paths, loaded, clouds, window, reading)
-    smoothed = settings.smoothed(loaded, inputs.category, clouds=inputs.clouds)
+    smoothed = settings.smoothed(loaded, inputs.category, kind=inputs.kind)
     if settings.hierarchy is not None:
         check_order(settings.hierarchy, loaded.classes, loaded.name)
     # Read twice, here and when its turn comes, so that memory holds one input at a time.

@@ -10,12 +10,13 @@ from pathlib import Path
 from certiseg.datasets.cloud_file import CLOUD_SUFFIXES
 from certiseg.datasets.image_file import IMAGE_SUFFIXES
 from certiseg.datasets.images import PLAIN, Reading
-from certiseg.datasets.nifti import NIFTI_SUFFIXES
-from certiseg.datasets.volume_file import Window, is_volume_file
+from certiseg.datasets.volume_file import VOLUME_SUFFIXES, Window, is_volume_file
 from certiseg.errors import InputError
 from certiseg.models.loaded import LoadedModel
 from certiseg.runs.inputs import CloudOptions, Clouds, Pictures
 from certiseg.runs.volumes import Volumes
+
+_DICOM = (".dcm", ".dicom", ".ima")
 
 
 def inputs_of(
@@ -31,6 +32,11 @@ def inputs_of(
     Raises InputError: several kinds, another kind than the model's, options of another kind, a
     category that the model does not know or a model that needs one.
     """
+    if dicom := [path for path in paths if path.suffix.lower() in _DICOM]:
+        raise InputError(
+            f"{dicom[0]}: expected a volume in one file, got a slice of a DICOM series; convert "
+            "the series first: pip install dcm2niix, then dcm2niix -z y -o OUT FOLDER"
+        )
     volumes = [path for path in paths if is_volume_file(path)]
     if volumes or loaded.kind == "volumes":
         _check_no_images(reading, "volumes")
@@ -62,6 +68,7 @@ def inputs_of(
         ("--category", given.category is not None),
         ("--points", given.points is not None),
         ("--normalise", given.normalise),
+        ("--columns", given.columns is not None),
     ):
         if value:
             raise InputError(
@@ -106,7 +113,7 @@ def _in_folder(folder: Path, loaded: LoadedModel) -> list[Path]:
     if not found:
         words = {
             "pictures": f"images ({', '.join(IMAGE_SUFFIXES)})",
-            "volumes": f"volumes ({', '.join(NIFTI_SUFFIXES)}, .npy)",
+            "volumes": f"volumes ({', '.join(VOLUME_SUFFIXES)})",
             "clouds": f"point clouds ({', '.join(CLOUD_SUFFIXES)})",
         }
         raise InputError(
@@ -132,8 +139,8 @@ def _volumes(
     if others:
         which = "alone" if volumes else f"for {loaded.name}"
         raise InputError(
-            f"expected volumes (.nii, .nii.gz, or .npy of 3 or 4 axes) {which}, got {others[0]}; "
-            "a run takes one kind of file"
+            f"expected volumes ({', '.join(VOLUME_SUFFIXES)} of 3 or 4 axes) {which}, got "
+            f"{others[0]}; a run takes one kind of file"
         )
     if loaded.kind not in (None, "volumes"):
         raise InputError(
@@ -142,7 +149,7 @@ def _volumes(
         )
     if options not in (None, CloudOptions()):
         raise InputError(
-            "expected no --category, --points or --normalise with volumes, got one of them; "
+            "expected no --category, --points, --normalise or --columns with volumes, got one; "
             "they are for point clouds"
         )
     return Volumes(loaded, window)

@@ -13,11 +13,12 @@ from PIL import Image
 
 from certiseg.certificates.certificate import Certificate
 from certiseg.datasets.card import PART_COLOURS
-from certiseg.datasets.cloud_file import COLUMNS, CloudFile, read_cloud
+from certiseg.datasets.cloud_file import CloudFile, read_cloud
+from certiseg.datasets.cloud_table import COLUMNS
 from certiseg.datasets.images import Reading
 from certiseg.datasets.shapenet import shapenet_card
 from certiseg.errors import InputError
-from certiseg.models.loaded import LoadedModel
+from certiseg.models.loaded import Kind, LoadedModel
 from certiseg.report.cloud import cloud_picture
 from certiseg.report.heat import cloud_heat, heat
 from certiseg.report.overlay import overlay
@@ -37,11 +38,12 @@ on 1 and 0, but resampling moves both a little."""
 @dataclass(frozen=True)
 class CloudOptions:
     """How clouds are read. category: which the model is told, where it knows some. normalise,
-    points: see ``datasets.cloud_file.read_cloud``."""
+    points, columns: see ``datasets.cloud_file.read_cloud``."""
 
     category: str | None = None
     normalise: bool = False
     points: int | None = None
+    columns: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class Inputs(Protocol):
     def category(self) -> str | None: ...
 
     @property
-    def clouds(self) -> bool: ...
+    def kind(self) -> Kind: ...
 
     def read(self, path: Path) -> Read:
         """The file's content. Raises InputError."""
@@ -87,7 +89,7 @@ class Pictures:
     """Image files, see ``datasets.images``."""
 
     category: str | None = None
-    clouds = False
+    kind: Kind = "pictures"
 
     def __init__(self, loaded: LoadedModel, reading: Reading) -> None:
         self._loaded, self._channels = loaded, channels_of(loaded)
@@ -125,7 +127,7 @@ class Pictures:
 class Clouds:
     """Files of point clouds, see ``datasets.cloud_file``."""
 
-    clouds = True
+    kind: Kind = "clouds"
 
     def __init__(self, loaded: LoadedModel, options: CloudOptions) -> None:
         self._loaded, self._channels = loaded, channels_of(loaded)
@@ -148,11 +150,13 @@ class Clouds:
             normalise=self._options.normalise,
             points=self._options.points,
             name=name,
+            columns=self._options.columns,
         )
         facts = {
             "category": self.category,
             "file_points": found.points,
-            "file_columns": found.columns,
+            "file_columns": len(found.columns),
+            "columns": list(found.columns),
             "normalised": found.normalised,
             "file_centre": list(found.centre),
             "file_reach": found.reach,
@@ -197,11 +201,11 @@ class Clouds:
 
 def _notes(found: CloudFile) -> dict[str, str]:
     notes = {}
-    used = len(found.x)
-    if found.columns > used:
+    used = COLUMNS[: len(found.x)]
+    if len(found.columns) > len(used):
         notes["columns"] = (
-            f"of its {found.columns} columns {' '.join(COLUMNS[:used])} are used, as many as the "
-            "model has channels"
+            f"of its {len(found.columns)} columns, {' '.join(found.columns)[:120]}, only "
+            f"{' '.join(used)} are used, as many as the model has channels"
         )
     away = float(np.linalg.norm(found.centre))
     low, high = _USUAL

@@ -14,13 +14,15 @@ from certiseg.datasets.card import Card
 from certiseg.errors import InputError
 from certiseg.hierarchies.hierarchy import Hierarchy
 from certiseg.models.binary import as_binary
+from certiseg.models.class_names import ClassNames, told_apart
 from certiseg.models.denoised import Denoised, load_denoiser
-from certiseg.models.loaded import LoadedModel, Origin, reason
+from certiseg.models.loaded import LoadedModel, Origin
 from certiseg.models.preprocess import Preprocess
 from certiseg.models.python_model import origin_of
 from certiseg.models.resolve import load_model
 from certiseg.models.scales import Scales
 from certiseg.models.windows import Windows
+from certiseg.own_code import reason
 from certiseg.runs.appearance import made_up
 from certiseg.sampling.sampler import Smoothed
 
@@ -40,6 +42,7 @@ def open_model(
     margin: int = 64,
     binary: str | None = None,
     multi_label: bool = False,
+    names: ClassNames | None = None,
 ) -> LoadedModel:
     """Load a model by name, completed by what the caller states about it.
 
@@ -59,6 +62,8 @@ def open_model(
         binary: what the one channel of the model is, "probability" or "logit", or either with a
             threshold, "probability:0.3" (``certiseg.Binary``), where its source does not tell.
         multi_label: with binary: its channels are maps that may overlap.
+        names: of its classes, and their colours, as
+            ``certiseg.models.class_names.read_names`` reads them; they replace those of its source.
 
     Returns:
         The model, with these arguments as ``opening``, by which another process opens it again.
@@ -70,40 +75,7 @@ def open_model(
         >>> open_model("certiseg:camvid", scales=(0.5, 1.0)).name
         'certiseg:camvid at scales 0.5, 1'
     """
-    if num_classes is not None and num_classes < 2:
-        raise InputError(f"expected at least 2 classes, got --num-classes {num_classes}; raise it")
-    if channels is not None and channels not in _CHANNELS:
-        raise InputError(
-            f"expected --channels 1 (grey), 3 (RGB; x, y, z) or 6 (and normals), got {channels}; "
-            "choose one"
-        )
-    loaded = load_model(spec)
-    if isinstance(loaded.model, nn.Module):
-        # Certificates then name the model as the user did, not by its Python class.
-        loaded.model.model_name = spec  # type: ignore[assignment]
-    loaded = _declared(loaded, binary, multi_label)
-    for option, stated, own in (
-        ("--num-classes", num_classes, loaded.num_classes),
-        ("--channels", channels, loaded.channels),
-    ):
-        if stated is not None and own is not None and stated != own:
-            raise InputError(
-                f"expected {option} {own}, which {spec} has, got {stated}; leave the option out"
-            )
-    loaded = replace(
-        loaded,
-        num_classes=loaded.num_classes if num_classes is None else num_classes,
-        channels=loaded.channels if channels is None else channels,
-    )
-    if resize is not None:
-        loaded = _resized(loaded, resize)
-    if scales is not None or flip:
-        loaded = _at_scales(loaded, scales or (1.0,), flip)
-    if denoiser is not None:
-        loaded = _behind(denoiser, loaded)
-    if windows is not None:
-        loaded = _by_windows(loaded, windows, margin)
-    opening = {
+    opening: dict[str, Any] = {
         "spec": spec,
         "num_classes": num_classes,
         "channels": channels,
@@ -115,7 +87,47 @@ def open_model(
         "margin": margin,
         "binary": binary,
         "multi_label": multi_label,
+        "names": names,
     }
+    if num_classes is not None and num_classes < 2:
+        raise InputError(f"expected at least 2 classes, got --num-classes {num_classes}; raise it")
+    if channels is not None and channels not in _CHANNELS:
+        raise InputError(
+            f"expected --channels 1 (grey), 3 (RGB; x, y, z) or 6 (and normals), got {channels}; "
+            "choose one"
+        )
+    loaded = load_model(spec)
+    own_name = loaded.origin is not None and hasattr(loaded.model, "model_name")
+    if isinstance(loaded.model, nn.Module) and not own_name:
+        # Certificates then name the model as the user did, not by its Python class.
+        loaded.model.model_name = spec  # type: ignore[assignment]
+    loaded = _declared(loaded, binary, multi_label)
+    for option, stated, own in (
+        ("--num-classes", num_classes, loaded.num_classes),
+        ("--channels", channels, loaded.channels),
+    ):
+        if stated is not None and own is not None and stated != own:
+            raise InputError(
+                f"expected {option} {own}, which {spec} has, got {stated}; leave the option out"
+            )
+    if num_classes is None:
+        num_classes = loaded.num_classes
+    if num_classes is None and names is not None:
+        num_classes = len(names.classes)
+    loaded = replace(
+        loaded,
+        num_classes=num_classes,
+        channels=loaded.channels if channels is None else channels,
+    )
+    loaded = _named(loaded, names)
+    if resize is not None:
+        loaded = _resized(loaded, resize)
+    if scales is not None or flip:
+        loaded = _at_scales(loaded, scales or (1.0,), flip)
+    if denoiser is not None:
+        loaded = _behind(denoiser, loaded)
+    if windows is not None:
+        loaded = _by_windows(loaded, windows, margin)
     return replace(loaded, opening=opening)
 
 
@@ -153,6 +165,24 @@ def _resized(loaded: LoadedModel, size: tuple[int, int]) -> LoadedModel:
     name = f"{loaded.name} at {height} x {width}"
     model.model_name = name  # type: ignore[assignment]
     return replace(loaded, name=name, model=model)
+
+
+def _named(loaded: LoadedModel, names: ClassNames | None) -> LoadedModel:
+    """With the names given, and classes of one name told apart."""
+    if names is not None and loaded.binary is not None and loaded.binary.multi_label:
+        return replace(loaded, maps=names.classes)
+    if names is not None:
+        if loaded.num_classes != len(names.classes):
+            raise InputError(
+                f"expected {loaded.num_classes} names, one for each class of {loaded.name}, got "
+                f"{len(names.classes)}; correct --names"
+            )
+        palette = names.palette or loaded.palette
+        loaded = replace(loaded, classes=names.classes, palette=palette)
+    if loaded.classes is None or len(set(loaded.classes)) == len(loaded.classes):
+        return loaded
+    note = "some classes have one name: their labels are shown behind it; --names FILE renames them"
+    return replace(loaded, classes=told_apart(loaded.classes), notes=(*loaded.notes, note))
 
 
 def _at_scales(loaded: LoadedModel, scales: Sequence[float], flip: bool) -> LoadedModel:
@@ -222,9 +252,10 @@ def try_model(
     # The model is somebody else's code and may fail in any way.
     except Exception as error:
         raise InputError(
-            f"expected a model that takes a batch of shape (1, {_sides(x)}), got an error from "
-            f"it ({reason(error)}); check --channels and the size of the input"
-        ) from None
+            f"expected a model that takes a batch of shape (1, {_sides(x)}), got {reason(error)}; "
+            "check --channels, the size of the input, and its type (float32, or that of the "
+            "module's parameters)"
+        ) from error
     overlapping = smoothed.binary is not None and smoothed.binary.multi_label
     if overlapping and not maps:
         raise InputError(

@@ -82,19 +82,22 @@ def plan(
 
 
 def seconds_per_pass(request: Request, loaded: LoadedModel) -> float:
-    """Median time of three bare passes on a mid-grey picture, after one that warms up."""
-    if len(request.size) != 2:
+    """Median time of three bare passes on a mid-grey image or volume, after one that warms up."""
+    if len(request.size) == 1:
         raise InputError(
-            f"expected a picture to time a model on, got {request.size[0]} points; pass --size, or "
-            "leave --model out"
+            f"expected an image or a volume to time a model on, got {request.size[0]} points; pass "
+            "--size, or leave --model out"
         )
     # A plan without a model need not wait for torch.
     from certiseg.runs.model import channels_of, try_model
     from certiseg.runs.settings import Settings
 
-    image = np.full((channels_of(loaded), *request.size), 0.5, dtype=np.float32)
+    volume = len(request.size) == 3
+    channels = loaded.channels or 1 if volume else channels_of(loaded)
+    image = np.full((channels, *request.size), 0.5, dtype=np.float32)
     grid = request.grid if request.grid > 1 else None
-    smoothed = Settings(sigma=request.noise.sigma, grid=grid).smoothed(loaded)
+    settings = Settings(sigma=request.noise.sigma, grid=grid)
+    smoothed = settings.smoothed(loaded, kind="volumes" if volume else "pictures")
     try_model(smoothed, image)
     times = []
     for _ in range(TIMED):

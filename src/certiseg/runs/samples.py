@@ -11,6 +11,8 @@ from certiseg.datasets.folder import Folder
 from certiseg.datasets.images import PLAIN, Exif, Reading
 from certiseg.datasets.registry import data_set, names, open_clouds, open_images
 from certiseg.datasets.subset import subsample
+from certiseg.datasets.volume_file import VOLUME_SUFFIXES, window_of
+from certiseg.datasets.volume_folder import VolumeFolder
 from certiseg.errors import InputError
 from certiseg.models.loaded import LoadedModel
 from certiseg.runs.appearance import appearance
@@ -32,6 +34,8 @@ def open_samples(
     mask: Literal["ids", "binary"] = "ids",
     exif: Exif | None = None,
     convert: bool = False,
+    window: tuple[float, float] | None = None,
+    window_percentiles: tuple[float, float] | None = None,
 ) -> Samples:
     """Either images and labels, or data (a name, most with root, or a YAML file), at most limit of
     them, evenly spread. split: default "val", of point clouds "test".
@@ -39,6 +43,7 @@ def open_samples(
     A folder pair has the model's classes. points, skip_bad: of point clouds, see open_clouds.
     mask, exif, convert: how the files of a folder pair are read; "binary" masks hold 0 and 255 (or
     1), and the others are as ``datasets.images.Reading`` has them.
+    window, window_percentiles: intensities that become 0 and 1, of volumes and of 16-bit images.
     Raises InputError for any other combination, and for data whose channels or classes are not the
     model's.
     """
@@ -48,11 +53,12 @@ def open_samples(
             "expected either --images with --labels or --data, got "
             f"{_given(images=images, labels=labels, data=data)}; pass one of the two"
         )
-    binary, reading = mask == "binary", Reading(exif, convert)
+    chosen = window_of(window, window_percentiles)
+    binary, reading = mask == "binary", Reading(exif, convert, chosen)
     if data is not None and (binary or reading != PLAIN):
         raise InputError(
-            f"expected --mask, --exif and --convert with --images, got --data {data}; a .yaml file "
-            "says them itself (mask, orientation, convert)"
+            f"expected --mask, --exif, --convert and --window with --images, got --data {data}; a "
+            ".yaml file says them itself (mask, orientation, convert, window)"
         )
     if data is not None and data_set(data, "clouds") is not None:
         clouds = open_clouds(
@@ -71,7 +77,16 @@ def open_samples(
             known = " or ".join(names("clouds"))
             raise InputError(f"expected {option} with --data {known}, got pictures; leave it out")
     samples: Samples
-    if images is not None and labels is not None:
+    volumes = images is not None and _holds_volumes(images, loaded)
+    if volumes and (binary or exif is not None or convert):
+        raise InputError(
+            f"expected images with --mask, --exif and --convert, got volumes in {images}; leave "
+            "them out"
+        )
+    if volumes and images is not None and labels is not None:
+        card = _folder_card(loaded, images, volumes=True)
+        samples = VolumeFolder(images, labels, card, chosen, ignore_index)
+    elif images is not None and labels is not None:
         card = _folder_card(loaded, images)
         samples = Folder(images, labels, card, ignore_index, binary=binary, reading=reading)
     else:
@@ -85,14 +100,25 @@ def _given(**options: object) -> str:
     return ", ".join(f"--{name}" for name, value in options.items() if value is not None) or "none"
 
 
-def _folder_card(loaded: LoadedModel, images: Path) -> Card:
+def _holds_volumes(folder: Path, loaded: LoadedModel) -> bool:
+    """Whether a folder of inputs is one of volumes, by its files or else by the model."""
+    if loaded.kind is not None or not folder.is_dir():
+        return loaded.kind == "volumes"
+    return any(path.name.lower().endswith(VOLUME_SUFFIXES[:-1]) for path in folder.iterdir())
+
+
+def _folder_card(loaded: LoadedModel, images: Path, *, volumes: bool = False) -> Card:
     num_classes = loaded.num_classes
     if num_classes is None:
         raise InputError(
             "expected a model that says how many classes it has, got one that does not; "
             "pass --num-classes"
         )
-    if (channels := channels_of(loaded)) not in (1, 3):
+    channels = channels_of(loaded)
+    if volumes:
+        # Of one channel, unless somebody says otherwise: three are those of RGB and coordinates.
+        channels = loaded.channels or 1
+    elif channels not in (1, 3):
         raise InputError(
             f"expected a model for pictures of 1 or 3 channels with --images, got one for "
             f"{channels}; pass point clouds as --data"
@@ -105,6 +131,7 @@ def _folder_card(loaded: LoadedModel, images: Path) -> Card:
         channels=channels,
         source="a folder pair",
         licence="not stated",
+        inputs="volumes" if volumes else None,
     )
 
 

@@ -17,7 +17,7 @@ from certiseg.certifiers.segcertify import Budget, Correction
 from certiseg.errors import InputError
 from certiseg.hierarchies.hierarchy import Hierarchy
 from certiseg.models.grid import OnGrid
-from certiseg.models.loaded import LoadedModel
+from certiseg.models.loaded import Kind, LoadedModel
 from certiseg.noise import Gaussian, Noise, Rotation
 from certiseg.noise.rotation import Axis
 from certiseg.runfolder.derived import COORDINATES
@@ -169,12 +169,12 @@ class Settings:
         return self.selection_samples if self.selection == "split" else 0
 
     def smoothed(
-        self, loaded: LoadedModel, category: str | None = None, *, clouds: bool = False
+        self, loaded: LoadedModel, category: str | None = None, *, kind: Kind | None = None
     ) -> Smoothed:
         """The loaded model under this noise, on this grid, moved to this device.
 
-        category: of a point cloud, which the model is told; None for pictures. clouds: for point
-        clouds without a category, whose values are not in [0, 1] either.
+        category: of a point cloud, for a model that takes one. kind: of the inputs, by default the
+        model's; values of point clouds are not in [0, 1].
         """
         if self.device is not None and isinstance(loaded.model, nn.Module):
             loaded.model.to(self.device)
@@ -184,14 +184,16 @@ class Settings:
         if loaded.origin is not None:
             named = replace(loaded.origin, spec=f"{loaded.origin.spec} {category or ''}")
             made_by(base, named)
+        kind = loaded.kind if kind is None else kind
         return Smoothed(
             base,
             self.noise,
             loaded.num_classes,
             device=self.device,
-            value_range=None if clouds or category is not None else (0.0, 1.0),
+            value_range=None if kind == "clouds" or category is not None else (0.0, 1.0),
             output_grid=self.grid is not None,
             engine=self.engine,
+            volumes=kind == "volumes",
         )
 
     def certify(

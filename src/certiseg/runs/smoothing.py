@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from certiseg.datasets.card import Sample
-from certiseg.models.loaded import LoadedModel
+from certiseg.models.loaded import Kind, LoadedModel
 from certiseg.runs.settings import Settings
 from certiseg.sampling.sampler import Smoothed
+
+_KINDS: dict[int, Kind] = {1: "clouds", 2: "pictures", 3: "volumes"}
 
 
 class ByCategory:
@@ -18,5 +20,7 @@ class ByCategory:
     def of(self, sample: Sample) -> Smoothed:
         """The smoothed model of the sample's category; of pictures, the one there is."""
         if sample.category not in self._made:
-            self._made[sample.category] = self._settings.smoothed(self._loaded, sample.category)
+            kind = _KINDS[sample.labels.ndim]
+            made = self._settings.smoothed(self._loaded, sample.category, kind=kind)
+            self._made[sample.category] = made
         return self._made[sample.category]

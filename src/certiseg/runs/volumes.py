@@ -14,7 +14,7 @@ from certiseg.certificates.certificate import Certificate
 from certiseg.datasets.nifti import nifti_bytes
 from certiseg.datasets.volume_file import VolumeFile, Window, read_volume, window_facts
 from certiseg.errors import InputError
-from certiseg.models.loaded import LoadedModel
+from certiseg.models.loaded import Kind, LoadedModel
 from certiseg.report.panel import legend
 from certiseg.report.volume import volume_heat, volume_overlay
 from certiseg.rounding import percent_up
@@ -32,7 +32,7 @@ class Volumes:
     loaded: LoadedModel
     window: Window | None = None
     category: str | None = None
-    clouds: bool = False
+    kind: Kind = "volumes"
 
     def read(self, path: Path) -> Read:
         found = read_volume(path, self.window)
@@ -47,11 +47,8 @@ class Volumes:
             notes["window"] = (
                 f"{percent_up(found.clipped)} of its values lie outside the window and are clipped"
             )
-        if found.faults:
-            notes["header"] = (
-                f"its header does not follow the format ({'; '.join(found.faults)}); read with the "
-                "format's default there"
-            )
+        if found.notes:
+            notes["header"] = "; ".join(found.notes)
         return Read(found.x, window_facts(found, self.window), notes, found)
 
     def appearance(self, num_classes: int) -> Appearance:
@@ -76,14 +73,13 @@ class Volumes:
         """Of NIfTI files, labels and a radius map as NIfTI in the same space; overlapping maps on
         the last axis, as channels are read."""
         found = given.origin
-        if not isinstance(found, VolumeFile) or found.affine is None:
+        if not isinstance(found, VolumeFile) or found.header is None:
             return {}
         labels = _in_file(certificate.labels.astype(np.int16), certificate)
-        files = {"labels.nii.gz": nifti_bytes(labels, found.affine, found.header)}
+        files = {"labels.nii.gz": nifti_bytes(labels, found.header)}
         if isinstance(certificate.radius, np.ndarray):
-            files["radius.nii.gz"] = nifti_bytes(
-                _in_file(rounded_down(certificate.radius), certificate), found.affine, found.header
-            )
+            radius = _in_file(rounded_down(certificate.radius), certificate)
+            files["radius.nii.gz"] = nifti_bytes(radius, found.header)
         return files
 
 

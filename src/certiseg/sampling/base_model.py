@@ -65,7 +65,7 @@ class BaseModel:
     def _stated_type(self) -> torch.dtype | None:
         if not isinstance(self.call, nn.Module) or first_parameter(self.call) is not None:
             return None
-        stated = (getattr(module, "dtype", None) for module in self.call.modules())
+        stated = (getattr(module, "dtype", None) for module in nn.Module.modules(self.call))
         return next((given for given in stated if isinstance(given, torch.dtype)), None)
 
     def given(self, batch: Tensor) -> Tensor:
@@ -112,4 +112,4 @@ def known_classes(model: object) -> int | None:
 def first_parameter(model: object) -> nn.Parameter | None:
     if not isinstance(model, nn.Module):
         return None
-    return next((p for p in model.parameters() if p.is_floating_point()), None)
+    return next((p for p in nn.Module.parameters(model) if p.is_floating_point()), None)

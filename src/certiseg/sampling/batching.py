@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from certiseg.errors import InputError
+from certiseg.own_code import reason
 from certiseg.sampling.base_model import BaseModel, Read, Reader, forward
 from certiseg.sampling.draw import Draws
 from certiseg.sampling.keys import generator
@@ -68,8 +69,8 @@ def measured_activations(model: object) -> Iterator[Callable[[], int]]:
     # Scripted modules do not support hooks.
     if isinstance(model, nn.Module) and not isinstance(model, torch.jit.ScriptModule):
         # Not the root: the caller adds its output, and a hook would disable low-resolution logits.
-        inner = (module for module in model.modules() if module is not model)
-        leaves = (module for module in inner if not any(module.children()))
+        inner = (module for module in nn.Module.modules(model) if module is not model)
+        leaves = (module for module in inner if not any(nn.Module.children(module)))
         hooks = [module.register_forward_hook(count) for module in leaves]
     try:
         yield lambda: total
@@ -118,10 +119,19 @@ def batches(
                 filling = np.arange(size) % len(draws)
                 filling[places] = np.arange(len(draws))
                 output = forward(model, batch[filling], read).rows(places.tolist())
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
+        except InputError:
+            raise
+        except Exception as error:  # the model's code may fail in any way
+            if is_out_of_memory(error):
+                failed = True
+            elif size > 1:
+                # A draw alone went through before.
+                raise InputError(
+                    f"expected a model that takes a batch of {size} inputs, got {reason(error)}; "
+                    "correct it, or if it takes one at a time, pass batch_size=1 (--batch-size 1)"
+                ) from error
+            else:
                 raise
-            failed = True
         if failed:
             if size == 1 or position >= halve_before:
                 raise InputError(out_of_memory(size, source.input_shape))

@@ -27,9 +27,12 @@ _LAST_CHANNELS, _FIRST_CHANNELS = (1, 3, 4), (1, 3)
 _SMALL = 0.01
 
 
-def check_input(x: Tensor | ArrayLike, value_range: tuple[float, float] | None) -> Tensor:
+def check_input(
+    x: Tensor | ArrayLike, value_range: tuple[float, float] | None, *, volumes: bool = False
+) -> Tensor:
     """One input as a float32 tensor (float64 stays), checked against its domain.
 
+    volumes: inputs are volumes (C, D, H, W), so that a depth of 3 is no batch of RGB images.
     Raises InputError for batches, channels-last images, integers, NaN, empty inputs, and values
     outside value_range.
     """
@@ -47,10 +50,10 @@ def check_input(x: Tensor | ArrayLike, value_range: tuple[float, float] | None) 
             f"expected an image of shape (C, H, W), got {shape} with the channels last"
             f"{_maximum(tensor, value_range)}; pass x.permute(2, 0, 1)"
         )
-    if tensor.ndim == 4 and shape[1] == 3:
+    if tensor.ndim == 4 and shape[1] == 3 and not volumes:
         raise InputError(
-            f"expected one input such as (3, H, W), got a batch of shape {shape}; "
-            "certify the images one by one"
+            f"expected one input such as (3, H, W), got a batch of shape {shape}; certify the "
+            "images one by one, or pass volumes=True if this is a volume of depth 3"
         )
     if not bool(torch.isfinite(tensor).all()):
         raise InputError(
@@ -120,7 +123,7 @@ def check_evaluation_mode(model: object) -> None:
     registry, a remote server) is the caller's to answer for.
     """
     for root in modules_inside(model):
-        for name, module in root.named_modules():
+        for name, module in nn.Module.named_modules(root):
             if "quantized.dynamic" in type(module).__module__:
                 raise InputError(
                     "expected a model that treats each draw of a batch alone, got the dynamically "

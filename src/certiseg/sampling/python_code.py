@@ -7,12 +7,12 @@ import functools
 import hashlib
 import importlib
 import sys
-import sysconfig
 from contextlib import suppress
 from importlib import metadata
-from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import NamedTuple
+
+from certiseg.own_code import is_installed
 
 _HEAP = 1 << 9
 """Flag of types that class statements create."""
@@ -51,18 +51,9 @@ def library_of(made: object) -> str | None:
         if isinstance(made, type) and name == "builtins" and made.__flags__ & _HEAP:
             return None  # defined by exec or in a prompt
     top = name.partition(".")[0]
-    if top == "certiseg" or (file is not None and _installed(file)):
+    if top == "certiseg" or (file is not None and is_installed(file)):
         return _version(top)
     return _version(top) if file is None and top in sys.stdlib_module_names else None
-
-
-@functools.cache
-def _installed(file: str) -> bool:
-    if file.startswith("<frozen"):
-        return True
-    places = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
-    packages = {"site-packages", "dist-packages"} & set(Path(file).parts)
-    return bool(packages) or any(Path(place) in Path(file).parents for place in places)
 
 
 @functools.cache

@@ -77,6 +77,8 @@ class Smoothed:
         binary: for a model with one channel, (B, 1, *out) or (B, *out): "probability" if it ends in
             a sigmoid, "logit" if not. Class 1 is a probability above 0.5, or above the threshold in
             "probability:0.3". ``certiseg.Binary`` also declares overlapping maps.
+        volumes: inputs are volumes (C, D, H, W), so that one of depth 3 is no batch of RGB images;
+            default: whether the model's attribute ``kind`` is "volumes".
 
     Raises:
         InputError: for a model that is not callable or is in training mode, and for wrong types.
@@ -104,6 +106,7 @@ class Smoothed:
         output_grid: bool = False,
         engine: Engine | None = None,
         binary: str | None = None,
+        volumes: bool | None = None,
     ) -> None:
         if not callable(model):
             raise InputError(
@@ -119,6 +122,8 @@ class Smoothed:
             raise InputError(
                 f"expected a noise such as certiseg.Gaussian(0.25), got {noise!r}; wrap sigma in it"
             )
+        stated = getattr(model, "kind", None) == "volumes"
+        self._volumes = stated if volumes is None else volumes
         if binary is not None:
             output = BinaryOutput.parse(binary, stated=declared(model))
             model = Binary(model, output.output, output.threshold)
@@ -425,7 +430,7 @@ class Smoothed:
         return Experiment(self._base, sampler, record, size, advance)
 
     def _on_device(self, x: Tensor | ArrayLike) -> Tensor:
-        tensor = check_input(x, self.value_range)
+        tensor = check_input(x, self.value_range, volumes=self._volumes)
         parameter = first_parameter(self.model)
         home = parameter.device if parameter is not None else tensor.device
         target = self._device or home

@@ -36,10 +36,10 @@ _STRIDES, _FRACTION = (4, 8), 0.001
 class Request:
     """Input and parameters of the certificate to plan.
 
-    size: (H, W) of an image, or (points,) of a cloud. tau in [1/2, 1). alpha: for the whole input.
-    passes: total number of draws. grid: stride of the model's output grid (theory T14). budget: of
-    k-FWER, a number or a fraction of the components (T5). selection: number of selection draws with
-    split selection (the paper's). probability: of a label, to report its chance to be certified.
+    size: (H, W) of an image, (D, H, W) of a volume, or (points,) of a cloud. tau in [1/2, 1).
+    alpha: for the whole input. passes: total number of draws. grid: stride of the model's output
+    grid (theory T14). budget: of k-FWER, a number or a fraction of the components (T5). selection:
+    number of selection draws with split selection (the paper's). probability: of a label, to report its chance to be certified.
     Raises InputError for invalid values.
     """
 
@@ -67,8 +67,9 @@ class Request:
                 raise InputError(f"expected {words} of at least {least}, got {value}; raise it")
         if self.grid > 1 and len(self.size) != 2:
             raise InputError(
-                f"expected an image with a grid, got {self.size[0]} points and grid {self.grid}; "
-                "points have no grid, leave it out"
+                f"expected an image with a grid, got {' x '.join(map(str, self.size))} "
+                f"{'points' if len(self.size) == 1 else 'voxels'} and grid {self.grid}; "
+                "leave it out"
             )
         if not 0.0 < self.probability <= 1.0:
             raise InputError(

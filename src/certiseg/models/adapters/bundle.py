@@ -19,7 +19,8 @@ from certiseg.models.binary import as_binary
 from certiseg.models.building import Bounded
 from certiseg.models.checkpoint import fill, read_weights
 from certiseg.models.libraries import BUNDLE_CONFIGS, BUNDLE_METADATA, library
-from certiseg.models.loaded import Kind, LoadedModel, reason
+from certiseg.models.loaded import Kind, LoadedModel
+from certiseg.own_code import reason
 
 _WEIGHTS = Path("models") / "model.pt"
 _NETWORKS = "monai.networks.nets"

@@ -15,9 +15,9 @@ from certiseg.files.reading import MODEL, read_bounded
 from certiseg.models.adapters.archive import checked_archive
 from certiseg.models.adapters.file_model import FileModel
 from certiseg.models.adapters.sizes import Guards
-from certiseg.models.loaded import reason
 from certiseg.models.programs import unfit_node
 from certiseg.outputs.tensors import tensor_of
+from certiseg.own_code import reason
 
 
 class ExportedModel(FileModel):

@@ -60,6 +60,8 @@ class SlidingWindow(nn.Module):
         library("monai.inferers", "monai")
         self.model = model
         self.roi_size = sides
+        if len(sides) == 3:
+            self.kind = "volumes"
         self.overlap = overlap
         self.mode = mode
         self.sw_batch_size = sw_batch_size

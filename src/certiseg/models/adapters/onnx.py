@@ -21,7 +21,8 @@ from certiseg.models.adapters.onnx_file import (
     weights_beside,
 )
 from certiseg.models.libraries import library
-from certiseg.models.loaded import LoadedModel, reason
+from certiseg.models.loaded import LoadedModel
+from certiseg.own_code import reason
 
 _TYPES = {
     "tensor(float)": torch.float32,

@@ -12,9 +12,9 @@ from certiseg.models.binary import Binary
 from certiseg.models.building import Bounded
 from certiseg.models.checkpoint import fill, read_weights
 from certiseg.models.libraries import CONFIG_FILE, check_local, library, made_by, read_config
-from certiseg.models.loaded import reason
 from certiseg.models.preprocess import Padded, Preprocess
 from certiseg.models.segmenter import Segmenter
+from certiseg.own_code import reason
 
 _SMP = "segmentation_models_pytorch"
 _WEIGHTS, _PREPROCESSING = "model.safetensors", "preprocessing.json"

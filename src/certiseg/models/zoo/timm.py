@@ -15,9 +15,9 @@ from certiseg.files.atomic import atomic_write, output_folder
 from certiseg.models.building import Bounded
 from certiseg.models.checkpoint import fill, read_weights
 from certiseg.models.libraries import CONFIG_FILE, check_local, library, made_by, read_config
-from certiseg.models.loaded import reason
 from certiseg.models.preprocess import Preprocess
 from certiseg.models.segmenter import Segmenter
+from certiseg.own_code import reason
 
 _WEIGHTS, KIND = "model.safetensors", "certiseg-timm"
 

@@ -10,9 +10,9 @@ from torch import Tensor
 from certiseg.errors import InputError
 from certiseg.models.checkpoint import fill, first_of, read_weights
 from certiseg.models.libraries import library, made_by
-from certiseg.models.loaded import reason
 from certiseg.models.preprocess import Preprocess
 from certiseg.models.segmenter import Segmenter
+from certiseg.own_code import reason
 
 _LAST = ("classifier.4.weight", "classifier.low_classifier.weight")
 """Last layers of FCN and DeepLab, and of LR-ASPP."""

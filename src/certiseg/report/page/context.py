@@ -13,6 +13,7 @@ from certiseg.report.charts import Chart, chart_table, drawn_figure
 from certiseg.report.figures import figure_bytes, has_matplotlib
 from certiseg.report.page.claim import claim, plan
 from certiseg.report.summary import RunSummary, comparison_rows
+from certiseg.report.volume import MOST_CUTS
 from certiseg.rounding import confidence, percent_down, share
 from certiseg.runfolder.comparison import Row, comparison_table, draws_text, footnote
 
@@ -39,12 +40,19 @@ def page_context(summaries: Sequence[RunSummary], samples: int) -> dict[str, Any
         "footnote": footnote(rows),
         "shown": (
             f"{samples} of the run's {len(manifest.samples)} {whole}s. Colours say which class a "
-            f"{part} has; in a certified mask a white {part} abstains."
+            f"{part} has; in a certified mask a white {part} abstains.{_cuts(manifest.kind)}"
         ),
         "heat_end": manifest.noise.size(largest) if largest else "-",
         "recomputed": " ".join(dict.fromkeys(map(_recomputed, summaries))),
         "provenance": [_provenance(summary) for summary in summaries],
     }
+
+
+def _cuts(kind: str) -> str:
+    """What is drawn of volumes."""
+    if kind != "volumes":
+        return ""
+    return f" Up to {MOST_CUTS} cuts across the last axis are drawn; numbers are of whole volumes."
 
 
 def _comparison(rows: Sequence[Row]) -> dict[str, Any]:

@@ -43,13 +43,15 @@ def page(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     manifest, names = summaries[0].run.manifest, [summary.name for summary in summaries]
+    # Volumes are drawn as images, in a row of cuts.
+    drawn_as = "clouds" if manifest.kind == "clouds" else "pictures"
     control = slider(summaries, samples)
     # The legend is that of the first run with a hierarchy, if any.
     grouped = (n for n, summary in enumerate(summaries) if summary.hierarchy is not None)
     legend = next(grouped, 0)
     drawn = {chart.key: plotly_figure(chart) for chart in charts}
     script = {
-        "kind": manifest.kind,
+        "kind": drawn_as,
         "shift": SHIFT,
         "palette": palette,
         "slider": control and {name: control[name] for name in ("radii", "texts", "start")},
@@ -61,7 +63,7 @@ def page(
     return environment.from_string(_asset("page.html")).render(
         **page_context(summaries, len(samples)),
         charts=[chart_context(chart, drawn[chart.key]["layout"]["height"]) for chart in charts],
-        kind=manifest.kind,
+        kind=drawn_as,
         several=len(summaries) > 1,
         palette=palette,
         notes=notes,

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from certiseg.datasets.card import IGNORE
 from certiseg.report.page.encoding import labels_png, labels_raw, numbers_png, photograph, raw
 from certiseg.report.summary import SampleSummary, contains
+from certiseg.report.volume import cuts
 from certiseg.votes import ABSTAIN
 
 
 def shared_payload(sample: SampleSummary) -> dict[str, Any]:
     """Data common to all runs: the input and its truth."""
-    view = sample.view
-    common = {"name": sample.kept.planned.name, "size": list(view.size)}
+    view, flat = sample.view, _flat(sample)
+    common = {"name": sample.kept.planned.name, "size": list(flat(view.truth).shape)}
     if view.truth.ndim == 1:
         return {
             **common,
             "points": raw(view.x[:3].T, "<f4"),
             "truth": labels_raw(view.truth, IGNORE),
         }
-    return {**common, "photo": photograph(view.x), "truth": labels_png(view.truth, IGNORE)}
+    truth = labels_png(flat(view.truth), IGNORE)
+    return {**common, "photo": photograph(flat(view.x)), "truth": truth}
 
 
 def run_payload(sample: SampleSummary) -> dict[str, Any]:
@@ -35,7 +39,11 @@ def run_payload(sample: SampleSummary) -> dict[str, Any]:
     view, radii = sample.view, sample.radii
     certificate = sample.certificate
     cloud = view.truth.ndim == 1
-    labels = labels_raw if cloud else labels_png
+    flat = _flat(sample)
+
+    def labels(values: NDArray[Any]) -> str:
+        return labels_raw(values) if cloud else labels_png(flat(values))
+
     found: dict[str, Any] = {
         "clean": labels(view.labels["base_clean"]),
         "draw": labels(view.labels["base_noise"]),
@@ -50,14 +58,19 @@ def run_payload(sample: SampleSummary) -> dict[str, Any]:
     if cloud:
         found["noisyPoints"] = raw(view.noisy[:3].T, "<f4")
     else:
-        found["noisy"] = photograph(view.noisy, noisy=True)
+        found["noisy"] = photograph(flat(view.noisy), noisy=True)
     if radii is not None:
         mode, hits = view.full(radii.labels), view.full(radii.hits)
         found["mode"] = labels(mode)
-        found["hits"] = raw(hits, "<u4") if cloud else numbers_png(hits)
+        found["hits"] = raw(hits, "<u4") if cloud else numbers_png(flat(hits))
         found["table"] = radius_table(sample)
         found["ownMap"] = radii.own
     return found
+
+
+def _flat(sample: SampleSummary) -> Callable[[NDArray[Any]], NDArray[Any]]:
+    """What makes an image of values: of a volume its cuts."""
+    return cuts if sample.view.truth.ndim == 3 else lambda values: values
 
 
 def radius_table(sample: SampleSummary) -> list[list[Any]]:

@@ -16,6 +16,7 @@ import torch
 
 from certiseg.errors import InputError
 from certiseg.models.loaded import LoadedModel
+from certiseg.own_code import own_failure
 from certiseg.runs.executors.executor import Job, Worker
 from certiseg.runs.malloc import keep_freed_memory
 from certiseg.runs.model import open_model
@@ -95,8 +96,13 @@ def identity(loaded: LoadedModel) -> str:
 
 
 def sendable(error: Exception) -> Exception:
-    """The error with its traceback as a note, as a RuntimeError if it cannot be pickled."""
-    error.add_note("in a worker:\n" + "".join(traceback.format_exception(error)))
+    """The error with its traceback as a note, in words that say where the user's own code failed;
+    where it cannot be sent, one with its words."""
+    where = "in a worker:\n" + "".join(traceback.format_exception(error))
+    failure = None if isinstance(error, InputError) else own_failure(error)
+    if failure is not None:
+        error = InputError(failure)
+    error.add_note(where)
     try:
         pickle.loads(pickle.dumps(error))
     # Exceptions of other libraries can fail to pickle in any way.
