@@ -23,7 +23,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from certiseg.bench.timing import wait
-from certiseg.outputs.decide import tensor_of
+from certiseg.outputs.tensors import tensor_of
 from certiseg.votes import ABSTAIN
 
 NOISE, MODEL, DECIDE, TESTS, CORRECTION = (

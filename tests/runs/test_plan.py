@@ -93,5 +93,5 @@ def test_a_model_on_a_grid_is_timed_on_its_grid() -> None:
 
 def test_a_cloud_cannot_be_timed() -> None:
     loaded = LoadedModel("counting", Counting(), 2)
-    with pytest.raises(InputError, match="expected a picture to time a model on"):
+    with pytest.raises(InputError, match="expected an image or a volume to time a model on"):
         plan(replace(STREET, size=(2048,)), loaded)
