@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from certiseg._version import __version__
 
 if TYPE_CHECKING:
+    from certiseg.attacks.attack import attack
     from certiseg.certificates.certificate import Certificate
     from certiseg.certifiers.adaptive import adaptive
     from certiseg.certifiers.baselines import classify, individual, joint, predict
@@ -54,6 +55,7 @@ _HOME = {
     "VoteCounts": "certiseg.votes",
     "VoteSource": "certiseg.votes",
     "adaptive": "certiseg.certifiers.adaptive",
+    "attack": "certiseg.attacks.attack",
     "certify": "certiseg.certifiers.segcertify",
     "classify": "certiseg.certifiers.baselines",
     "evaluate": "certiseg.runs.evaluate",
@@ -89,6 +91,7 @@ __all__ = [
     "VoteSource",
     "__version__",
     "adaptive",
+    "attack",
     "certify",
     "classify",
     "evaluate",

@@ -69,14 +69,22 @@ def posterior(
     output: object, batch: Tensor, num_classes: int | None, own_grid: bool = False
 ) -> Posterior:
     """The softmax of one batch of logits. Arguments and errors as ``decide``; labels have none."""
+    return Posterior(logits(output, batch, num_classes, own_grid).softmax(dim=1))
+
+
+def logits(
+    output: object, batch: Tensor, num_classes: int | None, own_grid: bool = False
+) -> Tensor:
+    """The logits of one batch, as float32 (B, C, *out), with their gradient where they have
+    one. Arguments and errors as ``decide``; labels have no logits."""
     scores = _checked_output(output, batch, num_classes, own_grid)
     tensor = scores.full() if isinstance(scores, LowResolutionLogits) else scores
     if tensor.dtype in _INTEGERS:
         raise InputError(
-            "expected a model that returns logits, got integer labels; labels have no softmax, "
-            "return the logits"
+            "expected a model that returns logits, got integer labels; labels have no softmax and "
+            "no gradient, return the logits"
         )
-    return Posterior(tensor.float().softmax(dim=1))
+    return tensor.float()
 
 
 def _autocast_of(kind: str) -> torch.autocast:
