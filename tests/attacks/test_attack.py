@@ -80,7 +80,7 @@ def test_every_loss_is_raised(kind: str, method: str) -> None:
     found = cs.attack(network(), image(), epsilon=1.0, loss=kind, method=method, steps=20, seed=0)
     noise = torch.randn(3, 12, 12, generator=torch.Generator().manual_seed(5))
     shaken = (image() + noise / noise.norm())[None]
-    assert found.success > 3 * np.mean(network()(shaken).argmax(1)[0].numpy() != found.clean)
+    assert found.success > 1.5 * np.mean(network()(shaken).argmax(1)[0].numpy() != found.clean)
     assert exact_norm(image().numpy(), found.attacked) <= found.norm <= 1.0
     assert found.success == np.mean(found.labels != found.clean)
 

@@ -213,7 +213,7 @@ def _check(radii: list[float], norm: str, losses: Sequence[str], method: str) ->
 def _inputs(
     x: Tensor | ArrayLike, domain: Range, model: Callable[[Tensor], Any] | Smoothed
 ) -> tuple[Tensor, bool]:
-    """Images (B, *shape) on the model's device, and whether one was given without the first axis."""
+    """Images (B, *shape) on the model's device, and whether x was a single one."""
     array = x if isinstance(x, Tensor) else np.asarray(x)
     batch = array.ndim == 4 and array.shape[1] in (1, 3)
     images = [check_input(image, domain) for image in array] if batch else [check_input(x, domain)]

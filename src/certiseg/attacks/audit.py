@@ -109,7 +109,7 @@ def audit(
         >>> smooth = cs.Smoothed(lambda x: torch.cat([1 - x, x], dim=1), cs.Gaussian(0.25))
         >>> x = torch.full((1, 2, 2), 0.8)
         >>> certificate = smooth.certify(x, 200, seed=0)
-        >>> inside, outside = audit(smooth, x, certificate, factors=(1, 4), steps=5, seed=0)
+        >>> inside, outside = audit(smooth, x, certificate, factors=(1, 6), steps=5, seed=0)
         >>> inside.moved, outside.moved > 0
         (0, True)
     """
@@ -138,7 +138,8 @@ def audit(
             progress=progress,
         )
         votes = smoothed.vote(found.attacked, num_samples, batch_size=batch_size)
-        assert certificate.votes.source is not None and votes.source is not None
+        assert certificate.votes.source is not None
+        assert votes.source is not None
         if certificate.votes.source.model != votes.source.model:
             raise InputError(
                 "expected the model that was certified, got another; pass the one whose "

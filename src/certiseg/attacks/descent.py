@@ -90,7 +90,7 @@ def _checkpoints(steps: int) -> set[int]:
 
 
 def _normalised(gradient: Tensor) -> Tensor:
-    norms = gradient.flatten(1).norm(dim=1).clamp_min(1e-30)
+    norms: Tensor = torch.linalg.vector_norm(gradient.flatten(1), dim=1).clamp_min(1e-30)
     return gradient / norms.reshape(-1, *[1] * (gradient.ndim - 1))
 
 

@@ -45,7 +45,8 @@ class Goal:
         if kind.startswith("masked"):
             weights = weights * ~self.reached(logits)
         signed = -values if self.targeted else values
-        return (signed * weights).flatten(1).sum(1) / self.weights.flatten(1).sum(1)
+        mean: Tensor = (signed * weights).flatten(1).sum(1) / self.weights.flatten(1).sum(1)
+        return mean
 
     def _values(self, kind: Loss, logits: Tensor) -> Tensor:
         index = self.labels[:, None]
@@ -64,6 +65,7 @@ class Goal:
             return 0.5 * (log2 - at_label + p * (log2 + own - at_label) + (1 - p) * log2)
         if kind == "cospgd":
             softmax = log_p.detach().exp()
-            cosine = softmax.gather(1, index)[:, 0] / softmax.norm(dim=1)
+            length = torch.linalg.vector_norm(softmax, dim=1)
+            cosine = softmax.gather(1, index)[:, 0] / length
             return -own * (1 - cosine if self.targeted else cosine)
         return -own
