@@ -180,11 +180,24 @@ def attack(
                 for turn in range(restarts):
                     start = given if turn == 0 else _random(given, radius, domain, number)
                     objective = _objective(scores, goal, kind)
-                    moved = ascend(objective, given, start, radius, steps, method, domain, advance)
+                    moved = ascend(
+                        objective,
+                        given,
+                        start,
+                        radius,
+                        steps,
+                        method,
+                        domain,
+                        advance,
+                        by_loss=isinstance(model, Smoothed),
+                    )
                     candidate = finished(given, moved, radius, domain)
                     count = _reached(scores, candidate, goal)
                     # A move that changes no label yet shows more than none.
                     better = (count > reached) | (unmoved & (count == reached))
+                    if isinstance(model, Smoothed):
+                        # Few draws may count less than before although the move is right.
+                        better |= unmoved
                     unmoved &= ~better
                     wide = better.reshape(-1, *[1] * (given.ndim - 1))
                     best = torch.where(wide, candidate, best)

@@ -74,7 +74,7 @@ def audit(
     factors: Sequence[float] = FACTORS,
     num_samples: int = 100,
     alpha: float = 1e-3,
-    loss: Loss | Sequence[Loss] = "masked-ce",
+    loss: Loss | Sequence[Loss] = "ce",
     steps: int = 50,
     restarts: int = 1,
     draws: int = 4,
@@ -95,8 +95,9 @@ def audit(
         factors: sizes of the attacks, in certified radii.
         num_samples: fresh draws at each attacked input.
         alpha: of the test over all components and factors.
-        loss, steps, restarts, draws, seed: of the attack, as in ``certiseg.attack``. Draws that
-            vote have fresh entropy whatever the seed.
+        loss, steps, restarts, draws, seed: of the attack, as in ``certiseg.attack``. Losses that
+            leave out components already reached stop at 1/2, where no test can see them. Draws
+            that vote have fresh entropy whatever the seed.
         batch_size: the most draws in a pass of the votes.
         progress: True for a bar over gradients, or a function.
 

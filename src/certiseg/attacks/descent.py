@@ -29,8 +29,11 @@ def ascend(
     method: Method,
     value_range: Range,
     advance: Callable[[int], None],
+    *,
+    by_loss: bool = False,
 ) -> Tensor:
-    """The image (B, *shape) that reached most components among all that were visited.
+    """The image (B, *shape) that reached most components among all that were visited; by_loss:
+    that of the largest loss, where counts of few draws of noise tell little.
 
     pgd: steps of 2.5 epsilon / steps. apgd: from 2 epsilon, halved at checkpoints where the loss
     no longer rises, then from the best point so far; with momentum. Gradients are normalised for
@@ -77,7 +80,7 @@ def ascend(
             gradient = torch.where(halve.reshape(wide), best_gradient, gradient)
             loss = torch.where(halve, best_loss, loss)
             risen, last = torch.zeros_like(risen), step + 1
-    return most
+    return best if by_loss else most
 
 
 def _checkpoints(steps: int) -> set[int]:

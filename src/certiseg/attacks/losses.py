@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -61,11 +62,11 @@ class Goal:
             # KL(label, m) + KL(softmax, m); off the label softmax / m is 2.
             p = own.exp()
             at_label = torch.log1p(p)
-            log2 = torch.log(torch.tensor(2.0, dtype=p.dtype, device=p.device))
-            return 0.5 * (log2 - at_label + p * (log2 + own - at_label) + (1 - p) * log2)
+            js: Tensor = math.log(2) + 0.5 * (p * own - (1 + p) * at_label)
+            return js
         if kind == "cospgd":
             softmax = log_p.detach().exp()
             length = torch.linalg.vector_norm(softmax, dim=1)
-            cosine = softmax.gather(1, index)[:, 0] / length
+            cosine: Tensor = softmax.gather(1, index)[:, 0] / length
             return -own * (1 - cosine if self.targeted else cosine)
         return -own
