@@ -32,6 +32,7 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=100, help="Of each vote.")
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--attack-draws", type=int, default=2, help="For each gradient.")
+    parser.add_argument("--focus", type=int, help="Attack so many pixels; default all.")
     parser.add_argument("--factors", type=float, nargs="+", default=list(FACTORS))
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
@@ -51,6 +52,7 @@ def main() -> None:
             "steps": options.steps,
             "draws": options.draws,
             "attack_draws": options.attack_draws,
+            "focus": options.focus,
             "radius": certificate.radius,
             "components": certificate.labels.size,
             "attacks": [],
@@ -65,6 +67,7 @@ def main() -> None:
                 num_samples=options.draws,
                 steps=options.steps,
                 draws=options.attack_draws,
+                focus=options.focus,
             )
             record["attacks"] = [each.record() for each in found]
         records.append(record)

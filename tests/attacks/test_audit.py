@@ -10,7 +10,7 @@ import torch
 from scipy.stats import norm
 
 import certiseg as cs
-from certiseg.attacks.audit import audit, fragility
+from certiseg.attacks.audit import audit, fragility, nearest
 
 
 def threshold(x: torch.Tensor) -> torch.Tensor:
@@ -84,6 +84,20 @@ def test_abstentions_are_not_attacked(certificate: cs.Certificate) -> None:
     assert (found.components, found.moved) == (3, 0)
 
 
+def test_focus_is_on_what_lies_around_the_most_fragile(certificate: cs.Certificate) -> None:
+    assert nearest(certificate, 1).tolist() == [[True, False], [False, False]]
+    assert nearest(certificate, 2).tolist() == [[True, True], [True, False]]
+    labels = certificate.labels.copy()
+    labels[0, 0] = cs.ABSTAIN
+    assert not nearest(replace(certificate, labels=labels), 4)[0, 0]
+    (found,) = audit(
+        SMOOTH, X, certificate, factors=(2.0,), steps=5, focus=1, num_samples=400, seed=0
+    )
+    moved = np.abs(found.found.attacked - X.numpy())[0]
+    assert moved[0, 0] > 0.3 > 0.01 > moved.flat[1:].max()
+    assert (found.components, found.moved) == (4, 1)
+
+
 @pytest.mark.parametrize("factors", [(), (0.0,), (float("inf"),)])
 def test_factors_that_make_no_sense(certificate: cs.Certificate, factors: tuple) -> None:
     with pytest.raises(cs.InputError, match="factors > 0"):
@@ -107,3 +121,18 @@ def test_another_model_is_refused(certificate: cs.Certificate) -> None:
     other = cs.Smoothed(lambda x: torch.cat([0.4 - x, x - 0.4], dim=1), cs.Gaussian(0.25))
     with pytest.raises(cs.InputError, match="the model that was certified"):
         audit(other, X, certificate, factors=(0.5,), steps=1)
+
+
+def test_the_shipped_model_withstands_attacks_within_the_radius() -> None:
+    rows, columns = torch.meshgrid(
+        torch.linspace(0, 1, 48), torch.linspace(0, 1, 64), indexing="ij"
+    )
+    x = torch.stack([rows, columns, (rows + columns) / 2])
+    smooth = cs.Smoothed(cs.load_model("certiseg:camvid").model, cs.Gaussian(0.25))
+    certificate = smooth.certify(x, 60, seed=0)
+    inside, outside = audit(
+        smooth, x, certificate, factors=(1.0, 30.0), num_samples=60, steps=3, draws=2, seed=0
+    )
+    assert inside.components > 1000
+    assert inside.moved == 0
+    assert outside.moved > 0

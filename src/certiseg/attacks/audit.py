@@ -20,6 +20,7 @@ from certiseg.attacks.losses import Loss
 from certiseg.certificates.certificate import Certificate
 from certiseg.datasets.card import IGNORE
 from certiseg.errors import InputError
+from certiseg.sampling.checks import checked_count
 from certiseg.sampling.progress import Progress
 from certiseg.sampling.sampler import Smoothed
 from certiseg.stats.binomial import upper_tail
@@ -78,6 +79,7 @@ def audit(
     steps: int = 50,
     restarts: int = 1,
     draws: int = 4,
+    focus: int | None = None,
     seed: int | None = None,
     batch_size: int | None = None,
     progress: Progress = False,
@@ -98,6 +100,8 @@ def audit(
         loss, steps, restarts, draws, seed: of the attack, as in ``certiseg.attack``. Losses that
             leave out components already reached stop at 1/2, where no test can see them. Draws
             that vote have fresh entropy whatever the seed.
+        focus: attack only the so many certified components nearest to the most fragile one, which
+            moves them further than all at once; all are voted on. None: all.
         batch_size: the most draws in a pass of the votes.
         progress: True for a bar over gradients, or a function.
 
@@ -120,6 +124,9 @@ def audit(
         raise InputError(f"expected factors > 0, got {factors}; 0.9 is nine tenths of the radius")
     certified = certificate.certified
     aim = np.where(certified, certificate.labels.astype(np.int64), IGNORE)
+    weights = fragility(certificate)
+    if focus is not None:
+        weights = np.where(nearest(certificate, checked_count(focus)), weights, 0.0)
     tests = int(certified.sum()) * len(factors)
     audits = []
     for factor in factors:
@@ -134,7 +141,7 @@ def audit(
             steps=steps,
             restarts=restarts,
             draws=draws,
-            weights=fragility(certificate),
+            weights=weights,
             seed=seed,
             progress=progress,
         )
@@ -178,6 +185,17 @@ def fragility(certificate: Certificate) -> NDArray[np.float64]:
     share = (held_votes(votes, certificate.labels) + 0.5) / (votes.trials + 1)
     slope = norm.pdf(norm.ppf(share)) / norm.pdf(0)
     return np.where(certificate.certified, slope, 0.0)
+
+
+def nearest(certificate: Certificate, count: int) -> NDArray[np.bool_]:
+    """The so many certified components nearest to the most fragile one, or a few at equal distance
+    more."""
+    slope = fragility(certificate)
+    centre = np.unravel_index(np.argmax(slope), slope.shape)
+    places = np.indices(slope.shape).astype(np.float64)
+    far = np.sum([(axis - at) ** 2 for axis, at in zip(places, centre, strict=True)], axis=0)
+    reach = np.sort(far[certificate.certified])[:count][-1]
+    return np.asarray(certificate.certified & (far <= reach))
 
 
 def _checked(smoothed: Smoothed, certificate: Certificate) -> float:
