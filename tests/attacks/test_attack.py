@@ -187,6 +187,23 @@ def test_faults_in_one_line(changes: dict, words: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_a_loaded_model_is_refused_and_what_it_holds_is_not() -> None:
+    loaded = cs.load_model("certiseg:camvid")
+    x = torch.rand(3, 32, 32, generator=torch.Generator().manual_seed(0))
+    with pytest.raises(cs.InputError, match=r"pass \.model"):
+        cs.attack(loaded, x, epsilon=0.1, steps=1)  # type: ignore[call-overload]
+    assert cs.attack(loaded.model, x, epsilon=0.1, steps=1).norm <= 0.1
+
+
+def test_double_precision_and_any_domain() -> None:
+    x = (torch.rand(3, 6, 6, generator=torch.Generator().manual_seed(0)) * 9 - 4).double()
+    found = cs.attack(network(), x, epsilon=0.5, steps=5, value_range=None, seed=0)
+    assert found.attacked.dtype == np.float64
+    assert exact_norm(x.numpy(), found.attacked) <= 0.5
+    with pytest.raises(cs.InputError, match="value_range"):
+        cs.attack(network(), x, epsilon=0.5, steps=5)
+
+
 def test_rounding_models_have_no_gradient_to_follow() -> None:
     def steps(x: torch.Tensor) -> torch.Tensor:
         return linear((x * 10).round() / 10)

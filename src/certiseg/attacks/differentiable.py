@@ -27,6 +27,11 @@ def base_scores(model: Callable[[Tensor], Any]) -> Scores:
 
     Raises, when called, InputError for a model without: labels, ONNX, NumPy, inference mode.
     """
+    if not callable(model):
+        raise InputError(
+            f"expected a callable model, got {type(model).__name__}; of what certiseg.load_model "
+            "returns pass .model"
+        )
     check_evaluation_mode(model)
     base = BaseModel(model, known_classes(model))
 
