@@ -92,7 +92,7 @@ def test_certifies_the_labels_that_torch_certifies(folder: Path) -> None:
 
 def test_an_attack_is_refused_in_one_line(folder: Path) -> None:
     with pytest.raises(InputError, match="pass the PyTorch model itself"):
-        attack(load_onnx(folder / "any.onnx"), torch.rand(3, 9, 11), epsilon=0.1, steps=1)
+        cs.attack(load_onnx(folder / "any.onnx"), torch.rand(3, 16, 20), epsilon=0.1, steps=1)
 
 
 def test_certifies_a_picture_from_the_command_line(folder: Path, tmp_path: Path) -> None:
