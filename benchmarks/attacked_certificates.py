@@ -40,7 +40,16 @@ def main() -> None:
     keep_freed_memory()
     samples = subsample(camvid(options.root, options.split), options.images)
     smooth = cs.Smoothed(cs.load_model(options.model).model, cs.Gaussian(0.25))
+    settings = {
+        "model": options.model,
+        "steps": options.steps,
+        "draws": options.draws,
+        "attack_draws": options.attack_draws,
+        "focus": options.focus,
+    }
     records = read_lines(options.out)
+    if any(record.get(key) != value for record in records for key, value in settings.items()):
+        parser.error(f"expected the options of the records in {options.out}; name another file")
     for index in range(len(samples)):
         sample = samples[index]
         if any(record["name"] == sample.name for record in records):
@@ -48,11 +57,7 @@ def main() -> None:
         certificate = smooth.certify(sample.x, options.draws)
         record = {
             "name": sample.name,
-            "model": options.model,
-            "steps": options.steps,
-            "draws": options.draws,
-            "attack_draws": options.attack_draws,
-            "focus": options.focus,
+            **settings,
             "radius": certificate.radius,
             "components": certificate.labels.size,
             "attacks": [],

@@ -40,6 +40,8 @@ def test_none_moves_within_the_radius_and_one_does_outside(certificate: cs.Certi
     assert audits[5].moved >= 1
     assert all(each.found.norm <= each.found.epsilon for each in audits)
     assert audits[2].found.epsilon < certificate.radius
+    # A lucky draw at the input itself must not pass for an attack.
+    assert all(each.found.norm > 0.99 * each.found.epsilon for each in audits)
 
 
 def test_a_radius_that_is_too_large_is_caught(certificate: cs.Certificate) -> None:

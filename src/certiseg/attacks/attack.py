@@ -61,7 +61,7 @@ def attack(
     epsilon: float,
     norm: str = "l2",
     loss: Loss | Sequence[Loss] = DEFAULT_LOSSES,
-    method: Method = "apgd",
+    method: Method | None = None,
     steps: int = 300,
     restarts: int = 1,
     target: ArrayLike | None = None,
@@ -82,7 +82,7 @@ def attack(
     epsilon: Sequence[float],
     norm: str = "l2",
     loss: Loss | Sequence[Loss] = DEFAULT_LOSSES,
-    method: Method = "apgd",
+    method: Method | None = None,
     steps: int = 300,
     restarts: int = 1,
     target: ArrayLike | None = None,
@@ -102,7 +102,7 @@ def attack(
     epsilon: float | Sequence[float],
     norm: str = "l2",
     loss: Loss | Sequence[Loss] = DEFAULT_LOSSES,
-    method: Method = "apgd",
+    method: Method | None = None,
     steps: int = 300,
     restarts: int = 1,
     target: ArrayLike | None = None,
@@ -123,7 +123,8 @@ def attack(
         epsilon: the largest l2 norm of the change, or several in ascending order.
         norm: "l2".
         loss: one or several of ``certiseg.attacks.losses.Goal.loss``; the worst counts.
-        method: "apgd" (Croce & Hein 2020), or "pgd" with a fixed step.
+        method: "apgd" (Croce & Hein 2020), or "pgd" with a fixed step. None: "apgd" on a base
+            model; "pgd" on a smoothed one, since APGD compares losses, which differ by their draws.
         steps: gradients of each run, one run for each loss and restart.
         restarts: runs of each loss; the first starts from x, others from random points.
         target: ints (*out), labels to reach instead, 255 where none is asked for.
@@ -155,6 +156,8 @@ def attack(
     """
     radii = [epsilon] if isinstance(epsilon, (int, float)) else list(epsilon)
     losses = [loss] if isinstance(loss, str) else list(loss)
+    if method is None:
+        method = "pgd" if isinstance(model, Smoothed) else "apgd"
     _check(radii, norm, losses, method)
     steps, restarts = checked_count(steps), checked_count(restarts)
     domain = model.value_range if isinstance(model, Smoothed) else value_range
@@ -189,7 +192,7 @@ def attack(
                         method,
                         domain,
                         advance,
-                        by_loss=isinstance(model, Smoothed),
+                        last=isinstance(model, Smoothed),
                     )
                     candidate = finished(given, moved, radius, domain)
                     count = _reached(scores, candidate, goal)

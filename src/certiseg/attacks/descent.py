@@ -30,10 +30,10 @@ def ascend(
     value_range: Range,
     advance: Callable[[int], None],
     *,
-    by_loss: bool = False,
+    last: bool = False,
 ) -> Tensor:
-    """The image (B, *shape) that reached most components among all that were visited; by_loss:
-    that of the largest loss, where counts of few draws of noise tell little.
+    """The image (B, *shape) that reached most components among all that were visited; last: the
+    one visited last, where losses and counts of few draws of noise favour a lucky draw.
 
     pgd: steps of 2.5 epsilon / steps. apgd: from 2 epsilon, halved at checkpoints where the loss
     no longer rises, then from the best point so far; with momentum. Gradients are normalised for
@@ -51,7 +51,7 @@ def ascend(
     risen = torch.zeros_like(reached)
     held_size, held_loss = size, best_loss
     ends = _checkpoints(steps)
-    last = 0
+    looked = 0
     for step in range(steps):
         up = project(x, now + size.reshape(wide) * _normalised(gradient), epsilon, value_range)
         if method == "apgd" and step > 0:
@@ -70,7 +70,7 @@ def ascend(
         most_reached = torch.where(more, reached, most_reached)
         most_loss = torch.where(more, loss, most_loss)
         if method == "apgd" and step + 1 in ends:
-            few = risen < _ENOUGH * (step + 1 - last)
+            few = risen < _ENOUGH * (step + 1 - looked)
             stuck = (size == held_size) & (best_loss == held_loss)
             halve = few | stuck
             held_size, held_loss = size, best_loss
@@ -79,8 +79,8 @@ def ascend(
             before = torch.where(halve.reshape(wide), best, before)
             gradient = torch.where(halve.reshape(wide), best_gradient, gradient)
             loss = torch.where(halve, best_loss, loss)
-            risen, last = torch.zeros_like(risen), step + 1
-    return best if by_loss else most
+            risen, looked = torch.zeros_like(risen), step + 1
+    return now if last else most
 
 
 def _checkpoints(steps: int) -> set[int]:
