@@ -81,7 +81,7 @@ def main() -> None:
     for factor in options.factors:
         rows = [a for r in records for a in r["attacks"] if a["factor"] == factor]
         attacked, moved = (sum(row[key] for row in rows) for key in ("components", "moved"))
-        print(f"factor {factor:g}: {attacked} certified pixels attacked, {moved} moved")
+        print(f"factor {factor:g}: {attacked} certified pixels voted on, {moved} moved")
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ class Audit:
         factor: of the certified radius; at 1 the attack's norm is just below it.
         found: the attack.
         votes: fresh draws at the attacked input.
-        components: certified components, each attacked.
+        components: certified components, all voted on; with a focus, few of them were aimed at.
         moved: those whose certified label has a probability below 1/2 there, at a level alpha for
             all components of the audit together (Bonferroni, one-sided binomial test).
         below_half: those with votes of less than half, whether or not that is significant.
