@@ -177,6 +177,12 @@ def test_models_without_gradients_are_refused(model: object) -> None:
         ({"labels": np.zeros((3, 3), int)}, r"\(2, 2\)"),
         ({"labels": np.full((2, 2), 255)}, "component to attack"),
         ({"labels": np.full((2, 2), -1)}, "write 255"),
+        ({"labels": np.full((2, 2), 0.7)}, "whole numbers"),
+        ({"labels": np.full((2, 2), 2)}, "labels 0 to 1"),
+        ({"target": np.full((2, 2), 7)}, "labels 0 to 1"),
+        ({"epsilon": True}, "epsilon >="),
+        ({"epsilon": "0.1"}, "epsilon >="),
+        ({"epsilon": []}, "epsilon >="),
         ({"weights": np.full((2, 2), np.nan)}, "weights"),
     ],
 )
@@ -185,6 +191,21 @@ def test_faults_in_one_line(changes: dict, words: str) -> None:
     with pytest.raises(cs.InputError, match=words) as caught:
         cs.attack(linear, **given)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("epsilon", [np.float32(0.1), np.array(0.1), torch.tensor(0.1), 1])
+def test_any_number_is_an_epsilon(epsilon: object) -> None:
+    found = cs.attack(linear, torch.full((1, 2, 2), 0.6), epsilon=epsilon, steps=2)  # type: ignore[call-overload]
+    assert found.norm <= float(epsilon)  # type: ignore[arg-type]
+
+
+def test_a_volume_of_depth_3_is_no_batch() -> None:
+    volume = torch.full((1, 3, 2, 2), 0.6)
+    smooth = cs.Smoothed(linear, cs.Gaussian(0.25), volumes=True)
+    found = cs.attack(smooth, volume, epsilon=0.1, steps=1, seed=0)
+    assert found.attacked.shape == volume.shape
+    assert found.clean.shape == smooth.predict_clean(volume).shape == (3, 2, 2)
+    assert cs.attack(linear, volume, epsilon=0.1, steps=1, seed=0).clean.shape == (1, 2, 2)
 
 
 def test_a_loaded_model_is_refused_and_what_it_holds_is_not() -> None:

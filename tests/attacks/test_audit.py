@@ -125,6 +125,11 @@ def test_another_model_is_refused(certificate: cs.Certificate) -> None:
         audit(other, X, certificate, factors=(0.5,), steps=1)
 
 
+def test_another_input_is_refused(certificate: cs.Certificate) -> None:
+    with pytest.raises(cs.InputError, match="the input that was certified"):
+        audit(SMOOTH, 1 - X, certificate, factors=(0.5,), steps=1)
+
+
 def test_the_shipped_model_withstands_attacks_within_the_radius() -> None:
     rows, columns = torch.meshgrid(
         torch.linspace(0, 1, 48), torch.linspace(0, 1, 64), indexing="ij"

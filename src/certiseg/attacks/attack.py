@@ -154,7 +154,8 @@ def attack(
         parameter-free attacks; Croce, Singh, Hein 2024, Towards reliable evaluation and fast
         training of robust semantic segmentation models.
     """
-    radii = [epsilon] if isinstance(epsilon, (int, float)) else list(epsilon)
+    one = np.ndim(epsilon) == 0
+    radii = _radii(epsilon)
     losses = [loss] if isinstance(loss, str) else list(loss)
     if method is None:
         method = "pgd" if isinstance(model, Smoothed) else "apgd"
@@ -170,7 +171,8 @@ def attack(
     )
     with torch.no_grad():
         clean = scores(given).argmax(dim=1)
-    goal = _goal(clean, labels, target, weights, single)
+    classes = int(scores(given[:1]).shape[1])
+    goal = _goal(clean, labels, target, weights, single, classes)
     number = torch.Generator().manual_seed(origin % 2**63)
     found: list[Attack] = []
     with draws_bar(progress, len(radii) * len(losses) * restarts * steps) as advance:
@@ -207,13 +209,19 @@ def attack(
                     reached = torch.where(better, count, reached)
                     won = [kind if b else w for b, w in zip(better.tolist(), won, strict=True)]
             found.append(_result(scores, given, best, radius, clean, goal, won, single))
-    return found[0] if isinstance(epsilon, (int, float)) else found
+    return found[0] if one else found
+
+
+def _radii(epsilon: float | Sequence[float]) -> list[float]:
+    """As Python floats; NaN, which is refused, for what is no number or row of numbers."""
+    given = np.atleast_1d(np.asarray(epsilon))
+    return [float(r) for r in given] if given.dtype.kind in "iuf" and given.ndim == 1 else [np.nan]
 
 
 def _check(radii: list[float], norm: str, losses: Sequence[str], method: str) -> None:
     if norm != "l2":
         raise InputError(f"expected norm='l2', got {norm!r}; certificates here are of that norm")
-    if not radii or any(isinstance(r, bool) or not _LEAST <= r < np.inf for r in radii):
+    if not radii or not all(_LEAST <= r < np.inf for r in radii):
         raise InputError(
             f"expected epsilon >= {_LEAST:g}, which float32 still resolves, got {radii}; it is in "
             "the units of the input"
@@ -231,9 +239,12 @@ def _inputs(
 ) -> tuple[Tensor, bool]:
     """Images (B, *shape) on the model's device, and whether x was a single one."""
     array = x if isinstance(x, Tensor) else np.asarray(x)
-    batch = array.ndim == 4 and array.shape[1] in (1, 3)
-    images = [check_input(image, domain) for image in array] if batch else [check_input(x, domain)]
     base = model.model if isinstance(model, Smoothed) else model
+    stated = getattr(base, "kind", None) == "volumes"
+    volumes = model.volumes if isinstance(model, Smoothed) else stated
+    batch = array.ndim == 4 and array.shape[1] in (1, 3) and not volumes
+    each = array if batch else [x]
+    images = [check_input(image, domain, volumes=volumes) for image in each]
     parameter = first_parameter(base)
     given = torch.stack(images)
     return given if parameter is None else given.to(parameter.device), not batch
@@ -245,9 +256,15 @@ def _goal(
     target: ArrayLike | None,
     weights: ArrayLike | None,
     single: bool,
+    classes: int,
 ) -> Goal:
     wanted = labels if target is None else target
-    aim = clean if wanted is None else _map(wanted, clean, single, "labels").long()
+    aim = clean
+    if wanted is not None:
+        aim = _map(wanted, clean, single, "labels")
+        if aim.is_floating_point() or aim.is_complex():
+            raise InputError(f"expected labels of whole numbers, got {aim.dtype}; pass class ids")
+        aim = aim.long()
     asked = aim != IGNORE
     each = asked.float()
     if weights is not None:
@@ -264,6 +281,11 @@ def _goal(
         raise InputError(
             f"expected labels >= 0, or {IGNORE} where none is asked for, got {int(aim.min())}; "
             f"write {IGNORE} there"
+        )
+    if not bool((aim[asked] < classes).all()):
+        raise InputError(
+            f"expected labels 0 to {classes - 1}, or {IGNORE} where none is asked for, got "
+            f"{int(aim[asked].max())}; name classes of the model"
         )
     return Goal(torch.where(asked, aim, 0), each, target is not None)
 

@@ -20,7 +20,8 @@ from certiseg.attacks.losses import Loss
 from certiseg.certificates.certificate import Certificate
 from certiseg.datasets.card import IGNORE
 from certiseg.errors import InputError
-from certiseg.sampling.checks import checked_count
+from certiseg.sampling.checks import check_input, checked_count
+from certiseg.sampling.fingerprint import input_fingerprint
 from certiseg.sampling.progress import Progress
 from certiseg.sampling.sampler import Smoothed
 from certiseg.stats.binomial import upper_tail
@@ -119,7 +120,7 @@ def audit(
         (0, True)
     """
     alpha = checked_alpha(alpha)
-    radius = _checked(smoothed, certificate)
+    radius = _checked(smoothed, x, certificate)
     if not factors or not all(0 < factor < np.inf for factor in factors):
         raise InputError(f"expected factors > 0, got {factors}; 0.9 is nine tenths of the radius")
     certified = certificate.certified
@@ -154,7 +155,8 @@ def audit(
                 "fingerprint the certificate holds"
             )
         hits = held_votes(votes, certificate.labels)[certified]
-        lost = upper_tail(votes.trials - hits, votes.trials, 0.5) * tests <= alpha
+        # The draws follow the law of the claim up to eta (theory T12).
+        lost = upper_tail(votes.trials - hits, votes.trials, 0.5 + votes.eta) * tests <= alpha
         audits.append(
             Audit(
                 factor=float(factor),
@@ -198,8 +200,8 @@ def nearest(certificate: Certificate, count: int) -> NDArray[np.bool_]:
     return np.asarray(certificate.certified & (far <= reach))
 
 
-def _checked(smoothed: Smoothed, certificate: Certificate) -> float:
-    """The certificate's radius, if it can be audited."""
+def _checked(smoothed: Smoothed, x: Tensor | ArrayLike, certificate: Certificate) -> float:
+    """The certificate's radius, if it can be audited at x."""
     if isinstance(certificate.radius, np.ndarray) or certificate.hierarchy is not None:
         raise InputError(
             "expected a certificate with one radius and labels that are classes, got a radius map "
@@ -209,6 +211,12 @@ def _checked(smoothed: Smoothed, certificate: Certificate) -> float:
         raise InputError(
             f"expected a certificate under {smoothed.noise!r} that says where its draws come from, "
             f"got one under {certificate.noise!r}; certify with this model"
+        )
+    given = check_input(x, smoothed.value_range, volumes=smoothed.volumes)
+    if certificate.votes.source.input != input_fingerprint(given):
+        raise InputError(
+            "expected the input that was certified, got another; pass the one whose fingerprint "
+            "the certificate holds"
         )
     if not certificate.certified.any():
         raise InputError("expected a certified component, got none; take more draws")
