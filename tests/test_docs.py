@@ -152,3 +152,8 @@ def test_the_first_ten_lines_run_and_the_file_page_recomputes_them(tmp_path, mon
     exec(recompute, {})
     exec(replay, {"model": names["model"], "x": names["read_image"]("street.png")})
     assert float(capsys.readouterr().out) == 0.0
+
+
+def test_snippet_on_attacks():
+    (snippet,) = _snippets("docs/attacks.md")
+    exec(snippet, {})

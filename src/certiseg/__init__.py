@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from certiseg._version import __version__
 
 if TYPE_CHECKING:
+    from certiseg.attacks.attack import attack
     from certiseg.certificates.certificate import Certificate
     from certiseg.certifiers.adaptive import adaptive
     from certiseg.certifiers.baselines import classify, individual, joint, predict
@@ -59,6 +60,7 @@ _HOME = {
     "VoteSource": "certiseg.votes",
     "Windows": "certiseg.models",
     "adaptive": "certiseg.certifiers.adaptive",
+    "attack": "certiseg.attacks.attack",
     "certify": "certiseg.certifiers.segcertify",
     "certify_all": "certiseg.runs.from_python",
     "classify": "certiseg.certifiers.baselines",
@@ -100,6 +102,7 @@ __all__ = [
     "Windows",
     "__version__",
     "adaptive",
+    "attack",
     "certify",
     "certify_all",
     "classify",

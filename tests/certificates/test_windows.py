@@ -152,6 +152,22 @@ def test_stored(tmp_path):
     assert again.lost_at_most(0.4) == certificate.lost_at_most(0.4)
 
 
+def test_any_norm_has_an_answer():
+    certificate = _certificate()
+    everything = int(certificate.certified.sum())
+    assert certificate.lost_at_most(1e160) == certificate.lost_at_most(1e308) == everything
+    assert certificate.lost_at_most(1e-320) == 0
+
+
+def test_a_whole_label_map_has_no_windows():
+    source = _votes(np.full(SHAPE, 100)).source
+    votes = cs.VoteCounts(np.array([100, 0]), 100, source)
+    joint = cs.joint(votes, candidates=np.zeros(SHAPE, dtype=int), noise=NOISE)
+    assert joint.certified.all()
+    assert "own window" not in joint.statement()
+    assert joint.lost_at_most(2 * float(joint.radius)) == joint.labels.size
+
+
 @pytest.mark.parametrize("epsilon", [-1, float("nan"), float("inf"), "1", True])
 def test_epsilons_that_are_none(epsilon):
     with pytest.raises(cs.InputError, match="expected epsilon >= 0"):

@@ -191,6 +191,11 @@ def test_of_other_methods_each_label_counts_but_for_the_budget():
         ({"cutoffs": (57, 55)}, "rising counts"),
         ({"cutoffs": ()}, "rising counts"),
         ({"cutoffs": (55.0,)}, "rising counts"),
+        ({"cutoffs": (True,)}, "rising counts"),
+        ({"cutoffs": (0, 57)}, "rising counts"),
+        # From the end of a table of p-values it would read the smallest of them.
+        ({"cutoffs": (-1,)}, "rising counts"),
+        ({"cutoffs": (-3, 57)}, "rising counts"),
         ({"cutoffs": (30,)}, "p-value is at most alpha"),
         ({"cutoffs": (61,)}, "at most 60 votes"),
         ({"tau": 0.4}, "tau in"),

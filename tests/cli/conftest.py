@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,6 +92,8 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "tiny_models.py").write_text(MODELS)
+    # Those of another test are not taken for these.
+    monkeypatch.delitem(sys.modules, "tiny_models", raising=False)
     labels = pattern()
     grey = (labels * 127).astype(np.uint8)
     Image.fromarray(np.stack([grey] * 3, axis=-1)).save(tmp_path / "bands.png")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,7 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "own_clouds.py").write_text(MODELS)
+    monkeypatch.delitem(sys.modules, "own_clouds", raising=False)
     np.savetxt("slabs.xyz", slabs()[:, :3], fmt="%.6f")
     np.savetxt("whole.txt", np.column_stack([slabs(), np.full(40, 47)]), fmt="%.6f")
     Image.fromarray(np.zeros((8, 9, 3), np.uint8)).save("bands.png")
@@ -255,7 +257,7 @@ def test_many_files_have_one_note_each_kind(workplace: Path, call: Call) -> None
     assert done.err.splitlines() == [
         "note: 0.txt: of its 7 columns, x y z nx ny nz label, only x y z are used, as many as the "
         "model has channels "
-        "(and 2 more files)"
+        "(and 2 more)"
     ]
     assert [record["name"] for record in records(workplace / "out")] == ["0", "1", "2"]
 

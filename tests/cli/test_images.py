@@ -164,7 +164,9 @@ def test_a_run_is_not_resumed_with_files_read_otherwise(masks: Path, call: Call)
 def test_options_of_folders_do_not_go_with_a_data_set(masks: Path, call: Call) -> None:
     for option in (("--mask", "binary"), ("--exif", "apply"), ("--convert",)):
         done = call("evaluate", "--data", "m.yaml", *MODEL, *OUT, *option)
-        assert done.is_one_line_error("--mask, --exif and --convert with --images", "m.yaml")
+        assert done.is_one_line_error(
+            "--mask, --exif, --convert and --window with --images", "m.yaml"
+        )
         done = call("train", "--data", "m.yaml", "--sigma", 0.1, "-o", "out", *option)
         assert done.is_one_line_error("--mask, --exif and --convert with --data folder", "m.yaml")
 

@@ -99,11 +99,11 @@ def test_bad_calls(
 
 
 def test_a_volume_has_as_many_hypotheses_as_voxels(call: Call) -> None:
-    done = call("plan", "--size", "96x96x96", "--classes", "3", "--json")
+    done = call("plan", "--size", "96x96x96", "--num-classes", "3", "--json")
     assert done.code == 0, done.err
     rows = json.loads(done.out)["rows"]
     assert {row["components"] for row in rows} == {96**3}
     # 96 x 96 x 96 as points: the same numbers.
-    again = call("plan", "--points", str(96**3), "--classes", "3", "--json")
+    again = call("plan", "--points", str(96**3), "--num-classes", "3", "--json")
     assert json.loads(again.out)["rows"] == rows
     assert "96 x 96 x 96 voxels" in call("plan", "--size", "96x96x96").out

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from certiseg.errors import InputError
-from certiseg.models.checkpoint import read_checkpoint
+from certiseg.models.checkpoint import fill, read_checkpoint, read_weights
 from hostile import Files, Trap, two_tables
 
 
@@ -61,3 +61,25 @@ def test_compressed_archives_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="a compressed archive"):
         read_checkpoint(path)
     assert torch.load(path, weights_only=True)["a"].numel() == 2_500_000
+
+
+@pytest.mark.parametrize(
+    "prefix", ["", "module.", "_orig_mod.", "module._orig_mod.", "model.", "module.model.", "net."]
+)
+def test_prefixes_that_all_weights_share_are_left_out(prefix: str, tmp_path: Path) -> None:
+    network = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4))
+    weights = {f"{prefix}{name}": value for name, value in network.state_dict().items()}
+    torch.save({"state_dict": weights}, tmp_path / "x.pth")
+    other = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4))
+    fill(other, read_weights(tmp_path / "x.pth"), "x.pth", "a network")
+    assert torch.equal(other[0].weight, network[0].weight)
+
+
+def test_a_prefix_of_the_network_itself_is_kept(tmp_path: Path) -> None:
+    network = torch.nn.ModuleDict({"model": torch.nn.Conv2d(3, 4, 3)})
+    torch.save(network.state_dict(), tmp_path / "x.pth")
+    fill(network, read_weights(tmp_path / "x.pth"), "x.pth", "a network")
+    half = {name: value for name, value in network.state_dict().items() if "weight" in name}
+    torch.save({**half, "module.model.bias": torch.zeros(4)}, tmp_path / "mixed.pth")
+    with pytest.raises(InputError, match=r"1 missing \(model.bias\); 1 unknown"):
+        fill(network, read_weights(tmp_path / "mixed.pth"), "mixed.pth", "a network")

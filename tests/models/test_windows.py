@@ -140,9 +140,28 @@ def _replaced() -> Windows:
     return model
 
 
-@pytest.mark.parametrize("make", [lambda: Wider(_net(), 5), _hooked, _replaced, _net])
+def _called_otherwise() -> Windows:
+    model = Windows(_net(), 5)
+    model._call_impl = lambda x: model.model(x)  # type: ignore[method-assign]
+    return model
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: Wider(_net(), 5), _hooked, _replaced, _called_otherwise, _net]
+)
 def test_what_is_not_local_by_construction_is_never_said_to_be(make):
     assert windows_of(make(), (2, 12, 15)) is None
+
+
+def test_with_a_hook_on_all_modules_it_is_not_said():
+    handle = nn.modules.module.register_module_forward_hook(
+        lambda module, args, out: out + args[0].mean() if type(module) is Windows else None
+    )
+    try:
+        assert windows_of(Windows(_net(), 5), (2, 12, 15)) is None
+    finally:
+        handle.remove()
+    assert windows_of(Windows(_net(), 5), (2, 12, 15)) == (5, 5, 0)
 
 
 def test_behind_something_that_sees_everything_it_is_not_said():
@@ -168,12 +187,28 @@ def test_a_model_that_remembers_the_last_window_is_refused():
         smooth.certify(torch.rand(2, 12, 15), 100, seed=0)
 
 
+def test_a_model_that_keeps_something_for_the_windows_of_one_pass_is_refused():
+    kept: list[torch.Tensor] = []
+
+    def first_decides(x: torch.Tensor) -> torch.Tensor:
+        kept.append(100 * x.mean((1, 2, 3), keepdim=True))
+        found = x + kept[0] * torch.tensor([1.0, -1.0])[:, None, None]
+        if len(kept) == 4:
+            kept.clear()  # so that passes begin and end alike
+        return found
+
+    smooth = cs.Smoothed(cs.Windows(first_decides, 5), cs.Gaussian(0.25))
+    with pytest.raises(cs.InputError, match="treats each draw of a batch alone"):
+        smooth.certify(torch.rand(2, 10, 10), 100, seed=0)
+
+
 @pytest.mark.parametrize(
-    ("size", "margin"), [(0, 1), (4, -1), ((4, 0), 1), ((), 1), (4.0, 1), (True, 1), (4, None)]
+    ("size", "margin"),
+    [(0, 1), (4, -1), ((4, 0), 1), ((), 1), (4.0, 1), ((4.0,), 1), (True, 1), (4, None)],
 )
 def test_bad_windows(size, margin):
     with pytest.raises(cs.InputError, match="expected cores of whole sizes"):
-        Windows(_net(), size if not isinstance(size, float) else (size,), margin)
+        Windows(_net(), size, margin)
 
 
 def test_outputs_and_inputs_that_do_not_fit():

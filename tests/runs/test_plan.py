@@ -91,7 +91,15 @@ def test_a_model_on_a_grid_is_timed_on_its_grid() -> None:
         seconds_per_pass(small, loaded)
 
 
+def test_a_volume_is_timed_on_one_channel() -> None:
+    counting = Counting()
+    loaded = LoadedModel("counting", counting, 2, kind="volumes")
+    made = plan(replace(STREET, size=(3, 8, 8), grid=1), loaded)
+    assert made.seconds is not None
+    assert {tuple(batch.shape) for batch in counting.seen} == {(1, 1, 3, 8, 8)}
+
+
 def test_a_cloud_cannot_be_timed() -> None:
     loaded = LoadedModel("counting", Counting(), 2)
-    with pytest.raises(InputError, match="expected a picture to time a model on"):
+    with pytest.raises(InputError, match="expected an image or a volume to time a model on"):
         plan(replace(STREET, size=(2048,)), loaded)

@@ -238,11 +238,13 @@ def test_a_given_seed_cannot_be_passed_off_as_entropy():
         {"settings": {**json.loads(text)["settings"], "seed": None}},
         {"seed": 4},
         {"run": "0" * 32},
-        {"command": "another"},
     ):
         path.write_text(json.dumps({**json.loads(text), **edit}))
         with pytest.raises(ClaimError, match=r"stated as .* follows"):
             run("out", resume=True)
+    path.write_text(json.dumps({**json.loads(text), "command": "another"}))
+    with pytest.raises(InputError, match="expected a manifest of format"):
+        run("out", resume=True)
     # Whoever makes the identity anew can: then the record alone says it, and so do certificates.
     forged = {**json.loads(text), "seed_origin": "entropy"}
     forged["settings"]["seed"] = None

@@ -11,7 +11,6 @@ import pytest
 import torch
 
 from certiseg.certificates.certificate import Certificate
-from certiseg.datasets.volume_file import Window
 from certiseg.errors import InputError
 from certiseg.models.loaded import LoadedModel
 from certiseg.report.write import write_report
@@ -52,7 +51,7 @@ def folder(tmp_path: Path) -> Path:
 
 def run(folder: Path, out: Path, settings: Settings = SETTINGS, **options: object) -> list[object]:
     samples = open_samples(
-        MODEL, images=folder / "images", labels=folder / "labels", window=Window(0, 200)
+        MODEL, images=folder / "images", labels=folder / "labels", window=(0, 200)
     )
     return evaluate(samples, MODEL, settings, out, keep=Keep(2), **options).rows  # type: ignore[arg-type, return-value]
 
@@ -113,7 +112,7 @@ def test_other_windows_and_channels_are_one_line(folder: Path) -> None:
         open_samples(MODEL, **both)[0]
     two = LoadedModel("python:test", by_brightness, 3, channels=2, kind="volumes")
     with pytest.raises(InputError, match="2 channels, as the model has, got 1"):
-        open_samples(two, **both, window=Window(0, 200))[0]
+        open_samples(two, **both, window=(0, 200))[0]
     pictures = LoadedModel("python:test", by_brightness, 3, kind="pictures")
-    with pytest.raises(InputError, match="a window with --images of volumes"):
-        open_samples(pictures, **both, window=Window(0, 200))
+    with pytest.raises(InputError, match="got none"):
+        open_samples(pictures, **both, window=(0, 200))

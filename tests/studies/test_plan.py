@@ -148,7 +148,7 @@ def test_bad_radius(radius: float) -> None:
         ({"num_classes": 1}, "expected classes of at least 2"),
         ({"passes": 0}, "expected draws"),
         ({"grid": 0}, "expected a grid of at least 1"),
-        ({"size": (7,), "grid": 2}, "points have no grid"),
+        ({"size": (7,), "grid": 2}, "expected an image with a grid, got 7 points"),
         ({"budget": 0}, "expected a budget"),
         ({"budget": 10**9}, "expected a budget"),
         ({"tau": 1.0}, "expected tau"),

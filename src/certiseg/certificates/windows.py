@@ -72,6 +72,9 @@ def tiling_of(certificate: Certificate) -> Tiling | None:
         return None
     if certificate.labels.shape != source.input_shape[1:]:
         return None
+    if certificate.votes.counts.shape[:-1] != certificate.labels.shape:
+        # JointClass counts whole label maps, which depend on the whole input.
+        return None
     *size, margin = source.windows
     return Tiling(tuple(size), margin)
 
@@ -117,6 +120,9 @@ def _lost(
     found = np.bincount(window[inside] * len(values) + which, minlength=len(reaches) * len(values))
     groups = np.flatnonzero(found)
     counts, (places, radius) = found[groups], np.divmod(groups, len(values))
+    if epsilon >= float(values[-1]) * math.sqrt(len(reaches)):
+        # Enough to change every label (and it may be too large to be squared).
+        return int(at_once.sum() + inside.sum())
     squares = values[radius] ** 2
     alpha = np.clip(_dual(places, squares, counts, reaches, epsilon**2), 0.0, counts)
     # Any alpha in [0, counts] with beta = counts - alpha is feasible. Rounded up.

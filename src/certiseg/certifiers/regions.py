@@ -49,10 +49,11 @@ class Regions(Method):
     def __post_init__(self) -> None:
         object.__setattr__(self, "tau", checked_tau(self.tau))
         object.__setattr__(self, "alpha", checked_alpha(self.alpha))
-        if self.cutoffs == SPREAD:
+        if isinstance(self.cutoffs, str) and self.cutoffs == SPREAD:
             return
         given = [] if isinstance(self.cutoffs, str) else list(self.cutoffs)
-        whole = all(isinstance(c, (int, np.integer)) and not isinstance(c, bool) for c in given)
+        # Tables are read at these counts, and Python would read a negative one from their end.
+        whole = all(isinstance(c, (int, np.integer)) and c > 0 and c is not True for c in given)
         if not whole or not 0 < len(given) <= _MOST_CUTOFFS or given != sorted(set(given)):
             raise InputError(
                 f"expected cutoffs {SPREAD!r} or 1 to {_MOST_CUTOFFS} rising counts, got "

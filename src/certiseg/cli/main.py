@@ -14,6 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from certiseg._version import __version__
+from certiseg.cli.attack import attack
 from certiseg.cli.bench import bench
 from certiseg.cli.certify import certify
 from certiseg.cli.demo import demo
@@ -64,6 +65,7 @@ for command, words in (
     (demo, "Certify held-out samples with a bundled model."),
     (certify, "Certify images, point clouds or volumes."),
     (evaluate, "Compare non-robust, base and certified on labelled data."),
+    (attack, "Attack a base model on images; see what its certificate keeps."),
     (report, "Show a run in one HTML file; figures and tables for a paper."),
     (verify, "Recompute labels and radius from the stored counts."),
     (region, "Bound how many labels of a chosen region hold."),

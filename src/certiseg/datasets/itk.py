@@ -61,6 +61,13 @@ def read_itk(
         with refusing(Exception, expected=wanted, remedy=_AGAIN, got=_GOT):
             image = file.Execute()
             stored = sitk.GetArrayFromImage(image)
+    return (*placed(image, stored, path), ())
+
+
+def placed(
+    image: Any, stored: NDArray[Any], path: Path
+) -> tuple[NDArray[np.float64], NDArray[np.float64], Any]:
+    """Values, affine and header, as ``read_itk`` gives them, of SimpleITK's image and its array."""
     if stored.dtype.kind not in "fiu":
         raise InputError(f"{path}: expected numbers, got {stored.dtype}; write real intensities")
     values = stored.astype(np.float64)
@@ -72,7 +79,7 @@ def read_itk(
     affine[:3, 3] = image.GetOrigin()
     # ITK counts to the left and to the back, NIfTI to the right and to the front.
     affine = np.diag([-1.0, -1, 1, 1]) @ affine
-    return values, affine, header_at(affine), ()
+    return values, affine, header_at(affine)
 
 
 _GOT = "one that SimpleITK cannot read"

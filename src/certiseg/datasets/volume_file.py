@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from certiseg.datasets.dicom import is_series, read_dicom
 from certiseg.datasets.itk import ITK_SUFFIXES, read_itk
 from certiseg.datasets.nifti import NIFTI_SUFFIXES, check_voxels, read_nifti
 from certiseg.errors import InputError, refusing
@@ -105,11 +106,14 @@ class VolumeFile:
 
 
 def is_volume_file(path: Path) -> bool:
-    """Whether a file holds a volume, by its suffix or, for npy, by its number of axes.
+    """Whether a file holds a volume, by its suffix or, for npy, by its number of axes; or a folder
+    a DICOM series.
 
     False for an npy file that cannot be read: the reader of point clouds says what is wrong.
     """
     name = path.name.lower()
+    if path.is_dir():
+        return is_series(path)
     if name.endswith((*NIFTI_SUFFIXES, *ITK_SUFFIXES)):
         return True
     if not name.endswith(".npy"):
@@ -121,8 +125,10 @@ def is_volume_file(path: Path) -> bool:
 
 
 def volume_stem(path: Path) -> str:
-    """The file's name without its ending, .nii.gz being one."""
-    name = path.name
+    """The file's name without its ending, .nii.gz being one; of a folder its name."""
+    name = path.name or path.resolve().name
+    if path.is_dir():
+        return name
     return name[: -len(".nii.gz")] if name.lower().endswith(".nii.gz") else path.stem
 
 
@@ -172,6 +178,8 @@ def read_voxels(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None, Any, tuple[str, ...]]:
     """Values (C, D, H, W) as the file has them, and of all but npy affine, header and notes. Raises
     InputError."""
+    if path.is_dir():
+        return read_dicom(path)
     if path.name.lower().endswith(NIFTI_SUFFIXES):
         return read_nifti(path)
     if path.name.lower().endswith(ITK_SUFFIXES):

@@ -26,6 +26,10 @@ _NUMBERS: list[Any] = [
 ]
 _INSIDE = ("state_dict", "model_state_dict", "model")
 """Keys under which checkpoints usually hold the weights."""
+_WRAPPERS = ("module.", "_orig_mod.")
+"""Prefixes of all weights: of training on several GPUs, and of torch.compile."""
+_HOLDERS = ("model.", "net.", "network.")
+"""Prefixes of all weights of a module that held the network, as a LightningModule does."""
 _COUNTER = "num_batches_tracked"
 """Buffer of batch norm, not used in a pass and missing from old checkpoints."""
 
@@ -94,12 +98,29 @@ def weights_in(content: Any, name: str) -> dict[str, Tensor]:
             f"{name}: expected weights by name, got {type(content).__name__}; pass a checkpoint "
             'with "state_dict" or "model_state_dict"'
         )
-    return {str(key): value for key, value in content.items()}
+    return _without(_WRAPPERS, {str(key): value for key, value in content.items()})
+
+
+def _without(prefixes: tuple[str, ...], given: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The weights without those prefixes that all of them share."""
+    found = dict(given)
+    while found and (shared := next((p for p in prefixes if _all_start(found, p)), None)):
+        found = {key.removeprefix(shared): value for key, value in found.items()}
+    return found
+
+
+def _all_start(given: Mapping[str, Tensor], prefix: str) -> bool:
+    return all(key.startswith(prefix) for key in given)
 
 
 def fill(network: nn.Module, given: Mapping[str, Tensor], name: str, of: str) -> None:
-    """Load the weights of the file `name` into the network `of`. Raises InputError as
-    ``check_fit``."""
+    """Load the weights of the file `name` into the network `of`.
+
+    A prefix common to all of them, such as "model.", is removed unless the network has it, too.
+    Raises InputError as ``check_fit``.
+    """
+    expected = network.state_dict()
+    given = _without(tuple(p for p in _HOLDERS if not _all_start(expected, p)), given)
     check_fit(network, given, name, of)
     network.load_state_dict(given)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from torch import Tensor, nn
+from torch.nn.modules import module as hooks_of_all
 
 from certiseg.certificates.windows import Tiling
 from certiseg.errors import InputError
@@ -53,7 +54,7 @@ class Windows(nn.Module):
         margin: int = 0,
     ) -> None:
         super().__init__()
-        sides = (size,) if isinstance(size, int) else tuple(size)
+        sides = tuple(size) if isinstance(size, Sequence) else (size,)
         if not sides or not all(_whole(side, 1) for side in sides) or not _whole(margin, 0):
             raise InputError(
                 f"expected cores of whole sizes of at least 1 and a margin of at least 0, got size "
@@ -87,7 +88,10 @@ class Windows(nn.Module):
             )
         whole: Tensor | None = None
         declared = None
-        for spans in self.tiling(x.ndim - 2).spans(x.shape[2:]):
+        every = self.tiling(x.ndim - 2).spans(x.shape[2:])
+        # A draw alone, as passed by the probe, gets its windows in the opposite order, which
+        # detects a model that carries something over from window to window.
+        for spans in every if len(x) > 1 else reversed(every):
             # A copy: through a view the model could reach the rest of the input.
             seen: tuple[Any, ...] = (..., *(span.seen for span in spans))
             window = x[seen].clone()
@@ -127,7 +131,11 @@ def windows_of(model: object, shape: Sequence[int]) -> tuple[int, ...] | None:
     if type(model) not in (Windows, Binary) or len(shape) + 1 not in _SPATIAL:
         return None
     assert isinstance(model, nn.Module)
-    if model._forward_hooks or model._forward_pre_hooks or "forward" in vars(model):
+    everywhere = hooks_of_all._global_forward_hooks or hooks_of_all._global_forward_pre_hooks
+    if everywhere or model._forward_hooks or model._forward_pre_hooks:
+        return None
+    if any(callable(put) and hasattr(type(model), name) for name, put in vars(model).items()):
+        # Something in place of a method, such as forward.
         return None
     if isinstance(model, Binary):
         # Binary decides each value separately.

@@ -81,22 +81,45 @@ def posterior(
     Arguments and errors as in ``decide``; labels have no softmax and are refused.
     """
     if isinstance(output, BinaryScores):
-        if output.binary.multi_label:
-            raise InputError(
-                "expected one map of classes for AdaptiveCertify, got overlapping maps; leave "
-                "--thresholds out"
-            )
-        maps = checked_maps(output, batch, num_classes, own_grid)
-        likely = probabilities(maps, output.binary).float()
+        likely = _of_class_one(output, batch, num_classes, own_grid)
         return Posterior(torch.cat([1 - likely, likely], dim=1), output.binary)
+    return Posterior(logits(output, batch, num_classes, own_grid).softmax(dim=1))
+
+
+def _of_class_one(
+    output: BinaryScores, batch: Tensor, num_classes: int | None, own_grid: bool
+) -> Tensor:
+    """Probability float32 (B, 1, *out) of class 1 of a declared binary output."""
+    if output.binary.multi_label:
+        raise InputError(
+            "expected one map of classes, got overlapping maps; declare each channel as a model of "
+            "its own"
+        )
+    maps = checked_maps(output, batch, num_classes, own_grid)
+    return probabilities(maps, output.binary).float()
+
+
+def logits(
+    output: object, batch: Tensor, num_classes: int | None, own_grid: bool = False
+) -> Tensor:
+    """The logits of one batch, as float32 (B, C, *out), with their gradient where they have one.
+
+    Of a declared binary output, log odds of the classes against its threshold, the larger of which
+    is the label. Arguments and errors as ``decide``; labels have no logits.
+    """
+    if isinstance(output, BinaryScores):
+        likely = _of_class_one(output, batch, num_classes, own_grid)
+        edge = output.binary.threshold
+        both = torch.cat([(1 - likely) / (1 - edge), likely / edge], dim=1)
+        return both.clamp_min(torch.finfo(both.dtype).tiny).log()
     scores = checked_output(output, batch, num_classes, own_grid)
     tensor = scores.full() if isinstance(scores, LowResolutionLogits) else scores
     if not tensor.is_floating_point():
         raise InputError(
-            "expected a model that returns logits, got labels; labels have no softmax, return the "
-            "logits"
+            "expected a model that returns logits, got labels; labels have no softmax and no "
+            "gradient, return the logits"
         )
-    return Posterior(tensor.float().softmax(dim=1))
+    return tensor.float()
 
 
 def _autocast_of(kind: str) -> torch.autocast:

@@ -8,6 +8,7 @@ from glob import glob, has_magic
 from pathlib import Path
 
 from certiseg.datasets.cloud_file import CLOUD_SUFFIXES
+from certiseg.datasets.dicom import DICOM_SUFFIXES, is_series
 from certiseg.datasets.image_file import IMAGE_SUFFIXES
 from certiseg.datasets.images import PLAIN, Reading
 from certiseg.datasets.volume_file import VOLUME_SUFFIXES, Window, is_volume_file
@@ -15,8 +16,6 @@ from certiseg.errors import InputError
 from certiseg.models.loaded import LoadedModel
 from certiseg.runs.inputs import CloudOptions, Clouds, Pictures
 from certiseg.runs.volumes import Volumes
-
-_DICOM = (".dcm", ".dicom", ".ima")
 
 
 def inputs_of(
@@ -32,10 +31,10 @@ def inputs_of(
     Raises InputError: several kinds, another kind than the model's, options of another kind, a
     category that the model does not know or a model that needs one.
     """
-    if dicom := [path for path in paths if path.suffix.lower() in _DICOM]:
+    if dicom := [path for path in paths if path.suffix.lower() in DICOM_SUFFIXES]:
         raise InputError(
-            f"{dicom[0]}: expected a volume in one file, got a slice of a DICOM series; convert "
-            "the series first: pip install dcm2niix, then dcm2niix -z y -o OUT FOLDER"
+            f"{dicom[0]}: expected a whole DICOM series, got one slice of it; name the folder that "
+            "holds the series"
         )
     volumes = [path for path in paths if is_volume_file(path)]
     if volumes or loaded.kind == "volumes":
@@ -78,15 +77,16 @@ def inputs_of(
 
 
 def input_files(paths: Sequence[Path], loaded: LoadedModel) -> list[Path]:
-    """The files that are named: a folder stands for the files in it that the model may take, in
-    the order of their names, and what is no file for those of a pattern such as scans/*.png.
-    Hidden files are passed over.
+    """The files that are named, sorted within a folder or a pattern such as scans/*.png.
+
+    A folder stands for the files in it that the model may take, unless it is a DICOM series, one
+    volume. Hidden files are passed over.
 
     Raises InputError for a folder or a pattern without such a file.
     """
     found: list[Path] = []
     for path in paths:
-        if path.is_dir():
+        if path.is_dir() and not is_series(path):
             found += _in_folder(path, loaded)
         elif path.exists() or not has_magic(str(path)):
             found.append(path)

@@ -123,7 +123,7 @@ class Smoothed:
                 f"expected a noise such as certiseg.Gaussian(0.25), got {noise!r}; wrap sigma in it"
             )
         stated = getattr(model, "kind", None) == "volumes"
-        self._volumes = stated if volumes is None else volumes
+        self.volumes = stated if volumes is None else volumes
         if binary is not None:
             output = BinaryOutput.parse(binary, stated=declared(model))
             model = Binary(model, output.output, output.threshold)
@@ -430,7 +430,7 @@ class Smoothed:
         return Experiment(self._base, sampler, record, size, advance)
 
     def _on_device(self, x: Tensor | ArrayLike) -> Tensor:
-        tensor = check_input(x, self.value_range, volumes=self._volumes)
+        tensor = check_input(x, self.value_range, volumes=self.volumes)
         parameter = first_parameter(self.model)
         home = parameter.device if parameter is not None else tensor.device
         target = self._device or home

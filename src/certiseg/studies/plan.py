@@ -39,9 +39,8 @@ class Request:
     size: (H, W) of an image, (D, H, W) of a volume, or (points,) of a cloud. tau in [1/2, 1).
     alpha: for the whole input. passes: total number of draws. grid: stride of the model's output
     grid (theory T14). budget: of k-FWER, a number or a fraction of the components (T5). selection:
-    number of selection draws with split selection (the paper's). probability: of a label, to report
-    its chance to be certified.
-    Raises InputError for invalid values.
+    number of selection draws with split selection (the paper's). probability: of a label, to
+    report its chance to be certified. Raises InputError for invalid values.
     """
 
     size: tuple[int, ...]

@@ -120,6 +120,11 @@ def test_certifies_the_labels_that_torch_certifies(folder: Path) -> None:
     assert certificates[0].certified.any()
 
 
+def test_an_attack_is_refused_in_one_line(folder: Path) -> None:
+    with pytest.raises(InputError, match="pass the PyTorch model itself"):
+        cs.attack(load_onnx(folder / "any.onnx"), torch.rand(3, 16, 20), epsilon=0.1, steps=1)
+
+
 def test_certifies_a_picture_from_the_command_line(folder: Path, tmp_path: Path) -> None:
     picture = tmp_path / "street.png"
     pixels = np.random.default_rng(0).integers(0, 256, (14, 18, 3), dtype=np.uint8)

@@ -95,7 +95,7 @@ def test_a_node_that_is_killed_changes_nothing(cluster, monkeypatch):
     assert 1 in {task.number for task in lost if task is not None}
     assert content(Path("cluster")) == content(Path("here"))
     # What is left goes on to serve: an error of the model is the run's, a killer is given up.
-    with pytest.raises(RuntimeError, match="the roof is on fire"):
+    with pytest.raises(InputError, match=r"the roof is on fire \(tiny_run_models.py:\d+\)"):
         evaluate(
             Bands(2),
             opened("breaks"),

@@ -97,7 +97,7 @@ def test_a_task_that_kills_every_worker_ends_the_run_which_can_go_on():
     ("model", "kind", "words"),
     [
         ("refuses", InputError, "expected a better day, got this one; try tomorrow"),
-        ("breaks", RuntimeError, "the roof is on fire"),
+        ("breaks", InputError, r"RuntimeError: the roof is on fire \(tiny_run_models.py:\d+\)"),
         ("other_weights_each_time", InputError, "same model each time"),
     ],
 )

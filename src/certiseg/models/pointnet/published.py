@@ -14,9 +14,6 @@ from certiseg.models.checkpoint import fill, read_checkpoint, weights_in
 from certiseg.models.pointnet.network import PointNet2, msg
 from certiseg.models.pointnet.parts import PartSegmenter
 
-_WRAPPER = "module."
-"""Prefix of all names if the network was trained on several GPUs."""
-
 
 def load_published(path: str | Path) -> PointNet2:
     """Load a checkpoint, in evaluation mode, float32, on the CPU. No code in the file is run.
@@ -55,8 +52,7 @@ def from_state(content: Any, name: str) -> PointNet2:
     name: what errors call it. Raises InputError that names weights which are missing, unknown or of
     another shape.
     """
-    given = weights_in(content, name)
-    state = {key.removeprefix(_WRAPPER): value for key, value in given.items()}
+    state = weights_in(content, name)
     first, back, last = (
         _width(state, key, name, axis)
         for key, axis in (

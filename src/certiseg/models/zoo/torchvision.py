@@ -16,7 +16,6 @@ from certiseg.own_code import reason
 
 _LAST = ("classifier.4.weight", "classifier.low_classifier.weight")
 """Last layers of FCN and DeepLab, and of LR-ASPP."""
-_WRAPPER = "module."
 
 
 def load_named(rest: str) -> Segmenter:
@@ -74,7 +73,7 @@ def _published(models: Any, name: str, chosen: Any) -> Segmenter:
 
 
 def _from_file(models: Any, name: str, path: Path, default: Any) -> Segmenter:
-    state = {key.removeprefix(_WRAPPER): value for key, value in read_weights(path).items()}
+    state = read_weights(path)
     last: Tensor | None = next((state[key] for key in _LAST if key in state), None)
     if last is None or last.ndim < 1:
         raise InputError(

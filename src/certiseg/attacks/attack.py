@@ -1,0 +1,356 @@
+"""Attacks on one image or a batch: the worst over losses and restarts, exactly within epsilon."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, get_args, overload
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from certiseg.attacks.descent import Method, ascend
+from certiseg.attacks.differentiable import Scores, base_scores, smoothed_scores
+from certiseg.attacks.losses import LOSSES, Goal, Loss
+from certiseg.attacks.projection import Range, finished, norm_bound, project
+from certiseg.datasets.card import IGNORE
+from certiseg.errors import InputError
+from certiseg.sampling.base_model import first_parameter
+from certiseg.sampling.checks import check_input, checked_count
+from certiseg.sampling.keys import resolve_seed
+from certiseg.sampling.progress import Progress, draws_bar
+from certiseg.sampling.sampler import Smoothed
+
+_LEAST = 1e-6
+DEFAULT_LOSSES: tuple[Loss, ...] = ("masked-ce", "js")
+
+
+@dataclass(frozen=True, eq=False)
+class Attack:
+    """What an attack found, of one image or, with a first axis more, of a batch.
+
+    Attributes:
+        attacked: the attacked input, in the type of the given one, float32 or float64.
+        epsilon: the norm that was allowed.
+        norm: an upper bound on the norm of attacked - x, as stored; at most epsilon.
+        labels: the model's labels on the attacked input, int64. Of a smoothed model by the mean
+            softmax of the attack's last draws, which is no vote.
+        clean: its labels on the given input.
+        success: share of the components asked for that are as the attack wants them: another label
+            than the given one, or the target.
+        loss: the loss that was worst.
+    """
+
+    attacked: NDArray[np.floating]
+    epsilon: float
+    norm: float | NDArray[np.float64]
+    labels: NDArray[np.int64]
+    clean: NDArray[np.int64]
+    success: float | NDArray[np.float64]
+    loss: str | tuple[str, ...]
+
+
+@overload
+def attack(
+    model: Callable[[Tensor], Any] | Smoothed,
+    x: Tensor | ArrayLike,
+    labels: ArrayLike | None = None,
+    *,
+    epsilon: float,
+    norm: str = "l2",
+    loss: Loss | Sequence[Loss] = DEFAULT_LOSSES,
+    method: Method | None = None,
+    steps: int = 300,
+    restarts: int = 1,
+    target: ArrayLike | None = None,
+    weights: ArrayLike | None = None,
+    draws: int = 8,
+    value_range: Range = (0.0, 1.0),
+    seed: int | None = None,
+    progress: Progress = False,
+) -> Attack: ...
+
+
+@overload
+def attack(
+    model: Callable[[Tensor], Any] | Smoothed,
+    x: Tensor | ArrayLike,
+    labels: ArrayLike | None = None,
+    *,
+    epsilon: Sequence[float],
+    norm: str = "l2",
+    loss: Loss | Sequence[Loss] = DEFAULT_LOSSES,
+    method: Method | None = None,
+    steps: int = 300,
+    restarts: int = 1,
+    target: ArrayLike | None = None,
+    weights: ArrayLike | None = None,
+    draws: int = 8,
+    value_range: Range = (0.0, 1.0),
+    seed: int | None = None,
+    progress: Progress = False,
+) -> list[Attack]: ...
+
+
+def attack(
+    model: Callable[[Tensor], Any] | Smoothed,
+    x: Tensor | ArrayLike,
+    labels: ArrayLike | None = None,
+    *,
+    epsilon: float | Sequence[float],
+    norm: str = "l2",
+    loss: Loss | Sequence[Loss] = DEFAULT_LOSSES,
+    method: Method | None = None,
+    steps: int = 300,
+    restarts: int = 1,
+    target: ArrayLike | None = None,
+    weights: ArrayLike | None = None,
+    draws: int = 8,
+    value_range: Range = (0.0, 1.0),
+    seed: int | None = None,
+    progress: Progress = False,
+) -> Attack | list[Attack]:
+    """Attack a segmentation: an input within epsilon in l2 norm on which most labels are wrong.
+
+    Args:
+        model: a base model in any form that has gradients, or a ``Smoothed`` one, whose gradient
+            is that of the mean softmax over fresh draws.
+        x: (*shape), such as (3, H, W) in [0, 1], or a batch of images (B, C, H, W).
+        labels: ints (*out), which the attack is to leave, 255 where none is asked for; None: the
+            model's own on x.
+        epsilon: the largest l2 norm of the change, or several in ascending order.
+        norm: "l2".
+        loss: one or several of ``certiseg.attacks.losses.Goal.loss``; the worst counts.
+        method: "apgd" (Croce & Hein 2020), or "pgd" with a fixed step. None: "apgd" on a base
+            model; "pgd" on a smoothed one, since APGD compares losses, which differ by their draws.
+        steps: gradients of each run, one run for each loss and restart.
+        restarts: runs of each loss; the first starts from x, others from random points.
+        target: ints (*out), labels to reach instead, 255 where none is asked for.
+        weights: floats (*out) >= 0, by which components count in the loss.
+        draws: of a smoothed model, noise draws for each gradient.
+        value_range: domain of the input; None for any values.
+        seed: of random starts and draws; None takes fresh entropy.
+        progress: True for a bar over gradients, or a function called with the number just done.
+
+    Returns:
+        One result, or for several epsilons a list. A larger epsilon does not do worse than a
+        smaller one.
+
+    Raises:
+        InputError: a model without gradients, labels of another size, values out of range.
+
+    Example:
+        >>> import torch
+        >>> import certiseg as cs
+        >>> model = lambda x: torch.cat([1 - x, x], dim=1)
+        >>> found = cs.attack(model, torch.full((1, 2, 2), 0.6), epsilon=0.3, steps=10, seed=0)
+        >>> found.success, found.norm <= 0.3
+        (1.0, True)
+
+    Reference:
+        Croce & Hein 2020, Reliable evaluation of adversarial robustness with an ensemble of diverse
+        parameter-free attacks; Croce, Singh, Hein 2024, Towards reliable evaluation and fast
+        training of robust semantic segmentation models.
+    """
+    one = np.ndim(epsilon) == 0
+    radii = _radii(epsilon)
+    losses = [loss] if isinstance(loss, str) else list(loss)
+    if method is None:
+        method = "pgd" if isinstance(model, Smoothed) else "apgd"
+    _check(radii, norm, losses, method)
+    steps, restarts = checked_count(steps), checked_count(restarts)
+    domain = model.value_range if isinstance(model, Smoothed) else value_range
+    given, single = _inputs(x, domain, model)
+    origin, _ = resolve_seed(seed)
+    scores = (
+        smoothed_scores(model, checked_count(draws), origin)
+        if isinstance(model, Smoothed)
+        else base_scores(model)
+    )
+    with torch.no_grad():
+        clean = scores(given).argmax(dim=1)
+    classes = int(scores(given[:1]).shape[1])
+    goal = _goal(clean, labels, target, weights, single, classes)
+    number = torch.Generator().manual_seed(origin % 2**63)
+    found: list[Attack] = []
+    with draws_bar(progress, len(radii) * len(losses) * restarts * steps) as advance:
+        best = given
+        won = [losses[0]] * len(given)
+        reached = _reached(scores, best, goal)
+        unmoved = torch.ones_like(reached, dtype=torch.bool)
+        for radius in radii:
+            for kind in losses:
+                for turn in range(restarts):
+                    start = given if turn == 0 else _random(given, radius, domain, number)
+                    objective = _objective(scores, goal, kind)
+                    moved = ascend(
+                        objective,
+                        given,
+                        start,
+                        radius,
+                        steps,
+                        method,
+                        domain,
+                        advance,
+                        last=isinstance(model, Smoothed),
+                    )
+                    candidate = finished(given, moved, radius, domain)
+                    count = _reached(scores, candidate, goal)
+                    # A move that changes no label yet shows more than none.
+                    better = (count > reached) | (unmoved & (count == reached))
+                    if isinstance(model, Smoothed):
+                        # Few draws may count less than before although the move is right.
+                        better |= unmoved
+                    unmoved &= ~better
+                    wide = better.reshape(-1, *[1] * (given.ndim - 1))
+                    best = torch.where(wide, candidate, best)
+                    reached = torch.where(better, count, reached)
+                    won = [kind if b else w for b, w in zip(better.tolist(), won, strict=True)]
+            found.append(_result(scores, given, best, radius, clean, goal, won, single))
+    return found[0] if one else found
+
+
+def _radii(epsilon: float | Sequence[float]) -> list[float]:
+    """As Python floats; NaN, which is refused, for what is no number or row of numbers."""
+    given = np.atleast_1d(np.asarray(epsilon))
+    return [float(r) for r in given] if given.dtype.kind in "iuf" and given.ndim == 1 else [np.nan]
+
+
+def _check(radii: list[float], norm: str, losses: Sequence[str], method: str) -> None:
+    if norm != "l2":
+        raise InputError(f"expected norm='l2', got {norm!r}; certificates here are of that norm")
+    if not radii or not all(_LEAST <= r < np.inf for r in radii):
+        raise InputError(
+            f"expected epsilon >= {_LEAST:g}, which float32 still resolves, got {radii}; it is in "
+            "the units of the input"
+        )
+    if radii != sorted(radii):
+        raise InputError(f"expected epsilons in ascending order, got {radii}; sort them")
+    if not losses or any(kind not in LOSSES for kind in losses):
+        raise InputError(f"expected losses of {', '.join(LOSSES)}, got {losses}; choose of these")
+    if method not in get_args(Method):
+        raise InputError(f"expected method 'apgd' or 'pgd', got {method!r}; choose one")
+
+
+def _inputs(
+    x: Tensor | ArrayLike, domain: Range, model: Callable[[Tensor], Any] | Smoothed
+) -> tuple[Tensor, bool]:
+    """Images (B, *shape) on the model's device, and whether x was a single one."""
+    array = x if isinstance(x, Tensor) else np.asarray(x)
+    base = model.model if isinstance(model, Smoothed) else model
+    stated = getattr(base, "kind", None) == "volumes"
+    volumes = model.volumes if isinstance(model, Smoothed) else stated
+    batch = array.ndim == 4 and array.shape[1] in (1, 3) and not volumes
+    each = array if batch else [x]
+    images = [check_input(image, domain, volumes=volumes) for image in each]
+    parameter = first_parameter(base)
+    given = torch.stack(images)
+    return given if parameter is None else given.to(parameter.device), not batch
+
+
+def _goal(
+    clean: Tensor,
+    labels: ArrayLike | None,
+    target: ArrayLike | None,
+    weights: ArrayLike | None,
+    single: bool,
+    classes: int,
+) -> Goal:
+    wanted = labels if target is None else target
+    aim = clean
+    if wanted is not None:
+        aim = _map(wanted, clean, single, "labels")
+        if aim.is_floating_point() or aim.is_complex():
+            raise InputError(f"expected labels of whole numbers, got {aim.dtype}; pass class ids")
+        aim = aim.long()
+    asked = aim != IGNORE
+    each = asked.float()
+    if weights is not None:
+        given = _map(weights, clean, single, "weights").float()
+        if not bool((torch.isfinite(given) & (given >= 0)).all()):
+            raise InputError("expected finite weights >= 0, got others; clip them")
+        each = each * given
+    if not bool((each.flatten(1) > 0).any(dim=1).all()):
+        raise InputError(
+            f"expected a component to attack in each image, got labels that are all {IGNORE}, or "
+            "weights all 0; leave such images out"
+        )
+    if not bool((aim[asked] >= 0).all()):
+        raise InputError(
+            f"expected labels >= 0, or {IGNORE} where none is asked for, got {int(aim.min())}; "
+            f"write {IGNORE} there"
+        )
+    if not bool((aim[asked] < classes).all()):
+        raise InputError(
+            f"expected labels 0 to {classes - 1}, or {IGNORE} where none is asked for, got "
+            f"{int(aim[asked].max())}; name classes of the model"
+        )
+    return Goal(torch.where(asked, aim, 0), each, target is not None)
+
+
+def _map(values: ArrayLike, clean: Tensor, single: bool, what: str) -> Tensor:
+    array = torch.as_tensor(np.asarray(values), device=clean.device)
+    array = array[None] if single else array
+    if array.shape != clean.shape:
+        raise InputError(
+            f"expected {what} of shape {tuple(clean.shape[1:] if single else clean.shape)}, as the "
+            f"model gives, got {tuple(array.shape[1:] if single else array.shape)}; resize them"
+        )
+    return array
+
+
+def _objective(
+    scores: Scores, goal: Goal, kind: Loss
+) -> Callable[[Tensor], tuple[Tensor, Tensor, Tensor]]:
+    def objective(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        leaf = x.detach().requires_grad_(True)
+        with torch.enable_grad():
+            logits = scores(leaf)
+            value = goal.loss(kind, logits)
+            (gradient,) = torch.autograd.grad(value.sum(), leaf)
+        return value.detach(), gradient, goal.reached(logits.detach()).flatten(1).sum(1)
+
+    return objective
+
+
+def _reached(scores: Scores, x: Tensor, goal: Goal) -> Tensor:
+    with torch.no_grad():
+        return goal.reached(scores(x)).flatten(1).sum(1)
+
+
+def _random(x: Tensor, epsilon: float, domain: Range, number: torch.Generator) -> Tensor:
+    """A point of the sphere around x in a random direction, brought into the domain."""
+    direction = torch.randn(x.shape, generator=number, dtype=x.dtype).to(x.device)
+    length = direction.flatten(1).norm(dim=1).reshape(-1, *[1] * (x.ndim - 1))
+    return project(x, x + epsilon * direction / length, epsilon, domain)
+
+
+def _result(
+    scores: Scores,
+    x: Tensor,
+    attacked: Tensor,
+    epsilon: float,
+    clean: Tensor,
+    goal: Goal,
+    won: list[Loss],
+    single: bool,
+) -> Attack:
+    norms = norm_bound(x, attacked).cpu().numpy()
+    assert bool((norms <= epsilon).all()), "an attack left its ball"
+    with torch.no_grad():
+        logits = scores(attacked)
+    asked = (goal.weights > 0).flatten(1).sum(1)
+    success = (goal.reached(logits).flatten(1).sum(1).double() / asked).cpu().numpy()
+    pieces = (t.cpu().numpy() for t in (attacked, logits.argmax(dim=1), clean))
+    moved, labels, before = (p[0] if single else p for p in pieces)
+    return Attack(
+        attacked=moved,
+        epsilon=epsilon,
+        norm=float(norms[0]) if single else norms,
+        labels=labels,
+        clean=before,
+        success=float(success[0]) if single else success,
+        loss=won[0] if single else tuple(won),
+    )

@@ -1,0 +1,92 @@
+"""Scores of a base model, or of a smoothed one, with their gradient in the input."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from certiseg.errors import InputError
+from certiseg.noise import Gaussian
+from certiseg.outputs.decide import logits
+from certiseg.sampling.base_model import BaseModel, known_classes
+from certiseg.sampling.checks import check_evaluation_mode
+from certiseg.sampling.keys import Address, resolve_seed
+from certiseg.sampling.noise_samplers import sampler_at
+from certiseg.sampling.sampler import Smoothed
+
+Scores = Callable[[Tensor], Tensor]
+"""Of images (B, *shape), scores (B, C, *out) that autograd can follow."""
+
+
+def base_scores(model: Callable[[Tensor], Any]) -> Scores:
+    """The logits of a base model in any form that has gradients.
+
+    Raises, when called, InputError for a model without: labels, ONNX, NumPy, inference mode.
+    """
+    if not callable(model):
+        raise InputError(
+            f"expected a callable model, got {type(model).__name__}; of what certiseg.load_model "
+            "returns pass .model"
+        )
+    check_evaluation_mode(model)
+    base = BaseModel(model, known_classes(model))
+
+    def scores(x: Tensor) -> Tensor:
+        given = base.given(x)
+        try:
+            found = logits(base(given), given, base.num_classes)
+        except (RuntimeError, TypeError) as error:
+            # A NumPy function refuses, or cannot read, a tensor that asks for its gradient.
+            if "numpy" not in str(error):
+                raise
+            raise _no_gradient("a function of NumPy arrays") from None
+        if x.requires_grad and not found.requires_grad:
+            raise _no_gradient("logits that autograd cannot follow back to the input")
+        return found
+
+    return scores
+
+
+def smoothed_scores(smoothed: Smoothed, draws: int, seed: int | None) -> Scores:
+    """Log of the mean softmax over fresh draws of the smoothed model's noise, at each call.
+
+    The noise is what its sampler adds to this input, and constant to autograd. Raises InputError
+    for other noise than Gaussian on all of the input.
+    """
+    noise = smoothed.noise
+    if not isinstance(noise, Gaussian) or noise.channels is not None:
+        raise InputError(
+            f"expected a model smoothed by Gaussian noise on all of its input, got {noise!r}; "
+            "attacks under other noise are not offered"
+        )
+    base = base_scores(smoothed.model)
+    origin, drawn = resolve_seed(seed)[0], 0
+
+    def scores(x: Tensor) -> Tensor:
+        nonlocal drawn
+        total: Tensor | None = None
+        for _ in range(draws):
+            shifts = []
+            for image in x.detach():
+                sampler = sampler_at(noise, image)
+                out = torch.empty(image.shape, dtype=image.dtype)
+                sampler.fill(out.numpy(), Address.of(origin, "attack", drawn))
+                shifts.append(out.to(image.device) - image)
+                drawn += 1
+            one = base(x + torch.stack(shifts)).log_softmax(dim=1)
+            total = one if total is None else torch.logaddexp(total, one)
+        assert total is not None
+        return total - math.log(draws)
+
+    return scores
+
+
+def _no_gradient(got: str) -> InputError:
+    return InputError(
+        f"expected a model with gradients, got {got}; pass the PyTorch model itself, not its ONNX "
+        "export, and one that returns logits"
+    )

@@ -1,0 +1,171 @@
+"""Attack files of images: the attacked input, what models say of it, and a panel that shows it."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from certiseg.attacks.attack import DEFAULT_LOSSES, Attack, attack
+from certiseg.attacks.losses import Loss
+from certiseg.attacks.target import without
+from certiseg.certificates.certificate import Certificate
+from certiseg.datasets.images import read_image
+from certiseg.errors import InputError
+from certiseg.files.atomic import atomic_write, check_names
+from certiseg.files.folders import locked
+from certiseg.models.loaded import LoadedModel
+from certiseg.report.overlay import as_rgb, overlay
+from certiseg.report.panel import Tile, panel
+from certiseg.rounding import down, exact, percent_down, up
+from certiseg.runs.appearance import Appearance, appearance
+from certiseg.runs.model import channels_of, try_model
+from certiseg.runs.output import write_lines, write_picture
+from certiseg.runs.settings import Settings
+
+ATTACKS = "attacks.jsonl"
+_KINDS = ("attacked.npy", "attacked.png", "panel.png")
+
+
+@dataclass(frozen=True)
+class AttackSettings:
+    """How a base model is attacked, as in ``certiseg.attack``. vanish: a class that is to vanish,
+    instead of any other labels."""
+
+    epsilon: float
+    losses: Sequence[Loss] = DEFAULT_LOSSES
+    steps: int = 300
+    restarts: int = 1
+    vanish: int | None = None
+
+
+def attack_images(
+    paths: Sequence[Path],
+    loaded: LoadedModel,
+    how: AttackSettings,
+    settings: Settings,
+    out: Path,
+    *,
+    overwrite: bool = False,
+    progress: bool = False,
+) -> Iterator[dict[str, Any]]:
+    """Attack the base model on each image; yields a record once the image's files are written.
+
+    Writes OUT/STEM.attacked.npy, float32 (C, H, W), the attacked input itself;
+    OUT/STEM.attacked.png, rounded to 8 bits, to look at; OUT/STEM.panel.png, with the smoothed
+    model's votes at the attacked input and the certificate of the given one, both by ``settings``;
+    and the records to OUT/attacks.jsonl. Raises InputError.
+    """
+    stems = [path.stem for path in paths]
+    if not stems or len(set(stems)) < len(stems):
+        raise InputError(
+            f"expected images of different names, got {stems}; the names are those of the results"
+        )
+    if settings.law != "gaussian" or settings.radius_map or settings.grid is not None:
+        raise InputError(
+            "expected Gaussian noise and one label and radius for all pixels, got other settings; "
+            "leave --noise, --radius-map and --grid out"
+        )
+    smoothed = settings.smoothed(loaded)
+    images = [read_image(path, channels_of(loaded)) for path in paths]
+    for x in images:
+        settings.check(settings.components(*x.shape[1:]), loaded.num_classes)
+        try_model(smoothed, x)
+    names = [f"{stem}.{kind}" for stem in stems for kind in _KINDS]
+    check_names(out, names)
+
+    def results() -> Iterator[dict[str, Any]]:
+        records: list[dict[str, Any]] = []
+        with locked(out) as outputs:
+            outputs.claim([*names, ATTACKS], overwrite)
+            for stem, x in zip(stems, images, strict=True):
+                target = None
+                if how.vanish is not None:
+                    target = without(smoothed.predict_clean(x), how.vanish)
+                found = attack(
+                    smoothed.model,
+                    x,
+                    epsilon=how.epsilon,
+                    loss=how.losses,
+                    steps=how.steps,
+                    restarts=how.restarts,
+                    target=target,
+                    seed=settings.seed,
+                    progress=progress,
+                )
+                certificate = settings.certify(smoothed, x, progress=lambda done: None)
+                votes = smoothed.vote(
+                    found.attacked, settings.num_samples, batch_size=settings.batch_size
+                )
+                majority = votes.top()[0]
+                look = appearance(loaded, votes.num_classes)
+                atomic_write(out / f"{stem}.attacked.npy", _npy(found.attacked))
+                preview = Image.fromarray(as_rgb(found.attacked))
+                write_picture(out / f"{stem}.attacked.png", preview)
+                shown = attack_panel(x, found, majority, certificate, look)
+                write_picture(out / f"{stem}.panel.png", shown)
+                record = {
+                    "name": stem,
+                    "model": loaded.name,
+                    "epsilon": found.epsilon,
+                    "norm": found.norm,
+                    "loss": found.loss,
+                    "success": found.success,
+                    "changed": float(np.mean(found.labels != found.clean)),
+                    "certified": 1 - certificate.abstention,
+                    "radius": float(np.max(certificate.radius)),
+                    "certified_lost": int(
+                        np.sum(certificate.certified & (majority != certificate.labels))
+                    ),
+                }
+                records.append(record)
+                write_lines(out / ATTACKS, records)
+                yield record
+
+    return results()
+
+
+def attack_panel(
+    x: NDArray[np.float32],
+    found: Attack,
+    majority: NDArray[np.integer],
+    certificate: Certificate,
+    look: Appearance,
+) -> Image.Image:
+    """Given and attacked input, the base model on both, the smoothed model's majority at the
+    attacked input, and what the certificate of the given one keeps."""
+
+    def over(image: NDArray[Any], labels: NDArray[Any]) -> Image.Image:
+        return overlay(image, labels, look.palette)
+
+    changed = percent_down(float(np.mean(found.labels != found.clean)))
+    kept = percent_down(1 - certificate.abstention)
+    tiles = [
+        Tile(Image.fromarray(as_rgb(x)), "input"),
+        Tile(
+            Image.fromarray(as_rgb(found.attacked)),
+            "attacked",
+            f"l2 norm of the change {up(float(np.max(found.norm)))}",
+        ),
+        Tile(over(x, found.clean), "base model on the input"),
+        Tile(over(found.attacked, found.labels), "base model, attacked", f"{changed} changed"),
+        Tile(over(found.attacked, majority), "smoothed model, same image"),
+        Tile(over(x, certificate.labels), "certified before the attack", f"{kept} of the pixels"),
+    ]
+    heading = (
+        f"Coloured pixels at the right keep their smoothed label under every change of l2 norm < "
+        f"{down(float(np.max(certificate.radius)))}; noise sigma = {exact(certificate.noise.sigma)}"
+    )
+    return panel(tiles, look.classes, look.palette, heading)
+
+
+def _npy(values: NDArray[Any]) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, values, allow_pickle=False)
+    return buffer.getvalue()
