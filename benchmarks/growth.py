@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from certiseg.bench.result import Goal, Result, Row, timing_environment
-from certiseg.bench.subject import NOISE, Options, picture
+from certiseg.bench.subject import NOISE, Options, synthetic_image
 from certiseg.bench.timing import Spread, interleaved
 from certiseg.certifiers.segcertify import certify
 from certiseg.report.figures import Line, Panel, curves, figure_bytes, has_matplotlib
@@ -120,7 +120,7 @@ def _point(sweep: Sweep, value: int, options: Options, device: torch.device) -> 
     torch.manual_seed(options.seed)
     model = nn.Conv2d(3, classes, 1).eval().to(device)
     smooth = Smoothed(model, NOISE, classes, engine=options.engine)
-    x = picture(3, size, options.seed, device)
+    x = synthetic_image(3, size, options.seed, device)
     rng = np.random.default_rng(options.seed)
     votes = Street.make(rng, size, classes).votes(rng, draws)
     sides: dict[str, Callable[[], object]] = {

@@ -36,7 +36,7 @@ from certiseg.models.networks import TrainedModel
 from certiseg.models.serialization import CARD_FILE, KIND, WEIGHTS_FILE, to_bytes
 from certiseg.runfolder.cells import Cell, CellStore, table_manifest
 from certiseg.runfolder.run import read_run
-from certiseg.runs.appearance import appearance
+from certiseg.runs.class_style import class_style
 from certiseg.runs.commitment import Promise
 from certiseg.runs.evaluate import write_results
 from certiseg.runs.model import open_model, try_model
@@ -109,7 +109,7 @@ def _use(spec: str) -> None:
     smoothed = cs.Smoothed(loaded.model, cs.Gaussian(0.25), loaded.num_classes)
     channels = loaded.channels or 3
     try_model(smoothed, np.full((channels, 16, 16), 0.5, np.float32))
-    appearance(loaded, smoothed.num_classes or 2)
+    class_style(loaded, smoothed.num_classes or 2)
 
 
 def _network() -> nn.Module:

@@ -9,7 +9,7 @@ import torch
 import certiseg as cs
 import end_to_end
 import published
-from certiseg.bench.subject import NOISE, Subject, picture
+from certiseg.bench.subject import NOISE, Subject, synthetic_image
 from certiseg.errors import ClaimError
 from end_to_end import SELECTION, check_agreement, our_way, replayed, the_published
 
@@ -25,7 +25,7 @@ def bands() -> Subject:
         y = torch.nn.functional.avg_pool2d(mean, 7, 1, 3, count_include_pad=False)
         return 20 * torch.cat([0.45 - y, 0.02 + 0 * y, y - 0.55], 1)
 
-    return Subject("bands", model, picture(3, (12, 16), 0, CPU), DRAWS, 3)
+    return Subject("bands", model, synthetic_image(3, (12, 16), 0, CPU), DRAWS, 3)
 
 
 @pytest.fixture(scope="module")

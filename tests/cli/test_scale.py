@@ -67,7 +67,10 @@ def test_a_published_checkpoint_is_certified_as_by_the_library(
         "--json",
     )
     assert done.code == 0, done.err
-    assert "note: city.pth: left out 1 that are no weights (loss.criterion.weight)" in done.err
+    assert (
+        "note: city.pth: left out 1 entries that are not weights (loss.criterion.weight)"
+        in done.err
+    )
     cert = cs.Certificate.load(workplace / "out" / "bands.cert.npz")
     smooth = cs.Smoothed(Scales(load_hrnet(checkpoint), (0.5,)), cs.Gaussian(0.25))
     same = smooth.certify(read_image("bands.png"), num_samples=60, seed=1, batch_size=20)

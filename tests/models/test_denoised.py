@@ -157,7 +157,7 @@ def test_what_is_no_denoiser_or_no_picture() -> None:
         Denoised(_Bright(), _Bright())(x)
     with pytest.raises(InputError, match="got tuple"):
         Denoised(lambda z: (z, z), _Bright())(x)
-    with pytest.raises(InputError, match="expected pictures"):
+    with pytest.raises(InputError, match="expected images"):
         Denoised(_Average(), _Bright())(torch.rand(1, 3, 20))
 
 

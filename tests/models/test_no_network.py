@@ -34,13 +34,13 @@ def written(folder: Path, config: dict[str, Any]) -> Path:
 
 
 def test_a_backbone_of_timm_is_one_of_its_own(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="a name of timm's own, got 'hf-hub:spy/net'"):
+    with pytest.raises(InputError, match="the name of a timm model, got 'hf-hub:spy/net'"):
         load_timm(written(tmp_path, TIMM))
 
 
 def test_an_encoder_of_smp_is_one_of_its_own(tmp_path: Path) -> None:
     config = {"_model_class": "Unet", "encoder_name": "tu-hf-hub:spy/net"}
-    with pytest.raises(InputError, match="a name of timm's own, got 'tu-hf-hub:spy/net'"):
+    with pytest.raises(InputError, match="the name of a timm model, got 'tu-hf-hub:spy/net'"):
         load_smp(written(tmp_path, config))
 
 

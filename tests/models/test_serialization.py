@@ -105,7 +105,7 @@ def test_edited_weights_are_noticed(tmp_path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
     path.write_bytes(data)
-    with pytest.raises(InputError, match="not of one training"):
+    with pytest.raises(InputError, match="from different trainings"):
         load_folder(tmp_path)
 
 

@@ -182,7 +182,7 @@ WHOLE = torch.from_numpy(RNG.integers(0, 7, (4, 5, 6))).float()
         (WHOLE[..., None].long(), 7, ("classes last",)),
         (torch.zeros(4, 7, 5, 6).long(), 7, ("output.argmax(1)", "output.float()")),
         (torch.rand(4, 7, 5, 6) > 0.5, None, ("multi_label=True",)),
-        (FLOATS > 0.5, 7, ("mask of bools", "leave num_classes out")),
+        (FLOATS > 0.5, 7, ("boolean mask", "leave num_classes out")),
         (255 * (FLOATS > 0.5).byte(), 2, ("[0, 255]", "output > 0")),
         (WHOLE.long(), 3, ("[0, 2]", "own num_classes")),
     ],

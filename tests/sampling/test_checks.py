@@ -100,7 +100,7 @@ def test_numpy_images_are_welcome():
         (lambda x: x * float("nan"), 3, "NaN"),
         (lambda x: "labels", 3, "got str"),
         (lambda x: {"aux": x}, 3, "got dict"),
-        (lambda x: x > 0, 3, "masks of bools"),
+        (lambda x: x > 0, 3, "boolean masks"),
         (lambda x: x.cfloat(), 3, "logits (B, C, *out) or integer labels"),
         (lambda x: x.argmax(1).float(), None, "output.long()"),
     ],

@@ -191,7 +191,7 @@ BAD = {
         (["--channels", "1"], "grey"),
         (["--images", "nowhere"], "expected a folder"),
         (["--for", "certiseg:mni152"], "for the 3 channels"),
-        (["--for", "certiseg:solids"], "model of pictures"),
+        (["--for", "certiseg:solids"], "model of images"),
         (["--for", "nothing"], "expected a model as"),
     ],
     ("clouds",): [
@@ -320,7 +320,7 @@ def test_pictures_are_what_is_trained_where_nothing_is_named(
 def test_help_names_both(given: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run(given) == 0
     told = capsys.readouterr().out
-    assert "pictures" in told
+    assert "images" in told
     assert "denoiser" in told
 
 
@@ -330,7 +330,7 @@ def test_what_is_no_training(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_training_is_told_of(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("certiseg.cli.told.EVERY", 1e9)
+    monkeypatch.setattr("certiseg.cli.run_log.EVERY", 1e9)
     out, log = tmp_path / "model", tmp_path / "log.jsonl"
     assert call("pictures", "--sigma", "0.1", "-o", out, "--log-json", log)[0] == 0
     said = [json.loads(line) for line in log.read_text().splitlines()]

@@ -13,7 +13,7 @@ from certiseg.datasets.card import IGNORE, Sample
 from certiseg.datasets.folder import folder_card
 from certiseg.errors import InputError
 from certiseg.training.augment import random_view
-from certiseg.training.images import ENTROPY, class_weights, disagreement, validate
+from certiseg.training.images import ENTROPY, class_weights, consistency_loss, validate
 from certiseg.training.loading import CachedSamples
 
 CARD = folder_card("toy", "3", channels=1)
@@ -133,16 +133,16 @@ def test_is_the_formula() -> None:
     generator = torch.Generator().manual_seed(0)
     logits = 2 * torch.randn(6, 4, 3, 2, generator=generator)
     expected = _plainly(logits.numpy())
-    assert abs(float(disagreement(logits, WEIGHT)) - expected) < 1e-5
+    assert abs(float(consistency_loss(logits, WEIGHT)) - expected) < 1e-5
     # Negative control: with other pictures paired the value is another.
     swapped = logits[[1, 2, 0, 3, 4, 5]]
-    assert abs(float(disagreement(swapped, WEIGHT)) - expected) > 1e-2
+    assert abs(float(consistency_loss(swapped, WEIGHT)) - expected) > 1e-2
 
 
 def test_sure_and_alike_costs_nothing() -> None:
     sure = torch.zeros(2, 3, 4, 4)
     sure[:, 1] = 40.0
-    assert float(disagreement(sure, WEIGHT)) < 1e-6
+    assert float(consistency_loss(sure, WEIGHT)) < 1e-6
     torn = sure.clone()
     torn[1, 1], torn[1, 2] = 0.0, 40.0
-    assert float(disagreement(torn, WEIGHT)) > 1.0
+    assert float(consistency_loss(torn, WEIGHT)) > 1.0

@@ -165,7 +165,7 @@ def test_what_there_is_nothing_to_go_on_from(tmp_path: Path) -> None:
     assert not out.exists()
     with pytest.raises(Stop):
         _pictures(out, _stopping(2))
-    with pytest.raises(InputError, match="pass --resume to go on with it, or --overwrite"):
+    with pytest.raises(InputError, match="pass --resume to continue it, or --overwrite"):
         _pictures(out, _quiet)
     with pytest.raises(InputError, match=r"expected lr 0\.003, as the interrupted .*, got 0\.01"):
         _pictures(out, _quiet, resume=True, changes={"lr": 0.01})

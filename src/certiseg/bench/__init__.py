@@ -1,1 +1,1 @@
-"""What certification costs, measured: each file answers one question (`certiseg bench`)."""
+"""Benchmarks of certification (`certiseg bench`): each module answers one question."""

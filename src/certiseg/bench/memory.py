@@ -1,7 +1,7 @@
-"""How much memory does voting take beyond the model's own passes, and does it grow with n?
+"""How much memory does voting take beyond the model's passes, and does it grow with n?
 
-Every figure is the peak of a fresh process's resident memory (VmHWM). The model's own passes are a
-process that puts ready-made batches of the same size through the model and drops what it returns.
+Every figure is the peak resident memory (VmHWM) of a fresh process. For the model's passes alone, a
+process passes prepared batches of the same size through the model and discards the output.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from certiseg.runs.progress import steps
 
 DRAWS, BATCH = (10, 100, 1000), 4
 _FLAT = 1.05
-"""The allocator's own noise between two processes."""
+"""Tolerance for differences between two processes caused by the allocator."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """What a process does: vote, or only pass ready-made batches through the model.
+    """The work of one process: voting, or (votes=False) passes of prepared batches alone.
 
     num_classes, channels: of a python: model.
     """
@@ -43,7 +43,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Peak:
-    """Bytes resident at most: before anything ran (program and model), and at the end.
+    """Peak resident memory in bytes: before any pass (program and model), and at the end.
 
     counts: bytes of the votes. batch: bytes of the inputs of one batch.
     """
@@ -55,8 +55,8 @@ class Peak:
 
 
 def memory(options: Options) -> Result:
-    """One process for the model alone, and one for each number of draws: that of the options, or
-    10, 100 and 1000."""
+    """Measure one process for the model's passes, and one for each number of draws (that of the
+    options, or 10, 100 and 1000)."""
     if options.device not in (None, "cpu"):
         raise InputError(
             f"expected --device cpu for memory, got {options.device}; it is resident memory"
@@ -75,16 +75,18 @@ def memory(options: Options) -> Result:
         channels=options.channels,
     )
     tasks = [replace(one, votes=False), *(replace(one, draws=n) for n in draws)]
-    own, *grown = [
+    alone, *voting = [
         peak_of(task) for task in steps(tasks, len(tasks), "memory", show=options.progress)
     ]
-    rows = [memory_row(f"{model}, passes alone", one, own, None)]
-    rows += [memory_row(model, *found, own.at_end) for found in zip(tasks[1:], grown, strict=True)]
-    most, first, last = max(grown, key=lambda peak: peak.at_end), grown[0], grown[-1]
-    beyond = (most.at_end - own.at_end) / (most.counts + most.batch)
+    rows = [memory_row(f"{model}, passes alone", one, alone, None)]
+    rows += [
+        memory_row(model, *found, alone.at_end) for found in zip(tasks[1:], voting, strict=True)
+    ]
+    most, first, last = max(voting, key=lambda peak: peak.at_end), voting[0], voting[-1]
+    beyond = (most.at_end - alone.at_end) / (most.counts + most.batch)
     goals = [Goal("MiB beyond the passes, at most, over counts + one batch", beyond, 1.0)]
     if len(draws) > 1:
-        # With more draws the counts themselves need wider integers.
+        # More draws need wider integers for the counts.
         growth = (last.at_end - last.counts) / (first.at_end - first.counts)
         words = f"peak without the counts, n = {draws[-1]} over n = {draws[0]}"
         goals.append(Goal(words, growth, _FLAT))
@@ -99,7 +101,7 @@ def memory(options: Options) -> Result:
     )
 
 
-def memory_row(what: str, task: Task, peak: Peak, own: int | None) -> Row:
+def memory_row(what: str, task: Task, peak: Peak, alone: int | None) -> Row:
     mib = 2**20
     return {
         "what": what,
@@ -107,14 +109,14 @@ def memory_row(what: str, task: Task, peak: Peak, own: int | None) -> Row:
         "n": task.draws,
         "before (MiB)": peak.before / mib,
         "peak (MiB)": peak.at_end / mib,
-        "beyond the passes (MiB)": None if own is None else (peak.at_end - own) / mib,
+        "beyond the passes (MiB)": None if alone is None else (peak.at_end - alone) / mib,
         "counts (MiB)": peak.counts / mib if peak.counts else None,
         "a batch (MiB)": peak.batch / mib,
     }
 
 
 def resident_peak() -> int:
-    """The most bytes of this process that were resident at once, so far."""
+    """Peak resident memory of this process so far, in bytes."""
     try:
         with open("/proc/self/status") as lines:
             for line in lines:
@@ -127,12 +129,12 @@ def resident_peak() -> int:
 
 
 def peak_of(task: Task) -> Peak:
-    """What a fresh process held. Raises InputError where it fails."""
+    """Run the task in a fresh process. Raises InputError where it fails."""
     done = subprocess.run(
         [sys.executable, "-m", __name__, json.dumps(asdict(task))], capture_output=True, text=True
     )
     if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["no word"])[-1]
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         raise InputError(f"expected a measured process, got {last}; try a smaller --size or -n")
     return Peak(**json.loads(done.stdout))
 

@@ -1,9 +1,9 @@
-"""What does counting votes cost beyond the forward passes themselves?
+"""What does counting votes cost beyond the forward passes?
 
-Time of ``Smoothed.vote(x, n)``, as one calls it, over that of n bare forward passes of the same
-model in batches of the size that ``vote`` picked. The passes get ready-made noisy batches, and
-what they return is thrown away. By the clock, and in CPU time of all threads (the figure to read on
-a machine that others use too; on a GPU it says nothing).
+Time of ``Smoothed.vote(x, n)`` divided by that of n forward passes of the same model, in batches of
+the size that ``vote`` chose, on prepared noisy batches whose output is discarded. Both in wall time
+and in CPU time of all threads; CPU time is the figure to read on a shared machine, and is not
+reported on a GPU.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ GOALS = {"cpu": 1.05, "cuda": 1.03}
 
 
 def overhead(options: Options) -> Result:
-    """One row a model: those of the options, or the shipped CamVid network."""
+    """One row per model: those of the options, or the bundled CamVid network."""
     subjects = [subject(spec, options) for spec in options.models or (CAMVID,)]
     rows, goals = zip(*(_measured(about, options) for about in subjects), strict=True)
     return Result(
@@ -83,7 +83,7 @@ def timed(
     name: str = "overhead",
     progress: bool = False,
 ) -> tuple[Times, Times]:
-    """Seconds of voting, which has been warmed up, and of as many bare passes of the batch."""
+    """Times of voting (already warmed up) and of as many passes of the batch."""
     passes = partial(bare, model, batch, draws)
     passes()
     sides: dict[str, Callable[[], object]] = {"vote": vote, "bare": passes}
@@ -92,7 +92,7 @@ def timed(
 
 
 def picked_batch(smooth: Smoothed, x: Tensor, draws: int) -> int:
-    """The largest batch that ``vote`` takes by itself over so many draws; warms up as well."""
+    """The largest batch size that ``vote`` chooses for this number of draws. Also warms up."""
     sizes: list[int] = []
 
     def watch(labels: NDArray[np.int64]) -> None:

@@ -1,8 +1,8 @@
-"""Where does the time of ``vote`` go: noise, model, deciding, counting?
+"""Where does the time of ``vote`` go: noise, model, decisions, counting?
 
-Two profiles. Phases: a second thread samples the stack of the voting thread a thousand times a
-second; the run is otherwise undisturbed. Operators: ``torch.profiler`` over a run of its own,
-operators inside the model counted apart from those outside.
+Phases: a second thread samples the stack of the voting thread a thousand times a second, without
+disturbing it otherwise. Operators: ``torch.profiler`` over a separate run, with operators inside
+and outside the model counted separately.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ PHASES = {
     "sampling/checks.py": "checks",
     "votes.py": "count",
 }
-"""File of the package -> phase; functions named below belong to another phase than their file."""
+"""Phase of each file of the package, except for ``FUNCTIONS``."""
 FUNCTIONS = {"add_to": "count", "new_counts": "count"}
 _HOME = Path(certiseg.__file__).parent
 _PERIOD = 1e-3
@@ -55,7 +55,7 @@ _INSIDE = "certiseg: inside the model"
 
 
 def profile(options: Options) -> Result:
-    """Rows of phases, then of the dearest operators."""
+    """Rows of phases, then of the most expensive operators."""
     about = subject((options.models or (CAMVID,))[0], options)
     smooth = about.smoothed()
 
@@ -65,15 +65,15 @@ def profile(options: Options) -> Result:
 
     vote()
     places, whole = watched(vote, about.model)
-    looks = sum(places.values())
+    samples = sum(places.values())
     phases: Counter[str] = Counter()
     for (phase, _), count in places.items():
         phases[phase] += count
     rows: list[Row] = [
-        _row("phase", phase, count / looks, whole) for phase, count in phases.most_common()
+        _row("phase", phase, count / samples, whole) for phase, count in phases.most_common()
     ]
     rows += [
-        _row(f"place in {phase}", where, count / looks, whole)
+        _row(f"place in {phase}", where, count / samples, whole)
         for (phase, where), count in places.most_common(_OPERATORS)
         if phase != MODEL
     ]
@@ -89,13 +89,13 @@ def profile(options: Options) -> Result:
             "noise": NOISE.describe(),
             "n": about.draws,
             "seed": options.seed,
-            "looks": looks,
+            "samples": samples,
         },
         notes=(
-            f"phases and places: {looks} looks at the voting thread over "
-            f"{significant(whole, 3, nearest)} s; noise is what it waits for, other threads draw "
-            "ahead.",
-            "operators: their own time under torch.profiler, which slows small ones; share of all "
+            f"phases and places: {samples} samples of the voting thread's stack over "
+            f"{significant(whole, 3, nearest)} s; noise is the time spent waiting for it, since "
+            "other threads draw it in advance.",
+            "operators: self time under torch.profiler, which slows small ones; share of all "
             "operators.",
         ),
     )
@@ -104,17 +104,18 @@ def profile(options: Options) -> Result:
 def watched(
     call: Callable[[], object], model: Callable[..., Any]
 ) -> tuple[Counter[tuple[str, str]], float]:
-    """Looks by (phase, place) at the calling thread while it runs, and the seconds it took."""
+    """Stack samples by (phase, place) of the calling thread during the call, and its duration in
+    seconds."""
     places: Counter[tuple[str, str]] = Counter()
     done, me = threading.Event(), threading.get_ident()
 
-    def look() -> None:
+    def sample() -> None:
         while not done.wait(_PERIOD):
             frame = sys._current_frames().get(me)
             if frame is not None:
                 places[phase_of(frame, model)] += 1
 
-    watcher = threading.Thread(target=look, daemon=True)
+    watcher = threading.Thread(target=sample, daemon=True)
     start = time.perf_counter()
     watcher.start()
     try:
@@ -126,8 +127,8 @@ def watched(
 
 
 def phase_of(frame: FrameType | None, model: Callable[..., Any]) -> tuple[str, str]:
-    """The phase and the place of a stack: the model's where the model is anywhere in it, else that
-    of the innermost line of this package."""
+    """Phase and place of a stack: the model if it is on the stack, else the innermost frame in this
+    package."""
     code = getattr(model, "__code__", None)
     innermost: FrameType | None = None
     while frame is not None:
@@ -138,14 +139,14 @@ def phase_of(frame: FrameType | None, model: Callable[..., Any]) -> tuple[str, s
         frame = frame.f_back
     if innermost is None:
         return OTHER, OTHER
-    code_there = innermost.f_code
-    file = Path(code_there.co_filename).relative_to(_HOME).as_posix()
-    phase = FUNCTIONS.get(code_there.co_name, PHASES.get(file, OTHER))
-    return phase, f"{file} {code_there.co_name}"
+    inner_code = innermost.f_code
+    file = Path(inner_code.co_filename).relative_to(_HOME).as_posix()
+    phase = FUNCTIONS.get(inner_code.co_name, PHASES.get(file, OTHER))
+    return phase, f"{file} {inner_code.co_name}"
 
 
 def operators(call: Callable[[], object], about: Subject) -> list[Row]:
-    """The dearest operators outside the model, and the model's in one row."""
+    """Rows of the most expensive operators outside the model, and one row for those inside."""
     from torch.profiler import ProfilerActivity
     from torch.profiler import profile as torch_profile
 
@@ -157,8 +158,8 @@ def operators(call: Callable[[], object], about: Subject) -> list[Row]:
     outside: Counter[str] = Counter()
     for event in seen.events():
         if event.name != _INSIDE:
-            own = event.self_device_time_total if gpu else event.self_cpu_time_total
-            (inside if _in_model(event) else outside)[event.name] += own
+            self_time = event.self_device_time_total if gpu else event.self_cpu_time_total
+            (inside if _in_model(event) else outside)[event.name] += self_time
     whole = sum(inside.values()) + sum(outside.values())
     clock = "GPU" if gpu else "CPU"
     rows = [_row(f"operators, {clock}", MODEL, sum(inside.values()) / whole, whole / 1e6)]
@@ -180,10 +181,10 @@ def _in_model(event: Any) -> bool:
 
 @contextmanager
 def marked(model: Callable[..., Any]) -> Iterator[None]:
-    """Mark the passes of a module's parts for the profiler; a function's stay unmarked.
+    """Mark the model's passes for the profiler, if it is a module.
 
-    Its parts, not the module itself: with a hook of its own it would not be run in the form in
-    which ``vote`` runs it without one.
+    Hooks are put on its children, since a hook on the module itself would change the way in which
+    ``vote`` runs it.
     """
     if not isinstance(model, nn.Module):
         yield
@@ -207,5 +208,5 @@ def marked(model: Callable[..., Any]) -> Iterator[None]:
             hook.remove()
 
 
-def _row(look: str, name: str, share: float, whole: float) -> Row:
-    return {"look": look, "name": name, "share (%)": 100 * share, "seconds": share * whole}
+def _row(kind: str, name: str, share: float, whole: float) -> Row:
+    return {"kind": kind, "name": name, "share (%)": 100 * share, "seconds": share * whole}

@@ -1,4 +1,4 @@
-"""What a benchmark found: rows, goals, and how it was made; as files and as tables."""
+"""The result of a benchmark (rows, goals, provenance), as files and as tables."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Row = Mapping[str, Value]
 
 @dataclass(frozen=True)
 class Goal:
-    """A figure and what it should be: at least the limit, or at most."""
+    """A figure with its limit, which it should reach (at_least) or not exceed."""
 
     words: str
     value: float
@@ -48,8 +48,9 @@ class Goal:
 
 @dataclass(frozen=True)
 class Result:
-    """name: of the files. rows: all with the same columns. notes: what a reader must know.
+    """Result of a benchmark.
 
+    name: of the files. rows: all with the same columns. notes: remarks shown below the table.
     settings: sizes, numbers of draws, seed, as plain JSON values. figures: as (suffix, bytes).
     """
 
@@ -96,10 +97,10 @@ class Result:
 
 
 def timing_environment(command: str, device: torch.device) -> dict[str, Any]:
-    """``runs.environment`` and what timings need besides, as plain JSON values.
+    """``runs.environment`` with what timings depend on, as plain JSON values.
 
-    load: the mean number of busy processes over the last minute, ours among them; above the number
-    of cores, others took part of the machine.
+    load: mean number of busy processes over the last minute, including this one; a load above the
+    number of cores means that other processes slowed the timings.
     """
     record = environment(command, str(device))
     load = round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
@@ -130,7 +131,7 @@ def _memory() -> float | None:
 
 
 def markdown(record: Mapping[str, Any]) -> str:
-    """The rows of a stored record as a table of a page."""
+    """The rows of a stored record as a Markdown table."""
     rows = [_gathered(row) for row in record["rows"]]
     return Table(_columns(rows[0], shown), rows).markdown()
 
@@ -140,7 +141,7 @@ def _columns(row: Row, show: Callable[[Value], str]) -> list[Column]:
 
 
 def brief(value: Value) -> str:
-    """A cell of the screen: a spread as its median and half its width in per cent."""
+    """A value for the terminal; a spread as its median and half its width in per cent."""
     if isinstance(value, Spread):
         half = 50 * (value.highest - value.lowest) / value.median
         return f"{number(value.median)} ±{nearest(half, 0)}%"
@@ -148,7 +149,7 @@ def brief(value: Value) -> str:
 
 
 def shown(value: Value) -> str:
-    """A cell: three digits; a spread as "median (lowest to highest)"."""
+    """A value with three digits; a spread as "median (lowest to highest)"."""
     if value is None:
         return "-"
     if isinstance(value, bool):
@@ -160,7 +161,7 @@ def shown(value: Value) -> str:
 
 
 def number(value: float, way: Callable[[float, int], str] = nearest) -> str:
-    """Three digits without an exponent; whole numbers whole."""
+    """A number with three significant digits and no exponent; integers in full."""
     whole = isinstance(value, int) or value == int(value) or abs(value) >= 100
     return way(value, 0 if whole else max(0, 2 - math.floor(math.log10(abs(value)))))
 
@@ -169,7 +170,7 @@ _LOWEST, _HIGHEST = ", lowest", ", highest"
 
 
 def _flat(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """Columns that hold a spread in any row as three columns in all."""
+    """Rows in which a column that holds a spread becomes three columns."""
     spreads = {name for row in rows for name, value in row.items() if isinstance(value, Spread)}
     return [
         {key: cell for name, value in row.items() for key, cell in _cells(name, value, spreads)}
@@ -201,5 +202,5 @@ def _gathered(flat: Mapping[str, Any]) -> dict[str, Value]:
 
 
 def _rounded(value: float) -> float:
-    """Five digits: more would be noise."""
+    """Round to five significant digits; timings are not more precise."""
     return float(f"{value:.5g}")

@@ -1,4 +1,4 @@
-"""The benchmarks of `certiseg bench` by name, and one run of several."""
+"""The benchmarks of `certiseg bench` by name, and running several of them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from certiseg.files.folders import locked
 
 Benchmark = Callable[[Options], Result]
 BENCHMARKS: dict[str, Benchmark] = {"overhead": overhead, "memory": memory, "profile": profile}
-_QUICK = "--quick: sizes at which the figures say nothing; goals are left out."
+_QUICK = "--quick: sizes too small for meaningful figures; goals are left out."
 
 
 def run(
@@ -28,9 +28,9 @@ def run(
     overwrite: bool = False,
     known: dict[str, Benchmark] = BENCHMARKS,
 ) -> Iterator[Result]:
-    """Yield the results one after the other, each written to OUT first.
+    """Run benchmarks one after the other; each result is written to OUT before it is yielded.
 
-    names: of the known ones; none for all. Raises InputError for an unknown name and for earlier
+    names: keys of `known`; none for all. Raises InputError for an unknown name, and for existing
     results, before anything is measured.
     """
     asked = names or tuple(known)

@@ -1,4 +1,4 @@
-"""What is measured: a model on its device, a picture for it, and how the user wants it measured."""
+"""The subject of a benchmark: a model on its device, an image, and the user's options."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ CAMVID, CAMVID_SIZE = "certiseg:camvid", (360, 480)
 
 @dataclass(frozen=True)
 class Options:
-    """What every benchmark can be told.
+    """The options of all benchmarks.
 
     Args:
-        turns: how often each side is timed.
-        seed: of pictures, weights and draws.
-        models: as after --model; none for the benchmark's own.
-        size: (H, W) of the picture; None for the benchmark's own.
-        num_samples: draws; None for the benchmark's own.
-        num_classes: of a model whose source does not tell.
-        binary: what the one channel of a model is, as after --binary.
-        channels: of a model whose source does not tell.
+        turns: number of repetitions of each timing.
+        seed: of images, weights and draws.
+        models: as after --model; empty for the benchmark's default.
+        size: (H, W) of the image; None for the benchmark's default.
+        num_samples: draws; None for the benchmark's default.
+        num_classes: of a model that does not declare them.
+        binary: the output of a model with one channel, as after --binary.
+        channels: of a model that does not declare them.
         device: None for the CPU.
         engine: how passes are run, on both sides of a comparison.
-        quick: sizes that show that it runs, whose figures say nothing.
-        progress: whether a bar is shown on standard error.
+        quick: very small sizes, to check that it runs; the figures mean nothing.
+        progress: show a bar on standard error.
         command: as the user typed it.
     """
 
@@ -64,7 +64,7 @@ class Options:
             raise InputError(f"expected --seed 0 or more, got {self.seed}; any number will do")
 
     def on(self) -> torch.device:
-        """The device to run on. Raises InputError where this machine has none."""
+        """The device. Raises InputError if this machine does not have it."""
         device = usable_device(self.device or "cpu")
         self.engine.check_device(device)
         return device
@@ -72,9 +72,10 @@ class Options:
 
 @dataclass(frozen=True)
 class Subject:
-    """A model on its device, the picture x (C, H, W) in [0, 1] there, and how many draws to time.
+    """A model on its device, an image x (C, H, W) in [0, 1] on the same device, and the number of
+    draws.
 
-    classes: None where only its output tells.
+    classes: None where only the model's output shows them.
     """
 
     name: str
@@ -90,7 +91,7 @@ class Subject:
 
     @property
     def parameters(self) -> int | None:
-        """None of a function."""
+        """Number of parameters; None for a function."""
         if not isinstance(self.model, nn.Module):
             return None
         return sum(p.numel() for p in nn.Module.parameters(self.model))
@@ -100,7 +101,7 @@ class Subject:
 
 
 def subject(spec: str, options: Options) -> Subject:
-    """The model that --model names. Raises InputError for one of point clouds."""
+    """Load the model that --model names. Raises InputError for a model of point clouds."""
     device = options.on()
     torch.manual_seed(options.seed)
     loaded = open_model(
@@ -111,18 +112,20 @@ def subject(spec: str, options: Options) -> Subject:
     )
     if loaded.kind == "clouds":
         raise InputError(
-            f"expected a model of pictures, got {spec}; of clouds: python benchmarks/clouds.py"
+            f"expected a model of images, got {spec}; for clouds run python benchmarks/clouds.py"
         )
     if isinstance(loaded.model, nn.Module):
         loaded.model.to(device)
     size = options.size or ((48, 64) if options.quick else CAMVID_SIZE)
-    x = picture(channels_of(loaded), size, options.seed, device)
+    x = synthetic_image(channels_of(loaded), size, options.seed, device)
     draws = options.num_samples or (12 if options.quick else 100)
     return Subject(spec, loaded.model, x, draws, loaded.num_classes, options.engine)
 
 
-def picture(channels: int, size: tuple[int, int], seed: int, device: torch.device) -> Tensor:
-    """A made-up picture (C, H, W) in [0, 1] of soft patches, the same for every device."""
+def synthetic_image(
+    channels: int, size: tuple[int, int], seed: int, device: torch.device
+) -> Tensor:
+    """A smooth random image (C, H, W) in [0, 1], the same on every device."""
     generator = torch.Generator().manual_seed(seed)
     coarse = torch.rand((1, channels, 6, 8), generator=generator)
     fine = functional.interpolate(coarse, size=size, mode="bilinear", align_corners=False)

@@ -1,4 +1,5 @@
-"""Interleaved timing: all sides in turn in one process, so that a slow spell hits each of them."""
+"""Interleaved timing: all alternatives take turns in one process, so that a slow phase affects each
+of them."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ from certiseg.sampling.engine import Engine
 
 @dataclass(frozen=True)
 class Spread:
-    """Median, least and largest of the turns."""
+    """Median, minimum and maximum over repetitions."""
 
     median: float
     lowest: float
@@ -30,14 +31,14 @@ class Spread:
 
     @staticmethod
     def ratio(over: Sequence[float], under: Sequence[float]) -> Spread:
-        """Of the ratios within each turn: what slows a whole turn cancels."""
+        """Spread of the ratios within each repetition, in which a slow phase cancels."""
         return Spread.of([a / b for a, b in zip(over, under, strict=True)])
 
 
 @dataclass(frozen=True)
 class Times:
-    """Seconds of each turn: wall, by the clock; cpu, of all threads of this process together, which
-    a busy machine changes less."""
+    """Seconds of each repetition: wall time, and CPU time of all threads of this process, which
+    depends less on other processes."""
 
     wall: tuple[float, ...]
     cpu: tuple[float, ...]
@@ -51,8 +52,10 @@ def interleaved(
     name: str = "turns",
     progress: bool = False,
 ) -> dict[str, Times]:
-    """Time every side once a turn; every other turn runs them backwards, so that none profits from
-    its place. Warming up is the caller's. device: waited for before each look at the clock.
+    """Time each alternative once per repetition, in alternating order so that position does not
+    matter.
+
+    The caller warms up. device: synchronised before each reading of the clock.
     """
     if turns < 1:
         raise InputError(f"expected --turns 1 or more, got {turns}; 5 tell the spread")
@@ -68,7 +71,7 @@ def interleaved(
 
 
 def seconds(call: Callable[[], object], device: torch.device | None = None) -> tuple[float, float]:
-    """One call: by the clock, and of all threads."""
+    """Wall time and CPU time of one call."""
     wait(device)
     start, used = time.perf_counter(), time.process_time()
     call()
@@ -77,13 +80,14 @@ def seconds(call: Callable[[], object], device: torch.device | None = None) -> t
 
 
 def wait(device: torch.device | None) -> None:
-    """Until a GPU has done what it was given."""
+    """Synchronise with the device if it is a GPU."""
     if device is not None and device.type == "cuda":
         torch.cuda.synchronize(device)
 
 
 def passes_of(model: Callable[[Tensor], Any], engine: Engine) -> Callable[[Tensor], Any]:
-    """The model as the engine runs it: compiled once, in its precision and layout."""
+    """The model's forward pass as the engine runs it: compiled once, in its precision and
+    layout."""
     mode = "reduce-overhead" if engine.cuda_graphs else None
     call = torch.compile(model, mode=mode) if engine.compile else model
 
@@ -97,7 +101,8 @@ def passes_of(model: Callable[[Tensor], Any], engine: Engine) -> Callable[[Tenso
 
 
 def bare(model: Callable[[Tensor], Any], batch: Tensor, draws: int) -> None:
-    """So many passes of ready-made inputs, in whole batches and what is left; output is dropped."""
+    """Pass prepared inputs `draws` times, in whole batches and a remainder; the output is
+    discarded."""
     with torch.inference_mode():
         for _ in range(draws // len(batch)):
             model(batch)
@@ -106,7 +111,8 @@ def bare(model: Callable[[Tensor], Any], batch: Tensor, draws: int) -> None:
 
 
 def ready_batch(x: Tensor, sigma: float, size: int, seed: int = 0) -> Tensor:
-    """Inputs (size, *x.shape) under noise of no address: for passes that count nothing."""
+    """A batch (size, *x.shape) of noisy inputs from PyTorch's generator, for passes that are not
+    counted."""
     generator = torch.Generator().manual_seed(seed)
     noise = torch.randn((size, *x.shape), generator=generator)
     return x + sigma * noise.to(x.device)

@@ -1,4 +1,4 @@
-"""`certiseg bench`: what certification costs on this machine, with the user's own model."""
+"""`certiseg bench`: cost of certification on this machine, with the user's model."""
 
 from __future__ import annotations
 
@@ -38,14 +38,15 @@ def bench(
     channels: options.Channels = None,
     size: Annotated[str | None, typer.Option(help="Image size; default: 360x480.")] = None,
     num_samples: Annotated[
-        int | None, typer.Option("--num-samples", "-n", help="Draws; default: the benchmark's own.")
+        int | None,
+        typer.Option("--num-samples", "-n", help="Draws; default: by benchmark."),
     ] = None,
-    turns: Annotated[int, typer.Option(help="How often each side is timed.")] = 5,
+    turns: Annotated[int, typer.Option(help="Repetitions of each timing.")] = 5,
     seed: Annotated[int, typer.Option(help="Seed of images, weights and draws.")] = 0,
     device: options.Device = None,
     precision: Annotated[
         options.Precision,
-        typer.Option(help="Precision of the passes, on both sides of a comparison."),
+        typer.Option(help="Precision of all passes."),
     ] = options.Precision.float32,
     channels_last: options.ChannelsLast = False,
     compile: options.Compile = False,
@@ -54,18 +55,18 @@ def bench(
         options.Place, typer.Option(help="Where vote generates its noise.")
     ] = options.Place.host,
     quick: Annotated[
-        bool, typer.Option("--quick", help="Tiny sizes: shows that it runs, measures nothing.")
+        bool, typer.Option("--quick", help="Tiny sizes: only a check that it runs.")
     ] = False,
     overwrite: options.Overwrite = False,
     json_results: options.Json = False,
 ) -> None:
-    """Measure speed and memory, all sides in turn in one process; tables, JSON and CSV."""
+    """Measure speed and memory with interleaved timings; tables, JSON and CSV."""
     from certiseg.bench.run import run
     from certiseg.bench.subject import Options
     from certiseg.runs.malloc import keep_freed_memory
     from certiseg.sampling.engine import Engine
 
-    keep_freed_memory()  # all sides profit
+    keep_freed_memory()
     asked = Options(
         turns=turns,
         seed=seed,

@@ -1,4 +1,4 @@
-"""`certiseg certify`: images, clouds or volumes in, certificates and what shows them out."""
+"""`certiseg certify`: certificates of images, clouds or volumes, and figures of them."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import typer
 from certiseg.cli import options
 from certiseg.cli.load_model import load_model
 from certiseg.cli.method import with_settings
-from certiseg.cli.told import told
+from certiseg.cli.run_log import with_run_log
 from certiseg.errors import InputError
 from certiseg.screen import Screen, remark
 
 
-@told
+@with_run_log
 @with_settings
 def certify(
     files: Annotated[
@@ -87,8 +87,8 @@ def certify(
     overwrite: options.Again = False,
     json_lines: options.Json = False,
 ) -> None:
-    """Certify images, point clouds or volumes: a certificate, its picture (abstentions white)
-    and a JSON line each."""
+    """Certify images, point clouds or volumes: a certificate, an image (abstentions white) and a
+    JSON line each."""
     _check_commitment(out, commit, commitment, challenge, settings.seed)
     from certiseg.datasets.cloud_table import stated_columns
     from certiseg.datasets.volume_file import window_of
@@ -148,7 +148,7 @@ def certify(
     console = Screen()
     console.print(certified_table(records))
     console.print(records[0]["statement"], soft_wrap=True)
-    console.print(f"certificates and pictures: {out}")
+    console.print(f"certificates and images: {out}")
 
 
 _COMMITTED = (

@@ -1,4 +1,4 @@
-"""`certiseg demo`: the whole chain on data and a model that ship with the package."""
+"""`certiseg demo`: the whole chain on bundled data and a bundled model."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ def demo(
         "demo-out"
     ),
     images: Annotated[
-        int | None, typer.Option(help="How many; default 4 slices, or 5 clouds.")
+        int | None, typer.Option(help="Number of samples; default 4 slices, or 5 clouds.")
     ] = None,
     clouds: Annotated[
-        bool, typer.Option("--clouds", help="Point clouds under rotation, not brain slices.")
+        bool, typer.Option("--clouds", help="Point clouds under rotation instead of brain slices.")
     ] = False,
     num_samples: options.NumSamples = 100,
     seed: options.Seed = None,
 ) -> None:
-    """Certify held-out samples with a shipped model; pictures and a report in the output folder."""
+    """Certify held-out samples with a bundled model; figures and a report in the output folder."""
     from certiseg.runs.demo import demo as run
     from certiseg.runs.malloc import keep_freed_memory
     from certiseg.runs.settings import Settings
@@ -43,7 +43,7 @@ def demo(
     )
     command = shlex.join(["certiseg", *sys.argv[1:]])
     found = run(out, settings, clouds=clouds, images=images, progress=True, command=command)
-    _tell(found, settings, out, clouds)
+    _explain(found, settings, out, clouds)
 
 
 _SLICES = (
@@ -51,8 +51,8 @@ _SLICES = (
     "{draws} draws of Gaussian noise (sigma = {sigma}) each:",
     "{share} of the pixels carry a certified label. With confidence {confidence} for each slice, "
     "nothing of l2 norm below the radius that is added to it (noise, an artefact, an attack) "
-    "changes any of them. On the other pixels the model abstains: white in the pictures.",
-    "all slices come from one averaged brain, and slices a few millimetres apart are alike, so the "
+    "changes any of them. On the other pixels the model abstains: white in the figures.",
+    "all slices come from one averaged brain, and neighbouring slices are similar, so that "
     "accuracy says little about other heads or scanners.",
     "slice",
 )
@@ -60,14 +60,14 @@ _CLOUDS = (
     "{count} generated shapes that the model never saw in training, {draws} random rotations "
     "(sigma = {sigma} rad) each:",
     "{share} of the points carry a certified part. With confidence {confidence} for each shape, no "
-    "rotation about its centroid, around whatever axis, by an angle below the radius (in radians) "
-    "changes any of them. On the other points the model abstains: white in the pictures.",
+    "rotation about its centroid, around any axis, by an angle below the radius (in radians) "
+    "changes any of them. On the other points the model abstains: white in the figures.",
     "the shapes are built from a few solids, so the accuracy says little about scanned ones.",
     "shape",
 )
 
 
-def _tell(result: Demo, settings: Settings, out: Path, clouds: bool) -> None:
+def _explain(result: Demo, settings: Settings, out: Path, clouds: bool) -> None:
     from certiseg.report.certified import certified_table
     from certiseg.runfolder.comparison import comparison_table
 
@@ -95,12 +95,12 @@ def _tell(result: Demo, settings: Settings, out: Path, clouds: bool) -> None:
         f"What this shows: {shown.format(**facts)} Every certificate was read back from disk and "
         "verified."
     )
-    say(f"The first certificate, in its own words: {result.statement}")
+    say(f"The statement of the first certificate: {result.statement}")
     say(
         f"What this does not show: {limits} A certificate says that a label is stable, not that it "
-        "is right; it speaks of the majority vote under noise, not of a single pass of the "
+        "is correct; it is about the majority vote under noise, not a single pass of the "
         f"network; and its confidence is for each {each} separately, not for all of them together."
     )
-    say(f"Done in {nearest(result.seconds, 0)} s. Pictures: {', '.join(map(str, result.figures))}")
+    say(f"Done in {nearest(result.seconds, 0)} s. Figures: {', '.join(map(str, result.figures))}")
     say(page_line(out))
     say(f"Check the certificates yourself: certiseg verify {out}/certificates/*.cert.npz")

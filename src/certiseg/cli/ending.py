@@ -16,7 +16,7 @@ from certiseg.own_code import SHOWN, failed_at, own_failure
 
 FAILED_CLAIM, BAD_INPUT, INTERRUPTED = 1, 2, 128 + signal.SIGINT
 TRACEBACK = "CERTISEG_TRACEBACK"
-"""Environment variable: set, it does what --traceback does."""
+"""Environment variable: if set, unexpected errors are shown with their traceback."""
 _WHOLE = "files already written are whole"
 _ENDING = ("SIGTERM", "SIGHUP")
 
@@ -29,7 +29,8 @@ _UsageError: type[Exception] = next(
 
 
 class Ended(BaseException):
-    """This process was asked to end. No Exception: nothing that retries or skips may catch it."""
+    """This process was asked to end. Not an Exception, so that retries and skips do not catch
+    it."""
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
@@ -38,14 +39,14 @@ class Ended(BaseException):
 
 @dataclass(frozen=True)
 class Ending:
-    """Exit code and message."""
+    """Exit code and message. unforeseen: an error of a kind that is not expected here."""
 
     code: int
     line: str
 
     @property
     def interrupted(self) -> bool:
-        """Whether the process was asked to end; nothing was wrong."""
+        """True if the process was asked to end."""
         return self.code > 128
 
 
@@ -68,7 +69,7 @@ def ending_of(error: BaseException) -> Ending | None:
         place = failed_at(error)
         where += "" if place is None else f" ({place})"
         reason = error.strerror or type(error).__name__
-        line = f"expected to read and write files, got {reason}{where}; mend that and call again, "
+        line = f"expected to read and write files, got {reason}{where}; correct it and call again, "
         return Ending(BAD_INPUT, line + _WHOLE)
     if isinstance(error, (Exception, SystemExit)) and (failure := own_failure(error)):
         return Ending(BAD_INPUT, failure)
@@ -79,12 +80,13 @@ def ending_of(error: BaseException) -> Ending | None:
 
 @contextlib.contextmanager
 def ended_by_signals() -> Iterator[None]:
-    """SIGTERM and SIGHUP raise Ended inside, in the main thread; ignored ones (nohup) stay so."""
+    """SIGTERM and SIGHUP raise Ended inside, in the main thread, unless they are ignored
+    (nohup)."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     taken = {}
-    # Not every system has both.
+    # Some systems lack one of them.
     for number in (getattr(signal, name, None) for name in _ENDING):
         if number is not None and signal.getsignal(number) is signal.SIG_DFL:
             taken[number] = signal.signal(number, _end)

@@ -1,4 +1,4 @@
-"""`certiseg evaluate`: non-robust, base and certified on inputs with truth."""
+"""`certiseg evaluate`: non-robust, base and certified model on labelled inputs."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from certiseg.cli.load_model import load_model
 from certiseg.cli.method import with_settings
 from certiseg.cli.numbers import whole_numbers_of
 from certiseg.cli.page import page_line
-from certiseg.cli.told import told
+from certiseg.cli.run_log import with_run_log
 from certiseg.errors import InputError
 from certiseg.rounding import down, exact
 from certiseg.screen import Screen, remark
 
 
-@told
+@with_run_log
 @with_settings
 def evaluate(
     *,
@@ -101,7 +101,7 @@ def evaluate(
     ray: options.Ray = None,
     json_table: options.Json = False,
 ) -> None:
-    """Compare the non-robust, the base and the certified model; writes table and results."""
+    """Compare the non-robust, the base and the certified model; writes tables and results."""
     from certiseg.datasets.card import KINDS, note_of, skipped_of
     from certiseg.report.figures import has_matplotlib
     from certiseg.runfolder.comparison import comparison_table
@@ -116,7 +116,9 @@ def evaluate(
 
     kept = Keep(keep, certificates=save_certificates)
     if resume and overwrite:
-        raise InputError("expected --resume or --overwrite, got both; one goes on, one begins anew")
+        raise InputError(
+            "expected --resume or --overwrite, got both; resume the earlier run or replace it"
+        )
     keep_freed_memory()
     ranks = Ranks.of_environment()
     named = partial(
@@ -192,7 +194,7 @@ def evaluate(
         console.print(
             "median of one noisy pass under perturbations of norm up to "
             f"{down(settings.noise.radius(settings.tau))}, mean of the inputs' bounds, "
-            f"each at alpha = {exact(settings.alpha)} on its own: {bounds}"
+            f"each at alpha = {exact(settings.alpha)} separately: {bounds}"
         )
     if evaluation.curve is not None:
         console.print("certified accuracy over radius: curve.csv")

@@ -1,4 +1,4 @@
-"""The model that --model names, with what its source notes about it on standard error."""
+"""Load the model named by --model, and print its notes to standard error."""
 
 from __future__ import annotations
 

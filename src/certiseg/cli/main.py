@@ -39,8 +39,7 @@ _TRACEBACK = "--traceback"
 
 
 class Commands(TyperGroup):
-    """The commands. plan --commit plans a run rather than a size, so it is read as that run is.
-    --traceback may stand anywhere."""
+    """The commands. plan --commit has the arguments of certify, so it is parsed as certify."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if _TRACEBACK in args:
@@ -61,23 +60,23 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-# Said in the list of commands, which cuts longer lines off.
+# For the list of commands, which truncates longer lines.
 for command, words in (
-    (demo, "Certify held-out samples with a model that ships."),
-    (certify, "Certify pictures, point clouds or volumes."),
-    (evaluate, "Compare non-robust, base and certified on data with truth."),
+    (demo, "Certify held-out samples with a bundled model."),
+    (certify, "Certify images, point clouds or volumes."),
+    (evaluate, "Compare non-robust, base and certified on labelled data."),
     (attack, "Attack a base model on images; see what its certificate keeps."),
     (report, "Show a run in one HTML file; figures and tables for a paper."),
     (verify, "Recompute labels and radius from the stored counts."),
-    (region, "How many labels of a region hold, chosen afterwards."),
+    (region, "Bound how many labels of a chosen region hold."),
     (selftest, "Check statistics, noise and a model on this machine."),
     (sign, "Sign certificates, for verify --key."),
-    (plan, "Tell what n draws can prove, before anything is drawn."),
+    (plan, "Plan: what n draws can certify; nothing is drawn."),
     (bench, "Measure speed and memory on this machine."),
 ):
     many = Sectioned if command in (certify, evaluate) else None
     app.command(short_help=words, cls=many)(command)
-app.add_typer(train, name="train", short_help="Train under noise: pictures, or a denoiser.")
+app.add_typer(train, name="train", short_help="Train under noise: images, or a denoiser.")
 app.command(short_help="Train PointNet++ on point clouds.")(train_clouds)
 app.add_typer(reproduce, name="reproduce", short_help="Make the paper's tables.")
 app.add_typer(study, name="study")
@@ -103,12 +102,12 @@ def _certiseg(
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code; errors become one line on standard error.
+    """Run one command and return its exit code. Errors become one line on standard error.
 
-    The code does not depend on whether standard output was read to its end.
+    The exit code does not depend on whether standard output was read to its end.
     """
-    # Read when torch loads. Waiting threads otherwise spin so long that on a busy machine
-    # everything takes five times as long (measured: docs/measured.md).
+    # Read when torch is loaded. By default waiting threads spin so long that on a busy machine
+    # everything takes five times as long (docs/measured.md).
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     given = sys.argv[1:] if arguments is None else list(arguments)
     open_streams()
@@ -118,7 +117,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
             if lost := lost_output():
                 raise lost
         if code == INTERRUPTED:
-            # typer answers Ctrl-C with this code and not a word.
+            # typer returns this code on Ctrl-C, without a message.
             raise KeyboardInterrupt
     except BaseException as error:
         ending = ending_of(error)
@@ -134,7 +133,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 @contextmanager
 def hints_as_notes() -> Iterator[None]:
-    """Hints as lines on standard error; other warnings as they are."""
+    """Print hints as notes on standard error; other warnings are unchanged."""
     with warnings.catch_warnings():
         shown = warnings.showwarning
 

@@ -1,4 +1,4 @@
-"""The options that say how an input is certified, once for all commands that certify."""
+"""The options of certification, shared by all commands that certify."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from certiseg.certificates.method import Method
     from certiseg.runs.settings import Settings
 
-_UNSAID = ("selection", "selection_samples", "looks", "spending")
-"""Whether they were typed matters: some methods have no use for them."""
+_UNSET = ("selection", "selection_samples", "looks", "spending")
+"""Options without a default here, since some methods refuse them when given."""
 
 
 def _settings(given: dict[str, Any]) -> Settings:
-    """The settings of options as they were typed."""
+    """The settings for the option values given."""
     from certiseg.runs.options import settings_of
 
     read: dict[str, Callable[[str], Any]] = {
@@ -40,10 +40,10 @@ def _settings(given: dict[str, Any]) -> Settings:
 
 
 def _method(given: Mapping[str, Any], text: str) -> Method:
-    """The method of another package that NAME:KEY=VALUE,... names.
+    """The method of another package named by NAME:KEY=VALUE,...
 
-    Fields of its record that are options of certification too are read from these options, such as
-    --tau; a value is JSON, or else a text.
+    Its parameters that are also options of certification, such as --tau, are read from these
+    options. A value is JSON, or else text.
     """
     from certiseg.certificates.method import is_built_in, method_named
 
@@ -52,24 +52,24 @@ def _method(given: Mapping[str, Any], text: str) -> Method:
     if is_built_in(kind):
         raise InputError(
             f"expected another package's method with --method, got {name}; those of certiseg have "
-            "options of their own"
+            "options of their values"
         )
     names = {field.name for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    own: dict[str, Any] = {n: given[n] for n in names & given.keys() if given[n] is not None}
+    values: dict[str, Any] = {n: given[n] for n in names & given.keys() if given[n] is not None}
     for pair in filter(None, rest.split(",")):
         key, equals, value = pair.partition("=")
-        if not equals or key not in names - own.keys():
-            free = ", ".join(sorted(names - own.keys())) or "none"
+        if not equals or key not in names - values.keys():
+            free = ", ".join(sorted(names - values.keys())) or "none"
             raise InputError(
                 f"expected KEY=VALUE with --method {name}, KEY among {free}, got {pair!r}; "
-                "parameters such as alpha have options of their own"
+                "parameters such as alpha have options of their values"
             )
         try:
-            own[key] = json.loads(value)
+            values[key] = json.loads(value)
         except ValueError:
-            own[key] = value
+            values[key] = value
     try:
-        return kind(**own)
+        return kind(**values)
     except TypeError as error:
         raise InputError(f"expected the parameters of {name}, got {error}; name them") from None
 
@@ -84,9 +84,9 @@ def _shared() -> dict[str, inspect.Parameter]:
         name: inspect.Parameter(
             name,
             inspect.Parameter.KEYWORD_ONLY,
-            default=None if name in _UNSAID else known.default,
+            default=None if name in _UNSET else known.default,
             annotation=Annotated[
-                kind_of(name) | None if name in _UNSAID or known.default is None else kind_of(name),
+                kind_of(name) | None if name in _UNSET or known.default is None else kind_of(name),
                 option(name),
             ],
         )
@@ -95,7 +95,8 @@ def _shared() -> dict[str, inspect.Parameter]:
 
 
 def with_settings(command: Callable[..., None]) -> Callable[..., None]:
-    """The command with the options of certification in place of its parameter ``settings``.
+    """Decorator that replaces the parameter ``settings`` of a command by the options of
+    certification.
 
     The settings are made and checked before the command runs.
     """
@@ -109,11 +110,11 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
 def in_place_of(
     name: str, shared: Mapping[str, inspect.Parameter], make: Callable[[dict[str, Any]], Any]
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """A decorator of commands: parameters in place of the one of this name, which is made of
-    their values."""
+    """Decorator of commands that replaces the parameter ``name`` by the parameters ``shared``;
+    ``make`` computes its value from theirs."""
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        own = parameters(command)
+        values = parameters(command)
 
         @functools.wraps(command)
         def wrapped(**given: Any) -> None:
@@ -121,7 +122,7 @@ def in_place_of(
             command(**given, **{name: made})
 
         merged: list[inspect.Parameter] = []
-        for each, parameter in own.items():
+        for each, parameter in values.items():
             merged += shared.values() if each == name else [parameter]
         wrapped.__signature__ = inspect.Signature(merged)  # type: ignore[attr-defined]
         wrapped.__annotations__ = {parameter.name: parameter.annotation for parameter in merged}
@@ -131,8 +132,8 @@ def in_place_of(
 
 
 def parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
-    """Parameters by name, keyword only, their annotations evaluated for typer."""
-    # The type of the settings is loaded only when a command runs.
+    """Parameters by name, keyword only, with annotations evaluated for typer."""
+    # The class Settings is imported only when a command runs.
     hints = get_type_hints(function, localns={"Settings": Any}, include_extras=True)
     return {
         name: parameter.replace(annotation=hints[name], kind=inspect.Parameter.KEYWORD_ONLY)

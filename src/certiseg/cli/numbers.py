@@ -1,8 +1,10 @@
-"""Numbers as people type them: shares with a percent sign, budgets, lists."""
+"""Parsing of numbers on the command line: shares with a percent sign, budgets, lists, sizes."""
 
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Collection
 
 from certiseg.errors import InputError
 
@@ -56,13 +58,23 @@ def whole_numbers_of(option: str, text: str) -> tuple[int, ...]:
 
 
 def size_of(text: str | None, option: str = "--crop") -> tuple[int, int] | None:
-    """ "288x384" as (288, 384), nothing as None. Raises InputError for anything else."""
+    """ "288x384" as (288, 384), None as None. Raises InputError for anything else."""
     if text is None:
         return None
-    parts = text.lower().split("x")
-    if len(parts) != 2 or not all(p.isdecimal() and 0 < int(p) < 2**16 for p in parts):
-        raise InputError(f"expected {option} as HxW, got {text!r}; for example 288x384")
-    return int(parts[0]), int(parts[1])
+    height, width = sides_of(text, option)
+    return height, width
+
+
+def sides_of(text: str, option: str, axes: Collection[int] = (2,)) -> tuple[int, ...]:
+    """ "288x384" as (288, 384). axes: the numbers of sides allowed. Raises InputError."""
+    parts = text.strip().lower().split("x")
+    if len(parts) not in axes or not all(re.fullmatch("[1-9][0-9]{0,5}", p) for p in parts):
+        volumes = ", or DEPTHxHEIGHTxWIDTH of a volume," if 3 in axes else ""
+        raise InputError(
+            f"expected {option} as HEIGHTxWIDTH{volumes} in numbers of at most six digits, got "
+            f"{text!r}; for example 288x384"
+        )
+    return tuple(map(int, parts))
 
 
 def _number(text: str) -> float:

@@ -12,18 +12,19 @@ from certiseg.runs.parameters import PARAMETERS
 
 
 def option(name: str, help: str | None = None) -> Any:
-    """The option of a parameter of certification, its type aside. help: where a command means
-    something else by it."""
+    """The typer option of a parameter of certification. help: where a command needs another
+    text."""
     known = PARAMETERS[name]
     return typer.Option(*(known.flags or (f"--{name.replace('_', '-')}",)), help=help or known.help)
 
 
 def kind_of(name: str) -> Any:
-    """The type of a parameter as it is typed: a word of some, as an enumeration, or a plain one."""
+    """The type of a parameter on the command line: an enumeration of its choices, or a plain
+    type."""
     known = PARAMETERS[name]
     if not known.choices:
         return known.kind
-    # Not by the word itself: a string has a method split.
+    # Members are numbered, since str has methods such as split.
     return StrEnum(name, [(f"_{number}", word) for number, word in enumerate(known.choices)])
 
 
@@ -41,7 +42,7 @@ CudaGraphs = Annotated[bool, option("cuda_graphs")]
 
 
 class Precision(StrEnum):
-    """What passes are computed in."""
+    """Precision of passes."""
 
     float32 = "float32"
     bfloat16 = "bfloat16"
@@ -49,28 +50,28 @@ class Precision(StrEnum):
 
 
 class Place(StrEnum):
-    """Where noise is made."""
+    """Where noise is generated."""
 
     host = "host"
     device = "device"
 
 
 class ExifChoice(StrEnum):
-    """What is done with an EXIF orientation."""
+    """Treatment of an EXIF orientation."""
 
     apply = "apply"
     ignore = "ignore"
 
 
 class MaskChoice(StrEnum):
-    """What label files of folders hold."""
+    """Content of label files in folders."""
 
     ids = "ids"
     binary = "binary"
 
 
 def reading_of(exif: ExifChoice | None, convert: bool) -> Any:
-    """How image files are read, a ``datasets.images.Reading``."""
+    """The ``datasets.images.Reading`` for these options."""
     from certiseg.datasets.images import Reading
 
     return Reading(None if exif is None else exif.value, convert)
@@ -123,7 +124,7 @@ Binary = Annotated[
 MultiLabel = Annotated[
     bool,
     typer.Option(
-        "--multi-label", help="With --binary: each channel is a map of its own; they may overlap."
+        "--multi-label", help="With --binary: each channel is a separate map; maps may overlap."
     ),
 ]
 Names = Annotated[
@@ -141,9 +142,7 @@ Channels = Annotated[
 ]
 Scale = Annotated[
     str | None,
-    typer.Option(
-        "--scales", help="Scales of the images the model sees: 0.5, or several, 0.25,0.5,1."
-    ),
+    typer.Option("--scales", help="Scales of the model's input: 0.5, or several, 0.25,0.5,1."),
 ]
 Flip = Annotated[
     bool, typer.Option("--flip", help="Average the model over images and mirrored images.")
@@ -161,7 +160,7 @@ Windows = Annotated[
         "then counts inside each window (T17)."
     ),
 ]
-Margin = Annotated[int | None, typer.Option(help="What a window sees beyond its core; default 64.")]
+Margin = Annotated[int | None, typer.Option(help="Width of a window beyond its core; default 64.")]
 Exif = Annotated[
     ExifChoice | None,
     typer.Option(help="Images with an EXIF orientation: turn them by it, or not; default: not."),

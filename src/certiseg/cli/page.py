@@ -8,7 +8,7 @@ from certiseg.errors import InputError
 
 
 def page_line(out: Path) -> str:
-    """Write OUT/report.html, where its libraries are there; returns the line that says so."""
+    """Write OUT/report.html if its libraries are installed. Returns the line to print about it."""
     from certiseg.report.page.interactive import need_page_libraries
     from certiseg.report.write import write_report
     from certiseg.runfolder.layout import PAGE
@@ -16,11 +16,11 @@ def page_line(out: Path) -> str:
     try:
         need_page_libraries()
     except InputError:
-        return f"a report to look at: pip install 'certiseg[report]', then certiseg report {out}"
-    # The figures of the run are written already: what goes wrong here must not hide them.
+        return f"for an HTML report: pip install 'certiseg[report]', then certiseg report {out}"
+    # The results are written already; an error here must not hide them.
     try:
         written = write_report([out], out / PAGE)
         refuted = f" (does not follow: {written.refuted[0]})" if written.refuted else ""
-        return f"report to look at, in any browser: {written.page}{refuted}"
+        return f"report, for any browser: {written.page}{refuted}"
     except InputError as error:
         return f"no report: {error}"

@@ -1,9 +1,8 @@
-"""`certiseg plan`: what a certificate would take, before anything is drawn."""
+"""`certiseg plan`: what a number of draws can certify, before anything is drawn."""
 
 from __future__ import annotations
 
 import json
-import re
 import shlex
 import sys
 from pathlib import Path
@@ -13,13 +12,13 @@ import typer
 
 from certiseg.cli import options
 from certiseg.cli.load_model import load_model
-from certiseg.cli.numbers import budget_of
+from certiseg.cli.numbers import budget_of, sides_of
 from certiseg.errors import InputError
 from certiseg.rounding import nearest, significant
 from certiseg.screen import Screen
 
 _CLASSES = 19
-"""Cityscapes has so many; only the size of the votes depends on it."""
+"""As in Cityscapes; only the size of the votes depends on it."""
 
 
 def plan(
@@ -31,21 +30,20 @@ def plan(
     sigma: options.Sigma = 0.25,
     tau: options.Tau = None,
     radius: Annotated[
-        float | None, typer.Option(help="Wanted radius, instead of --tau.", show_default=False)
+        float | None, typer.Option(help="Radius to certify, instead of --tau.", show_default=False)
     ] = None,
     alpha: options.Alpha = 1e-3,
-    num_samples: Annotated[
-        int, options.option("num_samples", "Draws an input, all together.")
-    ] = 100,
+    num_samples: Annotated[int, options.option("num_samples", "Draws per input in total.")] = 100,
     selection_samples: Annotated[
-        int, options.option("selection_samples", "Draws that choose, in the paper's stages.")
+        int, options.option("selection_samples", "Draws for selection, in the paper's two stages.")
     ] = 10,
     grid: options.Grid = None,
     budget: Annotated[
         str | None, typer.Option(help="Error budget K, or a share of all, such as 0.1%.")
     ] = None,
     probability: Annotated[
-        float, typer.Option("--probability", "-p", help="Whose chance is shown.")
+        float,
+        typer.Option("--probability", "-p", help="Label probability whose power is shown."),
     ] = 0.98,
     model: Annotated[
         str | None, typer.Option("--model", "-m", help="Time a few passes of it, as for certify.")
@@ -81,7 +79,7 @@ def plan(
         raise InputError("expected -o with --overwrite, got none; leave --overwrite out")
     if tau is not None and radius is not None:
         raise InputError("expected --tau or --radius, got both; one follows from the other")
-    shape = (points,) if points is not None else parse_size(size or "")
+    shape = (points,) if points is not None else sides_of(size or "", "--size", axes=(2, 3))
     noise = Gaussian(sigma)
     if radius is not None:
         tau = tau_for_radius(noise, radius)
@@ -119,18 +117,8 @@ def plan(
     console.print(curve_table(made.shown, SHOWN))
     if made.seconds is not None:
         console.print(
-            f"time: about {significant(made.seconds * request.passes, 3, nearest)} s an input here "
+            f"time: {significant(made.seconds * request.passes, 3, nearest)} s per input here "
             f"({request.passes} passes of about {significant(made.seconds, 2, nearest)} s)"
         )
     if out is not None:
         console.print(f"table and figure: {out}")
-
-
-def parse_size(text: str) -> tuple[int, ...]:
-    """HEIGHTxWIDTH, or DEPTHxHEIGHTxWIDTH. Raises InputError."""
-    if re.fullmatch(r"\d{1,6}(x\d{1,6}){1,2}", text.strip()) is None:
-        raise InputError(
-            "expected --size HEIGHTxWIDTH, or DEPTHxHEIGHTxWIDTH of a volume, of at most six "
-            f"digits each, got {text!r}; such as 1024x2048"
-        )
-    return tuple(map(int, text.strip().split("x")))

@@ -1,4 +1,4 @@
-"""`certiseg region`: how many of the labels in a region certainly hold."""
+"""`certiseg region`: a lower bound on the number of labels in a region that hold."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ def region(
         typer.Option(help="PNG of the labels' size: the region is where it is not 0."),
     ] = None,
     box: Annotated[
-        list[str] | None, typer.Option(help="Rows and columns from 0: TOP,LEFT,BOTTOM,RIGHT.")
+        list[str] | None, typer.Option(help="TOP,LEFT,BOTTOM,RIGHT in rows and columns from 0.")
     ] = None,
     label: Annotated[
-        list[int] | None, typer.Option("--class", help="Class id: where it is the label given.")
+        list[int] | None,
+        typer.Option("--class", help="Class id: the region where this is the label."),
     ] = None,
     json_lines: options.Json = False,
 ) -> None:
-    """Count the labels that hold in regions chosen afterwards, after recomputing the certificate.
-
-    All answers hold at once; certificates of certify --regions give the most labels."""
+    """Bound how many labels hold in regions chosen afterwards, after recomputing the certificate.
+    All answers hold jointly; certificates of certify --regions give the best bounds."""
     import numpy as np
 
     from certiseg.certificates.storage import parse, read
@@ -54,7 +54,7 @@ def region(
             print(json.dumps(record), flush=True)
         else:
             say(
-                f"{name}: at least {sure} of its {size} components keep the label given "
+                f"{name}: at least {sure} of its {size} components keep their label "
                 f"({given} have one), {_within(certificate)}, confidence {confident} for "
                 "all regions at once"
             )
@@ -91,7 +91,7 @@ def _of_box(text: str, certificate: Certificate) -> Any:
     if len(shape) != 2 or not (0 <= top < bottom <= shape[0] and 0 <= left < right <= shape[1]):
         raise InputError(
             f"expected --box TOP,LEFT,BOTTOM,RIGHT within labels of shape {shape}, got {text!r}; "
-            "rows and columns count from 0, the last ones are left out"
+            "rows and columns count from 0, BOTTOM and RIGHT are exclusive"
         )
     inside = np.zeros(shape, dtype=bool)
     inside[top:bottom, left:right] = True

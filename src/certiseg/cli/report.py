@@ -1,4 +1,4 @@
-"""`certiseg report`: what a run found, as a page to look at and figures for a paper."""
+"""`certiseg report`: a run as an HTML page, and figures for a paper."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def report(
         list[Path],
         typer.Argument(
             metavar="RUN...",
-            help="Folder that certiseg evaluate or demo wrote; several stand side by side.",
+            help="Folder written by certiseg evaluate or demo; several are compared.",
         ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The HTML file.")] = Path("report.html"),
@@ -31,7 +31,9 @@ def report(
     ] = None,
     images: Annotated[
         int | None,
-        typer.Option(help="At most so many samples, evenly spread; default all, if not too large."),
+        typer.Option(
+            help="At most this many samples, evenly spread; default all, if not too large."
+        ),
     ] = None,
     palette: Annotated[
         Palette, typer.Option(help="Class colours: the data set's, or safe for colour-blind eyes.")

@@ -17,7 +17,7 @@ from certiseg.cli import options
 from certiseg.cli.load_model import load_model
 from certiseg.cli.method import in_place_of, parameters
 from certiseg.cli.numbers import numbers_of, whole_numbers_of
-from certiseg.cli.told import told
+from certiseg.cli.run_log import with_run_log
 from certiseg.errors import InputError
 from certiseg.screen import Screen, remark
 
@@ -27,16 +27,16 @@ if TYPE_CHECKING:
     from certiseg.runs.reproduction.grid import Grid
     from certiseg.runs.reproduction.pooled import Pooled
 
-_SHIPPED = {
+_BUNDLED = {
     "camvid": "certiseg:camvid",
     "shapenet": "certiseg:solids-gaussian",
     "shapenet-rotation": "certiseg:solids-rotation",
 }
 _PLAIN = "certiseg:solids"
 _CHECKPOINTS = {
-    "cityscapes": "the published HRNet checkpoint trained under noise, or a model of your own "
+    "cityscapes": "the published HRNet checkpoint trained under noise, or another model "
     "with the 19 classes (docs/reproduce.md)",
-    "pascal-context": "the published HRNet checkpoint trained under noise, or a model of your own "
+    "pascal-context": "the published HRNet checkpoint trained under noise, or another model "
     "with the 59 classes (docs/reproduce.md)",
     "--data shapenet": "a checkpoint such as pointnet2:best_model.pth, or a folder that certiseg "
     "train-clouds wrote",
@@ -65,16 +65,16 @@ class _Run:
     ray: options.Ray = None
     json_lines: options.Json = False
 
-    def check(self, table: str, *, shipped: bool) -> None:
-        """Raise InputError unless there is a model. shipped: whether there is one for the data."""
-        if not self.model and not shipped:
+    def check(self, table: str, *, bundled: bool) -> None:
+        """Raise InputError if there is no model. bundled: True if a bundled model fits the data."""
+        if not self.model and not bundled:
             raise InputError(f"expected --model with {table}, got none; pass {_CHECKPOINTS[table]}")
 
     def models(
         self, table: str, grid: Grid, *, num_classes: int | None = None, channels: int | None = None
     ) -> dict[float, LoadedModel]:
-        """The model of each sigma, each loaded once."""
-        named = by_sigma(self.model or [_SHIPPED[table]], grid.sigmas)
+        """Load the model of each sigma, each only once."""
+        named = by_sigma(self.model or [_BUNDLED[table]], grid.sigmas)
         loaded = {
             spec: load_model(spec, num_classes=num_classes, channels=channels)
             for spec in dict.fromkeys(named.values())
@@ -88,9 +88,9 @@ class _Run:
         models: dict[float, LoadedModel],
         out: Path,
         non_robust: LoadedModel | None,
-        **own: Any,
+        **more: Any,
     ) -> Pooled:
-        """The table, as ``runs.reproduction.tables.reproduce`` makes it."""
+        """Compute the table with ``runs.reproduction.tables.reproduce``."""
         from certiseg.runs.executors.executor import executor_for
         from certiseg.runs.reproduction.tables import reproduce
 
@@ -108,11 +108,11 @@ class _Run:
             command=shlex.join(["certiseg", *sys.argv[1:]]),
             progress=not self.json_lines,
             note=lambda text: remark(f"note: {text}"),
-            **own,
+            **more,
         )
 
     def begin(self, out: Path) -> None:
-        """Say that the best of several runs is no longer at alpha."""
+        """Warn if this replaces claims from other draws."""
         from certiseg.runs.again import recorded_seeds, replaced
         from certiseg.runs.malloc import keep_freed_memory
 
@@ -124,7 +124,7 @@ class _Run:
 _with_run = in_place_of("run", parameters(_Run), lambda given: _Run(**given))
 
 
-@told
+@with_run_log
 @_with_run
 def images(
     *,
@@ -134,53 +134,52 @@ def images(
     run: _Run,
     scales: Annotated[
         str | None,
-        typer.Option(help="Such as 0.25,0.5,0.5+1; + for one model that looks at several sizes."),
+        typer.Option(help="Such as 0.25,0.5,0.5+1; + for one model of several scales."),
     ] = None,
     sigmas: Annotated[str | None, typer.Option(help="Such as 0.25,0.5.")] = None,
-    alphas: Annotated[str | None, typer.Option(help="Such as 0.001,0.0001, the default.")] = None,
+    alphas: Annotated[str | None, typer.Option(help="Default: 0.001,0.0001.")] = None,
     methods: Annotated[
-        str | None, typer.Option(help="Of paper,pooled,budget,radius-map,early; default: all.")
+        str | None, typer.Option(help="Among paper,pooled,budget,radius-map,early; default: all.")
     ] = None,
-    split: Annotated[str, typer.Option(help="Of the data set.")] = "val",
+    split: Annotated[str, typer.Option(help="Split of the data set.")] = "val",
     limit: Annotated[
         int | None,
-        typer.Option(help="Images, at an even stride; default: the paper's 100, camvid 26."),
+        typer.Option(help="Number of images, evenly spread; default: the paper's 100, camvid 26."),
     ] = None,
     emulate: Annotated[
         Emulate | None,
-        typer.Option(help="Beside the sound lines, what the published code reports. UNSOUND."),
+        typer.Option(help="Add rows as reported by the published code. UNSOUND."),
     ] = None,
     shared_batch: Annotated[
-        str, typer.Option(help="With --emulate shared-noise: draws that share a noise.")
+        str, typer.Option(help="With --emulate shared-noise: number of draws that share a noise.")
     ] = "4,16",
     reference_draws: Annotated[
         int | None,
         typer.Option(
-            help="Further draws that count false certificates; default: 2000 with --emulate, else "
-            "0."
+            help="Further draws to count false certificates; default: 2000 with --emulate, else 0."
         ),
     ] = None,
     reference_images: Annotated[
-        int, typer.Option(help="Images that get these, at an even stride.")
+        int, typer.Option(help="Number of images with these further draws, evenly spread.")
     ] = 4,
     keep_votes: Annotated[
-        bool, typer.Option("--keep-votes", help="Write the votes of every image too.")
+        bool, typer.Option("--keep-votes", help="Also write the votes of every image.")
     ] = False,
     num_classes: options.NumClasses = None,
 ) -> None:
     """The paper's table of this data set: images at several scales, noises and thresholds.
 
-    One set of draws serves all lines of a scale and sigma. Run again after an interruption, it
-    resumes where it stopped.
+    All rows of a scale and sigma share one set of draws. After an interruption, the same command
+    resumes the run.
     """
     from certiseg.datasets.card import note_of
     from certiseg.report.reproduction.tables import UNSOUND_NOTE, Tables, counted
     from certiseg.runs.reproduction.cell import Extras
-    from certiseg.runs.reproduction.grid import GRIDS, LIMITS, chosen, scales_of
+    from certiseg.runs.reproduction.grid import GRIDS, LIMITS, scales_of
     from certiseg.runs.samples import open_samples
 
     table = context.info_name or ""
-    run.check(table, shipped=table in _SHIPPED)
+    run.check(table, bundled=table in _BUNDLED)
     grid = GRIDS[table]
     if scales is not None:
         grid = replace(grid, scales=scales_of(scales))
@@ -189,7 +188,7 @@ def images(
     if alphas is not None:
         grid = replace(grid, alphas=numbers_of("--alphas", alphas))
     if methods is not None:
-        grid = chosen(grid, methods.split(","))
+        grid = replace(grid, methods=tuple(dict.fromkeys(methods.split(","))))
     grid = grid.within(run.most_draws)
     if reference_draws is None:
         reference_draws = 0 if emulate is None else 2000
@@ -224,26 +223,24 @@ def images(
     console.print(f"all figures: {out}")
 
 
-@told
+@with_run_log
 @_with_run
 def clouds(
     *,
     context: typer.Context,
     out: options.Output,
     run: _Run,
-    data: Annotated[
-        str, typer.Option(help="shapenet, or solids: generated, out of the box.")
-    ] = "shapenet",
+    data: Annotated[str, typer.Option(help="shapenet, or solids (generated).")] = "shapenet",
     root: Annotated[Path | None, typer.Option(help="The folder of --data shapenet.")] = None,
     limit: Annotated[
-        int, typer.Option(help="Clouds of the test split, evenly over the categories.")
+        int, typer.Option(help="Number of clouds of the test split, evenly over the categories.")
     ] = 100,
     channels: options.Channels = None,
     skip_bad: options.SkipBad = False,
 ) -> None:
-    """The paper's tables of point clouds: ShapeNet part, or generated clouds out of the box.
+    """The paper's tables of point clouds: ShapeNet-Part, or generated clouds.
 
-    Run again after an interruption, it resumes where it stopped.
+    After an interruption, the same command resumes the run.
     """
     from certiseg.datasets.card import note_of, skipped_of
     from certiseg.datasets.registry import cloud_set, open_clouds
@@ -254,7 +251,7 @@ def clouds(
     table = context.info_name or ""
     cloud_set(data)
     generated = data == "solids"
-    run.check("--data shapenet", shipped=generated)
+    run.check("--data shapenet", bundled=generated)
     run.begin(out)
     grid = CLOUD_GRIDS[table].within(run.most_draws)
     models = run.models(table, grid, channels=channels)
@@ -262,7 +259,7 @@ def clouds(
     widths = {channels_of(loaded) for loaded in models.values()}
     if len(widths) > 1:
         raise InputError(
-            f"expected models of one number of channels, got {sorted(widths)}; run them apart"
+            f"expected models of one number of channels, got {sorted(widths)}; run them separately"
         )
     samples = open_clouds(data, channels=widths.pop(), root=root, limit=limit, skip_bad=skip_bad)
     for reason in skipped_of(samples):
@@ -282,7 +279,7 @@ def clouds(
 
 
 def by_sigma(specs: Sequence[str], sigmas: Sequence[float]) -> dict[float, str]:
-    """The model of each sigma: SIGMA=MODEL where given, else the one without a sigma."""
+    """The model of each sigma: SIGMA=MODEL if given, else the one without a sigma."""
     named: dict[float, str] = {}
     rest: list[str] = []
     for spec in specs:
@@ -296,7 +293,7 @@ def by_sigma(specs: Sequence[str], sigmas: Sequence[float]) -> dict[float, str]:
         elif sigma not in sigmas:
             raise InputError(
                 f"expected --model for sigma {' or '.join(map(str, sigmas))}, got {spec!r}; "
-                "the experiment has no other noise"
+                "the table has no other sigma"
             )
         else:
             named[sigma] = tail
@@ -310,7 +307,7 @@ def by_sigma(specs: Sequence[str], sigmas: Sequence[float]) -> dict[float, str]:
 
 
 app = typer.Typer(
-    help="The paper's tables, and beside them what this library makes of the same draws.",
+    help="The paper's tables, and this library's methods on the same draws.",
     rich_markup_mode=None,
 )
 for name in ("cityscapes", "pascal-context", "camvid"):

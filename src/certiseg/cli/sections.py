@@ -1,4 +1,4 @@
-"""Help in sections: of a command with fifty options, those that belong together stand together."""
+"""Help in sections: related options of a command stand together."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ SECTIONS = {
     ENGINE: _OF_METHOD[ENGINE],
     "Workers": ("workers", "threads", "ray"),
 }
-"""Parameters by the section that shows them; what most calls need stands first, under "Options"."""
+"""Parameters by section of the help; those that most calls need are first, under "Options"."""
 
 
 class Sectioned(TyperCommand):
-    """A command whose help shows options by SECTIONS."""
+    """A command whose help groups options by SECTIONS."""
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         section = {name: title for title, names in SECTIONS.items() for name in names}

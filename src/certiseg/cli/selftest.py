@@ -1,4 +1,5 @@
-"""`certiseg selftest`: measured errors beside alpha, on the user's machine and model."""
+"""`certiseg selftest`: measured error rates compared with alpha, on the user's machine and
+model."""
 
 from __future__ import annotations
 
@@ -20,24 +21,24 @@ def selftest(
         typer.Option("--model", "-m", help="As for certify; default: no model is checked."),
     ] = None,
     images: Annotated[
-        int, typer.Option(help="Simulated for each method, independent and coupled.")
+        int, typer.Option(help="Simulated images per method, independent and coupled.")
     ] = 300,
     alpha: Annotated[
-        float, typer.Option(help="Of the simulation: large enough for errors to be seen.")
+        float, typer.Option(help="Alpha of the simulation, large enough for errors to occur.")
     ] = 0.05,
     seed: Annotated[
-        int | None, typer.Option(help="Of the simulation; default: fresh, new evidence each time.")
+        int | None,
+        typer.Option(help="Seed of the simulation; default: fresh entropy."),
     ] = None,
-    size: Annotated[str, typer.Option(help="Of the made-up picture for the model.")] = "96x128",
+    size: Annotated[str, typer.Option(help="Size of the random image for the model.")] = "96x128",
     num_classes: options.NumClasses = None,
     binary: options.Binary = None,
     channels: options.Channels = None,
     device: options.Device = None,
     json_results: options.Json = False,
 ) -> None:
-    """Check the statistics, every method at its least favourable null, the noise, and a model.
-
-    Exit code 1 if anything is off. Takes less than a minute."""
+    """Check the statistics, every method at its least favourable null, the noise, and a model. Exit
+    code 1 if a check fails. Takes less than a minute."""
     from certiseg.runs.selftest import selftest as run
     from certiseg.stats.pvalues import checked_alpha
 

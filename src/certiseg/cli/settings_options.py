@@ -1,4 +1,4 @@
-"""Options made of the fields of a settings record, so that each is said once."""
+"""Command-line options made from the fields of a settings record, so that each is declared once."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from certiseg.rounding import exact
 
 Command = Callable[..., None]
 _QUIET = ("consistency", "precision")
-"""Left out of a command that is told where they are at their default."""
+"""Fields that a card's command omits at their default."""
 
 
 def with_fields(settings: type[Any]) -> Callable[[Command], Command]:
-    """The command with an option for each field of a dataclass whose annotation holds a help text,
-    in place of its parameter ``settings``; the record is made before the command runs. A help text
-    in the annotation of another parameter makes an option as well."""
-    told = _options(settings)
+    """Decorator that replaces the parameter ``settings`` of a command by an option for each field
+    of a dataclass that is annotated with a help text. The record is made before the command runs. A
+    help text in the annotation of another parameter makes it an option as well."""
+    field_options = _options(settings)
 
     def decorate(command: Command) -> Command:
         merged: list[inspect.Parameter] = []
         for name, parameter in parameters(command).items():
             if name == "settings":
-                merged += [option.parameter for option in told.values()]
+                merged += [option.parameter for option in field_options.values()]
                 continue
             kind, *words = get_args(parameter.annotation)
             if isinstance(words[0], str):
@@ -43,7 +43,7 @@ def with_fields(settings: type[Any]) -> Callable[[Command], Command]:
 
         @functools.wraps(command)
         def wrapped(**given: Any) -> None:
-            values = {name: option.value(given.pop(name)) for name, option in told.items()}
+            values = {name: option.value(given.pop(name)) for name, option in field_options.items()}
             command(settings=settings(**values), **given)
 
         wrapped.__signature__ = inspect.Signature(merged)  # type: ignore[attr-defined]
@@ -54,29 +54,29 @@ def with_fields(settings: type[Any]) -> Callable[[Command], Command]:
 
 
 def spelled(
-    name: str, own: Mapping[str, object], settings: Any, out: Path, without: Collection[str] = ()
+    name: str, others: Mapping[str, object], settings: Any, out: Path, without: Collection[str] = ()
 ) -> str:
-    """The command line of `certiseg NAME` with these options, so that a card tells how to repeat
-    a run. Of a path only its last part is told (``training.card.bare``).
+    """The command line of `certiseg NAME` with these options, for the card of a training. Paths are
+    shortened to their last part (``training.card.bare``).
 
-    own: options that are no fields of the settings; of flags True or None. without: fields that
-    play no part.
+    others: options that are not fields of the settings; flags are True or None. without: fields to
+    omit.
     """
     from certiseg.training.card import bare
 
-    given = {k: bare(v) if isinstance(v, Path) else v for k, v in own.items()}
+    given = {k: bare(v) if isinstance(v, Path) else v for k, v in others.items()}
     for field, option in _options(type(settings)).items():
         value = getattr(settings, field)
         quiet = field in _QUIET and value == option.field.default
         if value is not None and field not in without and not quiet:
             given[option.flag] = option.text(value)
     given["-o"] = out.resolve().name
-    told = [
+    words = [
         (option,) if value is True else (option, str(value))
         for option, value in given.items()
         if value is not None
     ]
-    return " ".join(["certiseg", name, *(shlex.quote(word) for pair in told for word in pair)])
+    return " ".join(["certiseg", name, *(shlex.quote(word) for pair in words for word in pair)])
 
 
 def _options(settings: type[Any]) -> dict[str, _Option]:
@@ -89,9 +89,10 @@ def _options(settings: type[Any]) -> dict[str, _Option]:
 
 
 class _Option:
-    """One field as a parameter for typer, and the way there and back.
+    """One field as a parameter for typer, with conversion of its value from and to text.
 
-    A tuple is text on the command line, HxW or numbers with commas; a Literal is one of its words.
+    A tuple is text on the command line, HxW or comma-separated numbers; a Literal is one of its
+    words.
     """
 
     def __init__(self, field: Field[Any], kind: Any, words: str) -> None:
@@ -115,7 +116,7 @@ class _Option:
         )
 
     def value(self, given: Any) -> Any:
-        """What the option's value is in the record. Raises InputError for text that is none."""
+        """Convert the option's value to the field's type. Raises InputError for invalid text."""
         if self._pair:
             return size_of(given)
         if self._list:
@@ -123,7 +124,7 @@ class _Option:
         return given.value if isinstance(given, StrEnum) else given
 
     def text(self, value: Any) -> str:
-        """As it is typed."""
+        """Convert the field's value to text."""
         if isinstance(value, tuple):
             return ("x" if self._pair else ",").join(map(str, value))
         return exact(value) if isinstance(value, float) else str(value)

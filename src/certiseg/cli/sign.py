@@ -1,4 +1,4 @@
-"""`certiseg sign`: signatures beside certificates, so that their origin can be checked."""
+"""`certiseg sign`: detached signatures of certificates, to prove their origin."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Standard streams that never decide how a run ends."""
+"""Standard streams whose failure does not end a run."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any, TextIO
 
 
 class Reader(io.FileIO):
-    """Where a standard stream leads. What cannot be delivered is dropped; the work continues.
+    """A raw standard stream that drops what cannot be written, so that work continues.
 
-    lost: why, unless its reader merely went away (``| head``).
+    lost: the error, unless the reader merely closed the pipe (``| head``).
     """
 
     lost: OSError | None = None
@@ -27,10 +27,10 @@ class Reader(io.FileIO):
 
 
 def open_streams() -> None:
-    """Give this process streams that take whatever is printed.
+    """Replace the standard streams by ones that accept all output.
 
-    A closed one leads nowhere, and no file that is opened later comes by its number. Characters
-    that an encoding lacks are escaped.
+    A closed stream leads nowhere, and its file descriptor cannot be reused by a file opened later.
+    Characters missing from the encoding are escaped.
     """
     for number in range(3):
         try:
@@ -41,7 +41,7 @@ def open_streams() -> None:
 
 
 def lost_output() -> OSError | None:
-    """Why standard output did not take all of what was printed, where it matters."""
+    """The error by which standard output was lost, if it matters."""
     sys.stdout.flush()
     raw = _raw(sys.stdout)
     return raw.lost if isinstance(raw, Reader) else None
@@ -56,7 +56,7 @@ def _taking(stream: TextIO | None) -> TextIO:
     if stream is None:
         return open(os.devnull, "w")
     raw = _raw(stream)
-    # Not streams that a caller in Python has put there.
+    # Leave streams set by a caller in Python.
     if not isinstance(stream, io.TextIOWrapper) or type(raw) is not io.FileIO:
         return stream
     stream.flush()

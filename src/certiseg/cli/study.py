@@ -23,16 +23,17 @@ _FULL, _QUICK = 600, 60
 def synthetic(
     out: options.Output,
     seed: Annotated[
-        int, typer.Option(help="Of the simulation; a study is no certificate, so it is fixed.")
+        int, typer.Option(help="Seed of the simulation; fixed, since a study is not a certificate.")
     ] = 0,
     repetitions: Annotated[
-        int | None, typer.Option(help=f"Of every point; default {_FULL}, or {_QUICK} with --quick.")
+        int | None,
+        typer.Option(help=f"Runs per point; default {_FULL}, {_QUICK} with --quick."),
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Fewer points and repetitions.")] = False,
     overwrite: options.Overwrite = False,
     json_record: options.Json = False,
 ) -> None:
-    """The paper's simulation (its section 6.1) of all methods: tables, figures."""
+    """The paper's simulation (its section 6.1) of all methods: tables and figures."""
     from certiseg.report.study import sweep_title, synthetic_table
     from certiseg.runs.study import study_synthetic
 
@@ -50,7 +51,7 @@ def synthetic(
         return
     console = Screen()
     for sweep in sweeps:
-        # The hardest point: the most noise, or the most components.
+        # The last point is the hardest: most noise, or most components.
         last = sweep.scenario.toys[-1]
         rows = [r for r in sweep.rows if (r.components, r.gamma) == (last.components, last.gamma)]
         console.print(synthetic_table(rows, sweep.scenario, sweep_title(sweep.scenario, last)))
@@ -70,7 +71,7 @@ def correction(
     overwrite: options.Overwrite = False,
     json_record: options.Json = False,
 ) -> None:
-    """The methods side by side on the votes of stored certificates."""
+    """Compare all methods on the votes of stored certificates."""
     from certiseg.report.study import correction_table, correction_title
     from certiseg.runs.study import study_correction
 

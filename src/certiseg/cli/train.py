@@ -1,5 +1,5 @@
-"""`certiseg train` (images, or a denoiser) and `certiseg train-clouds`: base models trained
-under the noise they will be used with."""
+"""`certiseg train` (images, or a denoiser) and `certiseg train-clouds`: base models trained under
+the noise of their later use."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typer.core import TyperGroup
 
 from certiseg.cli import options
 from certiseg.cli.numbers import whole_numbers_of
+from certiseg.cli.run_log import with_run_log
 from certiseg.cli.settings_options import spelled, with_fields
-from certiseg.cli.told import told
 from certiseg.cli.training_bar import steps_bar, training_bar
 from certiseg.screen import remark
 from certiseg.training.settings import CloudSettings, DenoiseSettings, TrainSettings
@@ -26,17 +26,15 @@ Root = Annotated[Path | None, "The folder of --data camvid, cityscapes, ..."]
 Images = Annotated[Path | None, "folder: training images."]
 ValImages = Annotated[Path | None, "folder: validation images."]
 Channels = Annotated[int, "folder: 3 for RGB, 1 for grey."]
-Memory = Annotated[float, "GiB of pictures to keep in memory; others are read in each epoch."]
-Resume = Annotated[
-    bool, typer.Option("--resume", help="Go on with the interrupted training in -o.")
-]
+Memory = Annotated[float, "GiB of images to keep in memory; others are read in each epoch."]
+Resume = Annotated[bool, typer.Option("--resume", help="Resume the interrupted training in -o.")]
 
 
-@told
+@with_run_log
 @with_fields(TrainSettings)
 def train(
     data: Annotated[
-        str, "As in evaluate (camvid, cityscapes, ..., FILE.yaml), or folder: your own folders."
+        str, "As in evaluate (camvid, cityscapes, ..., FILE.yaml), or folder: your typed folders."
     ],
     out: Out,
     settings: TrainSettings,
@@ -48,7 +46,7 @@ def train(
     labels: Annotated[Path | None, "folder: their label maps (PNG)."] = None,
     val_images: ValImages = None,
     val_labels: Annotated[Path | None, "folder: their label maps."] = None,
-    classes: Annotated[str | None, "folder: number of classes, or a file, one name a line."] = None,
+    classes: Annotated[str | None, "folder: number of classes, or a file, a name per line."] = None,
     ignore_index: Annotated[list[str] | None, "folder: label ids to ignore, as 11,12."] = None,
     mask: options.Mask = options.MaskChoice.ids,
     exif: options.Exif = None,
@@ -80,34 +78,38 @@ def train(
         binary=mask is options.MaskChoice.binary,
         reading=options.reading_of(exif, convert),
     )
-    own: dict[str, object] = {"--data": _data(data), "--root": root}
+    typed: dict[str, object] = {"--data": _data(data), "--root": root}
     if data == "folder":
         is_file = classes is not None and not classes.isdecimal()
-        own |= {**pairs, "--classes": Path(str(classes)) if is_file else classes}
-        own |= {"--ignore-index": ignore or None, **_reading(exif, convert), "--channels": channels}
-        own |= {"--mask": "binary"} if mask is options.MaskChoice.binary else {}
+        typed |= {**pairs, "--classes": Path(str(classes)) if is_file else classes}
+        typed |= {
+            "--ignore-index": ignore or None,
+            **_reading(exif, convert),
+            "--channels": channels,
+        }
+        typed |= {"--mask": "binary"} if mask is options.MaskChoice.binary else {}
     without = () if settings.network == "unet" else ("widths", "blocks")
     _run(
         lambda reading: ImageTask(*samples, settings, memory),
         out,
-        spelled("train", {**own, "--init": _bare(init)}, settings, out, without),
+        spelled("train", {**typed, "--init": _bare(init)}, settings, out, without),
         init=init,
         resume=resume,
         overwrite=overwrite,
     )
 
 
-@told
+@with_run_log
 @with_fields(DenoiseSettings)
 def train_denoiser(
     data: Annotated[
-        str, "As in evaluate (camvid, ..., FILE.yaml), or folder: your own folders of pictures."
+        str, "As in evaluate (camvid, ..., FILE.yaml), or folder: your typed folders of images."
     ],
     out: Out,
     settings: DenoiseSettings,
     model: Annotated[
         str | None,
-        typer.Option("--for", help="The network whose labels are to stay, as --model of certify."),
+        typer.Option("--for", help="Network whose labels to preserve, as in --model of certify."),
     ] = None,
     init: Annotated[
         str | None, "Denoiser to start from: certiseg:NAME or an earlier folder."
@@ -122,16 +124,15 @@ def train_denoiser(
     resume: Resume = False,
     overwrite: options.Overwrite = False,
 ) -> None:
-    """Train a denoiser on pictures alone, labels are not read; for --denoiser of certify and
-    evaluate."""
+    """Train a denoiser on images without labels; for --denoiser of certify and evaluate."""
     from certiseg.runs.model import open_model
     from certiseg.runs.train import training_images
     from certiseg.training.denoiser import DenoiserTask
 
     guide = None if model is None else open_model(model)
     reading = options.reading_of(exif, convert)
-    pictures = training_images(data, root, images, val_images, channels, reading)
-    own = {
+    splits = training_images(data, root, images, val_images, channels, reading)
+    typed = {
         "--data": _data(data),
         "--root": root,
         "--images": images,
@@ -142,25 +143,25 @@ def train_denoiser(
         "--init": _bare(init),
     }
     _run(
-        lambda reading: DenoiserTask(*pictures, settings, guide, memory),
+        lambda reading: DenoiserTask(*splits, settings, guide, memory),
         out,
-        spelled("train denoiser", own, settings, out, () if model else ("stability",)),
+        spelled("train denoiser", typed, settings, out, () if model else ("stability",)),
         init=init,
         resume=resume,
         overwrite=overwrite,
     )
 
 
-@told
+@with_run_log
 @with_fields(CloudSettings)
 def train_clouds(
-    data: Annotated[str, "shapenet; clouds: your own; or solids: generated."],
+    data: Annotated[str, "shapenet; clouds: your typed; or solids: generated."],
     out: Out,
     settings: CloudSettings,
     root: Annotated[Path | None, "shapenet, clouds: its folder."] = None,
     channels: Annotated[int, "3: coordinates; 6: and normals."] = 3,
     points: Annotated[int, "Points of each cloud."] = 2048,
-    limit: Annotated[int | None, "Train on at most so many, evenly over the categories."] = None,
+    limit: Annotated[int | None, "Most training clouds, evenly over the categories."] = None,
     skip_bad: options.SkipBad = False,
     resume: Resume = False,
     overwrite: options.Overwrite = False,
@@ -181,9 +182,9 @@ def train_clouds(
         )
         for split in ("train", "val", "test")
     }
-    own = {"--data": data, "--root": root, "--channels": channels}
-    own |= {"--points": points, "--limit": limit, "--skip-bad": skip_bad or None}
-    command = spelled("train-clouds", own, settings, out)
+    typed = {"--data": data, "--root": root, "--channels": channels}
+    typed |= {"--points": points, "--limit": limit, "--skip-bad": skip_bad or None}
+    command = spelled("train-clouds", typed, settings, out)
     _run(
         lambda reading: CloudTask(splits, settings, reading),
         out,
@@ -216,8 +217,10 @@ def _run(
     command: str,
     **rest: Any,
 ) -> None:
-    """Train, with a bar; then say how good the model is. make: the task, from what shows the
-    reading of so many inputs."""
+    """Train with a progress bar, then print the metrics of the model.
+
+    make: makes the task; called with a function that shows the reading of a number of inputs.
+    """
     from certiseg.runs.malloc import keep_freed_memory
     from certiseg.runs.train import run_training
 
@@ -243,12 +246,12 @@ def _run(
         progress.console.print(f"written: {out} ({card['weights']['bytes']} bytes of weights)")
 
 
-_DEFAULT = "pictures"
+_DEFAULT = "images"
 _HELP = ("-h", "--help")
 
 
 class _WithDefault(TyperGroup):
-    """Options that follow the group's name directly are those of its first command."""
+    """Options directly after the group's name are those of its first command."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if args and args[0].startswith("-") and args[0] not in _HELP:
@@ -259,8 +262,8 @@ class _WithDefault(TyperGroup):
 app = typer.Typer(
     cls=_WithDefault,
     rich_markup_mode=None,
-    help="Train a network on pictures under noise, or a denoiser. `certiseg train --data ...` is "
-    "short for `certiseg train pictures --data ...`; point clouds: certiseg train-clouds.",
+    help="Train a network on images under noise, or a denoiser. `certiseg train --data ...` is "
+    "short for `certiseg train images --data ...`; point clouds: certiseg train-clouds.",
 )
 app.command(_DEFAULT)(train)
 app.command("denoiser")(train_denoiser)

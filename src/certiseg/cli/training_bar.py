@@ -1,4 +1,4 @@
-"""The progress of a training: a bar with the loss, a line for each validation."""
+"""Progress of a training: a bar with the loss, and a line for each validation."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rich.progress import (
 )
 
 from certiseg.rounding import nearest
-from certiseg.runs.progress import Pace, tell
+from certiseg.runs.progress import Pace, notify
 from certiseg.screen import Screen
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def training_bar() -> Progress:
-    """Steps done, the loss, time taken and time left."""
+    """A bar with the number of steps, the loss, elapsed time and time left."""
     return Progress(
         SpinnerColumn(),
         TextColumn("step"),
@@ -39,13 +39,15 @@ def training_bar() -> Progress:
 
 
 def steps_bar(progress: Progress, steps: int) -> Report:
-    """A task of so many steps, and what a training calls after each.
+    """Add a task with this number of steps to the bar. Returns the function that a training calls
+    after each step.
 
-    Losses are means over the steps since the last validation: single batches say little.
+    Losses shown are means over the steps since the last validation, since losses of single batches
+    vary too much.
     """
     task = progress.add_task("loss -", total=steps)
     pace, since = Pace(steps, 1, what="steps"), list[float]()
-    tell(pace)
+    notify(pace)
 
     def report(done: int, epoch: float, loss: float, figures: Measured | None) -> None:
         since.append(loss)
@@ -53,7 +55,7 @@ def steps_bar(progress: Progress, steps: int) -> Report:
         progress.update(task, completed=done, description=f"loss {nearest(mean, 3)}")
         pace.finish(done - pace.done)
         validation = {} if figures is None else {"validation": figures.words()}
-        tell(pace, epoch=epoch, loss=mean, **validation)
+        notify(pace, epoch=epoch, loss=mean, **validation)
         if figures is not None:
             progress.console.print(
                 f"epoch {nearest(epoch, 0)}: loss {nearest(mean, 3)}, val {figures.words()}"

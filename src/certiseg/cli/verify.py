@@ -1,5 +1,4 @@
-"""`certiseg verify`: does each certificate follow from its own counts? Who signed it, and was it
-fixed beforehand?"""
+"""`certiseg verify`: recompute certificates from their counts; check signatures and commitments."""
 
 from __future__ import annotations
 
@@ -29,14 +28,14 @@ def verify(
     ] = None,
     commitment: Annotated[
         Path | None,
-        typer.Option(help="What plan --commit wrote: all but the draws must be as it says."),
+        typer.Option(help="File of plan --commit, which fixes all but the draws."),
     ] = None,
     challenge: Annotated[
-        str | None, typer.Option(help="With --commitment: the text that certify was given.")
+        str | None, typer.Option(help="With --commitment: the text passed to certify.")
     ] = None,
     json_lines: options.Json = False,
 ) -> None:
-    """Recompute labels, radius and sentence from the stored counts. Exit 1: a claim fails; 2:
+    """Recompute labels, radius and statement from the stored counts. Exit code 1: a claim fails; 2:
     unreadable."""
     from certiseg.certificates.commitment import Commitment
     from certiseg.certificates.signature import public_key
@@ -59,7 +58,7 @@ def verify(
                 remark(f"note: {file}: {_REWORDED}")
         else:
             word = "FAILED" if result["result"] == FAILED else "error"
-            # A broken certificate must be seen even where standard output goes to a file.
+            # A failed certificate must be visible even if standard output goes to a file.
             remark(f"{file}: {word}: {result['reason']}")
     if promised is not None:
         remark(f"note: {_not_shown(promised, results.count(OK), challenge)}")
@@ -69,11 +68,11 @@ def verify(
         raise typer.Exit(2)
 
 
-_REWORDED = "sentence recomputed, the stored one differs (it was written by another version)"
+_REWORDED = "statement recomputed, the stored one differs (it was written by another version)"
 
 
 def _not_shown(promised: Commitment, held: int, challenge: str | None) -> str:
-    """What a commitment leaves open (theory T15)."""
+    """What a commitment does not prove (theory T15)."""
     alone = (
         "that nobody drew under its seed before"
         if challenge is None

@@ -1,4 +1,5 @@
-"""A model whose one channel decides between two classes, or whose channels are overlapping maps."""
+"""Models whose single channel decides between two classes, or whose channels are overlapping
+maps."""
 
 from __future__ import annotations
 
@@ -15,27 +16,27 @@ from certiseg.models.loaded import LoadedModel, name_of, take_over
 from certiseg.outputs.tensors import BinaryScores
 
 _UNNAMED = re.compile(r"LABEL_\d+")
-"""Of transformers, where nobody named a class."""
+"""Default names of classes in transformers."""
 
 
 class Binary(nn.Module):
     """A base model with one channel of probabilities or logits: label 1 above a threshold, else 0.
 
-    A single channel has no argmax, so it is refused unless it is declared. Declared last, around
-    everything else, or inside ``Preprocess``, ``OnGrid``, ``Denoised`` or ``Scales``; what these
-    average are the channel's own values (``Scales``: probabilities).
+    A single channel has no argmax, so it is refused unless declared. The declaration goes around
+    all other wrappers, or inside ``Preprocess``, ``OnGrid``, ``Denoised`` or ``Scales``, which then
+    average the values of the channel (``Scales``: probabilities).
 
     Args:
         model: takes (B, *shape) and returns one channel (B, 1, *out) or (B, *out), in any form that
-            ``Smoothed`` takes. A declared one may be declared again, with another threshold.
-        output: "probability" where it ends in a sigmoid, "logit" where it does not.
-        threshold: class 1 where the probability exceeds it, of logits too; in (0, 1).
-        multi_label: it returns channels (B, K, *out), each a map of its own, which may overlap.
+            ``Smoothed`` takes. A declared model may be declared again with another threshold.
+        output: "probability" if the model ends in a sigmoid, "logit" if it does not.
+        threshold: label 1 where the probability exceeds it (also for logits); in (0, 1).
+        multi_label: the model returns K maps (B, K, *out) that may overlap.
             Certificates then have K x N components, tested together at one alpha (theory T4).
 
     Raises:
-        InputError: another output or threshold; in a pass, more than one channel without
-            multi_label, and probabilities outside [0, 1].
+        InputError: an invalid output or threshold; in a pass, more than one channel without
+            multi_label, or probabilities outside [0, 1].
 
     Example:
         >>> import torch
@@ -67,18 +68,18 @@ class Binary(nn.Module):
         output = self.model(x)
         if not isinstance(output, BinaryScores):
             return BinaryScores(output, self.binary)
-        stated, own = output.binary, self.binary
-        if (stated.output, stated.multi_label) != (own.output, own.multi_label):
+        stated, binary = output.binary, self.binary
+        if (stated.output, stated.multi_label) != (binary.output, binary.multi_label):
             raise InputError(
                 f"expected a declaration of {stated.words()}, as the model inside has, got "
-                f"{own.words()}; declare it once"
+                f"{binary.words()}; declare it once"
             )
-        return BinaryScores(output.output, own)
+        return BinaryScores(output.output, binary)
 
 
 def as_binary(loaded: LoadedModel, output: BinaryOutput) -> LoadedModel:
-    """The model with its output declared so. Names of its channels become those of the classes, or
-    of overlapping maps."""
+    """The model with its output declared as binary. Names of its channels become the names of the
+    classes, or of the overlapping maps."""
     model = Binary(loaded.model, output.output, output.threshold, output.multi_label)
     if loaded.binary is not None:
         return replace(loaded, model=model, binary=output)

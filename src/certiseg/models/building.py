@@ -1,4 +1,5 @@
-"""Building a network that a file describes: a few bytes of it can ask for all memory."""
+"""Building a network described by a file, with a limit on memory: a few bytes can ask for all of
+it."""
 
 from __future__ import annotations
 
@@ -13,16 +14,17 @@ from torch.utils._pytree import tree_leaves, tree_map
 from certiseg.errors import InputError
 
 _STEPS = 20_000
-"""Of torch, that building a network may take."""
+"""Largest number of torch operations for building a network."""
 _SPARE = 2**26
-"""Values that a network may need beside a few times those of its weights."""
+"""Number of values that a network may need in addition to a multiple of its weights."""
 
 
 class Bounded(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Inside, no more tensors are made than a network with `weights` bytes of weights needs.
+    """A context that limits the tensors made inside to what a network with `weights` bytes of
+    weights needs.
 
-    Of each step its result is worked out beforehand, without memory for it. Raises InputError, in
-    the words of the file called `name`, before the step that would make too much.
+    The size of each operation's result is computed beforehand on the meta device. Raises
+    InputError, which names the file `name`, before the operation that exceeds the limit.
     """
 
     def __init__(self, name: str, weights: int) -> None:
@@ -32,7 +34,8 @@ class Bounded(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        # Nothing is compiled inside, and to say so would import torch's compiler: two seconds.
+        # Nothing is compiled inside; the default would import torch's compiler, which takes two
+        # seconds.
         return False
 
     def __torch_dispatch__(
@@ -54,7 +57,7 @@ class Bounded(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def _made(func: Any, args: Sequence[Any], given: dict[str, Any]) -> float:
-    """How many values an operator's new tensors hold; 0 for one that makes none."""
+    """Number of values in an operator's new tensors; 0 if it makes none."""
     if any(result.alias_info is not None for result in func._schema.returns):
         return 0
     if any(argument.name == "device" for argument in func._schema.arguments):
@@ -64,7 +67,7 @@ def _made(func: Any, args: Sequence[Any], given: dict[str, Any]) -> float:
     except NotImplementedError:
         return 0
     except RuntimeError as error:
-        # A number of bytes beyond 64 bits; other errors come again.
+        # A size in bytes beyond 64 bits; other errors are raised again by the operator itself.
         return float("inf") if "overflow" in str(error) else 0
     return sum(value.numel() for value in tree_leaves(made) if isinstance(value, Tensor))
 

@@ -1,4 +1,4 @@
-"""Files of weights from elsewhere: read without running code in them, and checked for fit."""
+"""Checkpoints from other projects: read without running code in them, and checked for fit."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from certiseg.errors import InputError, first_line
 from certiseg.files.reading import CHECKPOINT, MODEL, open_bounded, read_bounded
 
-# What training wrote beside the weights: NumPy numbers, under the names of old and new versions.
+# NumPy numbers that trainings store beside the weights, under old and new names.
 _NUMBERS: list[Any] = [
     (np.float64(0).__reduce__()[0], "numpy.core.multiarray.scalar"),
     (np.float64(0).__reduce__()[0], "numpy._core.multiarray.scalar"),
@@ -25,17 +25,18 @@ _NUMBERS: list[Any] = [
     type(np.dtype(np.float64)),
 ]
 _INSIDE = ("state_dict", "model_state_dict", "model")
-"""Where training codes keep the weights among other things."""
+"""Keys under which checkpoints usually hold the weights."""
 _WRAPPERS = ("module.", "_orig_mod.")
 """Prefixes of all weights: of training on several GPUs, and of torch.compile."""
 _HOLDERS = ("model.", "net.", "network.")
 """Prefixes of all weights of a module that held the network, as a LightningModule does."""
 _COUNTER = "num_batches_tracked"
-"""Of batch norm: takes no part in a pass, and old checkpoints lack it."""
+"""Buffer of batch norm, not used in a pass and missing from old checkpoints."""
 
 
 def read_checkpoint(path: str | Path) -> Any:
-    """What torch.save (or safetensors) wrote, on the CPU. No code in the file is run.
+    """The content of a file written by torch.save or safetensors, on the CPU. No code in the file
+    is run.
 
     Raises InputError: no such file, or another kind of file.
     """
@@ -58,8 +59,8 @@ def read_checkpoint(path: str | Path) -> Any:
 
 
 def check_stored(file: BinaryIO) -> None:
-    """Raise ValueError for an archive of torch.save that would unpack to more than its own size, or
-    whose end names two tables of contents, of which torch reads another than is checked here."""
+    """Raise ValueError for a torch.save archive that would unpack to more than its size, or with
+    two tables of contents, of which torch may read the one that is not checked here."""
     size = file.seek(0, io.SEEK_END)
     file.seek(0)
     magic = file.read(4)
@@ -80,14 +81,14 @@ def check_stored(file: BinaryIO) -> None:
 
 def read_weights(path: str | Path) -> dict[str, Tensor]:
     """The weights in a checkpoint by name. Raises InputError as ``read_checkpoint`` and
-    ``weights_in``."""
+    ``weights_in`` do."""
     return weights_in(read_checkpoint(path), str(path))
 
 
 def weights_in(content: Any, name: str) -> dict[str, Tensor]:
-    """The weights by name, whether they are the content or lie in it under a usual key.
+    """The weights by name: the content itself, or its entry under a usual key.
 
-    name: what errors call the file. Raises InputError where there are none.
+    name: what errors call the file. Raises InputError if there are none.
     """
     if isinstance(content, Mapping):
         inside = next((key for key in _INSIDE if isinstance(content.get(key), Mapping)), None)
@@ -113,26 +114,26 @@ def _all_start(given: Mapping[str, Tensor], prefix: str) -> bool:
 
 
 def fill(network: nn.Module, given: Mapping[str, Tensor], name: str, of: str) -> None:
-    """Put the weights of the file called `name` into the network called `of`, if they fit.
+    """Load the weights of the file `name` into the network `of`.
 
-    A prefix that all of them share, such as "model.", is left out unless the network has it, too.
+    A prefix common to all of them, such as "model.", is removed unless the network has it, too.
+    Raises InputError as ``check_fit``.
     """
-    own = network.state_dict()
-    given = _without(tuple(p for p in _HOLDERS if not _all_start(own, p)), given)
+    expected = network.state_dict()
+    given = _without(tuple(p for p in _HOLDERS if not _all_start(expected, p)), given)
     check_fit(network, given, name, of)
     network.load_state_dict(given)
 
 
 def check_fit(network: nn.Module, given: Mapping[str, Tensor], name: str, of: str) -> None:
-    """Raise InputError unless every weight has its place and every place its weight; counters of
-    batch norm may be missing."""
-    own = network.state_dict()
+    """Raise InputError unless names and shapes agree; counters of batch norm may be missing."""
+    wanted = network.state_dict()
     faults = {
-        "missing": [key for key in own if key not in given and not key.endswith(_COUNTER)],
-        "unknown": [key for key in given if key not in own],
+        "missing": [key for key in wanted if key not in given and not key.endswith(_COUNTER)],
+        "unknown": [key for key in given if key not in wanted],
         "of another shape": [
             f"{key} {tuple(given[key].shape)} instead of {tuple(value.shape)}"
-            for key, value in own.items()
+            for key, value in wanted.items()
             if key in given and given[key].shape != value.shape
         ],
     }
@@ -144,5 +145,5 @@ def check_fit(network: nn.Module, given: Mapping[str, Tensor], name: str, of: st
 
 
 def first_of(keys: list[str]) -> str:
-    """The first three, and a hint that there are more."""
+    """The first three names, followed by dots if there are more."""
     return f"{', '.join(keys[:3])}{', ...' if len(keys) > 3 else ''}"

@@ -1,4 +1,5 @@
-"""SmallDenoiser: takes noise out of pictures before a network that never saw any (theory T13)."""
+"""SmallDenoiser: removes noise from images before a network that was trained without (theory
+T13)."""
 
 from __future__ import annotations
 
@@ -11,12 +12,13 @@ from torch import Tensor, nn
 
 
 class SmallDenoiser(nn.Module):
-    """U-Net on pixels folded two by two. (B, channels, H, W) -> the same shape, any H, W.
+    """U-Net on pixels folded 2 x 2 into channels. (B, channels, H, W) -> the same shape, any H, W.
 
-    Predicts the picture, not the noise: at the sigmas of certificates the noise has more detail of
-    the two and learning it takes longer. No layer has a bias and none normalises: the output
-    scales with the input, so one network serves many sigmas (Mohan et al. 2020), and training mode
-    computes what evaluation mode does.
+    It predicts the image rather than the noise: at the sigmas of certificates the noise has more
+    detail, and takes longer to learn. No layer has a bias or normalisation: the output scales with
+    the input, so that one network serves many sigmas (Mohan et al. 2020), and training mode
+    computes the same as evaluation mode.
+
     widths: channels at 1/2, 1/4, ... of the input. blocks: residual convolutions at each.
     """
 
@@ -55,12 +57,12 @@ class SmallDenoiser(nn.Module):
         y = self.encoder[-1](y)
         for up, decode in zip(self.up, self.decoder, strict=True):
             y = decode(up(y) + skips.pop())
-        # No rectifier before the head, so that all detail can pass where there is little noise.
+        # No ReLU before the head, so that all detail can pass where there is little noise.
         return F.pixel_shuffle(self.head(y), 2)[..., :height, :width]
 
 
 class TrainedDenoiser(nn.Module):
-    """A SmallDenoiser from its card: pictures without noise (B, channels, H, W) from noisy ones."""
+    """A SmallDenoiser built from its card: denoised images (B, channels, H, W) from noisy ones."""
 
     kind = "denoiser"
 
@@ -78,7 +80,7 @@ class TrainedDenoiser(nn.Module):
 
 
 class _Residual(nn.Module):
-    """x + conv(rectified x)."""
+    """x + conv(relu(x))."""
 
     def __init__(self, width: int) -> None:
         super().__init__()

@@ -17,18 +17,17 @@ Denoiser = nn.Module | Callable[[Tensor], Tensor]
 
 
 class Denoised(nn.Module):
-    """A base model behind a denoiser: noise is added in input space, taken out, then segmented.
+    """A base model behind a denoiser: the noisy input is denoised, then segmented.
 
-    Takes pictures (B, C, H, W) (plus noise, nothing is clipped) and returns what the model does on
-    the denoised ones. Both are part of the base model that certificates speak of, and of its
-    fingerprint.
+    Takes images (B, C, H, W) (plus noise, not clipped) and returns the model's output on the
+    denoised images. Certificates are about the two together, and the fingerprint covers both.
 
     Args:
-        denoiser: (B, C, H, W) -> (B, C, H, W), a function of the noisy pictures alone.
+        denoiser: (B, C, H, W) -> (B, C, H, W), a function of the noisy images alone.
         model: the base model, which needs no training under noise.
 
     Raises:
-        InputError: in a pass, inputs that are no pictures or a denoiser that changes the shape.
+        InputError: in a pass, inputs that are not images, or a denoiser that changes the shape.
 
     Example:
         >>> import torch
@@ -50,28 +49,28 @@ class Denoised(nn.Module):
     def forward(self, x: Tensor) -> Any:
         if x.ndim != 4:
             raise InputError(
-                f"expected pictures (B, C, H, W), got a batch of shape {tuple(x.shape)}; "
-                "a denoiser of pictures serves nothing else"
+                f"expected images (B, C, H, W), got a batch of shape {tuple(x.shape)}; "
+                "a denoiser takes only images"
             )
         restored = self.denoiser(x)
         if not isinstance(restored, Tensor) or restored.shape != x.shape:
             got = tuple(restored.shape) if isinstance(restored, Tensor) else type(restored).__name__
             raise InputError(
                 f"expected a denoiser that keeps the shape {tuple(x.shape)}, got {got}; "
-                "return the denoised pictures alone"
+                "return the denoised images alone"
             )
         return self.model(restored)
 
 
 def load_denoiser(spec: str) -> Denoiser:
-    """Load the denoiser that a name stands for, in evaluation mode, on the CPU.
+    """Load a denoiser by name, in evaluation mode, on the CPU.
 
     Args:
         spec: "certiseg:NAME", "python:MODULE:FUNCTION", or a folder that ``certiseg train
             denoiser`` wrote.
 
     Raises:
-        InputError: another form, or a model that segments.
+        InputError: a name of another form, or a segmentation model.
 
     Example:
         >>> load_denoiser("certiseg:camvid-denoiser").channels
@@ -86,7 +85,7 @@ def load_denoiser(spec: str) -> Denoiser:
         found = load_folder(spec)
     else:
         raise InputError(
-            "expected a denoiser as certiseg:NAME (shipped), python:MODULE:FUNCTION or a folder "
+            "expected a denoiser as certiseg:NAME (bundled), python:MODULE:FUNCTION or a folder "
             f"that certiseg train denoiser wrote, got {spec!r}; check the path"
         )
     if found.kind != "denoiser":

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite as an encoder, with a decoder light enough to run hundreds of times an image.
+"""EfficientNet-Lite as an encoder, with a decoder light enough for hundreds of passes per image.
 
 Source: Tan & Le 2019, EfficientNet; the "lite" variants (no squeeze-and-excitation, ReLU6, stem of
 fixed width) run well on CPUs. Layers carry the names of the published PyTorch port, so that its
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from certiseg.outputs.low_resolution import LowResolutionLogits
 
 MEAN, STD = (0.498, 0.498, 0.498), (0.502, 0.502, 0.502)
-"""Of each channel, as the published weights were trained: (255 x - 127) / 128."""
+"""Of each channel, as in the training of the published weights: (255 x - 127) / 128."""
 
 DECODER_WIDTH = 96
 
@@ -50,7 +50,7 @@ class EfficientLite(nn.Module):
         source = 32
         for stage, (expansion, kernel, stride, channels, repeats) in enumerate(_STAGES):
             target = _rounded(channels * width)
-            # First and last stage keep their depth in the lite variants.
+            # The lite variants do not scale the depth of the first and last stages.
             count = repeats if stage in (0, 6) else math.ceil(repeats * depth)
             for number in range(count):
                 blocks.append(
@@ -147,7 +147,7 @@ class EfficientSegmenter(nn.Module):
         return self.low_resolution(x).full()
 
     def low_resolution(self, x: Tensor) -> LowResolutionLogits:
-        """Logits at a quarter of the size, and the size they stand for."""
+        """Logits at a quarter of the input's size, to be upsampled to it."""
         features = self.encoder(x)
         top = features[4]
         near, pooled, whole = self.context

@@ -1,4 +1,4 @@
-"""A base model that decides on cells of pixels rather than on pixels (theory T14)."""
+"""A base model that labels cells of pixels rather than pixels (theory T14)."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from certiseg.outputs.tensors import BinaryScores, check_axes, tensor_of
 
 
 class OnGrid(nn.Module):
-    """Another base model: it decides once for each cell of stride x stride pixels.
+    """A base model with one label for each cell of stride x stride pixels.
 
     Takes (B, C, H, W) and returns logits (B, classes, ceil(H / stride), ceil(W / stride)). Cell a
     of h covers the rows i with ``i * h // H == a``; where the stride does not divide the size,
-    cells differ by a pixel. Logits that the model gives on just that grid are taken as they are (so
-    are integer labels); logits at full size are averaged over each cell, whose pixels overlap with
-    the next cell's by one where the stride does not divide the size. Borders are blockier and fewer
-    components are tested. Use it with ``Smoothed(..., output_grid=True)``.
+    cells differ by a pixel. Logits and integer labels that the model returns on this grid are
+    unchanged; logits at full size are averaged over each cell, where neighbouring cells overlap by
+    one pixel if the stride does not divide the size. Borders become coarser, and fewer components
+    are tested. Use it with ``Smoothed(..., output_grid=True)``.
 
     Args:
         model: the base model, a module or a function of a batch.
-        stride: of the grid, in pixels.
+        stride: side of a cell in pixels.
 
     Raises:
-        InputError: a stride that is no whole number >= 1; in a pass, an output of any other size,
-            or integer labels at full size, which have no average.
+        InputError: a stride that is not an integer >= 1; in a pass, an output of another size, or
+            integer labels at full size, which have no average.
 
     Example:
         >>> import torch
@@ -49,7 +49,8 @@ class OnGrid(nn.Module):
             )
         self.model = model
         self.stride = stride
-        # What a batch takes is measured by the outputs of layers (sampling/batching.py).
+        # An identity layer, so that the memory of a pass is measured here too
+        # (sampling/batching.py).
         self.whole = nn.Identity()
         self.model_name = f"{name_of(model)} on cells of {stride} x {stride}"
         take_over(self, model)

@@ -1,4 +1,5 @@
-"""What the adapters of other libraries share: optional packages, and how their folders look."""
+"""Shared by the adapters of other libraries: optional packages, and recognition of their
+folders."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ from certiseg.files.reading import CARD
 from certiseg.own_code import reason
 
 CONFIG_FILE = "config.json"
-"""Of Hugging Face, segmentation_models_pytorch and ``TimmSegmenter``."""
+"""Configuration of Hugging Face, segmentation_models_pytorch and ``TimmSegmenter``."""
 BUNDLE_METADATA = Path("configs") / "metadata.json"
 BUNDLE_CONFIGS = tuple(
     Path("configs") / f"inference.{ending}" for ending in ("json", "yaml", "yml")
@@ -23,19 +24,19 @@ BUNDLE_CONFIGS = tuple(
 
 
 def is_hf_folder(path: Path) -> bool:
-    """Whether the folder holds a transformers config (as save_pretrained writes it)."""
+    """True if the folder holds a transformers config, as written by save_pretrained."""
     return "model_type" in read_config(path / CONFIG_FILE)
 
 
 def is_bundle(path: Path) -> bool:
-    """Whether the folder holds a MONAI bundle's metadata and inference configuration."""
+    """True if the folder holds the metadata and inference configuration of a MONAI bundle."""
     return (path / BUNDLE_METADATA).is_file() and any(
         (path / name).is_file() for name in BUNDLE_CONFIGS
     )
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """The mapping in a JSON or YAML file; empty where there is none."""
+    """The mapping in a JSON or YAML file; empty if there is none."""
     try:
         value = read_document(path, CARD)
     except ValueError:
@@ -44,10 +45,10 @@ def read_config(path: Path) -> dict[str, Any]:
 
 
 def library(module: str, extra: str) -> Any:
-    """The imported module of an optional package, which may take seconds.
+    """Import an optional package, which may take seconds.
 
-    Raises InputError with the install command where that fails: beside a torch of another build
-    torchvision is there and still fails, with a RuntimeError.
+    Raises InputError with the install command if the import fails; torchvision beside another build
+    of torch fails with a RuntimeError.
     """
     try:
         return importlib.import_module(module)
@@ -60,19 +61,20 @@ def library(module: str, extra: str) -> Any:
 
 
 def check_local(name: object, where: Path) -> None:
-    """Raise InputError for a model's name in a file that timm would look up elsewhere, such as
+    """Raise InputError for a name of a model in a file that timm would load from elsewhere, such as
     "hf-hub:ORG/NAME" or "local-dir:FOLDER"."""
     if ":" in str(name):
         raise InputError(
-            f"{where}: expected a name of timm's own, got {str(name)[:60]!r}, which leads to "
-            "another place; build the model in a function of yours (python:MODULE:FUNCTION)"
+            f"{where}: expected the name of a timm model, got {str(name)[:60]!r}, which is "
+            "loaded from elsewhere; build the model in a function of yours (python:MODULE:FUNCTION)"
         )
 
 
 def made_by(configuration: object, *packages: str) -> str:
-    """Versions of the packages (and torch), and a digest of the configuration as JSON.
+    """Versions of the packages (and torch), and a digest of the configuration as JSON, for
+    fingerprints.
 
-    For fingerprints: the code is the library's.
+    They identify the library's code.
     """
     digest = hashlib.sha256(json.dumps(configuration, sort_keys=True).encode()).hexdigest()
     versions = [f"{name}={version(name)}" for name in (*packages, "torch")]

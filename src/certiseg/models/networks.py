@@ -1,4 +1,4 @@
-"""The segmentation networks that can be trained and stored, by name and by their card."""
+"""Segmentation networks that can be trained and stored, by name and by card."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ EFFICIENT = "certiseg.models.efficientnet.EfficientSegmenter"
 
 
 def built(plan: Mapping[str, Any]) -> nn.Module:
-    """The network of a card's architecture, with fresh weights. KeyError for a foreign one."""
+    """The network of a card's architecture, with fresh weights. Raises KeyError for an unknown
+    one."""
     shape = plan["in_channels"], plan["num_classes"]
     makers: dict[str, Callable[[], nn.Module]] = {
         UNET: lambda: SmallUNet(*shape, plan["widths"], plan["blocks"]),
@@ -29,10 +30,10 @@ def built(plan: Mapping[str, Any]) -> nn.Module:
 
 
 class TrainedModel(HasCard, OfBase, nn.Module):
-    """One of these networks with its normalisation: (B, channels, H, W) in [0, 1] -> logits
-    (B, classes, H, W).
+    """One of these networks with its normalisation: (B, channels, H, W) in [0, 1] -> logits (B,
+    classes, H, W).
 
-    card: the record written by training. num_classes: as in the card.
+    card: the record written by training.
     """
 
     kind = "pictures"
@@ -47,7 +48,7 @@ class TrainedModel(HasCard, OfBase, nn.Module):
 
     @property
     def network(self) -> nn.Module:
-        """The network inside the preprocessing, whose weights are what is stored."""
+        """The network inside the preprocessing, whose weights are stored."""
         assert isinstance(self.base.model, nn.Module)
         return self.base.model
 

@@ -1,4 +1,4 @@
-"""Preprocessing as part of the base model, so that noise is always added in input space [0, 1]."""
+"""Preprocessing inside the base model, so that noise is always added in input space [0, 1]."""
 
 from __future__ import annotations
 
@@ -17,24 +17,23 @@ from certiseg.outputs.tensors import BinaryScores, check_axes, tensor_of
 
 
 class Preprocess(nn.Module):
-    """Preprocessing as part of the base model: noise acts on the input as it is given.
+    """Preprocessing inside the base model: noise is added to the original input.
 
-    Takes (B, C, H, W) in [0, 1] (plus noise: nothing is clipped), resizes and normalises it, calls
-    the model and brings its logits (B, classes, H, W) back to the input's size, or its integer
-    labels (B, H, W), or the output of a declared binary model (``Binary``). Volumes
-    (B, C, D, H, W) are normalised, but not resized.
+    Takes (B, C, H, W) in [0, 1] (plus noise, not clipped), resizes and normalises it, calls the
+    model, and resizes its logits (B, classes, H, W), integer labels (B, H, W) or declared binary
+    output (``Binary``) to the input's size. Volumes (B, C, D, H, W) are normalised, not resized.
 
     Args:
         model: a module or a function of a batch; its output may be a tensor, ``dict["out"]`` or
             ``object.logits``.
-        mean: one number a channel, in input units; None subtracts nothing.
-        std: one number a channel, in input units; None divides by nothing.
+        mean: one number per channel, in input units; None subtracts nothing.
+        std: one number per channel, in input units; None does not divide.
         scale: resize height and width bilinearly by this factor.
-        size: (H', W'), to which to resize bilinearly, instead of ``scale``.
+        size: resize bilinearly to this (H', W'), instead of ``scale``.
 
     Raises:
         InputError: both scale and size, a scale or std that is not positive, unequal numbers of
-            means and stds; in a pass, inputs of another number of channels.
+            means and stds; in a pass, inputs with another number of channels.
 
     Example:
         >>> import torch
@@ -64,7 +63,7 @@ class Preprocess(nn.Module):
         if mean is not None and std is not None and len(mean) != len(std):
             raise InputError(
                 f"expected as many means as stds, got {len(mean)} and {len(std)}; "
-                "give one a channel"
+                "give one per channel"
             )
         self.model = model
         self.scale = scale
@@ -79,7 +78,7 @@ class Preprocess(nn.Module):
 
     @property
     def binary(self) -> BinaryOutput | None:
-        """As the model is declared."""
+        """The declaration of the model inside."""
         return declared(self.model)
 
     def forward(self, x: Tensor) -> Tensor | BinaryScores:
@@ -87,18 +86,18 @@ class Preprocess(nn.Module):
         return output.full() if isinstance(output, LowResolutionLogits) else output
 
     def low_resolution(self, x: Tensor) -> Tensor | LowResolutionLogits | BinaryScores:
-        """What ``forward`` returns, before its last step where that is a bilinear upsampling."""
+        """The output of ``forward`` before a final bilinear upsampling, if there is one."""
         size = x.shape[-2:]
         for statistic in (self.mean, self.std):
-            # Broadcasting would turn a grey image into three channels without a word.
+            # Broadcasting would silently turn a grey image into three channels.
             if statistic is not None and len(statistic) not in (1, x.shape[1]):
                 raise InputError(
                     f"expected {len(statistic)} channels, as many as means and stds, got input of "
-                    f"shape {tuple(x.shape)}; pass a picture with these channels"
+                    f"shape {tuple(x.shape)}; pass an image with these channels"
                 )
         if x.ndim != 4 and not (self.size is None and self.scale is None):
             raise InputError(
-                f"expected pictures (B, C, H, W) to resize, got shape {tuple(x.shape)}; resize "
+                f"expected images (B, C, H, W) to resize, got shape {tuple(x.shape)}; resize "
                 "volumes beforehand"
             )
         target: Sequence[int] | None = self.size
@@ -106,7 +105,7 @@ class Preprocess(nn.Module):
             target = [max(1, round(n * self.scale)) for n in size]
         if target is not None:
             x = F.interpolate(x, size=[*target], mode="bilinear", align_corners=False)
-        # On axis 1, whatever comes after it: of a volume three sides.
+        # On axis 1, with any number of axes after it.
         along = (-1, *[1] * (x.ndim - 2))
         if self.mean is not None:
             x = x - self.mean.reshape(along).to(x.dtype)
@@ -125,13 +124,13 @@ class Preprocess(nn.Module):
 
 
 class OfBase:
-    """Of a module that is its attribute ``base``, a Preprocess, with what is known about it."""
+    """A module around ``base``, a Preprocess, which it calls and describes."""
 
     base: Preprocess
 
     @property
     def binary(self) -> BinaryOutput | None:
-        """As the network is declared."""
+        """The declaration of the base."""
         return declared(self.base)
 
     def forward(self, x: Tensor) -> Tensor | BinaryScores:
@@ -139,7 +138,7 @@ class OfBase:
         return logits
 
     def low_resolution(self, x: Tensor) -> Tensor | LowResolutionLogits | BinaryScores:
-        """What ``forward`` returns, before its last step where that is a bilinear upsampling."""
+        """The output of ``forward`` before a final bilinear upsampling, if there is one."""
         found: Tensor | LowResolutionLogits | BinaryScores = low_resolution_form(self.base)(x)
         return found
 
@@ -153,19 +152,19 @@ def _enlarge(output: Tensor, size: torch.Size) -> Tensor | LowResolutionLogits:
         return output
     maps = output[:, None] if output.ndim == 3 else output
     if not output.is_floating_point():
-        # Labels have no order: nearest neighbour is the only resize that invents none.
+        # Labels have no order: only nearest neighbour invents none.
         near = F.interpolate(maps.to(torch.float32), size=size, mode="nearest").to(output.dtype)
         return near[:, 0] if output.ndim == 3 else near
     return LowResolutionLogits(maps, (size[0], size[1]))
 
 
 class Padded(nn.Module):
-    """A network of pictures whose height and width must be multiples of `multiple`, for any size.
+    """A network of images whose height and width must be multiples of `multiple`, for any size.
 
     The last row and column are repeated below and on the right, and the logits there are cut off
-    again, so they come back as (B, classes, H, W). What is repeated has its noise too: a network
-    trained under noise sees nothing that it has not seen. Raises InputError for a model whose
-    output has another size than its input.
+    again, so that the output is (B, classes, H, W). The padding repeats the noise as well, which is
+    no problem for a network trained under noise. Raises InputError for a model whose output size
+    differs from its input.
     """
 
     def __init__(self, model: nn.Module, multiple: int) -> None:
@@ -186,6 +185,6 @@ class Padded(nn.Module):
         if logits.shape[-2:] != x.shape[-2:]:
             raise InputError(
                 f"expected logits of the size of the input {tuple(x.shape[-2:])}, got "
-                f"{tuple(logits.shape[-2:])}; the model must bring them to it"
+                f"{tuple(logits.shape[-2:])}; resize them inside the model"
             )
         return logits[..., :height, :width]

@@ -1,4 +1,4 @@
-"""Weights to start a training from: ImageNet's from a package, or those of an earlier training."""
+"""Initial weights of a training: ImageNet's from a package, or those of an earlier training."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ IMAGENET = "imagenet"
 
 
 def found_start(init: str) -> str | Trained:
-    """What to start from, before any data is read: "imagenet" as it is, or the model that
-    certiseg:NAME or the folder of an earlier training holds. Raises InputError for anything else.
-    """
+    """The initial weights named by --init, found before any data is read: "imagenet" itself, or
+    the model of certiseg:NAME or of an earlier training's folder. Raises InputError for anything
+    else."""
     if init == IMAGENET:
         return init
     scheme, _, name = init.partition(":")
@@ -31,10 +31,10 @@ def found_start(init: str) -> str | Trained:
 
 
 def start_from(model: TrainedModel | TrainedDenoiser, start: str | Trained) -> dict[str, Any]:
-    """Load initial weights into `model` in place; returns where they come from, for the card.
+    """Load initial weights into `model` in place. Returns their origin, for the card.
 
-    start: of ``found_start``; ImageNet's go into the encoder of an EfficientNet-Lite, an earlier
-    model must be of the same architecture. Raises InputError where they do not fit.
+    start: from ``found_start``. ImageNet weights go into the encoder of an EfficientNet-Lite; an
+    earlier model must have the same architecture. Raises InputError if they do not fit.
     """
     if isinstance(start, str):
         return {"package": _imagenet(model.network, model.card["architecture"])}

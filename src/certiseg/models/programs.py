@@ -1,4 +1,4 @@
-"""Programs of torch.fx (torch.export makes them): what their graph does, beside their weights."""
+"""Programs of torch.fx (made by torch.export): checks of the operators in their graph."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from torch import fx, nn
 
 
 def unfit_node(program: nn.Module) -> str | None:
-    """The first node that mixes the draws of a batch or is random, in words; None if none does.
+    """Describe the first node that mixes the draws of a batch or is random; None if there is none.
 
     A program has no training mode: dropout and batch statistics are operators of its graph.
     """
     for module in nn.Module.modules(program):
-        graph = getattr(module, "graph", None)  # of torch.fx, unflattened programs among them
+        graph = getattr(module, "graph", None)  # of torch.fx, including unflattened programs
         if isinstance(graph, fx.Graph):
             for node in graph.nodes:
                 if node.op == "call_function" and _unfit(node):
@@ -31,7 +31,7 @@ def _unfit(node: fx.Node) -> bool:
     for arg in schema.arguments:
         value: Any = given.get(arg.name, arg.default_value if arg.has_default_value() else None)
         if arg.name in ("train", "training"):
-            # None, of native_dropout, means training too.
+            # For native_dropout, None means training too.
             return value is None or bool(value)
         if arg.name == "dropout_p":
             return bool(value)

@@ -1,6 +1,6 @@
-"""From the word after --model to a model in eval mode, with what is known about its classes.
+"""Models by their name after --model, in evaluation mode, with what is known about their classes.
 
-One table of names; the module that loads a model is imported when its name is used.
+A table lists the forms of names; a loader's module is imported when such a name is used.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from certiseg.models.loaded import LoadedModel, made_by_others
 from certiseg.models.serialization import CARD_FILE, bundled
 
 PLUGINS = "certiseg.models"
-"""Group of entry points that add schemes. Each is a function of what follows the colon and returns
-a ``LoadedModel``, or a model that ``LoadedModel.of_model`` describes."""
+"""Group of entry points for further schemes. Each is a function of the text after the colon, and
+returns a ``LoadedModel``, or a model that ``LoadedModel.of_model`` describes."""
 
 
 class Form(NamedTuple):
-    """One way to name a model. words: how it is written. loader: "module:function" below
-    ``certiseg.models``; the function takes what follows the scheme, or a path, as plugins do."""
+    """A form of name. words: as written in help and errors. loader: "module:function" below
+    ``certiseg.models``; the function takes the text after the scheme's colon, or a path."""
 
     words: str
     loader: str
 
 
 SCHEMES = {
-    "certiseg": Form("certiseg:NAME (shipped)", "serialization:load_bundled"),
+    "certiseg": Form("certiseg:NAME (bundled)", "serialization:load_bundled"),
     "python": Form("python:MODULE:FUNCTION", "python_model:load_python"),
     "pointnet2": Form("pointnet2:CHECKPOINT.pth", "pointnet.published:load_shapenet"),
     "hrnet": Form("hrnet:CHECKPOINT.pth", "hrnet.published:load_hrnet"),
@@ -41,7 +41,7 @@ SCHEMES = {
     "hf": Form("hf:ORG/NAME (from the Hub)", "huggingface:load_from_hub"),
     "onnx": Form("onnx:FILE:OUTPUT", "adapters.onnx:load_named"),
 }
-"""By the word before the first colon."""
+"""By the word before the first colon of the name."""
 
 _STORED = "serialization:load_folder"
 FOLDERS: list[tuple[Callable[[Path], bool], Form]] = [
@@ -52,20 +52,20 @@ FOLDERS: list[tuple[Callable[[Path], bool], Form]] = [
     (is_hf_folder, Form("a local Hugging Face folder", "huggingface:load_hf")),
     (is_bundle, Form("a MONAI bundle", "adapters.bundle:load_bundle")),
 ]
-"""By their own card, never by the name of their weights; the first that fits."""
+"""Folders, recognised by their card or configuration, in this order."""
 
 FILES = {
     ".safetensors": Form("its model.safetensors", _STORED),
     ".onnx": Form("FILE.onnx", "adapters.onnx:load_named"),
     ".pt2": Form("FILE.pt2 (torch.export)", "adapters.exported:load_exported"),
 }
-"""By the ending of a file."""
+"""By file suffix."""
 
 _PICKLED = (".pt", ".pth", ".ckpt", ".bin", ".pkl")
 
 
 def load_model(spec: str) -> LoadedModel:
-    """Load the model that a name stands for, in evaluation mode, on the CPU.
+    """Load a model by name, in evaluation mode, on the CPU.
 
     Args:
         spec: such as "certiseg:camvid", "hf:ORG/NAME", "python:MODULE:FUNCTION", "net.onnx" or a
@@ -76,7 +76,7 @@ def load_model(spec: str) -> LoadedModel:
         The model with what is known about its classes, channels and kind of input.
 
     Raises:
-        InputError: another form (the error lists them), or a model that cannot be loaded.
+        InputError: a name of another form (the error lists them), or a model that cannot be loaded.
 
     Example:
         >>> loaded = load_model("certiseg:mni152")
@@ -97,7 +97,7 @@ def load_model(spec: str) -> LoadedModel:
         return _load(FILES[path.suffix], spec, spec)
     if path.is_file() and path.suffix in _PICKLED:
         raise InputError(
-            f"expected a model that says what it is, got {spec}, weights or TorchScript without "
+            f"expected a self-contained model, got {spec}, weights or TorchScript without "
             "their code; build the model and load it in a function of yours "
             "(python:MODULE:FUNCTION), or name its kind, such as hrnet:FILE.pth"
         )
@@ -106,7 +106,7 @@ def load_model(spec: str) -> LoadedModel:
             if fits(path):
                 return _load(form, spec, spec)
     raise InputError(
-        f"expected a model as {_forms()}, got {spec!r}; shipped are "
+        f"expected a model as {_forms()}, got {spec!r}; bundled are "
         f"{', '.join(f'certiseg:{name}' for name in bundled()) or 'none'}"
     )
 
@@ -129,7 +129,7 @@ def _described(spec: str, model: Any) -> LoadedModel:
 
 
 def _plugins() -> dict[str, EntryPoint]:
-    """Schemes of other installed packages; none of them replaces one of our own."""
+    """Schemes of other installed packages; they cannot replace a built-in scheme."""
     return {plugin.name: plugin for plugin in entry_points(group=PLUGINS)}
 
 

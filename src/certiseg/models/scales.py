@@ -1,4 +1,4 @@
-"""A base model that looks at the image at other scales, and mirrored, as the paper's does."""
+"""A base model applied at several scales, and mirrored, as in the paper."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ MERGES = get_args(Merge)
 
 
 class Scales(nn.Module):
-    """A base model on the resized input, its answer brought back: noise at native size, then this.
+    """A base model averaged over resized copies of the noisy input, and mirrored ones.
 
-    Takes (B, C, H, W) (plus noise) and returns logits (B, classes, H, W): the logarithms of what is
-    averaged over the scales, so the largest is the most likely class and their softmax are its
-    shares. Of a declared binary model (``Binary``) the probabilities are averaged, over scales and
-    mirrored inputs, and compared with its threshold. For each scale the input is resized
-    bilinearly; the logits are brought bilinearly to that size and, with ``flip``, averaged with
-    those of the mirrored input. A scale above 1, which the published code cuts into tiles, goes
-    through whole here.
+    Takes (B, C, H, W) (plus noise, at the original size) and returns logits (B, classes, H, W): the
+    logarithms of the averages over the scales, so that the largest is the most likely class and
+    their softmax gives its shares. For a declared binary model (``Binary``) the probabilities are
+    averaged over scales and mirrored inputs, and compared with its threshold. For each scale the
+    input is resized bilinearly; the logits are resized bilinearly to that size and, with ``flip``,
+    averaged with those of the mirrored input. At a scale above 1 the input is passed whole; the
+    published code cuts it into tiles.
 
     Args:
         model: the base model, with its preprocessing inside.
-        scales: the input becomes round(H * scale) x round(W * scale).
-        flip: also look at the mirrored input.
+        scales: the input is resized to round(H * scale) x round(W * scale).
+        flip: average with the mirrored input.
         base_size: if given, the longer side becomes base_size * scale instead.
-        merge: what is brought to the input's size and averaged: "exp", exp(logits), as the
-            published code does; "softmax", the probabilities.
+        merge: what is averaged, at the input's size: "exp", exp(logits), as in the published
+            code; "softmax", the probabilities.
 
     Raises:
         InputError: scales outside (0, 16]; in a pass, a model that returns labels or a single
@@ -88,7 +88,7 @@ class Scales(nn.Module):
         take_over(self, model)
 
     def describe(self) -> str:
-        """Such as "at scales 0.5, 1, mirrored too"."""
+        """A description such as "at scales 0.5, 1, mirrored too"."""
         scales = ", ".join(f"{exact(scale)}" for scale in self.scales)
         base = "" if self.base_size is None else f" of {self.base_size} pixels"
         return (
@@ -101,7 +101,7 @@ class Scales(nn.Module):
         return f"scales={self.scales}, flip={self.flip}, base_size={size}, merge={self.merge}"
 
     def size_at(self, scale: float, height: int, width: int) -> tuple[int, int]:
-        """Height and width that the model sees."""
+        """Height and width of the resized input."""
         if self.base_size is not None:
             longer = math.floor(self.base_size * scale + 0.5)
             scale = longer / max(height, width)
@@ -116,7 +116,7 @@ class Scales(nn.Module):
             )
         full = (x.shape[2], x.shape[3])
         if len(self.scales) == 1 and self.size_at(self.scales[0], *full) == full:
-            # Nothing is resized, so log undoes what exp or softmax does.
+            # Nothing is resized, so that the logarithm cancels exp or softmax.
             return _declared(*self._logits(x))
         total: Tensor | None = None
         offset: Tensor | None = None
@@ -128,8 +128,8 @@ class Scales(nn.Module):
             elif self.merge == "softmax":
                 likely = logits.softmax(dim=1)
             else:
-                # Up to one factor an image, common to all scales: it changes no order, and
-                # nothing overflows.
+                # Scaled by a factor per image, common to all scales, which changes no order and
+                # avoids overflow.
                 top = logits.amax(dim=(1, 2, 3), keepdim=True)
                 common = top if offset is None else torch.maximum(offset, top)
                 likely = logits.sub_(common).exp_()
@@ -143,15 +143,15 @@ class Scales(nn.Module):
             return _declared(total.div_(len(self.scales)), binary)
         if bool((total.amax(dim=1) == 0).any()):
             raise InputError(
-                "expected logits whose highest differ by less than 87 between pixels, got more, "
-                "which exp cannot hold; pass merge='softmax'"
+                "expected highest logits that differ by less than 87 between pixels, got more, "
+                "which overflows exp; pass merge='softmax'"
             )
-        # Below the smallest number that float32 holds well, classes count as equally unlikely.
+        # Below the smallest normal float32, classes count as equally unlikely.
         return total.div_(len(self.scales)).clamp_min_(torch.finfo(total.dtype).tiny).log_()
 
     def _logits(self, x: Tensor) -> tuple[Tensor, BinaryOutput | None]:
-        """At the size of x, float32; averaged over the two sides where flip is on. Of a declared
-        binary model probabilities, and its declaration."""
+        """Float32 logits at the size of x, averaged over mirrored inputs with flip. For a declared
+        binary model its probabilities, and the declaration."""
         logits, binary = self._one(x)
         if self.flip:
             logits = (logits + self._one(x.flip(3))[0].flip(3)).mul_(0.5)
@@ -169,7 +169,7 @@ class Scales(nn.Module):
                 f"expected logits (B, classes, H, W), got {logits.dtype} of shape "
                 f"{tuple(logits.shape)}; labels have no average over scales, return the logits"
             )
-        # A copy where nothing was resized or converted: the model may keep its output.
+        # Copy if nothing was resized or converted: the model may keep its output.
         given = logits
         logits = _resize(logits.float(), (x.shape[2], x.shape[3]))
         return logits.clone() if logits is given else logits, binary

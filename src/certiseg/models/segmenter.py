@@ -1,4 +1,4 @@
-"""A network from elsewhere as a base model, with what its source tells about the classes."""
+"""A network of another library as a base model, with what is known about its classes."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from certiseg.models.preprocess import OfBase, Preprocess
 class Segmenter(OfBase, nn.Module):
     """Logits (B, classes, H, W) from (B, channels, H, W) in [0, 1], at the input's size.
 
-    base: the network with its normalisation, so noise is added to the [0, 1] input. classes,
-    palette: None where the source names none. name: of the network, for statements. made_by: what
-    its layers do not show (their library's version, their configuration), for the fingerprint.
-    notes: what a command tells before it starts.
+    base: the network with its normalisation, so that noise is added to the [0, 1] input. classes,
+    palette: None if the source names none. name: of the network, for statements. made_by: what the
+    layers do not show (library version, configuration), for the fingerprint. notes: printed by
+    commands before they start.
     """
 
     kind = "pictures"
@@ -40,7 +40,7 @@ class Segmenter(OfBase, nn.Module):
         self.palette = palette
         self.made_by = made_by
         self.notes = notes
-        # What statements call it, unless a command knows how the user did.
+        # Name in statements, unless a command sets the name that the user gave.
         self.model_name = name
 
     def extra_repr(self) -> str:

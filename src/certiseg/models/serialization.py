@@ -1,6 +1,6 @@
 """A trained network on disk: model.safetensors (half precision) and card.json beside it.
 
-Some come with the package: weights/NAME.safetensors with weights/NAME.json.
+Bundled networks are weights/NAME.safetensors with weights/NAME.json in the package.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ _CLASSES = {
     "certiseg.models.denoise.SmallDenoiser": "denoise:TrainedDenoiser",
     "certiseg.models.pointnet.network.PointNet2": "pointnet.parts:TrainedClouds",
 }
-"""The networks that cards name, and what holds each with its card: imported when it is met."""
+"""Architectures in cards, and the class that holds each with its card; imported when used."""
 
 
 def to_bytes(network: nn.Module) -> bytes:
     """The weights in half precision, as a safetensors file. Raises InputError on overflow."""
     state = {}
     for name, value in network.state_dict().items():
-        # Step counters of batch norm are integers and take no part in a forward pass.
+        # Step counters of batch norm are integers, and not used in a pass.
         half = value.detach().cpu().half() if value.is_floating_point() else value.cpu()
         if half.is_floating_point() and not bool(torch.isfinite(half).all()):
             raise InputError(
@@ -76,7 +76,7 @@ def load_trained(card: dict[str, Any], weights: bytes, name: str) -> Trained:
     if digest != (stated := card["weights"].get("sha256")):
         raise InputError(
             f"{name}: expected weights with SHA-256 {stated!s:.12}..., got "
-            f"{digest[:12]}...; weights and card are not of one training, copy both again"
+            f"{digest[:12]}...; weights and card are from different trainings, copy both again"
         )
     kind = card["architecture"].get("class", UNET)
     if not isinstance(kind, str) or kind not in _CLASSES:
@@ -103,13 +103,13 @@ def load_trained(card: dict[str, Any], weights: bytes, name: str) -> Trained:
     _check_words(model, card, name)
     if model.kind == "clouds":
         return model.eval()
-    # Convolutions here run faster on this layout; values are the same.
+    # Convolutions are faster in this layout; values are the same.
     return model.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
 def _check_words(model: Trained, card: dict[str, Any], name: str) -> None:
-    """Raise InputError unless the card has the network's channels, and a name and a colour for
-    each of its classes."""
+    """Raise InputError unless the card has the network's channels, and a name and colour for each
+    class."""
     plan = card["architecture"]
     channels = plan["in_channels" if model.kind == "pictures" else "channels"]
     fields = {"channels": whole(channels, channels)}
@@ -128,19 +128,19 @@ def _check_words(model: Trained, card: dict[str, Any], name: str) -> None:
 
 
 def bundled() -> list[str]:
-    """Names of the networks that come with the package, sorted."""
+    """Names of the bundled networks, sorted."""
     return sorted(path.stem for path in _BUNDLED.glob("*.safetensors"))
 
 
 def load_bundled(name: str) -> Trained:
-    """Load a network that comes with the package, in evaluation mode, on the CPU.
+    """Load a bundled network, in evaluation mode, on the CPU.
 
     Args:
         name: such as "camvid"; ``certiseg demo`` lists them.
 
     Returns:
-        A ``TrainedModel`` of pictures, ``TrainedClouds`` or a ``TrainedDenoiser``; its ``card``
-        says how it was trained.
+        A ``TrainedModel`` of images, ``TrainedClouds`` or a ``TrainedDenoiser``; its ``card``
+        describes its training.
 
     Raises:
         InputError: an unknown name.
@@ -151,16 +151,16 @@ def load_bundled(name: str) -> Trained:
     """
     if name not in bundled():
         raise InputError(
-            f"expected a shipped model among {', '.join(bundled()) or 'none'}, got {name!r}; "
+            f"expected a bundled model among {', '.join(bundled()) or 'none'}, got {name!r}; "
             "write certiseg:NAME with one of these names"
         )
     return load_files(_BUNDLED / f"{name}.json", _BUNDLED / f"{name}.safetensors")
 
 
 def load_folder(path: str | Path) -> Trained:
-    """Load what ``certiseg train`` wrote into a folder; path: the folder or its weights file.
+    """Load a folder written by ``certiseg train``; path: the folder or its weights file.
 
-    Raises InputError as ``load_trained``, and where there is nothing.
+    Raises InputError as ``load_trained``, and if there is no such folder.
     """
     path = Path(path)
     if not path.exists():
@@ -173,7 +173,7 @@ def load_folder(path: str | Path) -> Trained:
 
 
 def load_files(card_path: Path, weights_path: Path) -> Trained:
-    """Load a card and the weights it describes. Raises InputError as load_trained does."""
+    """Load a card and the weights it describes. Raises InputError as ``load_trained`` does."""
     try:
         card = read_document(card_path, CARD)
         weights = read_bounded(weights_path, MODEL)

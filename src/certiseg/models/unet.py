@@ -1,4 +1,4 @@
-"""SmallUNet: a segmentation network for noisy pictures, cheap enough to run 100 times on a CPU."""
+"""SmallUNet: a segmentation network for noisy images, fast enough for 100 passes on a CPU."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class SmallUNet(nn.Module):
     """U-Net on a strided stem. (B, in_channels, H, W) -> logits (B, num_classes, H, W), any H, W.
 
     widths: channels at 1/2, 1/4, 1/8, ... of the input. blocks: residual convolutions at each.
-    The full resolution holds no features: under noise of sigma 0.25 single pixels say little, and
-    a full-resolution stage would cost more than all others together.
+    There are no features at full resolution: under noise of sigma 0.25 single pixels carry little
+    information, and such a stage would cost more than all others together.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class SmallUNet(nn.Module):
         self.encoder = nn.ModuleList()
         for level, (width, count) in enumerate(zip(widths, blocks, strict=True)):
             down = [_conv(widths[level - 1], width, stride=2)] if level else []
-            # The coarsest level looks further: dilation doubles its share of the picture.
+            # Dilation doubles the receptive field of the coarsest level.
             dilation = 2 if level == len(widths) - 1 else 1
             residuals = [_Residual(width, dilation) for _ in range(count)]
             self.encoder.append(nn.Sequential(*down, *residuals))
@@ -51,7 +51,7 @@ class SmallUNet(nn.Module):
         return self.low_resolution(x).full()
 
     def low_resolution(self, x: Tensor) -> LowResolutionLogits:
-        """Logits at half the size, and the size they stand for."""
+        """Logits at half the input's size, to be upsampled to it."""
         y = self.stem(x)
         skips = []
         for level in self.encoder:
@@ -60,7 +60,7 @@ class SmallUNet(nn.Module):
         skips.pop()
         for narrow, decode in zip(self.narrow, self.decoder, strict=True):
             skip = skips.pop()
-            # Narrowing before enlarging commutes with it (1 x 1 against bilinear) and costs 1/4.
+            # The 1 x 1 convolution commutes with bilinear upsampling, and costs 1/4 before it.
             y = decode(_resize(narrow(y), skip.shape[-2:]) + skip)
         return LowResolutionLogits(self.head(y), (x.shape[2], x.shape[3]))
 

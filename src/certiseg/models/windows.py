@@ -1,4 +1,4 @@
-"""A base model that labels each part of its input from a window around it alone (theory T17)."""
+"""A base model in which each label depends on a window around it alone (theory T17)."""
 
 from __future__ import annotations
 
@@ -19,19 +19,20 @@ _SPATIAL = (4, 5)
 
 
 class Windows(nn.Module):
-    """A base model run window by window: each core takes its labels from its own window.
+    """A base model run window by window: the labels of each core come from its window.
 
-    The input is tiled into cores of equal sides (to a pixel); a window is a core with a margin
-    around it, as far as the input goes. Each pass of the base model sees one window of all draws
-    of the batch. So a label depends on its window alone, and certificates made with it say:
-    each label holds under every perturbation whose norm *inside its window* is below the radius,
-    whatever happens elsewhere (T17). ``Certificate.lost_at_most`` bounds what larger ones change.
+    The input is tiled into cores of equal sides (up to one pixel). A window is a core with a
+    margin around it, cut at the border of the input. Each pass of the base model gets one window
+    of all draws of the batch. A label therefore depends on its window alone, and certificates
+    state that each label holds under every perturbation whose norm *inside its window* is below
+    the radius, with any change elsewhere (T17). ``Certificate.lost_at_most`` bounds the number of
+    labels that larger perturbations change.
 
     Args:
         model: the base model, with its preprocessing inside; logits (B, classes, *size), or integer
             labels (B, *size), of images or volumes (B, C, *size).
-        size: largest sides of a core in pixels or voxels: one number, or one for each axis.
-        margin: pixels or voxels seen beyond the core on every side.
+        size: largest side of a core in pixels or voxels: one number, or one per axis.
+        margin: width of the window beyond the core on each side, in pixels or voxels.
 
     Raises:
         InputError: sizes below 1 or a margin below 0; in a pass, an output of another size.
@@ -65,17 +66,17 @@ class Windows(nn.Module):
         take_over(self, model)
 
     def describe(self) -> str:
-        """Such as "in windows of 128 with a margin of 64"."""
+        """A description such as "in windows of 128 with a margin of 64"."""
         return f"in windows of {' x '.join(map(exact, self.size))} with a margin of {self.margin}"
 
     def extra_repr(self) -> str:
         return f"size={self.size}, margin={self.margin}"
 
     def tiling(self, axes: int) -> Tiling:
-        """The windows of inputs with so many axes beside channels. Raises InputError."""
+        """The windows of inputs with this number of axes besides channels. Raises InputError."""
         if len(self.size) not in (1, axes):
             raise InputError(
-                f"expected windows with {axes} sides, got {self.size}; pass one for each axis"
+                f"expected windows with {axes} sides, got {self.size}; pass one per axis"
             )
         return Tiling(self.size * (axes if len(self.size) == 1 else 1), self.margin)
 
@@ -88,10 +89,10 @@ class Windows(nn.Module):
         whole: Tensor | None = None
         declared = None
         every = self.tiling(x.ndim - 2).spans(x.shape[2:])
-        # A draw alone, as the probe passes it, sees its windows in the opposite order, so that a
-        # model which carries something over from window to window is found out.
+        # A draw alone, as passed by the probe, gets its windows in the opposite order, which
+        # detects a model that carries something over from window to window.
         for spans in every if len(x) > 1 else reversed(every):
-            # A copy: a view would leave the rest of the input within the model's reach.
+            # A copy: through a view the model could reach the rest of the input.
             seen: tuple[Any, ...] = (..., *(span.seen for span in spans))
             window = x[seen].clone()
             found: object = self.model(window)
@@ -128,9 +129,10 @@ class Windows(nn.Module):
 
 
 def windows_of(model: object, shape: Sequence[int]) -> tuple[int, ...] | None:
-    """Sides of the cores and the margin, of a model that sees inputs (C, *size) by windows alone.
+    """Sides of the cores and the margin, for a model whose labels depend on windows of inputs (C,
+    *size).
 
-    None for every other model: locality is taken from the construction, never assumed.
+    None for every other model: locality follows from the construction and is never assumed.
     """
     if type(model) not in (Windows, Binary) or len(shape) + 1 not in _SPATIAL:
         return None
@@ -142,7 +144,7 @@ def windows_of(model: object, shape: Sequence[int]) -> tuple[int, ...] | None:
         # Something in place of a method, such as forward.
         return None
     if isinstance(model, Binary):
-        # It reads each value on its own.
+        # Binary decides each value separately.
         return windows_of(model.model, shape)
     assert isinstance(model, Windows)
     tiling = model.tiling(len(shape) - 1)

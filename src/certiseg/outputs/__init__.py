@@ -1,1 +1,1 @@
-"""What a model's output says: one label per component and draw, whatever form it comes in."""
+"""Labels from a model's output: one per component and draw, for all supported forms of output."""

@@ -1,4 +1,4 @@
-"""The maps of a declared binary output: one channel, or several that overlap."""
+"""The maps of a declared binary output: a single one, or several that may overlap."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from certiseg.outputs.tensors import BinaryScores, check_axes, tensor_of, values
 
 _MANY = 64
 _ROUNDING = 8.0
-"""Last bits by which averages of probabilities may leave [0, 1]."""
+"""By how many units in the last place averages of probabilities may leave [0, 1]."""
 
 
 def maps_of(scored: BinaryScores, batch: Tensor, own_grid: bool = False) -> Tensor:
-    """Probabilities or logits, float32 or float64 (B, K, *out), of a batch (B, channels, *size).
+    """The maps, probabilities or logits, as float32 or float64 (B, K, *out), for a batch (B,
+    channels, *size).
 
-    K is 1 without multi_label. Masks of bools are probabilities 0 and 1. own_grid: as for
-    ``decide``. Raises InputError for another form, and for values that are no probabilities.
+    K is 1 without multi_label. Boolean masks become probabilities 0 and 1. own_grid: as in
+    ``decide``. Raises InputError for another form, and for declared probabilities outside [0, 1].
     """
     binary, (maps, upsample) = scored.binary, tensor_of(scored.output)
     maps = maps.to(batch.device)
@@ -31,8 +32,8 @@ def maps_of(scored: BinaryScores, batch: Tensor, own_grid: bool = False) -> Tens
     if not maps.is_floating_point():
         raise InputError(
             f"expected {binary.words()} as floats, got {maps.dtype} of shape {tuple(maps.shape)}; "
-            "integer labels need no declaration: leave it out; masks: return output == 1, bools, "
-            "as probabilities"
+            "integer labels need no declaration: leave it out; masks: return the booleans "
+            "output == 1 as probabilities"
         )
     check_axes(maps, batch.shape[2:])
     maps = _with_channels(maps, batch, binary)
@@ -49,10 +50,11 @@ def maps_of(scored: BinaryScores, batch: Tensor, own_grid: bool = False) -> Tens
 
 
 def class_scores(maps: Tensor, binary: BinaryOutput) -> Tensor:
-    """Two scores (B, 2, K, *out), of one map (B, 2, *out): the larger is the label's, 0 on a tie.
+    """Scores (B, 2, K, *out) of both labels, (B, 2, *out) for one map: the higher wins, label 0 on
+    a tie.
 
-    Label 1 strictly above the threshold, exactly: the score of 0 is the threshold, rounded down to
-    the type of the maps, in which nothing lies between the two.
+    Label 1 wins exactly if the map is above the threshold: the score of label 0 is the threshold
+    rounded down to the maps' float type, so that no float lies between the two.
     """
     level = _rounded_down(binary.level, maps.dtype)
     scores = torch.stack([torch.full_like(maps, level), maps], dim=1)
@@ -60,7 +62,7 @@ def class_scores(maps: Tensor, binary: BinaryOutput) -> Tensor:
 
 
 def probabilities(maps: Tensor, binary: BinaryOutput) -> Tensor:
-    """Of class 1, in the form of the maps."""
+    """Probabilities of class 1, in the shape of the maps."""
     return maps if binary.output == "probability" else maps.sigmoid()
 
 
@@ -79,15 +81,15 @@ def _with_channels(maps: Tensor, batch: Tensor, binary: BinaryOutput) -> Tensor:
                 "multi_label (--multi-label) out"
             )
         raise InputError(
-            f"expected one channel of {binary.output} values (B, 1, *out), {got}; channels of "
-            "which the highest wins need no declaration, leave it out; overlapping maps are "
+            f"expected one channel of {binary.output} values (B, 1, *out), {got}; classes "
+            "decided by the highest logit need no declaration, leave it out; overlapping maps are "
             "multi_label=True (--multi-label)"
         )
     return maps
 
 
 def _check_probabilities(maps: Tensor) -> None:
-    # Of what a model averaged in lower precision a little more.
+    # More tolerance for averages that the model computed in lower precision.
     slack = _ROUNDING * torch.finfo(maps.dtype).eps
     if maps.numel() == 0 or bool(((maps >= -slack) & (maps <= 1 + slack)).all()):
         return
@@ -103,7 +105,8 @@ def _check_probabilities(maps: Tensor) -> None:
 
 
 def _hint_at_probabilities(maps: Tensor) -> None:
-    """Warn of logits that are all in [0, 1]: each has a probability of 1/2 or more."""
+    """Warn if all logits are in [0, 1], as probabilities are; each would mean a probability >=
+    1/2."""
     if maps.numel() >= _MANY and bool(((maps >= 0) & (maps <= 1)).all()):
         warnings.warn(
             "all declared logits of a pass lie in [0, 1], as probabilities do; if the model ends "

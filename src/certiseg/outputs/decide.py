@@ -1,4 +1,4 @@
-"""The labels, or the softmax, that a model's output stands for, whatever form it has."""
+"""Labels or softmax probabilities of a model's output, for all supported forms."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def decide(
         output: logits (B, C, *out) of at least 2 classes, a mapping with "out" (torchvision), an
             object with ``.logits`` (Hugging Face; logits smaller than the image are upsampled
             bilinearly to it, as those libraries do themselves), ``LowResolutionLogits``, integer
-            labels (B, *out) or (B, 1, *out), masks of bools, which are labels 0 and 1, or
-            ``BinaryScores`` of a declared binary model. Arrays of NumPy as tensors.
+            labels (B, *out) or (B, 1, *out), boolean masks, which are labels 0 and 1, or
+            ``BinaryScores`` of a declared binary model. NumPy arrays are treated as tensors.
         batch: the input (B, *shape).
-        num_classes: None: found from logits.
-        own_grid: an image's labels may lie on a grid (h, w) of the model's own, 1 <= h <= H and
-            1 <= w <= W, and nothing is upsampled (theory T14).
+        num_classes: None: read from the logits.
+        own_grid: labels of an image may lie on the model's coarser grid (h, w), 1 <= h <= H and
+            1 <= w <= W; nothing is upsampled (theory T14).
 
     Raises:
         InputError: any other output, a shape or class count that does not fit, labels outside the
@@ -68,15 +68,18 @@ class Posterior:
         return len(self.values)
 
     def rows(self, places: list[int]) -> Posterior:
-        """That of the draws at these places of the batch, in their order."""
+        """The draws at these indices of the batch, in this order."""
         return replace(self, values=self.values[places])
 
 
 def posterior(
     output: object, batch: Tensor, num_classes: int | None, own_grid: bool = False
 ) -> Posterior:
-    """The softmax of one batch of logits, or what a declared binary output says of both classes.
-    Arguments and errors as ``decide``; labels have none."""
+    """Softmax probabilities of one batch of logits; for a declared binary output, the probabilities
+    of both classes.
+
+    Arguments and errors as in ``decide``; labels have no softmax and are refused.
+    """
     if isinstance(output, BinaryScores):
         likely = _of_class_one(output, batch, num_classes, own_grid)
         return Posterior(torch.cat([1 - likely, likely], dim=1), output.binary)
@@ -120,6 +123,6 @@ def logits(
 
 
 def _autocast_of(kind: str) -> torch.autocast:
-    """The autocast that is on or off now, to be entered again."""
+    """The current state of autocast, as a context that can be entered again."""
     enabled = torch.is_autocast_enabled(kind)
     return torch.autocast(kind, dtype=torch.get_autocast_dtype(kind), enabled=enabled)

@@ -1,4 +1,4 @@
-"""One label per component for each draw of a batch, counted tile by tile."""
+"""One label per component and draw of a batch, counted tile by tile."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from certiseg.binary import BinaryOutput
 from certiseg.errors import InputError
 from certiseg.outputs.low_resolution import LowResolutionLogits
 
-# Bytes of logits decided on at once: on a CPU what its caches hold, on a GPU what fills it.
+# Bytes of logits per tile: on a CPU about its caches, on a GPU enough to keep it busy.
 _TILE = {"cpu": 2**23, "cuda": 2**28}
 _STEPS = 8
 _SINGLE_OR_DOUBLE = (torch.float32, torch.float64)
@@ -23,14 +23,15 @@ _SINGLE_OR_DOUBLE = (torch.float32, torch.float64)
 
 @dataclass(frozen=True)
 class Decision:
-    """Exactly one label per component for each draw of a batch.
+    """Exactly one label per component and draw of a batch.
 
-    scores: logits (B, C, *out), or low-resolution ones that stand for them, of models that return
-    logits; or given: int64 labels (B, *out), of models that return labels. One of them is None.
-    Logits are decided on when they are counted, a tile at a time, so one-hot labels at full size
-    are never held. tile: bytes of logits in one (at least 8 steps of rows); the labels do not
-    depend on it. context: in which low-resolution logits are upsampled: the model's own autocast.
-    binary: the declaration that the scores follow from, where there was one.
+    scores: logits (B, C, *out), possibly of low resolution, for models that return logits; given:
+    int64 labels (B, *out), for models that return labels. Exactly one of them is not None.
+
+    Logits are decided when they are counted, one tile at a time, so that one-hot labels at full
+    size are never held. tile: bytes of logits per tile (at least 8 steps of rows); the labels do
+    not depend on it. context: the model's autocast, in which low-resolution logits are upsampled.
+    binary: the declaration of a binary output.
     """
 
     num_classes: int
@@ -66,7 +67,7 @@ class Decision:
         return either.device
 
     def rows(self, places: list[int]) -> Decision:
-        """That of the draws at these places of the batch, in their order."""
+        """The draws at these indices of the batch, in this order."""
         scores, given = self.scores, self.given
         return replace(
             self,
@@ -79,7 +80,7 @@ class Decision:
         return torch.zeros((self.num_classes, *self.size), dtype=dtype, device=self._device)
 
     def labels(self) -> Tensor:
-        """Labels int64 (B, *out)."""
+        """Labels, int64 (B, *out)."""
         if self.given is not None:
             return self.given
         found = torch.zeros((self.draws, *self.size), dtype=torch.int32, device=self._device)
@@ -90,7 +91,7 @@ class Decision:
         return found.long()
 
     def equal(self, labels: Tensor) -> Tensor:
-        """Whether each draw's whole output equals labels int64 (*out). Returns bool (B,)."""
+        """For each draw, bool (B,): whether its whole output equals labels, int64 (*out)."""
         if self.given is not None:
             return torch.eq(self.given, labels).flatten(1).all(dim=1)
         same = torch.ones(self.draws, dtype=torch.bool, device=self._device)
@@ -100,9 +101,9 @@ class Decision:
         return same
 
     def add_to(self, counts: Tensor) -> None:
-        """Add every draw to counts, ints (C, *out), in place."""
+        """Add the labels of every draw to counts, ints (C, *out), in place."""
         if self.given is not None:
-            # No cell repeats inside a draw, so nothing is lost by adding without atomics.
+            # Within a draw each component adds to one cell, so no atomic additions are needed.
             flat = counts.view(self.num_classes, -1)
             for labels in self.given:
                 cells = labels.reshape(1, -1)
@@ -110,12 +111,12 @@ class Decision:
             return
         for _, rows, won in self._won():
             place = counts[(slice(None), *rows)]
-            # Of one draw it is one pass over memory.
+            # For one draw this is a single pass over memory.
             place.add_(won[0] if len(won) == 1 else won.sum(dim=0, dtype=counts.dtype))
 
     def _won(self) -> Iterator[tuple[slice, tuple[slice, ...], Tensor]]:
-        """Draws, rows (none for outputs without), and bool (b, C, *tile), True at the label that
-        won, until all were seen once."""
+        """Tiles that cover every draw: slice of draws, slice of rows (none for outputs without
+        rows), and bool (b, C, *tile), True at the winning label."""
         scores, (batch, *rest) = self.scores, self._shape
         assert scores is not None
         room = self.tile or _TILE.get(self._device.type, _TILE["cpu"])
@@ -133,13 +134,15 @@ class Decision:
                     yield one, (band,), winners(_band(scores, one, band))
 
     def _rows(self, room: int) -> int | None:
-        """Rows of an image's draw that fit into room bytes; None where it fits, or is not cut."""
+        """Number of rows per tile within `room` bytes; None if a draw fits whole or cannot be
+        cut."""
         assert self.scores is not None
         step = self.scores.step if isinstance(self.scores, LowResolutionLogits) else 1
         _, classes, *size = self._shape
         if len(size) != 2 or step is None:
             return None
-        # LowResolutionLogits logits need a row more on either side, which thin bands would pay for.
+        # Each band computes one extra low-resolution row on either side, too expensive for thin
+        # bands.
         fitting = max(_STEPS, room // (4 * classes * size[1] * step)) * step
         return fitting if fitting < size[0] else None
 
@@ -157,12 +160,13 @@ def _band(scores: Tensor | LowResolutionLogits, draw: slice, rows: slice) -> Ten
 def winners(logits: Tensor) -> Tensor:
     """Bool (b, C, *out), True at the first of the highest logits.
 
-    Raises InputError for NaN, and where infinity leaves the choice open: all logits of a component
-    are -inf, or several +inf. A class that is masked by -inf among finite ones just does not win.
+    Raises InputError for NaN, and where infinity leaves the decision open: all logits of a
+    component are -inf, or several are +inf. A class masked by -inf beside finite logits simply does
+    not win.
     """
     if logits.device.type == "cpu" and logits.dtype not in _SINGLE_OR_DOUBLE:
         logits = logits.float()  # exact
-    # Channels-last networks return channels-last logits, over which maxima are slow.
+    # Maxima over channels-last logits are slow.
     logits = logits.contiguous()
     top = logits.amax(dim=1, keepdim=True)
     lowest, highest = top.aminmax()
@@ -176,7 +180,7 @@ def winners(logits: Tensor) -> Tensor:
             "one class unmasked, and check the model's precision"
         )
     if logits.device.type == "cpu":
-        # NumPy compares with one broadcast side several times quicker than PyTorch.
+        # NumPy's comparison with a broadcast operand is several times faster than PyTorch's.
         equal = np.equal(logits.numpy(), top.numpy())
         won, found = torch.from_numpy(equal), int(np.count_nonzero(equal))
     else:

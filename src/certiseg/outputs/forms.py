@@ -1,4 +1,4 @@
-"""The forms that a model's output may have, and why another is refused, with the remedy."""
+"""Checks of the form of a model's output; each error names the remedy."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from certiseg.outputs.tensors import (
 )
 
 _SPATIAL = {4: "H, W", 5: "D, H, W"}
-"""By the axes of a batch: of images, and of volumes."""
+"""Axes of images and volumes, by number of dimensions of a batch."""
 
 
 def checked_maps(
     output: BinaryScores, batch: Tensor, num_classes: int | None, own_grid: bool
 ) -> Tensor:
-    """The maps (B, K, *out) of a declared binary output, of the right size."""
+    """The maps (B, K, *out) of a declared binary output, with their size checked."""
     if num_classes not in (None, 2):
         raise InputError(
             f"expected 2 classes of a binary output, got num_classes={num_classes}; leave it out"
@@ -39,8 +39,8 @@ def checked_maps(
 def checked_output(
     output: object, batch: Tensor, num_classes: int | None, own_grid: bool
 ) -> Tensor | LowResolutionLogits:
-    """Logits (B, C, *out), perhaps of low resolution, or labels or a mask (B, *out), of the right
-    size."""
+    """Logits (B, C, *out), possibly of low resolution, or labels or a mask (B, *out), with their
+    size checked."""
     low = output if isinstance(output, LowResolutionLogits) else None
     tensor, upsample = tensor_of(output) if low is None else (low.logits, True)
     tensor = tensor.to(batch.device)
@@ -92,8 +92,8 @@ def _batch_remedy(size: int) -> str:
 
 
 def _check_channels(scores: Tensor, batch: Tensor, num_classes: int | None) -> None:
-    """Raise InputError for floats that are no logits of classes: a single channel, or none, or
-    labels as floats."""
+    """Raise InputError for floats that are not logits of classes: one channel or none, or labels as
+    floats."""
     bare = scores.ndim == batch.ndim - 1 and (
         batch.ndim in _SPATIAL
         or (scores.shape[1:] == batch.shape[2:] and scores.shape[1] != num_classes)
@@ -118,12 +118,12 @@ def _check_channels(scores: Tensor, batch: Tensor, num_classes: int | None) -> N
 
 
 def _without_channel(labels: Tensor, batch: Tensor) -> Tensor:
-    """Labels or a mask (B, *out), also of (B, 1, *out)."""
+    """Labels or a mask as (B, *out); an axis of length 1 for the channel is removed."""
     if labels.ndim != batch.ndim or batch.ndim < 3:
         return labels
     if labels.shape[1] == 1:
         return labels[:, 0]
-    what = "masks of bools" if labels.dtype == torch.bool else "integer labels"
+    what = "boolean masks" if labels.dtype == torch.bool else "integer labels"
     other = (
         "overlapping masks are certiseg.Binary(model, 'probability', multi_label=True)"
         if labels.dtype == torch.bool
@@ -138,7 +138,7 @@ def _without_channel(labels: Tensor, batch: Tensor) -> Tensor:
 def checked_mask(mask: Tensor, num_classes: int | None) -> int:
     if num_classes not in (None, 2):
         raise InputError(
-            f"expected labels of {num_classes} classes, got a mask of bools of shape "
+            f"expected labels of {num_classes} classes, got a boolean mask of shape "
             f"{tuple(mask.shape)}, which has 2; leave num_classes out, or return integer labels"
         )
     return 2
@@ -161,8 +161,9 @@ def checked_classes(labels: Tensor, num_classes: int | None) -> int:
 
 
 def _check_size(size: torch.Size, batch: Tensor, own_grid: bool) -> None:
-    """The mask of an image or volume has its size, or with own_grid, of images alone, a grid's that
-    is no finer; outputs of no or one axis are other tasks."""
+    """Raise InputError unless the labels of an image or volume have its size (or, with own_grid
+    and for images, a coarser one). Outputs without or with one axis are classification and other
+    tasks."""
     if batch.ndim not in _SPATIAL or len(size) < 2:
         return
     image = batch.shape[2:]

@@ -1,7 +1,6 @@
-"""LowResolutionLogits logits with a promise: the model's own output is their bilinear upsampling.
+"""Low-resolution logits of models whose output is their bilinear upsampling.
 
-What counts votes can then enlarge a band of rows at a time and never hold full-size logits of many
-classes.
+Votes are then counted band by band, without holding full-size logits of many classes.
 """
 
 from __future__ import annotations
@@ -16,14 +15,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules import module as hooks_of_all
 
-# PyTorch has another kernel for outputs of height + width <= 128, whose last bits may differ.
+# PyTorch uses another kernel for outputs with height + width <= 128; its last bits may differ.
 _WIDEST_OF_SMALL = 128
 _METHOD = "low_resolution"
 
 
 @dataclass(frozen=True)
 class LowResolutionLogits:
-    """Logits that stand for their bilinear upsampling.
+    """Logits that represent their bilinear upsampling.
 
     A model may return it. A module may also have, beside ``forward``, a method
     ``low_resolution(x) -> LowResolutionLogits`` whose result's ``full()`` is what ``forward``
@@ -44,13 +43,13 @@ class LowResolutionLogits:
     size: tuple[int, int]
 
     def full(self) -> Tensor:
-        """The logits (B, C, H, W) that it stands for."""
+        """The upsampled logits (B, C, H, W)."""
         if tuple(self.logits.shape[2:]) == self.size:
             return self.logits
         return F.interpolate(self.logits, size=self.size, mode="bilinear", align_corners=False)
 
     def __getitem__(self, draws: slice | list[int]) -> LowResolutionLogits:
-        """Of these draws of the batch."""
+        """The logits of these draws of the batch."""
         return LowResolutionLogits(self.logits[draws], self.size)
 
     @property
@@ -61,20 +60,21 @@ class LowResolutionLogits:
 
     @property
     def step(self) -> int | None:
-        """Rows that a band must hold a multiple of; None where bands may differ from the whole.
+        """Bands must start and stop at multiples of this number of rows; None if bands may differ
+        from the whole.
 
-        The weights of the rows are exact floats, the same in a band as in the whole, where the
-        height grows by a power of two; elsewhere their last bits depend on the row's number.
+        Where the height grows by a power of two, the interpolation weights are exact floats and the
+        same in a band as in the whole; elsewhere their last bits depend on the row's index.
         """
         factor, rest = divmod(self.size[0], self.logits.shape[2])
         exact = rest == 0 and math.frexp(factor)[0] == 0.5
         return factor if exact and self.size[1] >= _WIDEST_OF_SMALL else None
 
     def band(self, start: int, stop: int) -> Tensor:
-        """Rows start .. stop - 1 (B, C, stop - start, W), bit for bit those of ``full()``.
+        """Rows start .. stop - 1 (B, C, stop - start, W), bitwise equal to those of ``full()``.
         start, stop: multiples of ``step``."""
         assert self.step is not None
-        # One low-resolution row more on either side: an edge of the band is none of the whole.
+        # One extra low-resolution row on either side, since the band's border is not the image's.
         first = max(start // self.step - 1, 0)
         last = min(stop // self.step + 1, self.logits.shape[2])
         size = ((last - first) * self.step, self.size[1])
@@ -84,12 +84,13 @@ class LowResolutionLogits:
 
 
 def low_resolution_form(model: Callable[[Tensor], Any]) -> Callable[[Tensor], Any]:
-    """``model.low_resolution`` where that is the same function as the model, else the model itself.
+    """``model.low_resolution`` if it computes the same function as the model, else the model
+    itself.
 
-    It is the same only if one class defines both and the method is annotated to return
-    ``LowResolutionLogits``: a subclass that overrides ``forward`` or ``__call__`` alone, a hook, or
-    a function put in place of ``forward`` would be passed over, and another method may have that
-    name by chance.
+    It does only if one class defines both and the method is annotated to return
+    ``LowResolutionLogits``. Otherwise it would bypass a subclass that overrides ``forward`` or
+    ``__call__`` alone, a hook, or a replaced ``forward``, and a method may have that name by
+    chance.
     """
     if not isinstance(model, nn.Module) or not callable(getattr(model, _METHOD, None)):
         return model
@@ -97,17 +98,17 @@ def low_resolution_form(model: Callable[[Tensor], Any]) -> Callable[[Tensor], An
         next((kind for kind in type(model).__mro__ if name in vars(kind)), None)
         for name in (_METHOD, "forward")
     )
-    if home is None or home is not of_forward or not _promises(vars(home)[_METHOD]):
+    if home is None or home is not of_forward or not _returns_low_resolution(vars(home)[_METHOD]):
         return model
     replaced = any(name in vars(model) for name in ("forward", _METHOD))
-    # What calling the model would do beside its forward.
+    # Whatever a call does beside forward.
     called = type(model).__call__ is not nn.Module.__call__ or model._compiled_call_impl is not None
     hooked = bool(model._forward_hooks or model._forward_pre_hooks)
     everywhere = bool(hooks_of_all._global_forward_hooks or hooks_of_all._global_forward_pre_hooks)
     return model if replaced or called or hooked or everywhere else getattr(model, _METHOD)
 
 
-def _promises(method: object) -> bool:
-    said = getattr(method, "__annotations__", {}).get("return")
-    text = said if isinstance(said, str) else repr(said)
+def _returns_low_resolution(method: object) -> bool:
+    annotation = getattr(method, "__annotations__", {}).get("return")
+    text = annotation if isinstance(annotation, str) else repr(annotation)
     return re.search(rf"\b{LowResolutionLogits.__name__}\b", text) is not None

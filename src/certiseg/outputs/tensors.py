@@ -1,4 +1,4 @@
-"""What a model returned, as one tensor; and outputs that must not be read by argmax."""
+"""A model's output as one tensor, and checks for outputs on which argmax would be wrong."""
 
 from __future__ import annotations
 
@@ -24,20 +24,21 @@ DECLARE = (
 
 @dataclass(frozen=True)
 class BinaryScores:
-    """What a declared binary model returned. output: in any form that ``tensor_of`` reads."""
+    """Output of a declared binary model, in any form that ``tensor_of`` reads."""
 
     output: object
     binary: BinaryOutput
 
     def changed(self, change: Callable[[object], Tensor | LowResolutionLogits]) -> BinaryScores:
-        """The same declaration of what change makes of the output."""
+        """Apply `change` to the output, with the same declaration."""
         return BinaryScores(change(self.output), self.binary)
 
 
 def tensor_of(output: object) -> tuple[Tensor, bool]:
-    """The tensor of scores or labels, and whether a smaller one may be upsampled unasked.
+    """The tensor of scores or labels, and True if logits of lower resolution may be upsampled
+    without being asked.
 
-    Raises InputError where there is none.
+    Raises InputError if there is none.
     """
     if isinstance(output, LowResolutionLogits):
         return output.full(), False
@@ -66,10 +67,10 @@ def tensor_of(output: object) -> tuple[Tensor, bool]:
 
 
 def scores_of(output: object, size: tuple[int, ...] | torch.Size, remedy: str) -> Tensor:
-    """Logits (B, C, *out) of classes, or labels, of a model of inputs (B, channels, *size).
+    """Logits (B, C, *out) or labels of a model of inputs (B, channels, *size).
 
-    Raises InputError for floats of a single channel, which have no argmax, with the remedy; and for
-    classes on the last axis.
+    Raises InputError for floats with a single channel, which have no argmax (remedy: text for the
+    error), and for classes on the last axis.
     """
     scores = tensor_of(output)[0]
     check_axes(scores, size)
@@ -80,7 +81,7 @@ def scores_of(output: object, size: tuple[int, ...] | torch.Size, remedy: str) -
 
 
 def undeclared(scores: Tensor, remedy: str = DECLARE) -> str:
-    """Why a single channel of floats is refused, and what to do."""
+    """The error for floats with a single channel."""
     return (
         "expected logits of at least 2 classes or a declared binary output, got one channel of "
         f"shape {tuple(scores.shape)} with {values_in(scores)}; {remedy}"
@@ -88,7 +89,8 @@ def undeclared(scores: Tensor, remedy: str = DECLARE) -> str:
 
 
 def values_in(scores: Tensor) -> str:
-    """Such as "values in [0.25, 0.75]", with digits enough to tell 1 from the number above it."""
+    """A text such as "values in [0.25, 0.75]", with enough digits to distinguish 1 from the next
+    float."""
     if scores.numel() == 0:
         return "no values"
     if bool(scores.isnan().any()):
@@ -100,9 +102,9 @@ def values_in(scores: Tensor) -> str:
 
 def check_axes(scores: Tensor, size: tuple[int, ...] | torch.Size) -> None:
     """Raise InputError for an output (B, H, W, C) of images or (B, D, H, W, C) of volumes of this
-    size, at any resolution: resized or decided on as (B, C, ...) it would mean something else."""
+    size, at any resolution: it would be misread as (B, C, ...)."""
     if torch.compiler.is_compiling():
-        return  # comparisons of sizes would become guards of the program
+        return  # under torch.compile, comparing sizes would add guards
     sides = len(size)
     if sides not in (2, 3) or scores.ndim != sides + 2 or 0 in scores.shape:
         return
@@ -127,7 +129,7 @@ def _tensor(value: object) -> Tensor | None:
 
 
 def _of_array(array: NDArray[Any]) -> Tensor:
-    """A tensor of its own: of any byte order, strides and width."""
+    """A tensor copied from an array of any byte order, strides and precision."""
     kind, narrow = array.dtype.kind, array.dtype.itemsize <= 4
     if kind == "f":
         dtype: Any = np.float32 if narrow else np.float64

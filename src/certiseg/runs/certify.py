@@ -24,7 +24,7 @@ from certiseg.files.folders import locked
 from certiseg.models.loaded import LoadedModel
 from certiseg.report.panel import Tile, panel
 from certiseg.runs.again import replaced
-from certiseg.runs.appearance import Appearance, map_names, of_certificate
+from certiseg.runs.class_style import ClassStyle, certificate_style, map_names
 from certiseg.runs.commitment import Promise, commit, rehearsed
 from certiseg.runs.input_kinds import input_files, inputs_of
 from certiseg.runs.inputs import CloudOptions, Inputs, Read
@@ -100,13 +100,13 @@ def certify_images(
                 if promise is not None:
                     # A file or the model may have changed since it was looked at.
                     promise.commitment.check(certificate, promise.challenge)
-                plain = inputs.appearance(certificate.votes.num_classes)
-                look = of_certificate(plain, certificate)
+                plain = inputs.class_style(certificate.votes.num_classes)
+                style = certificate_style(plain, certificate)
                 maps = None if certificate.maps is None else map_names(loaded, certificate.maps)
-                shown = _pictures(inputs, given, certificate, look, maps)
+                shown = _pictures(inputs, given, certificate, style, maps)
                 _write(places[index], shown, inputs.arrays(given, certificate), certificate)
                 record = certificate_record(
-                    stem, certificate, look.classes, seconds, loaded.name, maps
+                    stem, certificate, style.classes, seconds, loaded.name, maps
                 )
                 record.update(given.facts)
                 records.append(record)
@@ -138,19 +138,19 @@ def _pictures(
     inputs: Inputs,
     given: Read,
     certificate: Certificate,
-    look: Appearance,
+    style: ClassStyle,
     maps: Sequence[str] | None,
 ) -> dict[str, Image.Image]:
     """What shows the certificate; of overlapping maps one beside the other, under their names."""
     if maps is None:
-        return inputs.pictures(given.x, certificate, look)
+        return inputs.pictures(given.x, certificate, style)
     each = [
-        inputs.pictures(given.x, _map_of(certificate, number), look) for number in range(len(maps))
+        inputs.pictures(given.x, _map_of(certificate, number), style) for number in range(len(maps))
     ]
     shown = {}
     for kind, first in each[0].items():
         tiles = [Tile(own[kind], name) for own, name in zip(each, maps, strict=True)]
-        classes = look if kind != "radius.png" else Appearance((), ())
+        classes = style if kind != "radius.png" else ClassStyle((), ())
         legend = kind == "legend.png"
         shown[kind] = first if legend else panel(tiles, classes.classes, classes.palette)
     return shown

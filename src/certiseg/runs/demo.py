@@ -30,7 +30,7 @@ from certiseg.rounding import confidence, down, exact, percent_down, percent_up,
 from certiseg.runfolder.comparison import Row
 from certiseg.runfolder.folder import Keep
 from certiseg.runfolder.layout import Layout, file_stem
-from certiseg.runs.appearance import Appearance, appearance
+from certiseg.runs.class_style import ClassStyle, class_style
 from certiseg.runs.evaluate import evaluate
 from certiseg.runs.model import open_model
 from certiseg.runs.output import RESULTS, write_lines, write_picture
@@ -90,7 +90,7 @@ def demo(
             command=command,
             progress=progress,
         )
-        look = appearance(loaded, samples.card.num_classes, samples.card)
+        style = class_style(loaded, samples.card.num_classes, samples.card)
         layout, records, statement = Layout(out), [], ""
         for number, found in enumerate(evaluation.images):
             sample = samples[number]
@@ -98,10 +98,10 @@ def demo(
             certificate = Certificate.load(layout.certificate(stem))
             verify(certificate)
             view = read_arrays(read_bounded(layout.view(stem), ARRAYS))
-            write_picture(out / pictures[number], _figure(sample, view, certificate, look))
+            write_picture(out / pictures[number], _figure(sample, view, certificate, style))
             records.append(
                 certificate_record(
-                    sample.name, certificate, look.classes, found["seconds"], loaded.name
+                    sample.name, certificate, style.classes, found["seconds"], loaded.name
                 )
             )
             statement = statement or certificate.statement()
@@ -111,31 +111,35 @@ def demo(
 
 
 def _figure(
-    sample: Sample, view: Mapping[str, NDArray[Any]], certificate: Certificate, look: Appearance
+    sample: Sample, view: Mapping[str, NDArray[Any]], certificate: Certificate, style: ClassStyle
 ) -> Image.Image:
     """The panel of one sample, from its view (docs/report.md) and certificate: truth, one draw,
     the base model's labels on it, and what is certified."""
     noise, radius = certificate.noise, float(np.min(certificate.radius))
     noisy, base = view["noisy"], view["base_noise"]
-    correct, certified = _correct(sample, base, look), _certified(sample, certificate, look)
+    correct, certified = _correct(sample, base, style), _certified(sample, certificate, style)
     sure = f"with confidence {confidence(certificate.alpha)}"
     if sample.labels.ndim == 1:
-        truth = cloud_picture(sample.x, sample.labels, look.palette)
-        drawn = cloud_picture(noisy, base, look.palette)
+        truth = cloud_picture(sample.x, sample.labels, style.palette)
+        drawn = cloud_picture(noisy, base, style.palette)
         tiles = [
             Tile(truth, "truth", sample.name),
             Tile(drawn, "base model on one rotated draw", correct),
-            Tile(cloud_picture(sample.x, certificate.labels, look.palette), "certified", certified),
+            Tile(
+                cloud_picture(sample.x, certificate.labels, style.palette), "certified", certified
+            ),
         ]
         heading = (
             "Coloured points at the right keep their label under every rotation around any axis "
             f"by less than {noise.size(radius)}, {sure}"
         )
         own = np.unique(sample.labels)
-        return panel(tiles, [look.classes[i] for i in own], [look.palette[i] for i in own], heading)
+        return panel(
+            tiles, [style.classes[i] for i in own], [style.palette[i] for i in own], heading
+        )
 
     def over(x: NDArray[Any], labels: NDArray[Any]) -> Image.Image:
-        return overlay(x, labels, look.palette)
+        return overlay(x, labels, style.palette)
 
     nothing = np.full(sample.labels.shape, IGNORE)
     draw = over(noisy / np.float32(255), nothing)
@@ -150,15 +154,15 @@ def _figure(
         f"Coloured pixels at the right keep their label under every perturbation of "
         f"{noise.norm} norm < {down(radius)}, {sure}"
     )
-    return panel(tiles, look.classes, look.palette, heading)
+    return panel(tiles, style.classes, style.palette, heading)
 
 
-def _correct(sample: Sample, labels: NDArray[Any], look: Appearance) -> str:
-    return f"{percent_down(_count(sample, labels, look).accuracy)} correct"
+def _correct(sample: Sample, labels: NDArray[Any], style: ClassStyle) -> str:
+    return f"{percent_down(_count(sample, labels, style).accuracy)} correct"
 
 
-def _certified(sample: Sample, certificate: Certificate, look: Appearance) -> str:
-    counts = _count(sample, certificate.labels, look)
+def _certified(sample: Sample, certificate: Certificate, style: ClassStyle) -> str:
+    counts = _count(sample, certificate.labels, style)
     wrong = 1 - share(counts.accuracy) - share(counts.abstention)
     return (
         f"{percent_down(counts.accuracy)} correct, {percent_up(counts.abstention)} abstains, "
@@ -166,5 +170,5 @@ def _certified(sample: Sample, certificate: Certificate, look: Appearance) -> st
     )
 
 
-def _count(sample: Sample, prediction: NDArray[Any], look: Appearance) -> Confusion:
-    return Confusion.count(sample.labels, prediction, len(look.classes), IGNORE)
+def _count(sample: Sample, prediction: NDArray[Any], style: ClassStyle) -> Confusion:
+    return Confusion.count(sample.labels, prediction, len(style.classes), IGNORE)

@@ -25,7 +25,7 @@ from certiseg.runfolder.folder import Keep
 from certiseg.runfolder.layout import MANIFEST
 from certiseg.runs import evaluate as runs
 from certiseg.runs.again import recorded_seeds, replaced
-from certiseg.runs.appearance import appearance
+from certiseg.runs.class_style import class_style
 from certiseg.runs.executors.executor import executor_for
 from certiseg.runs.model import check_order, open_model, try_model
 from certiseg.runs.options import Options, settings_of, with_options
@@ -386,11 +386,11 @@ def _samples(
                 f"expected {what} of the {number} classes of {loaded.name}, got {len(given)}; pass "
                 "one for each, in label order"
             )
-    look = appearance(loaded, number)
+    style = class_style(loaded, number)
     card = Card(
         name=type(data).__name__ if name is None else name,
-        classes=look.classes if classes is None else tuple(classes),
-        palette=look.palette if palette is None else tuple((r, g, b) for r, g, b in palette),
+        classes=style.classes if classes is None else tuple(classes),
+        palette=style.palette if palette is None else tuple((r, g, b) for r, g, b in palette),
         channels=len(image),
         source="a Python program",
         licence="not stated",

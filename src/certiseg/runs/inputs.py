@@ -25,7 +25,7 @@ from certiseg.report.overlay import overlay
 from certiseg.report.panel import legend
 from certiseg.rounding import nearest, significant
 from certiseg.runfolder.metrics import at_size
-from certiseg.runs.appearance import Appearance, appearance
+from certiseg.runs.class_style import ClassStyle, class_style
 from certiseg.runs.model import channels_of
 
 _LEGEND_WIDTH = 480
@@ -70,12 +70,12 @@ class Inputs(Protocol):
         """The file's content. Raises InputError."""
         ...
 
-    def appearance(self, num_classes: int) -> Appearance:
+    def class_style(self, num_classes: int) -> ClassStyle:
         """Names and colours of the model's classes."""
         ...
 
     def pictures(
-        self, x: NDArray[np.float32], certificate: Certificate, look: Appearance
+        self, x: NDArray[np.float32], certificate: Certificate, style: ClassStyle
     ) -> dict[str, Image.Image]:
         """What shows the certificate, by the ending of its file."""
         ...
@@ -104,16 +104,16 @@ class Pictures:
         found = self._reading.read(path, self._channels)
         return Read(found.x, found.facts(), found.notes())
 
-    def appearance(self, num_classes: int) -> Appearance:
-        return appearance(self._loaded, num_classes)
+    def class_style(self, num_classes: int) -> ClassStyle:
+        return class_style(self._loaded, num_classes)
 
     def pictures(
-        self, x: NDArray[np.float32], certificate: Certificate, look: Appearance
+        self, x: NDArray[np.float32], certificate: Certificate, style: ClassStyle
     ) -> dict[str, Image.Image]:
         """Overlay, its legend, and the heat picture of a radius map."""
         shown = {
-            "overlay.png": overlay(x, certificate.full_size(), look.palette),
-            "legend.png": legend(look.classes, look.palette, width=_LEGEND_WIDTH),
+            "overlay.png": overlay(x, certificate.full_size(), style.palette),
+            "legend.png": legend(style.classes, style.palette, width=_LEGEND_WIDTH),
         }
         if isinstance(certificate.radius, np.ndarray):
             radius = at_size(certificate.radius, x.shape[1:])
@@ -163,30 +163,30 @@ class Clouds:
         }
         return Read(found.x, facts, _notes(found))
 
-    def appearance(self, num_classes: int) -> Appearance:
+    def class_style(self, num_classes: int) -> ClassStyle:
         """Of a model that says nothing: ShapeNet's, if it has its parts, else colours of parts."""
         card, loaded = shapenet_card(self._channels), self._loaded
         if loaded.classes is None and loaded.parts == card.parts:
-            return appearance(loaded, num_classes, card)
-        look = appearance(loaded, num_classes)
+            return class_style(loaded, num_classes, card)
+        style = class_style(loaded, num_classes)
         if loaded.palette is None and num_classes <= len(PART_COLOURS):
-            return Appearance(look.classes, PART_COLOURS[:num_classes])
-        return look
+            return ClassStyle(style.classes, PART_COLOURS[:num_classes])
+        return style
 
     def pictures(
-        self, x: NDArray[np.float32], certificate: Certificate, look: Appearance
+        self, x: NDArray[np.float32], certificate: Certificate, style: ClassStyle
     ) -> dict[str, Image.Image]:
         """The cloud in the colours of its labels, their legend, and the picture of a radius map."""
         labels = certificate.labels
-        named: Sequence[int] = range(len(look.classes))
+        named: Sequence[int] = range(len(style.classes))
         if self._parts is not None:
             # Its own parts, not all that the model knows.
             own = {*self._parts, *np.unique(labels).tolist()}
             named = [label for label in named if label in own]
-        classes = [look.classes[label] for label in named]
-        palette = [look.palette[label] for label in named]
+        classes = [style.classes[label] for label in named]
+        palette = [style.palette[label] for label in named]
         shown = {
-            "cloud.png": cloud_picture(x, labels, look.palette, size=_CLOUD_SIZE),
+            "cloud.png": cloud_picture(x, labels, style.palette, size=_CLOUD_SIZE),
             "legend.png": legend(classes, palette, width=_LEGEND_WIDTH),
         }
         if isinstance(certificate.radius, np.ndarray):

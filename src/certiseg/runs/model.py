@@ -23,7 +23,7 @@ from certiseg.models.resolve import load_model
 from certiseg.models.scales import Scales
 from certiseg.models.windows import Windows
 from certiseg.own_code import reason
-from certiseg.runs.appearance import made_up
+from certiseg.runs.class_style import numbered_names
 from certiseg.sampling.sampler import Smoothed
 
 _CHANNELS = (1, 3, 6)
@@ -292,7 +292,11 @@ def check_order(hierarchy: Hierarchy, classes: Sequence[str] | None, whose: str)
 
     As many classes in another order would certify groups under the wrong names.
     """
-    if classes is None or len(classes) != hierarchy.num_classes or classes == made_up(classes):
+    if (
+        classes is None
+        or len(classes) != hierarchy.num_classes
+        or classes == numbered_names(classes)
+    ):
         return
     for label, (listed, known) in enumerate(zip(hierarchy.classes, classes, strict=True)):
         if listed.lower() != known.lower():

@@ -1,4 +1,4 @@
-"""Progress of a run on standard error: a bar on a terminal, else now and then a line."""
+"""Progress of a run on standard error: a bar on a terminal, otherwise a line now and then."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from certiseg.rounding import nearest, significant
 from certiseg.screen import Screen
 
 EVERY = 30.0
-"""Seconds between two lines where there is no terminal: short runs stay silent."""
+"""Seconds between two lines without a terminal; short runs print none."""
 
 
 class Pace:
     """Inputs and draws per second, and the time left.
 
-    inputs: in all, ``done`` of them before. draws: that an input takes, at most; 0 where none are
-    made. It runs from the first news on: what was done before, and starting workers, are no part
-    of it. what: the word for inputs.
+    inputs: total number, of which `done` were done before. draws: most draws per input; 0 if there
+    are none. Rates count from the first advance, so that earlier work and the start of workers are
+    left out. what: the plural noun for inputs.
     """
 
     def __init__(
@@ -42,26 +42,26 @@ class Pace:
         self._began: tuple[float, float, int] | None = None
 
     def draws(self, number: int) -> None:
-        """So many more draws are done."""
+        """Count further draws."""
         self._drawn += number
         self._open += number
         self._begin()
 
     def finish(self, number: int = 1) -> None:
-        """So many more inputs are done."""
+        """Count further finished inputs."""
         self.done += number
-        # Draws of inputs that are not done yet; with early stopping a guess.
+        # Draws of unfinished inputs; an estimate with early stopping.
         self._open = max(0, self._open - number * self._draws_each)
         self._begin()
 
     @property
     def completed(self) -> float:
-        """Inputs, those in work in part."""
+        """Finished inputs, plus the finished part of those in progress."""
         part = self._open / self._draws_each if self._draws_each else 0.0
         return self.done + min(part, 0.99 * (self.inputs - self.done))
 
     def words(self) -> str:
-        """Such as "0.244 inputs/s, 24.4 draws/s, 0:06:10 left"; nothing at the beginning."""
+        """A text such as "0.244 inputs/s, 24.4 draws/s, 0:06:10 left"; empty at the beginning."""
         speed = self._speed()
         if speed is None:
             return ""
@@ -71,7 +71,7 @@ class Pace:
         return f"{figure(made)} {self.what}/s, {draws}{_clock_text(left)} left"
 
     def record(self) -> dict[str, Any]:
-        """The same as plain values; None where nothing can be said yet."""
+        """The same as plain values; None where nothing is known yet."""
         made, drawn, left = self._speed() or (None, None, None)
         return {
             "what": self.what,
@@ -84,7 +84,7 @@ class Pace:
         }
 
     def _speed(self) -> tuple[float, float, float] | None:
-        """Inputs and draws a second, and the seconds left."""
+        """Inputs per second, draws per second, and seconds left."""
         if self._began is None:
             return None
         began, completed, drawn = self._began
@@ -105,14 +105,13 @@ def _clock_text(seconds: float) -> str:
 
 
 Listener = Callable[[Pace, dict[str, Any]], None]
-"""Told of every advance: how far it is, and what else is known (a loss)."""
+"""Called after each advance with the pace, and further values such as the loss."""
 _listener: ContextVar[Listener] = ContextVar("listener", default=lambda pace, known: None)
 
 
 @contextmanager
 def listening(listener: Listener) -> Iterator[None]:
-    """Whatever shows its progress inside tells the listener as well: first when the work begins,
-    after all checks."""
+    """Call the listener at every advance inside: first when the work begins, after all checks."""
     token = _listener.set(listener)
     try:
         yield
@@ -120,17 +119,17 @@ def listening(listener: Listener) -> Iterator[None]:
         _listener.reset(token)
 
 
-def tell(pace: Pace, **known: Any) -> None:
-    """Tell who listens."""
+def notify(pace: Pace, **known: Any) -> None:
+    """Call the current listener."""
     _listener.get()(pace, known)
 
 
 class RunBar:
-    """Progress over inputs; silent unless shown. show: True for a bar, or a function called with
-    the number of draws just done.
+    """Progress over inputs. show: True for a bar, or a function called with the number of draws
+    just done; False for none.
 
-    Use as a context manager: ``draws`` as the sampler's progress, ``finish`` after each input, or
-    ``start`` before it.
+    Use it as a context manager: ``draws`` as the sampler's progress, and ``finish`` after each
+    input or ``start`` before it.
     """
 
     def __init__(
@@ -150,7 +149,7 @@ class RunBar:
         self._call = show if callable(show) else lambda done: None
         bar = show is True
         self._lines = bar and not console.is_terminal
-        self._clock, self._told = clock, clock()
+        self._clock, self._printed = clock, clock()
         self._bar = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
@@ -158,40 +157,40 @@ class RunBar:
             TextColumn("{task.fields[pace]}", markup=False),
             console=console,
             transient=True,
-            # What the caller prints between two inputs stays on standard output.
+            # Standard output of the caller is not redirected.
             redirect_stdout=False,
             disable=not (bar and console.is_terminal),
         )
         self._task = self._bar.add_task(what, total=inputs, completed=done, pace="")
 
     def start(self, index: int) -> None:
-        """The input of this index begins: those before it are done."""
+        """The input of this index begins, and those before it are done."""
         if index > self._pace.done:
             self.finish(index - self._pace.done)
 
     def draws(self, number: int) -> None:
-        """So many more draws are done."""
+        """Count further draws."""
         self._pace.draws(number)
         self._call(number)
-        self._tell()
+        self._show()
 
     def finish(self, number: int = 1) -> None:
-        """So many more inputs are done."""
+        """Count further finished inputs."""
         self._pace.finish(number)
-        self._tell()
+        self._show()
 
-    def _tell(self) -> None:
+    def _show(self) -> None:
         pace = self._pace
-        tell(pace)
+        notify(pace)
         if not self._bar.disable:
             self._bar.update(self._task, completed=pace.completed, pace=pace.words())
-        elif self._lines and self._clock() - self._told >= EVERY and (words := pace.words()):
-            self._told = self._clock()
+        elif self._lines and self._clock() - self._printed >= EVERY and (words := pace.words()):
+            self._printed = self._clock()
             print(f"{pace.done} of {pace.inputs} {pace.what}, {words}", file=self._to, flush=True)
 
     def __enter__(self) -> RunBar:
         self._bar.start()
-        tell(self._pace)
+        notify(self._pace)
         return self
 
     def __exit__(
@@ -200,7 +199,7 @@ class RunBar:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        # Where inputs are only started, nobody says that the last one is done.
+        # With ``start`` alone, nothing reports that the last input is done.
         if kind is None and self._pace.done < self._pace.inputs:
             self.finish(self._pace.inputs - self._pace.done)
         self._bar.stop()

@@ -15,7 +15,7 @@ from certiseg.datasets.volume_file import VOLUME_SUFFIXES, window_of
 from certiseg.datasets.volume_folder import VolumeFolder
 from certiseg.errors import InputError
 from certiseg.models.loaded import LoadedModel
-from certiseg.runs.appearance import appearance
+from certiseg.runs.class_style import class_style
 from certiseg.runs.model import channels_of
 
 
@@ -123,11 +123,11 @@ def _folder_card(loaded: LoadedModel, images: Path, *, volumes: bool = False) ->
             f"expected a model for pictures of 1 or 3 channels with --images, got one for "
             f"{channels}; pass point clouds as --data"
         )
-    look = appearance(loaded, num_classes)
+    style = class_style(loaded, num_classes)
     return Card(
         name=images.name,
-        classes=look.classes,
-        palette=look.palette,
+        classes=style.classes,
+        palette=style.palette,
         channels=channels,
         source="a folder pair",
         licence="not stated",

@@ -18,7 +18,7 @@ from certiseg.models.loaded import Kind, LoadedModel
 from certiseg.report.panel import legend
 from certiseg.report.volume import volume_heat, volume_overlay
 from certiseg.rounding import percent_up
-from certiseg.runs.appearance import Appearance, appearance
+from certiseg.runs.class_style import ClassStyle, class_style
 from certiseg.runs.inputs import Read
 
 _LEGEND_WIDTH = 480
@@ -51,17 +51,17 @@ class Volumes:
             notes["header"] = "; ".join(found.notes)
         return Read(found.x, window_facts(found, self.window), notes, found)
 
-    def appearance(self, num_classes: int) -> Appearance:
+    def class_style(self, num_classes: int) -> ClassStyle:
         """The model's names and colours of classes, else made up."""
-        return appearance(self.loaded, num_classes)
+        return class_style(self.loaded, num_classes)
 
     def pictures(
-        self, x: NDArray[np.float32], certificate: Certificate, look: Appearance
+        self, x: NDArray[np.float32], certificate: Certificate, style: ClassStyle
     ) -> dict[str, Image.Image]:
         """Three cuts in the colours of the labels, their legend, and those of a radius map."""
         shown = {
-            "overlay.png": volume_overlay(x, certificate.labels, look.palette),
-            "legend.png": legend(look.classes, look.palette, width=_LEGEND_WIDTH),
+            "overlay.png": volume_overlay(x, certificate.labels, style.palette),
+            "legend.png": legend(style.classes, style.palette, width=_LEGEND_WIDTH),
         }
         radius = certificate.radius
         if isinstance(radius, np.ndarray):

@@ -1,4 +1,4 @@
-"""Random views of a training picture: crop with scale, flip, brightness and contrast."""
+"""Random augmentation of training images: crop with zoom, mirroring, brightness and contrast."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 SCALE = (0.8, 1.5)
-"""Zoom of the picture, log-uniform; more where the picture would not fill the crop."""
+"""Range of the zoom factor, log-uniform; raised where the image would be smaller than the crop."""
 BRIGHTNESS = 0.1
 CONTRAST = 0.2
 
@@ -18,10 +18,11 @@ CONTRAST = 0.2
 def random_view(
     image: Tensor, labels: Tensor, crop: tuple[int, int], rng: np.random.Generator
 ) -> tuple[Tensor, Tensor]:
-    """One augmented view. image: uint8 (C, H, W), labels: uint8 (H, W).
+    """One augmented view of an image.
 
-    Returns float32 (C, *crop) in [0, 1] and int64 (*crop). Noise is added later, unclipped: the
-    colour changes happen to the scene, the noise to the input.
+    image: uint8 (C, H, W). labels: uint8 (H, W). Returns float32 (C, *crop) in [0, 1] and
+    int64 (*crop). Noise is added afterwards and not clipped: augmentation changes the scene, noise
+    the input.
     """
     height, width = labels.shape
     zoom = math.exp(rng.uniform(math.log(SCALE[0]), math.log(SCALE[1])))

@@ -1,6 +1,6 @@
-"""The card of a trained model: everything a reader needs to judge or repeat the training.
+"""The card of a trained model: what a reader needs to judge or repeat the training.
 
-What the cards of all tasks share; each task adds its own parts (``training.task``).
+This module has what the cards of all trainings share; each task adds its parts (``training.task``).
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ STORED = "as stored (half precision)"
 
 
 def describe_figures(clean: Figures, noisy: Figures | None, seed: int) -> dict[str, Any]:
-    """noisy: under one draw of noise an input, None where there was none."""
+    """Metrics on clean inputs, and under one draw of noise per input (noisy; None without
+    noise)."""
     return {
         "clean": asdict(clean),
         "one_draw": None if noisy is None else {**asdict(noisy), "noise_seed": seed},
@@ -25,7 +26,7 @@ def describe_figures(clean: Figures, noisy: Figures | None, seed: int) -> dict[s
 
 
 def figure_lines(figures: dict[str, dict[str, Any]]) -> list[str]:
-    """Lines for the terminal of figures by split, as ``describe_figures`` makes them."""
+    """Metrics by split, as returned by ``describe_figures``, as lines for the terminal."""
     return [
         f"{split}, {words}: accuracy {share_down(v['accuracy'])}, mIoU {share_down(v['miou'])}"
         for split, found in figures.items()
@@ -35,8 +36,8 @@ def figure_lines(figures: dict[str, dict[str, Any]]) -> list[str]:
 
 
 def bare(spec: str | Path) -> str:
-    """A path as PATH/TO/its last part, other names of models as they are: a card says nothing
-    about the folders of the machine it was made on."""
+    """Replace a path by PATH/TO/NAME; other model names stay. Cards must not contain local
+    folders."""
     if isinstance(spec, Path) or Path(spec).exists():
         return f"PATH/TO/{Path(spec).resolve().name}"
     return spec
@@ -54,8 +55,11 @@ def card_page(
     about: str,
     facts: Sequence[str],
 ) -> str:
-    """CARD.md. table: headings, then rows of figures. about: those figures. facts: beside those of
-    the data and of the training."""
+    """CARD.md as text.
+
+    table: headings, then rows of metrics. about: the sentence below the table. facts: further items
+    of the list, between the data and the training.
+    """
     data, run = card["data"], card["training"]
     head, *body = (f"| {' | '.join(cells)} |" for cells in table)
     points = f", {data['points']} points a cloud" if "points" in data else ""

@@ -1,4 +1,4 @@
-"""Noise of whole batches of clouds, for training: drawn in torch, without addresses."""
+"""Random perturbation of batches of point clouds in training, from PyTorch's generators."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from certiseg.training.settings import Axis, Disturbance
 
 @dataclass(frozen=True)
 class CloudNoise:
-    """What a cloud (B, 3 or 6, N) is disturbed by; the laws are those of ``certiseg.noise``.
+    """Perturbation of clouds (B, 3 or 6, N), with the distributions of ``certiseg.noise``.
 
-    coordinates: sigma * N(0, I) on the three coordinates; normals stay as they are.
-    rotation: about the mean of the coordinates, by exp(v), v ~ N(0, sigma^2 I_3) restricted to
-    |v| <= pi, or around `axis` by an angle ~ N(0, sigma^2); normals rotate along.
-    Raises InputError where kind, sigma and axis do not fit together.
+    coordinates: sigma * N(0, I) on the three coordinates; normals are unchanged. rotation: about
+    the mean of the coordinates, by exp(v) with v ~ N(0, sigma^2 I_3) restricted to |v| <= pi, or
+    around `axis` by an angle ~ N(0, sigma^2); normals rotate along. Raises InputError where kind,
+    sigma and axis do not fit together.
     """
 
     kind: Disturbance = "none"
@@ -46,7 +46,7 @@ class CloudNoise:
             )
 
     def words(self) -> str:
-        """Such as "Gaussian noise of sigma 0.25 on the coordinates"."""
+        """A description such as "Gaussian noise of sigma 0.25 on the coordinates"."""
         if self.kind == "none":
             return "no noise"
         if self.kind == "coordinates":
@@ -55,7 +55,7 @@ class CloudNoise:
         return f"rotations around {about}, sigma {exact(self.sigma)} rad"
 
     def applied(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        """x under one draw for each cloud. generator: on the CPU."""
+        """Perturb each cloud of the batch by its own draw. generator: on the CPU."""
         if self.kind == "none":
             return x
         xyz, rest = x[:, :3], x[:, 3:]

@@ -1,4 +1,4 @@
-"""Training of PointNet++ on point clouds: noisy views, their loss, figures under noise."""
+"""Training of PointNet++ on point clouds: augmentation, loss and validation under noise."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from certiseg.training.task import Figures, Forward, Task
 
 SCALE = (0.8, 1.25)
 SHIFT = 0.1
-"""The customary views of a cloud: one factor, and one shift along each axis."""
+"""Customary augmentation: a common random scale, and a random shift along each axis."""
 _VALIDATED_AT_ONCE = 16
 _CLASS = "certiseg.models.pointnet.network.PointNet2"
 
 
 @dataclass(frozen=True)
 class CloudTensors:
-    """A data set in memory. x: float32 (M, C, N); labels: int64 (M, N), 255 = ignore; category:
-    int64 (M,), the place in the card's parts."""
+    """A data set in memory: x, float32 (M, C, N); labels, int64 (M, N), 255 = ignore; category,
+    int64 (M,), index into the card's parts."""
 
     card: Card
     x: Tensor
@@ -45,7 +45,10 @@ class CloudTensors:
 
 
 class CloudTask(Task):
-    """Clouds of "train", "val" and "test". reading: clouds to read -> what is called after each."""
+    """Training on the splits "train", "val" and "test".
+
+    reading: called with the number of clouds to read; returns a function to call after each cloud.
+    """
 
     settings: CloudSettings
     about: Card
@@ -67,8 +70,8 @@ class CloudTask(Task):
         return batches_an_epoch(self.size, self.settings.batch_size)
 
     def facts(self) -> dict[str, Any]:
-        own = {k: v for k, v in super().facts().items() if k not in ("sigma", "axis")}
-        return {**own, "noise": asdict(self.settings.perturbation)}
+        facts = {k: v for k, v in super().facts().items() if k not in ("sigma", "axis")}
+        return {**facts, "noise": asdict(self.settings.perturbation)}
 
     def prepare(self, device: torch.device) -> None:
         self.plan = self.settings.plan(self.about)
@@ -99,12 +102,16 @@ class CloudTask(Task):
         }
 
     def describe_figures(self, stored: nn.Module) -> dict[str, Any]:
-        law, seed = self.settings.perturbation, self.settings.seed
+        perturbation, seed = self.settings.perturbation, self.settings.seed
 
         def of(split: str) -> dict[str, Any]:
             data = self.data[split]
             clean = validate_clouds(stored, data, CloudNoise(), seed)
-            noisy = validate_clouds(stored, data, law, seed) if law.kind != "none" else None
+            noisy = (
+                validate_clouds(stored, data, perturbation, seed)
+                if perturbation.kind != "none"
+                else None
+            )
             return describe_figures(clean, noisy, seed)
 
         return {"split": "val", "weights": STORED, **of("val"), "test": of("test")}
@@ -123,9 +130,9 @@ class CloudTask(Task):
         }
 
     def describe_training(self) -> dict[str, Any]:
-        own = super().describe_training()
-        noise = {name: own.pop(name) for name in ("noise", "sigma", "axis")}
-        return {**noise, "in_words": self.settings.perturbation.words(), **own}
+        settings = super().describe_training()
+        noise = {name: settings.pop(name) for name in ("noise", "sigma", "axis")}
+        return {**noise, "in_words": self.settings.perturbation.words(), **settings}
 
     def page(self, card: dict[str, Any]) -> str:
         run, figures, plan = card["training"], card["figures"], card["architecture"]
@@ -158,7 +165,8 @@ class CloudTask(Task):
 
 
 def read_clouds(samples: Samples, advance: Callable[[], None] = lambda: None) -> CloudTensors:
-    """Read every cloud; all must have as many points. advance: called after each."""
+    """Read every cloud. All must have the same number of points. advance: called after each
+    cloud."""
     parts = samples.card.parts
     if parts is None:
         raise InputError(f"expected point clouds with parts, got {samples.card.name}")
@@ -174,15 +182,18 @@ def read_clouds(samples: Samples, advance: Callable[[], None] = lambda: None) ->
 
 
 def batches_an_epoch(clouds: int, batch_size: int) -> int:
-    """Batches of batch_size, or one more; never of one cloud, which batch norm over a cloud's one
-    vector could not take."""
+    """Number of batches per epoch, such that no batch is a single cloud: batch norm over one vector
+    per cloud needs two."""
     return max(1, math.ceil((clouds - 1) / batch_size))
 
 
 @torch.no_grad()
 def validate_clouds(model: nn.Module, data: CloudTensors, noise: CloudNoise, seed: int) -> Figures:
-    """Figures of `model` (put into evaluation mode), pooled over all points, under one draw of
-    noise for each cloud: every call with the same seed sees the same noisy clouds."""
+    """Pooled point accuracy and mIoU of `model` (put into evaluation mode), one draw of noise per
+    cloud.
+
+    Every call with the same seed gives the same noisy clouds.
+    """
     assert isinstance(model, PartSegmenter)
     model.eval()
     device = next(model.parameters()).device
@@ -200,12 +211,17 @@ def validate_clouds(model: nn.Module, data: CloudTensors, noise: CloudNoise, see
 def noisy_batches(
     data: CloudTensors, settings: CloudSettings, randomness: Randomness
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Noisy views (B, C, N), labels (B, N), categories (B,), every cloud once an epoch."""
-    rng, law = randomness.order, settings.perturbation
+    """Augmented noisy clouds (B, C, N), labels (B, N) and categories (B,); every cloud once per
+    epoch."""
+    rng, perturbation = randomness.order, settings.perturbation
     order = torch.from_numpy(rng.permutation(len(data)))
     for chosen in order.tensor_split(batches_an_epoch(len(data), settings.batch_size)):
         x = data.x[chosen]
         scale = torch.from_numpy(rng.uniform(*SCALE, (len(x), 1, 1)).astype(np.float32))
         shift = torch.from_numpy(rng.uniform(-SHIFT, SHIFT, (len(x), 3, 1)).astype(np.float32))
         view = torch.cat([x[:, :3] * scale + shift, x[:, 3:]], dim=1)
-        yield law.applied(view, randomness.noise), data.labels[chosen], data.category[chosen]
+        yield (
+            perturbation.applied(view, randomness.noise),
+            data.labels[chosen],
+            data.category[chosen],
+        )

@@ -1,4 +1,5 @@
-"""Training of denoisers: noisy crops, what is left of their noise, and labels that stay."""
+"""Training of denoisers on noisy crops: squared error, and optionally preservation of a network's
+labels."""
 
 from __future__ import annotations
 
@@ -28,7 +29,7 @@ from certiseg.training.settings import DenoiseSettings, check_memory
 from certiseg.training.task import Forward, Task
 
 Guide = nn.Module | Callable[[Tensor], Any]
-"""The segmentation network that a denoiser is for; it is never trained."""
+"""The segmentation network that the denoiser is trained for; its weights stay fixed."""
 
 _TWO_LOGITS = (
     "return torch.cat([torch.zeros_like(z), z], dim=1) of its logit z, which is torch.logit(p) of "
@@ -38,8 +39,8 @@ _TWO_LOGITS = (
 
 @dataclass(frozen=True)
 class Level:
-    """Means over pictures at one sigma. psnr: in dB. agreement: share of pixels to which the guide
-    gives the label it gives on the clean picture."""
+    """Means over images at one sigma. psnr: in dB. agreement: share of pixels to which the guide
+    gives the same label as on the clean image."""
 
     sigma: float
     psnr: float
@@ -48,13 +49,13 @@ class Level:
 
 @dataclass(frozen=True)
 class Restored:
-    """Figures at each sigma that was measured."""
+    """Validation metrics at each sigma."""
 
     levels: tuple[Level, ...]
 
     @property
     def score(self) -> float:
-        """Mean agreement, or mean PSNR where there is no guide."""
+        """Mean agreement with a guide, else mean PSNR."""
         values = [v.psnr if v.agreement is None else v.agreement for v in self.levels]
         return sum(values) / len(values)
 
@@ -67,15 +68,15 @@ class Restored:
 
 
 class DenoiserTask(Task):
-    """Pictures without labels: of a data set, whose labels play no part, or of a folder.
+    """Training on images: those of a data set, whose labels are not used, or of a folder.
 
-    loaded: the segmentation network whose labels are to stay, if any. memory: GiB of pictures to
-    keep decoded.
+    loaded: the segmentation network whose labels should be preserved, if any. memory: GiB of
+    decoded images to keep.
     """
 
     settings: DenoiseSettings
     model, command = TrainedDenoiser, "train denoiser"
-    check = "the pictures are in order"
+    check = "the images are valid"
 
     def __init__(
         self,
@@ -110,9 +111,9 @@ class DenoiserTask(Task):
         return [text for part in self._images for text in remarks_of(part)]
 
     def losses(self, forward: Forward, randomness: Randomness) -> Iterator[Tensor]:
-        """The share of the noise's power that is left, and with a guide settings.stability times
-        its cross-entropy on the denoised picture against its own labels on the clean one (Salman
-        et al. 2020)."""
+        """Squared error relative to the noise power; with a guide, plus settings.stability times
+        its cross-entropy on the denoised image against its labels of the clean one (Salman et al.
+        2020)."""
         settings, guide = self.settings, self._guide
         batches = noisy_batches(self.train, self._crop, settings, randomness)
         for parts in batches if settings.device == "cpu" else prefetch(batches):
@@ -157,9 +158,8 @@ class DenoiserTask(Task):
         by = "mean PSNR" if self._guide is None else "share of labels kept"
         return {
             "reading": reading_of(self._images[0]),
-            "train": f"{self.size} pictures, without their labels",
-            "choice": f"{len(self.val)} validation pictures: highest {by} under one fixed draw "
-            "each",
+            "train": f"{self.size} images, without their labels",
+            "choice": f"{len(self.val)} validation images: highest {by} under one fixed draw each",
         }
 
     def describe_training(self) -> dict[str, Any]:
@@ -190,9 +190,9 @@ class DenoiserTask(Task):
                     for before, after in zip(figures["noisy"], figures["denoised"], strict=True)
                 ),
             ],
-            "On the validation pictures, one draw of noise each, means over pictures. Labels kept: "
-            "share of pixels that get the label of the clean picture, by the network the denoiser "
-            "is for. The checkpoint was chosen on these pictures, so the figures are "
+            "On the validation images, one draw of noise each, means over images. Labels kept: "
+            "share of pixels that keep their label on the clean image, by the network the denoiser "
+            "is for. The checkpoint was chosen on these images, so the figures are "
             "optimistically biased by that choice.",
             [
                 f"Objective: {objective}",
@@ -213,12 +213,12 @@ class DenoiserTask(Task):
         return lines
 
     def _checked(self, loaded: LoadedModel, device: torch.device) -> Guide:
-        """The network, checked on one picture: it must take it and return logits that have a
-        slope."""
+        """The network, checked on one image: it must accept it and return logits with a
+        gradient."""
         if loaded.kind == "clouds":
             raise InputError(
-                f"expected a model of pictures with --for, got {loaded.name}, which is of point "
-                "clouds"
+                f"expected a model of images with --for, got {loaded.name}, which is a model of "
+                "point clouds"
             )
         if loaded.channels is not None and loaded.channels != self.about.channels:
             raise InputError(
@@ -248,10 +248,11 @@ def measure(
     guide: Guide | None,
     device: str | torch.device | None = None,
 ) -> Restored:
-    """Figures of `denoiser` (put into eval mode); those of nn.Identity are the noise's own.
+    """PSNR and agreement of `denoiser` (put into evaluation mode) at each sigma; nn.Identity gives
+    those of the noisy input.
 
-    The noise of picture i depends on (seed, i) alone, and sigma scales it. device: default that of
-    the denoiser's parameters.
+    The noise of image i depends on (seed, i) alone, scaled by sigma. device: default that of the
+    denoiser's parameters.
     """
     denoiser.eval()
     device = next(denoiser.parameters()).device if device is None else device
@@ -281,10 +282,10 @@ def noisy_batches(
     settings: DenoiseSettings,
     randomness: Randomness,
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Clean crops (B, C, h, w) in [0, 1], their noise, and its sigmas (B, 1, 1, 1); every picture
-    once an epoch, of each batch the share of this process.
+    """Clean crops (B, C, h, w) in [0, 1], their noise, and its sigmas (B, 1, 1, 1).
 
-    Crops are cut and mirrored, never resized: resizing would smooth what is to be learnt.
+    Every image occurs once per epoch; of each batch this process gets its share. Crops are cut and
+    mirrored, never resized: resizing would smooth the detail that is to be learnt.
     """
     rng = randomness.views
     for chosen in randomness.batches(len(images), settings.batch_size):
@@ -299,7 +300,7 @@ def _view(image: Tensor, crop: tuple[int, int], rng: np.random.Generator) -> Ten
     height, width = image.shape[1:]
     if height < crop[0] or width < crop[1]:
         raise InputError(
-            f"expected pictures of at least {crop[0]} x {crop[1]} pixels, the crop, got one of "
+            f"expected images of at least {crop[0]} x {crop[1]} pixels, the crop, got one of "
             f"{height} x {width}; lower --crop or leave it out"
         )
     top = int(rng.integers(height - crop[0] + 1))
@@ -309,6 +310,6 @@ def _view(image: Tensor, crop: tuple[int, int], rng: np.random.Generator) -> Ten
 
 
 def smallest(images: Cached[Tensor]) -> tuple[int, int]:
-    """The size (H, W) that every picture has at least."""
+    """Smallest height and smallest width (H, W) over all images."""
     sizes = [images[index].shape[1:] for index in range(len(images))]
     return min(h for h, _ in sizes), min(w for _, w in sizes)

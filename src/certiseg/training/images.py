@@ -1,4 +1,4 @@
-"""Training of segmentation networks on pictures: noisy views, their loss, weights of classes."""
+"""Training of segmentation networks on images: noisy views, loss, class weights."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ from certiseg.training.settings import TrainSettings, check_memory
 from certiseg.training.task import Figures, Forward, Task
 
 ENTROPY = 0.5
-"""Weight of the mean answer's entropy in ``disagreement``, as the source fixes it."""
+"""Weight of the entropy of the mean prediction in ``consistency_loss``, as fixed by its source."""
 
 
 class ImageTask(Task):
-    """Pictures with labels. memory: GiB of pictures to keep decoded."""
+    """Training on images with labels. memory: GiB of decoded images to keep."""
 
     settings: TrainSettings
     about: Card
@@ -70,7 +70,7 @@ class ImageTask(Task):
     def losses(self, forward: Forward, randomness: Randomness) -> Iterator[Tensor]:
         settings = self.settings
         batches = noisy_batches(self.train, settings, randomness)
-        # On a CPU that computes the passes too, a thread beside them only competes.
+        # On a CPU the passes need all cores; a loading thread would only compete.
         for x, target in batches if settings.device == "cpu" else prefetch(batches):
             logits = forward(x.to(settings.device, memory_format=torch.channels_last))
             loss = F.cross_entropy(
@@ -81,7 +81,7 @@ class ImageTask(Task):
                 label_smoothing=settings.label_smoothing,
             )
             if settings.consistency > 0:
-                loss = loss + disagreement(logits, settings.consistency)
+                loss = loss + consistency_loss(logits, settings.consistency)
             yield loss
 
     def validate(self, model: nn.Module) -> Figures:
@@ -91,19 +91,19 @@ class ImageTask(Task):
         card, settings = self.about, self.settings
         mean, std = self.train.statistics()
         if settings.network == "unet":
-            own: dict[str, Any] = {
+            chosen: dict[str, Any] = {
                 "class": UNET,
                 "widths": list(settings.widths),
                 "blocks": list(settings.blocks),
             }
         else:
             variant = settings.network.removeprefix("efficientnet-")
-            own = {"class": EFFICIENT, "variant": variant, "width": DECODER_WIDTH}
+            chosen = {"class": EFFICIENT, "variant": variant, "width": DECODER_WIDTH}
             if card.channels == 3:
                 mean, std = list(MEAN), list(STD)
         sizes = {"in_channels": card.channels, "num_classes": card.num_classes}
         return {
-            "architecture": {**own, **sizes, "mean": mean, "std": std},
+            "architecture": {**chosen, **sizes, "mean": mean, "std": std},
             "classes": list(card.classes),
             "palette": [list(colour) for colour in card.palette],
             "channels": card.channels,
@@ -120,8 +120,8 @@ class ImageTask(Task):
         return {
             "reading": reading_of(self._samples[0]),
             "without_labels": list(self._labels["train"].without_truth),
-            "train": f"train split, {self.size} pictures",
-            "choice": f"val split, {len(self.val)} pictures: {choice}",
+            "train": f"train split, {self.size} images",
+            "choice": f"val split, {len(self.val)} images: {choice}",
         }
 
     def page(self, card: dict[str, Any]) -> str:
@@ -130,8 +130,10 @@ class ImageTask(Task):
         sigma = f"= {run['sigma']}" if low is None else f"between {low} and {run['sigma']}"
         noise = f"with Gaussian noise of sigma {sigma} in [0, 1] input units"
         kind = plan["class"].rpartition(".")[2]
-        told = ("class", "in_channels", "num_classes")
-        spelled = ", ".join(f"{name} {value}" for name, value in plan.items() if name not in told)
+        elsewhere = ("class", "in_channels", "num_classes")
+        spelled = ", ".join(
+            f"{name} {value}" for name, value in plan.items() if name not in elsewhere
+        )
         rows = {"clean": "clean", "one_draw": f"one draw of noise, sigma = {run['sigma']}"}
         return card_page(
             card,
@@ -159,9 +161,10 @@ class ImageTask(Task):
 
 @torch.no_grad()
 def validate(model: nn.Module, data: CachedSamples, sigma: float, seed: int) -> Figures:
-    """Figures of `model` (put into eval mode) with noise sigma * N(0, I), nothing clipped.
+    """Pooled accuracy and mIoU of `model` (put into evaluation mode) under noise sigma * N(0, I),
+    unclipped.
 
-    The noise of picture i depends on (seed, i) alone: every call sees the same noisy pictures.
+    The noise of image i depends on (seed, i) alone: every call sees the same noisy images.
     """
     model.eval()
     device = next(model.parameters()).device
@@ -177,14 +180,14 @@ def validate(model: nn.Module, data: CachedSamples, sigma: float, seed: int) -> 
     return Figures.pooled(map(counted, range(len(data))))
 
 
-def disagreement(logits: Tensor, weight: float) -> Tensor:
-    """Divergence of each answer from the mean answer, and the mean answer's entropy.
+def consistency_loss(logits: Tensor, weight: float) -> Tensor:
+    """Divergence of each prediction from the mean prediction, plus the entropy of the mean.
 
-    logits: (2 B, C, *out), the pictures under one draw, then the same under another. With F_i the
-    softmax under draw i and F their mean: the mean over components of
-    weight * E_i KL(F || F_i) + ENTROPY * H(F).
-    It is 0 where both draws are sure of one label. Certificates hold whatever was trained; answers
-    that agree under noise are what they certify.
+    logits: (2 B, C, *out), the images under one draw, then the same images under another. With F_i
+    the softmax under draw i and F their mean, this is the mean over components of weight * E_i KL(F
+    || F_i) + ENTROPY * H(F). It is 0 where both draws give one label with probability 1:
+    predictions that agree under noise are what certificates need.
+
     Source: Jeong & Shin 2020, Consistency regularization for certified robustness, eq. 7.
     """
     single = logits.log_softmax(dim=1)
@@ -199,10 +202,10 @@ def disagreement(logits: Tensor, weight: float) -> Tensor:
 def noisy_batches(
     data: CachedSamples, settings: TrainSettings, randomness: Randomness
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Augmented noisy inputs (B, C, h, w) and targets (B, h, w), every picture once an epoch; of
-    each batch the share of this process.
+    """Augmented noisy inputs (B, C, h, w) and targets (B, h, w).
 
-    With consistency (2 B, ...): all views under one draw of noise each, then all under another.
+    Every image occurs once per epoch; of each batch this process gets its share. With consistency
+    (2 B, ...): all views under one draw of noise each, then the same views under another.
     """
     noise = randomness.noise
     for chosen in randomness.batches(len(data), settings.batch_size):
@@ -219,7 +222,7 @@ def noisy_batches(
 
 
 def _sigmas(number: int, settings: TrainSettings, noise: torch.Generator) -> float | Tensor:
-    """The noise of each input, (B, 1, 1, 1); a picture's two draws have one sigma."""
+    """Sigma of each input, (B, 1, 1, 1); both draws of an image have the same."""
     if settings.sigma_from is None:
         return settings.sigma
     views = number // 2 if settings.consistency > 0 else number
@@ -229,9 +232,9 @@ def _sigmas(number: int, settings: TrainSettings, noise: torch.Generator) -> flo
 
 
 def class_weights(labelled: NDArray[np.int64], power: float) -> Tensor:
-    """Weights ~ share ** -power with mean 1 over pixels; absent classes get 0.
+    """Class weights (C,) ~ share ** -power with mean 1 over pixels; 0 for absent classes.
 
-    labelled: pixels of each class, ints (C,).
+    labelled: number of pixels of each class, ints (C,).
     """
     shares = torch.from_numpy(labelled / labelled.sum())
     weights = torch.where(shares > 0, shares.clamp(min=1e-6) ** -power, 0.0)

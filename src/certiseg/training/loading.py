@@ -1,4 +1,4 @@
-"""Training data on their way to the loop: pictures cached as uint8, batches made on a thread."""
+"""Training data: images cached as uint8, and batches prepared on a thread."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ GIB = 2**30
 _DEPTH = 2
 _END: Any = object()
 _COUNTED = 500
-"""Pictures that statistics are taken of, where not all are in memory."""
+"""Number of images that statistics are computed from, where not all are in memory."""
 
 
 class Cached(Generic[T]):
-    """Items by index: the first ones in memory, as many as `gib` GiB hold; the others are read each
-    time they are asked for.
+    """Items by index: the first ones, up to `gib` GiB, stay in memory; the others are read on each
+    access.
 
-    Of an order drawn anew in each epoch no cache of that size would keep more.
+    For an order shuffled in each epoch no other cache of this size would have more hits.
     """
 
     def __init__(self, read: Callable[[int], T], total: int, gib: float = math.inf) -> None:
@@ -58,23 +58,23 @@ class Cached(Generic[T]):
         return len(self._kept) == len(self)
 
     def many(self, indices: Sequence[int]) -> list[T]:
-        """Several items; on a few threads where files may have to be read."""
+        """Several items, read on a few threads where files may have to be read."""
         if self.all_kept:
             return [self[index] for index in indices]
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
             return list(pool.map(self.__getitem__, indices))
 
     def counted(self) -> Sequence[int]:
-        """Which items statistics are taken of: all that are kept, or an even stride."""
+        """Items that statistics are computed from: all in memory, or an even stride."""
         if self.all_kept or len(self) <= _COUNTED:
             return range(len(self))
         return even_stride(len(self), _COUNTED)
 
 
 class CachedImages(Cached[Tensor]):
-    """Pictures uint8 (C, H, W), 255 = 1.0, of a data set without its labels, or of a folder.
+    """Images of a data set (labels unused) or a folder as uint8 (C, H, W), 255 = 1.0.
 
-    Values between k / 255 and (k + 1) / 255 are rounded.
+    Values that are not multiples of 1 / 255 are rounded.
     """
 
     def __init__(self, images: Samples | ImageFolder, gib: float) -> None:
@@ -86,8 +86,7 @@ class CachedImages(Cached[Tensor]):
 
 
 class CachedSamples(Cached[tuple[Tensor, Tensor]]):
-    """Pictures uint8 (C, H, W) as ``CachedImages``, each with its labels uint8 (H, W), 255 =
-    ignore."""
+    """Images uint8 (C, H, W) as in ``CachedImages``, with labels uint8 (H, W), 255 = ignore."""
 
     def __init__(self, samples: Samples, gib: float) -> None:
         def read(index: int) -> tuple[Tensor, Tensor]:
@@ -106,12 +105,12 @@ class CachedSamples(Cached[tuple[Tensor, Tensor]]):
             total, square = total + flat.sum(1), square + (flat**2).sum(1)
             count += flat.shape[1]
         mean = total / count
-        # A constant channel has spread 0; dividing by it would make NaN of every picture.
+        # A constant channel has standard deviation 0; dividing by it would make NaN.
         std = (square / count - mean**2).clamp(min=1e-6).sqrt()
         return [round(m, 6) for m in mean.tolist()], [round(s, 6) for s in std.tolist()]
 
     def label_counts(self) -> LabelCounts:
-        """Labels of the images counted. Raises InputError where all pixels are ignored."""
+        """Number of pixels of each label. Raises InputError where all pixels are ignored."""
         counts = LabelCounts(self.card)
         for index in self.counted():
             counts.add(self[index][1].numpy())
@@ -124,10 +123,9 @@ def _bytes(x: NDArray[np.float32]) -> Tensor:
 
 
 def prefetch(items: Iterable[Batch]) -> Iterator[Batch]:
-    """The items in their order, two of them made or in the making while the caller has one.
+    """Iterate over the items in order, up to two ahead of the caller, on a thread.
 
-    An error of theirs is raised where its item would have come. A caller that stops early stops
-    the thread.
+    An error in making an item is raised in its place. The thread stops when the caller stops early.
     """
     source = iter(items)
     with ThreadPoolExecutor(1) as thread:

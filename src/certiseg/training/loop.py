@@ -1,5 +1,5 @@
-"""The training loop, whatever is trained: AdamW, warm-up and cosine, averaged weights, choice on
-noisy validation; on one process or several, from the start or from where it stopped."""
+"""The training loop of all tasks: AdamW, warm-up and cosine schedule, averaged weights, choice of
+the checkpoint by validation under noise. It runs on one process or several, and can be resumed."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from certiseg.training.task import Forward, Measured, Task
 WARM_UP = 0.08
 """Share of all steps during which the learning rate rises."""
 EVALUATIONS = 20
-"""Validations a run, at most; the last epoch always is one."""
+"""Largest number of validations per run; the last epoch always has one."""
 AVERAGED_STEPS = 200
-"""Horizon of the moving average of weights; shorter in short runs."""
+"""Horizon of the moving average of weights, in steps; shorter in short runs."""
 
 
 @dataclass(frozen=True)
@@ -37,12 +37,12 @@ class Chosen:
 
 
 Report = Callable[[int, float, float, Measured | None], None]
-"""Called after each step: steps done, epoch (fraction), loss, figures where just measured."""
+"""Called after each step: steps done, epoch (fraction), loss, metrics after a validation."""
 
 
 @dataclass(frozen=True)
 class TrainingContext:
-    """What a training runs on. state: where it keeps what it needs to go on; None for nowhere."""
+    """Processes of a training, and the file for its state; None: no state is kept."""
 
     processes: Processes = ALONE
     state: StateFile | None = None
@@ -51,12 +51,11 @@ class TrainingContext:
 def training_loop(
     model: nn.Module, task: Task, report: Report, context: TrainingContext
 ) -> Chosen | None:
-    """Train `model` (on the settings' device) in place; None in all processes but the first, which
-    alone validates.
+    """Train `model` in place on the settings' device.
 
-    Deterministic for one machine, thread count and seed. A training that is resumed from its state
-    ends with the same bits as one that was never interrupted. Raises InputError when the loss stops
-    being finite.
+    Returns the chosen checkpoint in the first process, which alone validates, and None in the
+    others. Deterministic for one machine, thread count and seed; a resumed training ends with the
+    same bits as an uninterrupted one. Raises InputError when the loss stops being finite.
     """
     settings, per_epoch, processes = task.settings, task.steps_per_epoch, context.processes
     epochs, lr, precision = settings.epochs, settings.lr, settings.precision
@@ -100,7 +99,8 @@ def training_loop(
 
 
 def share_of_lr(step: int, steps: int) -> float:
-    """Linear warm-up, then half a cosine down to 0."""
+    """Learning rate at a step, as a share of the highest: linear warm-up, then half a cosine to
+    0."""
     warm = max(1, round(WARM_UP * steps))
     if step < warm:
         return (step + 1) / (warm + 1)
@@ -108,7 +108,7 @@ def share_of_lr(step: int, steps: int) -> float:
 
 
 def in_precision(model: nn.Module, precision: str, device: str) -> Forward:
-    """The model as a function whose passes are of that precision and whose output is float32."""
+    """The model as a function with passes in this precision and float32 output."""
     if precision == "float32":
         return model
 
@@ -121,16 +121,17 @@ def in_precision(model: nn.Module, precision: str, device: str) -> Forward:
 
 
 def _averaged(model: nn.Module, steps: int) -> AveragedModel:
-    """The moving average of a model's weights; ``update_parameters(model)`` after each step."""
+    """Moving average of the model's weights; call ``update_parameters(model)`` after each step."""
     horizon = max(1, min(AVERAGED_STEPS, steps // 15))
-    # use_buffers: the average's batch-norm statistics are averages too, so it needs no extra pass.
+    # use_buffers averages the batch-norm statistics as well, so that they need no extra pass.
     moving = get_ema_multi_avg_fn(1 - 1 / horizon)  # type: ignore[no-untyped-call]
     return AveragedModel(model, multi_avg_fn=moving, use_buffers=True)
 
 
 @dataclass(frozen=True)
 class _Parts:
-    """All that changes in a training, stored and restored together at the end of an epoch."""
+    """Everything that changes during a training, stored and restored together at the end of an
+    epoch."""
 
     model: nn.Module
     average: AveragedModel
@@ -140,9 +141,9 @@ class _Parts:
     context: TrainingContext
 
     def restored(self, per_epoch: int, epochs: int) -> tuple[int, Chosen | None]:
-        """Steps done and the best so far, after loading what there is to go on from.
+        """Load the stored state, if any; returns the steps done and the best checkpoint so far.
 
-        Raises InputError for a state of another form than this training's.
+        Raises InputError for a state that does not fit this training.
         """
         state = self.context.state
         earlier = state.take() if state is not None else None
@@ -158,18 +159,22 @@ class _Parts:
     ) -> tuple[int, Chosen | None]:
         processes = self.context.processes
         chance = self.randomness.state()
-        own = {
+        expected = {
             **self._form(),
             "optimiser": self._moments() if earlier["optimiser"] else {},
-            # Of another device there may be none, or one of another size.
+            # CUDA generators of another device may be missing or of another size.
             "randomness": [{**chance, "cuda": of["cuda"]} for of in earlier["randomness"]],
             "done": 0,
             "best": None,
         }
         best, done = earlier["best"], earlier["done"]
         if best is not None:
-            own["best"] = {"weights": self.average.module.state_dict(), "epoch": 0, "score": 0.0}
-        check_form(own, earlier, "its state")
+            expected["best"] = {
+                "weights": self.average.module.state_dict(),
+                "epoch": 0,
+                "score": 0.0,
+            }
+        check_form(expected, earlier, "its state")
         ends = [per_epoch * epoch for epoch in range(1, epochs + 1)]
         if done not in ends or len(earlier["randomness"]) != processes.count:
             raise ValueError(f"{done} steps")
@@ -178,7 +183,7 @@ class _Parts:
         groups = self.optimiser.state_dict()["param_groups"]
         self.optimiser.load_state_dict({"state": earlier["optimiser"], "param_groups": groups})
         self.randomness.restore(earlier["randomness"][processes.rank])
-        # All processes read the file, but only the first one chooses.
+        # All processes read the file; only the first one keeps the best checkpoint.
         return done, Chosen(**best) if best is not None and processes.first else None
 
     def store(self, done: int, best: Chosen | None) -> None:
@@ -202,7 +207,7 @@ class _Parts:
         return {name: dict(getattr(self, name).state_dict()) for name in names}
 
     def _moments(self) -> dict[int, dict[str, Tensor]]:
-        """What AdamW keeps of each parameter, without its values."""
+        """Empty tensors of the shapes of AdamW's state."""
         return {
             number: {
                 "step": torch.empty((), device="meta"),

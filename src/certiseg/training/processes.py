@@ -1,4 +1,4 @@
-"""The processes of one training, as torchrun starts them: who is who, and what they share."""
+"""The processes of one training, as started by torchrun."""
 
 from __future__ import annotations
 
@@ -24,8 +24,10 @@ _PATIENCE = timedelta(hours=1)
 
 @dataclass(frozen=True)
 class Processes:
-    """rank: this one of count. Only rank 0 validates, reports and writes. group: the one over which
-    objects go, while the processes are together; then empty."""
+    """One process, rank of count. Only rank 0 validates, reports and writes.
+
+    group: process group for exchanging objects; empty outside ``processes``.
+    """
 
     rank: int = 0
     count: int = 1
@@ -37,7 +39,7 @@ class Processes:
 
     def share(self, chosen: NDArray[np.int64]) -> NDArray[np.int64]:
         """This process's part of a batch. All parts are of one size, so that the mean of their
-        gradients is the batch's; what is missing for that is repeated from the front."""
+        gradients is the batch's; items are repeated from the front to fill the last part."""
         missing = -len(chosen) % self.count
         return np.concatenate([chosen, np.resize(chosen, missing)])[self.rank :: self.count]
 
@@ -60,10 +62,10 @@ ALONE = Processes()
 
 @contextmanager
 def processes(device: str) -> Iterator[tuple[Processes, str]]:
-    """(processes, this one's device): those that torchrun started, or this one alone.
+    """Yield (processes, device of this process): those started by torchrun, or this one alone.
 
-    device: "cuda" becomes a GPU for each process. Raises InputError for a GPU by number, and where
-    the others do not join.
+    device: "cuda" becomes one GPU per process. Raises InputError for a GPU by number, and where
+    other processes do not join.
     """
     place = place_of()
     if place is None:
@@ -74,19 +76,19 @@ def processes(device: str) -> Iterator[tuple[Processes, str]]:
         raise InputError(
             f"expected --device cuda with several processes, got {device}; each takes its own GPU"
         )
-    own = f"cuda:{place.local}" if kind == "cuda" else device
+    device_here = f"cuda:{place.local}" if kind == "cuda" else device
     if kind == "cuda":
-        torch.cuda.set_device(own)
+        torch.cuda.set_device(device_here)
     group = [meet(place.size, "nccl" if kind == "cuda" else "gloo", _PATIENCE, _PATIENCE)]
     try:
-        yield Processes(place.rank, place.size, group), own
+        yield Processes(place.rank, place.size, group), device_here
     finally:
         group.clear()
         dist.destroy_process_group()
 
 
 def refuse_several(command: str) -> None:
-    """Raise InputError where torchrun started more than one process of a command for one."""
+    """Raise InputError if torchrun started several processes of a command that runs in one."""
     place = place_of()
     if place is not None:
         raise InputError(

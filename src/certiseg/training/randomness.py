@@ -1,4 +1,4 @@
-"""The random generators of one training, all of which can be stored and restored."""
+"""Random generators of a training, all of which can be stored and restored."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from certiseg.training.processes import ALONE, Processes
 
 
 def fixed_noise(shape: Sequence[int], seed: int, index: int) -> Tensor:
-    """The standard normal draw that validations put on input number index, the same at each."""
+    """Standard normal noise for validation input `index`, the same in every validation."""
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed * 1_000_003 + index))
 
 
 class Randomness:
-    """order: of the pictures, the same in every process. views, noise: this process's own.
+    """Generators of a training. order: of the images, the same in every process. views, noise: of
+    this process.
 
     PyTorch's global generators, which layers such as dropout use, are stored with them.
     """
@@ -30,19 +31,19 @@ class Randomness:
         self.views = self.order
         self.noise = torch.Generator().manual_seed(seed)
         if processes.count > 1:
-            own = np.random.SeedSequence([seed, processes.rank])
-            self.views = np.random.default_rng(own)
-            self.noise.manual_seed(int(own.generate_state(1)[0]))
+            process_seed = np.random.SeedSequence([seed, processes.rank])
+            self.views = np.random.default_rng(process_seed)
+            self.noise.manual_seed(int(process_seed.generate_state(1)[0]))
 
     def batches(self, size: int, batch_size: int) -> Iterator[list[int]]:
-        """Every one of so many inputs once, in an order drawn now; of each batch the share of this
-        process."""
+        """Indices in batches, in an order drawn now, each of `size` inputs once; of each batch the
+        share of this process."""
         order = self.order.permutation(size)
         for start in range(0, size, batch_size):
             yield self._processes.share(order[start : start + batch_size]).tolist()
 
     def state(self) -> dict[str, Any]:
-        """Text and tensors; ``restore`` takes them back."""
+        """Text and tensors for ``restore``."""
         return {
             "order": json.dumps(self.order.bit_generator.state),
             "views": json.dumps(self.views.bit_generator.state),

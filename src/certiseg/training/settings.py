@@ -1,7 +1,7 @@
-"""The settings of trainings: one frozen record for each kind, checked before anything is read.
+"""The settings of trainings: one frozen record per task, checked before any data is read.
 
-A field whose annotation holds a sentence is an option of the command as well, under its name, with
-its default; the sentence is the option's help. This module loads no torch.
+A field annotated with a sentence is also an option of the command, with its name and default; the
+sentence is the option's help. This module does not import torch.
 """
 
 from __future__ import annotations
@@ -36,15 +36,16 @@ Passes = Annotated[Precision, "Precision of training passes; float16 only on CUD
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """Training of a segmentation network on pictures.
+    """Training of a segmentation network on images.
 
-    sigma: noise in [0, 1] input units, 0 for none; with sigma_from, of each view its own, even in
-    sigma_from .. sigma. crop: (H, W), None = whole pictures. network: a key of
+    sigma: noise in [0, 1] input units, 0 for none; with sigma_from, the sigma of each view is
+    uniform in [sigma_from, sigma]. crop: (H, W), None = whole images. network: a key of
     ``models.networks.NETWORKS``; widths and blocks are the U-Net's.
-    consistency: weight of ``training.images.disagreement``; above 0 each picture of a batch is
+
+    consistency: weight of ``training.images.consistency_loss``; above 0 each image of a batch is
     seen under two draws.
 
-    class_weight_power: weight of a class ~ (1 / its share of pixels) ** power; 0 = plain.
+    class_weight_power: class weights are (1 / share of pixels) ** power; 0 = unweighted.
     label_smoothing: share of the target spread over all classes.
     """
 
@@ -95,12 +96,11 @@ class TrainSettings:
 
 @dataclass(frozen=True)
 class DenoiseSettings:
-    """Training of a denoiser of pictures.
+    """Training of a denoiser of images.
 
-    sigma: noise in [0, 1] input units; with sigma_from, of each picture its own, even in
-    sigma_from .. sigma. crop: (H, W), None = as large as every picture is.
-
-    stability: weight of the segmentation network's cross-entropy, where there is one.
+    sigma: noise in [0, 1] input units; with sigma_from, the sigma of each image is uniform in
+    [sigma_from, sigma]. crop: (H, W), None = the smallest height and width in the data. stability:
+    weight of the segmentation network's cross-entropy, where there is one.
     """
 
     sigma: Annotated[float, "Noise in [0, 1] input units."]
@@ -136,7 +136,7 @@ class DenoiseSettings:
 
     @property
     def levels(self) -> tuple[float, ...]:
-        """The sigmas that a validation measures at: the ends of the range."""
+        """Sigmas used in validation: the ends of the range."""
         ends = (self.sigma if self.sigma_from is None else self.sigma_from, self.sigma)
         return tuple(dict.fromkeys(ends))
 
@@ -145,8 +145,8 @@ class DenoiseSettings:
 class CloudSettings:
     """Training of PointNet++ on point clouds.
 
-    noise, sigma, axis: what perturbs each cloud, drawn again in each epoch, see
-    ``training.cloud_noise``. preset: the architecture.
+    noise, sigma, axis: the perturbation, drawn anew for each cloud in each epoch
+    (``training.cloud_noise``). preset: the architecture.
     """
 
     noise: Annotated[Disturbance, "Gaussian on the coordinates, or rotation."] = "none"
@@ -177,7 +177,7 @@ class CloudSettings:
         return CloudNoise(self.noise, self.sigma, self.axis)
 
     def plan(self, card: Card) -> Plan:
-        """The architecture for the clouds of a card. InputError: a card of pictures."""
+        """The architecture for this card's clouds. Raises InputError for a card of images."""
         from certiseg.models.pointnet.network import msg, small
 
         if card.parts is None:
@@ -192,7 +192,7 @@ Settings = TrainSettings | DenoiseSettings | CloudSettings
 
 
 def check_memory(gib: float) -> None:
-    """Raise InputError unless this can be an amount of memory."""
+    """Raise InputError unless gib is 0 or more."""
     if not gib >= 0:
         raise InputError(f"expected --memory 0 or more GiB, got {gib}; 4 is the default")
 
@@ -232,7 +232,7 @@ def _check_passes(crop: tuple[int, int] | None, precision: str, device: str) -> 
 
 
 def _check_levels(widths: Sequence[int], blocks: Sequence[int]) -> None:
-    """Levels of a U-Net that fit together."""
+    """Raise InputError unless widths and blocks describe the levels of a U-Net."""
     if len(widths) < 2 or len(widths) != len(blocks) or min(widths) < 1 or min(blocks) < 0:
         raise InputError(
             f"expected as many blocks as widths, two or more, got widths {tuple(widths)} and "

@@ -1,4 +1,4 @@
-"""The state of a training that has not ended: one file in the output folder, written whole."""
+"""The state of an unfinished training: one file in the output folder, written atomically."""
 
 from __future__ import annotations
 
@@ -21,41 +21,41 @@ from certiseg.models.checkpoint import check_stored
 
 STATE_FILE = "training-state.pt"
 SECONDS = 60.0
-"""Between two writings, at least: a state is several times as large as the model."""
+"""Shortest time between two writes: a state is several times as large as the model."""
 _FREE = ("device",)
-"""What may differ when a training is resumed."""
+"""Settings that may differ when a training is resumed."""
 _DIGEST = hashlib.sha256().digest_size
-"""Bytes at the front of a file: the digest of all that follows."""
+"""Length in bytes of the digest at the start of a file; it covers the rest."""
 
 
 class StateFile:
     """The file from which an interrupted training is resumed: tensors, numbers and text, no code.
 
-    facts: the settings and the data; a training with other facts cannot be resumed from the file.
+    facts: settings and data; a training with other facts cannot be resumed from the file.
     """
 
     def __init__(self, folder: Path, facts: Mapping[str, Any], *, resume: bool, overwrite: bool):
-        """Raises InputError: nothing to resume, facts that differ, or a state that is there without
+        """Raises InputError: nothing to resume, facts that differ, or an existing state without
         resume or overwrite."""
         self._path = folder / STATE_FILE
         self._facts = json.dumps({k: v for k, v in facts.items() if k not in _FREE})
         self.seconds = 0.0
-        """What the training had taken when it was interrupted."""
+        """Duration of the interrupted training so far."""
         self._earlier = self._read() if resume else None
         self._opened = self._written = time.monotonic()
         if not resume and self._path.exists() and not overwrite:
             raise InputError(
-                f"expected no interrupted training, got {self._path}; pass --resume to go on with "
-                "it, or --overwrite to start anew"
+                f"expected no interrupted training, got {self._path}; pass --resume to "
+                "continue it, or --overwrite to start anew"
             )
 
     def take(self) -> dict[str, Any] | None:
-        """What an interrupted training left, once; None for a new one."""
+        """The state of the interrupted training, returned once; None for a new one."""
         earlier, self._earlier = self._earlier, None
         return earlier
 
     def write(self, make: Callable[[], dict[str, Any]]) -> None:
-        """Write what `make` returns, unless the last time was just now."""
+        """Write what `make` returns, at most once every ``SECONDS``."""
         now = time.monotonic()
         if now - self._written < SECONDS:
             return
@@ -67,11 +67,11 @@ class StateFile:
         self._written = time.monotonic()
 
     def remove(self) -> None:
-        """The training has ended and its model is written."""
+        """Delete the file; called once the model is written."""
         self._path.unlink(missing_ok=True)
 
     def damaged(self, got: str) -> InputError:
-        """The error that says what was got instead of a state to go on from."""
+        """The error for a file whose content is not the state of this training."""
         return InputError(
             f"{self._path}: expected the state of this training, got {got}; start anew with "
             "--overwrite"
@@ -96,34 +96,36 @@ class StateFile:
                 raise TypeError
         except Exception:  # torch's unpickler fails in any way
             raise self.damaged("a damaged or foreign file") from None
-        own = json.loads(self._facts)
-        for name in own:
-            if facts.get(name) != own[name]:
+        expected = json.loads(self._facts)
+        for name in expected:
+            if facts.get(name) != expected[name]:
                 raise InputError(
                     f"expected {name} {facts.get(name)}, as the interrupted training has, got "
-                    f"{own[name]}; pass its options, or start anew with --overwrite"
+                    f"{expected[name]}; pass its options, or start anew with --overwrite"
                 )
         return state
 
 
-def check_form(own: Any, found: Any, name: str) -> None:
-    """Raise ValueError, a few words on what was found, unless it has the keys, lengths and types of
-    own, and its tensors their shapes. name: what errors call both."""
-    if isinstance(own, Mapping):
-        if not isinstance(found, Mapping) or set(found) != set(own):
+def check_form(expected: Any, found: Any, name: str) -> None:
+    """Raise ValueError unless `found` has the keys, lengths, types and tensor shapes of `expected`.
+
+    name: what errors call it.
+    """
+    if isinstance(expected, Mapping):
+        if not isinstance(found, Mapping) or set(found) != set(expected):
             raise ValueError(f"other entries of {name}")
-        for key, value in own.items():
+        for key, value in expected.items():
             check_form(value, found[key], f"{name}.{key}")
-    elif isinstance(own, list):
-        if not isinstance(found, list) or len(found) != len(own):
+    elif isinstance(expected, list):
+        if not isinstance(found, list) or len(found) != len(expected):
             raise ValueError(f"another number of {name}")
-        for number, value in enumerate(own):
+        for number, value in enumerate(expected):
             check_form(value, found[number], f"{name}.{number}")
-    elif isinstance(own, Tensor) and isinstance(found, Tensor):
-        if (found.dtype, found.shape) != (own.dtype, own.shape):
+    elif isinstance(expected, Tensor) and isinstance(found, Tensor):
+        if (found.dtype, found.shape) != (expected.dtype, expected.shape):
             raise ValueError(
-                f"{name} {found.dtype} {tuple(found.shape)} instead of {own.dtype} "
-                f"{tuple(own.shape)}"
+                f"{name} {found.dtype} {tuple(found.shape)} instead of {expected.dtype} "
+                f"{tuple(expected.shape)}"
             )
-    elif type(found) is not type(own):
+    elif type(found) is not type(expected):
         raise ValueError(f"{type(found).__name__} as {name}")

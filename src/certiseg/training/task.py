@@ -1,4 +1,4 @@
-"""What a training is of: the seam between the one trainer and pictures, clouds and denoisers."""
+"""The interface between the training loop and its tasks: images, clouds and denoisers."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from certiseg.training.randomness import Randomness
 from certiseg.training.settings import Settings
 
 Forward = Callable[..., Tensor]
-"""The model as losses are to call it: in the training's precision, on all its processes."""
+"""The model as called by losses: in the training's precision, on all processes."""
 
 
 class Measured(Protocol):
-    """What a validation found: a score, the higher the better, and words for a line."""
+    """Result of a validation: a score (higher is better), and a description."""
 
     @property
     def score(self) -> float: ...
@@ -35,23 +35,23 @@ class Measured(Protocol):
 
 @dataclass(frozen=True)
 class Figures:
-    """Pooled over all labelled pixels or points of a data set."""
+    """Accuracy and mIoU pooled over all labelled pixels or points of a data set."""
 
     accuracy: float
     miou: float
 
     @property
     def score(self) -> float:
-        """What checkpoints are chosen by."""
+        """The score for choosing a checkpoint."""
         return self.miou
 
     def words(self) -> str:
-        """For the line of a validation."""
+        """A description for the line printed after a validation."""
         return f"accuracy {share_down(self.accuracy)}, mIoU {share_down(self.miou)}"
 
     @classmethod
     def pooled(cls, counts: Iterable[Confusion]) -> Figures:
-        """Of counts of parts of the data set, at least one."""
+        """Pool the counts of parts of the data set, at least one."""
         total = reduce(add, counts)
         return cls(float(total.accuracy), float(total.miou))
 
@@ -59,15 +59,16 @@ class Figures:
 class Task(ABC):
     """One kind of training: its data, loss, validation, and its part of the card.
 
-    To add one, write a subclass and a record in ``training.settings``. model: what is trained, made
-    from a card. about: name, source, licence and channels of the data. inputs: what they are
-    counted in; size: how many there are to learn from. parallel: whether torchrun may start several
-    processes. check: what to look at beside --lr where a loss stops being finite.
+    To add one, write a subclass and a record in ``training.settings``. model: the class that is
+    trained, made from a card. about: name, source, licence and channels of the data. inputs: the
+    plural noun for them; size: their number in the training split. parallel: whether torchrun may
+    start several processes. check: what the error about a loss that is not finite suggests to
+    check, beside --lr.
     """
 
     model: ClassVar[type[Trained]]
     command: ClassVar[str]
-    inputs: ClassVar[str] = "pictures"
+    inputs: ClassVar[str] = "images"
     parallel: ClassVar[bool] = True
     check: ClassVar[str]
     settings: Settings
@@ -76,10 +77,10 @@ class Task(ABC):
 
     @abstractmethod
     def prepare(self, device: torch.device) -> None:
-        """Read the data. Raises InputError for what cannot be learnt from."""
+        """Read the data. Raises InputError for data that cannot be trained on."""
 
     def notes(self) -> list[str]:
-        """What is no error but should be known of the data, once they were read."""
+        """Warnings about the data, after they were read."""
         return []
 
     @property
@@ -88,38 +89,41 @@ class Task(ABC):
 
     @abstractmethod
     def losses(self, forward: Forward, randomness: Randomness) -> Iterator[Tensor]:
-        """Those of an epoch's batches, steps_per_epoch of them, each computed when its turn comes,
-        with the model in training mode; all chance in them comes from `randomness`."""
+        """Yield the losses of one epoch, steps_per_epoch of them, each computed on demand with the
+        model in training mode.
+
+        All randomness comes from `randomness`.
+        """
 
     @abstractmethod
     def validate(self, model: nn.Module) -> Measured:
-        """Scores of the averaged model, by which checkpoints are chosen."""
+        """Validate the averaged model."""
 
     def facts(self) -> dict[str, Any]:
-        """What must be the same when an interrupted training resumes, beside the numbers of inputs
-        and of processes."""
+        """Settings and data that must be the same on resuming, beside the numbers of inputs and
+        processes."""
         return {"data": self.about.name, **asdict(self.settings)}
 
     @abstractmethod
     def describe_model(self) -> dict[str, Any]:
-        """What rebuilds the model: its architecture, and what its outputs mean."""
+        """What rebuilds the model: its architecture, and the meaning of its outputs."""
 
     @abstractmethod
     def describe_figures(self, stored: nn.Module) -> dict[str, Any]:
-        """Figures of the weights as stored."""
+        """Metrics of the weights as stored."""
 
     @abstractmethod
     def describe_splits(self) -> dict[str, Any]:
-        """Which data were for what, and how the checkpoint was chosen."""
+        """The role of each split, and how the checkpoint was chosen."""
 
     def describe_training(self) -> dict[str, Any]:
-        """The settings, but for those that the architecture tells."""
+        """The settings without those of the architecture."""
         return {k: v for k, v in asdict(self.settings).items() if k not in ("widths", "blocks")}
 
     @abstractmethod
     def page(self, card: dict[str, Any]) -> str:
-        """CARD.md: the facts of the card for a reader."""
+        """CARD.md as text."""
 
     @abstractmethod
     def summary(self, card: dict[str, Any]) -> list[str]:
-        """Lines that the command ends with."""
+        """Last lines printed by the command."""

@@ -74,7 +74,7 @@ def test_a_checkpoint_of_a_training_under_noise(state: State, tmp_path: Path) ->
     torch.save(content, tmp_path / "checkpoint.pth.tar")
     model = load_hrnet(tmp_path / "checkpoint.pth.tar")
     assert len(model.notes) == 1
-    assert "left out 2 that are no weights (std, loss.criterion.weight)" in model.notes[0]
+    assert "left out 2 entries that are not weights (std, loss.criterion.weight)" in model.notes[0]
 
 
 def test_old_checkpoints_have_no_counters(state: State) -> None:

@@ -1,9 +1,9 @@
-"""HRNetV2 with its segmentation head (Wang et al. 2019), as the paper used it.
+"""HRNetV2 with its segmentation head (Wang et al. 2019), as used in the paper.
 
-The network of github.com/HRNet/HRNet-Semantic-Segmentation (MIT), ``seg_hrnet``: same layers, same
-names of weights, same order of sums, so its checkpoints load. Branches are brought to one size
-bilinearly, also between the stages; timm's HRNet, made for classification, repeats pixels there and
-computes something else from the same weights.
+The network ``seg_hrnet`` of github.com/HRNet/HRNet-Semantic-Segmentation (MIT): same layers, names
+of weights and order of sums, so that its checkpoints load. Branches are resized bilinearly, also
+between the stages; timm's HRNet for classification repeats pixels there, and computes something
+else from the same weights.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from torch import Tensor, nn
 
 _STEM = 64
 _MODULES = (1, 4, 3)
-"""Exchanges in the stages of 2, 3 and 4 branches."""
+"""Number of exchange modules in the stages of 2, 3 and 4 branches."""
 _BLOCKS = 4
-"""Residual blocks of each branch before an exchange."""
+"""Number of residual blocks on each branch before an exchange."""
 
 
 class HRNetV2(nn.Module):
     """Logits (B, num_classes, ceil(H / 4), ceil(W / 4)) from normalised RGB (B, 3, H, W), any H, W.
 
     width: channels of the finest branch, 48 in the paper; each coarser branch has twice as many.
-    align_corners: of all its upsampling. False in the branch ``pytorch-v1.1`` and the paper; the
-    branch ``HRNet-OCR`` trains with True. The weights do not tell.
+    align_corners: for all upsampling. False in the branch ``pytorch-v1.1`` and the paper; the
+    branch ``HRNet-OCR`` trains with True. The weights do not show it.
     """
 
     def __init__(self, num_classes: int, width: int = 48, align_corners: bool = False) -> None:
@@ -76,7 +76,7 @@ class HRNetV2(nn.Module):
             (self.transition2, self.stage3),
             (self.transition3, self.stage4),
         ):
-            # The new branch comes from the coarsest one; all others go on as they are.
+            # The new branch comes from the coarsest one; the others are unchanged.
             branches = stage([*branches, transitions[-1](branches[-1])])
         size = branches[0].shape[-2:]
         whole = [branches[0], *(_resize(y, size, self.align_corners) for y in branches[1:])]
@@ -85,7 +85,7 @@ class HRNetV2(nn.Module):
 
 
 class _Exchange(nn.Module):
-    """Residual blocks on each branch, then each branch becomes a sum over all of them."""
+    """Residual blocks on each branch, then each branch becomes a sum over all branches."""
 
     def __init__(self, widths: Sequence[int], align_corners: bool) -> None:
         super().__init__()
@@ -146,7 +146,8 @@ class _Bottleneck(nn.Module):
 
 
 def _path(widths: Sequence[int], source: int, target: int) -> nn.Module:
-    """From one branch to another: nothing, narrower (then resized), or halved step by step."""
+    """From one branch to another: identity, fewer channels (then resized), or strided
+    convolutions."""
     if source == target:
         return nn.Identity()
     if source > target:
@@ -156,7 +157,7 @@ def _path(widths: Sequence[int], source: int, target: int) -> nn.Module:
 
 
 def _one_more(widths: Sequence[int]) -> nn.ModuleList:
-    """The transition to a branch more. The identities keep the published names of the weights."""
+    """The transition to one more branch. Identities keep the published names of the weights."""
     kept = [nn.Identity() for _ in widths[:-1]]
     return nn.ModuleList([*kept, _halvings(widths[-2:], last_relu=True)])
 

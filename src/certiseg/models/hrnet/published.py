@@ -20,16 +20,16 @@ _WRAPPERS = ("module.", "model.")
 _WIDTH = "stage2.0.branches.0.0.conv1.weight"
 _CLASSES = "last_layer.3.weight"
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""Of ImageNet, as the published code has them for every data set."""
+"""Those of ImageNet, which the published code uses for every data set."""
 _DATA = {card.num_classes: card for card in (cityscapes.CARD, pascal_context.CARD)}
-"""Data sets of the published checkpoints, by their number of classes."""
+"""Data sets of the published checkpoints by number of classes."""
 
 
 def load_hrnet(path: str | Path, *, align_corners: bool = False) -> Segmenter:
     """Load a published checkpoint of HRNetV2 with its normalisation, in evaluation mode.
 
     19 classes are taken for those of Cityscapes, 59 for those of Pascal Context. No code in the
-    file is run. What in the file is no weight is in ``.notes`` of the model.
+    file is run. The model's ``.notes`` list the entries of the file that are not weights.
 
     Args:
         path: the checkpoint, in the layout of HRNet-Semantic-Segmentation.
@@ -42,7 +42,7 @@ def load_hrnet(path: str | Path, *, align_corners: bool = False) -> Segmenter:
     state = read_weights(path)
     network, ignored = from_state(state, str(path), align_corners=align_corners)
     card = _DATA.get(network.num_classes)
-    left = f"{path}: left out {len(ignored)} that are no weights ({first_of(ignored)})"
+    left = f"{path}: left out {len(ignored)} entries that are not weights ({first_of(ignored)})"
     return Segmenter(
         Preprocess(network, mean=MEAN, std=STD),
         network.num_classes,
@@ -56,12 +56,13 @@ def load_hrnet(path: str | Path, *, align_corners: bool = False) -> Segmenter:
 def from_state(
     given: Mapping[str, Tensor], name: str, *, align_corners: bool = False
 ) -> tuple[HRNetV2, list[str]]:
-    """The network with these weights, float32, in evaluation mode, on the CPU; and the names left
-    out: the loss's (class weights) and the normalisation that training under noise kept.
+    """The network with these weights, float32, in evaluation mode, on the CPU; and the names of
+    entries left out: the loss's class weights, and the normalisation that training under noise
+    stored.
 
-    Width and number of classes are read from the shapes. name: what errors call the weights.
-    Raises InputError that says which weights are missing, unknown or of another shape, and for
-    another normalisation.
+    Width and number of classes are read from the shapes. name: what errors call the weights. Raises
+    InputError that names weights which are missing, unknown or of another shape, and for another
+    normalisation.
     """
     state: dict[str, Tensor] = {}
     ignored: list[str] = []
@@ -78,17 +79,17 @@ def from_state(
     if _WIDTH not in state or state[_WIDTH].ndim != 4:
         raise InputError(
             f"{name}: expected the weights of an HRNetV2, got none named {_WIDTH} but "
-            f"{first_of(list(state)) or 'none at all'}; it is of another network, check the file"
+            f"{first_of(list(state)) or 'none at all'}; they are of another network, check the file"
         )
     last = state.get(_CLASSES)
-    with torch.device("meta"):  # shapes alone, until the weights are known to fit
+    with torch.device("meta"):  # only shapes, until the weights are known to fit
         network = HRNetV2(1 if last is None else len(last), len(state[_WIDTH]), align_corners)
     check_fit(network, state, name, f"HRNetV2-W{network.width}")
     network.to_empty(device="cpu")
     for counter in (value for value in network.buffers() if value.ndim == 0):
-        counter.zero_()  # old checkpoints have none, and it is part of the fingerprint
+        counter.zero_()  # old checkpoints lack it, and it is part of the fingerprint
     network.load_state_dict(state)
-    # Convolutions run faster on this layout; values are the same.
+    # Convolutions are faster in this layout; values are the same.
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network.eval(), ignored
 
@@ -105,5 +106,5 @@ def _check_normalisation(kind: str, value: Tensor, name: str) -> None:
         raise InputError(
             f"{name}: expected {kind} {tuple(expected.tolist())}, got "
             f"{tuple(round(v, 4) for v in value.flatten()[:3].tolist())}; load the network with "
-            "certiseg.models.hrnet and give its own to Preprocess"
+            "certiseg.models.hrnet and pass its own to Preprocess"
         )

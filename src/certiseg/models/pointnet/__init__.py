@@ -1,4 +1,4 @@
-"""PointNet++: labels for the points of a cloud, in the layout of the widely used checkpoints."""
+"""PointNet++ for part segmentation of point clouds, compatible with the widely used checkpoints."""
 
 from certiseg.models.pointnet.network import Plan, PointNet2, msg, small
 from certiseg.models.pointnet.parts import PartSegmenter

@@ -1,9 +1,9 @@
-"""What PointNet++ does with positions: an order of the points, spread centres, balls around them,
-weights of the nearest.
+"""Geometry of PointNet++: canonical order, farthest-point sampling, ball queries, interpolation.
 
 All functions take whole batches, without a loop over clouds or points (farthest-point sampling
 loops over its picks). Distances are sums of squared differences rather than expanded squares: exact
-for equal points, and the same bits in whatever batch a cloud is.
+for equal points, and bitwise independent of the rest of the batch.
+
 Source of the operations: Qi, Yi, Su, Guibas 2017.
 """
 
@@ -20,11 +20,12 @@ _SAME = 1e-8
 
 
 def farthest_points(xyz: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Indices int64 (B, count) of points (B, N, 3), count <= N: the first point, then always the
-    one farthest from those picked (the first of several).
+    """Farthest-point sampling: indices int64 (B, count) into points xyz (B, N, 3), count <= N.
 
-    Also returns the squared distances (B, count, N) of all points to each pick, which picking
-    computes anyway; no gradient flows through them.
+    The first pick is the first point; each further one is the point farthest from all picks (the
+    first on a tie). Also returns the squared distances (B, count, N) of all points to each pick,
+    which are computed anyway; no gradient flows through them.
+
     The picks are nested: the first k are also what this function picks from them alone.
     """
     axes = xyz.detach().transpose(1, 2).contiguous()
@@ -32,7 +33,7 @@ def farthest_points(xyz: Tensor, count: int) -> tuple[Tensor, Tensor]:
     picks = torch.zeros(clouds, count, dtype=torch.int64, device=xyz.device)
     squared = axes.new_empty((clouds, count, points))
     nearest = axes.new_full((clouds, points), torch.inf)
-    # Written into again and again: 512 picks are bound by the calls, not by the arithmetic.
+    # A reused buffer: 512 picks are bound by kernel launches, not by arithmetic.
     difference = torch.empty_like(axes)
     for pick, row in enumerate(squared.unbind(1)):
         place = picks[:, pick, None, None].expand(clouds, 3, 1)
@@ -46,14 +47,15 @@ def farthest_points(xyz: Tensor, count: int) -> tuple[Tensor, Tensor]:
 
 
 def balls(squared: Tensor, radius: float, count: int) -> Tensor:
-    """Indices int64 (B, S, count): the first points within radius, in the order of the points.
+    """Ball query: indices int64 (B, S, count) of the first points within radius, in the order of
+    the points.
 
-    squared: distances (B, S, N) from centres that are among the points, so that no ball is empty.
-    Where a ball holds fewer, its first point is repeated.
+    squared: squared distances (B, S, N) from centres that are among the points, so that no ball is
+    empty. A ball with fewer points repeats its first one.
     """
     inside = squared <= radius**2
     points = inside.shape[-1]
-    # Positions inside, ball after ball: far fewer than distances, and already in order.
+    # Flat positions of the points inside, ball by ball: far fewer than distances, and in order.
     position = inside.view(-1).nonzero()[:, 0]
     balls_before = torch.arange(inside[..., 0].numel() + 1, device=squared.device) * points
     start = torch.searchsorted(position, balls_before)
@@ -63,7 +65,7 @@ def balls(squared: Tensor, radius: float, count: int) -> Tensor:
 
 
 def take(rows: Tensor, indices: Tensor) -> Tensor:
-    """Rows (B, ..., C) of rows (B, N, C) at indices (B, ...)."""
+    """Gather rows (B, ..., C) of rows (B, N, C) at indices (B, ...)."""
     clouds, points, width = rows.shape
     first = torch.arange(clouds, device=rows.device) * points
     flat = indices + first.view(-1, *(1,) * (indices.ndim - 1))
@@ -71,9 +73,10 @@ def take(rows: Tensor, indices: Tensor) -> Tensor:
 
 
 def interpolated(features: Tensor, squared: Tensor) -> Tensor:
-    """Features (B, N, C) at N points, from features (B, S, C) of S centres.
+    """Features (B, N, C) at N points, interpolated from features (B, S, C) of S centres.
 
-    squared: distances (B, S, N). Weighted by the inverse squared distance to the three nearest.
+    squared: squared distances (B, S, N). The weights are the inverse squared distances to the three
+    nearest centres.
     """
     near, indices = squared.transpose(1, 2).topk(min(3, squared.shape[1]), dim=-1, largest=False)
     weights = 1 / (near + _SAME)
@@ -82,15 +85,15 @@ def interpolated(features: Tensor, squared: Tensor) -> Tensor:
 
 
 def canonical_order(x: Tensor) -> Tensor:
-    """A permutation int64 (B, N) of the points of each cloud x, floats (B, C, N).
+    """A permutation int64 (B, N) that sorts the points of each cloud x, floats (B, C, N).
 
-    Guarantee: points that differ in any value come in an order that depends on the two of them
-    alone, not on where they stood, on the other points or on the batch; equal points keep their
-    order. (Two different points have the same key with probability about 2^-64.)
-    The order is pseudo-random in the values: a point moved in its last bit goes anywhere.
-    Computed in integers from the bits of the floats, so the same on every device.
+    Guarantee: the relative order of two different points depends only on their values, not on their
+    positions in x, the other points or the batch; equal points keep their order. (Two different
+    points have the same key with probability about 2^-64.) The order is pseudo-random in the
+    values: a change in the last bit may move a point anywhere. It is computed in integers from the
+    bits of the floats, so it is the same on every device.
     """
-    # + 0.0: minus zero equals zero, and must sort as it.
+    # + 0.0 turns minus zero into zero: they are equal and need the same key.
     values = x.detach() + 0.0
     wide = torch.int64 if values.dtype == torch.float64 else torch.int32
     if wide == torch.int32:
@@ -103,12 +106,12 @@ def canonical_order(x: Tensor) -> Tensor:
 
 
 def _mixed(key: Tensor) -> Tensor:
-    """splitmix64's finaliser, a bijection of the 64-bit integers."""
+    """The finaliser of splitmix64, a bijection of the 64-bit integers."""
     for shift, factor in zip((30, 27), _MIX, strict=True):
         key = (key ^ _shifted(key, shift)) * factor
     return key ^ _shifted(key, 31)
 
 
 def _shifted(key: Tensor, by: int) -> Tensor:
-    """Logical shift to the right: PyTorch's own repeats the sign bit."""
+    """Logical shift to the right (PyTorch's is arithmetic)."""
     return torch.bitwise_and(key >> by, 2 ** (64 - by) - 1)

@@ -1,7 +1,7 @@
-"""Shared perceptrons over points: the modules of PointNet++, on rows (..., channels).
+"""The modules of PointNet++: perceptrons shared by all points, on rows (..., channels).
 
-Names and shapes of the weights are those of the published checkpoints, where a perceptron shared by
-all points is a 1 x 1 convolution; the arithmetic here is a matrix product over rows.
+Names and shapes of the weights are those of the published checkpoints, where a shared perceptron is
+a 1 x 1 convolution; here it is computed as a matrix product over rows.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from certiseg.models.pointnet.geometry import balls, interpolated, take
 
 
 class Pointwise(nn.Module):
-    """A convolution with kernel 1 over `axes` axes, stored as such: weight (out, in, 1, ...)."""
+    """A convolution with kernel size 1 over `axes` axes, with its weight shape (out, in, 1,
+    ...)."""
 
     def __init__(self, source: int, target: int, axes: int) -> None:
         super().__init__()
@@ -34,14 +35,14 @@ class Pointwise(nn.Module):
 def perceptron(
     source: int, widths: Sequence[int], axes: int
 ) -> tuple[nn.ModuleList, nn.ModuleList]:
-    """Layers and norms of a shared perceptron, in two lists as the checkpoints have them."""
+    """Layers and norms of a shared perceptron, in two lists as in the checkpoints."""
     sources = (source, *widths[:-1])
     layers = [Pointwise(s, t, axes) for s, t in zip(sources, widths, strict=True)]
     return nn.ModuleList(layers), nn.ModuleList(nn.BatchNorm1d(width) for width in widths)
 
 
 def run(layers: Iterable[nn.Module], norms: Iterable[nn.Module], points: Tensor) -> Tensor:
-    """Layer, norm, rectify, one after another, on points (..., channels)."""
+    """Apply layer, norm and ReLU in turn to points (..., channels)."""
     rows = points.flatten(0, -2)
     for layer, norm in zip(layers, norms, strict=True):
         rows = F.relu(norm(layer(rows)), inplace=True)
@@ -49,7 +50,8 @@ def run(layers: Iterable[nn.Module], norms: Iterable[nn.Module], points: Tensor)
 
 
 class LocalFeatures(nn.Module):
-    """Features of centres from balls of several radii around them (set abstraction, MSG)."""
+    """Set abstraction with multi-scale grouping: features of centres from balls of several
+    radii."""
 
     def __init__(
         self,
@@ -71,7 +73,7 @@ class LocalFeatures(nn.Module):
         """xyz (B, N, 3), features (B, N, C), centres (B, S, 3), squared distances (B, S, N)
         -> (B, S, sum of last widths)."""
         points = torch.cat([features, xyz], dim=-1)
-        # Positions are relative to the centre, features are not.
+        # Coordinates are relative to the centre; features are not.
         middle = F.pad(centres, (features.shape[-1], 0))[:, :, None]
         found = []
         scales = zip(self.radii, self.neighbours, self.conv_blocks, self.bn_blocks, strict=True)
@@ -82,7 +84,7 @@ class LocalFeatures(nn.Module):
 
 
 class WholeFeatures(nn.Module):
-    """One vector for all points (set abstraction of everything)."""
+    """Set abstraction of all points: one vector."""
 
     def __init__(self, source: int, widths: Sequence[int]) -> None:
         super().__init__()
@@ -95,19 +97,19 @@ class WholeFeatures(nn.Module):
 
 
 class Propagation(nn.Module):
-    """Features of centres carried back to the points between them (feature propagation)."""
+    """Feature propagation: features of centres interpolated at the points."""
 
     def __init__(self, source: int, widths: Sequence[int]) -> None:
         super().__init__()
         self.mlp_convs, self.mlp_bns = perceptron(source, widths, axes=1)
 
-    def forward(self, own: Tensor, coarse: Tensor, squared: Tensor | None) -> Tensor:
-        """own (B, N, C) beside coarse (B, S, D) brought to the points -> (B, N, last width).
+    def forward(self, fine: Tensor, coarse: Tensor, squared: Tensor | None) -> Tensor:
+        """Features fine (B, N, C) and interpolated features coarse (B, S, D) -> (B, N, last width).
 
-        squared: distances (B, S, N); None where coarse is one vector for all (S = 1).
+        squared: squared distances (B, S, N); None if coarse is one vector (S = 1).
         """
         if squared is None:
-            brought = coarse.expand(-1, own.shape[1], -1)
+            interpolated_coarse = coarse.expand(-1, fine.shape[1], -1)
         else:
-            brought = interpolated(coarse, squared)
-        return run(self.mlp_convs, self.mlp_bns, torch.cat([own, brought], dim=-1))
+            interpolated_coarse = interpolated(coarse, squared)
+        return run(self.mlp_convs, self.mlp_bns, torch.cat([fine, interpolated_coarse], dim=-1))

@@ -1,11 +1,11 @@
-"""PointNet++ with multi-scale grouping, for parts of shapes.
+"""PointNet++ with multi-scale grouping, for part segmentation.
 
-The network of Qi, Yi, Su, Guibas 2017 as `pointnet2_part_seg_msg` of
-github.com/yanx27/Pointnet_Pointnet2_pytorch (MIT) has it: same layers, same names of weights, same
-order of channels, so its checkpoints load. Two things differ. The published code groups points in
-the order in which they come and starts its sampling at a random one; here the points decide their
-own order (``canonical_order``), so the network is a function of the set of points. And distances
-are differences squared, not expanded squares.
+The network of Qi, Yi, Su, Guibas 2017 as in `pointnet2_part_seg_msg` of
+github.com/yanx27/Pointnet_Pointnet2_pytorch (MIT): same layers, names of weights and order of
+channels, so that its checkpoints load. There are two differences. The published code groups points
+in the order of the input and starts its sampling at a random one; here the points are first sorted
+by their values (``canonical_order``), so that the network is a function of the set of points. And
+distances are sums of squared differences, not expanded squares.
 """
 
 from __future__ import annotations
@@ -34,9 +34,10 @@ Widths = tuple[int, ...]
 class Plan:
     """Architecture of a PointNet2, as JSON values.
 
-    channels: 3 coordinates, or 6 with normals. categories: length of the one-hot vector. For each
-    of two levels, groups: centres; radii, neighbours, local: of each scale, with its perceptron.
-    whole: the perceptron over all centres. back: perceptrons on the way back, coarse to fine.
+    channels: 3 coordinates, or 6 with normals. categories: length of the one-hot vector. groups:
+    number of centres at each of two levels; radii, neighbours and local (widths of the perceptron):
+    for each scale of each level. whole: widths of the perceptron over all centres. back: widths of
+    the feature propagations, coarse to fine.
     """
 
     channels: int
@@ -63,7 +64,7 @@ class Plan:
 
     @classmethod
     def of_record(cls, record: dict[str, Any]) -> Plan:
-        """The plan from its record, also after JSON, where tuples have become lists."""
+        """The plan from its record, which may come from JSON with lists instead of tuples."""
         return cls(**{name: _frozen(value) for name, value in record.items()})
 
 
@@ -83,7 +84,7 @@ def msg(channels: int, categories: int = 16, num_classes: int = 50) -> Plan:
 
 
 def small(channels: int, categories: int, num_classes: int) -> Plan:
-    """About 0.3 million parameters, and some 30 times fewer operations than ``msg``: for CPUs."""
+    """About 0.3 million parameters, and about 30 times fewer operations than ``msg``: for CPUs."""
     return Plan(
         channels,
         categories,
@@ -100,12 +101,13 @@ def small(channels: int, categories: int, num_classes: int) -> Plan:
 class PointNet2(nn.Module):
     """Logits (B, classes, N) from clouds (B, channels, N) and one category for each.
 
-    Without dropout and batch statistics (evaluation mode) a deterministic function of each cloud
-    alone: permuted points get permuted labels, and nothing depends on the rest of the batch but
-    the last bits of the sums. Gradients reach the points through features and relative positions,
-    not through the choice of neighbours and their weights.
-    Coordinates come first among the channels, and should lie about the unit sphere: the radii are
-    absolute. N is at least the first number of groups.
+    In evaluation mode a deterministic function of each cloud alone: permuted points get permuted
+    labels, and the rest of the batch affects at most the last bits of the sums. Gradients reach the
+    points through features and relative positions, not through the choice of neighbours and their
+    weights.
+
+    Coordinates are the first channels and should lie about the unit sphere, since the radii are
+    absolute. N is at least the number of centres of the first level.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -138,7 +140,7 @@ class PointNet2(nn.Module):
         first, second = self.plan.groups
         picks, near_squared = farthest_points(xyz, first)
         centres = take(xyz, picks)
-        # Farthest points are nested, so the second level's are the first of the first level's.
+        # Farthest points are nested: the centres of level two are the first ones of level one.
         far = centres[:, :second]
         far_squared = near_squared[:, :second].gather(2, picks[:, None].expand(-1, second, -1))
 
@@ -148,10 +150,10 @@ class PointNet2(nn.Module):
         wider = self.fp3(wider, whole, None)
         local = self.fp2(local, wider, far_squared)
         kind = F.one_hot(category, self.plan.categories).to(x.dtype)
-        own = torch.cat([kind[:, None].expand(-1, xyz.shape[1], -1), xyz, points], dim=-1)
-        found = self.fp1(own, local, near_squared)
+        local_input = torch.cat([kind[:, None].expand(-1, xyz.shape[1], -1), xyz, points], dim=-1)
+        found = self.fp1(local_input, local, near_squared)
         logits = self.conv2(self.drop1(run([self.conv1], [self.bn1], found)))
-        # Back to where the points stood.
+        # Undo the canonical order.
         places = order[..., None].expand_as(logits)
         return torch.empty_like(logits).scatter(1, places, logits).transpose(1, 2)
 

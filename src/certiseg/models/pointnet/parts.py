@@ -1,4 +1,4 @@
-"""A PointNet2 with names: which category is which, and which labels its parts may have."""
+"""A PointNet2 with named categories, and the labels that the parts of each category may have."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from certiseg.models.pointnet.network import Plan, PointNet2
 
 
 class PartSegmenter(nn.Module):
-    """Logits (B, classes, N) from clouds (B, channels, N) and the place of each one's category.
+    """Logits (B, classes, N) from clouds (B, channels, N) and the index of each one's category.
 
-    categories: names in the order of the network's one-hot vector. parts: the labels of each; the
-    logits of all others are -inf, so they never win. ``of(category)`` is a model of clouds alone.
-    Raises InputError where these do not fit together.
+    categories: names in the order of the network's one-hot vector. parts: the labels of each
+    category; logits of all other labels are -inf. ``of(category)`` is the model for clouds of one
+    category. Raises InputError if network, categories and parts do not fit together.
     """
 
     kind = "clouds"
@@ -52,15 +52,16 @@ class PartSegmenter(nn.Module):
         return f"parts={self.parts}"
 
     def forward(self, x: Tensor, category: Tensor) -> Tensor:
-        """x: floats (B, channels, N). category: int64 (B,), places in `categories`."""
-        own = torch.zeros(len(self.parts), self.num_classes, dtype=torch.bool)
+        """x: floats (B, channels, N). category: int64 (B,), indices into `categories`."""
+        allowed = torch.zeros(len(self.parts), self.num_classes, dtype=torch.bool)
         for place, labels in enumerate(self.parts.values()):
-            own[place, list(labels)] = True
+            allowed[place, list(labels)] = True
         logits: Tensor = self.network(x, category)
-        return logits.masked_fill(~own.to(x.device)[category][:, :, None], -torch.inf)
+        return logits.masked_fill(~allowed.to(x.device)[category][:, :, None], -torch.inf)
 
     def of(self, category: str) -> CloudModel:
-        """The model of clouds of one category; it shares the weights. InputError: unknown name."""
+        """The model for clouds of one category, with shared weights. Raises InputError for an
+        unknown name."""
         if category not in self.parts:
             raise InputError(
                 f"expected a category among {', '.join(self.categories)}, got {category!r}; "
@@ -76,12 +77,12 @@ class TrainedClouds(HasCard, PartSegmenter):
         plan = {name: value for name, value in card["architecture"].items() if name != "class"}
         super().__init__(PointNet2(Plan.of_record(plan)), card["categories"], card["parts"])
         self.card = card
-        # What statements call it, unless a command knows how the user did.
+        # Name in statements, unless a command sets the name that the user gave.
         self.model_name = str(card.get("name", "PointNet2"))
 
 
 class CloudModel(nn.Module):
-    """Logits (B, classes, N) from clouds (B, channels, N) of one category, by its segmenter."""
+    """Logits (B, classes, N) from clouds (B, channels, N) of one category of a segmenter."""
 
     def __init__(self, base: PartSegmenter, category: str) -> None:
         super().__init__()

@@ -18,17 +18,17 @@ from certiseg.models.pointnet.parts import PartSegmenter
 def load_published(path: str | Path) -> PointNet2:
     """Load a checkpoint, in evaluation mode, float32, on the CPU. No code in the file is run.
 
-    Numbers of channels (3, or 6 with normals), categories and classes are read from the shapes of
-    its weights. Raises InputError: no such file, another kind of file, or another network.
+    The numbers of channels (3, or 6 with normals), categories and classes are read from the shapes
+    of its weights. Raises InputError: no such file, another kind of file, or another network.
     """
     return from_state(read_checkpoint(path), str(path))
 
 
 def load_shapenet(path: str | Path) -> PartSegmenter:
-    """Load a published checkpoint of PointNet++ trained on ShapeNet part, with its categories.
+    """Load a published checkpoint of PointNet++ trained on ShapeNet-Part, with its categories.
 
     Args:
-        path: of `pointnet2_part_seg_msg`, for 3 channels or for 6 (with normals).
+        path: checkpoint of `pointnet2_part_seg_msg` with 3 channels, or 6 with normals.
 
     Raises:
         InputError: as ``load_published``, or another number of categories or classes.
@@ -42,15 +42,15 @@ def load_shapenet(path: str | Path) -> PartSegmenter:
             f"{card.name}, got {network.plan.categories} and {network.num_classes}; load it with "
             "certiseg.models.pointnet and name its parts in a python: model"
         )
-    # The published one-hot vector has the categories in the order of the card.
+    # The one-hot vector has the categories in the order of the card.
     return PartSegmenter(network, list(card.parts), card.parts).eval()
 
 
 def from_state(content: Any, name: str) -> PointNet2:
-    """The network from {"model_state_dict": weights} or from the weights themselves.
+    """The network from {"model_state_dict": weights}, or from the weights themselves.
 
-    name: what errors call it. Raises InputError that says which weights are missing, unknown or
-    of another shape.
+    name: what errors call it. Raises InputError that names weights which are missing, unknown or of
+    another shape.
     """
     state = weights_in(content, name)
     first, back, last = (

@@ -1,5 +1,5 @@
 """Models of libraries that need torchvision: torchvision itself, segmentation_models_pytorch, timm.
 
-Nothing here imports them before a loader is called, and no loader reaches for the network unless
-the user names weights that have to be fetched.
+The libraries are imported only when a loader is called, and no loader uses the network unless the
+user names weights that must be fetched.
 """

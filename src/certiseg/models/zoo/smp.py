@@ -1,4 +1,4 @@
-"""Models of segmentation_models_pytorch, from the folder that save_pretrained wrote."""
+"""Models of segmentation_models_pytorch, from a folder written by save_pretrained."""
 
 from __future__ import annotations
 
@@ -22,14 +22,15 @@ _CLASS = "_model_class"
 
 
 def load_smp(folder: str | Path) -> Segmenter:
-    """Load what save_pretrained wrote, in evaluation mode, on the CPU; never the network.
+    """Load a folder written by save_pretrained, in evaluation mode, on the CPU.
 
-    The preprocessing of the encoder is part of the model: preprocessing.json in the folder (what
-    ``get_preprocessing_params`` returned), else timm's for a "tu-" encoder, else what the cache of
-    Hugging Face holds for the encoder's weights; none for an encoder that had no such weights.
-    Images are padded to the encoder's stride (see ``Padded``). A final activation is left out: it
-    moves no label. One class is a declared binary output of logits, foreground above probability
-    1/2 (``certiseg.Binary`` around it sets another threshold).
+    The preprocessing of the encoder becomes part of the model: preprocessing.json in the folder
+    (the result of ``get_preprocessing_params``), else timm's for a "tu-" encoder, else the one in
+    the cache of Hugging Face for the encoder's weights; none for an encoder without such weights.
+    Images are padded to the encoder's stride (see ``Padded``). A final activation is left out,
+    since it changes no label. One class is a declared binary output of logits, foreground above
+    probability 1/2 (``certiseg.Binary`` around it sets another threshold). The network is never
+    accessed.
 
     Args:
         folder: with config.json and model.safetensors.
@@ -72,7 +73,7 @@ def load_smp(folder: str | Path) -> Segmenter:
 
 
 def _of_activation(config: dict[str, Any], classes: int, path: Path) -> tuple[str, ...]:
-    """What should be known of a final activation that is left out."""
+    """Notes on a final activation that is left out."""
     activation = config.get("activation")
     if classes == 1 and activation not in (None, "identity", "sigmoid"):
         raise InputError(
@@ -96,7 +97,7 @@ def _network(smp: Any, config: dict[str, Any], path: Path) -> Any:
             f"{config[_CLASS]!r}; another version may know it"
         )
     arguments = {key: value for key, value in config.items() if not key.startswith("_")}
-    # Weights come from the folder: none are fetched to be replaced, and labels need no activation.
+    # The weights come from the folder, so none are fetched; labels need no activation.
     arguments.update(encoder_weights=None, activation=None)
     weights = read_weights(path / _WEIGHTS)
     try:
@@ -110,29 +111,27 @@ def _network(smp: Any, config: dict[str, Any], path: Path) -> Any:
             "save it again with save_pretrained"
         ) from None
     fill(network, weights, str(path / _WEIGHTS), str(config[_CLASS]))
-    network.classification_head = None  # of whole pictures: it would come beside the masks
+    network.classification_head = None  # of whole images, returned beside the masks
     return network
 
 
 def _preprocessing(
     smp: Any, config: dict[str, Any], path: Path
 ) -> tuple[list[float] | None, list[float] | None, tuple[str, ...]]:
-    """Mean and std in units of [0, 1] inputs, and what should be known about them."""
+    """Mean and std in units of [0, 1] inputs, and notes on them."""
     encoder, weights = str(config.get("encoder_name")), config.get("encoder_weights")
     written = path / _PREPROCESSING
     if written.is_file():
         found = _read(written)
     elif weights is None:
-        note = (
-            f"{path}: no {_PREPROCESSING}, and an encoder without weights; inputs go in as [0, 1]"
-        )
+        note = f"{path}: no {_PREPROCESSING}, and an encoder without weights; inputs in [0, 1]"
         return None, None, (note,)
     else:
         found = _of_encoder(smp, encoder, str(weights), path)
     lowest, highest = found.get("input_range") or (0, 1)
     if found.get("input_space", "RGB") != "RGB" or lowest != 0 or not highest > 0:
         raise InputError(
-            f"{path}: expected a preprocessing of RGB from 0 up, got {found}; wrap the model in "
+            f"{path}: expected a preprocessing of RGB from 0, got {found}; wrap the model in "
             "certiseg.models.Preprocess instead"
         )
     mean, std = (
@@ -143,8 +142,8 @@ def _preprocessing(
 
 
 def _of_encoder(smp: Any, encoder: str, weights: str, path: Path) -> dict[str, Any]:
-    """What timm says of its encoders; of the others what smp would look up on the hub, if it has
-    done so on this machine before."""
+    """The preprocessing of an encoder: timm's for its encoders; for others what smp finds in the
+    local cache of the Hub."""
     hub = library("huggingface_hub", "zoo")
     try:
         if encoder.startswith("tu-"):
@@ -153,7 +152,7 @@ def _of_encoder(smp: Any, encoder: str, weights: str, path: Path) -> dict[str, A
         file = hub.hf_hub_download(
             settings["repo_id"], "config.json", revision=settings["revision"], local_files_only=True
         )
-    # Of the hub a missing file is an OSError, of smp an unknown name a KeyError or a ValueError.
+    # A file missing from the cache is an OSError, a name unknown to smp a KeyError or ValueError.
     except (OSError, KeyError, ValueError):
         raise InputError(
             f"{path}: expected the preprocessing of {encoder} ({weights}), got none on this "
@@ -164,7 +163,8 @@ def _of_encoder(smp: Any, encoder: str, weights: str, path: Path) -> dict[str, A
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """What may be empty, where there is neither mean nor std."""
+    """The preprocessing in a file, which may be an empty object if there is neither mean nor
+    std."""
     try:
         found = read_document(path, CARD)
     except ValueError:

@@ -1,4 +1,4 @@
-"""A backbone of timm under a small segmentation head, which timm itself does not have."""
+"""A timm backbone with a small segmentation head."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _WEIGHTS, KIND = "model.safetensors", "certiseg-timm"
 
 
 class TimmSegmenter(nn.Module):
-    """Logits (B, num_classes, h, w) from normalised (B, channels, H, W), h and w those of the
+    """Logits (B, num_classes, h, w) from normalised (B, channels, H, W), with h and w those of the
     backbone's features at stride 4 (or its finest).
 
-    backbone: a name of timm's, one that can return features. pretrained: fetch timm's weights for
-    it. width: channels of the head, which narrows the features of every stride from 4 on, adds
-    them up at the finest and decides there. mean, std: timm's for this backbone; put them and
-    the network into Preprocess to certify it, or ``save`` it and name the folder.
+    backbone: a timm model that can return features. pretrained: fetch timm's weights for it. width:
+    channels of the head, which projects the features of every stride from 4 on, sums them at the
+    finest, and classifies there. mean, std: timm's for this backbone; to certify, put them and the
+    network into Preprocess, or ``save`` it and name the folder.
     """
 
     def __init__(
@@ -56,10 +56,10 @@ class TimmSegmenter(nn.Module):
         except (RuntimeError, ValueError, AttributeError, TypeError, OSError) as error:
             raise InputError(
                 f"expected a backbone of timm that returns features, got {reason(error)} for "
-                f"{backbone!r}; timm.list_models() has the names"
+                f"{backbone!r}; timm.list_models() lists the names"
             ) from None
         known = timm.get_pretrained_cfg(backbone)
-        # timm's statistics are of three channels; others it leaves to the user.
+        # timm's mean and std are for three channels; for others the user provides them.
         given = known is not None and len(known.mean) == channels
         self.mean = list(known.mean) if given else None
         self.std = list(known.std) if given else None
@@ -96,7 +96,7 @@ class TimmSegmenter(nn.Module):
         return logits
 
     def save(self, folder: str | Path) -> None:
-        """Write config.json and model.safetensors, each whole or not at all."""
+        """Write config.json and model.safetensors, each atomically."""
         config = {
             "kind": KIND,
             **self.settings,
@@ -115,9 +115,10 @@ class TimmSegmenter(nn.Module):
 
 
 def load_timm(folder: str | Path) -> Segmenter:
-    """Load what ``TimmSegmenter.save`` wrote, in evaluation mode, on the CPU; never the network.
+    """Load a folder written by ``TimmSegmenter.save``, in evaluation mode, on the CPU.
 
-    The mean and std that it recorded are part of the model; logits come back at the picture's size.
+    The recorded mean and std become part of the model; logits are resized to the image's size.
+    The network is never accessed.
 
     Args:
         folder: with config.json and model.safetensors.

@@ -19,7 +19,7 @@ _LAST = ("classifier.4.weight", "classifier.low_classifier.weight")
 
 
 def load_named(rest: str) -> Segmenter:
-    """NAME:WEIGHTS or NAME:FILE, as a command names it."""
+    """Load NAME:WEIGHTS or NAME:FILE, as given after torchvision: on the command line."""
     name, _, weights = rest.partition(":")
     if not name or not weights:
         raise InputError(
@@ -33,17 +33,16 @@ def load_named(rest: str) -> Segmenter:
 def load_torchvision(name: str, weights: str | Path) -> Segmenter:
     """Load a segmentation model of torchvision, in evaluation mode, on the CPU.
 
-    Mean and std of the published weights are part of the model; pictures keep their size.
+    Mean and std of the published weights become part of the model; images are not resized.
 
     Args:
         name: such as "deeplabv3_resnet50".
         weights: a name of the model's published weights ("DEFAULT" is the best), fetched once into
-            torch's cache; else a file with its state_dict, whose classes are counted but have no
-            names.
+            torch's cache; or a file with its state_dict, whose classes have no names.
 
     Raises:
-        InputError: torchvision is not installed, no such model, weights that cannot be had or do
-            not fit.
+        InputError: torchvision is not installed, no such model, weights that are not available or
+            do not fit.
     """
     models = library("torchvision.models", "zoo")
     names = models.list_models(module=models.segmentation)
@@ -79,7 +78,7 @@ def _from_file(models: Any, name: str, path: Path, default: Any) -> Segmenter:
     if last is None or last.ndim < 1:
         raise InputError(
             f"{path}: expected the weights of {name}, got none named {' or '.join(_LAST)} but "
-            f"{first_of(list(state)) or 'none at all'}; it is of another network, check the file"
+            f"{first_of(list(state)) or 'none at all'}; they are of another network, check the file"
         )
     network = models.get_model(
         name,
@@ -95,10 +94,11 @@ def _from_file(models: Any, name: str, path: Path, default: Any) -> Segmenter:
 def _segmenter(
     network: Any, name: str, chosen: Any, num_classes: int, classes: tuple[str, ...] | None
 ) -> Segmenter:
-    """With mean and std of the weights `chosen`. The auxiliary head served training alone."""
+    """With mean and std of the weights `chosen`, without the auxiliary head (used in training
+    only)."""
     if getattr(network, "aux_classifier", None) is not None:
         network.aux_classifier = None
-    seen = chosen.transforms()
-    base = Preprocess(network, mean=seen.mean, std=seen.std)
+    preprocessing = chosen.transforms()
+    base = Preprocess(network, mean=preprocessing.mean, std=preprocessing.std)
     made = made_by({"name": name, "num_classes": num_classes}, "torchvision")
     return Segmenter(base, num_classes, name, classes=classes, made_by=made).eval()

@@ -1,4 +1,4 @@
-"""One sample at one scale and sigma: drawn once, looked at by every row."""
+"""One cell of a table: a sample at one scale and sigma, drawn once for all rows."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ from certiseg.votes import VoteCounts
 
 @dataclass(frozen=True)
 class Extras:
-    """What a table has beside the paper's.
+    """What a table has in addition to the paper's.
 
-    shared_batches: emulate the published code, so many draws sharing one noise (UNSOUND).
-    reference_draws: further draws of ``reference_images`` samples, at an even stride, by which
-    false certificates are counted; 0 for none. keep_votes: of every cell, as npz.
+    shared_batches: emulate the published code, where each batch of this many draws shares one noise
+    (UNSOUND). reference_draws: further draws for ``reference_images`` samples (an even stride) that
+    estimate false certificates; 0 for none. keep_votes: write the votes of every cell as npz.
     """
 
     shared_batches: tuple[int, ...] = ()
@@ -52,7 +52,7 @@ class Extras:
     keep_votes: bool = False
 
     def check(self, grid: Grid) -> None:
-        """Raise InputError for what makes no sense with this grid."""
+        """Raise InputError for options that do not fit this grid."""
         if self.shared_batches and PAPER not in grid.methods:
             raise InputError(
                 f"expected --methods with {PAPER!r} for --emulate shared-noise, got "
@@ -71,8 +71,8 @@ class Extras:
 
 @dataclass(frozen=True)
 class CellTask:
-    """A sample at these scales and this sigma. cell: its number in the table; number: of the
-    sample. reference: whether false certificates are counted by further draws."""
+    """A sample at these scales and this sigma. cell: number of the cell in the table; number: of
+    the sample. reference: count false certificates by further draws."""
 
     cell: int
     number: int
@@ -92,7 +92,8 @@ class CellTask:
 
 @dataclass(frozen=True)
 class CellJob(Job):
-    """A table. models: by sigma, and perhaps "non-robust". settings: seed, batch size, device."""
+    """All cells of a table. models: by sigma, and optionally "non-robust". settings: seed, batch
+    size, device."""
 
     grid: Grid
     extras: Extras
@@ -100,12 +101,13 @@ class CellJob(Job):
     card: Card
 
     def smoothed(self, scales: tuple[float, ...], sigma: float) -> ByCategory:
-        """The model of this sigma at these scales, under its noise."""
+        """The model for this sigma at these scales, with its noise."""
         settings = replace(self.settings, sigma=sigma, law=self.grid.law)
         return ByCategory(at_scales(self.models[f"{sigma}"], scales, self.grid.base_size), settings)
 
     def non_robust(self, scales: tuple[float, ...], sigma: float) -> ByCategory | None:
-        """The model without noise, once a scale: at the first sigma."""
+        """The model trained without noise; at the first sigma only, since its rows do not depend on
+        sigma."""
         loaded = self.models.get("non-robust")
         if loaded is None or sigma != self.grid.sigmas[0]:
             return None
@@ -117,7 +119,7 @@ class CellJob(Job):
 
 
 class CellWorker:
-    """Does cells of a table."""
+    """Computes cells of a table."""
 
     def __init__(self, job: CellJob) -> None:
         self._job = job
@@ -126,7 +128,8 @@ class CellWorker:
         self._plain = {place: job.non_robust(*place) for place in places}
 
     def do(self, task: CellTask, advance: Progress) -> Finished:
-        """Draw the sample; its record, and the votes by stage."""
+        """Draw the sample and compute all its rows. Returns their record, and the votes by
+        stage."""
         job, sample, sigma = self._job, task.sample, task.sigma
         grid, extras, place = job.grid, job.extras, (task.scales, sigma)
         smoothed, plain = self._models[place].of(sample), self._plain[place]
@@ -169,7 +172,7 @@ class CellWorker:
         results += shared_noise_rows(grid, shared, draws, noise, scale)
         reference = None
         if task.reference:
-            # Draws that no row has looked at.
+            # Draws that no certificate has used.
             reference = vote(extras.reference_draws, first_draw=grid.draws)
         record = {
             "number": task.number,
@@ -190,11 +193,12 @@ class CellWorker:
 def at_scales(
     loaded: LoadedModel, scales: tuple[float, ...], base_size: int | None = None
 ) -> LoadedModel:
-    """The model at these scales, as the paper has it: noise at the picture's own size, then
-    resized, labelled, and brought back. One scale of 1 without a base size is the model itself.
+    """The model at these scales, as in the paper: noise is added at the image's size, then the
+    input is resized, labelled, and the result resized back. A single scale of 1 without a base size
+    is the model itself.
 
-    base_size: a scale of 1 makes the picture's longer side so many pixels, as in the published
-    code; None: it is the picture's own size.
+    base_size: length in pixels of the image's longer side at scale 1, as in the published code;
+    None: the image's size.
     """
     if scales == (1.0,) and base_size is None:
         return loaded
@@ -224,20 +228,24 @@ def _row_record(
 def _curve(
     grid: Grid, results: Sequence[RowResult], sample: Sample, card: Card, sigma: float
 ) -> dict[str, Any] | None:
-    """Of the radius map of most draws at the largest alpha."""
+    """Radius curve of the radius map with most draws at the largest alpha."""
     if RADIUS_MAP not in grid.methods:
         return None
     for result in results:
-        made = result.certificate
-        if made is None or made.method != "radius_map" or made.alpha != max(grid.alphas):
+        certificate = result.certificate
+        if (
+            certificate is None
+            or certificate.method != "radius_map"
+            or certificate.alpha != max(grid.alphas)
+        ):
             continue
-        if made.votes.trials == grid.draws:
+        if certificate.votes.trials == grid.draws:
             return counts_record(
                 RadiusCurve.count(
                     sample.labels,
-                    made.labels,
+                    certificate.labels,
                     card.num_classes,
-                    radius=made.radius,
+                    radius=certificate.radius,
                     grid=radius_grid(3 * sigma, 61),
                     ignore_index=IGNORE,
                 )

@@ -1,8 +1,8 @@
-"""The paper's tables: which scales, noises, thresholds and levels they go through."""
+"""The grids of the paper's tables: scales, noise levels, thresholds, significance levels and
+methods."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,17 +19,18 @@ from certiseg.stats.spending import plan_looks
 PAPER, POOLED, BUDGET, RADIUS_MAP, EARLY = "paper", "pooled", "budget", "radius-map", "early"
 METHODS = (PAPER, POOLED, BUDGET, RADIUS_MAP, EARLY)
 CORRECTIONS: tuple[Correction, ...] = ("holm", "bonferroni")
-"""Those the paper compares, with candidates from draws of their own."""
+"""The corrections that the paper compares, with separate draws for the candidates."""
 ERROR_BUDGET = 0.001
-"""Of the method "budget": this share of the pixels, less one, may be certified falsely (T5)."""
+"""Method "budget": number of falsely certified pixels controlled, as a share of the pixels, less
+one (T5)."""
 
 Scales = tuple[float, ...]
-"""Sizes at which one model looks at a picture; several are a multi-scale model."""
+"""Scales at which one model sees an image; several make a multi-scale model."""
 
 
 @dataclass(frozen=True)
 class Point:
-    """Threshold, and draws that test."""
+    """Threshold, and number of testing draws."""
 
     tau: float
     num_samples: int
@@ -37,14 +38,14 @@ class Point:
 
 @dataclass(frozen=True)
 class Grid:
-    """A table of pictures.
+    """A table of images.
 
-    selection: draws that choose candidates, its n0. methods: of METHODS; "paper" certifies in its
-    two stages, the others use all draws to choose and to test. base_size: of the longer side at
-    scale 1, in pixels; None: the picture's own.
+    selection: number of draws that choose candidates (n0). methods: of METHODS; "paper" certifies
+    in its two stages, the others use all draws to choose and to test. base_size: length in pixels
+    of the longer side at scale 1; None: the image's.
 
-    One set of draws of each picture, scale and sigma serves all thresholds, levels and methods: a
-    point of fewer draws looks at the first of them.
+    One set of draws of each image, scale and sigma serves all thresholds, levels and methods; a
+    point with fewer draws uses the first of them.
     """
 
     scales: tuple[Scales, ...]
@@ -65,7 +66,7 @@ class Grid:
         if not self.scales or any(not scale > 0 for scales in self.scales for scale in scales):
             raise InputError(
                 f"expected scales above 0, got {', '.join(map(words, self.scales)) or 'none'}; "
-                "0.5 halves height and width, 0.5+1 looks at both"
+                "0.5 halves height and width, 0.5+1 is one model of both"
             )
         if len(set(self.scales)) < len(self.scales) or len(set(self.sigmas)) < len(self.sigmas):
             raise InputError("expected each scale and sigma once, got one twice; leave it out")
@@ -76,25 +77,26 @@ class Grid:
 
     @property
     def kind(self) -> str:
-        """Of the data: "pictures" or "clouds"."""
+        """Kind of the data: "pictures" or "clouds"."""
         return "pictures"
 
     @property
     def corrections(self) -> tuple[Correction, ...]:
-        """Those of the method "paper"."""
+        """Corrections compared for the method "paper"."""
         return CORRECTIONS
 
     @property
     def law(self) -> Law:
-        """What is drawn."""
+        """The noise distribution."""
         return "gaussian"
 
     def noise(self, sigma: float) -> Noise:
-        """Raises InputError for a bad sigma."""
+        """The noise at this sigma. Raises InputError for an invalid sigma."""
         return Settings(sigma=sigma, law=self.law).noise
 
     def within(self, most: int | None) -> Grid:
-        """The points that take at most so many test draws; InputError where none is left."""
+        """The grid without points of more than `most` testing draws. Raises InputError if none is
+        left."""
         left = tuple(p for p in self.points if most is None or p.num_samples <= most)
         if not left:
             fewest = min(p.num_samples for p in self.points)
@@ -103,17 +105,18 @@ class Grid:
 
     @property
     def draws(self) -> int:
-        """Draws of one sample at one scale and sigma."""
+        """Number of draws for each sample, scale and sigma."""
         return self.selection + max(point.num_samples for point in self.points)
 
     def looks(self, components: int, point: Point, alpha: float) -> tuple[tuple[int, float], ...]:
-        """When early stopping looks, with all draws of the point as its budget (theory T7)."""
+        """Schedule (draws, level) of early stopping, with all draws of the point as its budget
+        (theory T7)."""
         return plan_looks(
             components, self.selection + point.num_samples, tau=point.tau, alpha=alpha
         )
 
     def ends(self, components: int) -> list[int]:
-        """Numbers of draws at which some method looks at the votes, rising."""
+        """Numbers of draws at which some method needs the votes, ascending."""
         found = {self.selection}
         for point in self.points:
             found.add(self.selection + point.num_samples)
@@ -123,7 +126,7 @@ class Grid:
         return sorted(found)
 
     def check(self, components: int) -> None:
-        """Raise InputError unless every line can certify a sample of so many components."""
+        """Raise InputError unless every row can certify a sample with this number of components."""
         for point in self.points:
             whole = self.selection + point.num_samples
             for alpha in self.alphas:
@@ -144,7 +147,8 @@ class Grid:
 
 @dataclass(frozen=True)
 class CloudGrid(Grid):
-    """A table of point clouds. compared: the corrections of the method "paper"."""
+    """A table of point clouds. compared: the corrections of the method "paper". drawn: the
+    noise."""
 
     drawn: Law = "coordinates"
     compared: tuple[Correction, ...] = CORRECTIONS
@@ -167,8 +171,9 @@ GRIDS = {
     "pascal-context": Grid(((0.25,), (0.5,), (0.75,), (1.0,)), (0.25, 0.33, 0.5), base_size=520),
     "camvid": Grid(((1.0,),), (0.25, 0.5)),
 }
-"""Fischer, Baader, Vechev 2021: semantic segmentation. The base size is that of the published code;
-Cityscapes pictures have theirs, 2048, of their own. CamVid, not in the paper, at its own size."""
+"""Fischer, Baader, Vechev 2021: semantic segmentation. Base sizes are those of the published code;
+Cityscapes images have that size, 2048, themselves. CamVid, which is not in the paper, at its
+original size."""
 CLOUD_GRIDS = {
     "shapenet": CloudGrid(
         scales=((1.0,),),
@@ -189,27 +194,23 @@ CLOUD_GRIDS = {
         compared=("holm",),
     ),
 }
-"""The same: part segmentation under l2 noise and under rotation."""
+"""Fischer, Baader, Vechev 2021: part segmentation under l2 noise and under rotations."""
 LIMITS = {"cityscapes": 100, "pascal-context": 100, "camvid": 26}
-"""Pictures, at an even stride."""
+"""Number of images, an even stride of the data set."""
 
 
 def words(scales: Scales) -> str:
-    """ "0.5", or "0.5+1" for a model that looks at both sizes."""
+    """Scales as text: "0.5", or "0.5+1" for a model of both sizes."""
     return "+".join(f"{exact(scale)}" for scale in scales)
 
 
 def scales_of(text: str) -> tuple[Scales, ...]:
-    """Inverse of words, with commas between: "0.25,0.5,0.5+1". Raises InputError."""
+    """Parse scales as given by ``words``, separated by commas: "0.25,0.5,0.5+1". Raises
+    InputError."""
     try:
         return tuple(tuple(float(scale) for scale in one.split("+")) for one in text.split(","))
     except ValueError:
         raise InputError(
             f"expected --scales such as 0.25,0.5,0.5+1, got {text!r}; write numbers with commas "
-            "between, and + for one model that looks at several sizes"
+            "between, and + for one model of several scales"
         ) from None
-
-
-def chosen(grid: Grid, methods: Sequence[str]) -> Grid:
-    """The grid with these methods."""
-    return replace(grid, methods=tuple(dict.fromkeys(methods)))

@@ -1,4 +1,4 @@
-"""What each line of a table certifies, from the draws that all of them share."""
+"""The certificates of each row of a table, from draws that all rows share."""
 
 from __future__ import annotations
 
@@ -32,11 +32,12 @@ from certiseg.runs.reproduction.shared_noise import SharedNoise
 from certiseg.votes import VoteCounts
 
 MIN_GAIN = 0.001
-"""Early stopping: until no look is expected to certify this share of the pixels anew."""
+"""Early stopping ends when no further look is expected to certify this share of the pixels in
+addition."""
 
 
 class SharedDraws:
-    """Votes of the first draws of one sample, in parts that follow each other. seconds: each part
+    """Votes of the first draws of one sample, in consecutive parts, and the seconds that each part
     took."""
 
     def __init__(self, parts: Sequence[VoteCounts], seconds: Sequence[float]) -> None:
@@ -46,7 +47,7 @@ class SharedDraws:
             self._stops.append(part.trials + (self._stops[-1] if self._stops else 0))
 
     def between(self, start: int, stop: int) -> VoteCounts:
-        """Votes of draws start .. stop - 1; both must be ends of parts."""
+        """Votes of draws start .. stop - 1, both of which must be borders of parts."""
         first = 0 if start == 0 else self._stops.index(start) + 1
         last = self._stops.index(stop)
         votes = self._parts[first]
@@ -55,18 +56,18 @@ class SharedDraws:
         return votes
 
     def sizes(self) -> tuple[int, int]:
-        """Numbers of components and of classes."""
+        """Number of components and number of classes."""
         return self._parts[0].num_components, self._parts[0].num_classes
 
     def seconds(self, stop: int) -> float:
-        """What draws 0 .. stop - 1 took."""
+        """Time taken by draws 0 .. stop - 1."""
         return sum(self._seconds[: self._stops.index(stop) + 1])
 
 
 class Replay:
-    """A ``VoteSource`` of draws that were made before (theory T7 asks for them one after another).
+    """A ``VoteSource`` that replays draws made before, for sequential certification (theory T7).
 
-    The certificate is the one that the live draws would have given.
+    The certificate equals that from drawing live.
     """
 
     def __init__(self, draws: SharedDraws) -> None:
@@ -83,11 +84,11 @@ class Replay:
 
 @dataclass(frozen=True)
 class RowResult:
-    """A row without its figures, and what it says of one sample.
+    """A row of the table without metrics, with its labels for one sample.
 
-    labels: (*size), ABSTAIN where it abstains. allowed: certified components that may be wrong
-    although the claim holds (theory T5). every: the claim is of every certified label, p > tau.
-    certificate: None for rows that certify nothing.
+    labels: (*size), ABSTAIN where it abstains. allowed: number of certified components that may be
+    wrong although the claim holds (theory T5). every: the claim is p > tau for every certified
+    label. certificate: None for rows that certify nothing.
     """
 
     row: PictureRow
@@ -100,7 +101,8 @@ class RowResult:
 
 
 def certified_rows(grid: Grid, draws: SharedDraws, noise: Noise, scale: str) -> Iterator[RowResult]:
-    """Every point, level and method of the grid. Each claim holds on its own: they share draws."""
+    """Certify every point, level and method of the grid. They share draws, so that each claim holds
+    by itself, not all jointly."""
     for point in grid.points:
         for alpha in grid.alphas:
             plain = _row(grid, point, alpha, noise, scale)
@@ -129,7 +131,7 @@ def certified_rows(grid: Grid, draws: SharedDraws, noise: Noise, scale: str) -> 
 def _methods(
     grid: Grid, point: Point, alpha: float, noise: Noise, draws: SharedDraws
 ) -> Iterator[tuple[str, Callable[[], Certificate]]]:
-    """What a row is called, and what makes its certificate."""
+    """Names of rows, each with a function that computes its certificate."""
     whole = grid.selection + point.num_samples
     first = draws.between(0, grid.selection)
     tested = draws.between(grid.selection, whole)
@@ -160,7 +162,7 @@ def _methods(
 def shared_noise_rows(
     grid: Grid, shared: Sequence[SharedNoise], draws: SharedDraws, noise: Noise, scale: str
 ) -> Iterator[RowResult]:
-    """UNSOUND: the paper's rows as its published code counts them."""
+    """UNSOUND: the paper's rows as counted by its published code."""
     for emulated in shared:
         for point in grid.points:
             if point.num_samples != emulated.tested:

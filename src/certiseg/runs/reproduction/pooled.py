@@ -1,4 +1,4 @@
-"""Records of single cells added up to the rows of a table."""
+"""Rows of a table, pooled from the records of its cells."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _IDENTITY = (
 
 @dataclass(frozen=True)
 class Figures:
-    """What is pooled for one row, by addition. shapes: of clouds."""
+    """Metrics of one row, pooled by addition. shapes: for clouds."""
 
     confusion: Confusion
     shapes: PartIou | None
@@ -52,8 +52,8 @@ class Figures:
 
 
 class Pooled:
-    """All rows so far. curves: by scale and sigma, from the radius map of most draws. seeds: of
-    each cell, by sample and sigma."""
+    """All rows so far. curves: radius curves by (scale, sigma), from the radius map with most
+    draws. seeds: of each cell, by sample and sigma."""
 
     def __init__(self, card: Card) -> None:
         self._card = card
@@ -79,13 +79,13 @@ class Pooled:
         self.seeds.setdefault(record["name"], {})[record["sigma"]] = int(record["seed"])
 
     def rows(self) -> list[PictureRow] | list[CloudRow]:
-        """With figures; bounds where a row certifies (theory T9)."""
+        """Rows with metrics, and bounds on them where the row certifies (theory T9)."""
         if self._card.parts is not None:
             return [_cloud_row(row, figures) for row, figures in self._figures.items()]
         return self.picture_rows()
 
     def picture_rows(self) -> list[PictureRow]:
-        """Of pictures, the same."""
+        """Rows of a table of images."""
         return [_picture_row(row, figures) for row, figures in self._figures.items()]
 
     def false_rows(self) -> list[FalseRow]:
@@ -97,7 +97,7 @@ def _add(total: dict[Any, Any], key: object, part: Any) -> None:
 
 
 def identity(row: PictureRow) -> dict[str, Any]:
-    """What tells a row from the others, as plain JSON values."""
+    """The values that identify a row, as plain JSON values."""
     return {name: getattr(row, name) for name in _IDENTITY}
 
 
@@ -116,7 +116,7 @@ def _picture_row(row: PictureRow, figures: Figures) -> PictureRow:
         plain, abstention=confusion.abstention, abstention_all=confusion.abstention_all
     )
     if row.unsound:
-        # No bound follows from what certifies nothing.
+        # Rows that certify nothing have no bounds.
         return abstaining
     return replace(
         abstaining,
@@ -126,7 +126,7 @@ def _picture_row(row: PictureRow, figures: Figures) -> PictureRow:
 
 
 def _cloud_row(row: PictureRow, figures: Figures) -> CloudRow:
-    """Here n counts all draws."""
+    """A row of a table of clouds, in which n counts all draws."""
     confusion, shapes = figures.confusion, figures.shapes
     assert shapes is not None
     plain = CloudRow(

@@ -1,6 +1,7 @@
-"""False certificates, counted: certified labels whose probability surely is below tau.
+"""False certificates, counted with a reference set of draws: certified labels whose probability is
+below tau with high confidence.
 
-The probabilities are those of a large set of draws that no certificate looked at.
+The reference draws are many, and were not used by any certificate.
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ from certiseg.stats.binomial import lower_bound
 from certiseg.votes import ABSTAIN, VoteCounts
 
 LEVEL = 1e-3
-"""Error probability of "surely", for all pixels of a picture together."""
+"""Error probability, for all pixels of an image together."""
 
 
 @dataclass(frozen=True)
 class Falsity:
-    """Of one line, added up over pictures: pixels, certified ones, those certified although their
-    label surely has p < tau, and pictures with at least one of these."""
+    """Counts for one row, summed over images: pixels, certified pixels, certified pixels whose
+    label has p < tau by the reference, and images with at least one of these."""
 
     pictures: int
     pixels: int
@@ -41,12 +42,13 @@ class Falsity:
 def surely_false(
     labels: NDArray[np.signedinteger], reference: VoteCounts, tau: float
 ) -> NDArray[np.bool_]:
-    """Certified pixels whose label surely has probability < tau.
+    """Certified pixels whose label has probability < tau by the reference draws.
 
-    labels: (*size), ABSTAIN where nothing is certified, made without the reference's draws.
-    Guarantee: with probability >= 1 - LEVEL over the reference, all pixels given have p < tau: each
-    is tested by the one-sided Clopper-Pearson bound at LEVEL / N, and Bonferroni does the rest
-    (theory T4). So what is counted is fewer than there are.
+    labels: (*size), ABSTAIN where nothing is certified, computed without the reference draws.
+
+    Guarantee: with probability >= 1 - LEVEL over the reference draws, every pixel returned has p <
+    tau. Each is tested by the one-sided Clopper-Pearson bound at LEVEL / N (Bonferroni, theory T4).
+    The count is therefore a lower bound.
     """
     certified = labels != ABSTAIN
     hits = reference.hits(np.where(certified, labels, 0))
@@ -59,6 +61,6 @@ def surely_false(
 
 
 def falsity(labels: NDArray[np.signedinteger], reference: VoteCounts, tau: float) -> Falsity:
-    """The count of one picture."""
+    """Count the false certificates of one image."""
     false = int(np.count_nonzero(surely_false(labels, reference, tau)))
     return Falsity(1, labels.size, int(np.count_nonzero(labels != ABSTAIN)), false, int(false > 0))

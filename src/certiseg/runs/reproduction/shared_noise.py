@@ -1,14 +1,14 @@
-"""UNSOUND: certification as the paper's published code does it, one noise for a whole batch.
+"""UNSOUND: certification as in the paper's published code, with one noise for a whole batch.
 
-The published image sampler makes a noisy copy of the picture for each draw of a batch and then
+The published image sampler makes a noisy copy of the image for each draw of a batch and then
 resizes the **last** of them once for each draw (eth-sri/segmentation-smoothing at 937d8f6,
 lib/datasets/base_dataset.py, multi_scale_inference_noisybatch: the comprehension over the copies
-uses the variable of the loop before). So the draws of a batch are one draw, counted as many; the
-batches run on from the draws that choose into those that test, and one batch may do both. See
-theory, faults in published code, 1.
+uses the variable of the loop before). So the draws of a batch are one draw, counted many times.
+Batches run across the border between choosing and testing draws, so that one batch may be used for
+both. See theory, faults in published code, 1.
 
-What is made here is for comparison alone. It holds candidates and hits, no votes and no source:
-no certificate can be made of it, and none can be stored.
+The emulation is for comparison only. It holds candidates and hits, no votes and no source: no
+certificate can be made of it or stored.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ UNSOUND = "UNSOUND"
 
 @dataclass
 class SharedNoise:
-    """Sees the draws of one picture in order and counts them as the published code would.
+    """Receives the draws of one image in order, and counts them as the published code would.
 
-    batch: draws that share a noise. selection, tested: draws that choose (n0) and test (n). The
-    noise of a batch is that of its last draw, so those draws alone are looked at.
+    batch: number of draws that share a noise. selection, tested: numbers of draws that choose (n0)
+    and test (n). The noise of a batch is that of its last draw, so that only those draws are used.
     """
 
     batch: int
@@ -52,11 +52,11 @@ class SharedNoise:
 
     @property
     def distinct(self) -> int:
-        """Noises that there are for all n0 + n draws."""
+        """Number of distinct noise samples among all n0 + n draws."""
         return -(-self.total // self.batch)
 
     def watch(self, labels: NDArray[np.int64]) -> None:
-        """The labels (B, *size) of the next draws."""
+        """Receive the labels (B, *size) of the next draws."""
         for one in labels:
             draw, self._position = self._position, self._position + 1
             if draw < self.total and self._ends_batch(draw):
@@ -66,7 +66,7 @@ class SharedNoise:
         return (draw + 1) % self.batch == 0 or draw + 1 == self.total
 
     def _count(self, labels: NDArray[np.int64], start: int, stop: int) -> None:
-        """The batch start .. stop - 1, whose draws all have these labels."""
+        """Count the batch start .. stop - 1, whose draws all have these labels."""
         choosing = max(0, min(stop, self.selection) - start)
         if choosing:
             self._chosen.append((labels, choosing))
@@ -80,7 +80,7 @@ class SharedNoise:
         self._hits += (stop - start - choosing) * (labels == self._candidates)
 
     def _mode(self) -> NDArray[np.int64]:
-        """The most frequent label of the draws that choose, the smallest on a tie."""
+        """The most frequent label of the choosing draws; the smallest on a tie."""
         counts = np.zeros((self.num_classes, *self._chosen[0][0].shape), dtype=np.int64)
         for labels, weight in self._chosen:
             for label in range(self.num_classes):
@@ -89,9 +89,11 @@ class SharedNoise:
         return modes
 
     def labels(self, tau: float, alpha: float, correction: Correction) -> NDArray[np.signedinteger]:
-        """What the published code reports as certified, ABSTAIN elsewhere. No guarantee at all:
-        its test takes the draws for independent, and they are not."""
-        assert self._candidates is not None, "labels come after all draws were seen"
+        """The labels that the published code reports as certified, ABSTAIN elsewhere.
+
+        They have no guarantee: the test assumes independent draws, and these are not.
+        """
+        assert self._candidates is not None, "labels are read after all draws"
         assert self._hits is not None
         assert self._position >= self.total
         method = SegCertify(tau=tau, alpha=alpha, correction=correction, selection="split")

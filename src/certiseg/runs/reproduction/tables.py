@@ -1,4 +1,4 @@
-"""The paper's tables, and beside them what this library makes of the same draws."""
+"""The paper's tables, and this library's methods on the same draws."""
 
 from __future__ import annotations
 
@@ -49,33 +49,33 @@ def reproduce(
     progress: bool = False,
     note: Callable[[str], None] = lambda text: None,
 ) -> Pooled:
-    """Run the grid on every sample; the pooled rows.
+    """Run the grid on every sample, and return the pooled rows.
 
-    Each sample is drawn once at each scale and sigma; every row looks at these draws, and the
-    claim of each holds on its own. Writes run.json, one record a cell, and after each sample
-    table.md, table.csv, table.tex and results.json anew; figures at the end. A run that was
-    interrupted goes on from its records. Everything is checked before the first draw.
+    Each sample is drawn once at each scale and sigma. All rows share these draws, so that each
+    claim holds by itself, not all jointly. Writes run.json, one record per cell, after each sample
+    table.md, table.csv, table.tex and results.json, and figures at the end. An interrupted run
+    resumes from its records. Everything is checked before the first draw.
 
     Args:
-        grid: of pictures, or a ``CloudGrid``.
-        samples: of that kind.
-        models: for each sigma.
-        out: the folder.
-        name: of the table, for results.json of clouds.
+        grid: a ``Grid`` for images, or a ``CloudGrid``.
+        samples: of the grid's kind.
+        models: by sigma.
+        out: the output folder.
+        name: of the table, for results.json (clouds).
         non_robust: a model trained without noise.
-        extras: what the table has beside the paper's.
-        seed: of all cells; default: fresh entropy for each.
-        batch_size: draws a pass.
+        extras: additions to the paper's table.
+        seed: of all cells; default: fresh entropy for each cell.
+        batch_size: draws per pass.
         device: to compute on.
-        overwrite: start again.
-        executor: does the cells, by default in this process.
-        command: as the user typed it, for the record.
+        overwrite: replace earlier results instead of resuming.
+        executor: runs the cells; default: in this process.
+        command: the user's command line, for the record.
         progress: show a bar on standard error.
-        note: told what is no error but should be known of the samples.
+        note: called with warnings about the samples.
 
     Raises:
-        InputError: grid, samples and models do not go together, or the folder holds something
-            else.
+        InputError: grid, samples and models do not fit together, or the folder holds other
+            files.
     """
     extras = extras or Extras()
     extras.check(grid)
@@ -95,7 +95,7 @@ def reproduce(
 
 @dataclass
 class _Table:
-    """As an ``Experiment``: its cells are the samples at each scale and sigma."""
+    """The ``Experiment`` of a table. Its cells are the samples at each scale and sigma."""
 
     work: CellJob
     samples: Samples
@@ -131,8 +131,8 @@ class _Table:
         fixed = {
             "grid": asdict(grid),
             "extras": asdict(job.extras),
-            "models": {f"{exact(s)}": _known(job.models[f"{s}"]) for s in grid.sigmas},
-            "non_robust": None if plain is None else _known(plain),
+            "models": {f"{exact(s)}": _model_record(job.models[f"{s}"]) for s in grid.sigmas},
+            "non_robust": None if plain is None else _model_record(plain),
             "data": samples.card.name,
             "classes": list(samples.card.classes),
             "seed": job.settings.seed,
@@ -173,7 +173,7 @@ class _Table:
         return self._pooled
 
     def _pool(self) -> None:
-        """Add the cells that are done, in their order; tables where that completes a sample."""
+        """Add finished cells in order, and write the tables whenever a sample is complete."""
         before = self._next // len(self._places)
         while self._next < len(self.store) and (record := self.store.get(self._next)) is not None:
             self._pooled.add(record)
@@ -182,8 +182,8 @@ class _Table:
             self._write(done)
 
     def _write(self, done: int) -> None:
-        """table.md, table.csv, table.tex and results.json; false.csv where there is a reference set
-        of draws; figures at the end, where Matplotlib is there."""
+        """Write table.md, table.csv, table.tex and results.json; false.csv with reference draws;
+        figures at the end, if Matplotlib is installed."""
         out, whole, record = self.store.root, self._pooled, self.store.record
         pictures = self.work.grid.kind == "pictures"
         false = whole.false_rows()
@@ -248,18 +248,18 @@ class _Table:
 
     def _picture_notes(self, done: int) -> list[str]:
         noted = [
-            f"{self._data(counted(len(self.samples)), done)}; alpha is for each picture. Lines of "
-            "one scale and sigma look at the same draws, and the claim of each holds on its own; n "
-            "draws test, n0 others choose candidates, where it is 0 all do both.",
-            "Only the certified figures hold under attack, an abstaining pixel becoming anything; "
-            "in the others abstention is a label of its own, as the paper counts it.",
+            f"{self._data(counted(len(self.samples)), done)}; alpha is for each image. Rows of "
+            "one scale and sigma share their draws, and the claim of each holds by itself; n draws "
+            "test, n0 others choose candidates; with n0 = 0 all draws do both.",
+            "Only the certified metrics hold under attack, where an abstaining pixel may get any "
+            "label; the others count abstention as a separate label, as the paper does.",
             f"Run {self.store.record['run']}.",
         ]
         if self._pooled.false_rows():
             noted.append(
                 f"False certificates are counted by {self.work.extras.reference_draws} further "
                 "draws: pixels whose label has p < tau by a one-sided Clopper-Pearson bound, at "
-                f"confidence 1 - {exact(LEVEL)} for all pixels of a picture together. There may be "
+                f"confidence 1 - {exact(LEVEL)} for all pixels of an image together. There may be "
                 "more."
             )
         return noted
@@ -267,16 +267,19 @@ class _Table:
     def _cloud_notes(self, done: int) -> list[str]:
         return [
             f"{self._data(f'{len(self.samples)} clouds', done)}; alpha = "
-            f"{exact(self.work.grid.alphas[0])} for each cloud. Lines of one sigma look at the "
-            "same draws, and the claim of each holds on its own; n counts all draws, the n0 that "
-            "only choose candidates too.",
-            "Only the certified figures hold under attack, an abstained point becoming anything; "
-            "in the others abstention is a label of its own, as the paper counts it.",
+            f"{exact(self.work.grid.alphas[0])} for each cloud. Rows of one sigma share their "
+            "draws, and the claim of each holds by itself; n counts all draws, including the n0 "
+            "that only choose candidates.",
+            "Only the certified metrics hold under attack, where an abstained point may get any "
+            "label; the others count abstention as a separate label, as the paper does.",
         ]
 
 
-def _known(loaded: LoadedModel) -> dict[str, Any]:
-    """Name and fingerprint; none of what a fingerprint does not see, which may change with the
-    process, unless it is known what made it."""
+def _model_record(loaded: LoadedModel) -> dict[str, Any]:
+    """Name and fingerprint of a model.
+
+    The fingerprint is omitted if it does not cover all of a model of unknown origin, since it may
+    then differ between processes.
+    """
     lasting = loaded.origin is not None or not model_fingerprint(loaded.model).not_covered
     return {"name": loaded.name, "fingerprint": identity(loaded) if lasting else None}

@@ -7,12 +7,12 @@ from torch import nn
 
 from certiseg.errors import InputError
 from certiseg.models.loaded import LoadedModel
-from certiseg.runs.appearance import appearance
+from certiseg.runs.class_style import class_style
 
 
 def test_a_models_names_must_differ() -> None:
     loaded = LoadedModel("m", nn.Identity(), 3, ("a", "b", "a"))
     with pytest.raises(InputError, match="m: expected each class once, got 'a' twice; rename one"):
-        appearance(loaded, 3)
+        class_style(loaded, 3)
     # Of another number of classes they name nothing.
-    assert appearance(loaded, 2).classes == ("class 0", "class 1")
+    assert class_style(loaded, 2).classes == ("class 0", "class 1")

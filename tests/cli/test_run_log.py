@@ -1,4 +1,4 @@
-"""What a run says to others: lines of JSON, and the status in its folder."""
+"""The log of a run as lines of JSON, and the status file in its folder."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from certiseg.cli import told
+from certiseg.cli import run_log
 from certiseg.cli.ending import Ended
 from certiseg.errors import InputError
 from certiseg.runs.progress import RunBar
@@ -41,9 +41,9 @@ def work(inputs: int = 3, error: BaseException | None = None) -> None:
 
 
 def test_a_run_from_its_start_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(told, "EVERY", 0.0)
+    monkeypatch.setattr(run_log, "EVERY", 0.0)
     log = tmp_path / "log.jsonl"
-    with told.telling(tmp_path, log):
+    with run_log.logged_run(tmp_path, log):
         assert log.read_text() == ""
         assert not (tmp_path / "status.json").exists()
         work()
@@ -70,7 +70,7 @@ def test_a_run_from_its_start_to_its_end(tmp_path: Path, monkeypatch: pytest.Mon
     ],
 )
 def test_how_it_ended(tmp_path: Path, error: BaseException, state: str, code: int) -> None:
-    with pytest.raises(type(error)), told.telling(tmp_path, tmp_path / "log.jsonl"):
+    with pytest.raises(type(error)), run_log.logged_run(tmp_path, tmp_path / "log.jsonl"):
         work(1, error)
     found = status(tmp_path)
     assert (found["state"], found["exit_code"]) == (state, code)
@@ -80,10 +80,10 @@ def test_how_it_ended(tmp_path: Path, error: BaseException, state: str, code: in
 
 
 def test_a_refused_call_leaves_the_status_of_the_run(tmp_path: Path) -> None:
-    with told.telling(tmp_path, None):
+    with run_log.logged_run(tmp_path, None):
         work()
     for _ in range(2):
-        with pytest.raises(InputError), told.telling(tmp_path, tmp_path / "log.jsonl"):
+        with pytest.raises(InputError), run_log.logged_run(tmp_path, tmp_path / "log.jsonl"):
             raise InputError("no such model")
     assert status(tmp_path)["state"] == "finished"
     assert [line["message"] for line in lines(tmp_path / "log.jsonl")] == 2 * ["no such model"]
@@ -92,15 +92,15 @@ def test_a_refused_call_leaves_the_status_of_the_run(tmp_path: Path) -> None:
 def test_nobody_elses_file_is_replaced_or_appended_to(tmp_path: Path) -> None:
     for text in ("{}", "[" * 10**5, '{"format": "other"}'):
         (tmp_path / "status.json").write_text(text)
-        with pytest.raises(InputError, match="another file"), told.telling(tmp_path, None):
+        with pytest.raises(InputError, match="another file"), run_log.logged_run(tmp_path, None):
             work()
         assert (tmp_path / "status.json").read_text() == text
     with (
         pytest.raises(InputError, match="a log of certiseg"),
-        told.telling(tmp_path, tmp_path / "status.json"),
+        run_log.logged_run(tmp_path, tmp_path / "status.json"),
     ):
         work()
-    with pytest.raises(InputError, match="--log-json"), told.telling(tmp_path, tmp_path):
+    with pytest.raises(InputError, match="--log-json"), run_log.logged_run(tmp_path, tmp_path):
         work()
 
 
@@ -110,9 +110,9 @@ def test_a_disk_that_takes_no_more_news_ends_no_run(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(told, "EVERY", 0.0)
-    monkeypatch.setattr(told, "atomic_write", full)
-    with told.telling(tmp_path, None):
+    monkeypatch.setattr(run_log, "EVERY", 0.0)
+    monkeypatch.setattr(run_log, "atomic_write", full)
+    with run_log.logged_run(tmp_path, None):
         work()
     assert capsys.readouterr().err.splitlines() == [
         "note: status and log are no longer written: [Errno 28] No space left on device"
@@ -123,7 +123,7 @@ def test_of_several_ranks_the_first_speaks(tmp_path: Path, monkeypatch: pytest.M
     for rank in "10":
         monkeypatch.setenv("WORLD_SIZE", "2")
         monkeypatch.setenv("RANK", rank)
-        with told.telling(tmp_path, tmp_path / "log.jsonl"):
+        with run_log.logged_run(tmp_path, tmp_path / "log.jsonl"):
             work()
         assert (tmp_path / "log.jsonl").exists() == (tmp_path / "status.json").exists()
         assert (tmp_path / "status.json").exists() == (rank == "0")

@@ -1,4 +1,4 @@
-"""A long run told from outside: lines of JSON, and a status file in its folder."""
+"""The log and status of a run: lines of JSON (--log-json), and status.json in the output folder."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ STATUS = "status.json"
 FORMAT = "certiseg-status-1"
 RUNNING, FINISHED, FAILED, INTERRUPTED = "running", "finished", "failed", "interrupted"
 EVERY = 10.0
-"""Seconds between two lines, and between two writings of the status, at least."""
+"""Shortest time between two lines of the log, and between two writes of the status, in seconds."""
 
 LogJson = Annotated[
     Path | None,
@@ -39,94 +39,96 @@ LogJson = Annotated[
 ]
 
 
-class Told:
-    """What a run says to ``log`` and to ``out``/status.json. Of several ranks the first speaks;
-    without a folder (certify --commit) there is no status.
+class RunLog:
+    """Writes the progress of a run to the file ``log`` and to ``out``/status.json.
 
-    The status is there once the work begins, after all checks; a call that is refused leaves an
-    earlier one as it is.
+    With several ranks only the first writes; without a folder (certify --commit) there is no
+    status. The status is first written when the work begins, after all checks; a call that is
+    refused leaves an earlier status unchanged.
     """
 
     def __init__(self, out: Path | None, log: Path | None) -> None:
         place = place_of()
-        silent = place is not None and place.rank > 0
-        self._status = None if silent or out is None else out / STATUS
-        self._log = None if silent or log is None else _appended(log)
+        not_first = place is not None and place.rank > 0
+        self._status = None if not_first or out is None else out / STATUS
+        self._log = None if not_first or log is None else _open_log(log)
         self._known: dict[str, Any] = {}
         self._began: str | None = None
         self._last = 0.0
 
-    def heard(self, pace: Pace, known: dict[str, Any]) -> None:
-        """As a ``runs.progress.Listener``."""
+    def on_progress(self, pace: Pace, known: dict[str, Any]) -> None:
+        """Record an advance of the run; a ``runs.progress.Listener``."""
         self._known |= {**pace.record(), **known}
         now = time.monotonic()
         if self._began is None:
             if self._status is not None:
-                _check_ours(self._status)
+                _check_status(self._status)
             self._began = _now()
-            self._say("start", RUNNING)
+            self._write("start", RUNNING)
         elif now - self._last >= EVERY or "validation" in known:
-            self._say("progress", RUNNING)
+            self._write("progress", RUNNING)
         else:
             return
         self._last = now
 
     def end(self, error: BaseException | None) -> None:
-        """The run has ended, by this error or well."""
+        """Record the end of the run: by this error, or with success."""
         ending = None if error is None else ending_of(error)
         if error is None:
-            self._say("end", FINISHED, 0)
+            self._write("end", FINISHED, 0)
         elif ending is None:
-            self._say("end", FAILED, 1, type(error).__name__)
+            self._write("end", FAILED, 1, type(error).__name__)
         else:
             state = INTERRUPTED if ending.interrupted else FAILED
-            self._say("end", state, ending.code, " ".join(ending.line.split()))
+            self._write("end", state, ending.code, " ".join(ending.line.split()))
 
-    def _say(self, event: str, state: str, code: int | None = None, message: str = "") -> None:
+    def _write(self, event: str, state: str, code: int | None = None, message: str = "") -> None:
         facts = {"state": state, "exit_code": code, "message": message, **self._known}
         try:
             if self._log is not None:
                 line = json.dumps({"time": _now(), "event": event, **facts})
-                # At once, so that no signal leaves half a line.
+                # One write, so that a signal cannot leave a partial line.
                 os.write(self._log, f"{line}\n".encode())
             if self._status is not None and self._began is not None:
                 about = {"format": FORMAT, "pid": os.getpid(), "host": socket.gethostname()}
                 about |= {"started": self._began, "updated": _now()}
                 atomic_write(self._status, (json.dumps(about | facts, indent=1) + "\n").encode())
         except OSError as error:
-            # A run of hours does not end because its status cannot be written.
+            # A long run continues even if its status cannot be written.
             remark(f"note: status and log are no longer written: {error}")
             self._log = self._status = None
 
 
 @contextmanager
-def telling(out: Path | None, log: Path | None) -> Iterator[None]:
-    """Report what happens inside, from the first draw on, and how it ended."""
-    told = Told(out, log)
+def logged_run(out: Path | None, log: Path | None) -> Iterator[None]:
+    """Log the progress of the run inside, and how it ended."""
+    run_log = RunLog(out, log)
     try:
-        with listening(told.heard):
+        with listening(run_log.on_progress):
             yield
     except BaseException as error:
-        told.end(error)
+        run_log.end(error)
         raise
-    told.end(None)
+    run_log.end(None)
 
 
-def told(command: Callable[..., None]) -> Callable[..., None]:
-    """The command, which writes into the folder ``out``, with --log-json and a status file."""
-    own = parameters(command)
+def with_run_log(command: Callable[..., None]) -> Callable[..., None]:
+    """Decorator of commands with an output folder ``out``: adds --log-json and the status file."""
+    options = parameters(command)
 
     @functools.wraps(command)
     def wrapped(*, log_json: Path | None, **given: Any) -> None:
-        with telling(given["out"], log_json):
+        with logged_run(given["out"], log_json):
             command(**given)
 
     log = inspect.Parameter(
         "log_json", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=LogJson
     )
-    own["log_json"] = log
-    wrapped.__signature__ = inspect.Signature(list(own.values()))  # type: ignore[attr-defined]
-    wrapped.__annotations__ = {parameter.name: parameter.annotation for parameter in own.values()}
+    options["log_json"] = log
+    wrapped.__signature__ = inspect.Signature(list(options.values()))  # type: ignore[attr-defined]
+    wrapped.__annotations__ = {
+        parameter.name: parameter.annotation for parameter in options.values()
+    }
     return wrapped
 
 
@@ -134,7 +136,8 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
-def _appended(log: Path) -> int:
+def _open_log(log: Path) -> int:
+    """Open the log for appending. Raises InputError for a file that is not a log."""
     try:
         if log.is_file() and log.stat().st_size:
             with log.open("rb") as file:
@@ -149,7 +152,8 @@ def _appended(log: Path) -> int:
         ) from None
 
 
-def _check_ours(status: Path) -> None:
+def _check_status(status: Path) -> None:
+    """Raise InputError if the file is not a status written by certiseg."""
     if not status.exists():
         return
     try:
@@ -158,6 +162,6 @@ def _check_ours(status: Path) -> None:
         found = None
     if found != FORMAT:
         raise InputError(
-            f"expected no {STATUS} but that of an earlier run, got another file at {status}; move "
+            f"expected no other {STATUS} than an earlier run's, got another file at {status}; move "
             "it away or choose another folder with -o"
         )
