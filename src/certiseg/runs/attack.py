@@ -24,7 +24,7 @@ from certiseg.models.loaded import LoadedModel
 from certiseg.report.overlay import as_rgb, overlay
 from certiseg.report.panel import Tile, panel
 from certiseg.rounding import down, exact, percent_down, up
-from certiseg.runs.appearance import Appearance, appearance
+from certiseg.runs.class_style import ClassStyle, class_style
 from certiseg.runs.model import channels_of, try_model
 from certiseg.runs.output import write_lines, write_picture
 from certiseg.runs.settings import Settings
@@ -58,7 +58,7 @@ def attack_images(
     """Attack the base model on each image; yields a record once the image's files are written.
 
     Writes OUT/STEM.attacked.npy, float32 (C, H, W), the attacked input itself;
-    OUT/STEM.attacked.png, rounded to 8 bits, to look at; OUT/STEM.panel.png, with the smoothed
+    OUT/STEM.attacked.png, rounded to 8 bits, to style at; OUT/STEM.panel.png, with the smoothed
     model's votes at the attacked input and the certificate of the given one, both by ``settings``;
     and the records to OUT/attacks.jsonl. Raises InputError.
     """
@@ -104,11 +104,11 @@ def attack_images(
                     found.attacked, settings.num_samples, batch_size=settings.batch_size
                 )
                 majority = votes.top()[0]
-                look = appearance(loaded, votes.num_classes)
+                style = class_style(loaded, votes.num_classes)
                 atomic_write(out / f"{stem}.attacked.npy", _npy(found.attacked))
                 preview = Image.fromarray(as_rgb(found.attacked))
                 write_picture(out / f"{stem}.attacked.png", preview)
-                shown = attack_panel(x, found, majority, certificate, look)
+                shown = attack_panel(x, found, majority, certificate, style)
                 write_picture(out / f"{stem}.panel.png", shown)
                 record = {
                     "name": stem,
@@ -136,13 +136,13 @@ def attack_panel(
     found: Attack,
     majority: NDArray[np.integer],
     certificate: Certificate,
-    look: Appearance,
+    style: ClassStyle,
 ) -> Image.Image:
     """Given and attacked input, the base model on both, the smoothed model's majority at the
     attacked input, and what the certificate of the given one keeps."""
 
     def over(image: NDArray[Any], labels: NDArray[Any]) -> Image.Image:
-        return overlay(image, labels, look.palette)
+        return overlay(image, labels, style.palette)
 
     changed = percent_down(float(np.mean(found.labels != found.clean)))
     kept = percent_down(1 - certificate.abstention)
@@ -162,7 +162,7 @@ def attack_panel(
         f"Coloured pixels at the right keep their smoothed label under every change of l2 norm < "
         f"{down(float(np.max(certificate.radius)))}; noise sigma = {exact(certificate.noise.sigma)}"
     )
-    return panel(tiles, look.classes, look.palette, heading)
+    return panel(tiles, style.classes, style.palette, heading)
 
 
 def _npy(values: NDArray[Any]) -> bytes:
