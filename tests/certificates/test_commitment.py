@@ -60,6 +60,8 @@ OTHERS = {
     "not_covered": _source(POOLED, not_covered=()),
     "code": _source(POOLED, code={"models.py": "ab" * 32}),
     "engine": _source(POOLED, engine={"device": "cuda"}),
+    "windows": _source(POOLED, windows=(2, 2, 1)),
+    "parameters": replace(POOLED, parameters={"more": 1}),
     "which is not among": _source(POOLED, input="ef" * 32),
     "another seed": _source(POOLED, seed=7),
     "randomness of the model's own": _source(POOLED, own_randomness=True),
@@ -73,6 +75,17 @@ def test_anything_else_is_named(what: str, tmp_path: Path) -> None:
     with pytest.raises(cs.ClaimError, match=f"committed to, got.*{what.strip()}") as info:
         commitment.check(OTHERS[what])
     assert len(str(info.value).splitlines()) == 1
+
+
+def test_cutoffs_of_regions_are_fixed(tmp_path: Path) -> None:
+    """Chosen by the counts they would break theory T16."""
+    spread, chosen = (
+        cs.regions(votes(0, 120), noise=NOISE, cutoffs=cutoffs) for cutoffs in ("spread", [111])
+    )
+    commitment = written(tmp_path / "c.json", spread)
+    commitment.check(spread)
+    with pytest.raises(cs.ClaimError, match="parameters"):
+        commitment.check(chosen)
 
 
 def test_another_plan_of_looks(tmp_path: Path) -> None:

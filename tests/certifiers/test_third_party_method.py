@@ -204,6 +204,7 @@ def test_what_the_command_line_refuses(
     assert part in " ".join(said.split())
 
 
+@pytest.mark.filterwarnings("ignore::certiseg.errors.Hint")  # two classes have no label
 def test_python_passes_it_to_runs() -> None:
     data = [(np.full((3, 4, 4), 0.5, np.float32), np.zeros((4, 4), int))]
     found = cs.evaluate(_loaded(), data, method=AtMost(most=3, tau=0.6), num_samples=60, seed=1)

@@ -224,3 +224,22 @@ def test_the_network_is_not_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     said = {"repo_path": "some/where", "class_info_file": "classes.json"}
     found = read_processor(_folder(tmp_path, "OneFormerImageProcessor", **said), transformers)
     assert found.mean == (0.485, 0.456, 0.406)
+
+
+@pytest.mark.parametrize("name", ["Mask2Former", "MaskFormer", "OneFormer", "Eomt"])
+def test_values_of_mask_classification_are_those_of_the_library(
+    name: str, image: Image.Image, tmp_path: Path
+) -> None:
+    """Their pixels, without the resizing and padding that a note speaks of."""
+    own: dict[str, Any] = {}
+    if name == "OneFormer":
+        (tmp_path / "classes.json").write_text('{"0": {"isthing": 0, "name": "road"}}')
+        own = {"repo_path": str(tmp_path), "class_info_file": "classes.json"}
+    given = {"image_mean": [0.4, 0.5, 0.6], "image_std": [0.3, 0.2, 0.1], "do_resize": False}
+    processor = _kind(f"{name}ImageProcessor")(**given, **own)
+    processor.save_pretrained(tmp_path)
+    found = read_processor(tmp_path, transformers)
+    options = {"task_inputs": ["semantic"]} if name == "OneFormer" else {}
+    theirs = processor(images=[image], return_tensors="pt", **options)["pixel_values"]
+    mean, std = (torch.tensor(each)[:, None, None] for each in (found.mean, found.std))
+    torch.testing.assert_close((_x(image) - mean) / std, theirs.float(), atol=1e-5, rtol=1e-5)

@@ -211,6 +211,18 @@ def test_bad_windows(size, margin):
         Windows(_net(), size, margin)
 
 
+def test_windows_of_different_outputs_are_refused():
+    def fewer(x: torch.Tensor) -> torch.Tensor:
+        return x if x.shape[3] == 4 else x[:, :1]  # would be broadcast
+
+    def halves(x: torch.Tensor) -> torch.Tensor:
+        return x if x.shape[3] == 4 else x.half()
+
+    for model in (fewer, halves):
+        with pytest.raises(cs.InputError, match="one kind of output"):
+            Windows(model, (9, 4))(torch.rand(2, 3, 9, 7))
+
+
 def test_outputs_and_inputs_that_do_not_fit():
     with pytest.raises(cs.InputError, match="pixels of a window"):
         Windows(lambda x: x[..., ::2, ::2], 4)(torch.rand(1, 3, 8, 8))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from certiseg.certifiers.radius_map import RadiusMap
 from certiseg.certifiers.segcertify import SegCertify
 from certiseg.certifiers.sequential import Sequential
 from certiseg.cli.main import run
+from certiseg.errors import Hint
 from certiseg.models.loaded import LoadedModel
 from certiseg.runs.options import Options, settings_of
 from certiseg.runs.parameters import PARAMETERS
@@ -204,6 +206,15 @@ def test_a_temporary_run_goes_with_its_result() -> None:
     assert (folder / "results.json").exists()
     del found
     assert not folder.exists()
+
+
+def test_masks_of_0_and_255_are_noted_at_the_callers_line() -> None:
+    masks = [(IMAGES[0], 255 * (IMAGES[0, 0] > 0.5).long())]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", Hint)
+        cs.evaluate(model, masks, **FEW)
+    assert any("pass labels > 0" in str(each.message) for each in caught)
+    assert {Path(each.filename) for each in caught} == {Path(__file__)}
 
 
 def test_labels_to_ignore_have_a_name() -> None:

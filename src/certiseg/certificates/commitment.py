@@ -30,7 +30,7 @@ _RECORD: Fields = {
 _PARAMETERS = ("method", "alpha", "tau", "correction", "budget", "selection", "version")
 _OF_SOURCE = (
     *("model", "model_name", "not_covered", "code", "input", "input_shape", "value_range", "key"),
-    *("engine", "binary"),
+    *("engine", "binary", "windows"),
 )
 
 
@@ -55,8 +55,11 @@ def fixed(certificate: Certificate) -> dict[str, Any]:
     if looks is not None and draws == [[0, certificate.votes.trials]]:
         # Commit to the planned draws: it may stop at any look (theory T7).
         draws = [[0, looks.shares[-1][0]]]
-    tree = certificate.hierarchy
+    tree, parameters = certificate.hierarchy, certificate.parameters
+    # Such as the cutoffs of regions, which must not look at the draws (theory T16).
+    own = {} if parameters is None else {"parameters": dict(parameters)}
     return {
+        **own,
         **{name: getattr(certificate, name) for name in _PARAMETERS},
         **{name: record[name] for name in _OF_SOURCE if name in record},
         "noise": noise_record(certificate.noise),

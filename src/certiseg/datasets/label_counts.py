@@ -64,7 +64,8 @@ class LabelCounts:
         if self._counts[0] and self._counts[IGNORE] and not self.of_classes[1:].any():
             notes.append(
                 f"all labels of {self._card.name} are 0 or ignored ({IGNORE}); if {IGNORE} is the "
-                "foreground of binary masks, say --mask binary (mask: binary in a .yaml file)"
+                "foreground of binary masks, say --mask binary (mask: binary in a .yaml file; in "
+                "Python pass labels > 0)"
             )
         return notes
 

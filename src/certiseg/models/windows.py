@@ -107,8 +107,14 @@ class Windows(nn.Module):
                     f"got an output of shape {tuple(output.shape)}; resize the logits inside the "
                     "model, for instance with certiseg.models.Preprocess"
                 )
+            size = (*output.shape[: -len(spans)], *x.shape[2:])
             if whole is None:
-                whole = output.new_empty((*output.shape[: -len(spans)], *x.shape[2:]))
+                whole = output.new_empty(size)
+            if (whole.shape, whole.dtype) != (size, output.dtype):
+                raise InputError(
+                    f"expected one kind of output for all windows, got {tuple(output.shape)} of "
+                    f"{output.dtype} in one and another before; correct the model"
+                )
             core: tuple[Any, ...] = (..., *(span.core for span in spans))
             within: tuple[Any, ...] = (
                 ...,

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from certiseg.certificates.certificate import Certificate
 from certiseg.datasets.card import IGNORE, Card, Colour, Samples
 from certiseg.datasets.subset import subsample
-from certiseg.errors import InputError
+from certiseg.errors import Hint, InputError
 from certiseg.models.loaded import LoadedModel, name_of
 from certiseg.runfolder.folder import Keep
 from certiseg.runfolder.layout import MANIFEST
@@ -168,6 +168,8 @@ def evaluate(
             executor=executor,
             command="certiseg.evaluate",
             progress=progress,
+            # Past the run and its check of the samples, at the caller's line.
+            note=lambda text: warnings.warn(text, Hint, stacklevel=10),
         )
     except BaseException:
         if out is None:
