@@ -163,7 +163,7 @@ def test_the_command_of_a_card_repeats_the_training(task: str, call: Call, tmp_p
 BAD = {
     ("pictures", "denoiser"): [
         (["--epochs", "0"], "at least 1 epoch"),
-        (["--crop", "24"], "HxW"),
+        (["--crop", "24"], "HEIGHTxWIDTH"),
         (["--crop", "8x8"], "at least 16 x 16"),
         (["--widths", "4,x"], "whole numbers"),
         (["--widths", "4"], "as many blocks as widths"),
@@ -307,11 +307,11 @@ def test_missing_folder_options(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert "--images, --labels, --val-images, --val-labels" in capsys.readouterr().err
 
 
-def test_pictures_are_what_is_trained_where_nothing_is_named(
+def test_images_are_trained_where_no_task_is_named(
     call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert call("pictures", "--sigma", "0.1", "-o", tmp_path / "a")[0] == 0
-    monkeypatch.setitem(TASKS, "pictures", ["train", "pictures"])
+    monkeypatch.setitem(TASKS, "pictures", ["train", "images"])
     assert call("pictures", "--sigma", "0.1", "-o", tmp_path / "b")[0] == 0
     assert weights_of(tmp_path / "a") == weights_of(tmp_path / "b")
 
