@@ -55,7 +55,7 @@ def test_in_words(call: Call, stored: Path) -> None:
     certificate = Certificate.load(stored)
     sure = certificate.at_least(np.ones((40, 50), dtype=bool))
     outcome = call("region", stored)
-    words = f"everything: at least {sure} of its 2000 components keep the label given"
+    words = f"everything: at least {sure} of its 2000 components keep their label"
     assert outcome.out.startswith(words)
     assert "confidence 99.9% for all regions at once" in outcome.out
 
