@@ -29,7 +29,7 @@ def test_json(call: Call) -> None:
 
 def test_bad_calls(call: Call, tmp_path: Path) -> None:
     assert call("bench", "speed").is_one_line_error("overhead", "'speed'")
-    assert call("bench", "overhead", "--size", "big").is_one_line_error("HxW", "'big'")
+    assert call("bench", "overhead", "--size", "big").is_one_line_error("HEIGHTxWIDTH", "'big'")
     assert call("bench", "overhead", "--turns", 0).is_one_line_error("--turns")
     assert call("bench", "overhead", "-m", "certiseg:solids").is_one_line_error("clouds")
     assert call("bench", "overhead", "--device", "nowhere").is_one_line_error("nowhere")

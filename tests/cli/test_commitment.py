@@ -179,7 +179,7 @@ def test_a_secret_of_another_commitment(committed: Path, call: Call) -> None:
 
 def test_a_commitment_is_never_replaced(committed: Path, call: Call) -> None:
     before = (committed / "c.json.secret").read_bytes()
-    assert call("plan", "--commit", "c.json", *RUN).is_one_line_error("c.json, which is there")
+    assert call("plan", "--commit", "c.json", *RUN).is_one_line_error("c.json, which exists")
     (committed / "c.json").unlink()
     assert call("plan", "--commit", "c.json", *RUN).is_one_line_error("c.json.secret")
     assert (committed / "c.json.secret").read_bytes() == before

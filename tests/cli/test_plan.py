@@ -54,7 +54,7 @@ def test_files(tmp_path: Path, call: Call) -> None:
 def test_time_of_a_model(workplace: Path, call: Call) -> None:
     done = call("plan", "--size", "20x30", "--model", "python:tiny_models:by_brightness")
     assert (done.code, done.err) == (0, "")
-    assert "time: about" in done.out
+    assert "time: " in done.out
 
 
 def test_the_model_says_how_many_classes(call: Call) -> None:
@@ -71,7 +71,7 @@ def test_the_model_says_how_many_classes(call: Call) -> None:
         (("--size", "8x8", "--points", "64"), "--size or --points"),
         (("--size", "8"), "HEIGHTxWIDTH"),
         (("--size", "-3x8"), "HEIGHTxWIDTH"),
-        (("--size", "0x8"), "size of at least 1"),
+        (("--size", "0x8"), "HEIGHTxWIDTH"),
         (("--size", "8x8", "--tau", "0.6", "--radius", "0.1"), "--tau or --radius"),
         (("--size", "8x8", "--tau", "0.4"), "expected tau"),
         (("--size", "8x8", "--radius", "9"), "within reach"),

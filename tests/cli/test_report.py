@@ -84,10 +84,10 @@ def pictures(workplace: Path) -> Path:
 
 def test_evaluate_ends_with_a_report(pictures: Path, call: Call) -> None:
     done = call(*EVALUATE)
-    assert "report to look at, in any browser: out/report.html" in done.out
+    assert "report, for any browser: out/report.html" in done.out
     assert "one" in (pictures / "out" / "report.html").read_text()
     done = call(*EVALUATE, "--overwrite", "--no-report")
-    assert "report to look at" not in done.out
+    assert "report, for any browser" not in done.out
     assert not (pictures / "out" / "report.html").exists()
 
 

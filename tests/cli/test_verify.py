@@ -120,7 +120,7 @@ def test_the_sentence_is_made_anew(intact: Path, call: Call) -> None:
     assert done.code == 0
     assert claim not in done.out + done.err
     assert f"{intact}: ok: With confidence 99.9%" in done.out
-    assert "sentence recomputed, the stored one differs" in done.err
+    assert "statement recomputed, the stored one differs" in done.err
     assert json.loads(call("verify", "--json", intact).out)["as_stored"] is False
 
 

@@ -16,7 +16,7 @@ BEST_OF = (
 
 
 def replaced(seeds: Iterable[Any], seed: int | None) -> str | None:
-    """The warning, or None if all replaced certificates had the seed of the new ones.
+    """The warning, or None if all replaced certificates had the same seed as the new ones.
 
     seeds: of the replaced certificates. seed: of the new ones, None for fresh entropy.
     """

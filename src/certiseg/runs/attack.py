@@ -58,7 +58,7 @@ def attack_images(
     """Attack the base model on each image; yields a record once the image's files are written.
 
     Writes OUT/STEM.attacked.npy, float32 (C, H, W), the attacked input itself;
-    OUT/STEM.attacked.png, rounded to 8 bits, to style at; OUT/STEM.panel.png, with the smoothed
+    OUT/STEM.attacked.png, rounded to 8 bits, for viewing; OUT/STEM.panel.png, with the smoothed
     model's votes at the attacked input and the certificate of the given one, both by ``settings``;
     and the records to OUT/attacks.jsonl. Raises InputError.
     """

@@ -1,4 +1,4 @@
-"""Commitments of runs: made before the first draw, kept by the run that draws (theory T15)."""
+"""Commitments: made before the first draw, and kept by the run that draws (theory T15)."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ _RECORD: Fields = {"format": one_of(_SECRET), "seed": whole(0, 2**SEED_BITS - 1)
 
 
 class _Unanimous:
-    """A VoteSource that asks no model: in every draw every component gets class 0.
+    """A VoteSource without a model: every draw gives every component class 0.
 
-    record: of draws that are still to be made. labels: of one pass without noise.
+    record: Source of draws that are still to be made. labels: from one pass without noise.
     """
 
     def __init__(self, record: Source, labels: NDArray[Any], num_classes: int) -> None:
@@ -41,7 +41,7 @@ class _Unanimous:
         return int(np.prod(self._shape, dtype=np.int64)), self._classes
 
     def more(self, draws: int) -> VoteCounts:
-        """Votes of the next draws, if they went like that."""
+        """Unanimous votes of the next draws."""
         start, self._next = self._next, self._next + draws
         one = np.zeros(self._classes, counts_dtype(draws))
         one[0] = draws
@@ -50,8 +50,11 @@ class _Unanimous:
 
 
 def rehearsed(smoothed: Smoothed, x: NDArray[np.float32], settings: Settings) -> Certificate:
-    """The certificate of one input if all draws were unanimous: what is fixed before them is as in
-    the real one. Nothing is drawn. Raises InputError for a method whose choices are not fixed."""
+    """The certificate of one input for unanimous draws, whose fixed parts equal those of the real
+    certificate. Nothing is drawn.
+
+    Raises InputError for a method with choices that are not fixed beforehand.
+    """
     method = settings.certifier
     if method.needs_logits:
         raise InputError(
@@ -70,18 +73,19 @@ def rehearsed(smoothed: Smoothed, x: NDArray[np.float32], settings: Settings) ->
 
 
 def secret_file(file: Path) -> Path:
-    """Where the seed of a commitment lies: FILE.secret."""
+    """Path of the file with the seed of a commitment: FILE.secret."""
     return Path(f"{file}.secret")
 
 
 def commit(file: Path, certificates: Sequence[Certificate]) -> Commitment:
-    """Write a commitment for these certificates, as ``rehearsed``, under a fresh seed, and the seed
-    into ``secret_file``, for its owner alone. Raises InputError; replaces nothing."""
+    """Write a commitment for these certificates (from ``rehearsed``) under a fresh seed, and the
+    seed into ``secret_file``, readable by its owner only. Raises InputError; existing files are
+    never replaced."""
     secret = secret_file(file)
     for path in (file, secret):
         if path.exists():
             raise InputError(
-                f"expected a new file for the commitment, got {path}, which is there; choose "
+                f"expected a new file for the commitment, got {path}, which exists; choose "
                 "another name, for a commitment is never replaced"
             )
     seed = fresh_seed()
@@ -95,7 +99,7 @@ def commit(file: Path, certificates: Sequence[Certificate]) -> Commitment:
 
 @dataclass(frozen=True)
 class Promise:
-    """A commitment that a run keeps. seed: under which it draws. challenge: see theory T15."""
+    """A commitment that a run must keep. seed: of its draws. challenge: see theory T15."""
 
     commitment: Commitment
     seed: int
@@ -103,9 +107,10 @@ class Promise:
 
     @staticmethod
     def open(file: Path, challenge: str | None = None) -> Promise:
-        """The commitment with its secret seed, or that of a challenge. Raises InputError.
+        """The commitment with its secret seed, or with the seed from a challenge. Raises
+        InputError.
 
-        Either counts as the caller's: no program can tell who wrote what it reads (theory T15).
+        Either counts as the caller's: a program cannot know who wrote what it reads (theory T15).
         """
         commitment = Commitment.read(file)
         if challenge is not None:
@@ -126,8 +131,8 @@ class Promise:
         return Promise(commitment, record["seed"])
 
     def check_plan(self, path: Path, certificate: Certificate) -> None:
-        """Raise InputError unless this is what was committed to. path: of the input. certificate:
-        as ``rehearsed``."""
+        """Raise InputError unless the certificate (from ``rehearsed``) is as committed. path: of
+        the input."""
         other = self.commitment.difference(certificate)
         if other is not None:
             raise InputError(

@@ -1,5 +1,5 @@
-"""The embedded demonstration: a shipped model on samples it never saw, brain slices under noise or
-generated clouds under rotation; certificates and pictures."""
+"""The bundled demonstration: held-out brain slices under noise or generated clouds under rotation,
+certified with a bundled model."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from certiseg.runs.settings import Settings
 
 @dataclass(frozen=True)
 class Demo:
-    """What the demonstration found. figures: one panel an image, in the order of records."""
+    """Result of the demonstration. figures: one panel per sample, in the order of records."""
 
     rows: list[Row]
     records: list[dict[str, Any]]
@@ -58,10 +58,11 @@ def demo(
     progress: bool = False,
     command: str = "",
 ) -> Demo:
-    """Certify held-out samples with a shipped model and verify what was written.
+    """Certify held-out samples with a bundled model, and verify the written certificates.
 
-    clouds: shapes of solids, evenly over their categories, not axial slices of MNI152 (which
-    nilearn carries: InputError without it). images: how many; None for 5 clouds, 4 slices.
+    clouds: generated shapes, evenly over their categories, instead of axial slices of MNI152 (from
+    the package nilearn; InputError without it). images: number of samples; None for 5 clouds or 4
+    slices.
     Writes the folder of a run (docs/report.md) to OUT, and OUT/NAME.png (truth, one draw, what the
     base model makes of it, certified) and OUT/results.jsonl beside it; files of an earlier
     demonstration are replaced. Each certificate is read back and verified. Raises ClaimError when
@@ -77,7 +78,7 @@ def demo(
         samples = subsample(mni152("demo"), 4 if images is None else images)
     pictures = [f"{samples[number].name}.png" for number in range(len(samples))]
     with locked(out) as outputs:
-        # A run that no demonstration made is not replaced.
+        # A run by another command is not replaced.
         again = RESULTS in outputs.ours()
         outputs.claim([*pictures, RESULTS], overwrite=True)
         evaluation = evaluate(
@@ -113,8 +114,8 @@ def demo(
 def _figure(
     sample: Sample, view: Mapping[str, NDArray[Any]], certificate: Certificate, style: ClassStyle
 ) -> Image.Image:
-    """The panel of one sample, from its view (docs/report.md) and certificate: truth, one draw,
-    the base model's labels on it, and what is certified."""
+    """The panel of one sample from its view (docs/report.md) and certificate: ground truth, one
+    draw, the base model's labels on it, and the certified labels."""
     noise, radius = certificate.noise, float(np.min(certificate.radius))
     noisy, base = view["noisy"], view["base_noise"]
     correct, certified = _correct(sample, base, style), _certified(sample, certificate, style)

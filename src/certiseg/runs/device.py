@@ -1,4 +1,4 @@
-"""The device a command names, checked before anything long begins."""
+"""The torch device named by the user, checked before any long work."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from certiseg.errors import InputError, first_line
 
 
 def usable_device(name: str) -> torch.device:
-    """The device, if this machine has it and it can compute; InputError otherwise."""
+    """The device. Raises InputError unless this machine has it and it can compute."""
     try:
         device = torch.device(name)
         torch.empty(1, device=device).item()
-    # A CPU build answers with AssertionError, a missing driver with RuntimeError.
+    # A CPU build raises AssertionError, a missing driver RuntimeError.
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = first_line(error).rstrip(".")
         raise InputError(

@@ -1,4 +1,4 @@
-"""What a result was made with: versions, machine, command."""
+"""Provenance of a result: versions, machine, command."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _PACKAGES = ("torch", "numpy", "scipy", "pillow", "safetensors")
 
 
 def environment(command: str, device: str | None, moment: str = "finished") -> dict[str, Any]:
-    """Versions, machine and time as plain JSON values. command: as the user typed it. moment: what
-    the time is of."""
+    """Versions, machine and time as plain JSON values. command: the user's command line. moment:
+    name of the time's entry."""
     machine: dict[str, Any] = {
         "system": f"{platform.system()} {platform.machine()}",
         "processor": processor(),
@@ -37,7 +37,7 @@ def environment(command: str, device: str | None, moment: str = "finished") -> d
 
 
 def processor() -> str:
-    """The processor's name, as far as the system tells."""
+    """The processor's name, as far as the system provides it."""
     try:
         with open("/proc/cpuinfo") as lines:
             for line in lines:

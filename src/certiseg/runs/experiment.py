@@ -1,7 +1,7 @@
-"""The engine of all experiments: a grid of cells over one folder, each done apart by an executor.
+"""The engine of all experiments: cells over one run folder, executed by an executor.
 
-``evaluate`` and the tables of ``reproduce`` say what their cells are, how one is done and what is
-written of it; here they are checked, planned, handed out, continued and finished.
+``evaluate`` and the tables of ``reproduce`` define their cells, how one is computed and what is
+written; the engine checks, plans, distributes, resumes and finishes them.
 """
 
 from __future__ import annotations
@@ -36,38 +36,39 @@ Found = TypeVar("Found", covariant=True)
 
 
 class Experiment(Protocol[Found]):
-    """What is run."""
+    """The interface of an experiment."""
 
     @property
     def store(self) -> ResultStore:
-        """The folder of its results, one cell a record."""
+        """The folder of its results, with one record per cell."""
         ...
 
     @property
     def what(self) -> str:
-        """The word for cells."""
+        """The plural noun for cells."""
         ...
 
     @property
     def draws(self) -> int:
-        """Of a cell, at most."""
+        """Largest number of draws for a cell."""
         ...
 
     def plan(self) -> dict[str, Any]:
-        """Check everything, then fix the seed: the manifest. Raises InputError for all that would
-        stop the run later."""
+        """Check everything, then fix the seed, and return the manifest. Raises InputError for
+        anything that would stop the run later."""
         ...
 
     def job(self, *, resumed: bool) -> Job:
-        """What workers do, once the store has its manifest. resumed: it is of an earlier call."""
+        """The job of workers, once the store has its manifest. resumed: the manifest is from an
+        earlier call."""
         ...
 
     def tasks(self, job: Any, cells: Sequence[int], workers: int) -> Iterable[Task]:
-        """What there is to do for these cells, read as it is asked for."""
+        """The tasks for these cells, whose inputs are read on demand."""
         ...
 
     def take(self, task: Any, result: Any) -> bool:
-        """Write what came of a task; whether its cell is done."""
+        """Store the result of a task. Returns True if its cell is done."""
         ...
 
     def finish(self) -> Found:
@@ -77,7 +78,7 @@ class Experiment(Protocol[Found]):
 
 @dataclass(frozen=True)
 class Finished:
-    """A cell that is done: its record, and its other files in the order of the store's folders."""
+    """A finished cell: its record, and its other files in the order of the store's folders."""
 
     record: dict[str, Any]
     files: tuple[bytes | None, ...]
@@ -85,7 +86,7 @@ class Finished:
 
 @dataclass(frozen=True)
 class Plan:
-    """The manifest, the numbers of the cells that are left to do, and whether it is resumed."""
+    """The manifest, the numbers of the remaining cells, and whether the run is resumed."""
 
     record: Mapping[str, Any]
     left: list[int]
@@ -101,21 +102,21 @@ def run(
     ranks: Ranks | None = None,
     progress: Progress = False,
 ) -> Found | None:
-    """Run what is left of an experiment; None for a rank other than the first.
+    """Run the remaining cells of an experiment. Returns None on ranks other than the first.
 
-    The folder is this run's alone until the end; the first rank holds it for all.
+    The folder is locked until the end; the first rank holds the lock for all.
 
     Args:
-        experiment: what is run.
+        experiment: the experiment.
         overwrite: replace an earlier run.
-        resume: resume the run that is there, if there is one and it is the same.
-        executor: does the tasks, by default in this process.
+        resume: resume an existing run of the same experiment.
+        executor: executes the tasks; default: in this process.
         ranks: the processes that share the run.
         progress: True for a bar on standard error, or a function called with draws just done.
 
     Raises:
         InputError: from ``Experiment.plan``, the store or the executor.
-        ClaimError: the manifest of the run that is there contradicts itself.
+        ClaimError: the manifest of an existing run contradicts itself.
     """
     store = experiment.store
     with ExitStack() as held:
@@ -134,13 +135,13 @@ def run(
         agreed = plan() if ranks is None else ranks.agreed(plan)
         store.record = agreed.record
         job = experiment.job(resumed=agreed.resumed)
-        own = agreed.left if ranks is None else ranks.own(agreed.left)
+        mine = agreed.left if ranks is None else ranks.own(agreed.left)
         before = len(store) - len(agreed.left)
         executor = executor or SerialExecutor()
         with RunBar(
-            progress, before + len(own), experiment.draws, before, what=experiment.what
+            progress, before + len(mine), experiment.draws, before, what=experiment.what
         ) as bar:
-            tasks = experiment.tasks(job, own, executor.size)
+            tasks = experiment.tasks(job, mine, executor.size)
             with closing(executor.work(job, tasks, bar.draws)) as results:
                 for task, result in results:
                     if experiment.take(task, result):
@@ -154,7 +155,7 @@ def run(
 
 @dataclass(frozen=True)
 class Checked:
-    """A sample that was read: what its files are known by (docs/report.md)."""
+    """A sample that was read and checked, and what identifies its files (docs/report.md)."""
 
     name: str
     digest: str
@@ -186,15 +187,16 @@ def check_samples(
     ),
     note: Callable[[str], None] = lambda text: None,
 ) -> list[Checked]:
-    """Read every sample and pass one of each size and category through each model, one sample at a
-    time. Raises InputError for all that would stop the run later.
+    """Read every sample, and pass one of each size and category through each model.
+
+    One sample is held at a time. Raises InputError for anything that would stop the run later.
 
     Args:
         samples: of the run.
-        check: whether a sample of this size can be certified.
-        models: all that will see it.
+        check: raises InputError if a sample cannot be certified.
+        models: all models of the run.
         attempt: passes a sample through a model.
-        note: told what is no error but should be known of the samples.
+        note: called with warnings about the samples.
     """
     if not len(samples):
         raise InputError("expected at least one sample, got none; check the folders")
@@ -219,8 +221,8 @@ def check_samples(
 
 
 def reread(samples: Samples, number: int, digest: str) -> Sample:
-    """The sample as it was checked. Raises InputError for another one: its input could have been
-    made with knowledge of the seed, which is in the folder."""
+    """The sample as it was checked. Raises InputError if it has changed: its input could then be
+    made with knowledge of the seed in the folder."""
     sample = samples[number]
     if _digest(sample) != digest:
         raise InputError(
@@ -231,14 +233,14 @@ def reread(samples: Samples, number: int, digest: str) -> Sample:
 
 
 def _digest(sample: Sample) -> str:
-    """SHA-256 of input, truth and category."""
+    """SHA-256 of input, labels and category."""
     parts = (str(sample.category), array_digest(sample.x), array_digest(sample.labels))
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a model without a certificate says: labels, on its own grid (theory T14); seconds."""
+    """Labels of a model without a certificate, on its output grid (theory T14); and seconds."""
 
     labels: NDArray[Any]
     seconds: float
@@ -247,8 +249,8 @@ class Prediction:
 def baseline_predictions(
     sample: Sample, smoothed: Smoothed, non_robust: Smoothed | None, seed: int | None
 ) -> dict[str, Prediction]:
-    """What the models without a certificate say, by the name of their row: the non-robust one if
-    there is one, the base model without noise, and under draw 0."""
+    """Predictions without a certificate by name of their row: of the non-robust model if there is
+    one, of the base model without noise, and of the base model under draw 0."""
     found = {}
     if non_robust is not None:
         found[NON_ROBUST] = _timed(lambda: non_robust.predict_clean(sample.x))

@@ -1,4 +1,4 @@
-"""Keep freed memory with the process: twice the speed of CPU passes under glibc."""
+"""Keep freed memory in the process, which doubles the speed of CPU passes under glibc."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ _TRIM_THRESHOLD = -1
 _MMAP_THRESHOLD = -3
 _NEVER = 2**31 - 1
 _LARGE = 2**28
-"""Bytes of blocks that go back all the same. Kept, one that small blocks have split would no longer
-hold the next pass's logits, and the process would grow to twice their size."""
+"""Larger blocks are returned to the system all the same: kept and split by small blocks, they could
+not hold the next pass's logits, and the process would grow to twice its size."""
 
 
 def keep_freed_memory() -> bool:
-    """Tell glibc's malloc to keep freed blocks of up to 256 MiB for the next pass. Returns whether
-    it did.
+    """Make glibc's malloc keep freed blocks of up to 256 MiB for the next pass. Returns True on
+    success.
 
-    By default every activation goes back to the kernel and is zeroed again by the next pass.
-    The memory stays with the process until it ends, so this is for commands, never for imports.
-    Does nothing anywhere but on Linux with glibc.
+    By default every activation is returned to the kernel, and zeroed again for the next pass. The
+    memory stays with the process until it ends, so this is for commands, never for imports. Without
+    effect except on Linux with glibc.
     """
     if platform.system() != "Linux" or platform.libc_ver()[0] != "glibc":
         return False
@@ -27,6 +27,6 @@ def keep_freed_memory() -> bool:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError):
         return False
-    # Both must be tried: a short-circuit would leave half of the effect.
+    # Both calls are needed; a short circuit would skip the second.
     done = [mallopt(_MMAP_THRESHOLD, _LARGE), mallopt(_TRIM_THRESHOLD, _NEVER)]
     return all(done)

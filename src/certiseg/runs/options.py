@@ -23,7 +23,8 @@ from certiseg.votes import Selection
 
 
 class Options(TypedDict, total=False):
-    """What ``runs.parameters.PARAMETERS`` lists; an option left out, or None, has its default."""
+    """The options listed in ``runs.parameters.PARAMETERS``; None or a missing option is the
+    default."""
 
     sigma: float
     noise: Law | Noise
@@ -57,35 +58,35 @@ class Options(TypedDict, total=False):
 
 _WORDS = {
     **{name: f"{known.help[0].lower()}{known.help[1:]}" for name, known in PARAMETERS.items()},
-    "method": "a method, such as ``RadiusMap(alpha=0.01)``, in place of the options it has as "
+    "method": "a method, such as ``RadiusMap(alpha=0.01)``, instead of the options that it has as "
     "fields.",
 }
-_WORDS["noise"] += " Or a noise, in place of sigma and axis."
+_WORDS["noise"] += " Or a noise, instead of sigma and axis."
 _WORDS["hierarchy"] += " Or a ``Hierarchy``."
 
 with_options = spelled_out(
     Options, {name: known.default for name, known in PARAMETERS.items()}, _WORDS
 )
-"""A decorator of functions of ``**options: Unpack[Options]``."""
+"""Decorator of functions with ``**options: Unpack[Options]``."""
 
 
 def settings_of(given: Options) -> Settings:
-    """The settings, checked as a whole. Raises InputError for options that do not go together."""
-    said: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    if "method" in said:
-        said = _of_method(said.pop("method"), said)
-    _check_together(said)
-    if isinstance(noise := said.get("noise"), Noise):
-        said = _of_noise(noise, said)
-    if "thresholds" in said:
-        said["selection"] = "split"
-    if isinstance(said.get("hierarchy"), str | Path):
-        said["hierarchy"] = load_hierarchy(said["hierarchy"])
-    stopping = {name: said.pop(name) for name in OF_STOPPING if name in said}
-    engine = {name: said.pop(name) for name in OF_ENGINE if name in said}
+    """The settings, checked as a whole. Raises InputError for options that cannot be combined."""
+    stated: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    if "method" in stated:
+        stated = _of_method(stated.pop("method"), stated)
+    _check_together(stated)
+    if isinstance(noise := stated.get("noise"), Noise):
+        stated = _of_noise(noise, stated)
+    if "thresholds" in stated:
+        stated["selection"] = "split"
+    if isinstance(stated.get("hierarchy"), str | Path):
+        stated["hierarchy"] = load_hierarchy(stated["hierarchy"])
+    stopping = {name: stated.pop(name) for name in OF_STOPPING if name in stated}
+    engine = {name: stated.pop(name) for name in OF_ENGINE if name in stated}
     stops = "min_gain" in stopping or "target_coverage" in stopping
     settings = Settings(
-        **{PARAMETERS[name].field or name: value for name, value in said.items()},
+        **{PARAMETERS[name].field or name: value for name, value in stated.items()},
         stopping=Stopping(**stopping) if stops else None,
         engine=Engine(**engine),
     )
@@ -93,49 +94,55 @@ def settings_of(given: Options) -> Settings:
     return settings
 
 
-def _check_together(said: dict[str, Any]) -> None:
-    """Raise InputError for options that have no use without others."""
-    if said.keys() & {"looks", "spending"} and not said.keys() & {"min_gain", "target_coverage"}:
+def _check_together(stated: dict[str, Any]) -> None:
+    """Raise InputError for options that have no effect without others."""
+    if stated.keys() & {"looks", "spending"} and not stated.keys() & {
+        "min_gain",
+        "target_coverage",
+    }:
         raise InputError(
             "expected --min-gain or --target-coverage with --looks and --spending, got neither; "
-            "say when to stop"
+            "add one of them"
         )
-    selection, draws = said.get("selection"), said.get("selection_samples")
-    if draws is not None and selection != "split" and "thresholds" not in said:
+    selection, draws = stated.get("selection"), stated.get("selection_samples")
+    if draws is not None and selection != "split" and "thresholds" not in stated:
         raise InputError(
             "expected --selection-samples with --selection split or --thresholds, got "
             f"--selection-samples {draws} alone; pooled selection has no draws that only choose"
         )
-    if "thresholds" in said and selection == "pooled":
+    if "thresholds" in stated and selection == "pooled":
         raise InputError(
             "expected no --selection pooled with --thresholds, got it; AdaptiveCertify has two "
             "stages"
         )
 
 
-def _of_method(method: Method, said: dict[str, Any]) -> dict[str, Any]:
-    """The options that mean this method; its parameters stand in it alone."""
+def _of_method(method: Method, stated: dict[str, Any]) -> dict[str, Any]:
+    """Options that are equivalent to this method."""
     if not isinstance(method, Method):
         raise InputError(
             f"expected a method such as certiseg.certifiers.radius_map.RadiusMap(), got "
             f"{method!r:.80}; pass an instance"
         )
-    own = {field.name: getattr(method, field.name) for field in fields(method)}  # type: ignore[arg-type]
-    for name in own.keys() & said.keys():
-        if own[name] != said[name]:
+    method_fields = {field.name: getattr(method, field.name) for field in fields(method)}  # type: ignore[arg-type]
+    for name in method_fields.keys() & stated.keys():
+        if method_fields[name] != stated[name]:
             raise InputError(
-                f"expected {name} in the method alone, got {said[name]!r} beside "
-                f"{own[name]!r}; leave the option out"
+                f"expected {name} in the method alone, got {stated[name]!r} beside "
+                f"{method_fields[name]!r}; leave the option out"
             )
     if not is_built_in(method):
-        shared = {name: value for name, value in own.items() if name in PARAMETERS}
-        return {**said, **shared, "selection": method.selection, "method": method}
-    options: dict[str, Any] = {**said, **{n: v for n, v in own.items() if v is not None}}
+        shared = {name: value for name, value in method_fields.items() if name in PARAMETERS}
+        return {**stated, **shared, "selection": method.selection, "method": method}
+    options: dict[str, Any] = {
+        **stated,
+        **{n: v for n, v in method_fields.items() if v is not None},
+    }
     if method.mapped:
         options["radius_map"] = True
-    # Settings that cannot say the method would run another one in its place.
+    # Settings that cannot express the method would silently run another one.
     if (
-        not own.keys() <= PARAMETERS.keys()
+        not method_fields.keys() <= PARAMETERS.keys()
         or settings_of(cast(Options, options)).certifier != method
     ):
         raise InputError(
@@ -145,15 +152,15 @@ def _of_method(method: Method, said: dict[str, Any]) -> dict[str, Any]:
     return options
 
 
-def _of_noise(noise: Noise, said: dict[str, Any]) -> dict[str, Any]:
-    """The options that mean this noise."""
-    if "sigma" in said or "axis" in said:
+def _of_noise(noise: Noise, stated: dict[str, Any]) -> dict[str, Any]:
+    """Options that are equivalent to this noise."""
+    if "sigma" in stated or "axis" in stated:
         raise InputError(f"expected sigma and axis in the noise alone, got them beside {noise!r}")
-    words: dict[str, Any] = {**said, "sigma": noise.sigma}
+    options: dict[str, Any] = {**stated, "sigma": noise.sigma}
     if isinstance(noise, Rotation):
-        return {**words, "noise": "rotation", "axis": noise.axis}
+        return {**options, "noise": "rotation", "axis": noise.axis}
     if isinstance(noise, Gaussian) and noise.channels in (None, COORDINATES):
-        return {**words, "noise": "gaussian" if noise.channels is None else "coordinates"}
+        return {**options, "noise": "gaussian" if noise.channels is None else "coordinates"}
     raise InputError(
         f"expected a noise that the command line has, got {noise!r}; call Smoothed.certify for "
         "this one"

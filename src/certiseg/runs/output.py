@@ -1,4 +1,4 @@
-"""The files of a run: pictures and JSON lines."""
+"""Writing images, text and JSON lines of a run."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def write_picture(path: Path, picture: Image.Image) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text atomically; bytes of file names that are no UTF-8 are escaped."""
+    """Write UTF-8 text atomically; undecodable bytes of file names are escaped."""
     atomic_write(path, text.encode(errors="backslashreplace"))
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """Records of a JSON-lines file; none where there is no file."""
+    """Records of a JSON-lines file; empty without a file."""
     try:
         lines = read_bounded(path, RECORD).decode("utf-8").splitlines()
         records = [parse_json(line) for line in lines if line.strip()]
@@ -49,5 +49,5 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 
 
 def write_lines(path: Path, records: Iterable[dict[str, Any]]) -> None:
-    """Write records as JSON lines, the whole file at once: readers never see half a line."""
+    """Write records as JSON lines, atomically: readers never see a partial line."""
     write_text(path, "".join(json.dumps(record) + "\n" for record in records))

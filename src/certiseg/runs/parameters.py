@@ -1,7 +1,8 @@
-"""The parameters of certification, each said once: default, range, help, and place in the help.
+"""The parameters of certification, each declared once: default, range, help text, and section of
+the help.
 
-``runs.settings`` takes its defaults and ranges from here, the command line its options. Nothing
-heavy is imported, so that ``--help`` is quick.
+``runs.settings`` takes defaults and ranges from here, the command line its options. Nothing heavy
+is imported, so that ``--help`` is fast.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ from types import SimpleNamespace
 from typing import Any, Literal, get_args
 
 Law = Literal["gaussian", "coordinates", "rotation"]
-"""What is drawn: noise on all of the input; on the coordinates of a cloud, its first 3 channels,
-any normals as given; rotations of a cloud."""
+"""The noise distribution: Gaussian noise on the whole input; on the coordinates of a cloud (its
+first 3 channels) only; or rotations of a cloud."""
 
 MAIN = "Options"
 NOISE, TEST, STOPPING, CLASSES = "Noise", "Method", "Early stopping", "Groups of classes"
@@ -21,11 +22,11 @@ ENGINE = "Engine"
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter. kind: its type on the command line, where texts are read as numbers later.
+    """One parameter.
 
-    section: of the help. flags: as typed, where not --name. choices: the words it may be. least:
-    the smallest value, under the name ``words``. field: of the record that holds it, where it has
-    another name there.
+    kind: type on the command line, where some texts are parsed later. section: of the help. flags:
+    if not --name. choices: allowed values. least: smallest value, called ``words`` in errors.
+    field: name in the record that holds it, if different.
     """
 
     default: Any
@@ -120,7 +121,7 @@ PARAMETERS = {
     "grid": Parameter(
         None,
         int,
-        "Images: decide on square cells with sides of this many pixels.",
+        "Images: one label per square cell with sides of this many pixels.",
         TEST,
         least=1,
         words="a grid",
@@ -161,9 +162,9 @@ PARAMETERS = {
         choices=("host", "device"),
     ),
 }
-"""By the name of the command line's parameter, in the order of the help."""
+"""By name of the command-line parameter, in the order of the help."""
 
 OF_STOPPING = ("min_gain", "target_coverage", "looks", "spending")
 OF_ENGINE = ("precision", "channels_last", "compile", "cuda_graphs", "noise_on")
 DEFAULTS = SimpleNamespace(**{p.field or name: p.default for name, p in PARAMETERS.items()})
-"""By the names of the fields of ``Settings``, ``Stopping`` and ``Engine``."""
+"""By name of the fields of ``Settings``, ``Stopping`` and ``Engine``."""

@@ -1,4 +1,5 @@
-"""Percentile smoothing beside the votes: numbers of every draw, bounded for each image (T10)."""
+"""Percentile smoothing beside the votes: accuracy, mIoU and areas of single noisy passes, bounded
+for each image (T10)."""
 
 from __future__ import annotations
 
@@ -16,10 +17,10 @@ from certiseg.runs.settings import Settings
 
 
 class DrawnScalars:
-    """Accuracy, mean IoU and class areas of every test draw of one image.
+    """Accuracy, mean IoU and class areas of every testing draw of one image.
 
-    Hand ``watch`` to the sampler. truth: (H, W), where no pixel may be labelled: then there are
-    areas alone.
+    Pass ``watch`` to the sampler. truth: labels (H, W); if no pixel is labelled, only areas are
+    computed.
     """
 
     def __init__(self, truth: NDArray[Any], num_classes: int) -> None:
@@ -27,7 +28,7 @@ class DrawnScalars:
         self._values: dict[str, list[NDArray[np.float64]]] = {}
 
     def watch(self, labels: NDArray[np.int64]) -> None:
-        """Take the label maps (B, *out) of some draws."""
+        """Receive the label maps (B, *out) of some draws."""
         maps = at_size(labels, self._truth.shape)
         if np.any(self._truth != IGNORE):
             self._add("accuracy", accuracy(maps, self._truth, IGNORE))
@@ -39,10 +40,11 @@ class DrawnScalars:
         self._values.setdefault(name, []).append(values)
 
     def bounds(self, settings: Settings, eta: float) -> dict[str, Any]:
-        """Bounds at the radius of tau, each at alpha on its own: plain JSON values.
+        """Bounds at the radius of tau, each with error probability alpha separately, as plain JSON
+        values.
 
-        accuracy, mean_iou: from below; area: by class, [lowest, highest] share of the pixels; of:
-        draws, radius and alpha of each. eta: of the draws (theory T12).
+        accuracy, mean_iou: lower bounds; area: by class, [lowest, highest] share of the pixels; of:
+        draws, radius and alpha. eta: of the draws (theory T12).
         """
         options: dict[str, Any] = {
             "noise": settings.noise,
@@ -68,13 +70,13 @@ class DrawnScalars:
 
 
 def check_percentile(settings: Settings) -> None:
-    """Raise InputError where the number of draws depends on them, or is too small for a bound."""
+    """Raise InputError if the number of draws depends on the draws, or is too small for a bound."""
     if settings.certifier.stops_early:
         raise InputError(
             "expected a fixed number of draws with --percentile, got early stopping; "
             "its ranks need n before sampling"
         )
-    # Any values would do: whether there is a rank depends on their number alone.
+    # Any values do: whether a rank exists depends on their number alone.
     percentile(
         np.zeros(settings.num_samples),
         noise=settings.noise,

@@ -1,4 +1,4 @@
-"""`certiseg plan`: what a certificate would take, without drawing anything."""
+"""`certiseg plan`: what a number of draws can certify, without drawing anything."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
 
 TIMED = 3
 SHOWN = (100, 200, 500, 1000, 2000, 5000, 10_000)
-"""Passes for which the screen shows the curve."""
+"""Numbers of passes for which the terminal shows the curve."""
 
 _FILES = ("plan.csv", "plan.png", "plan.svg", "plan.json")
 
 
 @dataclass(frozen=True)
 class Plan:
-    """rows: ways to certify; shown: their curve at SHOWN passes. seconds: of one pass of the
-    model on a mid-grey picture of this size, about; None without a model."""
+    """rows: methods; shown: their curves at SHOWN passes. seconds: approximate duration of one pass
+    of the model on a mid-grey input of this size; None without a model."""
 
     request: Request
     rows: list[Prospect]
@@ -67,8 +67,8 @@ def plan(
 ) -> Plan:
     """All rows and curves; with a model, the time of a pass is measured.
 
-    out: folder for plan.csv, plan.png, plan.svg and plan.json. Raises InputError before anything
-    is computed or written.
+    out: folder for plan.csv, plan.png, plan.svg and plan.json. Raises InputError before anything is
+    computed or written.
     """
     with ExitStack() as held:
         if out is not None:

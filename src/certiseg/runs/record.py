@@ -22,11 +22,15 @@ def certificate_record(
     model: str,
     maps: Sequence[str] | None = None,
 ) -> dict[str, Any]:
-    """Plain JSON values. classes: names of all labels it may give. labels: certified components
-    by name; size: (H, W) of the components, (N,) of a cloud; abstention: their share; radius: in
-    the norm that is named, l2 in units of the input, rotations in radians, of a radius map
-    [smallest, median, largest] of the certified ones; model: as the user named it. maps: names of
-    overlapping maps, of which labels holds one histogram each, and size is one's."""
+    """A certificate as a flat record of plain JSON values.
+
+    classes: names of all labels that it can have. maps: names of overlapping maps. In the record,
+    labels has the number of certified components by class name (one such histogram per map with
+    maps); size is (H, W) of the components or (N,) of a cloud (of one map with maps); abstention is
+    their share; radius is in the stated norm, l2 in units of the input, rotations in radians, for a
+    radius map [smallest, median, largest] over certified components; model is the name given by the
+    user.
+    """
     source = certificate.votes.source
     stages = certificate.selection_votes
     labels: dict[str, Any]
@@ -66,7 +70,7 @@ def certificate_record(
 
 
 def _at_least(certificate: Certificate, classes: Sequence[str]) -> dict[str, int] | None:
-    """How many of the labels of each class hold, where the method answers by region."""
+    """Number of labels of each class that hold, for methods with bounds on regions."""
     if not method_named(certificate.method).counts_regions:
         return None
     return {
@@ -81,7 +85,7 @@ def _histogram(labels: NDArray[np.signedinteger], classes: Sequence[str]) -> dic
 
 
 def radius_record(certificate: Certificate) -> float | list[float]:
-    """The radius; of a map [smallest, median, largest] of the certified ones."""
+    """The radius; for a radius map [smallest, median, largest] over certified components."""
     radius = certificate.radius
     if not isinstance(radius, np.ndarray):
         return radius

@@ -1,4 +1,4 @@
-"""One sample of an evaluation, or a range of its draws: done anywhere, then added up."""
+"""Tasks of an evaluation: one sample, or a range of its draws whose votes are added up."""
 
 from __future__ import annotations
 
@@ -22,19 +22,18 @@ from certiseg.runs.smoothing import ByCategory
 from certiseg.votes import VoteCounts
 
 LARGE = 2**20
-"""Components from which the draws of every sample are divided: a worker that is lost then costs
-little, and none waits long for the last one."""
+"""Number of components from which the draws of every sample are divided among tasks, so that a lost
+worker costs little and none waits long for the last sample."""
 _FEWEST = 10
-"""Draws that are worth a task: each begins with a pass of its own that measures memory."""
+"""Smallest number of draws per task: each task begins with an extra pass that measures memory."""
 
 
 @dataclass(frozen=True)
 class SampleTask:
-    """A sample, or some of its draws. view, certificate: which of its files are kept.
+    """A sample, or some of its draws. view, certificate: which of its files to keep.
 
-    draws: a half-open range of the test draws, where the sample is one of several tasks; the task
-    whose range begins at 0 also makes the draws that only choose, and asks the models that have no
-    certificate.
+    draws: half-open range of the testing draws, if the sample is divided among tasks; the task
+    whose range begins at 0 also makes the selection draws and the baseline predictions.
     """
 
     number: int
@@ -54,8 +53,8 @@ class SampleTask:
 
 @dataclass(frozen=True)
 class Baselines:
-    """What the models without a certificate say, by the name of their row; the view as a file,
-    where it is kept."""
+    """Predictions of models without a certificate, by name of their row; and the view as a file, if
+    it is kept."""
 
     predictions: Mapping[str, Prediction]
     view: bytes | None
@@ -63,7 +62,7 @@ class Baselines:
 
 @dataclass(frozen=True)
 class PartialVotes:
-    """Votes of a task that is a range of draws. chosen, baselines: of the first range alone."""
+    """Votes for a range of draws. chosen, baselines: only in the first range."""
 
     votes: VoteCounts
     chosen: VoteCounts | None
@@ -81,8 +80,8 @@ class PartialVotes:
 
 @dataclass(frozen=True)
 class SampleJob(Job):
-    """An evaluation: settings with the run's seed, and what samples are of. models: "base" and
-    perhaps "non-robust"."""
+    """An evaluation: settings with the run's seed, and the card of the samples. models: "base" and
+    optionally "non-robust", by role."""
 
     settings: Settings
     card: Card
@@ -93,7 +92,7 @@ class SampleJob(Job):
 
 
 class SampleWorker:
-    """Does samples of an evaluation, or ranges of their draws."""
+    """Certifies samples of an evaluation, or draws ranges of their votes."""
 
     def __init__(self, job: SampleJob) -> None:
         self._job = job
@@ -143,7 +142,7 @@ class SampleWorker:
         )
         if not task.view:
             return Baselines(found, None)
-        # The draw that the base model saw, looked at again.
+        # The same draw as the base model's prediction.
         noisy = smoothed.noisy(sample.x, seed=seed).cpu().numpy()
         labels = {name: prediction.labels for name, prediction in found.items()}
         return Baselines(found, view_content(sample, noisy, labels))
@@ -157,7 +156,7 @@ def finish(
     seconds: float,
     percentile: dict[str, Any] | None = None,
 ) -> Finished:
-    """The record of the sample and what is kept of it. seconds: that its certificate took."""
+    """The record of the sample, and its kept files. seconds: spent on its certificate."""
     settings, truth, classes = job.settings, task.sample.labels, job.card.num_classes
     source, view = certificate.votes.source, baselines.view
     assert source is not None
@@ -188,11 +187,11 @@ def divided(
     workers: int,
     large: int = LARGE,
 ) -> Iterator[SampleTask]:
-    """The samples of these numbers in order, each a task, or several that share its draws.
+    """Tasks for the samples of these numbers in order, one task per sample or several that share
+    its draws.
 
-    make: the task of a whole sample, read when it is asked for. Draws are shared out where samples
-    are large or would leave workers without any: the last ones, if they do not go round. Only
-    where votes are all that the certificate needs.
+    make: reads a sample as one task. Draws are divided for large samples, and for the last samples
+    if there are fewer than workers; only for certificates that need nothing but votes.
     """
     divisible = job.settings.certifier.fixed_draws and not job.percentile and workers > 1
     whole = len(numbers) - len(numbers) % workers
@@ -205,7 +204,7 @@ def divided(
 
 
 def shared(task: SampleTask, draws: int, parts: int) -> Iterator[SampleTask]:
-    """The sample's draws in so many ranges of about the same size, fewer where draws are few."""
+    """Divide the sample's draws into `parts` ranges of about equal size; fewer if draws are few."""
     parts = max(1, min(parts, draws // _FEWEST))
     cuts = [draws * part // parts for part in range(parts + 1)]
     for cut in pairwise(cuts):
@@ -213,14 +212,15 @@ def shared(task: SampleTask, draws: int, parts: int) -> Iterator[SampleTask]:
 
 
 class Merger:
-    """Adds up what tasks give until a sample is whole. Holds the votes of samples in the making."""
+    """Adds up the results of tasks until a sample is complete; holds the votes of incomplete
+    samples."""
 
     def __init__(self, job: SampleJob) -> None:
         self._job = job
         self._open: dict[int, PartialVotes] = {}
 
     def add(self, task: SampleTask, part: Finished | PartialVotes) -> Finished | None:
-        """The sample, once this was the last of its parts."""
+        """The finished sample, if this was the last of its parts."""
         if isinstance(part, Finished):
             return part
         earlier, settings = self._open.get(task.number), self._job.settings

@@ -1,4 +1,4 @@
-"""`certiseg selftest`: do this installation, machine and model keep their word?"""
+"""`certiseg selftest`: checks of the installation, the machine and a model."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _DRAWS = 8
 
 @dataclass(frozen=True)
 class Check:
-    """One line: what was checked, whether it held, and what was seen."""
+    """One line: name of the check, whether it passed, and what was observed."""
 
     name: str
     passed: bool
@@ -51,11 +51,11 @@ def selftest(
     binary: str | None = None,
     channels: int | None = None,
 ) -> Iterator[Check]:
-    """Checks one after another: statistics, every method at its null, noise, and the model.
+    """Yield checks of the statistics, of every method at its null, of the noise, and of the model.
 
-    images: of each method, independent and coupled. seed None: fresh entropy, so that every call
-    is evidence of its own. size: of the made-up picture the model looks at.
-    Raises InputError for a model or device that cannot be had.
+    images: simulated per method, independent and coupled. seed None: fresh entropy, so that every
+    call is independent evidence. size: of the random image for the model. Raises InputError for a
+    model or device that is not available.
     """
     if images < 1:
         raise InputError(f"expected --images of 1 or more, got {images}; 300 take some seconds")
@@ -70,9 +70,7 @@ def selftest(
     if model is not None:
         loaded = open_model(model, num_classes=num_classes, binary=binary, channels=channels)
         if loaded.kind not in ("pictures", None):
-            raise InputError(
-                f"expected a model of pictures, got {model} of {loaded.kind}; see docs"
-            )
+            raise InputError(f"expected a model of images, got {model} of {loaded.kind}; see docs")
         if isinstance(loaded.model, torch.nn.Module):
             loaded.model.to(place)
         shape = (channels_of(loaded), *size)
@@ -81,7 +79,7 @@ def selftest(
 
 
 def _tails() -> Check:
-    """Tails against rationals: never below them, and tight."""
+    """Tails against exact rationals: never below them, and tight."""
     worst = 0.0
     for trials, p in ((20, Fraction(1, 2)), (100, Fraction(3, 4)), (333, Fraction(19, 20))):
         made = upper_tail(np.arange(trials + 1), trials, float(p))
@@ -116,11 +114,11 @@ def _calibration(images: int, alpha: float, seed: int) -> Iterator[Check]:
 
 
 def _exact_noise(x: Tensor, seed: int) -> Check:
-    """Drawn values against 50 digits."""
-    law = GaussianSampler(NOISE, x)
+    """Noise values against 50-digit arithmetic."""
+    sampler = GaussianSampler(NOISE, x)
     address = Address.of(seed, "selftest", 0)
     out = np.empty(tuple(x.shape), np.float32)
-    law.fill(out, address)
+    sampler.fill(out, address)
     places = np.arange(0, x.numel(), max(1, x.numel() // 1000))
     upper = host_cells(address.generator(), x.numel())[places].astype(np.int64)
     words = (upper << 32) | lower_words(address, places).astype(np.int64)
@@ -137,8 +135,11 @@ def _exact_noise(x: Tensor, seed: int) -> Check:
 
 def _same_bits(x: Tensor, seed: int) -> Check:
     """The device's draws against the host's."""
-    law = GaussianSampler(NOISE, x)
-    with NoiseStream(law, seed, "selftest") as host, DeviceNoise(law, seed, "selftest") as own:
+    sampler = GaussianSampler(NOISE, x)
+    with (
+        NoiseStream(sampler, seed, "selftest") as host,
+        DeviceNoise(sampler, seed, "selftest") as own,
+    ):
         equal = torch.equal(host.get(range(3)), own.get(range(3)))
     said = "equal" if equal else "other bits"
     return Check(f"noise, host and {x.device.type}", equal, f"{said} in 3 draws of {x.numel()}")
@@ -147,7 +148,7 @@ def _same_bits(x: Tensor, seed: int) -> Check:
 def _model(
     model: Callable[[Tensor], Any], x: Tensor, num_classes: int | None, seed: int
 ) -> Iterator[Check]:
-    """The probe, and draws replayed: in one call and in two, in batches and one at a time."""
+    """The independence probe, and replayed draws: in one call and in two, in batches and singly."""
     try:
         smooth = Smoothed(model, NOISE, num_classes, device=x.device)
         votes = smooth.vote(x, _DRAWS, seed=seed, batch_size=4)

@@ -1,4 +1,4 @@
-"""`certiseg study`: the paper's simulation, and the methods side by side on stored votes."""
+"""`certiseg study`: the paper's simulation, and a comparison of methods on stored votes."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ RECORD, SUFFIX = "study.json", ".cert.npz"
 
 @dataclass(frozen=True)
 class Sweep:
-    """One sweep of the simulation with its measurements, all methods at every point."""
+    """One sweep of the simulation with the results of all methods at every point."""
 
     scenario: Scenario
     rows: list[Measured]
@@ -57,11 +57,10 @@ def study_synthetic(
     command: str = "",
     progress: bool = False,
 ) -> list[Sweep]:
-    """Simulate both sweeps; writes gamma and components, each as .csv, .png and .svg, and
-    study.json with what they were made with.
+    """Simulate both sweeps. Writes gamma and components, each as .csv, .png and .svg, and
+    study.json with their provenance.
 
-    quick: fewer points. Everything that can be wrong is checked before anything is computed.
-    Raises InputError.
+    quick: fewer points. Arguments are checked before anything is computed. Raises InputError.
     """
     check_simulation(repetitions, seed)
     need_matplotlib()
@@ -97,12 +96,12 @@ def study_correction(
     command: str = "",
     progress: bool = False,
 ) -> tuple[list[Compared], Task]:
-    """Compare on every certificate of the runs; writes correction.csv, .png, .svg and study.json.
-    Returns the rows and what all certificates have in common.
+    """Compare methods on every certificate of the runs. Writes correction.csv, .png, .svg and
+    study.json; returns the rows, and the task common to all certificates.
 
-    runs: folders that `certify` or `evaluate --save-certificates` wrote, or single files. One
+    runs: folders written by `certify` or `evaluate --save-certificates`, or single files. One
     certificate is held at a time. Nothing is written unless all can be read and agree in model,
-    noise, tau, alpha and numbers of draws; InputError names the file that stands out.
+    noise, tau, alpha and numbers of draws; InputError names the file that differs.
     """
     need_matplotlib()
     kinds = ("csv", "png", "svg")
@@ -143,7 +142,7 @@ def study_correction(
 
 
 def certificate_files(runs: Sequence[Path]) -> list[Path]:
-    """The certificates of the folders, and the files themselves, each once, in order."""
+    """The certificates in the folders, and single files, each once, in order."""
     found: dict[Path, None] = {}
     for run in runs:
         if not run.is_dir():
@@ -165,7 +164,7 @@ def _load(file: Path) -> Certificate:
     try:
         return Certificate.load(file)
     except ClaimError as error:
-        # A study makes no claim of the file's: what cannot be trusted is bad input here.
+        # A study makes no claim about the file: an invalid certificate is bad input here.
         raise InputError(f"{error}; leave it out or make it again") from None
 
 

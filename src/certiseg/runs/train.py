@@ -1,5 +1,5 @@
-"""One training from its task to files: model.safetensors, card.json, CARD.md, and until then a
-state."""
+"""One training from its task to its files: model.safetensors, card.json and CARD.md, and until then
+a state."""
 
 from __future__ import annotations
 
@@ -55,14 +55,13 @@ def run_training(
     overwrite: bool = False,
     note: Callable[[str], None] = lambda text: None,
 ) -> dict[str, Any] | None:
-    """Train, measure the rounded weights, write three files into `out`. Returns the card, or None
-    in all processes of torchrun but the first.
+    """Train, evaluate the rounded weights, and write three files into `out`.
 
-    command: the line that repeats the run, for the card. make_report: total steps -> Report.
-    init: what to start from, see ``models.pretrained``; fresh weights where None. Until the
-    training is over only its state is written, for resume; each file appears whole. An earlier
-    model in `out` is refused unless overwrite is set. note: told what is no error but should be
-    known of the data, before the first step.
+    Returns the card, or None in all processes of torchrun but the first. command: the command line
+    that repeats the run, for the card. make_report: total steps -> Report. init: initial weights,
+    see ``models.pretrained``; None for random ones. Until the training ends only its state is
+    written, for resume; each file is written atomically. An existing model in `out` is refused
+    unless overwrite is set. note: called with warnings about the data, before the first step.
     """
     folder = Path(out)
     if not task.parallel:
@@ -139,19 +138,19 @@ def run_training(
 def model_folder(
     folder: Path, *, resume: bool, overwrite: bool, among: Processes = ALONE
 ) -> Iterator[None]:
-    """The folder, for this training alone, whose first process holds it for all.
+    """Lock the folder for this training; the first process holds the lock for all.
 
-    Raises InputError, in all of them, when a model is there already and may not be replaced, and
-    as ``locked``.
+    Raises InputError in all processes for an existing model that may not be replaced, and as
+    ``locked``.
     """
     refused = None
     with ExitStack() as held:
         if among.first:
             try:
                 outputs = held.enter_context(locked(folder))
-                # A state beside a model: its training was cut off while it wrote the model.
-                goes_on = resume and (folder / STATE_FILE).exists()
-                outputs.claim((WEIGHTS_FILE, CARD_FILE, PAGE_FILE), overwrite or goes_on)
+                # A state beside a model: the training was interrupted while it wrote the model.
+                resumable = resume and (folder / STATE_FILE).exists()
+                outputs.claim((WEIGHTS_FILE, CARD_FILE, PAGE_FILE), overwrite or resumable)
                 if not resume:
                     outputs.claim((STATE_FILE,), overwrite=True)
             except InputError as error:
@@ -162,7 +161,7 @@ def model_folder(
 
 
 def write_model(folder: Path, weights: bytes, card: dict[str, Any], page: str) -> None:
-    """Write the three files, each whole."""
+    """Write the three files, each atomically."""
     atomic_write(folder / WEIGHTS_FILE, weights)
     write_text(folder / CARD_FILE, json.dumps(card, indent=1) + "\n")
     write_text(folder / PAGE_FILE, page)
@@ -182,14 +181,13 @@ def training_samples(
     """(train, val) of a data set by name, of a YAML file, or of "folder" (pairs, classes, ...).
 
     pairs: option name -> folder, in the order images, labels, val images, val labels. binary,
-    reading: of folders, see ``datasets.folder.Folder``.
-    Raises InputError for options that the data set needs and that are missing.
+    reading: for folders, see ``datasets.folder.Folder``. Raises InputError for missing options.
     """
     if data != "folder":
         if binary or reading != PLAIN:
             raise InputError(
                 f"expected --mask, --exif and --convert with --data folder, got --data {data}; a "
-                ".yaml file says them itself (mask, orientation, convert)"
+                ".yaml file states them itself (mask, orientation, convert)"
             )
         train, val = (open_images(data, root, split, "or folder") for split in ("train", "val"))
         return train, val
@@ -215,10 +213,8 @@ def training_images(
     channels: int,
     reading: Reading = PLAIN,
 ) -> tuple[Samples | ImageFolder, Samples | ImageFolder]:
-    """(train, val) of a data set as above, or of two folders of images without labels.
-
-    Raises InputError for options that are needed and missing.
-    """
+    """(train, val) of a data set as in ``training_samples``, or of two folders of images without
+    labels. Raises InputError for missing options."""
     if data != "folder":
         return training_samples(data, root, {}, None, (), channels, reading=reading)
     if images is None or val_images is None:
@@ -233,4 +229,4 @@ def _check_channels(channels: int) -> None:
 
 
 def _silent(done: int, epoch: float, loss: float, figures: object) -> None:
-    """The report of a process that is not the first."""
+    """The report of processes other than the first."""

@@ -1,1 +1,2 @@
-"""Where the tasks of a run are done: here, in processes, on a cluster, by ranks."""
+"""Execution of a run's tasks: in this process, in worker processes, on a Ray cluster, or by
+ranks."""

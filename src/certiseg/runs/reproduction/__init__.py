@@ -1,1 +1,1 @@
-"""`certiseg reproduce`: the paper's tables, of point clouds and of pictures."""
+"""`certiseg reproduce`: the paper's tables of images and of point clouds."""
