@@ -110,8 +110,8 @@ def test_overlapping_maps(workplace: Path, call: Call) -> None:
         ("probability", ("--scales", "0.5"), ("--binary",)),
         (
             "maps",
-            ("--binary", "probability", "--multi-label", "--names", "one.txt"),
-            ("a name for each overlapping map, got 1",),
+            ("--binary", "probability", "--multi-label", "--names", "three.txt"),
+            ("a name for each overlapping map, got 3 for 2 maps",),
         ),
         (
             "probability",
@@ -123,7 +123,7 @@ def test_overlapping_maps(workplace: Path, call: Call) -> None:
 def test_what_does_not_fit_is_one_line(
     name: str, options: tuple[object, ...], words: tuple[str, ...], call: Call
 ) -> None:
-    Path("one.txt").write_text("lesion\n")
+    Path("three.txt").write_text("a\nb\nc\n")
     model = f"python:binary_models:{name}"
     done = call("certify", "bands.png", "-m", model, *options, "-o", "out")
     assert done.is_one_line_error(*words), done.err

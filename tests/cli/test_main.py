@@ -76,8 +76,8 @@ def failing(error: BaseException) -> Any:
         (
             OSError(28, "No space left on device", "x.png"),
             2,
-            "error: expected to read and write files, got No space left on device at x.png; correct "
-            "it and call again, files already written are whole",
+            "error: expected to read and write files, got No space left on device at x.png; "
+            "correct it and call again, files already written are whole",
         ),
     ],
 )
