@@ -108,11 +108,22 @@ def test_overlapping_maps(workplace: Path, call: Call) -> None:
         ("probability", ("--binary", "probability", "--num-classes", 3), ("--num-classes 2",)),
         ("declared", ("--binary", "logit"), ("source states",)),
         ("probability", ("--scales", "0.5"), ("--binary",)),
+        (
+            "maps",
+            ("--binary", "probability", "--multi-label", "--names", "three.txt"),
+            ("a name for each overlapping map, got 3 for 2 maps",),
+        ),
+        (
+            "probability",
+            ("--binary", "probability", "--resize", "8x8", "--windows", 8),
+            ("expected --resize or --windows",),
+        ),
     ],
 )
 def test_what_does_not_fit_is_one_line(
     name: str, options: tuple[object, ...], words: tuple[str, ...], call: Call
 ) -> None:
+    Path("three.txt").write_text("a\nb\nc\n")
     model = f"python:binary_models:{name}"
     done = call("certify", "bands.png", "-m", model, *options, "-o", "out")
     assert done.is_one_line_error(*words), done.err

@@ -71,6 +71,11 @@ def _within(certificate: Certificate) -> str:
 def _of_mask(path: Path, certificate: Certificate) -> Any:
     from certiseg.datasets.label_file import read_labels
 
+    if len(certificate.labels.shape) != 2:
+        raise InputError(
+            f"{path}: expected a certificate of labels (H, W) with --mask, got labels of shape "
+            f"{certificate.labels.shape}; use Certificate.at_least in Python"
+        )
     inside = read_labels(path) != 0
     if inside.shape != certificate.labels.shape:
         raise InputError(

@@ -238,6 +238,11 @@ def _prepared(
             logits = settings.certifier.needs_logits
             found = try_model(smoothed, given.x, settings.hierarchy, logits=logits, maps=True)
             settings.check(found, smoothed.num_classes)
+            if loaded.maps is not None and found != len(loaded.maps) * given.x[0].size:
+                raise InputError(
+                    f"expected a name for each overlapping map, got {len(loaded.maps)} for "
+                    f"{found // given.x[0].size} maps; correct --names"
+                )
             tried.add(given.x.shape)
         remarks[str(path)] = given.notes
     return inputs, smoothed, in_few_lines(remarks)

@@ -120,6 +120,11 @@ def open_model(
         channels=loaded.channels if channels is None else channels,
     )
     loaded = _named(loaded, names)
+    if resize is not None and windows is not None:
+        raise InputError(
+            "expected --resize or --windows, got both, which would resize each window; leave one "
+            "out"
+        )
     if resize is not None:
         loaded = _resized(loaded, resize)
     if scales is not None or flip:
