@@ -96,7 +96,7 @@ def test_a_named_data_set(workplace: Path, call: Call) -> None:
     [
         (("--data", "voc"), ("--root", "voc")),
         (("--data", "voc", "--root", "nowhere"), ("nowhere", "JPEGImages", "no folder")),
-        (("--data", "ade20k", "--root", "."), ("annotations/", "bands.yaml, images, labels")),
+        (("--data", "ade20k", "--root", "."), ("annotations/", "bands.yaml, images")),
         (("--data", "bands.yaml", "--root", "."), ("no --root", "bands.yaml")),
         (("--data", "bands.yml"), ("bands.yml", "No such file")),
         (("--data", "kitti"), ("pascal-context", "coco-stuff", ".yaml", "kitti")),

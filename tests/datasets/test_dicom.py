@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import locale
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,14 @@ sitk = pytest.importorskip("SimpleITK", reason="SimpleITK is not installed")
 
 SCAN = np.random.default_rng(0).integers(-900, 900, (5, 7, 6)).astype(np.int16)
 SPACING, ORIGIN = (0.7, 0.9, 2.5), (-12.0, 34.0, -56.0)
+
+
+@pytest.fixture(autouse=True)
+def _same_locale() -> Iterator[None]:
+    """Writing DICOM leaves another one behind, in which files are read as ASCII."""
+    found = locale.setlocale(locale.LC_ALL)
+    yield
+    locale.setlocale(locale.LC_ALL, found)
 
 
 def _image(values: np.ndarray) -> Any:
