@@ -40,13 +40,20 @@ class LabelCounts:
         """Names of the classes that no component is labelled as."""
         return tuple(self._card.classes[c] for c in np.flatnonzero(self.of_classes == 0))
 
+    def _remedy(self) -> str:
+        if self._card.kind == "volumes":
+            return f"write the label volumes with 1 in place of {IGNORE}"
+        return (
+            f"map the label {IGNORE} to a class (--mask binary, or label_map in a .yaml file; in "
+            "Python pass labels > 0)"
+        )
+
     def check(self) -> None:
         """Raise InputError for a set in which everything is ignored."""
         if not self.of_classes.any():
             raise InputError(
                 f"expected labels of {self._card.name} that belong to a class, got ignored ones "
-                f"only in {self._words()}; map the label {IGNORE} to a class (--mask binary, or "
-                "label_map in a .yaml file), or take back --ignore-index"
+                f"only in {self._words()}; {self._remedy()}, or take back --ignore-index"
             )
 
     def notes(self) -> list[str]:
@@ -64,8 +71,7 @@ class LabelCounts:
         if self._counts[0] and self._counts[IGNORE] and not self.of_classes[1:].any():
             notes.append(
                 f"all labels of {self._card.name} are 0 or ignored ({IGNORE}); if {IGNORE} is the "
-                "foreground of binary masks, say --mask binary (mask: binary in a .yaml file; in "
-                "Python pass labels > 0)"
+                f"foreground of binary masks, {self._remedy()}"
             )
         return notes
 
