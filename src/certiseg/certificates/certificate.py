@@ -154,10 +154,6 @@ class Certificate:
     def _errors(self) -> Callable[[NDArray[np.bool_] | None], int]:
         return method_named(self.method).errors(self)
 
-    def errors_in(self, region: NDArray[np.bool_]) -> int:
-        """Number of labels in a region that the guarantee allows to be wrong."""
-        return self._errors(region)
-
     def at_least(self, region: ArrayLike) -> int:
         """Lower bound on the number of labels in a region that hold within the radius.
 

@@ -94,7 +94,7 @@ def lost_at_most(certificate: Certificate, epsilon: float, region: NDArray[np.bo
     open_to = inside & (radii <= epsilon)
     tiling = tiling_of(certificate)
     lost = int(open_to.sum()) if tiling is None else _lost(tiling, open_to, radii, float(epsilon))
-    return min(given, lost + certificate.errors_in(region))
+    return min(given, lost + given - certificate.at_least(region))
 
 
 def _lost(
