@@ -177,7 +177,7 @@ def test_preprocessing_comes_from_the_hubs_cache_and_never_its_network(
 def test_an_encoder_without_weights_is_noted(settled: Any, tmp_path: Path) -> None:
     model = load_smp(_saved(_model(settled, in_channels=1), tmp_path, None))
     assert (model.base.mean, model.base.std, model.channels) == (None, None, 1)
-    assert "inputs go in as [0, 1]" in model.notes[0]
+    assert "inputs in [0, 1]" in model.notes[0]
 
 
 def _empty_cache(folder: Path, settled: Any) -> None:
