@@ -57,6 +57,7 @@ def test_the_whole_file_is_read(reader: tuple[Reader, Path]) -> None:
 @example(number=FOUND[4])
 @example(number=FOUND[5])
 @example(number=FOUND[6])
+@pytest.mark.slow
 def test_damaged(reader: tuple[Reader, Path], number: int) -> None:
     kind, folder = reader
     before = _peak()

@@ -126,6 +126,7 @@ def test_imports_point_down() -> None:
     ],
     ids=["upward", "torch", "torch by a detour", "a room not in the plan"],
 )
+@pytest.mark.slow
 def test_a_wrong_import_is_noticed(copied_source: Path, file: str, line: str, word: str) -> None:
     """Negative controls on a copy of the tree."""
     target = copied_source / "certiseg" / file

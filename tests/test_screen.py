@@ -81,6 +81,7 @@ def test_one_line_stays_one_line() -> None:
 
 
 @pytest.mark.parametrize("word", ["Progress", "TextColumn", "Typer"])
+@pytest.mark.slow
 def test_whoever_shows_text_says_that_it_is_literal(word: str) -> None:
     """Bars are on a Screen, columns that show a field and helps of commands have no markup."""
     source = Path(__file__).parents[1] / "src" / "certiseg"

@@ -30,6 +30,7 @@ def certificate() -> cs.Certificate:
     return found
 
 
+@pytest.mark.slow
 def test_none_moves_within_the_radius_and_one_does_outside(certificate: cs.Certificate) -> None:
     audits = audit(SMOOTH, X, certificate, num_samples=400, steps=10, draws=16, seed=0)
     assert [each.factor for each in audits] == [0.5, 0.9, 1.0, 1.5, 2.0, 4.0]

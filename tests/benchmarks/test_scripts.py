@@ -33,6 +33,7 @@ QUICK = Options(quick=True, turns=2, command="python benchmarks/script.py")
         ("statistics", pixel_tests.statistics),
     ],
 )
+@pytest.mark.slow
 def test_a_script_measures_and_writes(
     name: str, measure: Callable[[Options], Result], tmp_path: Path
 ) -> None:

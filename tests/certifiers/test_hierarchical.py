@@ -113,6 +113,7 @@ def test_family_wise_error_is_at_most_alpha(outcomes, components, correction, ta
 @pytest.mark.parametrize(("outcomes", "components"), [(_independent, 2), (_coupled, 3)])
 @pytest.mark.parametrize("correction", ["k-fwer", "k-fwer-single"])
 @pytest.mark.usefixtures("tables_once")
+@pytest.mark.slow
 def test_at_least_k_errors_have_probability_at_most_alpha(outcomes, components, correction):
     def certify(counts):
         return _certified(counts, tau=0.5, alpha=0.13, correction=correction, budget=2)

@@ -100,6 +100,7 @@ def _worst(bounded) -> Fraction:
 
 
 @pytest.mark.parametrize("side", ["lower", "upper", "both"])
+@pytest.mark.slow
 def test_coverage_with_ties_is_exact(side):
     def bounded(values):
         bound = _bound(values, RATIO, alpha=ALPHA, side=side)

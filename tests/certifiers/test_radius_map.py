@@ -84,6 +84,7 @@ def test_the_whole_level_for_a_chosen_label_is_caught(monkeypatch):
     _map.cache_clear()
 
 
+@pytest.mark.slow
 def test_choosing_tau_after_looking_is_caught():
     """Negative control: Holm at several tau on the same draws, the best one chosen afterwards.
 

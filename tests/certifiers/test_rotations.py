@@ -74,6 +74,7 @@ def test_no_attack_flips_a_certified_point(noise):
 
 
 @pytest.mark.parametrize("noise", CASES, ids=str)
+@pytest.mark.slow
 def test_a_radius_that_is_too_large_is_caught(noise):
     """Negative control: the same attack beyond the radius. 2000 draws leave a gap of their own."""
     cloud = _cloud()

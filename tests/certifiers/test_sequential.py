@@ -133,6 +133,7 @@ def _fresh_cache():
         ("e-process", 0.75, 11, 0.9),
     ],
 )
+@pytest.mark.slow
 def test_family_wise_error_over_two_looks(outcomes, spending, tau, num_samples, alpha):
     """Two components, every outcome of both looks."""
     options = {"spending": spending, "tau": tau, "num_samples": num_samples, "alpha": alpha}
@@ -157,6 +158,7 @@ def test_error_budget_over_two_looks(outcomes, spending):
 @pytest.mark.parametrize(
     "labels", [[Fraction(1, 3)] * 3, [HALF, Fraction(1, 4), Fraction(1, 4)], [HALF, HALF, 0]]
 )
+@pytest.mark.slow
 def test_family_wise_error_with_three_labels(labels, spending):
     options = {"tau": 0.5, "num_samples": 11, "alpha": 0.5, "looks": 2, "spending": spending}
     plan = plan_looks(1, 11, tau=0.5, alpha=0.5, looks=2, spending=spending, num_classes=3)

@@ -159,6 +159,7 @@ def mugs():
 """
 
 
+@pytest.mark.slow
 def test_a_damaged_cloud_is_named_and_left_out_only_when_told(workplace: Path, call: Call) -> None:
     (workplace / "mug_models.py").write_text(SHAPENET_MODEL)
     root = shapenet_like(workplace / "parts")
@@ -213,6 +214,7 @@ def test_a_model_without_a_label_for_each_point(workplace: Path, call: Call) -> 
     assert done.is_one_line_error("128", "points"), done.err
 
 
+@pytest.mark.slow
 def test_the_papers_table_on_generated_clouds(workplace: Path, call: Call) -> None:
     done = call(
         "reproduce", "shapenet", "--data", "solids", *MODEL, "--limit", 2, "--most-draws", 1000,

@@ -75,6 +75,7 @@ def assert_refused(done: Any, *words: str) -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.slow
 def test_commands_write_alone_and_over_nothing_of_others(place: Path, call: Call, name: str):
     command, file = COMMANDS[name]
     (place / "out").mkdir()
@@ -124,6 +125,7 @@ def test_an_overwritten_run_leaves_what_it_did_not_write(place: Path, call: Call
     assert record.exists()
 
 
+@pytest.mark.slow
 def test_a_report_replaces_reports_alone(place: Path, call: Call) -> None:
     assert call("report", "run").code == 0
     assert call("report", "run").code == 0

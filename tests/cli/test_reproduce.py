@@ -62,6 +62,7 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_camvid_with_the_emulation_beside(workplace: Path, call: Call) -> None:
     done = call(
         "reproduce", "camvid", *MODEL, "--root", "camvid", "--limit", 2, "--scales", "1,0.5+1",

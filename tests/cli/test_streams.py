@@ -47,6 +47,7 @@ def ended(where: Path, redirected: str, code: int = 0, **environment: str) -> tu
 
 @pytest.mark.parametrize("code", [0, 1])
 @pytest.mark.parametrize("redirected", ["| head -1", "2>&1 | true", ">&-", "<&- >&- 2>&-"])
+@pytest.mark.slow
 def test_nobody_reads(tmp_path: Path, redirected: str, code: int) -> None:
     found, said = ended(tmp_path, redirected, code)
     assert found == code

@@ -36,6 +36,7 @@ def test_synthetic(tmp_path: Path, call: Call) -> None:
 
 
 @pytest.mark.usefixtures("short_study")
+@pytest.mark.slow
 def test_synthetic_json(tmp_path: Path, call: Call) -> None:
     done = call(
         "study", "synthetic", "-o", tmp_path / "out", "--quick", "--repetitions", 2, "--json"

@@ -185,6 +185,7 @@ def test_only_what_ended_processes_began_is_swept(tmp_path: Path, monkeypatch) -
 
 
 @pytest.mark.parametrize("content", [b"", b"12"])
+@pytest.mark.slow
 def test_a_lock_that_names_nobody_is_taken_over(tmp_path: Path, content: bytes) -> None:
     """Its process was killed between making the file and writing its name into it."""
     out = tmp_path / "out"

@@ -35,6 +35,7 @@ def test_what_the_weights_ask_for_passes() -> None:
         lambda: [nn.Linear(1, 1) for _ in range(10**9)],
     ],
 )
+@pytest.mark.slow
 def test_more_is_refused_before_it_is_made(make: Any) -> None:
     with pytest.raises(InputError, match="card: expected a network as large"), Bounded("card", 4):
         make()

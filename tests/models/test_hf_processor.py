@@ -112,6 +112,7 @@ def _seen(model: torch.nn.Module, x: torch.Tensor) -> tuple[torch.Tensor, torch.
 
 @pytest.mark.parametrize("nested", [False, True], ids=["plain", "nested"])
 @pytest.mark.parametrize("name", PROCESSORS)
+@pytest.mark.slow
 def test_inputs_and_labels_are_those_of_the_library(
     name: str, nested: bool, image: Image.Image, tmp_path: Path
 ) -> None:

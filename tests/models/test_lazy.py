@@ -49,6 +49,7 @@ def loaded_by(command: str, before: str = "") -> list[str]:
     return [name for name in UNUSED if any(f"{m}.".startswith(f"{name}.") for m in modules)]
 
 
+@pytest.mark.slow
 def test_certify_loads_what_a_shipped_model_needs(tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (12, 16, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(tmp_path / "a.png")

@@ -59,6 +59,7 @@ def test_the_same_figure_gives_the_same_bytes(tmp_path: Path) -> None:
     assert b"<dc:date>" not in first[1].read_bytes()
 
 
+@pytest.mark.slow
 def test_another_figure_gives_other_bytes(tmp_path: Path) -> None:
     """Negative control of the comparison above."""
     first = write_figure(curves(panels()), tmp_path / "one")

@@ -372,6 +372,7 @@ def test_a_record_that_was_removed_from_a_finished_run(tmp_path):
     assert "results.json: states figures of 3 samples, those of 2 follow" in line
 
 
+@pytest.mark.slow
 def test_named_on_the_page_and_on_the_terminal(tmp_path, capsys):
     made_run(tmp_path / "run")
     edit(tmp_path / "run/run.json", lambda record: record.update(radius=5.0))

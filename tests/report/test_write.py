@@ -135,6 +135,7 @@ def _other_classes(path: Path) -> None:
         ("samples/0001-two.json", _other_version, False, 2),
     ],
 )
+@pytest.mark.slow
 def test_a_broken_file_is_named_and_left_out(run, tmp_path, part, damage, refuted, left):
     damage(run / part)
     written = write_report([run], tmp_path / "report.html")

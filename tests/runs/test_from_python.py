@@ -104,6 +104,7 @@ def _transposed(batch: list[Any]) -> Any:
     ],
     ids=lambda data: type(data).__name__,
 )
+@pytest.mark.slow
 def test_all_kinds_of_data_give_the_same_figures(data: Any, expected: Any) -> None:
     assert _figures(cs.evaluate(model, data, **FEW)) == expected
 

@@ -66,6 +66,7 @@ WRITES = 11
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.slow
 def test_wherever_it_stops_the_files_are_those_of_a_whole_run(monkeypatch, after):
     run("whole")
     expected = content(Path("whole"))

@@ -40,6 +40,7 @@ def test_a_tiny_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("short_study")
+@pytest.mark.slow
 def test_earlier_results_stay(tmp_path: Path) -> None:
     (tmp_path / "components.svg").write_text("mine")
     for overwrite in (False, True):

@@ -84,6 +84,7 @@ def test_figures_are_those_of_plain_loops(folder: Path) -> None:
     assert json.loads((out / "run.json").read_text())["kind"] == "volumes"
 
 
+@pytest.mark.slow
 def test_the_report_recomputes_every_volume(folder: Path) -> None:
     out = folder / "out"
     run(folder, out, Settings(sigma=0.1, num_samples=120, radius_map=True, seed=5))

@@ -271,6 +271,7 @@ def _normed() -> nn.Module:
         _normed,
     ],
 )
+@pytest.mark.slow
 def test_passes_leave_the_fingerprint_of_honest_models(make):
     torch.manual_seed(0)
     model = make()

@@ -78,6 +78,7 @@ def test_tails_that_scipy_underflows():
 
 
 @pytest.mark.parametrize("p", [0.01, 0.001, 0.99])
+@pytest.mark.slow
 def test_extreme_shares_of_many_draws(p):
     assert _sides(upper_tail, 1000, p) == (True, True)
 

@@ -121,6 +121,7 @@ def test_needed_probability_against_monte_carlo(sigma, angle):
 
 
 @pytest.mark.parametrize(("sigma", "angle"), LEVELS[:5])
+@pytest.mark.slow
 def test_a_radius_that_is_too_large_is_caught(sigma, angle):
     """Negative control: the probability needed for an angle a sixth smaller."""
     kept, error = _worst(sigma, angle, needed_probability(sigma, angle / 1.2))
@@ -161,6 +162,7 @@ TAUS = [0.5, 0.501, 0.55, 0.6, 0.75, 0.9, 0.95, 0.99, 0.999, 1 - 1e-6, 1 - 1e-9,
 
 
 @pytest.mark.parametrize("sigma", [1e-5, 0.05, 0.125, 0.25, 0.5, 0.75, 1.0, 1.5, 2.2])
+@pytest.mark.slow
 def test_radius_against_the_flat_one(sigma):
     """SO(3) is curved: the radius is at least sigma * PhiInv(tau), up to the table's rounding
     down, until it is pi; and for small sigma it is little more."""

@@ -148,6 +148,7 @@ def test_same_seed_same_bytes_and_no_overwriting(task: str, call: Call, tmp_path
 
 
 @every_task
+@pytest.mark.slow
 def test_the_command_of_a_card_repeats_the_training(task: str, call: Call, tmp_path: Path) -> None:
     more = {"pictures": ["--consistency", "1"], "denoiser": ["--precision", "bfloat16"]}
     crop = [] if task == "clouds" else ["--crop", "24x32", "--sigma-from", "0.1"]
@@ -232,6 +233,7 @@ def test_without_noise_the_card_has_no_noisy_figures(call: Call, tmp_path: Path)
         assert card_of(tmp_path / task)["figures"]["one_draw"] is None
 
 
+@pytest.mark.slow
 def test_learns_colours(call: Call, tmp_path: Path) -> None:
     # Chance is 1/3; the control at one epoch stays below what 40 epochs reach.
     options = ["--widths", "8,8", "--sigma", "0.05", "--epochs", "40", "--lr", "0.01"]

@@ -128,6 +128,7 @@ def test_batches_made_on_a_thread_change_no_bit(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("lost", ["views", "noise"])
+@pytest.mark.slow
 def test_a_lost_generator_is_noticed(
     lost: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

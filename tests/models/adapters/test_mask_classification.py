@@ -103,6 +103,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.slow
 def test_every_kind_certifies_a_picture_of_any_size(kind: str, folder: Path) -> None:
     loaded = load_model(str(folder / kind))
     assert (loaded.num_classes, loaded.classes, loaded.channels) == (3, CLASSES, 3)
@@ -162,6 +163,7 @@ def test_what_oneformer_is_told_matters_and_is_fixed(folder: Path, tmp_path: Pat
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.slow
 def test_the_fingerprint_is_the_same_in_another_process(
     kind: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -85,6 +85,7 @@ class Ends(nn.Module):
 
 
 @pytest.mark.parametrize("end", ["probability", "mask", "labels"])
+@pytest.mark.slow
 def test_one_channel_is_read_by_its_type_or_declared(end: str, tmp_path: Path) -> None:
     model, path = Ends(end).eval(), str(tmp_path / "one.onnx")
     x = torch.rand(2, 3, 16, 20)

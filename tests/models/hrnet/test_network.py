@@ -39,6 +39,7 @@ def test_size_of_the_published_network() -> None:
 
 @pytest.mark.parametrize("align", [False, True])
 @pytest.mark.parametrize("size", [(64, 96), (70, 101), (5, 3)])
+@pytest.mark.slow
 def test_logits_are_those_of_the_plain_pass(size: tuple[int, int], align: bool) -> None:
     state = random_state(7, width=8)
     found = _logits(_network(state, 7, 8, align), size)

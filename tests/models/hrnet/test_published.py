@@ -88,6 +88,7 @@ def test_old_checkpoints_have_no_counters(state: State) -> None:
 @pytest.mark.parametrize(
     ("classes", "data"), [(19, cityscapes.CARD), (59, pascal_context.CARD), (11, None)]
 )
+@pytest.mark.slow
 def test_classes_follow_from_their_number(tmp_path: Path, classes: int, data: Card | None) -> None:
     torch.save(random_state(classes, width=4), tmp_path / "x.pth")
     model = load_hrnet(tmp_path / "x.pth")

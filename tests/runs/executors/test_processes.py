@@ -60,6 +60,7 @@ def test_two_processes_do_what_one_does():
     assert content(Path("one early")) == content(Path("here early"))
 
 
+@pytest.mark.slow
 def test_a_table_in_a_process_is_that_made_here():
     grid = Grid(((1.0,), (0.5,)), (0.1,), (Point(0.75, 60),), (0.01,))
     for out, executor in (("here", None), ("there", ProcessExecutor(1))):

@@ -131,6 +131,7 @@ def stored(file: Path) -> list[VoteCounts]:
         ]
 
 
+@pytest.mark.slow
 def test_figures_follow_from_the_stored_votes(tmp_path: Path) -> None:
     rows = table(tmp_path / "out", extras=Extras(keep_votes=True))
     noise, samples = Gaussian(0.1), Pictures()
@@ -293,6 +294,7 @@ class Threads:
                 yield task, future.result()
 
 
+@pytest.mark.slow
 def test_another_executor_makes_the_same_table(tmp_path: Path) -> None:
     rows = table(tmp_path / "out", executor=Threads())
     assert without_time(rows) == without_time(table(tmp_path / "serial"))
