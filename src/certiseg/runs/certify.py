@@ -128,8 +128,8 @@ def commit_images(
     window: Window | None = None,
     reading: Reading = PLAIN,
 ) -> Commitment:
-    """Commit to a call of ``certify_images`` (theory T15): write the commitment to FILE and its seed
-    to FILE.secret. Checks as much as that call; nothing is drawn. Raises InputError."""
+    """Commit to a call of ``certify_images`` (theory T15): write the commitment to FILE and its
+    seed to FILE.secret. Checks as much as that call; nothing is drawn. Raises InputError."""
     paths = input_files(paths, loaded)
     _stems(paths)
     inputs, smoothed, _ = _prepared(paths, loaded, settings, clouds, window, reading)
