@@ -100,7 +100,7 @@ def evaluate(
     from certiseg.runfolder.layout import MANIFEST
     from certiseg.runs.again import recorded_seeds, replaced
     from certiseg.runs.evaluate import evaluate as run
-    from certiseg.runs.executors.executor import executor_for
+    from certiseg.runs.executors.choice import executor_for
     from certiseg.runs.executors.ranks import Ranks
     from certiseg.runs.malloc import keep_freed_memory
     from certiseg.runs.samples import open_samples

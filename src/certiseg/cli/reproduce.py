@@ -91,7 +91,7 @@ class _Run:
         **more: Any,
     ) -> Pooled:
         """Compute the table with ``runs.reproduction.tables.reproduce``."""
-        from certiseg.runs.executors.executor import executor_for
+        from certiseg.runs.executors.choice import executor_for
         from certiseg.runs.reproduction.tables import reproduce
 
         return reproduce(

@@ -26,7 +26,7 @@ from certiseg.runfolder.layout import MANIFEST
 from certiseg.runs import evaluate as runs
 from certiseg.runs.again import recorded_seeds, replaced
 from certiseg.runs.class_style import class_style
-from certiseg.runs.executors.executor import executor_for
+from certiseg.runs.executors.choice import executor_for
 from certiseg.runs.model import check_order, open_model, try_model
 from certiseg.runs.options import Options, settings_of, with_options
 from certiseg.runs.pairs import (
