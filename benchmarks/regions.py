@@ -1,10 +1,10 @@
 """How many pixels do regions add to Holm's certificate, in all and class by class?
 
-    python benchmarks/regions.py --data camvid --root CamVid --limit 26 -n 110 --seed 2026
+    python benchmarks/regions.py --data camvid --root CamVid --limit 26 --ns 110 510 --seed 2026
 
-The same votes are tested by both methods. Shares are of labelled pixels, pooled over the images;
-"regions" is what certiseg.regions proves of the pixels that are labelled and right, image by
-image, summed: of all of them, and of those of each class (theory T16 with T9). Prints JSON.
+The same votes are tested by both methods, with the first --ns of the draws each. Figures are those of
+`certiseg evaluate`, pooled over the images (theory T9; by class: certified share of the truth, and
+certified IoU), and the share of all pixels with a label that holds. Prints JSON.
 """
 
 from __future__ import annotations
@@ -14,11 +14,15 @@ import json
 import platform
 import sys
 import time
+from collections.abc import Sequence
 
 import numpy as np
 
 import certiseg as cs
-from certiseg.datasets.card import IGNORE
+from certiseg.certificates.certificate import Certificate
+from certiseg.metrics.confusion import Confusion
+from certiseg.metrics.records import counts_from_record
+from certiseg.runfolder.metrics import certified_record
 from certiseg.runs.samples import open_samples
 
 
@@ -32,7 +36,7 @@ def main() -> None:
     parser.add_argument("--sigma", type=float, default=0.25)
     parser.add_argument("--tau", type=float, default=0.75)
     parser.add_argument("--alpha", type=float, default=1e-3)
-    parser.add_argument("-n", type=int, default=110)
+    parser.add_argument("--ns", type=int, nargs="+", default=[110, 510], help="Rising.")
     parser.add_argument("--seed", type=int, default=2026)
     given = parser.parse_args()
     loaded = cs.load_model(given.model)
@@ -42,51 +46,59 @@ def main() -> None:
     smooth = cs.Smoothed(loaded.model, cs.Gaussian(given.sigma))
     test = {"noise": smooth.noise, "tau": given.tau, "alpha": given.alpha}
     classes = samples.card.classes
-    # By class: labelled pixels, certified and right under Holm, surely right under regions.
-    found = np.zeros((len(classes), 3), dtype=np.int64)
-    right = np.zeros(2, dtype=np.int64)
-    shares, seconds = np.zeros((len(samples), 2)), np.zeros((len(samples), 3))
+    methods = {"holm": cs.certify, "regions": cs.regions}
+    pooled: dict[tuple[int, str], Confusion] = {}
+    shares: dict[tuple[int, str], list[float]] = {}
+    seconds: dict[tuple[int, str], list[float]] = {}
     for number in range(len(samples)):
         sample = samples[number]
-        votes = smooth.vote(sample.x, given.n, seed=given.seed)
-        started = time.perf_counter()
-        holm = cs.certify(votes, **test)
-        seconds[number, 0] = time.perf_counter() - started
-        started = time.perf_counter()
-        some = cs.regions(votes, **test)
-        seconds[number, 1] = time.perf_counter() - started
-        started = time.perf_counter()
-        everything = some.at_least(np.ones(some.labels.shape, dtype=bool))
-        seconds[number, 2] = time.perf_counter() - started
-        shares[number] = 1 - holm.abstention, everything / some.labels.size
-        right[0] += int((holm.labels == sample.labels).sum())
-        right[1] += some.at_least(some.labels == sample.labels)
-        for label in range(len(classes)):
-            truth = sample.labels == label
-            found[label] += (
-                int(truth.sum()),
-                int((truth & (holm.labels == label)).sum()),
-                some.at_least(truth & (some.labels == label)),
-            )
+        source = smooth.source(sample.x, seed=given.seed)
+        votes, drawn = None, 0
+        for n in given.ns:
+            new = source.more(n - drawn).copy()
+            votes, drawn = new if votes is None else votes + new, n
+            for name, method in methods.items():
+                started = time.perf_counter()
+                made = method(votes, **test)
+                seconds.setdefault((n, name), []).append(time.perf_counter() - started)
+                holds = made.at_least(np.ones(made.labels.shape, dtype=bool))
+                shares.setdefault((n, name), []).append(holds / made.labels.size)
+                counts = _counts(made, sample.labels, len(classes))
+                known = pooled.get((n, name))
+                pooled[n, name] = counts if known is None else known + counts
         print(f"{number + 1}/{len(samples)}", file=sys.stderr)
-    labelled, held, sure = (found[:, column] for column in range(3))
     record = {
         "command": " ".join(sys.argv),
         "machine": f"{platform.machine()}, {platform.system()}",
-        "ignored": IGNORE,
         "images": len(samples),
-        "share": dict(zip(("holm", "regions"), shares.mean(axis=0).tolist(), strict=True)),
-        "right": dict(zip(("holm", "regions"), (right / labelled.sum()).tolist(), strict=True)),
-        "by_class": {
-            name: [round(held[i] / labelled[i], 4), round(sure[i] / labelled[i], 4)]
-            for i, name in enumerate(classes)
-            if labelled[i]
+        "figures": {
+            f"{name}, n = {n}": {
+                "share": float(np.mean(shares[n, name])),
+                "certified_accuracy": counts.certified_accuracy,
+                "certified_miou": counts.certified_miou,
+                "median_seconds": float(np.median(seconds[n, name])),
+                "by_class": _by_class(counts, classes),
+            }
+            for (n, name), counts in pooled.items()
         },
-        "median_seconds": dict(
-            zip(("holm", "regions", "first_answer"), np.median(seconds, axis=0), strict=True)
-        ),
     }
     print(json.dumps(record, indent=1))
+
+
+def _counts(certificate: Certificate, truth: np.ndarray, num_classes: int) -> Confusion:
+    record = certified_record(certificate, truth, num_classes, read_at=0.0)
+    return counts_from_record(Confusion, record["confusion"])
+
+
+def _by_class(counts: Confusion, classes: Sequence[str]) -> dict[str, list[float]]:
+    """Certified share of the truth and certified IoU."""
+    kept = np.maximum(np.diagonal(counts.counts) - counts.allowed_by_class[0], 0)
+    of_truth = counts.counts.sum(axis=1)
+    return {
+        name: [round(float(kept[i] / of_truth[i]), 4), round(float(counts.certified_iou[i]), 4)]
+        for i, name in enumerate(classes)
+        if of_truth[i]
+    }
 
 
 if __name__ == "__main__":

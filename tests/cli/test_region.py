@@ -108,13 +108,29 @@ def test_certify_with_regions(workplace: Path, call: Call) -> None:
         assert record["at_least"][name] == certificate.at_least(certificate.labels == label)
 
 
-def test_regions_exclude_other_methods_and_figures(workplace: Path, call: Call) -> None:
+def test_regions_exclude_other_methods(workplace: Path, call: Call) -> None:
     model = ("--model", "python:tiny_models:by_brightness", "--num-classes", 3, "--regions")
     for other in ("--radius-map", "--correction=bonferroni", "--min-gain=1%"):
         refused = call("certify", "bands.png", *model, other, "-o", "out")
         assert refused.is_one_line_error("--regions"), refused.err
+
+
+def test_figures_of_regions(workplace: Path, call: Call) -> None:
+    """With one certificate they are those of its regions; the report recomputes them."""
     for folder, file in (("images", "bands.png"), ("labels", "truth.png")):
         (workplace / folder).mkdir()
         (workplace / file).rename(workplace / folder / "a.png")
-    refused = call("evaluate", *model, "--images", "images", "--labels", "labels", "-o", "out")
-    assert refused.is_one_line_error("expected a method that certifies each label, got regions")
+    model = ("--model", "python:tiny_models:by_brightness", "--num-classes", 3)
+    data = ("--images", "images", "--labels", "labels", "--save-certificates", "--seed", 1)
+    done = call("evaluate", *model, *data, "--regions", "-n", 40, "-o", "out", "--json")
+    assert done.code == 0, done.err
+    found = json.loads((workplace / "out" / "results.json").read_text())
+    (file,) = (workplace / "out").rglob("*.cert.npz")
+    certificate = Certificate.load(file)
+    truth = np.asarray(Image.open(workplace / "labels" / "a.png"))
+    right = certificate.labels == truth
+    labelled = int((truth != 255).sum())
+    assert found["rows"][-1]["model"] == "certified, regions, n = 40"
+    assert found["rows"][-1]["certified_accuracy"] == certificate.at_least(right) / labelled
+    assert found["allowed"] == int(right.sum()) - certificate.at_least(right)
+    assert call("report", "out").code == 0

@@ -130,6 +130,83 @@ def test_no_attack_falls_below_the_bound_of_dice_and_some_meets_it(allowed):
         assert bound.certified_mean_dice <= lowest[present].mean() + 1e-12
 
 
+def _by_region(evidence, bound):
+    """m(S) of theory T16, and every set of components that may be false at once."""
+
+    def allowed(region):
+        return int(np.searchsorted(np.cumsum(np.sort(evidence[region])), bound))
+
+    sets = product([False, True], repeat=len(evidence))
+    return allowed, [np.array(s) for s in sets if evidence[np.array(s)].sum() < bound]
+
+
+def _attacked_regions(truth, labels, false, classes):
+    """Every mask in which all labels may change that are abstentions or in a set of false ones."""
+    seen = set()
+    for wrong in false:
+        free = (labels == cs.ABSTAIN) | wrong
+        choices = [range(classes) if f else [label] for f, label in zip(free, labels, strict=True)]
+        seen |= set(product(*choices))
+    for mask in seen:
+        yield cs.Confusion.count(truth, mask, classes)
+
+
+def _of_regions(count):
+    rng = np.random.default_rng(11)
+    for truth, mask in _images(3, count):
+        evidence = rng.choice([1.0, 2.0, 5.0], 5)
+        allowed, false = _by_region(evidence, rng.choice([0.5, 1.5, 3.5, 6.5]))
+        listed = mask != cs.ABSTAIN
+        yield truth, mask, lambda region, a=allowed, on=listed: a(region & on), false
+
+
+def test_no_attack_falls_below_the_bounds_where_regions_say_how_many_are_false():
+    """Theory T9 with T16, brute force. Accuracy is met; an IoU is met by some, and by all if the
+    evidence of all certificates is the same."""
+    met = 0
+    for truth, mask, allowed, false in _of_regions(40):
+        bound = cs.Confusion.count(truth, mask, 3, allowed=allowed)
+        if not bound.labelled:
+            continue
+        worst = list(_attacked_regions(truth, mask, false, 3))
+        assert min(c.accuracy for c in worst) == bound.certified_accuracy
+        ious = np.nan_to_num([c.iou for c in worst], nan=0.0)
+        dice = np.nan_to_num([c.dice for c in worst], nan=0.0)
+        of_truth = np.isin(range(3), truth)
+        assert (ious.min(axis=0)[of_truth] >= bound.certified_iou[of_truth]).all()
+        assert (dice.min(axis=0)[of_truth] >= bound.certified_dice[of_truth]).all()
+        met += (ious.min(axis=0) == bound.certified_iou)[of_truth].sum()
+        budget = int(allowed(np.ones(5, dtype=bool)))
+        under = cs.Confusion.count(truth, mask, 3, allowed=budget)
+        assert np.nan_to_num(under.certified_iou - bound.certified_iou).max() <= 1e-12
+    assert met > 50
+
+
+def test_pooled_images_lose_what_each_of_them_may_lose():
+    """An image without a class may still bring false certificates into its union."""
+    (truth, mask, allowed, false), *_ = (
+        case for case in _of_regions(40) if 2 not in case[0] and 2 not in case[1] and case[3][1:]
+    )
+    fixed = cs.Confusion.count([2, 2, 2], [2, 2, 0], 3)
+    pooled = fixed + cs.Confusion.count(truth, mask, 3, allowed=allowed)
+    worst = [fixed + attacked for attacked in _attacked_regions(truth, mask, false, 3)]
+    assert min(c.iou[2] for c in worst) == pooled.certified_iou[2] < fixed.certified_iou[2]
+
+
+def test_a_bound_that_lets_nothing_join_the_union_is_caught():
+    """Negative control: what leaves the true positives is not all that m(S) allows."""
+    beaten = 0
+    for truth, mask, allowed, false in _of_regions(40):
+        bound = cs.Confusion.count(truth, mask, 3, allowed=allowed)
+        bound.allowed_by_class[1] = 0
+        worst = list(_attacked_regions(truth, mask, false, 3))
+        ious = np.nan_to_num([c.iou for c in worst], nan=0.0).min(axis=0)
+        beaten += np.any(
+            ious[np.isin(range(3), truth)] < bound.certified_iou[np.isin(range(3), truth)]
+        )
+    assert beaten > 0
+
+
 def test_dice_by_hand_and_from_the_iou():
     """Class 0: 2 right of the 3 + 3 that are true or predicted, 4 / 6, an IoU of 2 / 4."""
     c = cs.Confusion.count([0, 0, 0, 1, 1], [0, 0, 1, 0, 1], 3)

@@ -27,6 +27,15 @@ def upsample_nearest(values: NDArray[_Value], size: tuple[int, int]) -> NDArray[
     return cells.take(row, axis=-2).take(column, axis=-1)
 
 
+def cells_of(mask: NDArray[np.bool_], grid: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Cells (h, w) of ``upsample_nearest`` that hold a pixel of the mask (H, W)."""
+    (height, width), (rows, columns) = _checked(grid, mask.shape)
+    row, column = np.nonzero(mask)
+    cells = np.zeros((rows, columns), dtype=np.bool_)
+    cells[row * rows // height, column * columns // width] = True
+    return cells
+
+
 def cell_pixels(grid: tuple[int, ...], size: tuple[int, int]) -> int:
     """Largest number of pixels of a cell of ``upsample_nearest``: ceil(H / h) * ceil(W / w).
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from certiseg.errors import InputError
 from certiseg.votes import ABSTAIN
+
+Allowed = int | Callable[[NDArray[np.bool_]], int]
+"""Number of labels that may be false: anywhere, or by region, a mask in the shape of the truth."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,8 +28,10 @@ class Confusion:
         counts: int64 (C, C + 1), by true and predicted class; the last column is abstention.
         unlabelled: components without truth.
         unlabelled_abstained: unlabelled components that abstain, for ``abstention_all``.
-        allowed: number of false certificates that the guarantees allow (k - 1 per image under a
-            budget k, theory T5), summed over the images.
+        allowed: number of correct certificates that the guarantees allow to be false, summed over
+            the images (theory T5, T16).
+        allowed_by_class: ints (2, C), likewise: certificates that the true positives of each class
+            may lose, and false ones that may then join its union.
 
     Example:
         >>> import certiseg as cs
@@ -38,9 +44,10 @@ class Confusion:
     """
 
     counts: NDArray[np.int64]
-    unlabelled: int = 0
-    unlabelled_abstained: int = 0
-    allowed: int = 0
+    unlabelled: int
+    unlabelled_abstained: int
+    allowed: int
+    allowed_by_class: NDArray[np.int64]
 
     @staticmethod
     def count(
@@ -49,7 +56,7 @@ class Confusion:
         num_classes: int,
         ignore_index: int = 255,
         *,
-        allowed: int = 0,
+        allowed: Allowed = 0,
     ) -> Confusion:
         """Count one image.
 
@@ -58,9 +65,10 @@ class Confusion:
             prediction: ints of the same shape; may hold ABSTAIN.
             num_classes: C.
             ignore_index: label of components without truth.
-            allowed: k - 1 of the certificate's budget k; on an output grid times the pixels of a
-                cell (``certificates.grid.cell_pixels``), since a false cell is false in all of
-                them.
+            allowed: number of certificates that may be false: k - 1 of a budget k, on an output
+                grid times the pixels of a cell (``certificates.grid.cell_pixels``), since a false
+                cell is false in all of them; or a function that returns it for a region, bool in
+                the shape of truth, for all regions simultaneously (theory T16).
 
         Returns:
             The counts of this image, to be added to those of others.
@@ -82,7 +90,7 @@ class Confusion:
             cells.reshape(num_classes, num_classes + 1).astype(np.int64),
             rest.size,
             int(np.count_nonzero(rest == ABSTAIN)),
-            checked_allowed(allowed),
+            *_allowed(allowed, truth, prediction, num_classes, ignore_index),
         )
 
     def __add__(self, other: Confusion) -> Confusion:
@@ -93,12 +101,7 @@ class Confusion:
                 f"expected confusion counts of {self.counts.shape[0]} classes, got "
                 f"{other.counts.shape[0]}; add only figures of the same classes"
             )
-        return Confusion(
-            self.counts + other.counts,
-            self.unlabelled + other.unlabelled,
-            self.unlabelled_abstained + other.unlabelled_abstained,
-            self.allowed + other.allowed,
-        )
+        return Confusion(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
 
     @property
     def labelled(self) -> int:
@@ -150,9 +153,9 @@ class Confusion:
 
         An abstained component stays in the union of its true class and may join that of any other;
         left out of it, the figure would be no bound. A false certificate leaves TP_c or joins the
-        union, never both, and leaving costs more. For one image no larger number is a bound.
-        NaN just where ``iou`` is: for classes in neither truth nor prediction; 0 for those in the
-        prediction only.
+        union, never both, and leaving costs more: those that exceed what TP_c may lose join the
+        union. Under a budget no larger number is a bound for one image. NaN just where ``iou`` is:
+        for classes in neither truth nor prediction; 0 for those in the prediction only.
         """
         return iou_bound(*self._by_class)
 
@@ -160,8 +163,8 @@ class Confusion:
     def _by_class(self) -> tuple[NDArray[np.int64], ...]:
         """Arguments of the bounds."""
         false = self.counts[:, :-1].sum(axis=0) - self._correct
-        allowed = np.array([self.allowed])
-        return self._correct, self.counts.sum(axis=1), false, self.counts[:, -1], allowed
+        of_truth, abstained = self.counts.sum(axis=1), self.counts[:, -1]
+        return self._correct, of_truth, false, abstained, self.allowed_by_class
 
     @property
     def certified_miou(self) -> float:
@@ -222,14 +225,15 @@ def bound_counts(
     of_truth: NDArray[np.int64],
     false: NDArray[np.int64],
     abstained: NDArray[np.int64],
-    allowed: int | NDArray[np.int64],
+    allowed: NDArray[np.int64],
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Least intersection and largest union of each class under attack, ints (..., C) (theory T9).
 
     correct, of_truth: TP_c and GT_c; false: certified as c, truth another; abstained: by truth.
+    allowed: as ``Confusion.allowed_by_class``.
     """
     others = abstained.sum(axis=-1, keepdims=True) - abstained
-    return np.maximum(correct - allowed, 0), of_truth + false + others
+    return np.maximum(correct - allowed[0], 0), of_truth + false + others + allowed[1]
 
 
 def iou_bound(
@@ -237,7 +241,7 @@ def iou_bound(
     of_truth: NDArray[np.int64],
     false: NDArray[np.int64],
     abstained: NDArray[np.int64],
-    allowed: int | NDArray[np.int64],
+    allowed: NDArray[np.int64],
 ) -> NDArray[np.float64]:
     """The bound of ``Confusion.certified_iou`` from counts as ``bound_counts`` takes them.
 
@@ -245,6 +249,31 @@ def iou_bound(
     """
     least, union = bound_counts(correct, of_truth, false, abstained, allowed)
     return np.where(of_truth + false > 0, least / np.maximum(union, 1), np.nan)
+
+
+def _allowed(
+    allowed: Allowed,
+    truth: ArrayLike,
+    prediction: ArrayLike,
+    num_classes: int,
+    ignore_index: int,
+) -> tuple[int, NDArray[np.int64]]:
+    """``Confusion.allowed`` and ``Confusion.allowed_by_class`` of one image."""
+    by_class = np.zeros((2, num_classes), dtype=np.int64)
+    if not callable(allowed):
+        by_class[0] = checked_allowed(allowed)
+        return int(by_class[0, 0]), by_class
+    true, given = np.asarray(truth), np.asarray(prediction)
+    correct = (true == given) & (true != ignore_index)
+    labelled = (given != ABSTAIN) & (true != ignore_index)
+    # Of a class that is in neither truth nor prediction, every certificate may join the union.
+    by_class[1] = checked_allowed(allowed(labelled))
+    for label in np.unique(np.stack([true[labelled], given[labelled]])):
+        positive = correct & (true == label)
+        other = labelled & (true != label) & (given != label)
+        lost = checked_allowed(allowed(positive))
+        by_class[:, label] = lost, checked_allowed(allowed(positive | other)) - lost
+    return checked_allowed(allowed(correct)), by_class
 
 
 def labelled_pairs(

@@ -129,7 +129,7 @@ class RadiusCurve:
             self.labelled,
             self.claimed - self.correct,
             self.labelled - self.certified,
-            self.allowed,
+            np.array([[self.allowed], [0]]),
         )
         present = self.labelled + self.claimed[0] > 0
         return np.where(present, np.nan_to_num(bound, nan=0.0), np.nan)

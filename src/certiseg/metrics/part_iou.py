@@ -89,7 +89,7 @@ class PartIou:
         correct = np.diagonal(counts.counts)[labels]
         false = found[:, labels].sum(axis=0) - correct
         by_part = correct, found.sum(axis=1), false
-        bounds = _bounds(*by_part, found[:, -1], counts.allowed)
+        bounds = _bounds(*by_part, found[:, -1], counts.allowed_by_class[:, labels])
         return PartIou({category: (ShapeIou(float(_ious(*by_part).mean()), float(bounds.mean())),)})
 
     def __add__(self, other: PartIou) -> PartIou:
@@ -159,7 +159,9 @@ def part_iou_bounds(
     of other categories may occur. allowed: k - 1 of the certificate's budget k (theory T5).
     Raises InputError for mismatched shapes, no points, a truth outside parts, or allowed < 0.
     """
-    return _bounds(*_counts(truth, prediction, parts), checked_allowed(allowed))
+    budget = np.zeros((2, len(parts)), dtype=np.int64)
+    budget[0] = checked_allowed(allowed)
+    return _bounds(*_counts(truth, prediction, parts), budget)
 
 
 def _ious(
@@ -173,9 +175,9 @@ def _bounds(
     of_truth: NDArray[np.int64],
     false: NDArray[np.int64],
     abstained: NDArray[np.int64],
-    allowed: int,
+    allowed: NDArray[np.int64],
 ) -> NDArray[np.float64]:
-    untouched = false + allowed + abstained.sum() == 0
+    untouched = false + allowed.sum(axis=0) + abstained.sum() == 0
     bound = iou_bound(correct, of_truth, false, abstained, allowed)
     return np.where(of_truth > 0, bound, untouched)
 

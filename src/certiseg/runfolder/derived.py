@@ -26,7 +26,8 @@ def certifier(settings: Mapping[str, Any]) -> Method:
 def row_name(method: Method, num_samples: int) -> str:
     """Name of the comparison's row with certified labels."""
     drawn = f"n {'<=' if method.stops_early else '='} {num_samples}"
-    return f"{CERTIFIED}{', map at R(tau)' if method.mapped else ''}, {drawn}"
+    kind = ", map at R(tau)" if method.mapped else ", regions" if method.counts_regions else ""
+    return f"{CERTIFIED}{kind}, {drawn}"
 
 
 def components(size: tuple[int, ...], grid: int | None) -> tuple[int, ...]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from certiseg.certificates.certificate import Certificate
-from certiseg.certificates.grid import cell_pixels, upsample_nearest
+from certiseg.certificates.grid import cell_pixels, cells_of, upsample_nearest
+from certiseg.certificates.method import method_named
 from certiseg.datasets.card import IGNORE
-from certiseg.metrics.confusion import Confusion
+from certiseg.metrics.confusion import Allowed, Confusion
 from certiseg.metrics.curve import RadiusCurve, radius_grid
 from certiseg.metrics.information_gain import InformationGain
 from certiseg.metrics.records import counts_record
@@ -36,7 +38,9 @@ def certified_record(
     shown = at_size(held, truth.shape)
     # Inner nodes of a hierarchy count as abstentions here (T8).
     leaves = np.where(shown < num_classes, shown, ABSTAIN)
-    allowed = allowed_pixels(certificate.budget, certificate.labels.shape, truth.shape)
+    allowed: Allowed = allowed_pixels(certificate.budget, certificate.labels.shape, truth.shape)
+    if method_named(certificate.method).counts_regions:
+        allowed = partial(pixels_in_doubt, certificate)
     counts = Confusion.count(truth, leaves, num_classes, IGNORE, allowed=allowed)
     gain, nodes, curve = None, None, None
     if certificate.hierarchy is not None:
@@ -62,6 +66,16 @@ def certified_record(
         "draws": certificate.votes.trials + (0 if first is None else first.trials),
         "stopped": None if certificate.looks is None else certificate.looks.stopped,
     }
+
+
+def pixels_in_doubt(certificate: Certificate, region: NDArray[np.bool_]) -> int:
+    """Number of certified labels in a region of the truth's shape that may be false, for all
+    regions simultaneously (theory T16). A false cell is false in all its pixels (T14)."""
+    grid, size = certificate.labels.shape, region.shape
+    cells = region if grid == size else cells_of(region, grid)
+    doubtful = int((certificate.certified & cells).sum()) - certificate.at_least(cells)
+    pixels = 1 if grid == size else cell_pixels(grid, (size[0], size[1]))
+    return min(doubtful * pixels, int(region.sum()))
 
 
 def allowed_pixels(budget: int | None, grid: tuple[int, ...], size: tuple[int, ...]) -> int:

@@ -127,8 +127,8 @@ def _facts(record: Record, manifest: Manifest) -> Iterator[Fact]:
         if found is not held:
             abstained = int(found.counts[:, -1].sum()) + found.unlabelled_abstained
             yield f"{name}: abstentions", abstained, 0
-            yield f"{name}: allowed", found.allowed, 0
-    yield "allowed", held.allowed, manifest.allowed(planned)
+            yield f"{name}: allowed", (found.allowed, int(found.allowed_by_class.max())), (0, 0)
+    yield from _spared(held, manifest, planned)
     yield "draws", record.draws, _within(record.draws, *manifest.draws)
     yield "a reason to stop", record.stopped in REASONS, manifest.certifier.stops_early
     yield "a gain", (record.gain is not None, record.nodes is not None), (tree, tree)
@@ -144,12 +144,30 @@ def _facts(record: Record, manifest: Manifest) -> Iterator[Fact]:
 
 def _counted(name: str, counts: Confusion, classes: int, total: int) -> Iterator[Fact]:
     yield f"{name}: shape of the counts", counts.counts.shape, (classes, classes + 1)
+    yield f"{name}: shape of those allowed", counts.allowed_by_class.shape, (2, classes)
     # Checked before the sum, which could overflow.
     largest = max(int(counts.counts.max()), counts.unlabelled)
     yield f"{name}: the largest count", largest, min(largest, total)
     yield f"{name}: components", counts.labelled + counts.unlabelled, total
     abstained = counts.unlabelled_abstained
     yield f"{name}: unlabelled abstentions", abstained, min(abstained, counts.unlabelled)
+
+
+def _spared(held: Confusion, manifest: Manifest, planned: Planned) -> Iterator[Fact]:
+    """Facts about the certificates that may be false: fixed by a budget (theory T5), or not more
+    than there are (T16)."""
+    if not manifest.certifier.counts_regions:
+        budget = manifest.allowed(planned)
+        by_class = np.zeros_like(held.allowed_by_class)
+        by_class[0] = budget
+        yield "allowed", held.allowed, budget
+        yield "allowed by class", held.allowed_by_class.tolist(), by_class.tolist()
+        return
+    correct, certified = np.diagonal(held.counts), int(held.counts[:, :-1].sum())
+    yield "allowed", held.allowed, min(held.allowed, int(correct.sum()))
+    most = np.stack([correct, np.full_like(correct, certified)])
+    least = np.minimum(held.allowed_by_class, most)
+    yield "allowed by class", held.allowed_by_class.tolist(), least.tolist()
 
 
 def _gained(gain: InformationGain, nodes: int, held: Confusion) -> Iterator[Fact]:

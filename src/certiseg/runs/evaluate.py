@@ -210,11 +210,6 @@ class _Evaluation:
         settings, loaded, card = self.settings, self.models["base"], self.samples.card
         if self.percentile:
             check_percentile(settings)
-        if settings.certifier.counts_regions:
-            raise InputError(
-                f"expected a method that certifies each label, got {settings.certifier.title}; "
-                "use it with certiseg certify, or Certificate.at_least in Python"
-            )
         if settings.hierarchy is not None:
             known = loaded.classes if loaded.classes is not None else card.classes
             check_order(settings.hierarchy, known, card.name)
