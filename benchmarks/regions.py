@@ -2,9 +2,9 @@
 
     python benchmarks/regions.py --data camvid --root CamVid --limit 26 --ns 110 510 --seed 2026
 
-The same votes are tested by both methods, with the first --ns of the draws each. Figures are those of
-`certiseg evaluate`, pooled over the images (theory T9; by class: certified share of the truth, and
-certified IoU), and the share of all pixels with a label that holds. Prints JSON.
+The same votes are tested by both methods, with the first --ns of the draws each. Figures are those
+of `certiseg evaluate`, pooled over the images (theory T9; by class: certified share of the truth
+and certified IoU), and the share of all pixels with a label that holds. Prints JSON.
 """
 
 from __future__ import annotations
