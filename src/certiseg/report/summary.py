@@ -21,7 +21,7 @@ from certiseg.runfolder.evidence import Kept
 from certiseg.runfolder.manifest import Manifest
 from certiseg.runfolder.run import Run
 from certiseg.runfolder.view import View
-from certiseg.votes import ABSTAIN
+from certiseg.votes import ABSTAIN, Source
 
 PIXEL_EDGES = (0.0, 1.0, 2.0, 3.0, 5.0, 8.0, 13.0, 21.0, 34.0)
 POINT_EDGES = (0.0, 0.02, 0.04, 0.07, 0.1, 0.15, 0.2, 0.3)
@@ -34,7 +34,8 @@ class SampleSummary:
     Args:
         kept: input, labels and certificate, checked.
         manifest: of the run.
-        certified: certified labels (of a radius map, at the radius of tau), at full size.
+        labels: of the certificate, of a radius map at the radius of tau.
+        certified: the same at full size.
         right: True where they are, or contain, the true class.
         radii: the radius map, or None.
         why_no_radii: reason why there is no radius map, or None.
@@ -42,6 +43,7 @@ class SampleSummary:
 
     kept: Kept
     manifest: Manifest
+    labels: NDArray[np.signedinteger]
     certified: NDArray[np.signedinteger]
     right: NDArray[np.bool_]
     radii: PostHocRadii | None
@@ -77,6 +79,7 @@ class RunSummary:
         why_no_radii: reason for each sample without a radius map.
         hierarchy: of the first certificate that has one.
         statement: of the first certificate.
+        source: of the first certificate's votes, which says how a binary output was declared.
     """
 
     run: Run
@@ -89,6 +92,7 @@ class RunSummary:
     why_no_radii: list[str] = field(default_factory=list)
     hierarchy: Hierarchy | None = None
     statement: str | None = None
+    source: Source | None = None
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -152,13 +156,14 @@ def _summary(run: Run, kept: Kept) -> SampleSummary:
         radii, reason = post_hoc_radii(certificate), None
     except InputError as error:
         radii, reason = None, str(error)
-    return SampleSummary(kept, run.manifest, certified, right, radii, reason)
+    return SampleSummary(kept, run.manifest, labels, certified, right, radii, reason)
 
 
 def _add(found: RunSummary, sample: SampleSummary, grid: NDArray[np.float64]) -> None:
     view, certificate, radii = sample.view, sample.certificate, sample.radii
     found.kept += 1
     found.statement = found.statement or certificate.statement()
+    found.source = found.source or certificate.votes.source
     found.hierarchy = found.hierarchy or certificate.hierarchy
     cloud = view.truth.ndim == 1
     counts = BoundaryCounts.count(
