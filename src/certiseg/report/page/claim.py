@@ -48,9 +48,9 @@ def region_claim(manifest: Manifest) -> tuple[str, str]:
     """What labels counted in a region do, and under which perturbations."""
     noise = manifest.noise
     return _hold(manifest.settings, several=True), (
-        f"under every {noise.moved()} {noise.measured} below {noise.size(manifest.radius)}; this "
-        "holds together with the counts of all other regions, with confidence "
-        f"{rounding.confidence(manifest.certifier.alpha)}"
+        f"under every {noise.moved()} {noise.measured} below {noise.size(manifest.radius)}, "
+        f"together with the counts of all other regions of this {KINDS[manifest.kind][0]} "
+        f"(confidence {rounding.confidence(manifest.certifier.alpha)})"
     )
 
 

@@ -19,7 +19,7 @@ from certiseg.votes import ABSTAIN
 def shared_payload(sample: SampleSummary) -> dict[str, Any]:
     """Data common to all runs: the input and its truth. slices: of a volume, where they are."""
     view = sample.view
-    common = {"name": sample.kept.planned.name, "size": list(view.size)}
+    common: dict[str, Any] = {"name": sample.kept.planned.name, "size": list(view.size)}
     if view.truth.ndim == 1:
         return {
             **common,
