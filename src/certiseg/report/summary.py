@@ -10,11 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from certiseg.certificates.certificate import Certificate
+from certiseg.certificates.windows import tiling_of
+from certiseg.certifiers.radius_map import radius_map
 from certiseg.datasets.card import IGNORE
 from certiseg.errors import InputError
 from certiseg.hierarchies.hierarchy import Hierarchy
 from certiseg.metrics.boundary import BoundaryCounts, pixel_distance, point_distance
 from certiseg.metrics.curve import RadiusCurve
+from certiseg.report.collective import CollectiveCurve
 from certiseg.report.post_hoc import PostHocRadii, post_hoc_radii
 from certiseg.runfolder.comparison import Row
 from certiseg.runfolder.evidence import Kept
@@ -74,6 +77,7 @@ class RunSummary:
         kept: number of kept samples.
         mapped: number of kept samples with a radius map.
         curve: over the mapped samples; for a run of radius maps, over all samples.
+        collective: over the kept samples of a model of windows.
         boundary: pooled over the kept samples.
         largest: largest radius of any component.
         why_no_radii: reason for each sample without a radius map.
@@ -87,6 +91,7 @@ class RunSummary:
     kept: int = 0
     mapped: int = 0
     curve: RadiusCurve | None = None
+    collective: CollectiveCurve | None = None
     boundary: BoundaryCounts | None = None
     largest: float = 0.0
     why_no_radii: list[str] = field(default_factory=list)
@@ -175,6 +180,9 @@ def _add(found: RunSummary, sample: SampleSummary, grid: NDArray[np.float64]) ->
         right=sample.right,
     )
     found.boundary = counts if found.boundary is None else found.boundary + counts
+    if tiling_of(certificate) is not None and found.run.manifest.radius > 0:
+        beyond = _collective(sample)
+        found.collective = beyond if found.collective is None else found.collective + beyond
     if radii is None:
         found.why_no_radii.append(str(sample.why_no_radii))
         return
@@ -185,3 +193,19 @@ def _add(found: RunSummary, sample: SampleSummary, grid: NDArray[np.float64]) ->
     num_classes = len(found.run.manifest.classes)
     curve = RadiusCurve.count(view.truth, labels, num_classes, radius=radius, grid=grid)
     found.curve = curve if found.curve is None else found.curve + curve
+
+
+def _collective(sample: SampleSummary) -> CollectiveCurve:
+    """The curve of the radius map of the sample's votes, or, where there is none, of its own
+    certificate."""
+    certificate, truth = sample.certificate, sample.view.truth
+    if sample.radii is not None:
+        certificate = radius_map(
+            certificate.votes, noise=certificate.noise, alpha=certificate.alpha
+        )
+    return CollectiveCurve.count(
+        certificate,
+        contains(certificate.labels, truth, certificate.hierarchy),
+        labelled=int((truth != IGNORE).sum()),
+        unit=sample.manifest.radius,
+    )
