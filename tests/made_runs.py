@@ -89,7 +89,12 @@ class Made:
         return Sample(self.names[index], x, truth)
 
 
-def made_votes(sample: Sample, settings: Settings, num_classes: int) -> VoteCounts:
+def made_votes(
+    sample: Sample,
+    settings: Settings,
+    num_classes: int,
+    windows: tuple[int, ...] | None = None,
+) -> VoteCounts:
     """Votes mostly for the truth: sure in most places, torn in some, wrong in a few."""
     rng = np.random.default_rng(7)
     truth = np.where(sample.labels == 255, 0, sample.labels).astype(np.int64)
@@ -103,7 +108,8 @@ def made_votes(sample: Sample, settings: Settings, num_classes: int) -> VoteCoun
     rest = settings.num_samples - hits
     other = (favoured + 1) % num_classes
     np.put_along_axis(counts, other[..., None], rest[..., None], axis=-1)
-    return VoteCounts(counts, settings.num_samples, made_source(sample, settings))
+    source = replace(made_source(sample, settings), windows=windows)
+    return VoteCounts(counts, settings.num_samples, source)
 
 
 def made_source(sample: Sample, settings: Settings) -> Source:
@@ -162,8 +168,13 @@ def made_run(
     keep: int | None = None,
     done: int | None = None,
     model: str = "made-up model",
+    windows: tuple[int, ...] | None = None,
 ) -> Made:
-    """Write a run below ``out``. done: as many samples, as if the run had been interrupted."""
+    """Write a run below ``out``.
+
+    done: as many samples, as if the run had been interrupted. windows: sides of cores and margin,
+    as if the model labelled by windows.
+    """
     settings = settings or Settings(num_samples=200)
     settings = replace(settings, seed=1 if settings.seed is None else settings.seed)
     if settings.stopping is not None:
@@ -178,7 +189,7 @@ def made_run(
     folder.begin(manifest(samples, checked, models, prints, settings, "certiseg ...", keep=keep))
     for index in range(len(samples) if done is None else done):
         sample = samples[index]
-        votes = made_votes(sample, settings, num_classes)
+        votes = made_votes(sample, settings, num_classes, windows)
         certificate = made_certificate(votes, settings)
         clean = votes.mode()
         if clean.shape != sample.labels.shape:
