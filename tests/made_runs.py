@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -93,7 +94,7 @@ def made_votes(
     sample: Sample,
     settings: Settings,
     num_classes: int,
-    windows: tuple[int, ...] | None = None,
+    changed: Mapping[str, Any] | None = None,
 ) -> VoteCounts:
     """Votes mostly for the truth: sure in most places, torn in some, wrong in a few."""
     rng = np.random.default_rng(7)
@@ -108,7 +109,7 @@ def made_votes(
     rest = settings.num_samples - hits
     other = (favoured + 1) % num_classes
     np.put_along_axis(counts, other[..., None], rest[..., None], axis=-1)
-    source = replace(made_source(sample, settings), windows=windows)
+    source = replace(made_source(sample, settings), **(changed or {}))
     return VoteCounts(counts, settings.num_samples, source)
 
 
@@ -168,12 +169,12 @@ def made_run(
     keep: int | None = None,
     done: int | None = None,
     model: str = "made-up model",
-    windows: tuple[int, ...] | None = None,
+    source: Mapping[str, Any] | None = None,
 ) -> Made:
     """Write a run below ``out``.
 
-    done: as many samples, as if the run had been interrupted. windows: sides of cores and margin,
-    as if the model labelled by windows.
+    done: as many samples, as if the run had been interrupted. source: fields of the votes' source
+    with other values, such as windows.
     """
     settings = settings or Settings(num_samples=200)
     settings = replace(settings, seed=1 if settings.seed is None else settings.seed)
@@ -189,7 +190,7 @@ def made_run(
     folder.begin(manifest(samples, checked, models, prints, settings, "certiseg ...", keep=keep))
     for index in range(len(samples) if done is None else done):
         sample = samples[index]
-        votes = made_votes(sample, settings, num_classes, windows)
+        votes = made_votes(sample, settings, num_classes, source)
         certificate = made_certificate(votes, settings)
         clean = votes.mode()
         if clean.shape != sample.labels.shape:

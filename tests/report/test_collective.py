@@ -41,7 +41,7 @@ def test_of_disjoint_windows_the_fullest_are_lost_first(tmp_path):
     """With one radius the linear program is a knapsack: energy m R^2 changes m windows, and a part
     of the next."""
     settings = Settings(num_samples=200, seed=1, stopping=Stopping(min_gain=0.1, looks=1))
-    made_run(tmp_path, settings=settings, windows=WINDOWS)
+    made_run(tmp_path, settings=settings, source={"windows": WINDOWS})
     line = line_of(tmp_path)
     assert line is not None
     labelled, right = 0, np.zeros(len(line.x))
@@ -70,7 +70,7 @@ def test_it_goes_on_where_the_map_of_radii_ends(tmp_path, method):
     settings = Settings(
         num_samples=200, seed=1, radius_map=method == "map", regions=method == "regions"
     )
-    made_run(tmp_path, settings=settings, windows=WINDOWS)
+    made_run(tmp_path, settings=settings, source={"windows": WINDOWS})
     line, plain = line_of(tmp_path), line_of(tmp_path, "certified accuracy")
     assert line is not None
     assert plain is not None
@@ -89,15 +89,16 @@ def test_it_goes_on_where_the_map_of_radii_ends(tmp_path, method):
 
 @pytest.mark.parametrize(("windows", "grid"), [(None, None), (WINDOWS, 4)])
 def test_without_windows_or_on_cells_there_is_no_such_line(tmp_path, windows, grid):
-    made_run(tmp_path, settings=Settings(num_samples=200, seed=1, grid=grid), windows=windows)
+    made_run(
+        tmp_path, settings=Settings(num_samples=200, seed=1, grid=grid), source={"windows": windows}
+    )
     assert line_of(tmp_path) is None
 
 
 def test_the_page_says_what_the_line_is_of(tmp_path):
-    made_run(tmp_path / "run", windows=WINDOWS)
+    made_run(tmp_path / "run", source={"windows": WINDOWS})
     text = write_report([tmp_path / "run"], tmp_path / "report.html").page.read_text()
     assert "over the 3 kept images" in text
-    assert "cores of at most 8 x 8, margin 0" in text
     runs = [tmp_path / "run", tmp_path / "other"]
     made_run(tmp_path / "other")
     text = write_report(runs, tmp_path / "report.html").page.read_text()

@@ -226,6 +226,17 @@ def test_the_page_fits_and_asks_nothing_of_the_network(size, hostile, opened):
     assert shown.complaints == []
 
 
+@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["1280", "390"])
+def test_nothing_moves_while_samples_and_charts_load(size, hostile, opened):
+    shown = opened(hostile, size, charts=True)
+    height = "document.documentElement.scrollHeight"
+    before = shown.page.evaluate(height)
+    assert shown.ready().evaluate(height) == before
+    shown.page.evaluate("window.scrollTo({ top: 1e9, behavior: 'instant' })")
+    shown.settle()
+    assert shown.page.evaluate(height) == before
+
+
 def test_keyboard_reaches_slider_and_pictures(made, opened):
     shown = opened(made / "flat.html")
     page = shown.ready()

@@ -17,7 +17,6 @@ from certiseg.report.volume import MOST_SLICES
 from certiseg.rounding import confidence, percent_down, share
 from certiseg.runfolder.comparison import Row, comparison_table, draws_text, footnote
 from certiseg.runfolder.manifest import Manifest
-from certiseg.votes import Source
 
 _SETTINGS = ("correction", "budget", "selection", "grid", "seed", "device")
 
@@ -99,7 +98,7 @@ def _facts(row: Row, summary: RunSummary) -> list[dict[str, str]]:
         (f"of the {part}s {_given(manifest)}", percent_down(1 - share(row.abstention_all))),
         ("certified accuracy", percent_down(row.certified_accuracy)),
         (manifest.noise.radius_name, manifest.noise.size(manifest.radius)),
-        (f"draws a {whole}", draws_text(row.draws)),
+        (f"draws per {whole}", draws_text(row.draws)),
         (f"confidence for each {whole}", confidence(manifest.certifier.alpha)),
     )
     return [{"name": name, "value": value} for name, value in values]
@@ -147,8 +146,7 @@ def _provenance(summary: RunSummary) -> list[tuple[str, str]]:
     versions = ", ".join(
         f"{part} {made[part]}" for part in ("certiseg", "torch", "numpy", "python") if part in made
     )
-    source = summary.source
-    binary = source and source.binary
+    binary = summary.source and summary.source.binary
     shown = [f"{key} {settings[key]}" for key in _SETTINGS if settings.get(key) is not None]
     lines = [
         ("Run", summary.name),
@@ -158,7 +156,6 @@ def _provenance(summary: RunSummary) -> list[tuple[str, str]]:
         ("Method", plan(manifest)),
         ("Settings", ", ".join(shown)),
         ("Binary output", binary.describe() if binary else ""),
-        ("Windows", _windows(source)),
         ("Command", str(made.get("command") or "-")),
         ("Versions", versions),
         ("Machine", ", ".join(str(value) for value in machine.values() if value)),
@@ -168,14 +165,6 @@ def _provenance(summary: RunSummary) -> list[tuple[str, str]]:
     if manifest.non_robust is not None:
         lines.insert(2, ("Non-robust model", manifest.non_robust))
     return [(key, value) for key, value in lines if value]
-
-
-def _windows(source: Source | None) -> str:
-    """Sizes of the windows of a model that labels its input by windows."""
-    if source is None or source.windows is None:
-        return ""
-    *size, margin = source.windows
-    return f"cores of at most {' x '.join(map(str, size))}, margin {margin}"
 
 
 def _chosen(reading: Mapping[str, Any]) -> str:
