@@ -6,6 +6,7 @@ import json
 import math
 
 import numpy as np
+import pytest
 from PIL import Image
 
 MODEL = ("--model", "python:tiny_models:by_brightness")
@@ -54,3 +55,21 @@ def test_earlier_results_are_not_replaced_unasked(call, workplace):
     assert call(*line).code == 0
     assert call(*line).is_one_line_error("--overwrite")
     assert call(*line, "--overwrite").code == 0
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--scales", "0.5,1", "--flip"),
+        ("--resize", "32x32"),
+        ("--windows", 32, "--margin", 8),
+        ("--names", "names.txt"),
+    ],
+    ids=str,
+)
+def test_models_are_described_as_for_certify(call, workplace, options):
+    (workplace / "names.txt").write_text("dark\ngrey\nbright\n")
+    line = ("attack", "bands.png", *MODEL, "-e", 6, "--steps", 5, "-o", "out", "--json")
+    done = call(*line, *options)
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["changed"] > 0

@@ -190,7 +190,7 @@ def test_a_damaged_cloud_is_named_and_left_out_only_when_told(workplace: Path, c
         (("--data", "solids", "--channels", "1"), ("3 channels", "1")),
         (("--data", "solids", "--points", "3"), ("points", "3")),
         (("--data", "solids", "--split", "dev"), ("split", "dev")),
-        (("--data", "mni152", "--points", "64"), ("--points", "pictures")),
+        (("--data", "mni152", "--points", "64"), ("--points", "images")),
     ],
 )
 def test_bad_input(

@@ -107,3 +107,9 @@ def test_a_volume_has_as_many_hypotheses_as_voxels(call: Call) -> None:
     again = call("plan", "--points", str(96**3), "--num-classes", "3", "--json")
     assert json.loads(again.out)["rows"] == rows
     assert "96 x 96 x 96 voxels" in call("plan", "--size", "96x96x96").out
+
+
+def test_options_of_a_model_need_one(call):
+    done = call("plan", "--size", "8x8", "--scales", "0.5")
+    assert done.is_one_line_error("expected --model with --scales, got none")
+    assert call("plan", "--size", "8x8", "--num-classes", 3).code == 0

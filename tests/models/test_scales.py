@@ -193,3 +193,23 @@ def test_labels_and_clouds_have_no_scale() -> None:
         Scales(lambda x: x[:, 0].long())(torch.rand(1, 3, 8, 8))
     with pytest.raises(InputError, match="only images have a scale"):
         Scales(network())(torch.rand(1, 3, 8))
+
+
+@pytest.mark.parametrize("merge", ["exp", "softmax"])
+@pytest.mark.parametrize(
+    ("scales", "flip"), [((0.5, 1.0), True), ((1.0, 0.5, 0.75), False), ((0.5,), True)]
+)
+def test_gradients_pass_and_change_no_value(merge, scales, flip):
+    """As attacks ask for them; against central differences."""
+    torch.manual_seed(0)
+    # Without kinks, as differences want it.
+    smooth = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.Tanh(), nn.Conv2d(8, 5, 1)).eval()
+    model = Scales(smooth, scales, flip, merge=merge)
+    x = torch.rand(1, 3, 16, 16, requires_grad=True)
+    scores = model(x)
+    weights, step = torch.randn_like(scores), torch.randn_like(x) * 1e-2
+    (gradient,) = torch.autograd.grad((scores * weights).sum(), x)
+    with torch.no_grad():
+        assert torch.equal(model(x.detach()), scores)
+        change = ((model(x + step) - model(x - step)) * weights).sum() / 2
+    assert float((gradient * step).sum()) == pytest.approx(float(change), rel=0.02, abs=1e-3)

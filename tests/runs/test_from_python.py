@@ -121,7 +121,7 @@ def test_keys_say_where_image_labels_and_name_are(data: Any, expected: Any) -> N
 def test_a_smoothed_model_brings_its_noise(expected: Any) -> None:
     smooth = cs.Smoothed(model, cs.Gaussian(0.1))
     assert _figures(cs.evaluate(smooth, PAIRS, num_samples=60, seed=1)) == expected
-    with pytest.raises(cs.InputError, match="sigma in the Smoothed alone"):
+    with pytest.raises(cs.InputError, match="no sigma with a Smoothed"):
         cs.evaluate(smooth, PAIRS, **FEW)
     for wide in ({"value_range": None}, {"output_grid": True}):
         with pytest.raises(cs.InputError, match="pass the model"):
@@ -253,7 +253,7 @@ X, Y = PAIRS[3]
         (_third(X[None], Y[None]), "sample 3: expected one input such as (3, H, W)"),
         (_third(X[:1]), "sample 3: expected 3 channels"),
         (_third(Image.new("RGB", (10, 8))), "sample 3: expected an image as a tensor"),
-        (_third(labels=Y.float()), "sample 3: expected labels of whole numbers"),
+        (_third(labels=Y.float()), "sample 3: expected integer labels"),
         (_third(labels=Y + 1), "sample 3: expected labels 0 to 1 or ignore_index (255), got"),
         (_third(labels=Y - 1), "got -1, 254"),
         (_third(labels=Y + 256), "got 256, 257, 511"),

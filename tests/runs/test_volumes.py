@@ -82,7 +82,7 @@ def test_what_does_not_fit_is_one_line(
 def test_a_grid_and_a_model_of_one_channel_are_refused(folder: Path) -> None:
     out = folder / "out"
     settings = Settings(sigma=0.1, num_samples=60, grid=2)
-    with pytest.raises(InputError, match="pictures with a grid of cells, got a volume"):
+    with pytest.raises(InputError, match="images with a grid of cells, got a volume"):
         certify_images([folder / "scan.npy"], loaded(), settings, out, window=WINDOW)
     one = LoadedModel("python:test", lambda x: x[:, :1] - 0.5)
     with pytest.raises(InputError, match="at least 2 classes or a declared"):

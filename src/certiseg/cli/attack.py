@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from certiseg.cli import options
-from certiseg.cli.load_model import load_model
+from certiseg.cli.model_options import ModelOptions, with_model
 from certiseg.rounding import down, percent_down, up
 from certiseg.screen import Screen
 
@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from certiseg.attacks.losses import Loss
 
 
+@with_model()
 def attack(
     images: Annotated[list[Path], typer.Argument(help="PNG or JPEG files.", show_default=False)],
-    model: options.Model,
+    model: ModelOptions,
     epsilon: Annotated[float, typer.Option("--epsilon", "-e", help="Largest l2 norm.")],
     out: options.Output,
     loss: Annotated[
@@ -48,7 +49,7 @@ def attack(
     losses = cast("list[Loss]", [word.strip() for word in loss.split(",")])
     records = attack_images(
         images,
-        load_model(model),
+        model.load(),
         AttackSettings(epsilon, losses, steps, restarts, vanish),
         Settings(sigma=sigma, num_samples=num_samples, seed=seed, device=device),
         out,

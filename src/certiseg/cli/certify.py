@@ -9,8 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from certiseg.cli import options
-from certiseg.cli.load_model import load_model
 from certiseg.cli.method import with_settings
+from certiseg.cli.model_options import ModelOptions, with_model
 from certiseg.cli.run_log import with_run_log
 from certiseg.errors import InputError
 from certiseg.screen import Screen, remark
@@ -18,6 +18,7 @@ from certiseg.screen import Screen, remark
 
 @with_run_log
 @with_settings
+@with_model()
 def certify(
     files: Annotated[
         list[Path],
@@ -28,20 +29,9 @@ def certify(
             show_default=False,
         ),
     ],
-    model: options.Model,
+    model: ModelOptions,
     settings: Any,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for the results.")] = None,
-    denoiser: options.Denoiser = None,
-    num_classes: options.NumClasses = None,
-    binary: options.Binary = None,
-    multi_label: options.MultiLabel = False,
-    names: options.Names = None,
-    channels: options.Channels = None,
-    scale: options.Scale = None,
-    flip: options.Flip = False,
-    resize: options.Resize = None,
-    windows: options.Windows = None,
-    margin: options.Margin = None,
     category: Annotated[
         str | None, typer.Option(help="Point clouds: category, for a model that takes one.")
     ] = None,
@@ -100,20 +90,7 @@ def certify(
 
     keep_freed_memory()
     promise = None if commitment is None else Promise.open(commitment, challenge)
-    loaded = load_model(
-        model,
-        num_classes=num_classes,
-        names=names,
-        channels=channels,
-        scale=scale,
-        flip=flip,
-        denoiser=denoiser,
-        resize=resize,
-        windows=windows,
-        margin=margin,
-        binary=binary,
-        multi_label=multi_label,
-    )
+    loaded = model.load()
     reading: dict[str, Any] = {
         "clouds": CloudOptions(category, normalise, points, stated_columns(columns)),
         "window": window_of(window, window_percentiles),

@@ -5,15 +5,15 @@ from __future__ import annotations
 import shlex
 import sys
 from contextlib import nullcontext
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from certiseg.cli import options
-from certiseg.cli.load_model import load_model
 from certiseg.cli.method import with_settings
+from certiseg.cli.model_options import ModelOptions, with_model
 from certiseg.cli.numbers import whole_numbers_of
 from certiseg.cli.page import page_line
 from certiseg.cli.run_log import with_run_log
@@ -24,9 +24,10 @@ from certiseg.screen import Screen, remark
 
 @with_run_log
 @with_settings
+@with_model()
 def evaluate(
     *,
-    model: options.Model,
+    model: ModelOptions,
     out: options.Output,
     images: Annotated[
         Path | None, typer.Option(help="Folder of image files, or of volumes.")
@@ -66,16 +67,6 @@ def evaluate(
         str | None, typer.Option(help="A model trained without noise, for the first row.")
     ] = None,
     settings: Any,
-    denoiser: options.Denoiser = None,
-    num_classes: options.NumClasses = None,
-    binary: options.Binary = None,
-    names: options.Names = None,
-    channels: options.Channels = None,
-    scale: options.Scale = None,
-    flip: options.Flip = False,
-    resize: options.Resize = None,
-    windows: options.Windows = None,
-    margin: options.Margin = None,
     limit: Annotated[
         int | None, typer.Option(help="At most this many samples, evenly spread.")
     ] = None,
@@ -109,7 +100,7 @@ def evaluate(
     from certiseg.runfolder.layout import MANIFEST
     from certiseg.runs.again import recorded_seeds, replaced
     from certiseg.runs.evaluate import evaluate as run
-    from certiseg.runs.executors.executor import executor_for
+    from certiseg.runs.executors.choice import executor_for
     from certiseg.runs.executors.ranks import Ranks
     from certiseg.runs.malloc import keep_freed_memory
     from certiseg.runs.samples import open_samples
@@ -121,20 +112,10 @@ def evaluate(
         )
     keep_freed_memory()
     ranks = Ranks.of_environment()
-    named = partial(
-        load_model,
-        num_classes=num_classes,
-        names=names,
-        channels=channels,
-        scale=scale,
-        flip=flip,
-        binary=binary,
-        resize=resize,
-    )
-    loaded = named(model, denoiser=denoiser, windows=windows, margin=margin)
-    plain = None
+    loaded, plain = model.load(), None
     if non_robust is not None:
-        plain = named(non_robust)
+        alone = replace(model, model=non_robust, denoiser=None, windows=None, margin=None)
+        plain = alone.load()
     samples = open_samples(
         loaded,
         images=images,

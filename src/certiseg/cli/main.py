@@ -74,7 +74,7 @@ for command, words in (
     (plan, "Plan: what n draws can certify; nothing is drawn."),
     (bench, "Measure speed and memory on this machine."),
 ):
-    many = Sectioned if command in (certify, evaluate) else None
+    many = Sectioned if command in (certify, evaluate, attack, plan, selftest) else None
     app.command(short_help=words, cls=many)(command)
 app.add_typer(train, name="train", short_help="Train under noise: images, or a denoiser.")
 app.command(short_help="Train PointNet++ on point clouds.")(train_clouds)

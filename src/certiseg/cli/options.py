@@ -88,13 +88,6 @@ Model = Annotated[
         "hrnet:FILE.pth or pointnet2:FILE.pth.",
     ),
 ]
-Denoiser = Annotated[
-    str | None,
-    typer.Option(
-        help="Denoiser before an image model that was trained without noise: certiseg:NAME, "
-        "python:module:function, or what certiseg train denoiser wrote."
-    ),
-]
 NonRobust = Annotated[str | None, typer.Option(help="A model trained without noise.")]
 ModelBySigma = Annotated[
     list[str] | None,
@@ -112,7 +105,7 @@ SkipBad = Annotated[
 ]
 NumClasses = Annotated[
     int | None,
-    typer.Option(help="For a python: model that returns labels; evaluate needs it for all."),
+    typer.Option(help="Number of classes, where the model does not tell."),
 ]
 Binary = Annotated[
     str | None,
@@ -121,46 +114,12 @@ Binary = Annotated[
         "0.5; another threshold on the probability: probability:0.3, logit:0.3.",
     ),
 ]
-MultiLabel = Annotated[
-    bool,
-    typer.Option(
-        "--multi-label", help="With --binary: each channel is a separate map; maps may overlap."
-    ),
-]
-Names = Annotated[
-    Path | None,
-    typer.Option(
-        help="Text file: the name of a class a line, and a colour or none: road, road #804080 or "
-        "road 128 64 128."
-    ),
-]
 Channels = Annotated[
     int | None,
     typer.Option(
         help="For a python: model: 3 for RGB or x, y, z (default), 1 for grey, 6 with normals."
     ),
 ]
-Scale = Annotated[
-    str | None,
-    typer.Option("--scales", help="Scales of the model's input: 0.5, or several, 0.25,0.5,1."),
-]
-Flip = Annotated[
-    bool, typer.Option("--flip", help="Average the model over images and mirrored images.")
-]
-Resize = Annotated[
-    str | None,
-    typer.Option(
-        help="HEIGHTxWIDTH that images are resized to for the model; labels keep the image's size."
-    ),
-]
-Windows = Annotated[
-    int | None,
-    typer.Option(
-        help="Label each square (or cube) of this side from a window around it alone: the radius "
-        "then counts inside each window (T17)."
-    ),
-]
-Margin = Annotated[int | None, typer.Option(help="Width of a window beyond its core; default 64.")]
 Exif = Annotated[
     ExifChoice | None,
     typer.Option(help="Images with an EXIF orientation: turn them by it, or not; default: not."),

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from certiseg.cli import options
-from certiseg.cli.load_model import load_model
+from certiseg.cli.model_options import ModelOptions, with_model
 from certiseg.cli.numbers import budget_of, sides_of
 from certiseg.errors import InputError
 from certiseg.rounding import nearest, significant
@@ -21,12 +21,13 @@ _CLASSES = 19
 """As in Cityscapes; only the size of the votes depends on it."""
 
 
+@with_model("A model as for certify, to time a few passes of it.")
 def plan(
+    *,
     size: Annotated[
         str | None, typer.Option(help="HEIGHTxWIDTH of an image, DEPTHxHEIGHTxWIDTH of a volume.")
     ] = None,
     points: Annotated[int | None, typer.Option(help="Of a cloud, instead of --size.")] = None,
-    num_classes: Annotated[int | None, typer.Option(help="Default: the model's, or 19.")] = None,
     sigma: options.Sigma = 0.25,
     tau: options.Tau = None,
     radius: Annotated[
@@ -45,13 +46,7 @@ def plan(
         float,
         typer.Option("--probability", "-p", help="Label probability whose power is shown."),
     ] = 0.98,
-    model: Annotated[
-        str | None, typer.Option("--model", "-m", help="Time a few passes of it, as for certify.")
-    ] = None,
-    channels: options.Channels = None,
-    binary: options.Binary = None,
-    scale: options.Scale = None,
-    flip: options.Flip = False,
+    model: ModelOptions,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Folder for a table and a figure.")
     ] = None,
@@ -68,13 +63,6 @@ def plan(
 
     if (size is None) == (points is None):
         raise InputError("expected --size or --points, got neither or both; pass one")
-    if num_classes is not None and num_classes < 2:
-        raise InputError(f"expected at least 2 classes, got --num-classes {num_classes}; raise it")
-    if model is None and (channels is not None or binary is not None or scale is not None or flip):
-        raise InputError(
-            "expected --model with --channels, --binary, --scales and --flip, got none; leave them "
-            "out"
-        )
     if overwrite and out is None:
         raise InputError("expected -o with --overwrite, got none; leave --overwrite out")
     if tau is not None and radius is not None:
@@ -83,20 +71,13 @@ def plan(
     noise = Gaussian(sigma)
     if radius is not None:
         tau = tau_for_radius(noise, radius)
-    loaded = None
-    if model is not None:
-        loaded = load_model(
-            model,
-            num_classes=num_classes,
-            channels=channels,
-            scale=scale,
-            flip=flip,
-            binary=binary,
-        )
-    known = None if loaded is None else loaded.num_classes
+    loaded = model.load_if_named("num_classes")
+    num_classes = model.num_classes if loaded is None else loaded.num_classes
+    if num_classes is not None and num_classes < 2:
+        raise InputError(f"expected at least 2 classes, got --num-classes {num_classes}; raise it")
     request = Request(
         size=shape,
-        num_classes=num_classes or known or _CLASSES,
+        num_classes=num_classes or _CLASSES,
         noise=noise,
         tau=0.75 if tau is None else tau,
         alpha=alpha,

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from certiseg.cli import options
-from certiseg.cli.load_model import load_model
 from certiseg.cli.method import in_place_of, parameters
+from certiseg.cli.model_options import ModelOptions
 from certiseg.cli.numbers import numbers_of, whole_numbers_of
 from certiseg.cli.run_log import with_run_log
 from certiseg.errors import InputError
@@ -76,7 +76,7 @@ class _Run:
         """Load the model of each sigma, each only once."""
         named = by_sigma(self.model or [_BUNDLED[table]], grid.sigmas)
         loaded = {
-            spec: load_model(spec, num_classes=num_classes, channels=channels)
+            spec: _load(spec, num_classes=num_classes, channels=channels)
             for spec in dict.fromkeys(named.values())
         }
         return {sigma: loaded[spec] for sigma, spec in named.items()}
@@ -91,7 +91,7 @@ class _Run:
         **more: Any,
     ) -> Pooled:
         """Compute the table with ``runs.reproduction.tables.reproduce``."""
-        from certiseg.runs.executors.executor import executor_for
+        from certiseg.runs.executors.choice import executor_for
         from certiseg.runs.reproduction.tables import reproduce
 
         return reproduce(
@@ -119,6 +119,10 @@ class _Run:
         if self.overwrite and (again := replaced(recorded_seeds(out / "run.json"), self.seed)):
             remark(f"note: {again}")
         keep_freed_memory()
+
+
+def _load(spec: str, num_classes: int | None = None, channels: int | None = None) -> LoadedModel:
+    return ModelOptions(model=spec, num_classes=num_classes, channels=channels).load()
 
 
 _with_run = in_place_of("run", parameters(_Run), lambda given: _Run(**given))
@@ -207,7 +211,7 @@ def images(
         first, data=table, root=root, split=split, limit=LIMITS[table] if limit is None else limit
     )
     plain = run.non_robust
-    non_robust = None if plain is None else load_model(plain, num_classes=num_classes)
+    non_robust = None if plain is None else _load(plain, num_classes=num_classes)
     whole = run.reproduce(grid, samples, models, out, non_robust, extras=extras)
     tables = Tables(whole.rows(), whole.false_rows())
     if run.json_lines:
@@ -264,7 +268,7 @@ def clouds(
     samples = open_clouds(data, channels=widths.pop(), root=root, limit=limit, skip_bad=skip_bad)
     for reason in skipped_of(samples):
         remark(f"skipped: {reason}")
-    non_robust = None if plain is None else load_model(plain, channels=channels)
+    non_robust = None if plain is None else _load(plain, channels=channels)
     whole = run.reproduce(grid, samples, models, out, non_robust, name=table)
     tables = Tables(whole.rows())
     if run.json_lines:

@@ -19,7 +19,7 @@ SECTIONS = {
         *("exif", "convert"),
     ),
     "Model": (
-        *("denoiser", "num_classes", "binary", "multi_label", "channels", "resize"),
+        *("denoiser", "num_classes", "names", "binary", "multi_label", "channels", "resize"),
         *("scale", "flip", "windows", "margin", "non_robust"),
     ),
     NOISE: _OF_METHOD[NOISE],

@@ -10,16 +10,16 @@ from typing import Annotated
 import typer
 
 from certiseg.cli import options
+from certiseg.cli.model_options import ModelOptions, with_model
 from certiseg.cli.numbers import size_of
 from certiseg.errors import ClaimError
 from certiseg.screen import say
 
 
+@with_model("As for certify; default: no model is checked.")
 def selftest(
-    model: Annotated[
-        str | None,
-        typer.Option("--model", "-m", help="As for certify; default: no model is checked."),
-    ] = None,
+    *,
+    model: ModelOptions,
     images: Annotated[
         int, typer.Option(help="Simulated images per method, independent and coupled.")
     ] = 300,
@@ -31,9 +31,6 @@ def selftest(
         typer.Option(help="Seed of the simulation; default: fresh entropy."),
     ] = None,
     size: Annotated[str, typer.Option(help="Size of the random image for the model.")] = "96x128",
-    num_classes: options.NumClasses = None,
-    binary: options.Binary = None,
-    channels: options.Channels = None,
     device: options.Device = None,
     json_results: options.Json = False,
 ) -> None:
@@ -44,15 +41,12 @@ def selftest(
 
     checks = []
     for check in run(
-        model,
+        model.load_if_named(),
         images=images,
         alpha=checked_alpha(alpha),
         seed=seed,
         size=size_of(size, "--size") or (96, 128),
         device=device or "cpu",
-        num_classes=num_classes,
-        binary=binary,
-        channels=channels,
     ):
         checks.append(check)
         if not json_results:

@@ -132,22 +132,23 @@ class Scales(nn.Module):
                 # avoids overflow.
                 top = logits.amax(dim=(1, 2, 3), keepdim=True)
                 common = top if offset is None else torch.maximum(offset, top)
-                likely = logits.sub_(common).exp_()
+                likely = _owned(_owned(logits).sub_(common)).exp_()
                 if total is not None and offset is not None:
-                    total.mul_((offset - common).exp())
+                    total = _owned(total).mul_((offset - common).exp())
                 offset = common
             likely = _resize(likely, full)
-            total = likely if total is None else total.add_(likely)
+            total = likely if total is None else _owned(total).add_(likely)
         assert total is not None
+        total = _owned(total).div_(len(self.scales))
         if binary is not None:
-            return _declared(total.div_(len(self.scales)), binary)
+            return _declared(total, binary)
         if bool((total.amax(dim=1) == 0).any()):
             raise InputError(
                 "expected highest logits that differ by less than 87 between pixels, got more, "
                 "which overflows exp; pass merge='softmax'"
             )
         # Below the smallest normal float32, classes count as equally unlikely.
-        return total.div_(len(self.scales)).clamp_min_(torch.finfo(total.dtype).tiny).log_()
+        return _owned(total.clamp_min_(torch.finfo(total.dtype).tiny)).log_()
 
     def _logits(self, x: Tensor) -> tuple[Tensor, BinaryOutput | None]:
         """Float32 logits at the size of x, averaged over mirrored inputs with flip. For a declared
@@ -179,6 +180,11 @@ def _declared(likely: Tensor, binary: BinaryOutput | None) -> Tensor | BinarySco
     if binary is None:
         return likely
     return BinaryScores(likely, replace(binary, output="probability"))
+
+
+def _owned(values: Tensor) -> Tensor:
+    """The values, for a change in place; a copy where autograd still needs them."""
+    return values.clone() if values.requires_grad else values
 
 
 def _resize(x: Tensor, size: tuple[int, int]) -> Tensor:

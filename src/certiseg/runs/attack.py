@@ -1,4 +1,4 @@
-"""Attack files of images: the attacked input, what models say of it, and a panel that shows it."""
+"""Attack image files: the attacked input, the models' labels there, and a panel of both."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ _KINDS = ("attacked.npy", "attacked.png", "panel.png")
 
 @dataclass(frozen=True)
 class AttackSettings:
-    """How a base model is attacked, as in ``certiseg.attack``. vanish: a class that is to vanish,
-    instead of any other labels."""
+    """Settings of an attack on a base model, as in ``certiseg.attack``. vanish: target the absence
+    of this class; None: any other labels."""
 
     epsilon: float
     losses: Sequence[Loss] = DEFAULT_LOSSES
@@ -138,8 +138,8 @@ def attack_panel(
     certificate: Certificate,
     style: ClassStyle,
 ) -> Image.Image:
-    """Given and attacked input, the base model on both, the smoothed model's majority at the
-    attacked input, and what the certificate of the given one keeps."""
+    """Given and attacked input, the base model's labels on both, the smoothed model's majority at
+    the attacked input, and the certified labels of the given one."""
 
     def over(image: NDArray[Any], labels: NDArray[Any]) -> Image.Image:
         return overlay(image, labels, style.palette)

@@ -1,5 +1,5 @@
-"""Certify files of images, point clouds or volumes: certificate, pictures and a line of results
-each."""
+"""Certify files of images, point clouds or volumes: for each a certificate, images of it, and a
+record."""
 
 from __future__ import annotations
 
@@ -57,15 +57,17 @@ def certify_images(
 ) -> Iterator[dict[str, Any]]:
     """Certify each image, point cloud or volume; yields its record once its files are written.
 
-    Writes OUT/STEM.cert.npz, OUT/STEM.overlay.png (of a cloud STEM.cloud.png) with
-    OUT/STEM.legend.png, of a radius map OUT/STEM.radius.png, of NIfTI OUT/STEM.labels.nii.gz (and
-    radius.nii.gz), and the record to OUT/results.jsonl, each atomically, input after input.
-    A folder stands for the files in it, and a pattern for those that match.
-    clouds, window, reading: how files are read; their record says so too. promise: a
-    commitment to keep, in all that is fixed beforehand, whose seed is drawn under.
-    Everything that can be wrong is checked by the call itself, before anything is drawn or
-    written: every file, the settings for its size, one pass of the model for every size,
-    earlier results, the folder. note: callback for non-fatal warnings.
+    Writes, each file atomically, OUT/STEM.cert.npz, OUT/STEM.overlay.png (for a cloud
+    STEM.cloud.png), OUT/STEM.legend.png, for a radius map OUT/STEM.radius.png, for NIfTI inputs
+    OUT/STEM.labels.nii.gz (and radius.nii.gz), and the record in OUT/results.jsonl.
+
+    The call itself checks every file, the settings for its size, the model by one pass for every
+    size, earlier results and the folder, before anything is drawn or written.
+
+    paths: files, folders, and patterns. clouds, window, reading: how files are read, as their
+    records say. promise: a commitment that must hold, and whose seed is used. note: callback for
+    non-fatal warnings.
+
     Raises InputError.
     """
     paths = input_files(paths, loaded)
@@ -98,7 +100,7 @@ def certify_images(
                 certificate = settings.certify(smoothed, given.x, progress=bar.draws)
                 seconds = time.perf_counter() - started
                 if promise is not None:
-                    # A file or the model may have changed since it was looked at.
+                    # A file or the model may have changed since the check.
                     promise.commitment.check(certificate, promise.challenge)
                 plain = inputs.class_style(certificate.votes.num_classes)
                 style = certificate_style(plain, certificate)
@@ -126,8 +128,8 @@ def commit_images(
     window: Window | None = None,
     reading: Reading = PLAIN,
 ) -> Commitment:
-    """Write a commitment to what ``certify_images`` would do, to FILE, and its seed to FILE.secret
-    (theory T15). Checks as much; nothing is drawn. Raises InputError."""
+    """Commit to a call of ``certify_images`` (theory T15): write the commitment to FILE and its
+    seed to FILE.secret. Checks as much as that call; nothing is drawn. Raises InputError."""
     paths = input_files(paths, loaded)
     _stems(paths)
     inputs, smoothed, _ = _prepared(paths, loaded, settings, clouds, window, reading)
@@ -141,7 +143,7 @@ def _pictures(
     style: ClassStyle,
     maps: Sequence[str] | None,
 ) -> dict[str, Image.Image]:
-    """What shows the certificate; of overlapping maps one beside the other, under their names."""
+    """Images that show the certificate; overlapping maps stand side by side under their names."""
     if maps is None:
         return inputs.pictures(given.x, certificate, style)
     each = [
@@ -157,7 +159,7 @@ def _pictures(
 
 
 def _map_of(certificate: Certificate, number: int) -> Certificate:
-    """One of the overlapping maps, to be shown: by itself it is no certificate."""
+    """One of the overlapping maps, for display only: alone it is not a certificate."""
     votes, radius = certificate.votes, certificate.radius
     source = votes.source
     assert source is not None
@@ -177,7 +179,7 @@ def _write(
     arrays: Mapping[str, bytes],
     certificate: Certificate,
 ) -> None:
-    """The certificate and what shows it; files of an earlier run that it replaces go."""
+    """Write the certificate and the images of it; remove other files of an earlier run."""
     certificate.save(places[_CERTIFICATE])
     for kind in (*_PICTURES, *_ARRAYS):
         if kind in pictures:
@@ -189,7 +191,7 @@ def _write(
 
 
 def _outputs(out: Path, stem: str) -> dict[str, Path]:
-    """All files that a run may write for an input, by their endings."""
+    """All files that a run may write for an input, by suffix."""
     return {kind: out / f"{stem}.{kind}" for kind in (_CERTIFICATE, *_PICTURES, *_ARRAYS)}
 
 
@@ -219,7 +221,7 @@ def _prepared(
     window: Window | None,
     reading: Reading,
 ) -> tuple[Inputs, Smoothed, list[str]]:
-    """The inputs, the model under noise, and what should be known of them.
+    """The inputs, the smoothed model, and notes on the files.
 
     Raises InputError unless all inputs can be certified.
     """
@@ -227,14 +229,14 @@ def _prepared(
     smoothed = settings.smoothed(loaded, inputs.category, kind=inputs.kind)
     if settings.hierarchy is not None:
         check_order(settings.hierarchy, loaded.classes, loaded.name)
-    # Read twice, here and when its turn comes, so that memory holds one input at a time.
+    # Each input is read here and again when it is certified: one at a time is in memory.
     tried: set[tuple[int, ...]] = set()
     remarks: dict[str, Mapping[str, str]] = {}
     for path in paths:
         given = inputs.read(path)
         settings.check(settings.components(*given.x.shape[1:]), loaded.num_classes)
         if given.x.shape not in tried:
-            # One pass finds a model that does not fit, at a hundredth of the cost.
+            # One pass finds a model that does not fit.
             logits = settings.certifier.needs_logits
             found = try_model(smoothed, given.x, settings.hierarchy, logits=logits, maps=True)
             settings.check(found, smoothed.num_classes)

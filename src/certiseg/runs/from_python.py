@@ -1,4 +1,4 @@
-"""``certiseg.evaluate`` and ``certiseg.certify_all``: models and data that a Python program has."""
+"""``certiseg.evaluate`` and ``certiseg.certify_all``: runs on a model and data held in Python."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from certiseg.runfolder.layout import MANIFEST
 from certiseg.runs import evaluate as runs
 from certiseg.runs.again import recorded_seeds, replaced
 from certiseg.runs.class_style import class_style
-from certiseg.runs.executors.executor import executor_for
+from certiseg.runs.executors.choice import executor_for
 from certiseg.runs.model import check_order, open_model, try_model
 from certiseg.runs.options import Options, settings_of, with_options
 from certiseg.runs.pairs import (
@@ -78,47 +78,48 @@ def evaluate(
 ) -> runs.Evaluation:
     """Compare the base and the certified model on labelled images, as ``certiseg evaluate`` does.
 
-    The same images under the same seed give the figures, records and report of the command.
-    Everything is checked before the first draw: the data are read twice, and must read the same
-    each time (no shuffling, no random transforms). One batch and the votes of a few images are in
-    memory at a time.
+    With the same images and seed, figures, records and report equal those of the command. All data
+    are checked before the first draw, so they are read twice and must be the same each time (no
+    shuffling, no random transforms). One batch and the votes of a few images are in memory at a
+    time.
 
     Args:
-        model: a module in evaluation mode or another callable, the name of a model as --model
-            takes it, what ``certiseg.load_model`` gave, or a ``Smoothed``, whose noise is taken.
-        data: a torch Dataset, a DataLoader (batches are taken apart), or a list or other iterable,
-            of pairs of an image, floats (C, H, W) in [0, 1], and its labels, whole numbers (H, W);
-            or samples of ``certiseg.runs.samples.open_samples``. Images are read in float32.
-        out: the folder of the run (docs/report.md); default: a temporary one, which goes with the
-            result.
+        model: a module in evaluation mode or another callable, a model's name as for --model, a
+            model from ``certiseg.load_model``, or a ``Smoothed``, whose noise is used.
+        data: pairs of an image, floats (C, H, W) in [0, 1], and its labels, integers (H, W): a
+            torch Dataset, a DataLoader, whose batches are unrolled, a list or another iterable; or
+            samples from ``certiseg.runs.samples.open_samples``. Images become float32.
+        out: folder of the run (docs/report.md); default: a temporary one, deleted with the result.
         non_robust: a model trained without noise, for the first row.
-        num_classes: where the model returns labels and does not state it.
-        classes: their names, in label order; default: the model's, else numbers.
-        palette: their colours, (red, green, blue) of 0 to 255; default: the model's, else VOC's.
-        ignore_index: a label or several of what is not evaluated, besides 255.
-        keys: where image and labels stand in each item, such as ("image", "label") in mappings or
-            (0, 2) in longer tuples; a third key is that of a name.
-        name: of the data, in tables and reports.
-        limit: at most so many images, evenly spread.
+        num_classes: number of classes of a model that returns labels and does not state it.
+        classes: names of the classes, in label order; default: the model's, else numbers.
+        palette: colours of the classes, (red, green, blue) from 0 to 255; default: the model's,
+            else VOC's.
+        ignore_index: one or several labels to ignore, besides 255.
+        keys: keys of image and labels in each item, such as ("image", "label") for mappings or
+            (0, 2) for longer tuples; a third key, if given, is that of the sample's name.
+        name: name of the data, for tables and reports.
+        limit: at most this many images, evenly spread.
         percentile: also bound accuracy and mIoU of one noisy pass (theory T10).
-        keep: images kept for the report, evenly spread; None for all.
+        keep: number of images kept for the report, evenly spread; None for all.
         save_certificates: keep the certificates of all images.
         overwrite: replace an earlier run in out.
         resume: resume the run in out, if there is one.
-        workers: so many processes; the model is given by its name then (docs/scale.md).
-        threads: of each worker.
+        workers: number of processes; the model must then be given by name (docs/scale.md).
+        threads: threads of each worker.
         ray: the address of a Ray cluster, "auto" or "local".
         progress: True for a bar on standard error, or a function called with the number of draws
             just done.
-        options: of certification.
+        options: options of certification, as on the command line.
 
     Returns:
-        ``.table``, ``.rows`` and ``.certified`` with all figures, ``.confusions`` by row,
-        ``.images``, ``.report(path)``.
+        The evaluation: ``.table``, ``.rows`` and ``.certified`` hold the figures, ``.confusions``
+        the confusion matrices by row, ``.images`` the results by image; ``.report(path)`` writes
+        the report.
 
     Raises:
-        InputError: model, data and options that do not go together; an image or labels that are
-            not as above, named by their index; what ``out`` holds already.
+        InputError: for model, data and options that do not go together, for an image or labels in
+            another form, named by their index, and for an ``out`` that holds another run.
 
     Example:
         >>> import torch
@@ -191,30 +192,30 @@ def certify_all(
     progress: Progress = False,
     **options: Unpack[Options],
 ) -> Iterator[Certificate]:
-    """Certify image after image of a loader or any iterable, in one pass over it.
+    """Certify the images of a loader or another iterable, in one pass over it.
 
-    Each certificate holds with confidence 1 - alpha on its own; m of them hold all at once with
-    confidence 1 - m alpha only. With ``share_alpha=m`` each is made at alpha / m, so that all of
-    them hold at once with confidence 1 - alpha (union bound). That needs m beforehand: an input
-    after the m-th is refused; fewer are covered as well.
+    Each certificate holds with confidence 1 - alpha; m of them hold simultaneously only with
+    confidence 1 - m alpha. With ``share_alpha=m`` each is made at alpha / m, so that all hold
+    simultaneously with confidence 1 - alpha (union bound). m is fixed beforehand: fewer inputs are
+    covered too, an input after the m-th is refused.
 
     Args:
         model: as in ``certiseg.evaluate``; a ``Smoothed`` may have any noise and value range.
         data: images, floats (C, H, W) in [0, 1], or tuples that begin with one, or a DataLoader of
-            either (batches are taken apart). It may be endless, or a generator.
-        share_alpha: the most inputs that alpha is shared over, fixed beforehand.
-        num_classes: where the model returns labels and does not state it.
-        key: of the image in each item, such as "image" in mappings.
+            either, whose batches are unrolled. It may be a generator, and endless.
+        share_alpha: largest number of inputs, over which alpha is divided.
+        num_classes: number of classes of a model that returns labels and does not state it.
+        key: key of the image in each item, such as "image" for mappings.
         progress: True for a bar on standard error, or a function called with the number of draws
             just done.
-        options: of certification.
+        options: options of certification, as on the command line.
 
     Returns:
-        An iterator of certificates, in the order of the data. Options are checked by the call, each
-        input before its first draw.
+        An iterator over the certificates, in the order of the data. The call checks the options;
+        each input is checked before its first draw.
 
     Raises:
-        InputError: as ``Smoothed.certify``; what is wrong with an input names its index.
+        InputError: as in ``Smoothed.certify``; an error of an input names its index.
 
     Example:
         >>> import torch
@@ -274,7 +275,7 @@ def certify_all(
 
 
 def _loaded(model: Model, num_classes: int | None = None) -> LoadedModel:
-    """The model as a command knows it."""
+    """The model in the form that the commands use."""
     if isinstance(model, str):
         loaded = open_model(model, num_classes=num_classes)
         for note in loaded.notes:
@@ -300,22 +301,22 @@ def _loaded(model: Model, num_classes: int | None = None) -> LoadedModel:
 
 
 def _refuse_beside(options: Options, num_classes: int | None) -> None:
-    """Raise InputError for what a ``Smoothed`` says already."""
+    """Raise InputError for options that a ``Smoothed`` fixes already."""
     fixed = ("sigma", "noise", "axis", "grid", "device", *OF_ENGINE)
     beside = [name for name in fixed if options.get(name) is not None]
     beside += [] if num_classes is None else ["num_classes"]
     if beside:
         raise InputError(
-            f"expected {beside[0]} in the Smoothed alone, got it beside one; leave it out, or pass "
-            "the model"
+            f"expected no {beside[0]} with a Smoothed, which fixes it, got one; leave it out, or "
+            "pass the base model"
         )
 
 
 def _of_smoothed(
     model: Smoothed, options: Options, num_classes: int | None
 ) -> tuple[LoadedModel, Options]:
-    """The model, and the options with all that the ``Smoothed`` says. Raises InputError for what a
-    run has no option for."""
+    """The base model, and the options completed by those of the ``Smoothed``. Raises InputError for
+    properties for which a run has no option."""
     _refuse_beside(options, num_classes)
     if model.value_range != (0.0, 1.0) or model.output_grid:
         what = "a value range of its own" if not model.output_grid else "output_grid"
@@ -323,13 +324,13 @@ def _of_smoothed(
             f"expected a Smoothed of images in [0, 1], got one with {what}; pass the model, and "
             "grid=G for labels on cells, or call certiseg.certify_all"
         )
-    said: Any = {
+    completed: Any = {
         **options,
         **asdict(model.engine),
         "noise": model.noise,
         "device": model.device and str(model.device),
     }
-    return _loaded(model.model, model.num_classes), said
+    return _loaded(model.model, model.num_classes), completed
 
 
 def _shared(settings: Settings, inputs: int | None) -> Settings:
@@ -356,7 +357,7 @@ def _samples(
     keys: Keys,
     name: str | None,
 ) -> tuple[Samples, LoadedModel]:
-    """The data as samples, and the model with the number of its classes."""
+    """The data as samples, and the model with its number of classes."""
     if isinstance(getattr(data, "card", None), Card):
         if any(given is not None for given in (classes, palette, keys, name)):
             raise InputError(

@@ -1,4 +1,4 @@
-"""Which kind of input the files of a run are, and whether it goes with the model."""
+"""The kind of a run's input files, checked against the model."""
 
 from __future__ import annotations
 
@@ -25,11 +25,12 @@ def inputs_of(
     window: Window | None = None,
     reading: Reading = PLAIN,
 ) -> Pictures | Clouds | Volumes:
-    """How these files are read for this model; their endings tell clouds, volumes and images.
-    window: of volumes and images. reading: of images, its window aside.
+    """The reader of these files for this model; suffixes tell clouds, volumes and images apart.
 
-    Raises InputError: several kinds, another kind than the model's, options of another kind, a
-    category that the model does not know or a model that needs one.
+    window: for volumes and images. reading: for images, without a window.
+
+    Raises InputError for files of several kinds or of another kind than the model's, for options
+    of another kind, and for a category that is unknown or missing.
     """
     if dicom := [path for path in paths if path.suffix.lower() in DICOM_SUFFIXES]:
         raise InputError(
@@ -77,10 +78,10 @@ def inputs_of(
 
 
 def input_files(paths: Sequence[Path], loaded: LoadedModel) -> list[Path]:
-    """The files that are named, sorted within a folder or a pattern such as scans/*.png.
+    """The files of these paths, sorted within a folder or a pattern such as scans/*.png.
 
-    A folder stands for the files in it that the model may take, unless it is a DICOM series, one
-    volume. Hidden files are passed over.
+    A folder stands for the files in it that fit the model, except a DICOM series, which is one
+    volume. Hidden files are skipped.
 
     Raises InputError for a folder or a pattern without such a file.
     """

@@ -1,4 +1,5 @@
-"""What a run of certify reads and shows of images and point clouds; volumes: ``volumes.py``."""
+"""Images and point clouds as inputs of certify: reading, and images of the results. Volumes are
+in ``volumes.py``."""
 
 from __future__ import annotations
 
@@ -31,14 +32,14 @@ from certiseg.runs.model import channels_of
 _LEGEND_WIDTH = 480
 _CLOUD_SIZE = 640
 _USUAL, _OFF = (0.8, 1.25), 0.1
-"""Reach of a cloud, and distance of its mean from the origin, that need no word: models are trained
-on 1 and 0, but resampling moves both a little."""
+"""Range of a cloud's largest norm, and largest distance of its mean from the origin, without a
+note: models are trained on 1 and 0, and resampling changes both a little."""
 
 
 @dataclass(frozen=True)
 class CloudOptions:
-    """How clouds are read. category: which the model is told, where it knows some. normalise,
-    points, columns: see ``datasets.cloud_file.read_cloud``."""
+    """How clouds are read. category: for a model that takes one. normalise, points, columns: see
+    ``datasets.cloud_file.read_cloud``."""
 
     category: str | None = None
     normalise: bool = False
@@ -48,8 +49,8 @@ class CloudOptions:
 
 @dataclass(frozen=True)
 class Read:
-    """One input. facts: what its record says of how it was read. notes: what the user should know
-    of it, by kind. origin: of a volume, the file it came from."""
+    """One input. facts: how it was read, for its record. notes: remarks for the user, by kind.
+    origin: the volume file it was read from, if any."""
 
     x: NDArray[np.float32]
     facts: Mapping[str, Any] = field(default_factory=dict)
@@ -58,7 +59,7 @@ class Read:
 
 
 class Inputs(Protocol):
-    """Files of one kind. category: of clouds, where the model knows some."""
+    """Files of one kind. category: of point clouds, for a model that takes one."""
 
     @property
     def category(self) -> str | None: ...
@@ -77,11 +78,11 @@ class Inputs(Protocol):
     def pictures(
         self, x: NDArray[np.float32], certificate: Certificate, style: ClassStyle
     ) -> dict[str, Image.Image]:
-        """What shows the certificate, by the ending of its file."""
+        """Images that show the certificate, by file suffix."""
         ...
 
     def arrays(self, given: Read, certificate: Certificate) -> dict[str, bytes]:
-        """Labels and radii in the format of the input's file, by ending; of most kinds none."""
+        """Labels and radii in the format of the input file, by suffix; empty for most kinds."""
         ...
 
 
@@ -110,7 +111,7 @@ class Pictures:
     def pictures(
         self, x: NDArray[np.float32], certificate: Certificate, style: ClassStyle
     ) -> dict[str, Image.Image]:
-        """Overlay, its legend, and the heat picture of a radius map."""
+        """The overlay, its legend, and a heat map of the radii if they form a map."""
         shown = {
             "overlay.png": overlay(x, certificate.full_size(), style.palette),
             "legend.png": legend(style.classes, style.palette, width=_LEGEND_WIDTH),
@@ -142,7 +143,7 @@ class Clouds:
         self._parts = parts.get(options.category or "")
 
     def read(self, path: Path) -> Read:
-        # The name by which a data set calls the cloud: it is resampled to the same points.
+        # As in a data set, so that resampling chooses the same points.
         name = path.stem if self.category is None else f"{self.category}-{path.stem}"
         found = read_cloud(
             path,
@@ -164,7 +165,7 @@ class Clouds:
         return Read(found.x, facts, _notes(found))
 
     def class_style(self, num_classes: int) -> ClassStyle:
-        """Of a model that says nothing: ShapeNet's, if it has its parts, else colours of parts."""
+        """The model's; else ShapeNet's if the parts are the same; else colours of parts."""
         card, loaded = shapenet_card(self._channels), self._loaded
         if loaded.classes is None and loaded.parts == card.parts:
             return class_style(loaded, num_classes, card)
@@ -176,11 +177,12 @@ class Clouds:
     def pictures(
         self, x: NDArray[np.float32], certificate: Certificate, style: ClassStyle
     ) -> dict[str, Image.Image]:
-        """The cloud in the colours of its labels, their legend, and the picture of a radius map."""
+        """The cloud coloured by its labels, the legend, and a heat map of the radii if they form a
+        map."""
         labels = certificate.labels
         named: Sequence[int] = range(len(style.classes))
         if self._parts is not None:
-            # Its own parts, not all that the model knows.
+            # Parts of its category only.
             own = {*self._parts, *np.unique(labels).tolist()}
             named = [label for label in named if label in own]
         classes = [style.classes[label] for label in named]

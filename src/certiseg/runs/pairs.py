@@ -1,4 +1,4 @@
-"""Images with their labels from Python: any data set, loader or sequence, read as samples."""
+"""Labelled images from Python: any data set, loader or sequence, as samples."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from certiseg.errors import InputError
 from certiseg.sampling.checks import check_input
 
 Keys = Sequence[Any] | None
-"""Where image, labels and perhaps a name stand in an item; None for pairs (image, labels)."""
+"""Keys of image, labels and, if given, name in an item; None for pairs (image, labels)."""
 _ARRAYS = (Tensor, np.ndarray)
 _REREAD = "pass a list of them, a torch Dataset, or another object that can be read again"
 
 
 class Items:
-    """The items of a data set, read one at a time, as often as asked.
+    """The items of a data set, by index, read anew at each access.
 
-    A map-style data set or sequence is read by index. Anything else is iterated, its batches
-    unrolled, again from the start for an item before the last one, so that one batch is held.
+    Map-style data sets and sequences are read by index. Others are iterated with one batch in
+    memory, and from the start again when an index is not larger than the last one.
     """
 
     def __init__(self, data: Any) -> None:
-        """Raises InputError for what cannot be read twice."""
+        """Raises InputError for data that cannot be read twice."""
         readable = isinstance(data, Iterable) or hasattr(data, "__getitem__")
         apart = isinstance(data, (tuple, list)) and any(isinstance(x, _ARRAYS) for x in data[:1])
         if not readable or apart or isinstance(data, (str, bytes, Mapping, *_ARRAYS)):
@@ -109,7 +109,7 @@ def _is_image(part: Any) -> bool:
 
 
 def length_of(data: Any) -> int | None:
-    """How many items ``unrolled`` gives, where that is known without reading them."""
+    """Number of items of ``unrolled``, or None if it is not known without reading them."""
     batched = isinstance(data, DataLoader) and data.batch_sampler is not None
     try:
         return len(data.sampler if batched else data)
@@ -119,7 +119,7 @@ def length_of(data: Any) -> int | None:
 
 @contextmanager
 def named(where: str) -> Iterator[None]:
-    """Errors inside name the item."""
+    """Context in which errors name the item."""
     try:
         yield
     except InputError as error:
@@ -130,10 +130,10 @@ def named(where: str) -> Iterator[None]:
 
 
 class Pairs:
-    """Pairs of an image, floats (C, H, W) in [0, 1], and labels, whole numbers (H, W), as samples
-    of a data set; errors name the sample by its index.
+    """Pairs of an image, floats (C, H, W) in [0, 1], and labels, integers (H, W), as samples of a
+    data set; errors name the index of the sample.
 
-    ignore_index: labels that become 255, which is ignored. keys: see ``Keys``.
+    ignore_index: labels that become 255, the ignored label.
     """
 
     def __init__(self, items: Items, card: Card, ignore_index: Sequence[int], keys: Keys) -> None:
@@ -160,11 +160,11 @@ class Pairs:
             return Sample(name, image, self._classes(labels, image.shape))
 
     def _classes(self, given: Any, shape: tuple[int, ...]) -> NDArray[np.uint8]:
-        """Classes of the pixels, 255 = ignored, of labels for an image of this shape."""
+        """Class of each pixel of an image of this shape, 255 if ignored."""
         labels = given.detach().cpu().numpy() if isinstance(given, Tensor) else np.asarray(given)
         if labels.dtype.kind not in "iub":
             raise InputError(
-                f"expected labels of whole numbers, got {labels.dtype} of shape {labels.shape}; "
+                f"expected integer labels, got {labels.dtype} of shape {labels.shape}; "
                 "convert class ids with labels.long()"
             )
         if labels.shape == (1, *shape[1:]):
@@ -188,8 +188,8 @@ class Pairs:
 
 
 def read_pair(items: Items, index: int, keys: Keys) -> tuple[NDArray[np.float32], Any, str]:
-    """The image, checked, the labels and the name of an item. Raises InputError, and whatever the
-    data raise."""
+    """The image, checked, the labels and the name of an item. Raises InputError, and any error of
+    the data set."""
     where = f"sample {index}"
     with named(where):
         item = items[index]
@@ -204,7 +204,7 @@ def read_pair(items: Items, index: int, keys: Keys) -> tuple[NDArray[np.float32]
 
 
 def value_at(item: Any, key: Any) -> Any:
-    """What a mapping or a sequence holds under a key. Raises InputError where it holds nothing."""
+    """The value of a mapping or a sequence under a key. Raises InputError if there is none."""
     try:
         return item[key]
     except (KeyError, IndexError, TypeError):
@@ -214,13 +214,13 @@ def value_at(item: Any, key: Any) -> Any:
 
 
 def first_of(item: Any) -> Tensor | NDArray[Any]:
-    """The item, where it is an image, or what it begins with."""
+    """The image of an item: the item itself, or its first element."""
     first = item[0] if isinstance(item, (tuple, list)) and item else item
     return array(first, "say where its image is, such as key='image'")
 
 
 def array(given: Any, remedy: str) -> Tensor | NDArray[Any]:
-    """A tensor or an array as it is. Raises InputError for anything else."""
+    """The argument, if it is a tensor or an array. Raises InputError otherwise."""
     if not isinstance(given, (Tensor, np.ndarray)):
         raise InputError(
             f"expected an image as a tensor or an array, got {described(given)}; {remedy}"
@@ -229,7 +229,7 @@ def array(given: Any, remedy: str) -> Tensor | NDArray[Any]:
 
 
 def described(item: Any) -> str:
-    """An item in few words."""
+    """A short description of an item for messages."""
     if isinstance(item, Mapping):
         return f"a mapping of {', '.join(map(repr, item))}"
     if isinstance(item, (tuple, list)):

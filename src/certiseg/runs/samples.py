@@ -1,4 +1,4 @@
-"""The data an evaluation is asked for: a folder pair, or a data set by name."""
+"""The data of an evaluation: a folder pair, or a data set by name."""
 
 from __future__ import annotations
 
@@ -37,14 +37,15 @@ def open_samples(
     window: tuple[float, float] | None = None,
     window_percentiles: tuple[float, float] | None = None,
 ) -> Samples:
-    """Either images and labels, or data (a name, most with root, or a YAML file), at most limit of
-    them, evenly spread. split: default "val", of point clouds "test".
+    """Open a folder pair (images, labels), which has the model's classes, or a data set (data).
 
-    A folder pair has the model's classes. points, skip_bad: of point clouds, see open_clouds.
-    mask, exif, convert: how the files of a folder pair are read; "binary" masks hold 0 and 255 (or
-    1), and the others are as ``datasets.images.Reading`` has them.
-    window, window_percentiles: intensities that become 0 and 1, of volumes and of 16-bit images.
-    Raises InputError for any other combination, and for data whose channels or classes are not the
+    data: a name, most with root, or a YAML file. split: default "val", for point clouds "test".
+    limit: at most this many samples, evenly spread. points, skip_bad: for point clouds, see
+    open_clouds. mask: "binary" for label files of 0 and 255 (or 1). exif, convert: see
+    ``datasets.images.Reading``; for folder pairs. window, window_percentiles: intensities mapped to
+    0 and 1, for volumes and 16-bit images.
+
+    Raises InputError for other combinations, and for data whose channels or classes are not the
     model's.
     """
     images, labels, root = (None if p is None else Path(p) for p in (images, labels, root))
@@ -75,7 +76,7 @@ def open_samples(
     for option, given in (("--points", points is not None), ("--skip-bad", skip_bad)):
         if given:
             known = " or ".join(names("clouds"))
-            raise InputError(f"expected {option} with --data {known}, got pictures; leave it out")
+            raise InputError(f"expected {option} with --data {known}, got images; leave it out")
     samples: Samples
     volumes = images is not None and _holds_volumes(images, loaded)
     if volumes and (binary or exif is not None or convert):
@@ -101,7 +102,7 @@ def _given(**options: object) -> str:
 
 
 def _holds_volumes(folder: Path, loaded: LoadedModel) -> bool:
-    """Whether a folder of inputs is one of volumes, by its files or else by the model."""
+    """Whether a folder holds volumes, by the model's kind or else by its files."""
     if loaded.kind is not None or not folder.is_dir():
         return loaded.kind == "volumes"
     return any(path.name.lower().endswith(VOLUME_SUFFIXES[:-1]) for path in folder.iterdir())
@@ -116,11 +117,11 @@ def _folder_card(loaded: LoadedModel, images: Path, *, volumes: bool = False) ->
         )
     channels = channels_of(loaded)
     if volumes:
-        # Of one channel, unless somebody says otherwise: three are those of RGB and coordinates.
+        # One channel by default; three is the default of images and point clouds.
         channels = loaded.channels or 1
     elif channels not in (1, 3):
         raise InputError(
-            f"expected a model for pictures of 1 or 3 channels with --images, got one for "
+            f"expected a model for images of 1 or 3 channels with --images, got one for "
             f"{channels}; pass point clouds as --data"
         )
     style = class_style(loaded, num_classes)

@@ -13,10 +13,11 @@ import torch
 from torch import Tensor
 
 from certiseg.errors import InputError
+from certiseg.models.loaded import LoadedModel
 from certiseg.noise import Gaussian
 from certiseg.rounding import exact, percent_up, scientific_up, share_up
 from certiseg.runs.device import usable_device
-from certiseg.runs.model import channels_of, open_model
+from certiseg.runs.model import channels_of
 from certiseg.sampling.draw import DeviceNoise, NoiseStream
 from certiseg.sampling.keys import Address
 from certiseg.sampling.noise_samplers import GaussianSampler, lower_words
@@ -40,25 +41,26 @@ class Check:
 
 
 def selftest(
-    model: str | None = None,
+    loaded: LoadedModel | None = None,
     *,
     images: int = 300,
     alpha: float = 0.05,
     seed: int | None = None,
     size: tuple[int, int] = (96, 128),
     device: str = "cpu",
-    num_classes: int | None = None,
-    binary: str | None = None,
-    channels: int | None = None,
 ) -> Iterator[Check]:
     """Yield checks of the statistics, of every method at its null, of the noise, and of the model.
 
     images: simulated per method, independent and coupled. seed None: fresh entropy, so that every
     call is independent evidence. size: of the random image for the model. Raises InputError for a
-    model or device that is not available.
+    model of volumes or point clouds, and for a device that is not available.
     """
     if images < 1:
         raise InputError(f"expected --images of 1 or more, got {images}; 300 take some seconds")
+    if loaded is not None and loaded.kind not in ("pictures", None):
+        raise InputError(
+            f"expected a model of images, got {loaded.name} of {loaded.kind}; leave --model out"
+        )
     place = usable_device(device)
     address = np.random.SeedSequence().entropy if seed is None else seed
     assert isinstance(address, int)
@@ -67,10 +69,7 @@ def selftest(
     x = torch.rand((3, *size), generator=torch.Generator().manual_seed(0))
     yield _exact_noise(x, address)
     yield _same_bits(x.to(place), address)
-    if model is not None:
-        loaded = open_model(model, num_classes=num_classes, binary=binary, channels=channels)
-        if loaded.kind not in ("pictures", None):
-            raise InputError(f"expected a model of images, got {model} of {loaded.kind}; see docs")
+    if loaded is not None:
         if isinstance(loaded.model, torch.nn.Module):
             loaded.model.to(place)
         shape = (channels_of(loaded), *size)

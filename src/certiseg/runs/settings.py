@@ -1,4 +1,4 @@
-"""What is fixed before the first draw: noise, method, test and randomness, checked as a whole."""
+"""Settings of certification, fixed before the first draw: noise, method, test and seed."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ from certiseg.votes import Selection
 
 @dataclass(frozen=True)
 class Stopping:
-    """Early stopping (theory T7): num_samples becomes a budget, looked at ``looks`` times.
+    """Early stopping (theory T7): at most num_samples draws, tested at up to ``looks`` looks.
 
-    min_gain: end when no look that is left is expected to certify this share of components anew.
-    target_coverage: end once this share is certified. spending: see ``stats.spending.plan_looks``.
+    min_gain: stop if no further look is expected to certify this share of components in addition.
+    target_coverage: stop once this share is certified. spending: see ``stats.spending.plan_looks``.
     """
 
     min_gain: float | None = None
@@ -49,16 +49,14 @@ class Stopping:
 class Settings:
     """Parameters of certification, fixed before sampling.
 
-    sigma in the units of the input (pictures: [0, 1]; rotations: radians); alpha is per input.
-    law: see Law; axis: of rotations around one axis. budget: k of theory T5, with the k-fwer
-    corrections (under early stopping with correction "holm" or "k-fwer").
-    selection_samples: draws that choose, used by selection="split" alone.
-    radius_map: a radius for every pixel, tau and correction having no part in it (T6). stopping:
-    T7. regions: T16. hierarchy: T8; with thresholds, and selection="split", AdaptiveCertify.
-    grid: cells of grid x grid pixels (T14).
-    batch_size None: sized to memory. seed None: fresh entropy (theory T15), for each image or, in
-    runs that can be continued, for the run.
-    engine: how passes are run. custom: a method of another package, in place of those here.
+    sigma: in units of the input (images: [0, 1]; rotations: radians). alpha: per input. law: see
+    Law. axis: for rotations around one axis. budget: k of theory T5, for the k-fwer corrections
+    (with early stopping, for correction "holm" or "k-fwer"). selection_samples: draws that select
+    candidates, with selection="split" only. radius_map: a radius for every pixel (T6), without tau
+    and correction. stopping: T7. regions: T16. hierarchy: T8; with thresholds and
+    selection="split", AdaptiveCertify. grid: cells of grid x grid pixels (T14). batch_size None:
+    sized to memory. seed None: fresh entropy (T15) for each image, or for the whole run if it can
+    be resumed. engine: how passes are run. custom: a method of another package.
     """
 
     sigma: float = DEFAULTS.sigma
@@ -91,10 +89,8 @@ class Settings:
 
     @cached_property
     def certifier(self) -> Method:
-        """The method with its parameters. Raises InputError for bad ones, and for several at once.
-
-        One method at a time, and no option that it would ignore.
-        """
+        """The method with its parameters. Raises InputError for invalid parameters, for several
+        methods at once, and for options that the method would ignore."""
         stopping = None if self.stopping is None else asdict(self.stopping)
         return method_of({**vars(self), "stopping": stopping})
 
@@ -104,44 +100,44 @@ class Settings:
         return self.certifier.name
 
     def components(self, *size: int) -> int:
-        """N for labels of this size: pixels, or the cells of the grid; points, voxels."""
+        """N for an output of this size: number of pixels, grid cells, points or voxels."""
         if self.grid is None:
             return math.prod(size)
         if len(size) != 2:
             raise InputError(
-                "expected pictures with a grid of cells, got "
+                "expected images with a grid of cells, got "
                 f"{f'a cloud of {size[0]} points' if len(size) == 1 else 'a volume'}; "
                 "leave --grid out"
             )
         height, width = size
         if self.grid > min(height, width):
             raise InputError(
-                f"expected a grid of at most {min(height, width)} for a picture of {height} x "
+                f"expected a grid of at most {min(height, width)} for an image of {height} x "
                 f"{width}, got {self.grid}; choose a smaller one"
             )
         return -(-height // self.grid) * -(-width // self.grid)
 
     def check(self, components: int, num_classes: int | None = None) -> None:
-        """Raise InputError unless these settings can certify an image of so many components.
+        """Raise InputError unless these settings can certify an image of this many components.
 
-        num_classes: where known, the e-process is planned for as many.
+        num_classes: for the plan of the e-process; None if not known.
         """
         self.check_options()
         self.certifier.check_draws(components, self.num_samples, num_classes)
 
     def check_options(self) -> None:
-        """Raise InputError for settings that are wrong whatever the image; looked at once."""
+        """Raise InputError for settings that are invalid for every image. Checked once."""
         assert self._valid
 
     @cached_property
     def _valid(self) -> bool:
-        _ = self.noise  # refuses a bad sigma or axis
+        _ = self.noise  # raises for an invalid sigma or axis
         if self.axis is not None and self.law != "rotation":
             raise InputError(
                 f"expected --axis with --noise rotation, got {self.law}; it is an axis to rotate "
                 "around"
             )
-        _ = self.certifier  # refuses bad parameters, and those of two methods
+        _ = self.certifier  # raises for invalid parameters
         for name, known in PARAMETERS.items():
             value = None if known.least is None else getattr(self, known.field or name)
             if value is not None and value < known.least:
@@ -153,19 +149,19 @@ class Settings:
         return True
 
     def record(self) -> dict[str, Any]:
-        """The settings as plain JSON values, as a manifest holds them."""
+        """The settings as JSON values, for a manifest."""
         plain = asdict(replace(self, custom=None))
         del plain["custom"]
         return plain if self.custom is None else {**plain, "custom": self.custom.record()}
 
     @property
     def draws(self) -> int:
-        """Draws an image takes in all, or may take with early stopping."""
+        """Number of draws of an image; with early stopping, the largest number."""
         return self.num_samples + self.choosing_draws
 
     @property
     def choosing_draws(self) -> int:
-        """Draws of an image that only choose the candidates."""
+        """Number of draws that only select candidates."""
         return self.selection_samples if self.selection == "split" else 0
 
     def smoothed(
@@ -204,10 +200,10 @@ class Settings:
         progress: Callable[[int], None],
         watch: LabelCallback | None = None,
     ) -> Certificate:
-        """The certificate of one image (C, H, W) or cloud. Settings are taken as checked.
+        """The certificate of one image (C, H, W), volume or cloud. Settings must have been checked.
 
         progress: called with the number of draws just done. watch: called with the labels of each
-        batch of draws that test.
+        batch of test draws.
         """
         return smoothed.certify_with(
             x,

@@ -1,4 +1,4 @@
-"""What a run of certify reads and shows of volumes."""
+"""Volumes as inputs of certify: reading, images of the results, NIfTI outputs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _OFTEN = 0.05
 
 @dataclass(frozen=True)
 class Volumes:
-    """NIfTI and npy files of volumes. window: which intensities become 0 and 1."""
+    """Files of volumes. window: intensities mapped to 0 and 1."""
 
     loaded: LoadedModel
     window: Window | None = None
@@ -52,13 +52,13 @@ class Volumes:
         return Read(found.x, window_facts(found, self.window), notes, found)
 
     def class_style(self, num_classes: int) -> ClassStyle:
-        """The model's names and colours of classes, else made up."""
+        """Names and colours of the classes: the model's, else generated."""
         return class_style(self.loaded, num_classes)
 
     def pictures(
         self, x: NDArray[np.float32], certificate: Certificate, style: ClassStyle
     ) -> dict[str, Image.Image]:
-        """Three cuts in the colours of the labels, their legend, and those of a radius map."""
+        """Three slices with the labels overlaid, the legend, and the slices of a radius map."""
         shown = {
             "overlay.png": volume_overlay(x, certificate.labels, style.palette),
             "legend.png": legend(style.classes, style.palette, width=_LEGEND_WIDTH),
@@ -70,8 +70,8 @@ class Volumes:
         return shown
 
     def arrays(self, given: Read, certificate: Certificate) -> dict[str, bytes]:
-        """Of NIfTI files, labels and a radius map as NIfTI in the same space; overlapping maps on
-        the last axis, as channels are read."""
+        """For NIfTI inputs: labels and radius map as NIfTI in the same space, overlapping maps
+        along the last axis."""
         found = given.origin
         if not isinstance(found, VolumeFile) or found.header is None:
             return {}
@@ -88,6 +88,6 @@ def _in_file(values: NDArray[Any], certificate: Certificate) -> NDArray[Any]:
 
 
 def rounded_down(radius: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Radii in single precision, none larger than it was."""
+    """Radii in float32, rounded down."""
     single = radius.astype(np.float32)
     return np.where(single > radius, np.nextafter(single, np.float32(0)), single)

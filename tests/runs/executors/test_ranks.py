@@ -17,7 +17,7 @@ import pytest
 from certiseg.errors import InputError
 from certiseg.runfolder.folder import Keep
 from certiseg.runs.evaluate import evaluate
-from certiseg.runs.executors.executor import executor_for
+from certiseg.runs.executors.choice import executor_for
 from certiseg.runs.executors.ranks import Ranks
 from certiseg.runs.experiment import Plan
 from certiseg.runs.settings import Settings
