@@ -37,8 +37,8 @@ VOLUME = (12, 9, 20)
 
 
 class Made:
-    """Samples by name: images or volumes of three bands with a void corner, or clouds of three
-    parts."""
+    """Samples by name: images or volumes of three bands with a void corner (images of two
+    classes: two), or clouds of three parts."""
 
     def __init__(
         self,
@@ -84,7 +84,8 @@ class Made:
         height, width = SIZE
         edges = 12 + index % 5 + np.arange(height) // 6
         truth = (np.arange(width) >= edges[:, None]).astype(np.uint8)
-        truth += np.arange(width) >= edges[:, None] + 13
+        if self.card.num_classes > 2:
+            truth += np.arange(width) >= edges[:, None] + 13
         x = rng.uniform(size=(3, *SIZE)).astype(np.float32)
         truth[:3, :4] = 255
         return Sample(self.names[index], x, truth)

@@ -154,6 +154,36 @@ def test_a_region_is_counted_as_python_counts_it(name, made, opened):
     assert shown.complaints == []
 
 
+def test_runs_side_by_side_count_each_for_itself(made, opened, tmp_path):
+    """Among them one of a tree, whose class 1 is a leaf, and one of cells."""
+    runs = [made / name for name in ("each", "tree", "regions on cells")]
+    write_report(runs, tmp_path / "several.html")
+    shown = opened(tmp_path / "several.html")
+    page = shown.ready()
+    found = [certificates(run)[0] for run in runs]
+
+    def said() -> list[tuple[int, int]]:
+        pairs = re.findall(r"at least (\d+) of its (\d+) ", page.inner_text(".counted"))
+        return [(int(least), int(size)) for least, size in pairs]
+
+    page.click(".legend button >> nth=1")
+    inside = [certificate.labels == 1 for certificate in found]
+    assert said() == [
+        (certificate.at_least(mask), mask.sum())
+        for certificate, mask in zip(found, inside, strict=True)
+    ]
+    box = np.zeros(SIZE, dtype=bool)
+    box[4:18, 7:32] = True
+    assert np.array_equal(drawn(page, "box", "truth", ((4.5, 7.5), (17.5, 31.5))), box)
+    inside = [cells(certificate, box) for certificate in found]
+    assert said() == [
+        (certificate.at_least(mask), mask.sum())
+        for certificate, mask in zip(found, inside, strict=True)
+    ]
+    assert page.locator(".counted b").first.inner_text() == "each: "
+    assert shown.complaints == []
+
+
 def test_the_counts_of_regions_differ_from_the_labels_given(made):
     """Else the test above could not tell T16 from counting."""
     (certificate,) = certificates(made / "regions")

@@ -53,7 +53,7 @@ def test_a_whole_run(run, tmp_path):
 
 def test_a_binary_output_is_in_the_claim_and_in_the_settings(tmp_path):
     source = {"binary": BinaryOutput("logit", 0.4)}
-    made_run(tmp_path / "run", ("one",), source=source)
+    made_run(tmp_path / "run", ("one",), classes=("none", "vessel"), source=source)
     text = write_report([tmp_path / "run"], tmp_path / "report.html").page.read_text()
     said = "label 1 where the sigmoid of its one channel exceeds 0.4, else 0"
     assert f"the majority vote of made-up model ({said}) under" in text
