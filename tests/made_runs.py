@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,12 +13,15 @@ from certiseg.certificates.certificate import Certificate
 from certiseg.certificates.grid import upsample_nearest
 from certiseg.certifiers.hierarchical import hierarchical
 from certiseg.certifiers.radius_map import radius_map
+from certiseg.certifiers.regions import regions
 from certiseg.certifiers.segcertify import certify
 from certiseg.certifiers.sequential import sequential
 from certiseg.datasets.card import Card, Sample
 from certiseg.models.loaded import LoadedModel
 from certiseg.runfolder.comparison import BASE_CLEAN, BASE_NOISE
 from certiseg.runfolder.folder import RunFolder
+from certiseg.runfolder.layout import Layout
+from certiseg.runfolder.manifest import read_manifest
 from certiseg.runfolder.view import view_content
 from certiseg.runs.evaluate import manifest, prints_of
 from certiseg.runs.experiment import Checked, Prediction
@@ -29,18 +33,34 @@ CLASSES = ("road", "car", "sky")
 PALETTE = ((128, 64, 128), (0, 0, 142), (70, 130, 180))
 SIZE = (24, 40)
 POINTS = 150
+VOLUME = (12, 9, 20)
 
 
 class Made:
-    """Samples by name: pictures of three bands with a void corner, or clouds of three parts."""
+    """Samples by name: images or volumes of three bands with a void corner (images of two
+    classes: two), or clouds of three parts."""
 
     def __init__(
-        self, names: Sequence[str], classes: Sequence[str] = CLASSES, *, clouds: bool = False
+        self,
+        names: Sequence[str],
+        classes: Sequence[str] = CLASSES,
+        *,
+        clouds: bool = False,
+        volumes: bool = False,
     ) -> None:
         parts = {"thing": (0, 1, 2)} if clouds else None
         colours = (PALETTE * len(classes))[: len(classes)]
-        self.names, self.clouds = names, clouds
-        self.card = Card("made-up", tuple(classes), colours, 3, "made up", "none", parts)
+        self.names, self.clouds, self.volumes = names, clouds, volumes
+        self.card = Card(
+            "made-up",
+            tuple(classes),
+            colours,
+            3,
+            "made up",
+            "none",
+            parts,
+            "volumes" if volumes else None,
+        )
 
     def __len__(self) -> int:
         return len(self.names)
@@ -55,16 +75,28 @@ class Made:
             # As wide and flat as a table: harder to fit into a frame than a ball.
             x *= np.array([[4], [1], [0.2]], np.float32)
             return Sample(self.names[index], x, truth, "thing")
+        if self.volumes:
+            truth = np.digitize(np.arange(VOLUME[0]), (4 + index % 2, 8)).astype(np.uint8)
+            truth = np.ascontiguousarray(np.broadcast_to(truth[:, None, None], VOLUME))
+            truth[:2, :2] = 255
+            x = rng.uniform(size=(3, *VOLUME)).astype(np.float32)
+            return Sample(self.names[index], x, truth)
         height, width = SIZE
         edges = 12 + index % 5 + np.arange(height) // 6
         truth = (np.arange(width) >= edges[:, None]).astype(np.uint8)
-        truth += np.arange(width) >= edges[:, None] + 13
+        if self.card.num_classes > 2:
+            truth += np.arange(width) >= edges[:, None] + 13
         x = rng.uniform(size=(3, *SIZE)).astype(np.float32)
         truth[:3, :4] = 255
         return Sample(self.names[index], x, truth)
 
 
-def made_votes(sample: Sample, settings: Settings, num_classes: int) -> VoteCounts:
+def made_votes(
+    sample: Sample,
+    settings: Settings,
+    num_classes: int,
+    changed: Mapping[str, Any] | None = None,
+) -> VoteCounts:
     """Votes mostly for the truth: sure in most places, torn in some, wrong in a few."""
     rng = np.random.default_rng(7)
     truth = np.where(sample.labels == 255, 0, sample.labels).astype(np.int64)
@@ -78,7 +110,8 @@ def made_votes(sample: Sample, settings: Settings, num_classes: int) -> VoteCoun
     rest = settings.num_samples - hits
     other = (favoured + 1) % num_classes
     np.put_along_axis(counts, other[..., None], rest[..., None], axis=-1)
-    return VoteCounts(counts, settings.num_samples, made_source(sample, settings))
+    source = replace(made_source(sample, settings), **(changed or {}))
+    return VoteCounts(counts, settings.num_samples, source)
 
 
 def made_source(sample: Sample, settings: Settings) -> Source:
@@ -101,6 +134,8 @@ def made_certificate(votes: VoteCounts, settings: Settings) -> Certificate:
     noise, level = settings.noise, {"tau": settings.tau, "alpha": settings.alpha}
     if settings.radius_map:
         return radius_map(votes, noise=noise, alpha=settings.alpha)
+    if settings.regions:
+        return regions(votes, noise=noise, **level)
     if settings.hierarchy is not None:
         return hierarchical(votes, noise=noise, hierarchy=settings.hierarchy, **level)
     if settings.stopping is not None:
@@ -131,16 +166,22 @@ def made_run(
     *,
     classes: Sequence[str] = CLASSES,
     clouds: bool = False,
+    volumes: bool = False,
     keep: int | None = None,
     done: int | None = None,
     model: str = "made-up model",
+    source: Mapping[str, Any] | None = None,
 ) -> Made:
-    """Write a run below ``out``. done: as many samples, as if the run had been interrupted."""
+    """Write a run below ``out``.
+
+    done: as many samples, as if the run had been interrupted. source: fields of the votes' source
+    with other values, such as windows.
+    """
     settings = settings or Settings(num_samples=200)
     settings = replace(settings, seed=1 if settings.seed is None else settings.seed)
     if settings.stopping is not None:
         settings = replace(settings, stopping=replace(settings.stopping, looks=1))
-    samples = Made(names, classes, clouds=clouds)
+    samples = Made(names, classes, clouds=clouds, volumes=volumes)
     card, num_classes = samples.card, len(classes)
     folder = RunFolder(out)
     loaded = LoadedModel(model, lambda x: x, num_classes)
@@ -150,7 +191,7 @@ def made_run(
     folder.begin(manifest(samples, checked, models, prints, settings, "certiseg ...", keep=keep))
     for index in range(len(samples) if done is None else done):
         sample = samples[index]
-        votes = made_votes(sample, settings, num_classes)
+        votes = made_votes(sample, settings, num_classes, source)
         certificate = made_certificate(votes, settings)
         clean = votes.mode()
         if clean.shape != sample.labels.shape:
@@ -165,3 +206,11 @@ def made_run(
         made = finish(job, task, Baselines(baseline, view), certificate, 1.0)
         folder.write(index, made.record, *made.files)
     return samples
+
+
+def certificates(run: Path) -> list[Certificate]:
+    """Certificates of a run that keeps all."""
+    layout = Layout(run)
+    return [
+        Certificate.load(layout.certificate(planned.file)) for planned in read_manifest(run).samples
+    ]

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import os
 import shutil
-from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from certiseg.certificates.certificate import Certificate
+from browser import NARROW, WIDE, Opened, chromium
 from certiseg.certificates.grid import upsample_nearest
 from certiseg.certifiers.radius_map import radius_map
 from certiseg.hierarchies.hierarchy import Hierarchy
@@ -27,24 +25,11 @@ from certiseg.runfolder.layout import Layout
 from certiseg.runfolder.manifest import read_manifest
 from certiseg.runs.settings import Settings, Stopping
 from certiseg.votes import ABSTAIN
-from made_runs import SIZE, made_run
+from made_runs import SIZE, certificates, made_run
 
 pytestmark = pytest.mark.slow
-WIDE, NARROW = (1280, 900), (390, 844)
 HOSTILE = "<b class=injected>\"'</script><img src=x onerror=injected=1>{{7*7}}$x^2$"
 TREE = Hierarchy("traffic", ("road", "car", "sky"), ("ground",), (3, 3, -1, -1))
-
-
-def chromium() -> str:
-    """Where Chromium is. Without it, or Playwright, tests skip on a laptop and fail in CI."""
-    names = ("chromium", "chromium-browser", "google-chrome")
-    found = [path for path in map(shutil.which, names) if path]
-    if found and importlib.util.find_spec("playwright"):
-        return found[0]
-    words = "needs Chromium and Playwright: apt-get install chromium; make install-dev"
-    if os.environ.get("CI") == "true":
-        pytest.fail(words)
-    pytest.skip(words)
 
 
 @pytest.mark.parametrize(("ci", "ends"), [("true", pytest.fail), ("", pytest.skip)])
@@ -55,104 +40,15 @@ def test_without_a_browser_ci_fails_and_a_laptop_skips(monkeypatch, ci, ends):
         chromium()
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """Headless Chromium."""
-    path = chromium()
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        # WebGL without a graphics card; a container's root user has no sandbox.
-        options = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
-        started = playwright.chromium.launch(executable_path=path, args=options)
-        yield started
-        started.close()
-
-
-class Opened:
-    """A page from a file:// address, and all that it complained about or asked the network for."""
-
-    def __init__(
-        self, browser: Any, file: Path, size: tuple[int, int] = WIDE, *, charts: bool = False
-    ) -> None:
-        self.page = browser.new_page(viewport={"width": size[0], "height": size[1]})
-        self.complaints: list[str] = []
-        self.asked: list[str] = []
-        self.page.on("console", self._said)
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("request", lambda request: self.asked.append(request.url))
-        if not charts:
-            # Loading Plotly takes longer than all else: what needs no charts goes without.
-            self.page.add_init_script("delete window.DecompressionStream")
-        self.page.goto(file.as_uri())
-
-    def _said(self, message: Any) -> None:
-        if message.type == "error":
-            self.complaints.append(message.text)
-
-    def ready(self) -> Any:
-        """Wait for charts, or the words in their place, and for the samples to be unpacked."""
-        self.page.wait_for_selector(".plot .main-svg, .plot .failed", state="attached")
-        self.page.evaluate("Promise.all(rows.map((row) => row.show()))")
-        return self.page
-
-    def choose(self, radius: float) -> float:
-        """Slide to the first radius that is no smaller, or to the end; returns where it stands."""
-        chosen: float = self.page.evaluate(
-            """(radius) => {
-              const slider = document.getElementById("radius"), { radii } = report.slider;
-              const place = radii.findIndex((r) => r >= radius);
-              slider.value = place < 0 ? radii.length - 1 : place;
-              slider.dispatchEvent(new Event("input", { bubbles: true }));
-              return radii[slider.value];
-            }""",
-            radius,
-        )
-        self.settle()
-        return chosen
-
-    def settle(self) -> None:
-        """Until what was asked for is painted."""
-        self.page.evaluate("new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
-
-    def mask(self, sample: int, layer: str = "own", run: int = 0) -> np.ndarray:
-        """RGB (H, W, 3) as it stands in the canvas."""
-        pixels = self.page.evaluate(
-            """async ([sample, layer, run]) => {
-              const row = rows[sample];
-              await row.show();  // a row that is far away has given its pixels back
-              const find = (kind) => `.tile[data-layer="${kind}"][data-run="${run}"] canvas`;
-              const canvas = row.stage.querySelector(find(layer))
-                ?? row.stage.querySelector(find("column"));
-              const { width, height } = canvas;
-              const data = canvas.getContext("2d").getImageData(0, 0, width, height).data;
-              return [height, width, Array.from(data)];
-            }""",
-            [sample, layer, run],
-        )
-        height, width, data = pixels
-        return np.array(data).reshape(height, width, 4)[..., :3]
-
-
-@pytest.fixture
-def opened(browser) -> Iterator[Callable[..., Opened]]:
-    pages: list[Opened] = []
-
-    def open_file(file: Path, size: tuple[int, int] = WIDE, *, charts: bool = False) -> Opened:
-        pages.append(Opened(browser, file, size, charts=charts))
-        return pages[-1]
-
-    yield open_file
-    for one in pages:
-        one.page.close()
-
-
 SETTINGS = {
     "flat": Settings(num_samples=200, seed=1),
     "map": Settings(num_samples=200, seed=1, radius_map=True),
     "tree": Settings(num_samples=200, seed=1, hierarchy=TREE),
     "cells": Settings(num_samples=200, seed=1, grid=3),
     "many": Settings(num_samples=300, seed=1),
+    "regions": Settings(num_samples=200, seed=1, regions=True),
+    "regions on cells": Settings(num_samples=200, seed=1, regions=True, grid=3),
+    "budget": Settings(num_samples=200, seed=1, correction="k-fwer", budget=20),
 }
 
 
@@ -164,13 +60,6 @@ def made(tmp_path_factory) -> Path:
         made_run(root / name, settings=settings)
         write_report([root / name], root / f"{name}.html")
     return root
-
-
-def certificates(run: Path) -> list[Certificate]:
-    layout = Layout(run)
-    return [
-        Certificate.load(layout.certificate(planned.file)) for planned in read_manifest(run).samples
-    ]
 
 
 def painted(labels: np.ndarray, palette: Any) -> np.ndarray:
@@ -335,6 +224,17 @@ def test_the_page_fits_and_asks_nothing_of_the_network(size, hostile, opened):
     assert page.url.startswith("file://")
     assert [u for u in shown.asked[1:] if not u.startswith(("data:", "blob:"))] == []
     assert shown.complaints == []
+
+
+@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["1280", "390"])
+def test_nothing_moves_while_samples_and_charts_load(size, hostile, opened):
+    shown = opened(hostile, size, charts=True)
+    height = "document.documentElement.scrollHeight"
+    before = shown.page.evaluate(height)
+    assert shown.ready().evaluate(height) == before
+    shown.page.evaluate("window.scrollTo({ top: 1e9, behavior: 'instant' })")
+    shown.settle()
+    assert shown.page.evaluate(height) == before
 
 
 def test_keyboard_reaches_slider_and_pictures(made, opened):

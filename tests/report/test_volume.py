@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
-from certiseg.report.volume import volume_heat, volume_overlay
+from certiseg.report.volume import Slices, volume_heat, volume_overlay
 
 PALETTE = ((10, 20, 30), (200, 100, 0))
 
@@ -35,3 +36,29 @@ def test_a_map_of_radii_has_one_scale() -> None:
     assert 0 <= brightest - (6 * 8 + 4 * 8 + 4 * 6) * 40**2 < 500
     white = volume_heat(np.zeros((4, 6, 8)), 0.1)
     assert not (np.asarray(white) == (253, 231, 37)).all(-1)[: 8 * 8].any()
+
+
+@pytest.mark.parametrize(
+    ("depth", "places", "lines", "across"),
+    [
+        (1, (0,), 1, 1),
+        (3, (0, 1, 2), 1, 3),
+        (4, (0, 1, 2, 3), 2, 2),
+        (5, (0, 1, 2, 3, 4), 2, 3),
+        (20, (1, 5, 8, 11, 15, 18), 2, 3),
+    ],
+)
+def test_slices_lie_in_rows_with_gaps(depth, places, lines, across) -> None:
+    volume = np.arange(4 * 3 * depth).reshape(4, 3, depth)
+    slices = Slices.of(volume.shape)
+    assert (slices.places, slices.across, slices.gap) == (places, across, 1)
+    image = slices.image(volume, -1)
+    assert image.shape == (lines * 4 - 1, across * 5 - 1)
+    for number, place in enumerate(places):
+        top, left = number // across * 4, number % across * 5
+        # The second axis points up, the first to the right.
+        assert np.array_equal(image[top : top + 3, left : left + 4], volume[:, ::-1, place].T)
+        image[top : top + 3, left : left + 4] = -1
+    assert (image == -1).all()
+    coloured = np.stack([volume, volume], axis=0)
+    assert slices.image(coloured, 0).shape == (2, *image.shape)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import csv
+import io
 import json
 import re
 import xml.etree.ElementTree as ElementTree
@@ -12,14 +14,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from certiseg.binary import BinaryOutput
 from certiseg.errors import InputError
 from certiseg.hierarchies.hierarchy import Hierarchy
 from certiseg.report import write
 from certiseg.report.page import interactive
+from certiseg.report.volume import Slices
 from certiseg.report.write import write_report
 from certiseg.runfolder.layout import Layout
 from certiseg.runs.settings import Settings
-from made_runs import made_run
+from made_runs import VOLUME, made_run
 
 TREE = Hierarchy("traffic", ("road", "car", "sky"), ("ground",), (3, 3, -1, -1))
 HOSTILE = '<b>$x^{2}$ & 50% \\input{/etc/passwd} "quoted" #1_~</script>'
@@ -45,6 +49,38 @@ def test_a_whole_run(run, tmp_path):
     # Nothing is fetched: no address is loaded, and the browser is told to load none.
     assert not re.findall(r'(?:src|href)="(?!data:|#)', text)
     assert "default-src 'none'" in text
+
+
+def test_a_binary_output_is_in_the_claim_and_in_the_settings(tmp_path):
+    source = {"binary": BinaryOutput("logit", 0.4)}
+    made_run(tmp_path / "run", ("one",), classes=("none", "vessel"), source=source)
+    text = write_report([tmp_path / "run"], tmp_path / "report.html").page.read_text()
+    said = "label 1 where the sigmoid of its one channel exceeds 0.4, else 0"
+    assert f"the majority vote of made-up model ({said}) under" in text
+    assert f"<dt>Binary output</dt><dd>{said}</dd>" in text
+
+
+@pytest.mark.parametrize("kind", ["image", "volume"])
+def test_the_slider_of_what_lies_beneath_has_the_word_of_its_kind(tmp_path, kind):
+    made_run(tmp_path / "run", ("one",), volumes=kind == "volume")
+    text = write_report([tmp_path / "run"], tmp_path / "report.html").page.read_text()
+    assert f"{kind.capitalize()} beneath <input" in text
+
+
+def test_of_a_volume_the_slices_and_their_gaps_are_encoded(tmp_path):
+    made_run(tmp_path / "run", ("one",), volumes=True)
+    (sample,) = payloads(write_report([tmp_path / "run"], tmp_path / "report.html").page)
+    slices = Slices.of(VOLUME)
+    with np.load(Layout(tmp_path / "run").view("0000-one")) as view:
+        truth = slices.image(view["truth"].astype(int), -1)
+    content = base64.b64decode(sample["truth"].split(",")[1])
+    stored = np.asarray(Image.open(io.BytesIO(content)))
+    # No truth is 0, a gap is white as an abstention, 1.
+    assert np.array_equal(stored, np.where(truth == 255, 0, truth + 2))
+    assert sample["slices"] == {
+        "places": list(slices.places), "size": [9, 12], "across": 3, "gap": 1,
+    }  # fmt: skip
+    assert sample["size"] == [2 * 9 + 1, 3 * 12 + 2]
 
 
 def test_the_table_of_radii_adds_up_to_the_masks(run, tmp_path):

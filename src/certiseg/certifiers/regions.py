@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import accumulate
@@ -28,6 +28,30 @@ from certiseg.votes import ABSTAIN, VoteCounts, labels_dtype
 Cutoffs = Literal["spread"] | Sequence[int]
 SPREAD: Literal["spread"] = "spread"
 _MOST_CUTOFFS = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """Evidence for the labels of a certificate: that for all false ones sums to less than a bound.
+
+    Args:
+        levels: ints in the shape of the labels, 0 where no label is given.
+        values: evidence of levels 1, 2, ..., increasing.
+        bound: on the sum over the false labels, B of theory T16.
+    """
+
+    levels: NDArray[np.integer]
+    values: tuple[Fraction, ...]
+    bound: Fraction
+
+    def counts(self, region: NDArray[np.bool_] | None = None) -> NDArray[np.integer]:
+        """Number of labels in a region (None: everything) at levels 1, 2, ..."""
+        inside = self.levels.ravel() if region is None else self.levels[region]
+        return np.bincount(inside, minlength=len(self.values) + 1)[1:]
+
+    def __call__(self, region: NDArray[np.bool_] | None) -> int:
+        """The number of labels in a region that may be false, m(S) of theory T16."""
+        return _most_below(self.counts(region), self.values, self.bound)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,8 +142,8 @@ class Regions(Method):
         return dict(zip(chosen, accumulate(terms), strict=True))
 
     @classmethod
-    def errors(cls, certificate: Certificate) -> Callable[[NDArray[np.bool_] | None], int]:
-        """Function of a region S that returns m(S) of theory T16, the allowed false labels in S."""
+    def errors(cls, certificate: Certificate) -> Evidence:
+        """The evidence, a function of a region S that returns m(S) of theory T16."""
         method, votes = cls.of(certificate), certificate.votes
         tested = tested_tau(method.tau, votes)
         evidence = method._evidence(votes, tested)
@@ -143,15 +167,7 @@ class Regions(Method):
             (1 - share) / alpha,
         )
         most = _most_below(listed, values[1:], start, slope)
-        bound = start + most * slope
-
-        def wrong(region: NDArray[np.bool_] | None) -> int:
-            inside = listed
-            if region is not None:
-                inside = np.bincount(reached[region], minlength=len(values))[1:]
-            return _most_below(inside, values[1:], bound)
-
-        return wrong
+        return Evidence(reached, tuple(values[1:]), start + most * slope)
 
     @classmethod
     def of(cls, stored: Certificate) -> Self:

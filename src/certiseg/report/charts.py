@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -84,7 +85,7 @@ def _curve_panel(lines: Sequence[Line], noise: Noise, y_label: str) -> Panel:
 
 def _curve(summaries: Sequence[RunSummary]) -> Chart | None:
     several = len(summaries) > 1
-    _, part = KINDS[summaries[0].run.manifest.kind]
+    whole, part = KINDS[summaries[0].run.manifest.kind]
     lines: list[Line] = []
     for number, summary in enumerate(summaries):
         curve = summary.curve
@@ -92,16 +93,48 @@ def _curve(summaries: Sequence[RunSummary]) -> Chart | None:
             lines.append(_line(summary.name, curve, curve.certified_accuracy, number))
         elif curve is not None:
             lines += _curve_lines(curve, part)
+    captions = []
+    if lines:
+        captions.append(
+            f"From one map of radii a sample ({_over(summaries)}). All radii hold at once (theory "
+            "T6), so any point of a line may be quoted after a look at it. A line ends where the "
+            "draws can prove no more."
+        )
+    beyond = [summary for summary in summaries if summary.collective is not None]
+    for summary in beyond:
+        lines.append(_collective_line(summary, f"{summary.name}, " if several else "", len(lines)))
+    if beyond:
+        kept = " / ".join(dict.fromkeys(str(s.collective.samples) for s in beyond if s.collective))
+        captions.append(
+            "The line of windows together goes on where the others end: certified accuracy under "
+            f"every perturbation of the whole {whole} below that norm, as what is spent on some "
+            "windows is missing in the others (theory T17). It is a bound from the same radii, or "
+            "from the certificates where there is no map of radii, at a few norms, over the "
+            f"{kept} kept {whole}s."
+        )
     if not lines:
         return None
     y_label = "certified accuracy" if several else "share, IoU"
     return Chart(
         "curve",
         f"{'Certified accuracy' if several else 'What holds'} at each radius",
-        f"From one map of radii a sample ({_over(summaries)}). All radii hold at once (theory T6), "
-        "so any point of a line may be quoted after a look at it. A line ends where the draws can "
-        "prove no more.",
+        " ".join(captions),
         _curve_panel(lines, summaries[0].run.manifest.noise, y_label),
+    )
+
+
+def _collective_line(summary: RunSummary, of: str, style: int) -> Line:
+    """The line to the first norm at which nothing holds."""
+    curve = summary.collective
+    assert curve is not None
+    nothing = curve.right == 0
+    end = int(nothing.argmax()) + 1 if nothing.any() else len(nothing)
+    return Line(
+        f"{of}certified accuracy, windows together",
+        curve.norms[:end].tolist(),
+        curve.accuracy[:end].tolist(),
+        style,
+        steps=True,
     )
 
 
@@ -214,11 +247,15 @@ def chart_table(chart: Chart, points: int = 12) -> tuple[list[str], list[list[st
         ]
         return head, rows
     head = [drawing.x_label, *(line.name for line in drawing.lines)]
-    x = max((line.x for line in drawing.lines), key=len)
-    places = range(0, len(x), max(1, len(x) // points))
-    # Lines end where they become 0.
+    thinned = [line.x[:: max(1, len(line.x) // points)] for line in drawing.lines]
     rows = [
-        [down(x[p]), *(share_down(line.y[p]) if p < len(line.y) else "0" for line in drawing.lines)]
-        for p in places
+        [down(x), *(_at(line, x) for line in drawing.lines)]
+        for x in sorted({x for some in thinned for x in some})
     ]
     return head, rows
+
+
+def _at(line: Line, x: float) -> str:
+    """Value of a falling line of steps; nothing is known to hold beyond its end."""
+    place = bisect_left(line.x, x)
+    return share_down(line.y[place]) if place < len(line.y) else "0"

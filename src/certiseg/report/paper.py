@@ -19,7 +19,7 @@ from certiseg.report.overlay import as_rgb
 from certiseg.report.page.claim import plan
 from certiseg.report.palettes import own_palette, safe_palette, with_nodes
 from certiseg.report.summary import RunSummary, SampleSummary, comparison_rows
-from certiseg.report.volume import cuts
+from certiseg.report.volume import flat
 from certiseg.runfolder.comparison import comparison_table
 from certiseg.votes import ABSTAIN
 
@@ -89,7 +89,7 @@ def painted(labels: NDArray[Any], palette: Sequence[Colour]) -> NDArray[np.uint8
 def sample_row(sample: SampleSummary, palette: Sequence[Colour]) -> Figure:
     """Figure of a sample: input, truth, base model, noise, certified labels, radius, and legend."""
     cloud = sample.view.truth.ndim == 1
-    height, width = (1, 1) if cloud else _flat(sample.view.truth).shape
+    height, width = (1, 1) if cloud else flat(sample.view.truth, sample.view.size, 0).shape
     rows, columns = (1, 4) if cloud else (2, 3)
     figure = new_figure(7.2, rows * 7.2 / columns * height / width + (0.6 if cloud else 1.0))
     with style():
@@ -109,18 +109,20 @@ def sample_row(sample: SampleSummary, palette: Sequence[Colour]) -> Figure:
 
 def _image_tiles(sample: SampleSummary, palette: Sequence[Colour]) -> list[tuple[str, Any]]:
     view = sample.view
+
+    def photograph(pixels: NDArray[np.uint8]) -> NDArray[Any]:
+        return as_rgb(flat(pixels, view.size, 255) / np.float32(255))
+
+    def labels(values: NDArray[Any]) -> NDArray[np.uint8]:
+        return painted(flat(values.astype(np.int64), view.size, ABSTAIN), palette)
+
     return [
-        ("input", as_rgb(_flat(view.x, 1) / np.float32(255))),
-        ("truth", painted(_flat(view.truth).astype(np.int64), palette)),
-        ("base model", painted(_flat(view.labels["base_clean"]), palette)),
-        ("one noisy draw", as_rgb(_flat(view.noisy, 1) / np.float32(255))),
-        ("certified (white: abstains)", painted(_flat(sample.certified), palette)),
+        ("input", photograph(view.x)),
+        ("truth", labels(view.truth)),
+        ("base model", labels(view.labels["base_clean"])),
+        ("one noisy draw", photograph(view.noisy)),
+        ("certified (white: abstains)", labels(sample.certified)),
     ]
-
-
-def _flat(values: NDArray[Any], channels: int = 0) -> NDArray[Any]:
-    """Values of an image as they are, of a volume its cuts. channels: axes before its own."""
-    return cuts(values) if values.ndim - channels == 3 else values
 
 
 def _cloud_tiles(sample: SampleSummary, palette: Sequence[Colour]) -> list[tuple[str, Any]]:
@@ -141,7 +143,7 @@ def _heat(figure: Figure, axes: Any, sample: SampleSummary) -> None:
     if radii is None:
         axes.set_axis_off()
         return
-    values, largest = _flat(view.full(radii.map())), radii.largest or 1.0
+    values, largest = flat(view.full(radii.map()), view.size, 0), radii.largest or 1.0
     if values.ndim == 1:
         shown = np.asarray(cloud_by_radius(view.x, values, largest))
     else:

@@ -11,7 +11,7 @@ from certiseg.certificates.certificate import Certificate
 from certiseg.certifiers.radius_map import RadiusMap, radius_by_count
 from certiseg.errors import InputError
 
-_FIXED = ("segcertify", "radius_map", "hierarchical", "adaptive")
+_FIXED = ("segcertify", "radius_map", "hierarchical", "adaptive", "regions")
 """Methods whose number of draws does not depend on the votes, and whose votes are for classes."""
 
 
@@ -53,7 +53,7 @@ def post_hoc_radii(certificate: Certificate) -> PostHocRadii:
     with confidence 1 - 2 alpha. Raises InputError if the number of draws was not fixed beforehand,
     votes are not for classes, or there are too few draws.
     """
-    if certificate.method not in _FIXED:
+    if certificate.method not in _FIXED or certificate.looks is not None:
         given = (
             "one that depended on the votes (early stopping)"
             if certificate.looks is not None

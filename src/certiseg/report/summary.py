@@ -10,18 +10,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from certiseg.certificates.certificate import Certificate
+from certiseg.certificates.windows import tiling_of
+from certiseg.certifiers.radius_map import radius_map
 from certiseg.datasets.card import IGNORE
 from certiseg.errors import InputError
 from certiseg.hierarchies.hierarchy import Hierarchy
 from certiseg.metrics.boundary import BoundaryCounts, pixel_distance, point_distance
 from certiseg.metrics.curve import RadiusCurve
+from certiseg.report.collective import CollectiveCurve
 from certiseg.report.post_hoc import PostHocRadii, post_hoc_radii
 from certiseg.runfolder.comparison import Row
 from certiseg.runfolder.evidence import Kept
 from certiseg.runfolder.manifest import Manifest
 from certiseg.runfolder.run import Run
 from certiseg.runfolder.view import View
-from certiseg.votes import ABSTAIN
+from certiseg.votes import ABSTAIN, Source
 
 PIXEL_EDGES = (0.0, 1.0, 2.0, 3.0, 5.0, 8.0, 13.0, 21.0, 34.0)
 POINT_EDGES = (0.0, 0.02, 0.04, 0.07, 0.1, 0.15, 0.2, 0.3)
@@ -34,7 +37,8 @@ class SampleSummary:
     Args:
         kept: input, labels and certificate, checked.
         manifest: of the run.
-        certified: certified labels (of a radius map, at the radius of tau), at full size.
+        labels: of the certificate, of a radius map at the radius of tau.
+        certified: the same at full size.
         right: True where they are, or contain, the true class.
         radii: the radius map, or None.
         why_no_radii: reason why there is no radius map, or None.
@@ -42,6 +46,7 @@ class SampleSummary:
 
     kept: Kept
     manifest: Manifest
+    labels: NDArray[np.signedinteger]
     certified: NDArray[np.signedinteger]
     right: NDArray[np.bool_]
     radii: PostHocRadii | None
@@ -72,11 +77,13 @@ class RunSummary:
         kept: number of kept samples.
         mapped: number of kept samples with a radius map.
         curve: over the mapped samples; for a run of radius maps, over all samples.
+        collective: over the kept samples of a model of windows.
         boundary: pooled over the kept samples.
         largest: largest radius of any component.
         why_no_radii: reason for each sample without a radius map.
         hierarchy: of the first certificate that has one.
         statement: of the first certificate.
+        source: of the first certificate's votes, which says how a binary output was declared.
     """
 
     run: Run
@@ -84,11 +91,13 @@ class RunSummary:
     kept: int = 0
     mapped: int = 0
     curve: RadiusCurve | None = None
+    collective: CollectiveCurve | None = None
     boundary: BoundaryCounts | None = None
     largest: float = 0.0
     why_no_radii: list[str] = field(default_factory=list)
     hierarchy: Hierarchy | None = None
     statement: str | None = None
+    source: Source | None = None
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -152,13 +161,14 @@ def _summary(run: Run, kept: Kept) -> SampleSummary:
         radii, reason = post_hoc_radii(certificate), None
     except InputError as error:
         radii, reason = None, str(error)
-    return SampleSummary(kept, run.manifest, certified, right, radii, reason)
+    return SampleSummary(kept, run.manifest, labels, certified, right, radii, reason)
 
 
 def _add(found: RunSummary, sample: SampleSummary, grid: NDArray[np.float64]) -> None:
     view, certificate, radii = sample.view, sample.certificate, sample.radii
     found.kept += 1
     found.statement = found.statement or certificate.statement()
+    found.source = found.source or certificate.votes.source
     found.hierarchy = found.hierarchy or certificate.hierarchy
     cloud = view.truth.ndim == 1
     counts = BoundaryCounts.count(
@@ -170,6 +180,9 @@ def _add(found: RunSummary, sample: SampleSummary, grid: NDArray[np.float64]) ->
         right=sample.right,
     )
     found.boundary = counts if found.boundary is None else found.boundary + counts
+    if tiling_of(certificate) is not None and found.run.manifest.radius > 0:
+        beyond = _collective(sample)
+        found.collective = beyond if found.collective is None else found.collective + beyond
     if radii is None:
         found.why_no_radii.append(str(sample.why_no_radii))
         return
@@ -180,3 +193,19 @@ def _add(found: RunSummary, sample: SampleSummary, grid: NDArray[np.float64]) ->
     num_classes = len(found.run.manifest.classes)
     curve = RadiusCurve.count(view.truth, labels, num_classes, radius=radius, grid=grid)
     found.curve = curve if found.curve is None else found.curve + curve
+
+
+def _collective(sample: SampleSummary) -> CollectiveCurve:
+    """The curve of the radius map of the sample's votes, or, where there is none, of its own
+    certificate."""
+    certificate, truth = sample.certificate, sample.view.truth
+    if sample.radii is not None:
+        certificate = radius_map(
+            certificate.votes, noise=certificate.noise, alpha=certificate.alpha
+        )
+    return CollectiveCurve.count(
+        certificate,
+        contains(certificate.labels, truth, certificate.hierarchy),
+        labelled=int((truth != IGNORE).sum()),
+        unit=sample.manifest.radius,
+    )

@@ -1,8 +1,9 @@
-"""Images of a volume: its three central slices with labels or radii."""
+"""Images of a volume: slices of it with labels or radii."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,10 @@ from certiseg.report.heat import heat
 from certiseg.report.overlay import overlay
 from certiseg.report.panel import PAPER, enlarged
 
-MOST_CUTS = 6
-"""Of a volume on a page and in a figure of a paper."""
+MOST_SLICES = 6
+"""Number of slices of a volume on a page and in a figure of a paper."""
+_ONE_ROW = 3
+_AXES = 3
 _GAP = 6
 _SIDE = 320
 """Approximate height in pixels to which slices are enlarged, by integer factors."""
@@ -45,15 +48,50 @@ def volume_heat(radius: ArrayLike, largest: float, name: str = "l2 radius") -> I
     return heat(row.repeat(factor, axis=0).repeat(factor, axis=1), largest, name)
 
 
-def cuts(values: ArrayLike) -> NDArray[Any]:
-    """Values (..., D, H, W) as a row of up to ``MOST_CUTS`` cuts across the last axis, evenly
-    spaced, (..., rows, columns), the second axis upwards."""
-    held = np.asarray(values)
-    depth = held.shape[-1]
-    number = min(MOST_CUTS, depth)
-    places = [(2 * place + 1) * depth // (2 * number) for place in range(number)]
-    shown = [np.flip(np.swapaxes(held[..., place], -1, -2), axis=-2) for place in places]
-    return np.ascontiguousarray(np.concatenate(shown, axis=-1))
+@dataclass(frozen=True)
+class Slices:
+    """Slices across the last axis of a volume as one image, in rows, with gaps between them.
+
+    places: index of each slice. size: rows and columns of a slice. across: slices in a row. gap: in
+    pixels.
+    """
+
+    places: tuple[int, ...]
+    size: tuple[int, int]
+    across: int
+    gap: int
+
+    @staticmethod
+    def of(shape: Sequence[int]) -> Slices:
+        """Up to ``MOST_SLICES`` slices of a volume (D, H, W), evenly spaced."""
+        columns, rows, depth = shape
+        number = min(MOST_SLICES, depth)
+        places = tuple((2 * place + 1) * depth // (2 * number) for place in range(number))
+        across = number if number <= _ONE_ROW else -(-number // 2)
+        return Slices(places, (rows, columns), across, max(1, round(max(rows, columns) / 25)))
+
+    def image(self, values: ArrayLike, fill: float) -> NDArray[Any]:
+        """Values (..., D, H, W) of the slices as an image (..., rows, columns), the second axis
+        upwards. fill: value of the gaps."""
+        held = np.asarray(values)
+        (rows, columns), lines = self.size, -(-len(self.places) // self.across)
+        shape = (
+            lines * (rows + self.gap) - self.gap,
+            self.across * (columns + self.gap) - self.gap,
+        )
+        image = np.full((*held.shape[:-3], *shape), fill, dtype=held.dtype)
+        for number, place in enumerate(self.places):
+            line, column = divmod(number, self.across)
+            top, left = line * (rows + self.gap), column * (columns + self.gap)
+            shown = np.flip(np.swapaxes(held[..., place], -1, -2), axis=-2)
+            image[..., top : top + rows, left : left + columns] = shown
+        return image
+
+
+def flat(values: NDArray[Any], size: Sequence[int], fill: float) -> NDArray[Any]:
+    """Values (..., D, H, W) of a volume of this size as the image of its slices; those of an image
+    or a cloud unchanged."""
+    return Slices.of(size).image(values, fill) if len(size) == _AXES else values
 
 
 def _cut(values: NDArray[Any], axis: int) -> NDArray[Any]:

@@ -13,9 +13,10 @@ from certiseg.report.charts import Chart, chart_table, drawn_figure
 from certiseg.report.figures import figure_bytes, has_matplotlib
 from certiseg.report.page.claim import claim, plan
 from certiseg.report.summary import RunSummary, comparison_rows
-from certiseg.report.volume import MOST_CUTS
+from certiseg.report.volume import MOST_SLICES
 from certiseg.rounding import confidence, percent_down, share
 from certiseg.runfolder.comparison import Row, comparison_table, draws_text, footnote
+from certiseg.runfolder.manifest import Manifest
 
 _SETTINGS = ("correction", "budget", "selection", "grid", "seed", "device")
 
@@ -29,9 +30,13 @@ def page_context(summaries: Sequence[RunSummary], samples: int) -> dict[str, Any
     largest = max(summary.largest for summary in summaries)
     return {
         "whole": whole,
+        "part": part,
         "title": _title(summaries),
         "claims": [
-            {"name": summary.name if several else "", "text": claim(summary.run.manifest)}
+            {
+                "name": summary.name if several else "",
+                "text": claim(summary.run.manifest, summary.source),
+            }
             for summary in summaries
         ],
         "statement": None if several else summaries[0].statement,
@@ -40,7 +45,7 @@ def page_context(summaries: Sequence[RunSummary], samples: int) -> dict[str, Any
         "footnote": footnote(rows),
         "shown": (
             f"{samples} of the run's {len(manifest.samples)} {whole}s. Colours say which class a "
-            f"{part} has; in a certified mask a white {part} abstains.{_cuts(manifest.kind)}"
+            f"{part} has; in a certified mask a white {part} abstains.{_slices(manifest.kind)}"
         ),
         "heat_end": manifest.noise.size(largest) if largest else "-",
         "recomputed": " ".join(dict.fromkeys(map(_recomputed, summaries))),
@@ -48,11 +53,14 @@ def page_context(summaries: Sequence[RunSummary], samples: int) -> dict[str, Any
     }
 
 
-def _cuts(kind: str) -> str:
+def _slices(kind: str) -> str:
     """What is drawn of volumes."""
     if kind != "volumes":
         return ""
-    return f" Up to {MOST_CUTS} cuts across the last axis are drawn; numbers are of whole volumes."
+    return (
+        f" Up to {MOST_SLICES} slices across the last axis are drawn, each with its index; numbers "
+        "are of whole volumes."
+    )
 
 
 def _comparison(rows: Sequence[Row]) -> dict[str, Any]:
@@ -77,15 +85,20 @@ def _title(summaries: Sequence[RunSummary]) -> str:
     return f"{data}: {done} {whole}{'' if done == 1 else 's'}, certified"
 
 
+def _given(manifest: Manifest) -> str:
+    """Word for components with a label, which a method for regions does not certify one by one."""
+    return "given a label" if manifest.certifier.counts_regions else "certified"
+
+
 def _facts(row: Row, summary: RunSummary) -> list[dict[str, str]]:
     manifest = summary.run.manifest
     whole, part = KINDS[manifest.kind]
     assert row.abstention_all is not None
     values = (
-        (f"of the {part}s certified", percent_down(1 - share(row.abstention_all))),
+        (f"of the {part}s {_given(manifest)}", percent_down(1 - share(row.abstention_all))),
         ("certified accuracy", percent_down(row.certified_accuracy)),
         (manifest.noise.radius_name, manifest.noise.size(manifest.radius)),
-        (f"draws a {whole}", draws_text(row.draws)),
+        (f"draws per {whole}", draws_text(row.draws)),
         (f"confidence for each {whole}", confidence(manifest.certifier.alpha)),
     )
     return [{"name": name, "value": value} for name, value in values]
@@ -133,6 +146,7 @@ def _provenance(summary: RunSummary) -> list[tuple[str, str]]:
     versions = ", ".join(
         f"{part} {made[part]}" for part in ("certiseg", "torch", "numpy", "python") if part in made
     )
+    binary = summary.source and summary.source.binary
     shown = [f"{key} {settings[key]}" for key in _SETTINGS if settings.get(key) is not None]
     lines = [
         ("Run", summary.name),
@@ -141,6 +155,7 @@ def _provenance(summary: RunSummary) -> list[tuple[str, str]]:
         ("Files", _chosen(manifest.reading or {})),
         ("Method", plan(manifest)),
         ("Settings", ", ".join(shown)),
+        ("Binary output", binary.describe() if binary else ""),
         ("Command", str(made.get("command") or "-")),
         ("Versions", versions),
         ("Machine", ", ".join(str(value) for value in machine.values() if value)),

@@ -8,7 +8,9 @@ from importlib.resources import files
 from typing import Any
 
 from certiseg._version import __version__
+from certiseg.datasets.card import KINDS
 from certiseg.report.charts import Chart
+from certiseg.report.page.claim import region_claim
 from certiseg.report.page.context import chart_context, page_context, sample_context
 from certiseg.report.page.encoding import SHIFT
 from certiseg.report.page.interactive import plotly_figure, plotly_library
@@ -18,7 +20,8 @@ from certiseg.report.summary import RunSummary
 
 PALETTES = ("own", "safe")
 _SCRIPTS = (
-    "report.js", "decode.js", "readout.js", "images.js", "clouds.js", "charts.js", "controls.js",
+    "report.js", "decode.js", "regions.js", "readout.js", "images.js", "clouds.js", "charts.js",
+    "controls.js",
 )  # fmt: skip
 
 
@@ -43,7 +46,8 @@ def page(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     manifest, names = summaries[0].run.manifest, [summary.name for summary in summaries]
-    # Volumes are drawn as images, in a row of cuts.
+    whole, part = KINDS[manifest.kind]
+    # Volumes are drawn as images of their slices.
     drawn_as = "clouds" if manifest.kind == "clouds" else "pictures"
     control = slider(summaries, samples)
     # The legend is that of the first run with a hierarchy, if any.
@@ -52,6 +56,8 @@ def page(
     drawn = {chart.key: plotly_figure(chart) for chart in charts}
     script = {
         "kind": drawn_as,
+        "whole": whole,
+        "part": part,
         "shift": SHIFT,
         "palette": palette,
         "slider": control and {name: control[name] for name in ("radii", "texts", "start")},
@@ -105,5 +111,7 @@ def _run(summary: RunSummary) -> dict[str, Any]:
         "title": summary.name,
         "labels": list(summary.labels),
         "colours": {"own": with_nodes(own, hierarchy), "safe": with_nodes(safe, hierarchy)},
+        "regions": region_claim(manifest),
+        "byRegion": manifest.certifier.counts_regions,
         "leaves": leaves,
     }

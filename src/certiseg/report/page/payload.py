@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -10,23 +10,31 @@ from numpy.typing import NDArray
 
 from certiseg.datasets.card import IGNORE
 from certiseg.report.page.encoding import labels_png, labels_raw, numbers_png, photograph, raw
+from certiseg.report.page.evidence import evidence_table
 from certiseg.report.summary import SampleSummary, contains
-from certiseg.report.volume import cuts
+from certiseg.report.volume import Slices, flat
 from certiseg.votes import ABSTAIN
 
 
 def shared_payload(sample: SampleSummary) -> dict[str, Any]:
-    """Data common to all runs: the input and its truth."""
-    view, flat = sample.view, _flat(sample)
-    common = {"name": sample.kept.planned.name, "size": list(flat(view.truth).shape)}
+    """Data common to all runs: the input and its truth. slices: of a volume, where they are."""
+    view = sample.view
+    common: dict[str, Any] = {"name": sample.kept.planned.name, "size": list(view.size)}
     if view.truth.ndim == 1:
         return {
             **common,
             "points": raw(view.x[:3].T, "<f4"),
             "truth": labels_raw(view.truth, IGNORE),
         }
-    truth = labels_png(flat(view.truth), IGNORE)
-    return {**common, "photo": photograph(flat(view.x)), "truth": truth}
+    if view.truth.ndim == 3:
+        common["slices"] = asdict(Slices.of(view.size))
+    pixels, truth = flat(view.x, view.size, 255), _flat_labels(sample, view.truth)
+    return {
+        **common,
+        "size": list(truth.shape),
+        "photo": photograph(pixels),
+        "truth": labels_png(truth, IGNORE),
+    }
 
 
 def run_payload(sample: SampleSummary) -> dict[str, Any]:
@@ -34,16 +42,21 @@ def run_payload(sample: SampleSummary) -> dict[str, Any]:
 
     clean, draw, own: labels of the base model on the input and under one draw, and of the
     certificate. mode, hits, table: most frequent labels, their votes and ``radius_table``; or
-    whyNot, the reason why there is no radius map.
+    whyNot, the reason why there is no radius map. evidence, levels: ``evidence_table``, and the
+    level of each component if there are several.
     """
     view, radii = sample.view, sample.radii
     certificate = sample.certificate
     cloud = view.truth.ndim == 1
-    flat = _flat(sample)
 
     def labels(values: NDArray[Any]) -> str:
-        return labels_raw(values) if cloud else labels_png(flat(values))
+        return labels_raw(values) if cloud else labels_png(_flat_labels(sample, values))
 
+    def counts(values: NDArray[Any]) -> str:
+        full = view.full(values)
+        return raw(full, "<u4") if cloud else numbers_png(flat(full, view.size, 0))
+
+    evidence, levels = evidence_table(sample)
     found: dict[str, Any] = {
         "clean": labels(view.labels["base_clean"]),
         "draw": labels(view.labels["base_noise"]),
@@ -54,23 +67,25 @@ def run_payload(sample: SampleSummary) -> dict[str, Any]:
         "statement": certificate.statement(),
         "ownCounts": _counts(sample),
         "whyNot": sample.why_no_radii,
+        "evidence": evidence,
     }
+    if len(evidence["weights"]) > 1:
+        found["levels"] = counts(levels)
     if cloud:
         found["noisyPoints"] = raw(view.noisy[:3].T, "<f4")
     else:
-        found["noisy"] = photograph(flat(view.noisy), noisy=True)
+        found["noisy"] = photograph(flat(view.noisy, view.size, 255), noisy=True)
     if radii is not None:
-        mode, hits = view.full(radii.labels), view.full(radii.hits)
-        found["mode"] = labels(mode)
-        found["hits"] = raw(hits, "<u4") if cloud else numbers_png(flat(hits))
+        found["mode"] = labels(view.full(radii.labels))
+        found["hits"] = counts(radii.hits)
         found["table"] = radius_table(sample)
         found["ownMap"] = radii.own
     return found
 
 
-def _flat(sample: SampleSummary) -> Callable[[NDArray[Any]], NDArray[Any]]:
-    """What makes an image of values: of a volume its cuts."""
-    return cuts if sample.view.truth.ndim == 3 else lambda values: values
+def _flat_labels(sample: SampleSummary, values: NDArray[Any]) -> NDArray[np.int64]:
+    """Labels as an image, of a volume with gaps that abstain."""
+    return flat(values.astype(np.int64), sample.view.size, ABSTAIN)
 
 
 def radius_table(sample: SampleSummary) -> list[list[Any]]:

@@ -26,22 +26,28 @@ function tellShares() {
       for (const name of Object.keys(sum)) sum[name] += shares[name];
     }
     const title = report.runs.length > 1 ? `${run.title}: ` : "";
-    return `${title}${percent(sum.held, sum.all)} certified, ${percent(sum.right, sum.known)} certified and right`;
+    return `${title}${shareWords(run, sum)}`;
   });
   document.getElementById("shares").textContent = told.join("; ");
   for (const row of rows) {
     row.sample.runs.forEach((part, number) => {
       const column = row.article.querySelector(`[data-layer="column"][data-run="${number}"] figcaption span`);
-      (column ?? row.article.querySelector(".figures")).textContent = sharesInWords(part);
+      (column ?? row.article.querySelector(".figures")).textContent = sharesInWords(part, report.runs[number]);
     });
   }
 }
 
-function sharesInWords(part) {
+// By a method for regions labels are given, and not each of them is certified.
+function shareWords(run, { held, all, right, known }) {
+  const given = run.byRegion && state.mask !== "chosen" ? "given a label" : "certified";
+  return `${percent(held, all)} ${given}, ${percent(right, known)} ${given} and right`;
+}
+
+function sharesInWords(part, run) {
   const chosen = state.mask === "chosen";
   if (chosen && !part.table) return "no map of radii: as certified";
   const shares = chosen ? sharesAt(part, state.radius) : part.ownCounts;
-  return `${percent(shares.held, shares.all)} certified, ${percent(shares.right, shares.known)} certified and right`;
+  return shareWords(run, shares);
 }
 
 function colourLegend() {
@@ -66,6 +72,7 @@ function changed(masks = false) {
   }
   tellShares();
   colourLegend();
+  if (!masks) for (const row of rows) row.count();
   repaint(masks);
 }
 

@@ -40,7 +40,7 @@ const numbers = (text, Kind) => new Kind(bytes(text).buffer);
 async function decodePicture(sample) {
   sample.truth = await plane(sample.truth);
   for (const part of sample.runs) {
-    for (const name of ["clean", "draw", "own", "mode", "hits"]) {
+    for (const name of ["clean", "draw", "own", "mode", "hits", "levels"]) {
       if (part[name]) part[name] = await plane(part[name]);
     }
   }
@@ -53,7 +53,9 @@ function decodeCloud(sample) {
     for (const name of ["clean", "draw", "own", "mode"]) {
       if (part[name]) part[name] = numbers(part[name], Uint16Array);
     }
-    if (part.hits) part.hits = numbers(part.hits, Uint32Array);
+    for (const name of ["hits", "levels"]) {
+      if (part[name]) part[name] = numbers(part[name], Uint32Array);
+    }
     part.noisyPoints = numbers(part.noisyPoints, Float32Array);
   }
 }

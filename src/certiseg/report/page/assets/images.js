@@ -1,4 +1,5 @@
-// One row of linked images: painting, zooming in step, the cross and what is read there.
+// One row of linked images: painting, zooming in step, the cross and what is read there, and the
+// region that is drawn on them.
 
 class Pictures extends Row {
   constructor(article, sample) {
@@ -7,18 +8,25 @@ class Pictures extends Row {
     this.view = { scale: 1, x: 0, y: 0 };
     this.place = null;
     this.drag = null;
+    this.tool = null; // "box", "lasso" or "part"
+    this.line = null; // what is being drawn, as [row, column] points
+    this.corner = null; // the first of a rectangle by keyboard
+    this.region = null; // its mask, and its words
     for (const button of article.querySelectorAll("[data-zoom]")) {
       button.addEventListener("click", () => this.zoomBy(button.dataset.zoom));
+    }
+    for (const button of article.querySelectorAll("[data-tool]")) {
+      button.addEventListener("click", () => this.take(button.dataset.tool));
     }
     this.stage.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
     this.stage.addEventListener("pointerleave", () => { this.drag = null; });
     for (const tile of this.tiles) {
       const frame = tile.querySelector(".frame");
+      this.numberSlices(frame);
       frame.addEventListener("pointermove", (event) => this.move(event, frame));
-      frame.addEventListener("pointerdown", (event) => this.press(event, frame));
-      for (const end of ["pointerup", "pointercancel"]) {
-        frame.addEventListener(end, () => { this.drag = null; });
-      }
+      frame.addEventListener("pointerdown", (event) => this.press(event, frame, tile));
+      frame.addEventListener("pointerup", () => { this.drag = null; this.finish(frame); });
+      frame.addEventListener("pointercancel", () => { this.drag = null; this.drop(frame); });
       frame.addEventListener("dblclick", (event) => this.zoomAt(this.share(event, frame), 2));
     }
   }
@@ -89,9 +97,22 @@ class Pictures extends Row {
     return [inside((y - top) / scale, this.height), inside((x - left) / scale, this.width)];
   }
 
-  press(event, frame) {
-    this.point(this.pixel(this.share(event, frame)));
-    if (this.view.scale > 1 && event.button === 0) {
+  // The same without rounding, of a place that may lie beyond the image.
+  spot([x, y]) {
+    const { scale, x: left, y: top } = this.view;
+    return [((y - top) / scale) * this.height, ((x - left) / scale) * this.width];
+  }
+
+  press(event, frame, tile) {
+    const at = this.share(event, frame);
+    this.point(this.pixel(at));
+    if (this.tool && event.button === 0) {
+      if (this.tool === "part") this.pick(this.pixel(at), tile);
+      else {
+        this.line = [this.spot(at)];
+        frame.setPointerCapture(event.pointerId);
+      }
+    } else if (this.view.scale > 1 && event.button === 0) {
       this.drag = { at: this.share(event, frame), from: { ...this.view } };
       frame.setPointerCapture(event.pointerId);
     }
@@ -99,7 +120,10 @@ class Pictures extends Row {
 
   move(event, frame) {
     const at = this.share(event, frame);
-    if (this.drag) {
+    if (this.line) {
+      this.line = [...(this.tool === "box" ? this.line.slice(0, 1) : this.line), this.spot(at)];
+      this.outline(frame);
+    } else if (this.drag) {
       const { from } = this.drag;
       this.look(from.scale, from.x + at[0] - this.drag.at[0], from.y + at[1] - this.drag.at[1]);
     } else if (event.pointerType === "mouse") {
@@ -152,6 +176,7 @@ class Pictures extends Row {
   }
 
   point(place) {
+    if (!this.shows(place)) return;
     this.place = place;
     this.mark();
     this.read();
@@ -160,7 +185,146 @@ class Pictures extends Row {
   read() {
     if (!this.place || !this.sample.truth.length || typeof this.sample.truth === "string") return;
     const [row, column] = this.place;
-    describe(this.readout, `Row ${row}, column ${column}`, this.sample, row * this.width + column);
+    const where = this.sample.slices ? `Voxel (${this.voxel(this.place).join(", ")})` : `Row ${row}, column ${column}`;
+    describe(this.readout, where, this.sample, row * this.width + column);
+  }
+
+  // The voxel that a pixel shows; null between slices.
+  voxel([row, column]) {
+    const { places, size: [rows, columns], across, gap } = this.sample.slices;
+    const down = row % (rows + gap), right = column % (columns + gap);
+    const number = Math.floor(row / (rows + gap)) * across + Math.floor(column / (columns + gap));
+    return down < rows && right < columns && number < places.length ? [right, rows - 1 - down, places[number]] : null;
+  }
+
+  shows(place) {
+    return !this.sample.slices || this.voxel(place) !== null;
+  }
+
+  numberSlices(frame) {
+    if (!this.sample.slices) return;
+    const { places, size: [rows, columns], across, gap } = this.sample.slices;
+    places.forEach((place, number) => {
+      const label = document.createElement("span");
+      label.className = "slice";
+      label.textContent = place;
+      label.style.setProperty("--left", ((number % across) * (columns + gap)) / this.width);
+      label.style.setProperty("--top", (Math.floor(number / across) * (rows + gap)) / this.height);
+      frame.append(label);
+    });
+  }
+
+  // Take a tool, or put it back if it is held; "all": no region.
+  take(tool) {
+    this.tool = tool === "all" || tool === this.tool ? null : tool;
+    this.line = this.corner = null;
+    if (tool === "all") this.setRegion(null);
+    for (const button of this.article.querySelectorAll("[data-tool][aria-pressed]")) {
+      button.setAttribute("aria-pressed", String(button.dataset.tool === this.tool));
+    }
+    this.stage.classList.toggle("drawing", this.tool !== null);
+  }
+
+  outline(frame) {
+    let drawn = frame.querySelector("svg");
+    if (!drawn) {
+      drawn = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+      drawn.setAttribute("viewBox", `0 0 ${this.width} ${this.height}`);
+      drawn.setAttribute("preserveAspectRatio", "none");
+      drawn.append(document.createElementNS(drawn.namespaceURI, "path"));
+      frame.append(drawn);
+    }
+    const [[y1, x1], [y2, x2]] = [this.line[0], this.line.at(-1)];
+    const points = this.tool === "box" ? [[y1, x1], [y1, x2], [y2, x2], [y2, x1]] : this.line;
+    drawn.firstChild.setAttribute("d", `M${points.map(([y, x]) => `${x},${y}`).join("L")}Z`);
+  }
+
+  drop(frame) {
+    this.line = null;
+    frame.querySelector("svg")?.remove();
+  }
+
+  finish(frame) {
+    const { line } = this;
+    this.drop(frame);
+    if (!line) return;
+    const inside = ([row, column]) => [
+      Math.min(this.height - 1, Math.max(0, Math.floor(row))), Math.min(this.width - 1, Math.max(0, Math.floor(column))),
+    ];
+    if (this.tool === "box") this.box(inside(line[0]), inside(line.at(-1)));
+    else this.setRegion(insideOf(line, this.height, this.width), "Outline");
+  }
+
+  box(one, other) {
+    const rows = [one[0], other[0]].sort((a, b) => a - b), columns = [one[1], other[1]].sort((a, b) => a - b);
+    const where = this.sample.slices ? "Rectangle" : `Rectangle of rows ${rows[0]} to ${rows[1]}, columns ${columns[0]} to ${columns[1]}`;
+    this.setRegion(boxOf(one, other, this.height, this.width), where);
+  }
+
+  // The connected component of the label at a place, in the label map that a tile shows.
+  pick(place, tile) {
+    if (!this.shows(place) || typeof this.sample.truth === "string") return;
+    const run = tile ? Number(tile.dataset.run) : 0, part = this.sample.runs[run];
+    const layer = tile ? this.layer(tile) : "own";
+    const maps = { truth: () => this.sample.truth, clean: () => part.clean, draw: () => part.draw };
+    const own = shownLabel(part), map = maps[layer]?.();
+    const value = map ? (i) => map[i] : own, start = place[0] * this.width + place[1];
+    const allowed = (i) => this.shows([Math.floor(i / this.width), i % this.width]);
+    const mask = connected(value, start, this.height, this.width, allowed);
+    this.setRegion(mask, `Component ${nameOf(run, value(start))}`);
+  }
+
+  // Set or remove the region, shade all else, and count.
+  setRegion(mask, where) {
+    if (mask && this.sample.slices) {
+      for (let i = 0; i < mask.length; i++) if (!this.shows([Math.floor(i / this.width), i % this.width])) mask[i] = 0;
+    }
+    const some = mask && typeof this.sample.truth !== "string" && mask.includes(1);
+    if (mask && !some) return;
+    this.region = some ? { mask, where } : null;
+    this.shade();
+    this.count();
+  }
+
+  shade() {
+    for (const image of this.stage.querySelectorAll("img.region")) image.remove();
+    if (!this.region) return;
+    const canvas = document.createElement("canvas");
+    [canvas.width, canvas.height] = [this.width, this.height];
+    const context = canvas.getContext("2d"), pixels = context.createImageData(this.width, this.height);
+    this.region.mask.forEach((inside, i) => { pixels.data[4 * i + 3] = inside ? 0 : 150; });
+    context.putImageData(pixels, 0, 0);
+    const url = canvas.toDataURL();
+    for (const tile of this.tiles) {
+      const image = document.createElement("img");
+      [image.className, image.alt, image.src] = ["region", "", url];
+      tile.querySelector(".cross").before(image);
+    }
+  }
+
+  count() {
+    this.counted.setAttribute("aria-live", this.region ? "polite" : "off");
+    if (!this.region) { super.count(); return; }
+    const { mask, where } = this.region, drawn = this.sample.slices ? " in the slices drawn" : "";
+    tellRegion(this.counted, `${where}${drawn}`, this.sample, (part) => heldWithin(part, mask, this.height, this.width));
+  }
+
+  // By keyboard: the component at the cross, or the corners of a rectangle.
+  draw() {
+    if (this.tool === "part") this.pick(this.place, null);
+    else if (this.tool === "box" && this.corner) {
+      this.box(this.corner, this.place);
+      this.corner = null;
+    } else if (this.tool === "box") {
+      this.corner = this.place;
+      this.counted.setAttribute("aria-live", "polite");
+      this.counted.textContent = "One corner is at the cross: move it to the other corner and press Enter.";
+    }
+  }
+
+  // Of the image, or of the first slice of a volume.
+  middle() {
+    return (this.sample.slices?.size ?? [this.height, this.width]).map((side) => Math.floor(side / 2));
   }
 
   key(event) {
@@ -168,10 +332,19 @@ class Pictures extends Row {
     const moves = { ArrowLeft: [0, -step], ArrowRight: [0, step], ArrowUp: [-step, 0], ArrowDown: [step, 0] };
     const zooms = { "+": "in", "=": "in", "-": "out", "0": "all" };
     if (moves[event.key]) {
-      const [row, column] = this.place ?? [Math.floor(this.height / 2), Math.floor(this.width / 2)];
+      const [row, column] = this.place ?? this.middle();
       const [down, right] = this.place ? moves[event.key] : [0, 0];
       const inside = (value, size) => Math.min(size - 1, Math.max(0, value));
-      this.point([inside(row + down, this.height), inside(column + right, this.width)]);
+      let place = [inside(row + down, this.height), inside(column + right, this.width)];
+      // Over a gap between slices.
+      while (!this.shows(place) && place[0] + down < this.height && place[1] + right < this.width && place[0] + down >= 0 && place[1] + right >= 0) {
+        place = [place[0] + down, place[1] + right];
+      }
+      this.point(place);
+    } else if (event.key === "Enter" && this.tool && this.place) {
+      this.draw();
+    } else if (event.key === "Escape" && (this.tool || this.region)) {
+      this.take("all");
     } else if (zooms[event.key] && !event.ctrlKey && !event.metaKey) {
       this.zoomBy(zooms[event.key]);
     } else {

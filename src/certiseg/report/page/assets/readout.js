@@ -7,7 +7,8 @@ function describe(place, where, sample, index) {
     said.push(document.createTextNode(title ? "; " : ", "), strong(title ? `${title}: ` : ""));
     said.push(document.createTextNode("base "), ...named(run, part.clean[index]));
     said.push(document.createTextNode(", on the draw "), ...named(run, part.draw[index]));
-    said.push(document.createTextNode(", certified "), ...named(run, part.own[index]));
+    const given = report.runs[run].byRegion ? "label" : "certified";
+    said.push(document.createTextNode(`, ${given} `), ...named(run, part.own[index]));
     if (!part.table) return;
     const hits = part.hits[index];
     said.push(document.createTextNode(`, ${hits} of ${part.trials} votes for `));
@@ -41,7 +42,19 @@ class Row {
     this.stage = article.querySelector(".stage");
     this.readout = article.querySelector(".readout");
     this.tiles = [...this.stage.querySelectorAll(".tile")];
+    this.counted = article.querySelector(".counted");
+    sample.runs.forEach(unpackEvidence);
     this.stage.addEventListener("keydown", (event) => this.key(event));
+  }
+
+  // How many labels hold: of the class that is shown alone, or of all.
+  count() {
+    if (state.alone === null) {
+      tellRegion(this.counted, `All of the ${report.whole}`, this.sample, heldEverywhere);
+    } else {
+      const name = report.runs[report.legendRun].labels[state.alone];
+      tellRegion(this.counted, `Labels ${name}`, this.sample, (part) => heldWithLabel(part, state.alone));
+    }
   }
 
   unpack() {
