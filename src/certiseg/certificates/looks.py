@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from certiseg.errors import InputError
 from certiseg.files.fields import RECORD, Field, Fields, checked, list_of, number, one_of, whole
+from certiseg.rounding import share_up, significant
 from certiseg.stats.pvalues import MOST_TRIALS
 from certiseg.stats.spending import ANYTIME, MOST_LOOKS, SPENDINGS
 
@@ -87,6 +88,18 @@ class Looks:
     def anytime(self) -> bool:
         """True if the test is by e-values, which spend no alpha."""
         return self.spending == ANYTIME
+
+    def described(self) -> str:
+        """A description such as "after 60, 100 draws spending alpha as ... (T7, stopped: ...)"."""
+        seen = ", ".join(str(look.trials) for look in self.looks)
+        if self.anytime:
+            rule = "by an e-process, valid at any time"
+        else:
+            plan = ", ".join(
+                f"{significant(share, 4, share_up)} at {trials}" for trials, share in self.shares
+            )
+            rule = f"spending alpha as {plan}"
+        return f"after {seen} draws {rule} (T7, stopped: {self.stopped})"
 
     def record(self) -> dict[str, Any]:
         """Serialize to plain JSON values, without the arrays."""

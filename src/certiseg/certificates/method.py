@@ -32,6 +32,7 @@ _BUILT_IN = {
     "hierarchical": "certiseg.certifiers.hierarchical:Hierarchical",
     "adaptive": "certiseg.certifiers.adaptive:Adaptive",
     "regions": "certiseg.certifiers.regions:Regions",
+    "sequential_regions": "certiseg.certifiers.sequential_regions:SequentialRegions",
     "classify": "certiseg.certifiers.baselines:Classify",
     "individual": "certiseg.certifiers.baselines:Individual",
     "joint": "certiseg.certifiers.baselines:Joint",

@@ -44,6 +44,19 @@ class Evidence:
     values: tuple[Fraction, ...]
     bound: Fraction
 
+    @staticmethod
+    def of(
+        levels: NDArray[np.integer], values: tuple[Fraction, ...], stray: Fraction, alpha: float
+    ) -> Evidence:
+        """Evidence with the bound of theory T16. stray: as in ``Steps``."""
+        listed = np.bincount(levels.ravel(), minlength=len(values) + 1)[1:]
+        given, share = int(listed.sum()), min(stray, Fraction(1))
+        # The sum over the false labels is below start + v * slope if v labels are false.
+        start = (levels.size - given + given * share) / Fraction(alpha)
+        slope = (1 - share) / Fraction(alpha)
+        most = _most_below(listed, values, start, slope)
+        return Evidence(levels, values, start + most * slope)
+
     def counts(self, region: NDArray[np.bool_] | None = None) -> NDArray[np.integer]:
         """Number of labels in a region (None: everything) at levels 1, 2, ..."""
         inside = self.levels.ravel() if region is None else self.levels[region]
@@ -102,15 +115,10 @@ class Regions(Method):
         self, votes: VoteCounts, *, noise: Noise, selection_votes: VoteCounts | None = None
     ) -> Certificate:
         """See ``regions``."""
-        tested = tested_tau(self.tau, votes)
         self.check_draws(votes.num_components, votes.trials)
         check_noise(votes, noise)
         candidates, hits = votes.top()
-        evidence = self._evidence(votes, tested)
-        cutoff = next(
-            (c for c, value in evidence.items() if value >= 1 / Fraction(self.alpha)),
-            votes.trials + 1,
-        )
+        cutoff = self._steps(votes).alone(votes.trials, self.alpha)
         labels = np.where(hits >= cutoff, candidates, ABSTAIN)
         chosen = self.cutoffs if isinstance(self.cutoffs, str) else list(self.cutoffs)
         return Certificate(
@@ -125,49 +133,17 @@ class Regions(Method):
             parameters={"cutoffs": chosen},
         )
 
-    def _evidence(self, votes: VoteCounts, tested: float) -> dict[int, Fraction]:
-        """E-value of theory T16 by cutoff reached, in exact rationals of the rounded-up tails."""
-        pooled, _ = _tails(votes.trials, tested)
-        if isinstance(self.cutoffs, str):
-            chosen = spread_cutoffs(pooled, votes.num_components, self.alpha)
-        else:
-            chosen = list(self.cutoffs)
-            bad = [c for c in chosen if not c <= votes.trials or pooled[c] > self.alpha]
-            if bad:
-                raise InputError(
-                    f"expected cutoffs of at most {votes.trials} votes whose p-value is at most "
-                    f"alpha, got {bad[0]}; leave it out"
-                )
-        terms = (1 / (len(chosen) * Fraction(float(pooled[c]))) for c in chosen)
-        return dict(zip(chosen, accumulate(terms), strict=True))
+    def _steps(self, votes: VoteCounts) -> Steps:
+        tested, components = tested_tau(self.tau, votes), votes.num_components
+        return Steps.of(votes.trials, tested, components, self.alpha, cutoffs=self.cutoffs)
 
     @classmethod
     def errors(cls, certificate: Certificate) -> Evidence:
         """The evidence, a function of a region S that returns m(S) of theory T16."""
         method, votes = cls.of(certificate), certificate.votes
-        tested = tested_tau(method.tau, votes)
-        evidence = method._evidence(votes, tested)
-        _, stray = _tails(votes.trials, tested)
-        values = [Fraction(0), *evidence.values()]
-        share = sum(
-            (
-                (value - before) * Fraction(float(stray[cutoff]))
-                for cutoff, value, before in zip(evidence, values[1:], values, strict=False)
-            ),
-            Fraction(0),
-        )
-        reached = np.searchsorted(list(evidence), votes.hits(certificate.labels), side="right")
-        reached = np.where(certificate.certified, reached, 0)
-        listed = np.bincount(reached.ravel(), minlength=len(values))[1:]
-        given = int(listed.sum())
-        # The sum of E over false labels is below start + v * slope if v labels are false.
-        alpha, share = Fraction(method.alpha), min(share, Fraction(1))
-        start, slope = (
-            (certificate.labels.size - given + given * share) / alpha,
-            (1 - share) / alpha,
-        )
-        most = _most_below(listed, values[1:], start, slope)
-        return Evidence(reached, tuple(values[1:]), start + most * slope)
+        steps = method._steps(votes)
+        levels = np.where(certificate.certified, steps.reached(votes.hits(certificate.labels)), 0)
+        return Evidence.of(levels, steps.values[1:], steps.stray, method.alpha)
 
     @classmethod
     def of(cls, stored: Certificate) -> Self:
@@ -178,14 +154,10 @@ class Regions(Method):
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> Self | None:
-        """Selected by regions; a correction is refused."""
-        if not settings.get("regions"):
+        """Selected by regions without early stopping; a correction is refused."""
+        if not settings.get("regions") or settings["stopping"] is not None:
             return None
-        if settings["correction"] != "holm":
-            raise InputError(
-                f"expected no --correction with --regions, got {settings['correction']!r}; leave "
-                "it out"
-            )
+        check_no_correction(settings)
         return cls(tau=settings["tau"], alpha=settings["alpha"])
 
     @classmethod
@@ -254,6 +226,65 @@ def regions(
         controlling false discovery proportions; Vovk, Wang 2021, E-values.
     """
     return Regions(tau=tau, alpha=alpha, cutoffs=cutoffs).certify(votes, noise=noise)
+
+
+@dataclass(frozen=True)
+class Steps:
+    """The function E of theory T16 for one number of draws, in exact rationals of the rounded-up
+    tails.
+
+    cutoffs: increasing counts. values: E before the first cutoff, which is 0, and from each cutoff
+    on. stray: bound on the mean of E for components that have a label of probability > tau.
+    """
+
+    cutoffs: tuple[int, ...]
+    values: tuple[Fraction, ...]
+    stray: Fraction
+
+    @staticmethod
+    def of(
+        trials: int,
+        tau: float,
+        components: int,
+        level: float,
+        *,
+        weight: Fraction = Fraction(1),
+        cutoffs: Cutoffs = SPREAD,
+    ) -> Steps:
+        """Steps of total weight ``weight``, split evenly over the cutoffs.
+
+        Raises InputError for a cutoff with a p-value above level.
+        """
+        pooled, stray = _tails(trials, tau)
+        if isinstance(cutoffs, str):
+            cutoffs = spread_cutoffs(pooled, components, level)
+        bad = [c for c in cutoffs if not c <= trials or pooled[c] > level]
+        if bad:
+            raise InputError(
+                f"expected cutoffs of at most {trials} votes whose p-value is at most "
+                f"alpha, got {bad[0]}; leave it out"
+            )
+        heights = [weight / (len(cutoffs) * Fraction(float(pooled[c]))) for c in cutoffs]
+        strays = (h * Fraction(float(stray[c])) for h, c in zip(heights, cutoffs, strict=True))
+        values = tuple(accumulate(heights, initial=Fraction(0)))
+        return Steps(tuple(cutoffs), values, sum(strays, Fraction(0)))
+
+    def reached(self, hits: NDArray[np.integer]) -> NDArray[np.int64]:
+        """Number of cutoffs that each count reaches, an index into ``values``."""
+        return np.searchsorted(self.cutoffs, hits, side="right")
+
+    def alone(self, trials: int, alpha: float) -> int:
+        """Smallest count whose evidence alone is enough for a label, trials + 1 for none."""
+        pairs = zip(self.cutoffs, self.values[1:], strict=True)
+        return next((c for c, value in pairs if value >= 1 / Fraction(alpha)), trials + 1)
+
+
+def check_no_correction(settings: Mapping[str, Any]) -> None:
+    """Raise InputError if settings with regions name a correction."""
+    if settings["correction"] != "holm":
+        raise InputError(
+            f"expected no --correction with --regions, got {settings['correction']!r}; leave it out"
+        )
 
 
 def spread_cutoffs(pvalues: NDArray[np.float64], components: int, alpha: float) -> list[int]:

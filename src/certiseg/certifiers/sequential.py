@@ -24,7 +24,6 @@ from certiseg.certifiers.replay import LookRule, Standing, check_votes, recomput
 from certiseg.certifiers.segcertify import Budget, Correction, SegCertify, checked_budget
 from certiseg.errors import InputError
 from certiseg.noise import Noise
-from certiseg.rounding import share_up, significant
 from certiseg.stats.binomial import upper_tail
 from certiseg.stats.pvalues import MOST_TRIALS
 from certiseg.stats.spending import ANYTIME, Spending, check_spending, plan_looks
@@ -102,7 +101,7 @@ class Sequential(SegCertify):
         components, classes = sizes = source.sizes()
         plan = self.plan(components, num_samples, classes)
         # A copy, since the source may reuse its array.
-        votes = _drawn(source, plan[0][0], sizes, noise).copy()
+        votes = drawn(source, plan[0][0], sizes, noise).copy()
         rule = self._rule(votes)
         standing = Standing.start(votes.shape, classes)
         taken: list[Look] = []
@@ -110,8 +109,8 @@ class Sequential(SegCertify):
         stopped: str | None = None
         for trials, level in plan:
             if trials > votes.trials:
-                votes = votes + _drawn(source, trials - votes.trials, sizes, noise)
-            modes, hits = _evidence(votes)
+                votes = votes + drawn(source, trials - votes.trials, sizes, noise)
+            modes, hits = evidence_of(votes)
             standing, cutoff = standing.after(modes, hits, trials, level, rule)
             taken.append(Look(trials, level, cutoff, int(np.count_nonzero(standing.closed))))
             seen.append((modes, hits))
@@ -183,14 +182,11 @@ class Sequential(SegCertify):
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> Self | None:
-        """Selected by settings["stopping"], a mapping."""
-        stopping = settings["stopping"]
-        if stopping is None:
+        """Selected by settings["stopping"], a mapping, without regions."""
+        if settings["stopping"] is None or settings.get("regions"):
             return None
         names = ("tau", "alpha", "correction", "budget")
-        spending = stopping["spending"]
-        rule = {**stopping, "spending": tuple(spending) if isinstance(spending, list) else spending}
-        return cls(**{name: settings[name] for name in names}, **rule)
+        return cls(**{name: settings[name] for name in names}, **stopping_of(settings))
 
     @classmethod
     def tested_by(cls, certificate: Certificate) -> str:
@@ -198,15 +194,7 @@ class Sequential(SegCertify):
         # A damaged file may lack the looks; verify refuses it later.
         if looks is None:
             return flat
-        seen = ", ".join(str(look.trials) for look in looks.looks)
-        if looks.anytime:
-            rule = "by an e-process, valid at any time"
-        else:
-            plan = ", ".join(
-                f"{significant(share, 4, share_up)} at {trials}" for trials, share in looks.shares
-            )
-            rule = f"spending alpha as {plan}"
-        return f"{flat}, looked at after {seen} draws {rule} (T7, stopped: {looks.stopped})"
+        return f"{flat}, looked at {looks.described()}"
 
     @classmethod
     def theorem(cls, certificate: Certificate) -> str:
@@ -270,7 +258,14 @@ def sequential(
     return method.ask(source, noise=noise, num_samples=num_samples)
 
 
-def _drawn(source: VoteSource, draws: int, sizes: tuple[int, int], noise: Noise) -> VoteCounts:
+def stopping_of(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Looks, spending and rules of stopping of a run's settings, as arguments of a method."""
+    stopping = settings["stopping"]
+    spending = stopping["spending"]
+    return {**stopping, "spending": tuple(spending) if isinstance(spending, list) else spending}
+
+
+def drawn(source: VoteSource, draws: int, sizes: tuple[int, int], noise: Noise) -> VoteCounts:
     """Get new draws from the source. Raises InputError unless their number and shape are right."""
     votes = source.more(draws)
     if (votes.trials, votes.num_components, votes.num_classes) != (draws, *sizes):
@@ -283,7 +278,7 @@ def _drawn(source: VoteSource, draws: int, sizes: tuple[int, int], noise: Noise)
     return votes
 
 
-def _evidence(votes: VoteCounts) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
+def evidence_of(votes: VoteCounts) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
     """Most frequent labels and their vote counts, in the narrowest dtypes."""
     modes, hits = votes.top()
     narrow = counts_dtype(votes.num_classes - 1)

@@ -11,6 +11,7 @@ from typing import Any
 from certiseg.certificates.method import Method
 from certiseg.certifiers.segcertify import checked_budget
 from certiseg.certifiers.sequential import Sequential
+from certiseg.certifiers.sequential_regions import SequentialRegions
 from certiseg.datasets.card import IGNORE, KINDS, Colour
 from certiseg.errors import InputError, first_line
 from certiseg.files.documents import parse_json
@@ -154,7 +155,7 @@ class Manifest:
 
     def looks(self, planned: Planned) -> tuple[tuple[int, float], ...]:
         """Planned looks of early stopping for this sample."""
-        assert isinstance(self.certifier, Sequential)
+        assert isinstance(self.certifier, (Sequential, SequentialRegions))
         size, most = math.prod(self.grid(planned)), self.settings["num_samples"]
         return self.certifier.plan(size, most, len(self.classes))
 
@@ -220,7 +221,7 @@ def manifest_of(record: Any) -> Manifest:
 def _check_sample(manifest: Manifest, planned: Planned) -> None:
     """Raise ValueError unless budget, looks and category are possible for this sample."""
     manifest.allowed(planned)
-    if isinstance(manifest.certifier, Sequential):
+    if isinstance(manifest.certifier, (Sequential, SequentialRegions)):
         manifest.looks(planned)
     known = [None] if manifest.parts is None else list(manifest.parts)
     if planned.category not in known:

@@ -86,7 +86,7 @@ class Pooled:
             self.certified,
             radius=self.manifest.radius,
             seconds=self.certified_seconds / done,
-            draws=self.draws / done if draws or self.manifest.method == "sequential" else None,
+            draws=self.draws / done if draws or self.manifest.certifier.stops_early else None,
             gain=self.gain,
             nodes=self.nodes,
             shapes=self.shapes.get(CERTIFIED),

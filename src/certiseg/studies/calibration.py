@@ -22,6 +22,7 @@ from certiseg.certifiers.radius_map import RadiusMap
 from certiseg.certifiers.regions import Regions
 from certiseg.certifiers.segcertify import SegCertify
 from certiseg.certifiers.sequential import Sequential
+from certiseg.certifiers.sequential_regions import SequentialRegions
 from certiseg.hierarchies.hierarchy import Hierarchy
 from certiseg.noise import Gaussian
 from certiseg.stats.binomial import upper_tail
@@ -144,6 +145,7 @@ METHODS: dict[str, tuple[float, Trial]] = {
     "percentile": (0.5, _percentile),
     "regions": (0.75, _by(Regions)),
     "regions, tau = .5": (0.5, _by(Regions, tau=0.5)),
+    "regions, early stopping": (0.75, _by(SequentialRegions, 2 * TRIALS)),
 }
 """Methods by name: probability of label 0 under the null, and the trial of one image."""
 
