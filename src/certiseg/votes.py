@@ -52,9 +52,9 @@ class Source:
     the user's code that made the model. engine: generator, device, precision and library versions.
     batch_sizes: of the passes, ascending; the position of a draw in its batch is random (theory
     T1). own_randomness: the model draws random numbers itself, so that votes cannot be repeated.
-    windows: for a model that labels each core of the input from its window alone (theory T17), the
-    sides of the cores, and the margin last. binary: how labels follow from a binary output; None
-    for the largest score, or labels.
+    windows: for a model whose labels depend on windows of the input alone (theory T17), the sides
+    of their cores and a margin, or for sliding windows their sides and steps. binary: how labels
+    follow from a binary output; None for the largest score, or labels.
     """
 
     noise: Noise
@@ -86,11 +86,12 @@ class Source:
                 )
             last = stop
         if self.windows is not None:
-            *sides, margin = self.windows
-            if len(sides) + 1 != len(self.input_shape) or min(*sides, margin + 1) < 1:
+            axes, given = len(self.input_shape) - 1, len(self.windows)
+            *sides, last = self.windows
+            if given not in (axes + 1, 2 * axes) or min(*sides, last + (given == axes + 1)) < 1:
                 raise InputError(
                     f"expected sides of windows for each axis of {self.input_shape} and a margin, "
-                    f"got {self.windows}"
+                    f"or steps, got {self.windows}"
                 )
         if self.value_range is not None:
             low, high = self.value_range

@@ -138,7 +138,7 @@ def test_more_norm_loses_more_and_regions_lose_less():
 
 def test_windows_of_another_input_are_no_record():
     source = _votes(np.full(SHAPE, 100)).source
-    for windows in ((3, 1), (3, 4, 5, 1), (0, 4, 1), (3, 4, -1)):
+    for windows in ((3, 1), (3, 4, 5, 1, 1), (0, 4, 1), (3, 4, -1), (3, 4, 5, 0)):
         with pytest.raises(cs.InputError, match="sides of windows"):
             replace(source, windows=windows)
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from certiseg.certificates.certificate import Certificate
 from certiseg.certificates.method import method_named
-from certiseg.certificates.windows import Tiling, tiling_of
+from certiseg.certificates.windows import tiling_of
 from certiseg.rounding import confidence, exact, percent_down, trimmed
 from certiseg.votes import Source
 
@@ -78,10 +78,8 @@ def _where(certificate: Certificate) -> str:
     tiling, elsewhere = tiling_of(certificate), ""
     every = f"under every {moved} {noise.measured} below"
     if tiling is not None:
-        every = (
-            f"under every {moved} whose part inside the label's own window ({_windows(tiling)}) is "
-            f"{noise.measured} below"
-        )
+        window = f"the label's own window ({tiling.described()})"
+        every = f"under every {moved} whose part inside {window} is {noise.measured} below"
         elsewhere = ", whatever happens elsewhere"
     if isinstance(radius, np.ndarray):
         radii = radius[certificate.certified]
@@ -93,11 +91,6 @@ def _where(certificate: Certificate) -> str:
     if radius <= 0:
         return "at the input itself (radius 0)"
     return f"{every} {noise.size(radius)}{elsewhere}"
-
-
-def _windows(tiling: Tiling) -> str:
-    sides = " x ".join(map(str, tiling.size))
-    return f"cores of at most {sides}, margin {tiling.margin}; T17"
 
 
 def _channels(certificate: Certificate) -> int | None:

@@ -4,6 +4,7 @@ lost to larger perturbations that follows (theory T17)."""
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise, product
@@ -29,8 +30,24 @@ class Span:
     seen: slice
 
 
+class WindowLayout(ABC):
+    """The windows of a model for inputs of any shape, by axis."""
+
+    @abstractmethod
+    def axis(self, axis: int, length: int) -> list[Span]:
+        """The windows along one axis of this length, in order; their cores tile it."""
+
+    @abstractmethod
+    def described(self) -> str:
+        """A description for statements."""
+
+    def spans(self, shape: Sequence[int]) -> list[tuple[Span, ...]]:
+        """The windows of an input of this shape (without channels), with a span for each axis."""
+        return list(product(*(self.axis(axis, length) for axis, length in enumerate(shape))))
+
+
 @dataclass(frozen=True)
-class Tiling:
+class Tiling(WindowLayout):
     """A tiling of images or volumes into cores, each labelled from its window.
 
     Args:
@@ -49,7 +66,7 @@ class Tiling:
     margin: int
 
     def axis(self, axis: int, length: int) -> list[Span]:
-        """The windows along one axis of this length, in order."""
+        """See ``WindowLayout.axis``."""
         count = -(-length // self.size[axis])
         borders = [i * length // count for i in range(count + 1)]
         return [
@@ -60,13 +77,58 @@ class Tiling:
             for start, stop in pairwise(borders)
         ]
 
-    def spans(self, shape: Sequence[int]) -> list[tuple[Span, ...]]:
-        """The windows of an input of this shape (without channels), with a span for each axis."""
-        return list(product(*(self.axis(axis, length) for axis, length in enumerate(shape))))
+    def described(self) -> str:
+        sides = " x ".join(map(str, self.size))
+        return f"cores of at most {sides}, margin {self.margin}; T17"
 
 
-def tiling_of(certificate: Certificate) -> Tiling | None:
-    """The tiling that the votes record, or None."""
+@dataclass(frozen=True)
+class Sliding(WindowLayout):
+    """Windows that overlap and whose outputs are blended, as MONAI lays them.
+
+    A label depends on all windows that hold it. Neighbours that the same windows hold form a core,
+    and what it depends on is their union, a box.
+
+    Args:
+        size: side of a window along each axis, at least 1. An axis that is not longer has one.
+        step: from one window to the next; the last one is moved back to end with the axis.
+
+    Example:
+        >>> [(s.core.start, s.core.stop, s.seen.start, s.seen.stop)
+        ...  for s in Sliding((4,), (3,)).axis(0, 9)]
+        [(0, 3, 0, 4), (3, 4, 0, 7), (4, 5, 3, 7), (5, 7, 3, 9), (7, 9, 5, 9)]
+    """
+
+    size: tuple[int, ...]
+    step: tuple[int, ...]
+
+    def axis(self, axis: int, length: int) -> list[Span]:
+        """See ``WindowLayout.axis``."""
+        size, step = self.size[axis], self.step[axis]
+        last = max(length - size, 0)
+        starts = [min(start, last) for start in range(0, last + step, step)]
+        borders = sorted({0, length, *starts, *(min(start + size, length) for start in starts)})
+        spans = []
+        for start, stop in pairwise(borders):
+            over = [s for s in starts if s <= start < s + size]
+            spans.append(Span(slice(start, stop), slice(over[0], min(over[-1] + size, length))))
+        return spans
+
+    def described(self) -> str:
+        sides, steps = (" x ".join(map(str, sizes)) for sizes in (self.size, self.step))
+        return f"all windows of {sides} that hold it, laid at steps of {steps}; T17"
+
+
+def layout_of(record: Sequence[int], axes: int) -> WindowLayout:
+    """The layout that ``Source.windows`` records for inputs with this number of axes."""
+    if len(record) == 2 * axes:
+        return Sliding(tuple(record[:axes]), tuple(record[axes:]))
+    *size, margin = record
+    return Tiling(tuple(size), margin)
+
+
+def tiling_of(certificate: Certificate) -> WindowLayout | None:
+    """The windows that the votes record, or None."""
     source = certificate.votes.source
     if source is None or source.windows is None:
         return None
@@ -75,8 +137,7 @@ def tiling_of(certificate: Certificate) -> Tiling | None:
     if certificate.votes.counts.shape[:-1] != certificate.labels.shape:
         # JointClass counts whole label maps, which depend on the whole input.
         return None
-    *size, margin = source.windows
-    return Tiling(tuple(size), margin)
+    return layout_of(source.windows, len(source.input_shape) - 1)
 
 
 def lost_at_most(certificate: Certificate, epsilon: float, region: NDArray[np.bool_]) -> int:
@@ -98,7 +159,7 @@ def lost_at_most(certificate: Certificate, epsilon: float, region: NDArray[np.bo
 
 
 def _lost(
-    tiling: Tiling, inside: NDArray[np.bool_], radii: NDArray[np.float64], epsilon: float
+    tiling: WindowLayout, inside: NDArray[np.bool_], radii: NDArray[np.float64], epsilon: float
 ) -> int:
     """The bound for labels (inside) whose radii are at most epsilon."""
     at_once = inside & (radii <= 0)

@@ -129,12 +129,14 @@ class Windows(nn.Module):
 
 
 def windows_of(model: object, shape: Sequence[int]) -> tuple[int, ...] | None:
-    """Sides of the cores and the margin, for a model whose labels depend on windows of inputs (C,
-    *size).
+    """``Source.windows`` of a model whose labels depend on windows of inputs (C, *size).
 
-    None for every other model: locality follows from the construction and is never assumed.
+    None for every other model: locality follows from the construction and is never assumed. Of
+    ``SlidingWindow`` it does with one window in a pass (sw_batch_size=1).
     """
-    if type(model) not in (Windows, Binary) or len(shape) + 1 not in _SPATIAL:
+    sliding = _is_sliding(model)
+    known = sliding or type(model) in (Windows, Binary)
+    if not known or len(shape) + 1 not in _SPATIAL:
         return None
     assert isinstance(model, nn.Module)
     everywhere = hooks_of_all._global_forward_hooks or hooks_of_all._global_forward_pre_hooks
@@ -146,9 +148,23 @@ def windows_of(model: object, shape: Sequence[int]) -> tuple[int, ...] | None:
     if isinstance(model, Binary):
         # Binary decides each value separately.
         return windows_of(model.model, shape)
+    if sliding:
+        # Windows that share a pass are told apart by the network alone.
+        laid: Any = model
+        alone = laid.sw_batch_size == 1 and len(laid.roi_size) == len(shape) - 1
+        return (*laid.roi_size, *laid.steps) if alone else None
     assert isinstance(model, Windows)
     tiling = model.tiling(len(shape) - 1)
     return (*tiling.size, tiling.margin)
+
+
+def _is_sliding(model: object) -> bool:
+    # Imported only for a model that comes from there.
+    if type(model).__module__ != "certiseg.models.adapters.monai":
+        return False
+    from certiseg.models.adapters.monai import SlidingWindow
+
+    return type(model) is SlidingWindow
 
 
 def _whole(value: object, least: int) -> bool:

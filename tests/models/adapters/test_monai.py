@@ -13,11 +13,13 @@ import torch
 from torch import nn
 
 import certiseg as cs
+from certiseg.certificates.windows import Sliding, layout_of
 from certiseg.cli.main import run
 from certiseg.errors import InputError
 from certiseg.models.adapters.bundle import load_bundle
 from certiseg.models.adapters.monai import SlidingWindow
 from certiseg.models.resolve import load_model
+from certiseg.models.windows import windows_of
 from certiseg.sampling import fingerprint
 from certiseg.sampling.fingerprint import model_fingerprint
 
@@ -46,6 +48,83 @@ def test_windows_are_monais_own(size: tuple[int, ...], mode: Any) -> None:
         torch.testing.assert_close(model(x), direct)
         # A draw's logits do not depend on what else is in the batch.
         torch.testing.assert_close(model(x)[:1], model(x[:1]), atol=1e-5, rtol=1e-4)
+
+
+class Everything(nn.Module):
+    """Global pooling: each output depends on all that the network is given."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.cat([x, x + x.mean(dim=tuple(range(1, x.ndim)), keepdim=True)], dim=1)
+
+
+def _reached(model: SlidingWindow, size: tuple[int, ...], place: tuple[int, ...]) -> Any:
+    """Labels that a NaN at this place reaches."""
+    x = torch.rand(1, 1, *size)
+    x[(0, 0, *place)] = torch.nan
+    return model(x).isnan().any(dim=1)[0].numpy()
+
+
+LAID = [
+    ((11, 17), (4, 4), 0.25), ((11, 17), (5, 6), 0.5), ((13, 9), (6, 5), 0.8),
+    ((5, 9), (8, 4), 0.25), ((8, 8), (8, 8), 0.5), ((6, 7, 5), (4, 3, 8), 0.5),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("mode", ["constant", "gaussian"])
+@pytest.mark.parametrize(("size", "roi", "overlap"), LAID)
+def test_a_value_reaches_just_the_labels_whose_windows_hold_it(
+    size: tuple[int, ...], roi: tuple[int, ...], overlap: float, mode: Any
+) -> None:
+    model = SlidingWindow(Everything(), roi, overlap=overlap, mode=mode, sw_batch_size=1)
+    recorded = windows_of(model, (1, *size))
+    assert recorded is not None
+    spans = layout_of(recorded, len(size)).spans(size)
+    assert sum(np.prod([s.core.stop - s.core.start for s in span]) for span in spans) == np.prod(
+        size
+    )
+    for place in np.ndindex(size):
+        expected = np.zeros(size, dtype=bool)
+        for span in spans:
+            if all(s.seen.start <= at < s.seen.stop for s, at in zip(span, place, strict=True)):
+                expected[tuple(s.core for s in span)] = True
+        assert np.array_equal(_reached(model, size, place), expected)
+
+
+def test_steps_one_too_long_are_caught() -> None:
+    """Negative control of the test above."""
+    model = SlidingWindow(Everything(), (5, 6), overlap=0.5, sw_batch_size=1)
+    spans = Sliding((5, 6), (3, 4)).spans((11, 17))
+    wrong = 0
+    for rows, columns in spans:
+        place = (rows.seen.start, columns.seen.stop - 1)
+        wrong += not _reached(model, (11, 17), place)[rows.core, columns.core].all()
+    assert wrong
+
+
+def test_windows_that_share_a_pass_or_a_hook_are_no_windows() -> None:
+    for more in ({}, {"sw_batch_size": 2}):
+        assert windows_of(SlidingWindow(unet(2), (8, 8), **more), (1, 20, 17)) is None
+    alone = SlidingWindow(unet(2), (8, 8), sw_batch_size=1)
+    assert windows_of(alone, (1, 20, 17)) == (8, 8, 6, 6)
+    alone.register_forward_hook(lambda module, given, found: found)
+    assert windows_of(alone, (1, 20, 17)) is None
+
+
+def test_the_certificate_of_sliding_windows_states_and_stores_them(tmp_path: Path) -> None:
+    model = SlidingWindow(unet(3), (8, 8, 8), overlap=0.5, sw_batch_size=1)
+    certificate = cs.Smoothed(model, cs.Gaussian(0.1)).certify(
+        torch.rand(1, 10, 12, 9), 60, tau=0.6, seed=1
+    )
+    words = "all windows of 8 x 8 x 8 that hold it, laid at steps of 4 x 4 x 4; T17"
+    assert words in certificate.statement()
+    certificate.save(tmp_path / "v.cert.npz")
+    again = cs.Certificate.load(tmp_path / "v.cert.npz")
+    cs.verify(again)
+    assert again.statement() == certificate.statement()
+    norms = [certificate.radius * f for f in (0.9, 1.0, 1.5)]
+    lost = [again.lost_at_most(norm) for norm in norms]
+    assert lost == sorted(lost)
+    assert lost[0] == 0
 
 
 def test_a_volume_is_certified_per_voxel(tmp_path: Path) -> None:

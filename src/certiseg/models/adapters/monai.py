@@ -19,8 +19,9 @@ class SlidingWindow(nn.Module):
     """Logits (B, classes, *size) of inputs (B, channels, *size) of any size, window by window.
 
     What MONAI's sliding_window_inference does with these parameters: windows that overlap, their
-    logits averaged. Smaller inputs are padded by zeros. The windows of all draws of a batch go
-    through the network sw_batch_size at once, each on its own account in evaluation mode.
+    logits averaged. Smaller inputs are padded by zeros. The windows of all draws of a batch pass
+    through the network sw_batch_size at a time. With one at a time, a label depends on the windows
+    that hold it alone, and certificates state a radius per window (theory T17).
 
     Args:
         model: takes windows (b, C, *roi_size) and returns logits (b, classes, *roi_size). It is
@@ -68,6 +69,11 @@ class SlidingWindow(nn.Module):
         # Whose windows they are, for the fingerprint: the function is looked up in each pass.
         self.monai = version("monai")
         self.eval()
+
+    @property
+    def steps(self) -> tuple[int, ...]:
+        """Distance of neighbouring windows along each axis, as MONAI computes it."""
+        return tuple(max(1, int(side * (1 - self.overlap))) for side in self.roi_size)
 
     def extra_repr(self) -> str:
         return f"roi_size={self.roi_size}, overlap={self.overlap}, mode={self.mode}"
