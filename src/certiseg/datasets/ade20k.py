@@ -34,7 +34,7 @@ def ade20k(root: str | Path, split: str) -> Paired:
 
     Layout: root/images/{training,validation}/ADE_*.jpg with root/annotations/... .png of ids 0-150,
     class + 1; root may also hold ADEChallengeData2016. Grey photographs are read as RGB.
-    Raises InputError when the layout is another one.
+    Raises InputError for another layout.
     """
     check_split(split, tuple(_FOLDER), CARD.name)
     layout = Layout(("images/{split}",), ("annotations/{split}",), ".jpg", (".png",))

@@ -30,7 +30,7 @@ def camvid(root: str | Path, split: str) -> Folder:
     """CamVid frames of `split` ("train", "val" or "test") under `root`.
 
     Layout: root/SPLIT/NAME.png (RGB) and root/SPLITannot/NAME.png (ids 0-10, 11 = void -> 255).
-    Raises InputError when the layout is another one.
+    Raises InputError for another layout.
     """
     root = Path(root)
     if not (root / split).is_dir() or not (root / f"{split}annot").is_dir():

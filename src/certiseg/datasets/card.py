@@ -42,18 +42,18 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Card:
-    """Names a data set and its classes; class `c` has name `classes[c]` and colour `palette[c]`.
+    """A data set and its classes: class `c` has name `classes[c]` and colour `palette[c]`.
 
     Args:
-        name: What reports call it.
-        classes: In label order, at most 254.
-        palette: As many colours, 0 to 255.
-        channels: Of each input.
-        source: Who made it, and where names and colours come from.
-        licence: The terms it is used by.
+        name: Name in reports.
+        classes: Names in label order, at most 254.
+        palette: A colour for each class, values 0 to 255.
+        channels: Number of channels of each input.
+        source: Authors, and origin of names and colours.
+        licence: Terms of use.
         parts: Of point clouds, for each category its classes, the only labels its clouds may have;
             None for others.
-        inputs: What they are, a key of KINDS; by default clouds with parts and pictures without.
+        inputs: Kind of the inputs, a key of KINDS; default: clouds with parts, images without.
 
     Example:
         >>> Card("yard", ("grass", "path"), ((0, 128, 0), (128, 128, 128)), 3, "ours", "CC0").kind
@@ -93,11 +93,11 @@ class Sample:
     """One input and its labels.
 
     Args:
-        name: Different from all others of its set; files are named by it.
+        name: Unique in its data set; used in file names.
         x: float32, an image (C, H, W) or a volume (C, D, H, W) in [0, 1], or a point cloud (C, N)
             of coordinates (and normals).
         labels: uint8, (H, W), (D, H, W) or (N,), 255 = ignored.
-        category: Of a cloud, a key of its card's parts.
+        category: Category of a cloud, a key of the card's parts.
     """
 
     name: str
@@ -118,17 +118,17 @@ class Samples(Protocol):
 
 
 def note_of(samples: Samples) -> str | None:
-    """One sentence on what was left out of a data set; None for nothing."""
+    """One sentence on the samples left out of a data set; None if there are none."""
     return getattr(samples, "note", None) or None
 
 
 def skipped_of(samples: Samples) -> tuple[str, ...]:
-    """Files that were left out, one "FILE: reason" each."""
+    """Files left out, one "FILE: reason" each."""
     return getattr(samples, "skipped", ())
 
 
 def remarks_of(samples: object) -> list[str]:
-    """What should be known of the files of a data set that were read so far, in a few lines."""
+    """Remarks on the files of a data set read so far, in a few lines."""
     remarks: Mapping[str, Mapping[str, str]] = getattr(samples, "remarks", {})
     return in_few_lines(remarks)
 
@@ -149,13 +149,13 @@ def in_few_lines(remarks: Mapping[str, Mapping[str, str]]) -> list[str]:
 
 
 def reading_of(samples: object) -> dict[str, Any] | None:
-    """How the files of a data set are read, as plain JSON values; None where nobody chose."""
+    """Options by which the files of a data set are read, as JSON values; None for the defaults."""
     chosen: dict[str, Any] | None = getattr(samples, "chosen", None)
     return chosen
 
 
 def check_names(classes: Sequence[str], whose: str, remedy: str) -> None:
-    """Raise InputError for two classes of one name: figures by name would hold one of them."""
+    """Raise InputError for two classes of one name, since figures are stored by name."""
     twice = [name for name, times in Counter(classes).items() if times > 1]
     if twice:
         raise InputError(f"{whose}: expected each class once, got {twice[0]!r} twice; {remedy}")
@@ -186,7 +186,7 @@ def class_list(name: str) -> tuple[tuple[str, ...], tuple[Colour, ...]]:
 
 
 def check_split(split: str, splits: Iterable[str], name: str) -> None:
-    """Raise InputError for a split that the data set of that name does not have."""
+    """Raise InputError for a split that the data set does not have."""
     if split not in splits:
         raise InputError(
             f"expected a split of {name} among {', '.join(splits)}, got {split!r}; pick one"

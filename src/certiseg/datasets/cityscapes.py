@@ -62,9 +62,9 @@ def cityscapes(root: str | Path, split: str) -> Paired:
     """Cityscapes images of `split` ("train" or "val"; labels of the test split are not public).
 
     Layout: root/leftImg8bit/SPLIT/CITY/*_leftImg8bit.png with root/gtFine/SPLIT/CITY/
-    *_gtFine_labelIds.png, or flat root/SPLIT_img with root/SPLIT_label. Where there are no raw
-    ids, *_gtFine_labelTrainIds.png are read (0-18, 255), as createTrainIdLabelImgs.py writes them.
-    Raises InputError when the layout is another one.
+    *_gtFine_labelIds.png, or flat root/SPLIT_img with root/SPLIT_label. Without raw ids,
+    *_gtFine_labelTrainIds.png (0-18, 255) are read, as written by createTrainIdLabelImgs.py.
+    Raises InputError for another layout.
     """
     check_split(split, SPLITS, CARD.name)
     pairs, suffix = find_pairs(root, split, dict.fromkeys(_LAYOUTS, split))

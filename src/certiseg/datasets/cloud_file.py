@@ -31,11 +31,11 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class CloudFile:
-    """A cloud as it is certified, and as its file had it.
+    """A cloud as it is certified, and facts about its file.
 
-    x: float32 (channels, N). columns, points: of the file, the columns by name. centre, reach: mean
-    of the file's points and largest distance from it, in the file's units; where normalised, the
-    mean is 0 and the largest distance 1 in x.
+    x: float32 (channels, N). columns, points: names of the file's columns, and its number of
+    points. centre, reach: mean of the file's points and largest distance from it, in the file's
+    units; x has mean 0 and largest distance 1 if normalised.
     """
 
     x: NDArray[np.float32]
@@ -59,26 +59,26 @@ def read_cloud(
 
     Text (.txt, .xyz, .pts, .csv): one point a line, as ``cloud_table.read_text`` says. .npy, .npz:
     floats (N, 3) or (N, 6), or with the channels first. .ply, .las, .laz: through plyfile and
-    laspy. Columns are found by the names that the file or the caller gives them; without names
-    there are 3, 6 or 7: x y z, nx ny nz, label. Those that the channels do not need are not used.
+    laspy. Columns are found by name, from the file or the caller; without names there are 3, 6 or
+    7: x y z, nx ny nz, label. Columns beyond the channels are not used.
 
     Args:
         path: The file.
         channels: 3, or 6 with normals.
-        normalise: Bring the mean of all points of the file to 0 and the largest norm to 1; normals
-            stay as they are.
-        points: How many to resample to, in an order drawn from the name; None takes all as they
-            come.
+        normalise: Shift the mean of all points of the file to 0 and scale the largest norm to 1;
+            normals stay.
+        points: Number of points to resample to, in an order drawn from the name; None takes all in
+            order.
         name: Default: the file's stem.
-        columns: What all columns of the file are, in order, such as x, y, z, "-", nx, ny, nz.
+        columns: Names of all columns of the file in order, such as x, y, z, "-", nx, ny, nz.
 
     Returns:
-        The cloud, and what its file was like.
+        The cloud and facts about its file.
 
     Raises:
-        InputError: Another kind of file, columns that could be anything, something that is no
-            finite number, fewer than ``FEWEST_POINTS``, no normals for 6 channels or none of length
-            1, coordinates that single precision does not hold. The line or the point is named.
+        InputError: For another kind of file, ambiguous columns, values that are not finite numbers,
+            fewer than ``FEWEST_POINTS`` points, missing normals or normals not of length 1 for 6
+            channels, and coordinates beyond float32. Names the line or the point.
 
     Example:
         >>> import tempfile
@@ -100,7 +100,7 @@ def read_cloud(
 def cloud_of(
     table: CloudTable, names: tuple[str, ...], channels: int, *, normalise: bool
 ) -> CloudFile:
-    """The cloud in a table with columns of these names, as ``read_cloud`` reads it."""
+    """The cloud of a table with columns of these names, as in ``read_cloud``."""
     path = table.path
     check_points(path, _taken(table, names, 3), FEWEST_POINTS, "it is no cloud, or cut short")
     if channels == 6 and not set(NORMALS) <= set(names):
@@ -130,18 +130,18 @@ def cloud_of(
 
 
 def open_table(path: Path, columns: Sequence[str] | None = None) -> CloudTable:
-    """The points of a file of any kind that clouds come in. Raises InputError."""
+    """The points of a file in any supported format. Raises InputError."""
     read = READERS.get(path.suffix.lower())
     return read_text(path, _REMEDY) if read is None else read(path, columns)
 
 
 def _taken(table: CloudTable, names: Sequence[str], channels: int) -> Array:
-    """The values (N, channels) that a model is given."""
+    """The values (N, channels) for the model."""
     return table.values[:, [names.index(name) for name in COLUMNS[:channels]]]
 
 
 def _check_normals(table: CloudTable, normals: Array) -> None:
-    """Raise InputError for columns that are no unit normals, such as colours."""
+    """Raise InputError for columns that are not unit normals, such as colours."""
     lengths = np.linalg.norm(normals, axis=1)
     bad = np.flatnonzero(~(np.abs(lengths - 1) <= _UNIT))
     if bad.size:
@@ -157,7 +157,7 @@ def _triple(centre: Array) -> str:
 
 
 def check_points(path: Path, places: Array, fewest: int, remedy: str) -> None:
-    """Raise InputError for fewer than `fewest` points (N, 3), or points that all coincide."""
+    """Raise InputError for fewer than `fewest` points (N, 3), or if all points coincide."""
     if len(places) < fewest:
         raise InputError(f"{path}: expected at least {fewest} points, got {len(places)}; {remedy}")
     if (places == places[0]).all():

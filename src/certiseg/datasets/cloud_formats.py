@@ -45,7 +45,7 @@ def read_array(path: Path, stated: Sequence[str] | None = None) -> CloudTable:
             f"{array.shape}; np.save its columns as float32{columns}"
         )
     values = array.astype(np.float64)
-    # Where both axes could hold the channels there are too few points either way.
+    # If both axes could be channels, there are too few points in any case.
     if values.shape[1] not in widths:
         values = values.T
     return _table(path, values)
@@ -57,7 +57,7 @@ def read_ply(path: Path, stated: Sequence[str] | None = None) -> CloudTable:
     content = _content(path, "PLY")
     with refusing(Exception, expected=f"{path}: expected a PLY file", remedy=_AGAIN):
         for name, count in _ELEMENT.findall(content[: content.find(b"end_header")]):
-            # The header's word, believed only as far as there are bytes for it.
+            # The header's number is checked against the file's size.
             if not 0 <= int(count) <= len(content):
                 raise ValueError(f"{len(content)} bytes for {int(count)} of {name.decode():.20}")
         data = plyfile.PlyData.read(io.BytesIO(content))
@@ -80,7 +80,7 @@ def read_las(path: Path, stated: Sequence[str] | None = None) -> CloudTable:
             points = file.read()
         if len(points.points) != count:
             raise ValueError(f"{len(points.points)} points of {count}")
-        # The stored integers X, Y, Z are what x, y, z are scaled from.
+        # x, y, z are scaled from the stored integers X, Y, Z.
         others = [n for n in points.point_format.dimension_names if n not in ("X", "Y", "Z")]
         scalars = [n for n in others if np.ndim(points[n]) == 1]
         names = ["x", "y", "z", *scalars]
@@ -89,8 +89,8 @@ def read_las(path: Path, stated: Sequence[str] | None = None) -> CloudTable:
 
 
 def _check_las(content: bytes) -> None:
-    """Raise ValueError for a header that states more than there can be bytes for, which laspy would
-    look for one by one."""
+    """Raise ValueError for a header that states more records than the file can hold, which laspy
+    would read one by one."""
     if len(content) < _LAS.size or not content.startswith(b"LASF"):
         raise ValueError("a file that does not begin as one")
     minor, records, legacy = _LAS.unpack_from(content)
@@ -99,7 +99,7 @@ def _check_las(content: bytes) -> None:
         if len(content) < _LAS_4.size:
             raise ValueError("a header cut short")
         extended, points = _LAS_4.unpack_from(content)
-    # A record of variables has 54 bytes at least, an extended one 60, a packed point one.
+    # A variable record has at least 54 bytes, an extended one 60, a packed point 1.
     for number, least, words in (
         (records, 54, "records"),
         (extended, 60, "extended records"),
@@ -134,7 +134,7 @@ def _content(path: Path, kind: str) -> bytes:
 
 
 def _table(path: Path, values: NDArray[np.float64], names: Sequence[str] = ()) -> CloudTable:
-    """The table, all of whose numbers are finite. Raises InputError."""
+    """The table, if all its numbers are finite. Raises InputError otherwise."""
     bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
     if bad.size:
         raise InputError(

@@ -25,10 +25,9 @@ def normalised(places: Array) -> Array:
 
 
 def resampled(available: int, points: int, name: str, seed: int = 0) -> NDArray[np.int64]:
-    """Which of the available points are taken, in an order drawn from (seed, name) alone.
+    """Indices of the points taken, in an order drawn from (seed, name) alone: distinct if there are
 
-    No point twice as long as there are enough, else all of them and a drawn remainder, so that no
-    point occurs more than once more than another.
+    enough points, else each point equally often, up to a drawn remainder.
     """
     if points < 1:
         raise InputError(f"expected points of at least 1, got {points}; raise it")

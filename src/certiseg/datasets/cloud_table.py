@@ -1,4 +1,4 @@
-"""Point clouds as tables: one point a row, and what the columns are."""
+"""Point clouds as tables of one point per row, with named columns."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ Array = NDArray[np.float64]
 class CloudTable:
     """A file's points.
 
-    values: float64 (N, columns). names: of the columns, where the file states them. numbers: of
-    the points, in the file's own count of ``unit``, for errors.
+    values: float64 (N, columns). names: column names stated by the file, or None. numbers: numbers
+    of the points in the file, counted in ``unit``, for errors.
     """
 
     path: Path
@@ -39,15 +39,13 @@ class CloudTable:
     unit: str = "line"
 
     def where(self, row: int) -> str:
-        """The file and the place of a point in it."""
+        """The file and the position of a point in it, for errors."""
         return f"{self.path}, {self.unit} {self.numbers[row]}"
 
     def columns(self, stated: Sequence[str] | None = None) -> tuple[str, ...]:
-        """What each column is: as stated, by the names in the file, else as is customary for 3, 6
-        or 7 columns.
-
-        Raises InputError for other numbers of columns without names, which could be anything;
-        names that contradict the file's, or that do not name x, y and z once each.
+        """Name of each column: as stated by the caller, by the file, or by custom for 3, 6 or 7
+        columns. Raises InputError for other numbers of columns without names, for names that
+        contradict the file's, and unless x, y and z are named once each.
         """
         width = self.values.shape[1]
         if stated is not None:
@@ -89,7 +87,7 @@ class CloudTable:
 
 
 def stated_columns(text: str | None) -> tuple[str, ...] | None:
-    """The names in a list such as "x,y,z,-,label". Raises InputError for another kind of text."""
+    """Column names in a list such as "x,y,z,-,label". Raises InputError for other text."""
     if text is None:
         return None
     names = tuple(name.strip().lower() for name in text.split(","))
@@ -103,20 +101,20 @@ def stated_columns(text: str | None) -> tuple[str, ...] | None:
 
 
 def read_text(path: Path, remedy: str, widths: Collection[int] | None = None) -> CloudTable:
-    """The table of a text file, one point a line.
+    """Read a text file with one point per line.
 
-    Numbers stand apart by blanks or tabs, or by commas or semicolons where the first line has such,
-    one of which may end a line. Before the points there may be a line that names the columns, with
-    # or // before it, and one with the number of points. Empty lines are passed over.
+    Numbers are separated by blanks or tabs, or by commas or semicolons if the first line has them;
+    a line may end with one. The points may follow a line of column names, with # or // before it,
+    and a line with their number. Empty lines are skipped.
 
     Args:
         path: The file, at most ``CLOUD`` bytes.
-        remedy: What errors about its content advise.
-        widths: How many columns there may be; by default any number from 3.
+        remedy: Remedy in errors about its content.
+        widths: Allowed numbers of columns; default: any from 3.
 
     Raises:
-        InputError: A file that is missing, empty or no text; a line of other columns or with
-            something that is no finite number; another number of points than the file states.
+        InputError: For a file that is missing, empty or not text, a line with another number of
+            columns or with values that are not finite numbers, and a wrong stated number of points.
     """
     numbers: list[int] = []
     rows: list[list[float]] = []
@@ -145,11 +143,11 @@ def read_text(path: Path, remedy: str, widths: Collection[int] | None = None) ->
                 f"{len(words)}; {remedy}"
             )
         try:
-            # Python's own 1_000 is no number of a cloud.
+            # Python also reads 1_000 as a number.
             row = [math.nan] if "_" in line else [float(word) for word in words]
         except ValueError:
             row = [math.nan]
-        # A sum is finite only if all its terms are, but for numbers no cloud holds.
+        # The sum is finite if all terms are, unless it overflows.
         if not math.isfinite(sum(row)):
             raise InputError(
                 f"{path}, line {number}: expected finite numbers, got {line.strip()[:60]!r}; "
@@ -167,7 +165,7 @@ def read_text(path: Path, remedy: str, widths: Collection[int] | None = None) ->
 
 
 def _header(line: str) -> tuple[str, ...] | None:
-    """The names of columns in a line of nothing else."""
+    """Column names, if the line consists of nothing else."""
     plain = line.strip().lstrip("#/").strip()
     words = [word.strip(" \t\"'").lower() for word in _words(plain, _separator(plain))]
     named = len(words) >= len(PLACES) and all(map(_NAME.fullmatch, words))
@@ -175,7 +173,7 @@ def _header(line: str) -> tuple[str, ...] | None:
 
 
 def customary_names(names: Sequence[str]) -> tuple[str, ...]:
-    """Names of columns in lower case, normals under the names they have here."""
+    """Column names in lower case, with this package's names for normals."""
     normals = {
         f"{word}{mark}{axis}": f"n{axis}"
         for word in ("normal", "n")
@@ -205,7 +203,7 @@ def _is_number(word: str) -> bool:
 def _check_width(
     path: Path, number: int, got: int, named: int, widths: Collection[int] | None, remedy: str
 ) -> None:
-    """Raise InputError for a first point of other columns than are named or expected."""
+    """Raise InputError if the first point has another number of columns than named or expected."""
     if named and got != named:
         expected = f"{named} columns as the header names them"
     elif widths is not None and got not in widths:

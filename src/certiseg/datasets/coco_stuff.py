@@ -45,7 +45,7 @@ def coco_stuff(root: str | Path, split: str) -> Paired:
     Layout: root/images/SPLIT2017/ID.jpg with root/annotations/SPLIT2017/ID.png; images may lie in
     root/SPLIT2017, labels in root/stuffthingmaps/SPLIT2017; or flat root/SPLIT_img with
     root/SPLIT_label. Labels are raw ids 0-181, or ID_labelTrainIds.png (0-170) where these lie.
-    Grey photographs are read as RGB. Raises InputError when the layout is another one.
+    Grey photographs are read as RGB. Raises InputError for another layout.
     """
     check_split(split, SPLITS, CARD.name)
     pairs, suffix = find_pairs(root, split, {_PUBLISHED: f"{split}2017", _FLAT: split})

@@ -6,7 +6,7 @@
       train: {images: train/images, labels: train/labels}
       val: {images: val/images, labels: val/labels}
 
-docs/datasets.md lists the other fields.
+All fields: docs/datasets.md.
 """
 
 from __future__ import annotations
@@ -44,19 +44,19 @@ _COLOUR = list_of(whole(0, 255), 3, 3)
 
 
 def described(path: str | Path, split: str) -> Paired:
-    """The pairs of `split` of the data set that the YAML file describes.
+    """Open `split` of the data set that a YAML file describes.
 
     Args:
-        path: The file. Folders in it are relative to it; folders within are searched too. Files
-            pair when their paths agree up to the suffixes.
+        path: The YAML file. Folders are relative to it and searched recursively. Files pair if
+            their paths agree up to the suffixes.
         split: A key of its ``splits``.
 
     Returns:
         The samples, read on demand.
 
     Raises:
-        InputError: Unknown or missing fields, values of a wrong kind, a split it does not have, and
-            folders that do not pair, in one line that starts with the file.
+        InputError: For unknown or missing fields, values of a wrong type, an unknown split, and
+            folders that do not pair. One line that starts with the file.
     """
     fields = _Fields(Path(path), _NEEDED, _KNOWN)
     card = _card(fields)
@@ -116,7 +116,7 @@ def _card(fields: _Fields) -> Card:
 
 
 def _files(fields: _Fields, split: str) -> tuple[Path, Path, Path | None]:
-    """The two folders of a split, and the list of its images if there is one."""
+    """The two folders of a split, and its list of images or None."""
     words = "a mapping such as val: {images: FOLDER, labels: FOLDER} (with list: FILE for some)"
     splits: dict[Any, Any] = fields.take("splits", replace(_MAPPING, words=words))
     for name, places in splits.items():
@@ -137,8 +137,8 @@ def _files(fields: _Fields, split: str) -> tuple[Path, Path, Path | None]:
 
 
 def _labels_of(fields: _Fields, card: Card) -> Labels:
-    """How the label files are read. Raises InputError for fields that are wrong or do not go
-    together."""
+    """The reader of the label files. Raises InputError for fields that are invalid or cannot be
+    combined."""
     if "colours" in fields:
         for name in _BY_ID:
             if name in fields:
@@ -242,7 +242,7 @@ class _Fields:
         return value
 
     def refuse(self, name: str, words: str, got: object, *within: object) -> NoReturn:
-        """Raise the error that a value is not as expected."""
+        """Raise the InputError for an unexpected value."""
         self.fail(f"{name} as {words}", f"{got!r:.60}", "see docs/datasets.md", name, *within)
 
     def fail(self, expected: str, got: str, remedy: str, *at: object) -> NoReturn:
@@ -252,11 +252,11 @@ class _Fields:
 
 
 def _line(lines: Lines, at: Sequence[object]) -> int | None:
-    """The line of the innermost value on the way that has one; None without a way."""
+    """The line of the innermost value of a path that has one; None for an empty path."""
     place = tuple(map(str, at))
     return next((lines[place[:n]] for n in range(len(place), 0, -1) if place[:n] in lines), None)
 
 
 def _many(item: Field, words: str) -> Field:
-    """A list, every value of which is as the item. words: what is expected."""
+    """A list of values that satisfy ``item``. words: what is expected."""
     return Field(words, lambda value: isinstance(value, list) and all(map(item.holds, value)))

@@ -23,7 +23,7 @@ _CONVERT = "convert it: pip install dcm2niix, then dcm2niix -z y -o OUT FOLDER"
 
 
 def is_series(folder: Path) -> bool:
-    """Whether a folder holds slices of DICOM, by their endings or, without one, by their magic."""
+    """Whether a folder holds DICOM slices, by suffix or, without suffixes, by their first bytes."""
     return folder.is_dir() and any(_is_slice(path) for path in folder.iterdir())
 
 
@@ -37,15 +37,14 @@ def read_dicom(
         same space; no notes.
 
     Raises:
-        InputError: none or several series, slices at uneven distances, and whatever SimpleITK
-            cannot read.
+        InputError: For no or several series, slices at uneven distances, and errors of SimpleITK.
     """
     sitk = reader("SimpleITK", "itk", "DICOM series")
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
     wanted = f"{folder}: expected a folder with one DICOM series"
     slices = sorted(path for path in folder.iterdir() if _is_slice(path))
     left = VOLUME
-    # It reads paths alone: copies, so that what is checked is what is read.
+    # SimpleITK reads from paths only: it gets copies, so that it reads what was checked.
     with tempfile.TemporaryDirectory() as copies:
         for number, path in enumerate(slices):
             with refusing(OSError, expected=wanted, remedy="check the path"):

@@ -26,15 +26,15 @@ class Folder(Paired):
     Args:
         image_dir: Folder of images.
         label_dir: Folder of label maps.
-        card: Of the classes.
+        card: Card with the classes.
         ignore: Label ids that become 255; 255 itself is ignored unless it is mapped.
         label_map: Raw id -> class id (or 255), applied first; ids it does not name are errors.
-        binary: Whether label files are masks of 0 and 255 (or 1), see ``labels.BinaryMasks``.
+        binary: Label files are masks of 0 and 255 (or 1), see ``labels.BinaryMasks``.
         reading: How image files are read.
 
     Raises:
-        InputError: At once for folders that are missing, empty or do not pair; on access for a
-            size mismatch or a label id outside the classes.
+        InputError: On construction for folders that are missing, empty or do not pair; on access
+            for sizes that differ and label ids outside the classes.
     """
 
     def __init__(
@@ -63,8 +63,8 @@ class ImageFolder:
     """The image files of a folder, without labels, sorted by name: float32 (channels, H, W) in
     [0, 1]. reading: how they are read.
 
-    Raises InputError: at once for a folder that is missing or holds none; on access as
-    ``Reading.read`` does.
+    Raises InputError on construction for a folder that is missing or without images; on access as
+    in ``Reading.read``.
     """
 
     source, licence = "folders given by the user", _LICENCE
@@ -89,7 +89,8 @@ class ImageFolder:
 def folder_card(name: str, classes: str, channels: int = 3) -> Card:
     """Card of a folder pair. classes: "7" (class 0 .. class 6) or a text file, one name a line.
 
-    Raises InputError: neither a count in 2..254 nor a readable file with so many different names.
+    Raises InputError unless classes is a number in 2..254 or a readable file with that many
+    distinct names.
     """
     names = _names(classes)
     if not 2 <= len(names) < IGNORE:
@@ -109,6 +110,6 @@ def folder_card(name: str, classes: str, channels: int = 3) -> Card:
 
 def _names(classes: str) -> tuple[str, ...]:
     if classes.isdecimal():
-        # A huge count must fail by its number, not by filling the memory with names.
+        # Checked before as many names are made.
         return tuple(f"class {i}" for i in range(min(int(classes), IGNORE)))
     return tuple(line for _, line in read_lines(Path(classes)))

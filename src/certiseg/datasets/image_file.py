@@ -1,4 +1,4 @@
-"""One image file, decoded whole and bounded: PNG, JPEG, TIFF or WebP, of one frame."""
+"""Decode one image file, within limits: PNG, JPEG, TIFF or WebP, of a single frame."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _MAGIC = (b"\x89PN", b"\xff\xd8\xff", b"II*", b"MM\0", b"RIF")
 _BIT_DEPTH = 24  # offset of the depth byte in a PNG's first chunk
 _DAMAGED = (
     *(OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error),
-    # Of a TIFF whose tags are damaged.
+    # Raised for a TIFF with damaged tags.
     *(LookupError, TypeError, AttributeError, ArithmeticError, UserWarning),
 )
 _ONE = Lock()
@@ -70,7 +70,7 @@ class ImageFile:
 
     @property
     def upright(self) -> Image.Image:
-        """The pixels, turned as the orientation says."""
+        """The pixels, rotated and mirrored according to the orientation."""
         turn = _UPRIGHT.get(self.orientation)
         return self.pixels if turn is None else self.pixels.transpose(turn)
 
@@ -87,8 +87,8 @@ def decoded(path: Path) -> ImageFile:
     """Read and decode the whole file.
 
     Raises:
-        InputError: Missing, empty, damaged, of another format, of more than ``MOST_PIXELS`` pixels,
-            of several frames, or a TIFF whose zero is white.
+        InputError: For a file that is missing, empty, damaged, of another format, of more than
+            ``MOST_PIXELS`` pixels or of several frames, and for a TIFF whose zero is white.
     """
     try:
         data = read_bounded(path, PICTURE)
@@ -107,7 +107,7 @@ def decoded(path: Path) -> ImageFile:
             image: Image.Image = Image.open(io.BytesIO(data), formats=_FORMATS)
             if image.width * image.height > MOST_PIXELS:
                 raise Image.DecompressionBombError
-        # Above a limit of its own Pillow warns, and at twice as many pixels it refuses.
+        # Pillow has its own limit: it warns above it, and refuses at twice as many pixels.
         except (Image.DecompressionBombError, Image.DecompressionBombWarning):
             raise InputError(
                 f"{path}: expected at most {MOST_PIXELS} pixels, got more; cut the image into tiles"
@@ -118,7 +118,7 @@ def decoded(path: Path) -> ImageFile:
                 f"{path}: expected {found}, got {got} ({len(data)} bytes); "
                 "convert it or write it again"
             ) from None
-        # MPO is a JPEG with a preview or a depth map behind it, which no JPEG reader shows.
+        # MPO is a JPEG followed by a preview or a depth map, which JPEG readers ignore.
         kind = "JPEG" if image.format == "MPO" else str(image.format)
         try:
             depth, white = _stored_as(image, kind, data)
@@ -126,7 +126,7 @@ def decoded(path: Path) -> ImageFile:
             before = image.getexif().get(_ORIENTATION)
             if frames == 1 and not white:
                 image.load()
-            # The decoder stops caring once the pixels are there; a file without end is cut short.
+            # The decoder ignores a missing end of the file, which may be truncated.
             if kind == "PNG" and b"IEND" not in data:
                 raise OSError("no end marker")
             after = image.getexif().get(_ORIENTATION)
@@ -145,7 +145,7 @@ def decoded(path: Path) -> ImageFile:
             f"{path}: expected a TIFF file in which 0 is black, got one in which 0 is white; "
             f"write it again: Image.open(path).convert('L').save('{path.stem}.png')"
         )
-    # PNG may say it after the pixels. Of a TIFF Pillow turns the pixels and forgets the tag.
+    # In PNG it may follow the pixels; for TIFF, Pillow rotates the pixels and drops the tag.
     orientation = after if before is None else before
     if orientation not in _UPRIGHT:
         orientation = 1
@@ -156,18 +156,18 @@ def decoded(path: Path) -> ImageFile:
 
 @contextmanager
 def _strict(data: bytes) -> Iterator[None]:
-    """Inside, a tag of a TIFF file that Pillow would skip with a warning is an error."""
+    """Context in which TIFF tags that Pillow would skip with a warning are errors."""
     if data[:2] not in (b"II", b"MM"):
         yield
         return
-    # Filters of warnings are those of the process.
+    # Warning filters are global to the process.
     with _ONE, warnings.catch_warnings():
         warnings.filterwarnings("error", category=UserWarning, module=r"PIL\.TiffImagePlugin")
         yield
 
 
 def _stored_as(image: Image.Image, kind: str, data: bytes) -> tuple[int, bool]:
-    """Bits a channel, which the decoder may narrow silently, and whether 0 is white."""
+    """Bits per channel as stored, which the decoder may reduce silently, and whether 0 is white."""
     if kind == "PNG":
         return data[_BIT_DEPTH], False
     if kind != "TIFF":

@@ -1,5 +1,5 @@
-"""Images as float arrays in [0, 1]: what a model cannot take as it is, is refused, or converted as
-asked and recorded."""
+"""Images as float arrays in [0, 1]: files that do not fit the model are refused, or converted on
+request, which is recorded."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _OFTEN = 0.05
 
 @dataclass(frozen=True, eq=False)
 class ReadImage:
-    """An image as it is certified, and what was done to its file.
+    """An image as it is certified, and the conversions of its file.
 
     Args:
         x: float32 (channels, H, W) in [0, 1].
         orientation: The file's EXIF orientation; 1 is upright.
-        exif: Whether it was applied or ignored; None where nobody said.
+        exif: "apply" or "ignore" as requested; None if not stated.
         converted: Such as "grey to RGB"; None for nothing.
-        window: The intensities that became 0 and 1, in the file's units.
+        window: Intensities mapped to 0 and 1, in the file's units.
         clipped: Share of values outside the window.
     """
 
@@ -45,7 +45,7 @@ class ReadImage:
     clipped: float = 0.0
 
     def facts(self) -> dict[str, Any]:
-        """What the record of a certificate says of the file."""
+        """Facts about the file, for the record of a certificate."""
         return {
             "exif_orientation": self.orientation,
             "exif": self.exif or "ignore",
@@ -55,7 +55,7 @@ class ReadImage:
         }
 
     def notes(self) -> dict[str, str]:
-        """What should be known of the file, by kind."""
+        """Notes on the file for the user, by kind."""
         found = {}
         if self.orientation != 1 and self.exif is None:
             found["exif"] = (
@@ -73,13 +73,14 @@ class ReadImage:
 
 @dataclass(frozen=True)
 class Reading:
-    """How image files become what a model takes.
+    """Options by which image files are read for a model.
 
     Args:
-        exif: Whether pixels are turned as the EXIF orientation says; None is as "ignore", and each
-            file that has one is noted.
-        convert: Whether grey, palette and RGBA files become RGB, and files of equal channels grey.
-        window: Which intensities become 0 and 1; by default 0 and 255 of 8 bits.
+        exif: Apply or ignore the EXIF orientation; None ignores it with a note for each file that
+            has one.
+        convert: Convert grey, palette and RGBA files to RGB, and RGB files of equal channels to
+            grey.
+        window: Intensities mapped to 0 and 1; default: 0 and 255 for 8 bits.
 
     Example:
         >>> import tempfile
@@ -108,8 +109,8 @@ class Reading:
         """Read a file for a model of 1 or 3 channels.
 
         Raises:
-            InputError: A file that ``image_file.decoded`` refuses, or of another kind than the
-                model takes; the error says what to do.
+            InputError: For a file that ``image_file.decoded`` refuses, and for one of another kind
+                than the model takes, with the remedy.
         """
         assert channels in _NAMES
         path = Path(path)
@@ -139,7 +140,7 @@ class Reading:
     def _converted(
         self, path: Path, file: ImageFile, pixels: Image.Image, channels: int
     ) -> tuple[Image.Image, str]:
-        """Pixels in as many channels, grey ones perhaps in one, and what was done."""
+        """The converted pixels, and a description of the conversion."""
         name, mode = _NAMES[channels], pixels.mode
         if file.depth == 16 and mode not in _DEEP:
             raise InputError(
@@ -180,7 +181,7 @@ AS_STORED = Reading(exif="ignore")
 def read_image(path: str | Path, channels: int = 3) -> NDArray[np.float32]:
     """Read an 8-bit PNG, JPEG, TIFF or WebP file as float32 (channels, H, W) in [0, 1].
 
-    Nothing is converted and nothing is turned: see ``Reading`` for that.
+    Without conversion or rotation, for which see ``Reading``.
 
     Args:
         path: The file, of at most ``image_file.MOST_PIXELS`` pixels.
@@ -190,7 +191,7 @@ def read_image(path: str | Path, channels: int = 3) -> NDArray[np.float32]:
         The pixels / 255.
 
     Raises:
-        InputError: A file that is missing, empty, truncated or of another kind.
+        InputError: For a file that is missing, empty, truncated or of another kind.
 
     Example:
         >>> import pathlib, tempfile
@@ -203,7 +204,7 @@ def read_image(path: str | Path, channels: int = 3) -> NDArray[np.float32]:
 
 
 def _fits(file: ImageFile, channels: int) -> bool:
-    """Whether nothing has to be converted."""
+    """Whether no conversion is needed."""
     mode = file.pixels.mode
     if mode in _DEEP:
         return channels == 1

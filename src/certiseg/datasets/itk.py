@@ -40,7 +40,7 @@ def read_itk(
         beside = _data_file(path, contents[path.name])
         if beside is not None:
             contents[beside] = read_bounded(path.parent / beside, VOLUME)
-    # It reads paths alone: a copy, so that what is checked is what is read.
+    # SimpleITK reads from paths only: it gets a copy, so that it reads what was checked.
     with tempfile.TemporaryDirectory() as folder:
         for name, content in contents.items():
             Path(folder, name).write_bytes(content)
@@ -55,7 +55,7 @@ def read_itk(
             if file.GetDimension() != 3:
                 raise ValueError(f"{file.GetDimension()} axes; take one volume out of it")
             check_voxels(size)
-            # The header's word, believed only as far as there can be bytes for it.
+            # The header's size is checked against that of the file.
             if math.prod(size) > _PACKED * sum(map(len, contents.values())):
                 raise ValueError(f"too few bytes for a volume of {size}")
         with refusing(Exception, expected=wanted, remedy=_AGAIN, got=_GOT):
@@ -77,7 +77,7 @@ def placed(
     direction = np.reshape(image.GetDirection(), (3, 3))
     affine[:3, :3] = direction * np.asarray(image.GetSpacing())
     affine[:3, 3] = image.GetOrigin()
-    # ITK counts to the left and to the back, NIfTI to the right and to the front.
+    # ITK's axes point to the left and the back, NIfTI's to the right and the front.
     affine = np.diag([-1.0, -1, 1, 1]) @ affine
     return values, affine, header_at(affine)
 
@@ -86,8 +86,8 @@ _GOT = "one that SimpleITK cannot read"
 
 
 def _data_file(path: Path, content: bytes) -> str | None:
-    """The name of the file with the voxels, None where they follow the header. Raises InputError
-    for one that is not beside the header."""
+    """Name of the file with the voxels, None if they follow the header. Raises InputError for a
+    file that is not beside the header."""
     found = _ELSEWHERE.search(content[:_HEADER])
     named = "" if found is None else found[1].decode("utf-8", "replace").strip()
     if named in ("", "LOCAL"):

@@ -1,4 +1,4 @@
-"""How many components of each class a data set has labelled: what figures can say of it."""
+"""Number of labelled components of each class of a data set, and what follows for its figures."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _NAMED = 5
 
 
 class LabelCounts:
-    """Labels of a set, counted input by input. card: of the set.
+    """Counts of the labels of a data set. card: of the data set.
 
     Example:
         >>> counts = LabelCounts(Card("d", ("a", "b"), ((0, 0, 0), (9, 9, 9)), 3, "ours", "CC0"))
@@ -26,7 +26,7 @@ class LabelCounts:
         self._counts = np.zeros(IGNORE + 1, dtype=np.int64)
 
     def add(self, labels: NDArray[np.uint8]) -> None:
-        """One input more."""
+        """Add the labels of one input."""
         self._counts += np.bincount(labels.ravel(), minlength=len(self._counts))
         self._inputs += 1
 
@@ -37,7 +37,7 @@ class LabelCounts:
 
     @property
     def without_truth(self) -> tuple[str, ...]:
-        """Names of the classes that no component is labelled as."""
+        """Names of the classes without a labelled component."""
         return tuple(self._card.classes[c] for c in np.flatnonzero(self.of_classes == 0))
 
     def _remedy(self) -> str:
@@ -49,7 +49,7 @@ class LabelCounts:
         )
 
     def check(self) -> None:
-        """Raise InputError for a set in which everything is ignored."""
+        """Raise InputError if all labels are ignored."""
         if not self.of_classes.any():
             raise InputError(
                 f"expected labels of {self._card.name} that belong to a class, got ignored ones "
@@ -57,9 +57,9 @@ class LabelCounts:
             )
 
     def notes(self) -> list[str]:
-        """What figures of this set cannot say, a line each."""
+        """Limits of figures on this data set, a line each."""
         absent, notes = self.without_truth, []
-        # Of clouds with parts, figures are means over shapes, each of its own category's classes.
+        # For clouds with parts, figures are means over shapes, over the classes of their category.
         if absent and self._card.parts is None:
             part = KINDS[self._card.kind][1]
             named = ", ".join(absent[:_NAMED]) + (", ..." if len(absent) > _NAMED else "")

@@ -33,7 +33,8 @@ def read_labels(
             way round.
 
     Raises:
-        InputError: Missing, empty, truncated, or an image that is no label map.
+        InputError: For a file that is missing, empty or truncated, and for an image that is not a
+            label map.
     """
     path = Path(path)
     file = _lossless(path)
@@ -71,9 +72,9 @@ def read_labels(
 
 
 def read_colours(path: str | Path, *, upright: bool = False) -> NDArray[np.uint8]:
-    """Read a label map that is drawn in colours as uint8 (H, W, 3): RGB, opaque RGBA or palette.
+    """Read a label map in colours as uint8 (H, W, 3): RGB, opaque RGBA or palette.
 
-    Raises InputError: missing, empty, truncated, or another kind of image.
+    Raises InputError for a file that is missing, empty, truncated or of another kind.
     """
     path = Path(path)
     file = _lossless(path)
@@ -98,7 +99,7 @@ def _lossless(path: Path) -> ImageFile:
 
 
 def _opaque(path: Path, pixels: Image.Image) -> Image.Image:
-    """Without an alpha channel that says nothing."""
+    """Without an opaque alpha channel. Raises InputError for other alpha channels."""
     if pixels.mode not in ("LA", "RGBA"):
         return pixels
     *bands, alpha = pixels.split()

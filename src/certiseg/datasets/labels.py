@@ -18,21 +18,21 @@ _FOREGROUND = (1, 255, 65535)
 
 
 class Labels(Protocol):
-    """How the label files of a data set are read. mask: how records call it."""
+    """Reader of the label files of a data set. mask: its name in records."""
 
     mask: ClassVar[str]
 
     def read(self, path: Path, *, upright: bool = False) -> NDArray[np.uint8]:
-        """Class ids (H, W), 255 = ignored. upright: turned as their own EXIF orientation says.
-        Raises InputError for what no class is given to."""
+        """Class ids (H, W), 255 = ignored. upright: apply the EXIF orientation. Raises InputError
+        for values without a class."""
         ...
 
 
 class Ids:
     """Label files of ids. ignore: ids that become 255; 255 itself is ignored unless it is mapped.
 
-    label_map: raw id -> class (or 255); ids it does not name are errors. None: ids are classes.
-    Raises InputError for ids or classes that cannot be.
+    label_map: raw id -> class (or 255); other ids are errors; None: ids are classes. Raises
+    InputError for invalid ids and classes.
     """
 
     mask: ClassVar[str] = "ids"
@@ -71,7 +71,7 @@ class BinaryMasks:
     bits, is class 1. All files of a set must have the same one. ignore: other values, which become
     255.
 
-    Raises InputError for classes that are not two, and values to ignore that are one of these.
+    Raises InputError unless there are two classes, and for values to ignore among these.
     """
 
     mask: ClassVar[str] = "binary"
@@ -114,9 +114,9 @@ class BinaryMasks:
 
 
 class Colours:
-    """Label files drawn in colours, each of which is looked up exactly.
+    """Label files in colours. classes: exact colour -> class (or 255); all other colours are
 
-    classes: colour -> class (or 255); of 16.7 million colours all others are errors.
+    errors.
     """
 
     mask: ClassVar[str] = "colours"
@@ -151,7 +151,7 @@ def _code(colours: NDArray[np.integer]) -> NDArray[np.int64]:
 
 
 def _ranges(ids: NDArray[np.intp]) -> str:
-    """Sorted ids in words: 0..11, 30..33 and 255."""
+    """Text for sorted ids, such as "0..11, 30..33 and 255"."""
     runs = np.split(ids, np.flatnonzero(np.diff(ids) > 1) + 1)
     words = [f"{run[0]}..{run[-1]}" if len(run) > 1 else f"{run[0]}" for run in runs]
     if len(words) > 6:

@@ -1,4 +1,4 @@
-"""Finds the files of known data sets, and says what was looked for where they are missing."""
+"""Find the files of known data sets; errors list the layouts that were searched."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _NAME = re.compile(r"[\w.-]+")
 
 @dataclass(frozen=True)
 class Layout:
-    """Folders of images and labels below the root, searched recursively; of several the first that
-    exist are used, and the first suffix of labels that occurs. {split} stands for the split's
+    """Folders of images and labels below the root, searched recursively; the first that exist are
+    used, and the first label suffix that occurs. {split} stands for the split's
     name."""
 
     images: tuple[str, ...]
@@ -25,7 +25,7 @@ class Layout:
     label_suffixes: tuple[str, ...]
 
     def find(self, root: Path, split: str) -> tuple[Path, Path, str] | None:
-        """The two folders and the suffix of labels; None where they are not all there."""
+        """The two folders and the label suffix; None if one is missing."""
         images = [path for path in _named(root, self.images, split) if path.is_dir()]
         labels = [path for path in _named(root, self.labels, split) if path.is_dir()]
         for folder in labels if images else []:
@@ -45,10 +45,12 @@ class Layout:
 def find_pairs(
     root: str | Path, split: str, layouts: Mapping[Layout, str], inner: Sequence[str] = ()
 ) -> tuple[list[Pair], str]:
-    """The pairs of the first layout that is there, sorted, and the suffix of its labels.
+    """The sorted pairs of the first layout found, and its label suffix. layouts: each with its name
 
-    layouts: each with what it calls the split. inner: folders of the archive that root may hold.
-    Raises InputError that says what was looked for and what is there, or for a file without a
+    of the split. inner: folders of the archive that root may contain. Raises InputError if no
+
+    layout is found, with the layouts and the content of the folder, and for a file without a
+
     partner.
     """
     for base in bases(root, inner):
@@ -75,7 +77,7 @@ def listed_pairs(
     order of the list.
 
     list_file: below the root, or below one of the inner folders of the archive. remedy: how to get
-    what is missing. Raises InputError that says what was looked for.
+    what is missing. Raises InputError with the paths that were searched.
     """
     needed = ("JPEGImages", list_file, label_folders[-1])
     for base in bases(root, inner):
@@ -125,13 +127,13 @@ def _named(root: Path, names: Sequence[str], split: str) -> list[Path]:
 
 
 def bases(root: str | Path, inner: Sequence[str]) -> list[Path]:
-    """The root, and those of the inner folders that are there."""
+    """The root and the inner folders that exist."""
     root = Path(root)
     return [base for base in (root, *(root / name for name in inner)) if base.is_dir()]
 
 
 def contents(root: str | Path) -> str:
-    """What lies in a folder, in a few words."""
+    """Short description of a folder's content."""
     root = Path(root)
     if not root.is_dir():
         return "no folder of that name"

@@ -1,4 +1,4 @@
-"""Optional packages that read files, imported when the first such file is met."""
+"""Optional packages that read files, imported with the first such file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from certiseg.errors import InputError, first_line
 
 
 def reader(module: str, extra: str, files: str) -> Any:
-    """The imported module. files: what it is needed for. Raises InputError with the command that
+    """Import a module. files: the files that need it. Raises InputError with the command that
     installs it."""
     try:
         return importlib.import_module(module)

@@ -1,6 +1,6 @@
-"""The MNI152 brain template as a tiny segmentation data set that comes with a PyPI package.
+"""The MNI152 brain template as a small segmentation data set from a PyPI package.
 
-Pictures: axial slices of the skull-stripped T1 template. Labels: background, grey matter, white
+Images: axial slices of the skull-stripped T1 template. Labels: background, grey matter, white
 matter, from the probability maps beside it. nilearn's wheel carries all three; nothing is fetched.
 """
 
@@ -72,7 +72,7 @@ class Slices:
 def mni152(split: str) -> Slices:
     """Slices of `split`: "train", "val" or "demo" (see SPLITS).
 
-    Raises InputError: unknown split, or nilearn not installed.
+    Raises InputError for an unknown split, or if nilearn is not installed.
     """
     check_split(split, SPLITS, CARD.name)
     return Slices([z for block in SPLITS[split] for z in block])

@@ -35,10 +35,9 @@ _SPACE = (
 def read_nifti(
     path: Path,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], Any, tuple[str, ...]]:
-    """Values (C, X, Y, Z), scaled as the header says; affine; header as stored; and what should be
-    known of it. Of NIfTI-1 or NIfTI-2, either byte order.
-
-    Voxels of several values lie along the one axis after the third that is longer than 1. Notes
+    """Values (C, X, Y, Z), scaled as the header says; affine; header as stored; and notes on it.
+    For NIfTI-1 and NIfTI-2 of either byte order. Channels lie along the one axis after the third
+    that is longer than 1. Notes
     name fields that do not follow the format, which nibabel reads with a default in their place,
     and forms that place the volume differently. Raises InputError.
     """
@@ -64,7 +63,7 @@ def read_nifti(
             raise ValueError("the header of a pair, whose voxels are in an .img file")
         faults = kind.header_class.diagnose_binaryblock(header.binaryblock).splitlines()
         image = kind.from_bytes(content)
-        # The header's word, believed only as far as there are bytes for it.
+        # The header's size is checked against that of the file.
         if not 0 < math.prod(image.shape) * image.get_data_dtype().itemsize <= len(content):
             raise ValueError(f"{len(content)} bytes for a volume of {image.shape}")
         check_voxels(image.shape)
@@ -87,7 +86,7 @@ def read_nifti(
 
 
 def _class(nibabel: Any, content: bytes) -> Any:
-    """What reads a file with this beginning. Raises ValueError for none."""
+    """The class that reads a file with these first bytes. Raises ValueError if there is none."""
     for order in ("<", ">"):
         name = _SIZES.get(int(np.frombuffer(content[:4].ljust(4, b"\0"), f"{order}i4")[0]))
         if name is not None:
@@ -96,7 +95,7 @@ def _class(nibabel: Any, content: bytes) -> Any:
 
 
 def _channels(path: Path, shape: tuple[int, ...]) -> int:
-    """How many values each voxel has. Raises InputError for what is no single volume."""
+    """Number of channels. Raises InputError for anything but a single volume."""
     if len(shape) < 3:
         raise InputError(
             f"{path}: expected a volume (X, Y, Z), got an image of {shape}; give it a third axis "
@@ -112,7 +111,7 @@ def _channels(path: Path, shape: tuple[int, ...]) -> int:
 
 
 def _disagreement(nibabel: Any, header: Any, affine: NDArray[np.float64]) -> tuple[str, ...]:
-    """Where qform, sform and pixdim place the volume differently, in words."""
+    """Description of contradictions between qform, sform and pixdim."""
     both = int(header["qform_code"]) > 0 and int(header["sform_code"]) > 0
     if both and not np.allclose(header.get_qform(), header.get_sform(), rtol=1e-3, atol=1e-3):
         return ("its qform and sform place it differently; outputs carry both as they are",)
@@ -124,13 +123,13 @@ def _disagreement(nibabel: Any, header: Any, affine: NDArray[np.float64]) -> tup
 
 
 def check_voxels(shape: Sequence[int]) -> None:
-    """Raise ValueError for more values than are read of a volume, each in 8 bytes."""
+    """Raise ValueError for more values, in 8 bytes each, than are read for a volume."""
     if math.prod(shape) > MOST_VOXELS:
         raise ValueError(f"{shape}, more than {MOST_VOXELS} values (docs/limits.md)")
 
 
 def _unpacked(content: bytes) -> bytes:
-    """Of a gzip file. Raises ValueError for one that unpacks to more than VOLUME bytes."""
+    """The content of a gzip file. Raises ValueError if it is larger than VOLUME bytes."""
     pieces, size = [], 0
     with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
         while piece := file.read(MIB):
@@ -149,12 +148,12 @@ def nifti_bytes(values: NDArray[Any], header: Any) -> bytes:
     """
     nibabel = _nibabel()
     image = getattr(nibabel, _SIZES[int(header["sizeof_hdr"])])(values, None)
-    # Not as the header of a new image, which nibabel would correct.
+    # Not through a new image, whose header nibabel would correct.
     for name in _SPACE:
         image.header[name] = header[name]
     image.header["pixdim"][:4] = header["pixdim"][:4]
     content: bytes = image.to_bytes()
-    # Without the time of writing, the same certificate makes the same file.
+    # Without a time stamp, so that equal certificates give equal files.
     return gzip.compress(content, mtime=0)
 
 
@@ -165,13 +164,13 @@ def header_at(affine: NDArray[np.float64]) -> Any:
     header.set_sform(affine, 1)
     header.set_qform(affine, 1)
     if not np.allclose(header.get_qform(), affine, rtol=1e-4, atol=1e-4):
-        # Sheared, which a qform cannot say.
+        # A qform cannot represent shears.
         header["qform_code"] = 0
     return header
 
 
 def _nibabel() -> Any:
     nibabel = reader("nibabel", "monai", "NIfTI")
-    # It would say on the terminal what it thinks of a header, beside the one line of an error.
+    # nibabel would print remarks on the header beside our one-line error.
     nibabel.imageglobals.logger.setLevel(logging.CRITICAL)
     return nibabel

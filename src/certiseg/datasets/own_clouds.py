@@ -1,11 +1,11 @@
-"""Labelled point clouds of the user: a folder of splits, and clouds.yaml that says what they are.
+"""Labelled point clouds of the user: a folder of splits, described by clouds.yaml.
 
     name: warehouse
     classes: [floor, rack, pallet]
     normalise: true
     columns: [x, y, z, label]
 
-docs/point-clouds.md says what the fields mean.
+All fields: docs/point-clouds.md.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ _NEEDED = ("name", "classes", "normalise")
 
 
 class OwnClouds:
-    """The clouds of a split, in the order of their names. skipped, note: what was left out."""
+    """The clouds of a split, in the order of their names. skipped, note: the files left out."""
 
     def __init__(
         self, about: dict[str, Any], paths: Sequence[Path], points: int, normals: bool, seed: int
@@ -93,13 +93,13 @@ class OwnClouds:
         names = table.columns(self._columns)
         labels = _labels(table, names, self.card.num_classes)
         cloud = cloud_of(table, names, self.card.channels, normalise=self._normalise)
-        # The name that certify --category gives the file: it is resampled to the same points.
+        # The name used by certify --category, so that both resample to the same points.
         chosen = resampled(len(labels), self._points, f"{self.card.name}-{path.stem}", self._seed)
         x = np.ascontiguousarray(cloud.x[:, chosen])
         return Sample(path.stem, x, labels[chosen], self.card.name)
 
     def without_bad(self) -> None:
-        """Read all files; leave out those that cannot be used. Raises InputError if none can."""
+        """Read all files and leave out unusable ones. Raises InputError if none is left."""
         faults = {}
         for index, path in enumerate(self._paths):
             try:

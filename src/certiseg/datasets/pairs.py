@@ -1,4 +1,4 @@
-"""Images with their label files, read on demand, and how files find their partners."""
+"""Pairs of image and label files, matched by name and read on demand."""
 
 from __future__ import annotations
 
@@ -27,9 +27,8 @@ class Pair:
 class Paired:
     """Samples from pairs of files, in the order given; sizes may differ from pair to pair.
 
-    labels: how label files are read. reading: how image files are; by default as they are stored.
-    Raises InputError on access: for a file that is not as expected, a label that belongs to no
-    class, or labels of another size than their image.
+    labels, reading: readers of label and image files. Raises InputError on access for invalid
+    files, labels without a class, and labels of another size than their image.
     """
 
     def __init__(
@@ -45,7 +44,7 @@ class Paired:
 
     @property
     def chosen(self) -> dict[str, Any] | None:
-        """What the user chose of how files are read, for the record of a run."""
+        """Options by which files are read, for the record of a run."""
         if self._reading == AS_STORED:
             return None
         return self._reading.record() | {"mask": self._labels.mask}
@@ -86,19 +85,19 @@ def paired_by_stem(
 ) -> list[Pair]:
     """Files of both folders whose names agree up to their suffixes, sorted by name.
 
-    Suffixes are the same in any case, and names in any composition of their accents (NFC, NFD).
+    Suffixes may be in any case, names in either Unicode form (NFC, NFD).
 
     Args:
         image_dir: Folder of images.
         label_dir: Folder of labels.
         image_suffixes: May be longer than an extension: "_leftImg8bit.png".
         label_suffixes: The same of labels.
-        nested: Folders within are searched too, and paths below the two folders must agree.
-        listed: A text file of names, one a line: only these, in its order.
+        nested: Search recursively; paths below the two folders must agree.
+        listed: Text file of names, one per line: take only these, in this order.
 
     Raises:
-        InputError: Folders that are missing or empty, a file without a partner, a list that names
-            an image twice or one that is not there.
+        InputError: For folders that are missing or empty, a file without a partner, and a list with
+            a repeated or missing image.
     """
     images = _by_stem(image_dir, image_suffixes, nested)
     labels = _by_stem(label_dir, label_suffixes, nested)
@@ -116,8 +115,9 @@ def paired_by_stem(
 def files_in(
     folder: Path, suffixes: Sequence[str], *, nested: bool = False
 ) -> list[tuple[Path, str]]:
-    """The files of a folder with one of these suffixes, and which, sorted; hidden files and folders
-    are passed over. Raises InputError for a folder that is missing or holds none."""
+    """The files of a folder with one of these suffixes, sorted, each with its suffix; hidden files
+    and folders are skipped. Raises InputError for a folder that is missing or without such
+    files."""
     if not folder.is_dir():
         raise InputError(f"{folder}: expected a folder, got nothing of that name; check the path")
     found = [
@@ -148,7 +148,7 @@ def _by_stem(folder: Path, suffixes: Sequence[str], nested: bool) -> dict[str, P
 
 
 def _chosen(listed: Path, images: Mapping[str, Path], suffixes: Sequence[str]) -> list[str]:
-    """The stems of the images that a list names, by as much of their paths as it gives."""
+    """The stems of the listed images; a list may give any trailing part of their paths."""
     by_name: dict[str, list[str]] = {}
     for stem in images:
         by_name.setdefault(stem.rpartition("/")[2], []).append(stem)
@@ -181,7 +181,7 @@ def _chosen(listed: Path, images: Mapping[str, Path], suffixes: Sequence[str]) -
 def read_lines(path: Path) -> list[tuple[int, str]]:
     """The lines of a text file that are not empty, stripped, with their numbers from 1.
 
-    Raises InputError for a file that is missing, none of text, or without such a line.
+    Raises InputError for a file that is missing, not text, or without such a line.
     """
     wanted = f"{path}: expected a text file with one name a line"
     with refusing(OSError, UnicodeDecodeError, expected=wanted, remedy="check it"):

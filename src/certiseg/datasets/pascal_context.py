@@ -35,7 +35,7 @@ def pascal_context(root: str | Path, split: str) -> Paired:
     Layout: root/JPEGImages/NAME.jpg, root/SegmentationClassContext/NAME.png (0 = background,
     which is ignored, 1-59 = class + 1) and the list root/ImageSets/SegmentationContext/SPLIT.txt;
     root may also hold VOC2010 or VOCdevkit/VOC2010. docs/datasets.md tells how trainval_merged.json
-    becomes such files. Raises InputError when the layout is another one.
+    becomes such files. Raises InputError for another layout.
     """
     check_split(split, SPLITS, CARD.name)
     pairs = listed_pairs(

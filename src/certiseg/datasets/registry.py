@@ -1,4 +1,4 @@
-"""The data sets that commands know by name: one table, which other packages can add to."""
+"""The table of data sets by name, to which other packages can add."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ POINTS = 2048
 
 @dataclass(frozen=True)
 class DataSet:
-    """How the samples of a data set are opened.
+    """A data set that can be opened by name.
 
     Args:
         read: A function, or where it is, "module:function", which is then imported only when the
@@ -90,7 +90,7 @@ def data_sets() -> dict[str, DataSet]:
     """All data sets by name: the bundled ones, then those of other packages.
 
     Raises:
-        InputError: An entry point that is no DataSet.
+        InputError: For an entry point that is not a DataSet.
     """
     found = dict(BUNDLED)
     for point in entry_points(group=GROUP):
@@ -111,7 +111,7 @@ def data_set(name: str, kind: str) -> DataSet | None:
 
 
 def names(kind: str) -> list[str]:
-    """What the data sets of a kind are called."""
+    """Names of the data sets of a kind."""
     return [name for name, entry in data_sets().items() if entry.kind == kind]
 
 
@@ -133,11 +133,12 @@ def is_described(data: str) -> bool:
 def open_images(
     data: str, root: Path | None, split: str, others: str, also: str | None = None
 ) -> Samples:
-    """Pictures of a data set: its name, or a YAML file that describes it. root: where its files
+    """Open the images of a data set, by its name or the YAML file that describes it. root: where
+    its files
     lie. others: what else the command would take, also: other data sets that it would, by their
     kind; for the error.
 
-    Raises InputError: unknown name, missing or superfluous root, what the reader refuses.
+    Raises InputError for an unknown name, a missing or superfluous root, and errors of the reader.
     """
     if is_described(data):
         if root is not None:
@@ -170,8 +171,8 @@ def open_clouds(
     spread evenly over the categories. points: each is resampled to. skip_bad: leave out files that
     are absent or damaged.
 
-    Raises InputError: unknown name, other channels, missing or superfluous root, skip_bad for
-    generated clouds, what the reader refuses.
+    Raises InputError for an unknown name, other channels, a missing or superfluous root, skip_bad
+    with generated clouds, and errors of the reader.
     """
     entry = cloud_set(data)
     if channels not in (3, 6):

@@ -1,4 +1,4 @@
-"""ShapeNet part: clouds of 16 categories in 50 parts, in the benchmark's own text files."""
+"""ShapeNet part: clouds of 16 categories with 50 parts, from the benchmark's text files."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def shapenet_card(channels: int) -> Card:
 class ShapeNetPart:
     """Clouds of a split, in the order of its list.
 
-    skipped: what was left out, one "FILE: reason" each. note: words that say so, "" for nothing.
+    skipped: files left out, one "FILE: reason" each. note: a sentence on them, "" for none.
     """
 
     def __init__(
@@ -116,7 +116,7 @@ class ShapeNetPart:
         )
 
     def fault(self, index: int, *, read: bool) -> str:
-        """What is wrong with a file, "" for nothing. read: whether to look into it."""
+        """The fault of a file, "" for none. read: also read its content."""
         try:
             if not self.path(index).is_file():
                 return f"{self.path(index)}: absent"

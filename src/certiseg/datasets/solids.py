@@ -1,4 +1,4 @@
-"""Generated point clouds with labelled parts: five kinds of things built from solids.
+"""Generated point clouds with labelled parts: five categories of objects built from solids.
 
 Nothing is read or fetched, so clouds can be trained on, certified and tested anywhere. Labels and
 normals are exact.
@@ -52,7 +52,7 @@ def _card(channels: int) -> Card:
 
 
 class Solids:
-    """Clouds number 0 .. count - 1 of a split, each made when it is asked for."""
+    """Clouds number 0 .. count - 1 of a split, generated on access."""
 
     def __init__(self, split: str, points: int, normals: bool, count: int, seed: int) -> None:
         self.card = _card(6 if normals else 3)
@@ -69,7 +69,7 @@ class Solids:
         if not 0 <= index < self._count:
             raise IndexError(index)
         category = category_of(index)
-        # The key of a split is no seed of another: no two splits share a stream.
+        # No two splits share a stream of random numbers.
         key = (list(SIZES).index(self.split), index)
         rng = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=key))
         pieces = build(category, rng)
@@ -104,7 +104,7 @@ def solids(
 
 
 def build(category: str, rng: np.random.Generator) -> list[Piece]:
-    """The pieces of one thing, in its own units; `part` counts within the category."""
+    """The pieces of one object, in its own units; `part` counts within the category."""
     return _OBJECTS[category][0](rng)
 
 

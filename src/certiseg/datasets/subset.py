@@ -10,7 +10,7 @@ from certiseg.errors import InputError
 
 
 class Subset:
-    """Chosen samples of a larger set. note: which ones, after the larger set's own note."""
+    """Some samples of a data set. note: which ones, after the note of the whole data set."""
 
     def __init__(self, samples: Samples, indices: Sequence[int], note: str) -> None:
         self.indices = list(indices)
@@ -21,7 +21,7 @@ class Subset:
 
     @property
     def remarks(self) -> Mapping[str, Mapping[str, str]]:
-        """Of the larger set, on the files that were read."""
+        """Remarks of the whole data set on the files read so far."""
         found: Mapping[str, Mapping[str, str]] = getattr(self._samples, "remarks", {})
         return found
 
@@ -33,7 +33,7 @@ class Subset:
 
 
 def subsample(samples: Samples, limit: int | None) -> Samples:
-    """At most `limit` samples at an even stride; the set itself where that is no fewer."""
+    """At most `limit` samples at an even stride; the data set itself if it is not larger."""
     check_limit(limit)
     total = len(samples)
     if limit is None or limit >= total:
@@ -43,7 +43,7 @@ def subsample(samples: Samples, limit: int | None) -> Samples:
 
 
 def even_stride(total: int, limit: int) -> list[int]:
-    """The middle of each of `limit` equal stretches of the indices."""
+    """The middle index of each of `limit` equal intervals."""
     return [(2 * i + 1) * total // (2 * limit) for i in range(limit)]
 
 
@@ -61,10 +61,11 @@ class Clouds(Samples, Protocol):
 
 
 def even_categories(samples: Clouds, limit: int | None) -> Clouds | Subset:
-    """At most `limit` clouds, of each category as many as of any other, as far as it has them.
+    """At most `limit` clouds, equally many of each category as far as possible.
 
-    Seats go round the categories one by one, in the card's order; within a category they lie at an
-    even stride. The order of the set stays. The set itself where that is no fewer.
+    Places are given to the categories in turn, in the card's order; within a category clouds are
+    taken at an even stride. The order of the data set is kept. The data set itself if it is not
+    larger.
     Lists of published data are often in the order of their categories: of such a list the first
     hundred clouds are of one category.
     """

@@ -33,8 +33,8 @@ def voc(root: str | Path, split: str) -> Paired:
 
     Layout: root/JPEGImages/NAME.jpg, root/SegmentationClass/NAME.png (ids 0-20, 255 = void, as
     indices of a palette) and the list root/ImageSets/Segmentation/SPLIT.txt; root may also hold
-    VOC2012 or VOCdevkit/VOC2012. trainaug: labels in SegmentationClassAug for images that VOC
-    itself has none of. Raises InputError when the layout is another one.
+    VOC2012 or VOCdevkit/VOC2012. trainaug: with labels in SegmentationClassAug for images without
+    labels in VOC. Raises InputError for another layout.
     """
     check_split(split, SPLITS, CARD.name)
     folders = ["SegmentationClass"]

@@ -1,4 +1,4 @@
-"""Strict reader of a volume, its intensities brought to [0, 1] as the user says."""
+"""Strict reader of volumes, with intensities mapped to [0, 1] by a window."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ VOLUME_SUFFIXES = (*NIFTI_SUFFIXES, *ITK_SUFFIXES, ".npy")
 
 @dataclass(frozen=True)
 class Window:
-    """The intensities that become 0 and 1; what lies outside is clipped.
+    """Intensities mapped to 0 and 1; values outside are clipped.
 
     low, high: in the file's units; or with percentiles=True in percent of the values of the file
     itself. Then the window is computed once from the file and taken as fixed: a certificate says
@@ -79,7 +79,7 @@ def _check_finite(values: NDArray[Any], name: str) -> None:
 def window_of(
     values: tuple[float, float] | None, percentiles: tuple[float, float] | None
 ) -> Window | None:
-    """The window given in one of two ways on the command line. Raises InputError for both."""
+    """The window of the two command-line options. Raises InputError if both are given."""
     if values is not None and percentiles is not None:
         raise InputError("expected --window or --window-percentiles, got both; leave one out")
     if percentiles is not None:
@@ -89,12 +89,12 @@ def window_of(
 
 @dataclass(frozen=True, eq=False)
 class VolumeFile:
-    """A volume as it is certified, and as its file had it.
+    """A volume as it is certified, and facts about its file.
 
     x: float32 (C, D, H, W) in [0, 1], axes in the file's order. window: (low, high) in the file's
-    units, None where values are as they come. clipped: share of values outside. affine: 4 x 4 to
+    units, None if values are not mapped. clipped: share of values outside. affine: 4 x 4 to
     millimetres, None for npy. header: of NIfTI, as stored or of the same space, for outputs.
-    notes: what the user should know of the header.
+    notes: remarks on the header.
     """
 
     x: NDArray[np.float32]
@@ -106,10 +106,10 @@ class VolumeFile:
 
 
 def is_volume_file(path: Path) -> bool:
-    """Whether a file holds a volume, by its suffix or, for npy, by its number of axes; or a folder
-    a DICOM series.
+    """Whether a file holds a volume, by its suffix or, for npy, by its number of axes; or whether a
+    folder holds a DICOM series.
 
-    False for an npy file that cannot be read: the reader of point clouds says what is wrong.
+    False for an npy file that cannot be read, which the reader of point clouds refuses.
     """
     name = path.name.lower()
     if path.is_dir():
@@ -125,7 +125,7 @@ def is_volume_file(path: Path) -> bool:
 
 
 def volume_stem(path: Path) -> str:
-    """The file's name without its ending, .nii.gz being one; of a folder its name."""
+    """The file's name without its suffix, such as .nii.gz; the name of a folder."""
     name = path.name or path.resolve().name
     if path.is_dir():
         return name
@@ -140,14 +140,14 @@ def read_volume(path: str | Path, window: Window | None = None) -> VolumeFile:
     Args:
         path: NIfTI (X, Y, Z) or (X, Y, Z, C), with the scaling of its header; NRRD or MetaImage,
             axes in the same order; npy (D, H, W) or (C, D, H, W).
-        window: Which intensities become 0 and 1; None for values that are in [0, 1] already.
+        window: Intensities mapped to 0 and 1; None for values in [0, 1].
 
     Returns:
-        The volume, and what its file was like.
+        The volume and facts about its file.
 
     Raises:
-        InputError: Another kind of file, other axes, no finite numbers, values outside [0, 1]
-            without a window, a file with one value alone.
+        InputError: For another kind of file, other axes, values that are not finite, values outside
+            [0, 1] without a window, and a constant volume.
 
     Example:
         >>> import tempfile
@@ -202,7 +202,7 @@ def _npy(path: Path) -> NDArray[np.float64]:
 
 
 def window_facts(volume: VolumeFile, window: Window | None) -> Mapping[str, Any]:
-    """The window as the record of a certificate tells it."""
+    """The window, for the record of a certificate."""
     if volume.window is None or window is None:
         return {"window": None, "window_percentiles": None, "clipped": 0.0}
     percentiles = [window.low, window.high] if window.percentiles else None

@@ -19,15 +19,15 @@ class VolumeFolder:
     """Volumes `image_dir/STEM.nii.gz` (or another ending of volumes) with labels of the same stem
     in `label_dir`.
 
-    remarks: what should be known of the files that were read, by file. chosen: how they are read.
+    remarks: on the files read so far, by file. chosen: options of reading.
 
     Args:
         image_dir: Folder of volumes, read as ``read_volume`` does.
         label_dir: Folder of label volumes, each voxel the id of its class; floats that are whole
             numbers count as such.
         card: Of the classes.
-        window: Which intensities become 0 and 1.
-        ignore: Label ids that become 255, as 255 is.
+        window: Intensities mapped to 0 and 1.
+        ignore: Label ids that become 255, the ignored label.
 
     Raises:
         InputError: At once for folders that are missing, empty or do not pair; on access for labels
@@ -52,7 +52,7 @@ class VolumeFolder:
 
     @property
     def chosen(self) -> dict[str, Any] | None:
-        """What the user chose of how files are read, for the record of a run."""
+        """Options by which files are read, for the record of a run."""
         if self._window is None:
             return None
         ends = [self._window.low, self._window.high]
