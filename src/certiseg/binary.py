@@ -1,4 +1,4 @@
-"""A binary output as its owner declares it: what its values are, and from where on they mean 1."""
+"""Declaration of a binary output: the meaning of its values, and the threshold."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _HALF = 0.5
 
 @dataclass(frozen=True)
 class BinaryOutput:
-    """One channel that decides between two classes, or several that each do (multi-label).
+    """One channel that decides between two classes, or several independent ones (multi-label).
 
     Args:
         output: "probability" of class 1, or its "logit", whose sigmoid is the probability.
-        threshold: class 1 where the probability exceeds it, in (0, 1); also of logits.
-        multi_label: channels are overlapping maps, each with labels 0 and 1 of its own.
+        threshold: class 1 if the probability exceeds it, in (0, 1); for logits too.
+        multi_label: channels are overlapping maps, each with labels 0 and 1.
 
     Raises:
-        InputError: another output, or a threshold outside (0, 1).
+        InputError: For another output, or a threshold outside (0, 1).
 
     Example:
         >>> BinaryOutput("logit", 0.25).describe()
@@ -58,10 +58,11 @@ class BinaryOutput:
     def parse(
         text: str, multi_label: bool = False, stated: BinaryOutput | None = None
     ) -> BinaryOutput:
-        """From "probability" or "logit", or either with :THRESHOLD, such as "logit:0.3".
+        """Parse "probability" or "logit", or either with :THRESHOLD, such as "logit:0.3". stated:
 
-        stated: what the model's source says, whose threshold counts where none is given. Raises
-        InputError for another form, and for what contradicts the source.
+        declaration of the model's source, whose threshold is the default. Raises InputError for
+
+        other text, and for a contradiction to the source.
         """
         if not isinstance(text, str):
             raise InputError(

@@ -1,4 +1,4 @@
-"""Whose code a file holds: a library's or the user's own; and where the latter failed."""
+"""Tell the user's code from libraries, and locate its errors."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def is_installed(file: str) -> bool:
 
 
 def failed_at(error: BaseException) -> str | None:
-    """``FILE:LINE`` of the last line of the user's own code in an error's traceback; None: none.
+    """``FILE:LINE`` of the last line of the user's code in an error's traceback, or None. Files in
 
-    The file is named as seen from the current folder where it lies in it.
+    the current folder have relative paths.
     """
     if isinstance(error, SyntaxError) and error.filename and not is_installed(error.filename):
         return f"{_seen_from_here(error.filename)}:{error.lineno}"
@@ -41,8 +41,8 @@ def _seen_from_here(file: str) -> str:
 
 
 def reason(error: BaseException) -> str:
-    """What went wrong in code of others, in one line: type, message, and the last line of the
-    user's own code where that raised it."""
+    """One line on an error: type, message, and the last line of the user's code if that raised
+    it."""
     lines = str(error).strip().splitlines()
     said = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
     place = failed_at(error)
@@ -50,7 +50,7 @@ def reason(error: BaseException) -> str:
 
 
 def own_failure(error: BaseException) -> str | None:
-    """One line on an error that the user's own code raised; None for an error of other code."""
+    """One line on an error raised by the user's code; None for other errors."""
     if failed_at(error) is None:
         return None
     return f"expected your code to run, got {reason(error)}; correct it{SHOWN}"

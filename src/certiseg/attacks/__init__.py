@@ -1,1 +1,1 @@
-"""Attacks by gradient: on a base model, on a smoothed model, and on what a certificate claims."""
+"""Gradient attacks on base models, on smoothed models, and on the claim of a certificate."""

@@ -1,4 +1,4 @@
-"""Attacks on one image or a batch: the worst over losses and restarts, exactly within epsilon."""
+"""Attacks on an image or a batch: the worst over losses and restarts, within epsilon exactly."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ DEFAULT_LOSSES: tuple[Loss, ...] = ("masked-ce", "js")
 
 @dataclass(frozen=True, eq=False)
 class Attack:
-    """What an attack found, of one image or, with a first axis more, of a batch.
+    """Result of an attack on one image, or with a further first axis on a batch.
 
     Attributes:
-        attacked: the attacked input, in the type of the given one, float32 or float64.
-        epsilon: the norm that was allowed.
+        attacked: the attacked input, in the dtype of x, float32 or float64.
+        epsilon: the allowed norm.
         norm: an upper bound on the norm of attacked - x, as stored; at most epsilon.
-        labels: the model's labels on the attacked input, int64. Of a smoothed model by the mean
-            softmax of the attack's last draws, which is no vote.
+        labels: the model's labels on the attacked input, int64; for a smoothed model by the mean
+            softmax of the attack's last draws, which is not a vote.
         clean: its labels on the given input.
-        success: share of the components asked for that are as the attack wants them: another label
-            than the given one, or the target.
-        loss: the loss that was worst.
+        success: share of the attacked components that reached the goal: another label than the
+            given one, or the target.
+        loss: the loss of the strongest run.
     """
 
     attacked: NDArray[np.floating]
@@ -115,31 +115,32 @@ def attack(
     """Attack a segmentation: an input within epsilon in l2 norm on which most labels are wrong.
 
     Args:
-        model: a base model in any form that has gradients, or a ``Smoothed`` one, whose gradient
-            is that of the mean softmax over fresh draws.
+        model: a base model with gradients, or a ``Smoothed`` one, whose gradient is that of the
+            mean softmax over fresh draws.
         x: (*shape), such as (3, H, W) in [0, 1], or a batch of images (B, C, H, W).
-        labels: ints (*out), which the attack is to leave, 255 where none is asked for; None: the
-            model's own on x.
+        labels: ints (*out), the labels to change, 255 for components that do not count; None: the
+            model's labels on x.
         epsilon: the largest l2 norm of the change, or several in ascending order.
         norm: "l2".
-        loss: one or several of ``certiseg.attacks.losses.Goal.loss``; the worst counts.
+        loss: one or several losses of ``certiseg.attacks.losses.Goal.loss``; the strongest result
+            is returned.
         method: "apgd" (Croce & Hein 2020), or "pgd" with a fixed step. None: "apgd" on a base
             model; "pgd" on a smoothed one, since APGD compares losses, which differ by their draws.
         steps: gradients of each run, one run for each loss and restart.
         restarts: runs of each loss; the first starts from x, others from random points.
-        target: ints (*out), labels to reach instead, 255 where none is asked for.
+        target: ints (*out), labels to reach, 255 for components that do not count.
         weights: floats (*out) >= 0, by which components count in the loss.
-        draws: of a smoothed model, noise draws for each gradient.
+        draws: noise draws per gradient, for a smoothed model.
         value_range: domain of the input; None for any values.
-        seed: of random starts and draws; None takes fresh entropy.
+        seed: seed of random starts and draws; None: fresh entropy.
         progress: True for a bar over gradients, or a function called with the number just done.
 
     Returns:
-        One result, or for several epsilons a list. A larger epsilon does not do worse than a
-        smaller one.
+        One result, or a list for several epsilons, where a larger epsilon is never less successful
+        than a smaller one.
 
     Raises:
-        InputError: a model without gradients, labels of another size, values out of range.
+        InputError: For a model without gradients, labels of another size, and values out of range.
 
     Example:
         >>> import torch
@@ -198,10 +199,10 @@ def attack(
                     )
                     candidate = finished(given, moved, radius, domain)
                     count = _reached(scores, candidate, goal)
-                    # A move that changes no label yet shows more than none.
+                    # Prefer progress in the loss even if no label has changed yet.
                     better = (count > reached) | (unmoved & (count == reached))
                     if isinstance(model, Smoothed):
-                        # Few draws may count less than before although the move is right.
+                        # With few draws the count may fall although the step is good.
                         better |= unmoved
                     unmoved &= ~better
                     wide = better.reshape(-1, *[1] * (given.ndim - 1))
@@ -213,7 +214,7 @@ def attack(
 
 
 def _radii(epsilon: float | Sequence[float]) -> list[float]:
-    """As Python floats; NaN, which is refused, for what is no number or row of numbers."""
+    """The radii as Python floats; NaN, which is refused later, for anything but numbers."""
     given = np.atleast_1d(np.asarray(epsilon))
     return [float(r) for r in given] if given.dtype.kind in "iuf" and given.ndim == 1 else [np.nan]
 
@@ -237,7 +238,7 @@ def _check(radii: list[float], norm: str, losses: Sequence[str], method: str) ->
 def _inputs(
     x: Tensor | ArrayLike, domain: Range, model: Callable[[Tensor], Any] | Smoothed
 ) -> tuple[Tensor, bool]:
-    """Images (B, *shape) on the model's device, and whether x was a single one."""
+    """Images (B, *shape) on the model's device, and whether x was a single image."""
     array = x if isinstance(x, Tensor) else np.asarray(x)
     base = model.model if isinstance(model, Smoothed) else model
     stated = getattr(base, "kind", None) == "volumes"
@@ -321,7 +322,7 @@ def _reached(scores: Scores, x: Tensor, goal: Goal) -> Tensor:
 
 
 def _random(x: Tensor, epsilon: float, domain: Range, number: torch.Generator) -> Tensor:
-    """A point of the sphere around x in a random direction, brought into the domain."""
+    """A random point of the sphere around x, projected onto the domain."""
     direction = torch.randn(x.shape, generator=number, dtype=x.dtype).to(x.device)
     length = direction.flatten(1).norm(dim=1).reshape(-1, *[1] * (x.ndim - 1))
     return project(x, x + epsilon * direction / length, epsilon, domain)

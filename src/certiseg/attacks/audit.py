@@ -1,7 +1,7 @@
 """A certificate under attack: does any certified label lose its majority within the radius?
 
-The attack knows the certificate: it asks only for certified components, and those that are easiest
-to move count most. Whether one has moved is decided by fresh draws at the attacked input.
+The attack uses the certificate: it aims at certified components alone, and most at those that are
+easiest to move. Fresh draws at the attacked input decide whether one has moved.
 """
 
 from __future__ import annotations
@@ -33,17 +33,18 @@ FACTORS = (0.5, 0.9, 1.0, 1.5, 2.0, 4.0)
 
 @dataclass(frozen=True, eq=False)
 class Audit:
-    """What one attack did to the certified components.
+    """Result of one attack on the certified components.
 
     Attributes:
         factor: of the certified radius; at 1 the attack's norm is just below it.
         found: the attack.
         votes: fresh draws at the attacked input.
-        components: certified components, all voted on; with a focus, few of them were aimed at.
-        moved: those whose certified label has a probability below 1/2 there, at a level alpha for
-            all components of the audit together (Bonferroni, one-sided binomial test).
-        below_half: those with votes of less than half, whether or not that is significant.
-        fewest: the smallest share of votes that a certified label had.
+        components: number of certified components, all voted on; with a focus only some were
+            attacked.
+        moved: number of components whose certified label has probability below 1/2 there, at level
+            alpha over all components of the audit (one-sided binomial test, Bonferroni).
+        below_half: number of components with less than half of the votes, significant or not.
+        fewest: smallest share of votes of a certified label.
     """
 
     factor: float
@@ -85,29 +86,29 @@ def audit(
     batch_size: int | None = None,
     progress: Progress = False,
 ) -> list[Audit]:
-    """Attack what is certified, at several sizes, and vote again at each attacked input.
+    """Attack the certified components, at several norms, and vote again at each attacked input.
 
-    If no component is moved at factors up to 1, the certificate stood; it, or this test, errs with
-    probability at most the sum of both alphas. Factors above 1 show what the attack can do: where
-    it moves nothing at 4 either, it says little.
+    If no component moves at factors up to 1, the audit is passed; certificate or test err with
+    probability at most the sum of both alphas. Factors above 1 show the strength of the attack: if
+    nothing moves at 4 either, passing says little.
 
     Args:
         smoothed: the model that was certified.
         x: the input that was certified.
         certificate: with one radius for all components (not a radius map), without a hierarchy.
-        factors: sizes of the attacks, in certified radii.
+        factors: norms of the attacks, in units of the certified radius.
         num_samples: fresh draws at each attacked input.
         alpha: of the test over all components and factors.
-        loss, steps, restarts, draws, seed: of the attack, as in ``certiseg.attack``. Losses that
-            leave out components already reached stop at 1/2, where no test can see them. Draws
-            that vote have fresh entropy whatever the seed.
-        focus: attack only the so many certified components nearest to the most fragile one, which
-            moves them further than all at once; all are voted on. None: all.
-        batch_size: the most draws in a pass of the votes.
+        loss, steps, restarts, draws, seed: parameters of the attack, as in ``certiseg.attack``.
+            Losses that leave out components already reached stop at probability 1/2, where no test
+            detects them. The votes have fresh entropy, whatever the seed.
+        focus: attack only this number of certified components nearest to the most fragile one,
+            which moves them further than an attack on all; all are voted on. None: attack all.
+        batch_size: largest number of draws in a pass of the votes.
         progress: True for a bar over gradients, or a function.
 
     Raises:
-        InputError: a certificate of another kind, model or noise, or with nothing certified.
+        InputError: For a certificate of another kind, model or noise, or without certified labels.
 
     Example:
         >>> import torch
@@ -131,7 +132,7 @@ def audit(
     tests = int(certified.sum()) * len(factors)
     audits = []
     for factor in factors:
-        # The claim is for norms below the radius.
+        # The claim holds for norms strictly below the radius.
         size = float(np.nextafter(radius, 0)) if factor == 1 else factor * radius
         found = attack(
             smoothed,
@@ -155,7 +156,7 @@ def audit(
                 "fingerprint the certificate holds"
             )
         hits = held_votes(votes, certificate.labels)[certified]
-        # The draws follow the law of the claim up to eta (theory T12).
+        # The draws have the claimed distribution up to eta (theory T12).
         lost = upper_tail(votes.trials - hits, votes.trials, 0.5 + votes.eta) * tests <= alpha
         audits.append(
             Audit(
@@ -172,13 +173,14 @@ def audit(
 
 
 def held_votes(votes: VoteCounts, labels: NDArray[np.integer]) -> NDArray[np.int64]:
-    """Votes for the given labels; those of label 0 where it abstains."""
+    """Votes for the given labels; for label 0 at abstentions."""
     index = np.maximum(labels, 0).astype(np.int64)[..., None]
     return np.take_along_axis(votes.counts, index, axis=-1)[..., 0].astype(np.int64)
 
 
 def fragility(certificate: Certificate) -> NDArray[np.float64]:
-    """How fast the probability of each certified label can fall with the size of a perturbation.
+    """Rate at which the probability of each certified label can fall with the norm of a
+    perturbation.
 
     The density phi(Phi^-1(p)) at the share p of votes, 1 at p = 1/2: the slope of the bound that
     certifies it (theory T1). Components with a small radius count most; abstentions get 0.
@@ -190,8 +192,8 @@ def fragility(certificate: Certificate) -> NDArray[np.float64]:
 
 
 def nearest(certificate: Certificate, count: int) -> NDArray[np.bool_]:
-    """The so many certified components nearest to the most fragile one, or a few at equal distance
-    more."""
+    """Mask of this number of certified components nearest to the most fragile one, or a few more at
+    equal distance."""
     slope = fragility(certificate)
     centre = np.unravel_index(np.argmax(slope), slope.shape)
     places = np.indices(slope.shape).astype(np.float64)

@@ -1,4 +1,4 @@
-"""Projected gradient ascent in an l2 ball, with a fixed step or with APGD's."""
+"""Projected gradient ascent in an l2 ball, with a fixed step size or that of APGD."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def ascend(
     *,
     last: bool = False,
 ) -> Tensor:
-    """The image (B, *shape) that reached most components among all that were visited; last: the
-    one visited last, where losses and counts of few draws of noise favour a lucky draw.
+    """Of the images (B, *shape) visited, the one that reached most components. last: return the
+    last one instead, since with few draws of noise the best one is often a lucky draw.
 
     pgd: steps of 2.5 epsilon / steps. apgd: from 2 epsilon, halved at checkpoints where the loss
-    no longer rises, then from the best point so far; with momentum. Gradients are normalised for
-    each image. Equal numbers of components: the larger loss wins.
+    no longer rises, then continued from the best point; with momentum. Gradients are normalised for
+    each image. Ties are broken by the larger loss.
     Source: Croce & Hein 2020, algorithm 1.
     """
     wide = (-1, *[1] * (x.ndim - 1))
@@ -84,7 +84,7 @@ def ascend(
 
 
 def _checkpoints(steps: int) -> set[int]:
-    """Steps after which APGD looks at its progress: shares .22, .41, .57, .70, ... of all."""
+    """Steps at which APGD checks its progress: shares .22, .41, .57, .70, ... of all."""
     ends, before, share = set(), 0.0, 0.22
     while share < 1:
         ends.add(max(1, round(share * steps)))

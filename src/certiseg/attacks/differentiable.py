@@ -1,4 +1,4 @@
-"""Scores of a base model, or of a smoothed one, with their gradient in the input."""
+"""Differentiable scores of a base model or of a smoothed model."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ Scores = Callable[[Tensor], Tensor]
 
 
 def base_scores(model: Callable[[Tensor], Any]) -> Scores:
-    """The logits of a base model in any form that has gradients.
+    """The logits of a base model with gradients.
 
-    Raises, when called, InputError for a model without: labels, ONNX, NumPy, inference mode.
+    When called, raises InputError for a model without gradients: labels, ONNX, NumPy, inference
+    mode.
     """
     if not callable(model):
         raise InputError(
@@ -40,7 +41,7 @@ def base_scores(model: Callable[[Tensor], Any]) -> Scores:
         try:
             found = logits(base(given), given, base.num_classes)
         except (RuntimeError, TypeError) as error:
-            # A NumPy function refuses, or cannot read, a tensor that asks for its gradient.
+            # NumPy functions fail on tensors that require gradients.
             if "numpy" not in str(error):
                 raise
             raise _no_gradient("a function of NumPy arrays") from None
@@ -54,7 +55,7 @@ def base_scores(model: Callable[[Tensor], Any]) -> Scores:
 def smoothed_scores(smoothed: Smoothed, draws: int, seed: int | None) -> Scores:
     """Log of the mean softmax over fresh draws of the smoothed model's noise, at each call.
 
-    The noise is what its sampler adds to this input, and constant to autograd. Raises InputError
+    The noise is that of the sampler for this input, a constant for autograd. Raises InputError
     for other noise than Gaussian on all of the input.
     """
     noise = smoothed.noise

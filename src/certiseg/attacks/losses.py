@@ -1,4 +1,4 @@
-"""What an attack on a segmentation raises: one number a component, larger where it does better."""
+"""Losses that attacks on segmentation maximise, one value per component."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ LOSSES: tuple[Loss, ...] = get_args(Loss)
 
 @dataclass(frozen=True)
 class Goal:
-    """Where an attack is to go.
+    """Goal of an attack.
 
-    labels: int64 (B, *out), which it is to leave, or if targeted to reach. weights: float
-    (B, *out), 0 where no label is asked for. targeted: see labels.
+    labels: int64 (B, *out), the labels to change, or to reach if targeted. weights: float (B,
+    *out), 0 for components that do not count. targeted: see labels.
     """
 
     labels: Tensor
@@ -27,12 +27,12 @@ class Goal:
     targeted: bool
 
     def reached(self, logits: Tensor) -> Tensor:
-        """Bool (B, *out): where the labels of the logits are as the attack wants them."""
+        """Bool (B, *out): where the labels of the logits reach the goal."""
         same = logits.argmax(dim=1) == self.labels
         return (same if self.targeted else ~same) & (self.weights > 0)
 
     def loss(self, kind: Loss, logits: Tensor) -> Tensor:
-        """Mean of the weighted loss over the components (B,), to be raised.
+        """Mean of the weighted loss over the components (B,), to be maximised.
 
         ce: cross-entropy. masked-ce: of components not yet reached alone. js: Jensen-Shannon
         divergence between softmax and label, bounded, so that components already reached do not

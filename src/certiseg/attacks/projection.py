@@ -1,4 +1,4 @@
-"""The perturbations an attack may use: an l2 ball around the input, cut by the domain of values."""
+"""Projection onto the allowed perturbations: an l2 ball around the input within the domain."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def project(x: Tensor, moved: Tensor, epsilon: float, value_range: Range) -> Ten
 
 
 def norm_bound(x: Tensor, attacked: Tensor) -> Tensor:
-    """An upper bound float64 (B,) on the l2 norm of attacked - x, of the tensors as stored.
+    """Upper bound, float64 (B,), on the l2 norm of attacked - x for the tensors as stored.
 
     n differences, squares and sums in float64 err by less than a factor 1 + (n + 6) 2^-52; squares
     that underflow together by less than n 2^-1022.
@@ -69,6 +69,6 @@ def finished(x: Tensor, moved: Tensor, epsilon: float, value_range: Range) -> Te
             return cast
         factor = torch.where(too_long, (epsilon / bound.clamp_min(1e-300)) * (1 - 1e-7), 1.0)
         delta = delta * factor.reshape(-1, *[1] * (x.ndim - 1))
-    # Of a ball so small that the rounding of x + d leaves it, its centre remains.
+    # If the ball is so small that rounding of x + d leaves it, return its centre.
     outside = (norm_bound(x, cast) > epsilon).reshape(-1, *[1] * (x.ndim - 1))
     return torch.where(outside, x, cast)

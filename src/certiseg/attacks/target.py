@@ -10,7 +10,7 @@ from certiseg.errors import InputError
 
 
 def without(labels: ArrayLike, label: int) -> NDArray[np.int64]:
-    """The label map from which one class has vanished, all else kept.
+    """The label map without one class, otherwise unchanged.
 
     Each of its components takes the label of the nearest component of another class.
     Raises InputError if the class is nowhere, or everywhere.

@@ -1,4 +1,4 @@
-"""Names and colours of classes where a model's source states none: a text file, or attributes."""
+"""Names and colours of classes, from a text file or from a model's attributes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _COLOUR = re.compile(r"\s+(?:#([0-9a-fA-F]{6})|(\d{1,3})\s+(\d{1,3})\s+(\d{1,3})
 
 
 class ClassNames(NamedTuple):
-    """Names in label order, and as many colours or none."""
+    """Names in label order, and a colour for each or none."""
 
     classes: tuple[str, ...]
     palette: tuple[Colour, ...] | None = None
@@ -60,7 +60,7 @@ def read_names(path: Path) -> ClassNames:
 
 
 def stated_names(model: object) -> ClassNames | None:
-    """What a model's attributes ``classes``, a list of names, and ``palette`` state; None: nothing.
+    """The names and colours in a model's attributes ``classes`` and ``palette``, or None.
 
     Attributes of other types mean something else. Raises InputError for a palette that does not
     fit the names.
@@ -87,7 +87,8 @@ def stated_names(model: object) -> ClassNames | None:
 
 
 def told_apart(classes: Sequence[str]) -> tuple[str, ...]:
-    """The names, with the label behind those that several classes have: records count by name."""
+    """The names, made distinct by appending the label to repeated ones, since records count by
+    name."""
     times = Counter(classes)
     named = [f"{name} ({c})" if times[name] > 1 else name for c, name in enumerate(classes)]
     if len(set(named)) < len(named):

@@ -1,7 +1,7 @@
-"""What a Hugging Face image processor does to the values of an image, read and never run.
+"""Steps of a Hugging Face image processor on the values of an image, read from its file.
 
-Its class in transformers says which steps it takes and what it takes where the file says nothing;
-building the processor would import torchvision, and of OneFormer ask the network.
+Steps and defaults are those of its class in transformers; instantiating the processor would import
+torchvision, and for OneFormer access the network.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ _HANDLED = (
 
 @dataclass(frozen=True)
 class Processor:
-    """Steps of an image processor after 8-bit pixels became [0, 1].
+    """Steps of an image processor after scaling 8-bit pixels to [0, 1].
 
-    reverse: the order of the channels is reversed, before the statistics are taken off. mean, std:
-    one a channel, None for no normalisation. size: (H, W) to which all images are resized, None
-    where it depends on the image. notes: what a user should know.
+    reverse: the channel order is reversed before normalisation. mean, std: one value per channel,
+    None for no normalisation. size: (H, W) to which all images are resized, None if it depends on
+    the image. notes: for the user.
     """
 
     reverse: bool = False
@@ -44,16 +44,16 @@ class Processor:
 
 
 def read_processor(folder: Path, transformers: Any) -> Processor:
-    """The processor whose file lies beside a model.
+    """Read the processor file beside a model.
 
     Args:
-        folder: as save_pretrained wrote it; ``processor_config.json`` counts before
+        folder: as save_pretrained wrote it; ``processor_config.json`` takes precedence over
             ``preprocessor_config.json``, as in transformers.
         transformers: the imported library.
 
     Raises:
-        InputError: a file that cannot be read, a processor that this transformers does not know,
-            and steps that nothing here does.
+        InputError: For a file that cannot be read, a processor unknown to this transformers, and
+            steps that are not supported.
     """
     file, settings = _settings(folder)
     if file is None:
@@ -65,7 +65,7 @@ def read_processor(folder: Path, transformers: Any) -> Processor:
             )
         )
     kind = _class(file, settings, transformers)
-    # A step that the class does not name is not taken, whatever the file says.
+    # Steps that the class does not have are not taken, whatever the file says.
     steps = inspect.signature(getattr(kind, "_preprocess", kind.preprocess)).parameters
 
     def value(name: str) -> Any:
@@ -77,7 +77,7 @@ def read_processor(folder: Path, transformers: Any) -> Processor:
             f"{file}: expected an image processor that resizes, rescales and normalises, got one "
             f"with {wrong[0]}; {_WRAP}"
         )
-    # [0, 1] input is what the processor makes of 8-bit pixels; other factors move the statistics.
+    # The processor scales 8-bit pixels to [0, 1]; other factors change the statistics.
     factor = _number(file, "rescale_factor", value("rescale_factor") or 0.0) * 255
     if not value("do_rescale") or abs(factor - 1) > 1e-6:
         raise InputError(
@@ -98,7 +98,7 @@ def read_processor(folder: Path, transformers: Any) -> Processor:
 
 
 def _settings(folder: Path) -> tuple[Path | None, Mapping[str, Any]]:
-    """The file that counts, and what it says; None where there is none."""
+    """The file that takes precedence, and its content; None if there is none."""
     for name, key in ((NESTED, "image_processor"), (PLAIN, None)):
         file = folder / name
         if not file.exists():
@@ -138,7 +138,7 @@ def _class(file: Path, settings: Mapping[str, Any], transformers: Any) -> Any:
 
 
 def _default(kind: Any, name: str) -> Any:
-    """What the class takes where the file says nothing."""
+    """Default of the class for a value that the file does not state."""
     found = getattr(kind, name, _ABSENT)
     if found is _ABSENT:
         parameter = inspect.signature(kind.__init__).parameters.get(name)
@@ -162,8 +162,8 @@ def _statistics(file: Path, name: str, value: Any) -> tuple[float, ...]:
 
 
 def _fixed(file: Path, size: Any) -> tuple[int, int] | None:
-    """Height and width of all images after resizing. A number alone is the shorter side, or, of
-    old files, both: left to the user."""
+    """Height and width of all images after resizing, or None. A single number is ambiguous: the
+    shorter side, or both in old files."""
     if not isinstance(size, Mapping) or not {"height", "width"} <= set(size):
         return None
     height, width = (_number(file, f"size[{side!r}]", size[side]) for side in ("height", "width"))

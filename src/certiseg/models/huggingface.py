@@ -28,20 +28,22 @@ _FETCHED = ("*.json", "*.txt", "*.safetensors")
 
 
 def load_hf(folder: str | Path, resize: bool = False) -> Segmenter:
-    """Load a folder written by save_pretrained, in evaluation mode, on the CPU; never the network.
+    """Load a folder written by save_pretrained, in evaluation mode, on the CPU, without network
+    access.
 
     Models for semantic segmentation (SegFormer, UPerNet, BEiT, DPT, ...), and MaskFormer,
-    Mask2Former and OneFormer, whose masks become scores of classes. The processor's mean and std
-    are part of the model, and a reversed order of channels (MobileViT) is, too; without a processor
-    file inputs go in as they are.
+    Mask2Former and OneFormer, whose masks become scores of classes. The processor's mean and std,
+    and a reversed channel order (MobileViT), become part of the model; without a processor file
+    inputs are not normalised.
 
     Args:
-        folder: with config.json and safetensors weights (a pickled .bin is refused).
+        folder: contains config.json and safetensors weights (a pickled .bin is refused).
         resize: also resize every input to the processor's fixed height and width, as its pipeline
-            would; by default pictures keep their size.
+            would; by default images keep their size.
 
     Raises:
-        InputError: transformers is not installed, another kind of folder, weights that do not fit.
+        InputError: If transformers is not installed, for another kind of folder, and for weights
+            that do not fit.
     """
     path = Path(folder)
     if not is_hf_folder(path):
@@ -80,7 +82,7 @@ def load_hf(folder: str | Path, resize: bool = False) -> Segmenter:
             f"{remedy}"
         ) from None
     if loading["missing_keys"]:
-        # transformers fills these with random numbers and a warning, as for fine-tuning.
+        # transformers initialises these randomly with a warning, as for fine-tuning.
         raise InputError(
             f"{path}: expected weights for every layer, got none for "
             f"{sorted(loading['missing_keys'])[0]}; the folder holds another kind of model"
@@ -100,7 +102,7 @@ def load_hf(folder: str | Path, resize: bool = False) -> Segmenter:
         # In the order of the input.
         mean, std = (None if one is None else one[::-1] for one in (mean, std))
     classes, unnamed = _classes(config)
-    # Of models on a backbone the channels are the backbone's.
+    # For models on a backbone, the number of channels is the backbone's.
     backbone = getattr(config, "backbone_config", None)
     stated = getattr(config, "num_channels", None) or getattr(backbone, "num_channels", None)
     written = read_bounded(path / CONFIG_FILE, CARD)
@@ -116,7 +118,7 @@ def load_hf(folder: str | Path, resize: bool = False) -> Segmenter:
 
 
 class ReversedChannels(nn.Module):
-    """A network that takes BGR for RGB, or any other reversed order of channels."""
+    """A network whose input channels are in reversed order, such as BGR."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
@@ -127,9 +129,9 @@ class ReversedChannels(nn.Module):
 
 
 def _classes(config: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Names of the network's outputs, each once, and what should be said of them.
+    """Distinct names of the network's outputs, and notes on them. An id without a name is "class
 
-    An id without a name is "class i"; names whose id is no output name nothing.
+    i"; names without an output are ignored.
     """
     names = {int(i): str(name) for i, name in config.id2label.items()}
     found = [names.get(i, f"class {i}") for i in range(config.num_labels)]
@@ -150,9 +152,10 @@ def _classes(config: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 def load_from_hub(rest: str) -> Segmenter:
-    """ORG/NAME, ORG/NAME@REVISION: downloaded, or found in the cache, because it was named.
+    """Load ORG/NAME or ORG/NAME@REVISION from the Hub or its cache, on the user's request.
 
-    Only JSON, text and safetensors are fetched. Raises InputError: no such model, no network.
+    Only JSON, text and safetensors are fetched. Raises InputError for an unknown model, and without
+    network.
     """
     name, _, revision = rest.partition("@")
     if not _HUB_NAME.fullmatch(name):
@@ -173,11 +176,11 @@ def load_from_hub(rest: str) -> Segmenter:
 
 
 def _check_files(config: dict[str, Any], path: Path) -> int:
-    """Bytes of the weights in a folder, whose files transformers opens itself. Raises InputError
-    for a pipe, a device or a file beyond all bounds, and for a number in the config beyond them."""
+    """Size in bytes of the weights in a folder, whose files transformers opens itself. Raises
+    InputError for pipes, devices, and files or numbers in the config that are too large."""
     largest = max(_numbers(config), default=0)
     if largest > _LARGEST_SIZE:
-        # Of labels, say: transformers would make a name for each before any layer.
+        # Such as of labels: transformers would create a name for each before any layer.
         raise InputError(
             f"{path / CONFIG_FILE}: expected sizes of at most {_LARGEST_SIZE}, got {largest}; save "
             "the model again"
@@ -204,8 +207,8 @@ def _numbers(value: Any) -> Iterator[int]:
 
 
 def _check_backbone(config: dict[str, Any], path: Path) -> None:
-    """Raise InputError where the config names a backbone to be looked up on the Hub: transformers
-    would do so unasked, whatever from_pretrained was told."""
+    """Raise InputError if the config names a backbone on the Hub, which transformers would download
+    whatever the arguments of from_pretrained."""
     described = config.get("backbone_config")
     if described is None:
         named = config.get("backbone")

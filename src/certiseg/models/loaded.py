@@ -1,4 +1,4 @@
-"""A model as a command knows it: what it is called, and what is known about its classes."""
+"""A loaded model with its name and facts about its classes and inputs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Kind = Literal["pictures", "clouds", "volumes"]
 
 @dataclass(frozen=True)
 class Origin:
-    """The user's code that made a model: what named it, and SHA-256 of its files by name."""
+    """The user's code that made a model: its spec, and SHA-256 of its files by name."""
 
     spec: str
     files: Mapping[str, str] = field(default_factory=dict)
@@ -36,11 +36,11 @@ class LoadedModel:
     """A base model: callable (B, channels, *size) -> logits (B, classes, *size), or labels
     (B, *size), of pictures or volumes in [0, 1] or of point clouds.
 
-    num_classes, classes, palette, channels, kind: None where the source does not tell. parts: of
-    clouds, the labels of each category the model knows. binary: how its declared binary output is
-    read; maps: names of the maps of a multi-label one, where known. notes: what to tell before a
-    run. origin: of a model that the user's code made. opening: arguments of
-    ``runs.model.open_model`` that give the model again, in any process.
+    num_classes, classes, palette, channels, kind: None if not known. parts: for clouds, the labels
+    of each category. binary: how its declared binary output is
+    read; maps: names of the maps of a multi-label one, where known. notes: notes for the user
+    before a run. origin: for a model made by the user's code. opening: arguments of
+    ``runs.model.open_model`` by which any process can load it again.
     """
 
     name: str
@@ -59,9 +59,8 @@ class LoadedModel:
 
     @classmethod
     def of_model(cls, name: str, model: nn.Module | Callable[..., Any]) -> LoadedModel:
-        """What a model's attributes state: num_classes, classes, palette and parts; channels and
-        notes, which mean other things in other libraries, only beside a ``kind`` that is a
-        ``Kind``."""
+        """From a model's attributes num_classes, classes, palette and parts; channels and notes,
+        which have other meanings in other libraries, only with a ``kind`` that is a ``Kind``."""
         known = getattr(model, "num_classes", None)
         number = known if isinstance(known, int) else None
         told: dict[str, Any] = {}
@@ -85,9 +84,9 @@ class LoadedModel:
         return cls(name, model, number, parts=parts, binary=binary, **told)
 
     def of(self, category: str | None) -> nn.Module | Callable[..., Any]:
-        """What labels samples of this category; the model itself where it knows no categories.
+        """The model for samples of this category; the model itself if it has no categories.
 
-        Raises InputError for a category that the model does not know, or none where it needs one.
+        Raises InputError for an unknown category, and for a missing one.
         """
         choose: Callable[[str], Callable[..., Any]] | None = getattr(self.model, "of", None)
         if not callable(choose):
@@ -115,7 +114,8 @@ class HasCard:
 
 
 def made_by_others(make: Callable[[], Any], what: str, remedy: str) -> Any:
-    """The model that code of others makes, in evaluation mode; InputError for anything else."""
+    """The model that foreign code returns, in evaluation mode. Raises InputError for anything
+    else."""
     try:
         model = make()
         if isinstance(model, nn.Module):
@@ -140,7 +140,7 @@ def made_by_others(make: Callable[[], Any], what: str, remedy: str) -> Any:
 
 
 def _fault(made: Any) -> str | None:
-    """What is no model, and what to return in its place; None for a model."""
+    """Description of a value that is not a model, and the remedy; None for a model."""
     kind = type(made).__name__
     if isinstance(made, type):
         return f"the class {made.__name__}; return an instance, {made.__name__}(...)"
@@ -160,14 +160,13 @@ def _fault(made: Any) -> str | None:
 
 
 def name_of(model: object) -> str:
-    """What statements call a model."""
+    """Name of a model in statements."""
     named = getattr(model, "model_name", None) or getattr(model, "__qualname__", None)
     return str(named or type(model).__qualname__)
 
 
 def take_over(wrapper: nn.Module, model: object, *others: object) -> None:
-    """What the model states of its classes, and training mode where one of them still trains, so
-    that it is noticed."""
+    """Take over the model's facts about its classes, and training mode, so that it is noticed."""
     parts = (model, *others)
     wrapper.training = any(getattr(part, "training", False) is True for part in parts)
     for name in ("num_classes", "config"):
@@ -178,6 +177,6 @@ def take_over(wrapper: nn.Module, model: object, *others: object) -> None:
 
 
 def declared(model: object) -> BinaryOutput | None:
-    """The binary output that a model is declared to have, by ``Binary`` inside it."""
+    """The binary output declared by a ``Binary`` inside the model, or None."""
     found = getattr(model, "binary", None)
     return found if isinstance(found, BinaryOutput) else None

@@ -1,4 +1,4 @@
-"""A model that computes with NumPy arrays: of scikit-learn, TensorFlow Lite, Keras, JAX, ..."""
+"""Models that compute with NumPy arrays: scikit-learn, TensorFlow Lite, Keras, JAX, ..."""
 
 from __future__ import annotations
 
@@ -16,21 +16,20 @@ from certiseg.errors import InputError
 class NumpyModel(nn.Module):
     """A function of NumPy arrays as a base model.
 
-    Of what the function computes with the fingerprint covers what Python sees: code, numbers,
-    arrays, attributes. What an object of another library hides (an interpreter, a session) is
-    listed in certificates as not covered; the digest of its file, kept in the function or model as
-    a string, is covered.
+    The fingerprint covers what Python sees of the function: code, numbers, arrays, attributes.
+    Opaque objects of other libraries (an interpreter, a session) are listed in certificates as not
+    covered; keep the digest of their file in the function or model as a string, which is covered.
 
     Args:
         function: takes a float32 array (B, C, H, W), or (B, H, W, C), of any other spatial axes
             too, and returns logits or probabilities with as many axes, the classes where the
             channels were; or integer labels (B, H, W). It may return anything that
             ``numpy.asarray`` reads. Images go through it on the CPU.
-        channels_last: the function takes and returns channels and classes on the last axis.
-        num_classes: of a function that returns labels.
+        channels_last: the function takes channels and returns classes on the last axis.
+        num_classes: number of classes, for a function that returns labels.
 
     Raises:
-        InputError: in a pass, outputs that are no arrays of numbers.
+        InputError: In a pass, for outputs that are not arrays of numbers.
 
     Example:
         >>> import numpy as np

@@ -21,7 +21,7 @@ class Output(nn.Module):
         key: key of a mapping, position in a tuple or list, or name of an attribute.
 
     Raises:
-        InputError: in a pass, an output without that key.
+        InputError: In a pass, for an output without that key.
 
     Example:
         >>> import torch

@@ -1,4 +1,4 @@
-"""A model that a function of the user's returns: python:MODULE:FUNCTION."""
+"""Models returned by a function of the user: python:MODULE:FUNCTION."""
 
 from __future__ import annotations
 
@@ -16,12 +16,11 @@ from certiseg.models.python_source import digests, imported, loaded_from
 
 
 def load_python(rest: str) -> LoadedModel:
-    """Run MODULE:FUNCTION or FILE.py:FUNCTION, code of the user's: FUNCTION() returns the model.
+    """Call MODULE:FUNCTION or FILE.py:FUNCTION, the user's code, which returns the model.
 
-    The current folder is importable, or that of the file. An nn.Module of that name is taken as it
-    is. With :OUTPUT behind it, one output is chosen of a model that returns several
-    (``certiseg.Output``). A module comes back in evaluation mode; for clouds the model takes them
-    as they are, or has ``.of(category)``. Raises InputError.
+    The current folder, or that of the file, is importable. An nn.Module of that name is used as it
+    is. A further :OUTPUT selects one of several outputs (``certiseg.Output``). Modules are put into
+    evaluation mode. A model of clouds takes clouds, or has ``.of(category)``. Raises InputError.
     """
     spec, (named, function, *output) = f"python:{rest}", _parts(rest)
     module = imported(named)
@@ -42,7 +41,7 @@ def load_python(rest: str) -> LoadedModel:
 
 
 def origin_of(spec: str) -> Origin | None:
-    """What made the model that a spec names, once it is loaded, where that is the user's code."""
+    """Origin of a loaded model that is named by a spec and made by the user's code; else None."""
     scheme, _, rest = spec.partition(":")
     if scheme != "python":
         return None
@@ -51,7 +50,7 @@ def origin_of(spec: str) -> Origin | None:
 
 
 def _parts(rest: str) -> list[str]:
-    """Module or file, function, and output where one is named."""
+    """Module or file, function, and output or None."""
     parts = rest.split(":")
     if len(parts) not in (2, 3) or not all(parts):
         raise InputError(

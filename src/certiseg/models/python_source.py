@@ -1,4 +1,4 @@
-"""The user's own code: modules imported by name or by file, and digests of the files they are."""
+"""The user's code: modules imported by name or by file, and digests of their files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FILE = ".py"
 
 
 def imported(named: str) -> ModuleType:
-    """The module of a dotted name, or of a file FILE.py, executed once in a process.
+    """Import a module by its dotted name or its file FILE.py, once per process.
 
     The current folder, or that of the file, is importable from then on. Raises InputError.
     """
@@ -30,7 +30,7 @@ def imported(named: str) -> ModuleType:
         return importlib.import_module(named)
     except InputError:
         raise
-    # The user's own code may fail in any way; one line says which.
+    # The user's code may fail in any way; the error is one line.
     except Exception as error:
         remedy = "run in its folder, install or correct it"
         if named.endswith(_FILE):
@@ -41,15 +41,15 @@ def imported(named: str) -> ModuleType:
 
 
 def loaded_from(named: str) -> ModuleType | None:
-    """The module that ``imported`` has given for this name; None: none."""
+    """The module that ``imported`` returned for this name, or None."""
     return _of_file(Path(named).resolve()) if named.endswith(_FILE) else sys.modules.get(named)
 
 
 def digests(module: ModuleType) -> dict[str, str]:
-    """SHA-256 of the module's file, and of those beside it and below that it imports, by name.
+    """SHA-256 of the module's file and of the files in its folder that it imports, by name.
 
-    Raises InputError where a module of the same name was imported from another folder before, so
-    that this code runs with that one.
+    Raises InputError if a module of the same name was imported from another folder before, which
+    this code would use.
     """
     if getattr(module, "__file__", None) is None:
         return {}
@@ -105,7 +105,8 @@ def _imported_file(file: Path) -> ModuleType:
 
 
 def _has_its_name(file: Path) -> bool:
-    """Whether a module of the file's name would be this file, not a library or another folder's."""
+    """Whether importing the file's name finds this file, not a library or another folder's
+    module."""
     if not file.stem.isidentifier() or file.stem in sys.stdlib_module_names:
         return False
     try:
@@ -116,7 +117,7 @@ def _has_its_name(file: Path) -> bool:
 
 
 def _of_file(file: Path) -> ModuleType | None:
-    """The module that was loaded from a file, by whatever name."""
+    """The module loaded from a file under any name, or None."""
     for module in list(sys.modules.values()):
         own = vars(module).get("__file__") if isinstance(module, ModuleType) else None
         if isinstance(own, str) and Path(own).name == file.name and Path(own).resolve() == file:
@@ -125,9 +126,9 @@ def _of_file(file: Path) -> ModuleType | None:
 
 
 def _is_what_runs(dotted: str, path: Path) -> bool:
-    """Whether the module of this name is, or would be, of this file.
+    """Whether the module of this name is, or would be, this file. Raises InputError if it is from
 
-    Raises InputError where it is of another one of the user's folders.
+    another folder of the user.
     """
     module = sys.modules.get(dotted)
     if module is None:

@@ -1,1 +1,1 @@
-"""Base models of other libraries, each loaded when it is asked for."""
+"""Base models of other libraries, each imported on demand."""

@@ -1,10 +1,10 @@
-"""What a torch.export archive (.pt2) may hold, so that loading it runs nothing.
+"""Checks of torch.export archives (.pt2), so that loading one executes nothing.
 
-torch.export.load unpickles whatever an archive calls a pickled weight, looks operators up by name
-anywhere in torch, and evaluates the expressions of sizes: a crafted file would run code. And an
-archive may have two tables of contents, of which torch's reader sees one and Python's the other. So
-all that torch is given is written anew, from what was read and checked here; what a program
-exported from layers does not need is refused.
+torch.export.load unpickles entries that an archive declares as pickled weights, looks up operators
+by name anywhere in torch, and evaluates expressions of sizes, so that a crafted file could execute
+code. An archive may also have two tables of contents, of which torch's reader sees one and Python's
+the other. Therefore torch gets a new archive, written from what was read and checked here;
+everything that a program exported from layers does not need is refused.
 """
 
 from __future__ import annotations
@@ -41,12 +41,13 @@ _NAME = re.compile(r"[A-Za-z_]\w*")
 
 
 def checked_archive(content: bytes, path: Path) -> tuple[io.BytesIO, Guards]:
-    """A new archive with the plain tensors and the graph of aten operators that a file holds, and
-    the guards on the sides of its input.
+    """A new archive with the plain tensors and the graph of aten operators of a file, and the
+    guards on the sides of its input.
 
-    content: of the file. Raises InputError for anything else: anything pickled but the sample
-    inputs (which are left out), objects, compiled code, other files, operators beyond aten's,
-    expressions beyond arithmetic on sizes, members that are compressed. path: what errors call it.
+    content: bytes of the file. path: its name in errors. Raises InputError for anything else:
+    pickled data other than the sample inputs (which are left out), objects, compiled code, other
+    files, operators outside aten, expressions other than arithmetic on sizes, and compressed
+    members.
     """
     try:
         files = _members(content, path)
@@ -54,7 +55,7 @@ def checked_archive(content: bytes, path: Path) -> tuple[io.BytesIO, Guards]:
         for name in _CONFIGS:
             _check_payload(described.get(name, {"config": {}}), name, files, path)
         _check_program(described[_MODEL], path)
-        # Python source, which torch would compile. So it is not given it.
+        # Python source, which torch would compile: it is removed.
         guards = Guards(described[_MODEL].pop("guards_code", []), str(path))
         return _written(files, described), guards
     except InputError:
@@ -92,7 +93,7 @@ def _members(content: bytes, path: Path) -> dict[str, bytes]:
                 f"{path}: expected tensors as torch.export.save stores them, got compressed ones; "
                 "save it again"
             )
-        # Sample inputs are of no use here, and torch would unpickle them.
+        # Sample inputs are not needed, and torch would unpickle them.
         return {name: archive.read(member) for name, member in files.items() if name != _SAMPLES}
 
 
@@ -108,7 +109,8 @@ def _written(files: dict[str, bytes], described: dict[str, Any]) -> io.BytesIO:
 
 
 def _check_payload(config: Any, of: str, files: dict[str, bytes], path: Path) -> None:
-    """Of weights or constants: each a plain tensor, in a file as large as it says."""
+    """Raise InputError unless all weights or constants are plain tensors in files of the stated
+    size."""
     for name, entry in config["config"].items():
         where = f"{of.rpartition('/')[0]}/{entry['path_name']}"
         if entry["use_pickle"] is not False or not _PAYLOADS.fullmatch(where):
@@ -116,7 +118,7 @@ def _check_payload(config: Any, of: str, files: dict[str, bytes], path: Path) ->
                 f"{path}: expected plain tensors, got {name!r} as a pickled object; "
                 "export plain parameters and buffers, on the CPU"
             )
-        # torch makes zeros, as many as the entry says, where the file is empty.
+        # For an empty file torch creates zeros of the stated size.
         sides = [side["as_int"] for side in entry["tensor_meta"]["sizes"]]
         if not files[where] and math.prod(sides):
             raise InputError(

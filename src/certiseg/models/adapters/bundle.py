@@ -1,4 +1,4 @@
-"""A MONAI bundle folder, read without running what its configuration says."""
+"""MONAI bundles, read without executing their configuration."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _FETCHING = re.compile(r"pretrained_url|\w*checkpoint_path|checkpoint|weights|pa
 
 
 def load_bundle(folder: str | Path) -> LoadedModel:
-    """The network of a bundle with its weights, and its sliding window if it has one; eval mode.
+    """The network of a bundle with its weights and sliding window, in evaluation mode.
 
     Read are network_def, inferer and postprocessing of configs/inference, models/model.pt and the
     classes in configs/metadata.json: a sigmoid with a threshold is a declared binary output, of
@@ -131,8 +131,8 @@ def _network(config: Mapping[str, Any], where: Path) -> nn.Module:
 
 
 def _fetch_nothing(network: type[nn.Module], settings: dict[str, Any], where: Path) -> None:
-    """Switch off "pretrained", which downloads what models/model.pt replaces; raise InputError for
-    other arguments, given or by default, that name a place to fetch weights from."""
+    """Switch off "pretrained", which downloads weights that models/model.pt replaces; raise
+    InputError for other arguments, given or by default, that name a source of weights."""
     parameters = inspect.signature(network).parameters
     if "pretrained" in parameters or "pretrained" in settings:
         settings["pretrained"] = False
@@ -152,7 +152,7 @@ def _plain(value: object, config: Mapping[str, Any], where: Path, what: str) -> 
         target: Any = config
         for name in value[1:].replace("#", "::").split("::"):
             target = target.get(name) if isinstance(target, Mapping) else None
-        # One step alone: a reference to a reference could go round in a circle.
+        # Only one step, since references could form a cycle.
         if not (isinstance(target, str) and target.startswith("@")) and target is not None:
             return _plain(target, config, where, what)
     if isinstance(value, str) and not value.startswith(("@", "$", "%")):
@@ -203,7 +203,7 @@ def _channels(output: object, definition: Mapping[str, Any]) -> int | None:
 
 
 def _classes(output: object) -> tuple[str, ...] | None:
-    """Names by channel, where channel_def tells one for each."""
+    """Names of the channels, if channel_def has one for each."""
     names = output.get("channel_def") if isinstance(output, Mapping) else None
     if not isinstance(names, Mapping) or not names:
         return None

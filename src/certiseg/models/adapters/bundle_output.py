@@ -1,4 +1,4 @@
-"""What the postprocessing of a MONAI bundle says of the network's output: how it becomes labels."""
+"""How a MONAI bundle's postprocessing turns the network's output into labels."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _READ = ("sigmoid", "softmax", "other", "argmax", "threshold", "rounding")
 
 
 class Stated(NamedTuple):
-    """binary: None where the highest channel wins, or nothing is said. notes: for the user."""
+    """binary: None if the highest channel wins, also if nothing is stated. notes: for the user."""
 
     binary: BinaryOutput | None = None
     notes: tuple[str, ...] = ()
@@ -35,12 +35,12 @@ def stated_output(
     where: Path,
     plain: Callable[[object, str], Any],
 ) -> Stated:
-    """What ``postprocessing`` says of the output of this name, of so many channels.
+    """The statement of ``postprocessing`` on the output of this name and number of channels.
 
     A sigmoid with a threshold: a binary output of logits, of several channels overlapping maps; a
     threshold alone: of probabilities; softmax, argmax or nothing: the highest channel wins. plain:
-    follows references to plain values. Raises InputError for what cannot be read, before labels are
-    decided; what comes after is noted.
+    follows references to plain values. Raises InputError for transforms before the decision on
+    labels that are not understood; later ones are noted.
     """
     activation: str | None = None
     decision: float | str | None = None
@@ -118,7 +118,7 @@ def _transforms(
 
 
 def _kind(transform: Mapping[str, Any], refuse: Callable[[str], NoReturn]) -> str:
-    """The transform's name, without the ending of those of dictionaries."""
+    """The transform's name, without the suffix of dictionary transforms."""
     target = str(transform.get("_target_", "")).rpartition(".")[2]
     found = _DICTIONARY.fullmatch(target)
     if found is None:
@@ -146,7 +146,7 @@ def _of_key(
     what: str,
     plain: Callable[[object, str], Any],
 ) -> Any:
-    """An argument, of a list with one for each key that of this output."""
+    """The argument for this output, if it is a list with one value per key."""
     found, keys = plain(value, f"postprocessing {what}"), _keys(transform, plain)
     if isinstance(found, list) and keys is not None and name in keys and len(found) == len(keys):
         return found[keys.index(name)]
@@ -160,7 +160,7 @@ def _decision(given: Mapping[str, Any], refuse: Callable[[str], NoReturn]) -> fl
     if threshold is not None:
         if isinstance(threshold, bool) or not isinstance(threshold, (int, float)):
             refuse(f"the threshold {str(threshold)[:60]!r}")
-        # It takes what reaches the threshold, a binary output what exceeds it.
+        # AsDiscrete includes the threshold, a binary output does not.
         return math.nextafter(float(threshold), 0.0)
     if rounding is not None:
         return 0.5  # whose nearest even integer is 0

@@ -21,7 +21,7 @@ from certiseg.own_code import reason
 
 
 class ExportedModel(FileModel):
-    """What a program returns. guards: what it assumes of the sides of its input."""
+    """The output of a program. guards: its assumptions on the sides of the input."""
 
     fixed_by, freed_by = "the program was exported for", "dynamic_shapes"
 
@@ -33,7 +33,7 @@ class ExportedModel(FileModel):
         self.guards = guards
 
     def train(self, mode: bool = True) -> ExportedModel:
-        """Nothing but the flag: a program has the mode it was exported in, which is checked."""
+        """Sets only the flag: the mode of a program is that of its export, which is checked."""
         self.training = mode
         return self
 
@@ -51,8 +51,8 @@ class ExportedModel(FileModel):
 def load_exported(path: str | Path) -> ExportedModel:
     """Load a file that torch.export.save wrote, as a base model on [0, 1] inputs.
 
-    torch is given an archive written anew from what was checked (``archive.checked_archive``):
-    nothing is unpickled.
+    torch gets a new archive with the checked content (``archive.checked_archive``): nothing is
+    unpickled.
 
     Args:
         path: a program of one tensor of floats, exported in evaluation mode. Normalisation must be
@@ -91,7 +91,7 @@ def load_exported(path: str | Path) -> ExportedModel:
 
 
 def _shape(exported: Any, path: Path) -> tuple[int | None, ...]:
-    """Sides of its one input, None where dynamic."""
+    """Sides of its input, None for dynamic ones."""
     names = exported.graph_signature.user_inputs
     values = [
         node.meta.get("val")

@@ -1,4 +1,4 @@
-"""A model in an exported file, which may take inputs of a fixed shape alone."""
+"""Models in exported files, which may require inputs of a fixed shape."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from certiseg.models.loaded import Kind
 class FileModel(nn.Module):
     """Logits (B, classes, *size) or integer labels (B, *size) of inputs (B, channels, *size).
 
-    shape: (B, channels, *size) that the file takes, None where any. A fixed batch size is kept to
-    by going through the batch in parts, the last filled up by zeros. digest: of the file's bytes,
-    which stands for it in the fingerprint. Raises InputError in a pass for inputs of another shape.
+    shape: (B, channels, *size) that the file takes, None for free sides. For a fixed batch size,
+    batches are split into parts, the last one padded with zeros. digest: of the file's bytes, for
+    the fingerprint. Raises InputError in a pass for inputs of another shape.
     """
 
     fixed_by, freed_by = "", ""

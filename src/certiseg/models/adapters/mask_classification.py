@@ -22,10 +22,10 @@ class SemanticScores(nn.Module):
     """Scores (B, classes, h, w) from the queries of a mask classification model.
 
     As ``post_process_semantic_segmentation`` of transformers: softmax over the classes without the
-    null class, times the sigmoid of the masks, summed over the queries. Mask2Former's masks are
-    brought to the size of the network's input first, as there (where that size is 384 x 384); those
-    of the others are taken as they come, and whoever calls resizes the scores.
-    task: token ids (1, length) that OneFormer is told, the same for every picture.
+    null class, times the sigmoid of the masks, summed over the queries. As there, Mask2Former's
+    masks are first resized to the size of the network's input (384 x 384 there); the scores of the
+    others have the masks' size.
+    task: token ids (1, length) of OneFormer's task, the same for every image.
     """
 
     def __init__(self, model: nn.Module, kind: str, task: Tensor | None = None) -> None:
@@ -51,11 +51,11 @@ class SemanticScores(nn.Module):
 
 
 def task_tokens(folder: Path, length: int) -> Tensor:
-    """What OneFormer is told, by the folder's tokenizer, padded to length. Raises InputError."""
+    """OneFormer's task by the folder's tokenizer, padded to length. Raises InputError."""
     from transformers import CLIPTokenizer
 
     try:
-        # transformers makes a tokenizer without words where there is no such file.
+        # Without such a file transformers creates a tokenizer without words.
         if not any((folder / name).is_file() for name in _WORDS):
             raise OSError(f"none of {', '.join(_WORDS)}")
         tokenizer = CLIPTokenizer.from_pretrained(str(folder), local_files_only=True)

@@ -18,22 +18,22 @@ Blend = Literal["constant", "gaussian"]
 class SlidingWindow(nn.Module):
     """Logits (B, classes, *size) of inputs (B, channels, *size) of any size, window by window.
 
-    What MONAI's sliding_window_inference does with these parameters: windows that overlap, their
-    logits averaged. Smaller inputs are padded by zeros. The windows of all draws of a batch pass
+    MONAI's sliding_window_inference with these parameters: overlapping windows whose logits are
+    averaged. Smaller inputs are padded with zeros. The windows of all draws of a batch pass
     through the network sw_batch_size at a time. With one at a time, a label depends on the windows
     that hold it alone, and certificates state a radius per window (theory T17).
 
     Args:
         model: takes windows (b, C, *roi_size) and returns logits (b, classes, *roi_size). It is
             put into evaluation mode.
-        roi_size: two sides of pictures (B, C, H, W), or three of volumes (B, C, D, H, W).
-        overlap: share of a window that the next one covers too.
-        mode: average evenly ("constant") or by a Gaussian about each window's middle.
-        sw_batch_size: windows in a pass.
+        roi_size: two sides for images (B, C, H, W), or three for volumes (B, C, D, H, W).
+        overlap: share of a window that overlaps with the next one.
+        mode: even weights ("constant"), or Gaussian weights around each window's centre.
+        sw_batch_size: number of windows in a pass.
 
     Raises:
-        InputError: parameters out of range, MONAI is not installed; in a pass, inputs of another
-            number of sides.
+        InputError: For parameters out of range, and if MONAI is not installed; in a pass, for
+            inputs with another number of sides.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class SlidingWindow(nn.Module):
         self.overlap = overlap
         self.mode = mode
         self.sw_batch_size = sw_batch_size
-        # Whose windows they are, for the fingerprint: the function is looked up in each pass.
+        # For the fingerprint: the function is looked up in each pass.
         self.monai = version("monai")
         self.eval()
 

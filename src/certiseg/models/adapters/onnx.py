@@ -30,19 +30,19 @@ _TYPES = {
     "tensor(double)": torch.float64,
 }
 _CPU = ("CPUExecutionProvider",)
-# By default CUDA multiplies float32 with the ten bits of TF32, PyTorch with all of them.
+# By default CUDA multiplies float32 in TF32, with a mantissa of 10 bits; PyTorch does not.
 _PROVIDER_OPTIONS = {"CUDAExecutionProvider": {"use_tf32": "0"}}
 
 
 class OnnxModel(FileModel):
-    """What one output of an ONNX file gives.
+    """One output of an ONNX file as a model.
 
-    It holds a session, no parameters: inputs of any device are computed by the session's providers,
-    in the type that the file asks for. The fingerprint is that of the file's bytes, of its external
-    data, of the output, the providers and ONNX Runtime's version.
+    It has a session and no parameters: inputs on any device are computed by the session's
+    providers, in the file's dtype. The fingerprint covers the file's bytes, its external data, the
+    output, the providers and ONNX Runtime's version.
     """
 
-    # The digest stands for it.
+    # The digest covers it.
     not_fingerprinted = ("session",)
     fixed_by, freed_by = "the ONNX file has", "dynamic sizes"
 
@@ -85,8 +85,8 @@ def load_onnx(
         providers: of ONNX Runtime, such as "CUDAExecutionProvider"; the default is the CPU.
 
     Raises:
-        InputError: no such file, another kind, another input, an output that is not there, layers
-            that are random or in training mode, ONNX Runtime is not installed.
+        InputError: For a missing file, another kind of file or input, an unknown output, layers
+            that are random or in training mode, and if ONNX Runtime is not installed.
     """
     path = Path(path)
     onnx, onnxruntime = library("onnx", "onnx"), library("onnxruntime", "onnx")
@@ -113,7 +113,7 @@ def load_onnx(
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 3
-    # What was checked is what is run: no file is opened again, and no other format is guessed.
+    # The checked bytes are run: no file is opened again, and no other format is guessed.
     model.DiscardUnknownFields()
     options.add_session_config_entry("session.load_model_format", "ONNX")
     try:
@@ -133,7 +133,7 @@ def load_onnx(
 
 
 def load_named(rest: str) -> LoadedModel:
-    """The file a command names, FILE.onnx or FILE.onnx:OUTPUT."""
+    """Load a file named FILE.onnx or FILE.onnx:OUTPUT on the command line."""
     file, colon, output = rest, "", ""
     if not Path(rest).is_file():
         file, colon, output = rest.rpartition(":")
@@ -143,7 +143,7 @@ def load_named(rest: str) -> LoadedModel:
     axes = len(model.shape)
     logits = told.type in _TYPES and len(told.shape) == axes and isinstance(told.shape[1], int)
     stated = told.shape[1] if logits else None
-    # One channel has a name, or one for each of its two labels.
+    # A single channel has one name, or one for each of its two labels.
     named = (1, 2) if stated == 1 else (stated,)
     if classes is not None and stated is not None and len(classes) not in named:
         classes = None

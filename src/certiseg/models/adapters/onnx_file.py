@@ -1,4 +1,4 @@
-"""What an ONNX file says of itself: its nodes, its bytes, the names of its classes."""
+"""Content of an ONNX file: nodes, bytes and class names."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def check_text(model: Any, path: Path) -> None:
         for field, value in message.ListFields():
             if field.type != field.TYPE_STRING:
                 continue
-            # protobuf gives bytes for what it cannot decode.
+            # protobuf returns bytes for text that it cannot decode.
             if any(isinstance(t, bytes) for t in ([value] if isinstance(value, bytes) else value)):
                 raise InputError(
                     f"{path}: expected an ONNX file with text in UTF-8, got other bytes in "
@@ -34,7 +34,7 @@ def check_text(model: Any, path: Path) -> None:
 
 
 def check_nodes(model: Any, path: Path) -> None:
-    """Raise InputError for nodes that would mix the draws of a batch or add noise of their own."""
+    """Raise InputError for nodes that would mix the draws of a batch or be random."""
     off = {tensor.name for tensor in model.graph.initializer if _is_false(tensor)}
     off |= {
         node.output[0]
@@ -49,7 +49,7 @@ def check_nodes(model: Any, path: Path) -> None:
                 "statically"
             )
         training = any(a.name == "training_mode" and a.i == 1 for a in node.attribute)
-        # Dropout has its mode as the third input.
+        # The third input of Dropout is its mode.
         mode = node.input[2] if node.op_type == "Dropout" and len(node.input) > 2 else ""
         if node.op_type in _RANDOM or training or (mode and mode not in off):
             raise InputError(
@@ -60,13 +60,13 @@ def check_nodes(model: Any, path: Path) -> None:
 
 
 def _is_false(tensor: Any) -> bool:
-    """Whether a constant is one boolean, and off."""
+    """Whether a constant is a single boolean, False."""
     boolean = 9  # onnx.TensorProto.BOOL
     return tensor.data_type == boolean and not any([*tensor.raw_data, *tensor.int32_data])
 
 
 def _messages(message: Any) -> Iterator[Any]:
-    """The message and all inside it: graphs, branches, functions, tensors."""
+    """The message and all messages inside: graphs, branches, functions, tensors."""
     yield message
     for _, value in message.ListFields():
         if hasattr(value, "ListFields"):
@@ -81,8 +81,8 @@ def _of(model: Any, kind: str) -> Iterator[Any]:
 
 
 def weights_beside(model: Any, path: Path) -> dict[str, bytes]:
-    """The contents of the files beside an ONNX file that hold its weights, by the names that the
-    model has for them. Raises InputError for a name that leads out of the file's folder."""
+    """Contents of the files beside an ONNX file that hold its weights, by their names in the model.
+    Raises InputError for a name that leads out of the file's folder."""
     names = {
         entry.value
         for tensor in _of(model, "TensorProto")

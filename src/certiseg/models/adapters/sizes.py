@@ -1,4 +1,4 @@
-"""Expressions of sizes in a torch.export program: which may be evaluated, and whether they hold."""
+"""Expressions of sizes in a torch.export program: checks, and evaluation of guards."""
 
 from __future__ import annotations
 
@@ -53,13 +53,13 @@ _NODES = (
 
 
 def is_symbol(text: str) -> bool:
-    """Whether it is the name of a size."""
+    """Whether a value is the name of a size."""
     return _SYMBOL.fullmatch(text) is not None
 
 
 def is_arithmetic(text: str, functions: Collection[str] = _SYMPY) -> bool:
-    """Whether a text is arithmetic on sizes and nothing else, and none that would not end: numbers
-    of 64 bits, powers that multiply up to 64 at most."""
+    """Whether a text is only arithmetic on sizes, and bounded: numbers of 64 bits, exponents with a
+    product of at most 64."""
     try:
         tree = ast.parse(text, mode="eval") if len(text) <= _LONGEST else None
         return tree is not None and _powers(tree, functions) <= _LARGEST_POWER
@@ -68,10 +68,11 @@ def is_arithmetic(text: str, functions: Collection[str] = _SYMPY) -> bool:
 
 
 class Guards:
-    """What a program assumes of the sides of its input, as Python comparisons (its guards_code).
+    """Assumptions of a program on the sides of its input, as Python comparisons (its guards_code).
 
-    Raises InputError for one that is more than arithmetic on the sides. name: what errors call the
-    program.
+    name: of the program, in errors. Raises InputError for guards other than arithmetic on the
+
+    sides.
     """
 
     def __init__(self, texts: Sequence[str], name: str) -> None:
@@ -105,14 +106,14 @@ class Guards:
 
 
 def _powers(node: ast.AST, functions: Collection[str]) -> int:
-    """The product of the exponents over a node's parts, at most. ValueError for a foreign node."""
+    """Upper bound on the product of the exponents in a node. Raises ValueError for other nodes."""
     inner = max([1, *(_powers(part, functions) for part in _parts(node, functions))])
     exponent = _exponent(node)
     return inner if exponent is None else inner * max(1, exponent)
 
 
 def _parts(node: ast.AST, functions: Collection[str]) -> list[ast.AST]:
-    """What a node is made of and still to be looked at."""
+    """The parts of a node that are still to be checked."""
     if isinstance(node, ast.Constant):
         if isinstance(node.value, (int, float)) and abs(node.value) < 2**63:
             return []
@@ -133,7 +134,7 @@ def _parts(node: ast.AST, functions: Collection[str]) -> list[ast.AST]:
 
 
 def _exponent(node: ast.AST) -> int | None:
-    """What a power raises to, at most. ValueError unless it is a number that is written out."""
+    """The exponent of a power. Raises ValueError unless it is a literal number."""
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow):
         value: ast.AST = node.right
     elif isinstance(node, ast.Call) and ast.unparse(node.func) in _POWERS:
