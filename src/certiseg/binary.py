@@ -14,7 +14,7 @@ from certiseg.rounding import exact
 Output = Literal["probability", "logit"]
 OUTPUTS = get_args(Output)
 CLASSES = ("background", "foreground")
-"""What the two classes are called where nothing else is known."""
+"""Default names of the two classes."""
 _HALF = 0.5
 
 
@@ -98,7 +98,7 @@ class BinaryOutput:
         return math.log(self.threshold) - math.log1p(-self.threshold)
 
     def words(self) -> str:
-        """Such as "overlapping maps of logits"."""
+        """A description such as "overlapping maps of logits"."""
         values = {"probability": "probabilities", "logit": "logits"}[self.output]
         return f"{'overlapping maps' if self.multi_label else 'one channel'} of {values}"
 

@@ -15,7 +15,8 @@ class ClaimError(Exception):
 
 
 class Hint(UserWarning):
-    """What is allowed, but probably not meant. One line; commands print it as a note."""
+    """Warning about something allowed but probably not intended. One line; commands print it as a
+    note."""
 
 
 @contextmanager

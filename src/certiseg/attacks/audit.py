@@ -56,7 +56,7 @@ class Audit:
     fewest: float
 
     def record(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """The result as plain JSON values."""
         return {
             "factor": self.factor,
             "epsilon": self.found.epsilon,

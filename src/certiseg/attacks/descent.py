@@ -13,7 +13,7 @@ from certiseg.errors import InputError
 
 Method = Literal["apgd", "pgd"]
 Objective = Callable[[Tensor], tuple[Tensor, Tensor, Tensor]]
-"""Of images (B, *shape): the loss (B,) to raise, its gradient, and components reached (B,)."""
+"""For images (B, *shape): loss (B,) to maximise, its gradient, and components reached (B,)."""
 
 _MOMENTUM = 0.75
 _ENOUGH = 0.75

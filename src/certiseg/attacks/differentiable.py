@@ -19,7 +19,7 @@ from certiseg.sampling.noise_samplers import sampler_at
 from certiseg.sampling.sampler import Smoothed
 
 Scores = Callable[[Tensor], Tensor]
-"""Of images (B, *shape), scores (B, C, *out) that autograd can follow."""
+"""Differentiable scores (B, C, *out) of images (B, *shape)."""
 
 
 def base_scores(model: Callable[[Tensor], Any]) -> Scores:

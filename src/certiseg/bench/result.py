@@ -64,7 +64,7 @@ class Result:
     figures: Sequence[tuple[str, bytes]] = field(default=(), repr=False)
 
     def record(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """The result as plain JSON values."""
         return {
             "benchmark": self.name,
             "question": self.question,

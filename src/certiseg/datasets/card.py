@@ -37,7 +37,7 @@ KINDS = {
     "clouds": ("cloud", "point"),
     "volumes": ("volume", "voxel"),
 }
-"""What data are of, and what each input and each of its components is called."""
+"""Kinds of data, with the words for an input and for a component."""
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ FEWEST_POINTS = 32
 """A file of fewer points is taken for damaged, or for another kind of table."""
 
 _LOST = 1e-4
-"""What may be lost by single precision, of the cloud's own size."""
+"""Largest loss by float32 rounding, relative to the cloud's size."""
 _UNIT = 0.1
 """How far a normal's length may be from 1."""
 _REMEDY = "correct the file, or leave the line out"

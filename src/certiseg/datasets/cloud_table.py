@@ -17,7 +17,7 @@ from certiseg.files.reading import CLOUD, read_bounded
 COLUMNS = ("x", "y", "z", "nx", "ny", "nz", "label")
 PLACES, NORMALS, LABEL = COLUMNS[:3], COLUMNS[3:6], COLUMNS[6]
 _CUSTOMARY = {3: COLUMNS[:3], 6: COLUMNS[:6], 7: COLUMNS}
-"""What columns without names are, by their number."""
+"""Customary columns, by their number."""
 _COUNT = re.compile(r"\d{1,12}")
 _NAME = re.compile(r"[^\W\d]\w*(?:[ .-]\w+)*")
 

@@ -19,7 +19,7 @@ from certiseg.files.reading import PICTURE, read_bounded
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
 MOST_PIXELS = 89_478_485
-"""Of an image: Pillow warns above."""
+"""Largest number of pixels of an image; Pillow warns above."""
 _FORMATS = ("PNG", "JPEG", "TIFF", "WEBP")
 _MAGIC = (b"\x89PN", b"\xff\xd8\xff", b"II*", b"MM\0", b"RIF")
 _BIT_DEPTH = 24  # offset of the depth byte in a PNG's first chunk
@@ -42,9 +42,9 @@ _UPRIGHT = {
     7: _TURN.TRANSVERSE,
     8: _TURN.ROTATE_90,
 }
-"""What brings pixels stored in an orientation upright."""
+"""Transpositions that make pixels stored in an orientation upright."""
 _STORED = {**_UPRIGHT, 6: _TURN.ROTATE_90, 8: _TURN.ROTATE_270}
-"""What undoes that."""
+"""Their inverses."""
 _WORDS = {
     "1": "1-bit",
     "L": "grey",
@@ -76,7 +76,7 @@ class ImageFile:
 
     @property
     def kind(self) -> str:
-        """Such as "RGBA" or "16-bit grey"."""
+        """A description such as "RGBA" or "16-bit grey"."""
         mode = self.pixels.mode
         word = _WORDS.get(mode, mode)
         plain = self.depth == 8 or "-bit" in word or mode in ("P", "F")

@@ -96,7 +96,7 @@ class Reading:
     window: Window | None = None
 
     def record(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """The options as plain JSON values."""
         window = self.window
         return {
             "exif": self.exif or "ignore",

@@ -15,7 +15,7 @@ _DEEP = ("I;16", "I;16B", "I")
 _LARGEST = 2**16 - 1
 _LOSSY = ("jpeg", "tiff_jpeg", "webp")
 _SCALED = {2: 85, 4: 17}
-"""What grey values of so few bits are multiplied by when they are decoded."""
+"""Factor by which decoding multiplies grey values of few bits."""
 
 
 def read_labels(

@@ -35,7 +35,7 @@ class Layout:
         return None
 
     def words(self, split: str) -> str:
-        """What is looked for."""
+        """Description of the layout, for errors."""
         images = " or ".join(name.format(split=split) for name in self.images)
         labels = " or ".join(name.format(split=split) for name in self.labels)
         suffixes = " or ".join(f"*{suffix}" for suffix in self.label_suffixes)

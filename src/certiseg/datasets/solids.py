@@ -32,7 +32,7 @@ SIZES = {"train": 2000, "val": 250, "test": 500}
 """Clouds of each split where no count is given; any number can be made."""
 
 FEWEST_POINTS = 64
-"""Of fewer points the parts could not be told."""
+"""With fewer points, parts could not be distinguished."""
 
 
 def _card(channels: int) -> Card:

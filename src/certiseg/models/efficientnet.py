@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from certiseg.outputs.low_resolution import LowResolutionLogits
 
 MEAN, STD = (0.498, 0.498, 0.498), (0.502, 0.502, 0.502)
-"""Of each channel, as in the training of the published weights: (255 x - 127) / 128."""
+"""Normalisation of each channel in the training of the published weights: (255 x - 127) / 128."""
 
 DECODER_WIDTH = 96
 

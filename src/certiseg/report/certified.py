@@ -52,7 +52,7 @@ def _radius(value: float | Sequence[float]) -> str:
 
 
 def _largest(histogram: Mapping[str, Any], components: int) -> str:
-    """Of overlapping maps the share of label 1 in each."""
+    """Share of label 1 in each of several overlapping maps."""
     histogram = {
         name: [*count.values()][-1] if isinstance(count, Mapping) else count
         for name, count in histogram.items()

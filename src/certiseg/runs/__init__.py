@@ -1,1 +1,1 @@
-"""Where model, data, sampler and certifier meet; one file a command."""
+"""Runs: model, data, sampler and certifier together, one file per command."""

@@ -1,4 +1,4 @@
-"""Non-robust, base and certified, over a data set."""
+"""Compare the non-robust, the base and the certified model on a data set."""
 
 from __future__ import annotations
 
@@ -49,16 +49,15 @@ from certiseg.table import Table
 
 @dataclass
 class Evaluation:
-    """What was found.
+    """Result of ``evaluate``.
 
     Args:
-        rows: of the comparison, as in table.csv.
-        images: one record an image, as in results.json.
-        curve: certified share and accuracy by radius, of a radius map.
-        percentile: means over the images of the bounds on one noisy pass (theory T10), where they
-            were asked for.
-        confusions: counts over all images, by row; "certified" for the last one.
-        out: the folder of the run.
+        rows: rows of the comparison, as in table.csv.
+        images: a record per image, as in results.json.
+        curve: certified share and accuracy by radius, for a radius map.
+        percentile: means over the images of the bounds on one noisy pass (theory T10), or None.
+        confusions: counts over all images by row; "certified" is the last one.
+        out: folder of the run.
     """
 
     rows: list[Row] = field(default_factory=list)
@@ -114,35 +113,34 @@ def evaluate(
     ratio is taken. A radius map is read at the radius of tau for the table, and gives curve.csv,
     curve.png and curve.svg.
 
-    Each sample's files are there once it is done; table.md, table.csv and results.json come at the
-    end. Everything is checked before the first draw; votes of a few images are held at a time.
-    Results do not depend on the executor. OUT is this run's alone until the end.
+    The files of a sample are written when it is done; table.md, table.csv and results.json at the
+    end. Everything is checked before the first draw; votes of a few images are in memory at a time.
+    Results do not depend on the executor. The folder is locked until the end.
 
     Args:
-        samples: with truth, such as ``certiseg.runs.samples.open_samples`` gives.
+        samples: labelled samples, such as from ``certiseg.runs.samples.open_samples``.
         loaded: the base model, from ``certiseg.load_model``.
         settings: noise, method, test and seed.
-        out: the folder (docs/report.md).
+        out: folder of the run (docs/report.md).
         non_robust: a model trained without noise.
         percentile: also bound accuracy and mIoU of one noisy pass (theory T10).
-        keep: what stays of single samples, for the report; by default of 20.
+        keep: samples kept for the report; default: 20.
         overwrite: replace an earlier run there.
         resume: resume the run that is there, if there is one, under its seed.
-        executor: does the work (docs/scale.md), by default in this process.
-        ranks: the processes that share the run, where torchrun began them.
+        executor: executor of the tasks (docs/scale.md); default: this process.
+        ranks: processes started by torchrun, which share the run.
         command: as the user typed it, for the record.
         progress: True for a bar on standard error, or a function called with the number of draws
             just done.
-        note: called with what is no error but should be known of the samples, before the first
-            draw.
+        note: callback for non-fatal warnings on the samples, before the first draw.
 
     Returns:
-        The figures; of a rank other than the first they are empty.
+        The figures; empty on ranks other than the first.
 
     Raises:
-        InputError: samples, models and settings do not go together, or the folder holds something
-            else.
-        ClaimError: the run that is there contradicts itself.
+        InputError: For samples, models and settings that do not go together, and for a folder with
+            other content.
+        ClaimError: If the run in the folder contradicts itself.
 
     Example:
         >>> import certiseg as cs  # doctest: +SKIP
@@ -172,7 +170,7 @@ def evaluate(
 
 @dataclass
 class _Evaluation:
-    """As an ``Experiment``: its cells are the samples."""
+    """An evaluation as an ``Experiment`` whose cells are the samples."""
 
     samples: Samples
     models: Mapping[str, LoadedModel]
@@ -276,8 +274,8 @@ def manifest(
     percentile: bool = False,
     keep: int | None = 20,
 ) -> dict[str, Any]:
-    """What is fixed before the first draw, as plain JSON values. prints: as ``prints_of`` gives
-    them. keep: samples kept for the report, None for all.
+    """Everything fixed before the first draw, as plain JSON values. prints: from ``prints_of``.
+    keep: number of samples kept for the report, None for all.
 
     The seed is drawn here, after everything that it must not depend on is known by fingerprint
     (theory T15).

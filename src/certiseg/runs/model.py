@@ -44,32 +44,32 @@ def open_model(
     multi_label: bool = False,
     names: ClassNames | None = None,
 ) -> LoadedModel:
-    """Load a model by name, completed by what the caller states about it.
+    """Load a model by name, with the properties that the caller states.
 
     Args:
         spec: its name, as in ``certiseg.load_model``.
-        num_classes: what its source does not tell.
-        channels: of its inputs, what its source does not tell: 1, 3 or 6.
-        scales: look at images at these scales (``certiseg.models.Scales``).
-        flip: look at mirrored images too.
-        denoiser: the name of a denoiser to put before it all, as in
-            ``certiseg.models.denoised.load_denoiser`` (theory T13).
-        resize: height and width that images are resized to for the model; its labels are brought
-            back to the image's size.
-        windows: run all this window by window, in cores with sides of so many pixels or voxels
+        num_classes: number of classes, if its source does not state it.
+        channels: channels of its inputs, 1, 3 or 6, if its source does not state them.
+        scales: average over these scales of images (``certiseg.models.Scales``).
+        flip: average with mirrored images.
+        denoiser: name of a denoiser to run first, as in ``certiseg.models.denoised.load_denoiser``
+            (theory T13).
+        resize: height and width to which images are resized for the model; its logits are resized
+            back.
+        windows: run the model window by window, with cores of this side in pixels or voxels
             (``certiseg.Windows``, theory T17).
-        margin: of the windows beyond their cores.
-        binary: what the one channel of the model is, "probability" or "logit", or either with a
-            threshold, "probability:0.3" (``certiseg.Binary``), where its source does not tell.
-        multi_label: with binary: its channels are maps that may overlap.
-        names: of its classes, and their colours, as
-            ``certiseg.models.class_names.read_names`` reads them; they replace those of its source.
+        margin: width of the windows beyond their cores.
+        binary: meaning of a single channel, "probability" or "logit", or either with a threshold,
+            "probability:0.3" (``certiseg.Binary``), if its source does not state it.
+        multi_label: with binary, channels are maps that may overlap.
+        names: names and colours of its classes, from ``certiseg.models.class_names.read_names``;
+            they replace those of its source.
 
     Returns:
-        The model, with these arguments as ``opening``, by which another process opens it again.
+        The model, with these arguments as ``opening``, by which another process can load it.
 
     Raises:
-        InputError: arguments that contradict the source or make no sense.
+        InputError: For arguments that are invalid or contradict the source.
 
     Example:
         >>> open_model("certiseg:camvid", scales=(0.5, 1.0)).name
@@ -173,7 +173,7 @@ def _resized(loaded: LoadedModel, size: tuple[int, int]) -> LoadedModel:
 
 
 def _named(loaded: LoadedModel, names: ClassNames | None) -> LoadedModel:
-    """With the names given, and classes of one name told apart."""
+    """The model with these names of classes, made distinct."""
     if names is not None and loaded.binary is not None and loaded.binary.multi_label:
         return replace(loaded, maps=names.classes)
     if names is not None:
@@ -213,7 +213,7 @@ def _by_windows(loaded: LoadedModel, size: int, margin: int) -> LoadedModel:
 
 
 def _behind(spec: str, loaded: LoadedModel) -> LoadedModel:
-    """The model with the denoiser before it."""
+    """The model after a denoiser."""
     if loaded.kind == "clouds":
         raise InputError(
             f"expected a model of pictures with --denoiser, got {loaded.name}, which is of point "
@@ -244,8 +244,8 @@ def try_model(
     """One pass without noise: raise InputError unless the model gives each pixel or point of x one
     label, of the hierarchy's classes if there is one, and logits if they are needed.
 
-    A model that does not fit is found before anything is drawn or written. maps: overlapping maps
-    will do too, which give each as many labels as there are maps. Returns the number of components.
+    So a model that does not fit is refused before anything is drawn or written. maps: also accept
+    overlapping maps, with a label for each map. Returns the number of components.
     """
     smoothed.noise.check_shape(tuple(x.shape))
     try:
@@ -284,7 +284,8 @@ def try_model(
 
 
 def check_classes(smoothed: Smoothed, card: Card) -> None:
-    """Raise InputError unless the model, once it has been tried, has the classes of the data."""
+    """Raise InputError unless the model has the number of classes of the data; after
+    ``try_model``."""
     if smoothed.num_classes != card.num_classes:
         raise InputError(
             f"expected a model of the {card.num_classes} classes of {card.name}, "
@@ -295,7 +296,7 @@ def check_classes(smoothed: Smoothed, card: Card) -> None:
 def check_order(hierarchy: Hierarchy, classes: Sequence[str] | None, whose: str) -> None:
     """Raise InputError unless the hierarchy lists the classes in label order, if names are known.
 
-    As many classes in another order would certify groups under the wrong names.
+    Otherwise groups would be certified under wrong names.
     """
     if (
         classes is None
@@ -317,5 +318,5 @@ def _sides(array: Tensor | NDArray[Any]) -> str:
 
 
 def channels_of(loaded: LoadedModel) -> int:
-    """Channels of the inputs to read: three, RGB or coordinates, unless stated otherwise."""
+    """Channels of the inputs to read; three by default, RGB or coordinates."""
     return 3 if loaded.channels is None else loaded.channels

@@ -22,7 +22,7 @@ from certiseg.sampling.introspection import modules_inside
 _STOCHASTIC_NAMES = ("DropPath", "StochasticDepth", "DropBlock2d")
 _OF_KNOWN_MODE = ("torch.nn.modules.", "torch.export.", "certiseg.")
 _ROUNDING = 1e-3
-"""As far outside as interpolation and half precision take values."""
+"""Tolerance for values that interpolation and half precision take outside."""
 _LAST_CHANNELS, _FIRST_CHANNELS = (1, 3, 4), (1, 3)
 _SMALL = 0.01
 

@@ -159,7 +159,7 @@ class Smoothed:
 
     @property
     def device(self) -> torch.device | None:
-        """Where passes are run, as given; None for the model's own."""
+        """Device of the passes, as given; None for the model's device."""
         return self._device
 
     @property

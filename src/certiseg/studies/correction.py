@@ -23,7 +23,7 @@ BUDGETS: tuple[int | float, ...] = (2, 5, 0.001, 0.01)
 
 @dataclass(frozen=True)
 class Task:
-    """What all certificates of a study must share.
+    """Properties that all certificates of a study must share.
 
     trials, selection: numbers of testing and selection draws. model: fingerprint, None for votes
     without a source. grid: True if labels lie on a coarser grid than the input.

@@ -106,7 +106,7 @@ class Task(ABC):
 
     @abstractmethod
     def describe_model(self) -> dict[str, Any]:
-        """What rebuilds the model: its architecture, and the meaning of its outputs."""
+        """Architecture of the model and meaning of its outputs, to rebuild it."""
 
     @abstractmethod
     def describe_figures(self, stored: nn.Module) -> dict[str, Any]:

@@ -18,7 +18,7 @@ class FileModel(nn.Module):
     """
 
     fixed_by, freed_by = "", ""
-    """What fixed the shape, and how to export without fixing it, for the error."""
+    """Cause of the fixed shape, and the remedy, for the error."""
 
     def __init__(self, shape: tuple[int | None, ...], digest: str) -> None:
         super().__init__()

@@ -54,7 +54,7 @@ def page_context(summaries: Sequence[RunSummary], samples: int) -> dict[str, Any
 
 
 def _slices(kind: str) -> str:
-    """What is drawn of volumes."""
+    """Content of the pictures of volumes."""
     if kind != "volumes":
         return ""
     return (

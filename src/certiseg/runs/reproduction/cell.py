@@ -39,7 +39,7 @@ from certiseg.votes import VoteCounts
 
 @dataclass(frozen=True)
 class Extras:
-    """What a table has in addition to the paper's.
+    """Additions of a table to the paper's.
 
     shared_batches: emulate the published code, where each batch of this many draws shares one noise
     (UNSOUND). reference_draws: further draws for ``reference_images`` samples (an even stride) that
