@@ -113,7 +113,7 @@ def _loaded() -> LoadedModel:
     def model(x: torch.Tensor) -> torch.Tensor:
         return torch.stack([x[:, 0], x[:, 1], x[:, 2]], 1)
 
-    return LoadedModel("brightest", model, 3, channels=3, kind="pictures")
+    return LoadedModel("brightest", model, 3, channels=3, kind="images")
 
 
 def test_smoothed_and_certify_run_it(tmp_path: Path) -> None:

@@ -110,9 +110,19 @@ def test_certify_with_regions(workplace: Path, call: Call) -> None:
 
 def test_regions_exclude_other_methods(workplace: Path, call: Call) -> None:
     model = ("--model", "python:tiny_models:by_brightness", "--num-classes", 3, "--regions")
-    for other in ("--radius-map", "--correction=bonferroni", "--min-gain=1%"):
+    for other in ("--radius-map", "--correction=bonferroni"):
         refused = call("certify", "bands.png", *model, other, "-o", "out")
         assert refused.is_one_line_error("--regions"), refused.err
+
+
+def test_regions_stop_early(workplace: Path, call: Call) -> None:
+    options = ("--model", "python:tiny_models:by_brightness", "--num-classes", 3, "--regions")
+    done = call("certify", "bands.png", *options, "--target-coverage=50%", "-o", "out", "--json")
+    assert done.code == 0, done.err
+    record = json.loads(done.out)
+    assert (record["method"], record["stopped"]) == ("sequential_regions", "wanted share reached")
+    assert record["n"] < 100
+    assert call("verify", "out/bands.cert.npz").code == 0
 
 
 def test_figures_of_regions(workplace: Path, call: Call) -> None:

@@ -98,7 +98,7 @@ def test_evaluate_and_plan_take_them_too(workplace: Path, call: Call) -> None:
     [
         (("--scales", "0"), ("scales in (0, 16], got [0.0]",)),
         (("--scales", "half"), ("numbers with commas", "--scales", "'half'")),
-        (("-m", "certiseg:solids", "--flip"), ("a model of pictures", "--flip", "certiseg:solids")),
+        (("-m", "certiseg:solids", "--flip"), ("a model of images", "--flip", "certiseg:solids")),
         (("-m", "python:tiny_models:labels_only", "--num-classes", 2, "--flip"), ("no average",)),
         (("-m", "hrnet:none.pth"), ("expected a checkpoint at none.pth",)),
     ],

@@ -28,7 +28,7 @@ from certiseg.runs.samples import open_samples
 
 LOADED = LoadedModel(model=nn.Identity(), name="m", num_classes=2, channels=3)
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "datasets.md"
-PICTURES = {name: entry for name, entry in BUNDLED.items() if entry.kind == "pictures"}
+PICTURES = {name: entry for name, entry in BUNDLED.items() if entry.kind == "images"}
 
 YARD = '''
 """Grey pictures, dark at the left and bright at the right, as another package brings them."""
@@ -129,8 +129,8 @@ def _names_entry(site: Path, text: str) -> None:
 
 def test_another_package_adds_a_data_set(installed: Path, tmp_path: Path) -> None:
     _names_entry(installed, "yard = yard_data:YARD\nvoc = yard_data:YARD")
-    assert "yard" in names("pictures")
-    assert data_set("voc", "pictures") is BUNDLED["voc"]
+    assert "yard" in names("images")
+    assert data_set("voc", "images") is BUNDLED["voc"]
     (tmp_path / "data" / "val").mkdir(parents=True)
     samples = open_samples(LOADED, data="yard", root=tmp_path / "data", limit=3)
     assert len(samples) == 3
@@ -147,4 +147,4 @@ def test_another_package_adds_a_data_set(installed: Path, tmp_path: Path) -> Non
 def test_an_entry_point_that_is_no_data_set(installed: Path) -> None:
     _names_entry(installed, "yard = yard_data:WRONG")
     with pytest.raises(InputError, match="DataSet at the entry point yard, got int"):
-        names("pictures")
+        names("images")

@@ -73,14 +73,14 @@ import torch
 from certiseg.models import LoadedModel
 
 class Toy(torch.nn.Module):
-    kind, classes, channels, num_classes = "pictures", ("dark", "bright"), 1, 2
+    kind, classes, channels, num_classes = "images", ("dark", "bright"), 1, 2
 
     def forward(self, x):
         return torch.cat([1 - x, x], 1)
 
 def load(rest):
     if rest == "known":
-        return LoadedModel("", Toy(), 2, kind="pictures", notes=("a toy",))
+        return LoadedModel("", Toy(), 2, kind="images", notes=("a toy",))
     return {"toy": Toy(), "bad": 5}[rest]
 """
 
@@ -101,7 +101,7 @@ def toy_zoo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_another_package_adds_a_scheme() -> None:
     loaded = load_model("toy:toy")
     assert (loaded.name, loaded.num_classes, loaded.classes) == ("toy:toy", 2, ("dark", "bright"))
-    assert (loaded.channels, loaded.kind, loaded.model.training) == (1, "pictures", False)
+    assert (loaded.channels, loaded.kind, loaded.model.training) == (1, "images", False)
     votes = cs.Smoothed(loaded.model, cs.Gaussian(0.25)).vote(torch.zeros(1, 4, 4), 5, seed=0)
     assert votes.counts.sum() == 5 * 16
     known = load_model("toy:known")

@@ -72,7 +72,7 @@ def test_clouds_choose_a_model_by_category(module: str) -> None:
 
 def test_pictures_and_plain_functions_have_no_categories(module: str) -> None:
     pictures = load_model("certiseg:mni152")
-    assert (pictures.kind, pictures.parts) == ("pictures", None)
+    assert (pictures.kind, pictures.parts) == ("images", None)
     assert pictures.of(None) is pictures.model
     plain = load_model(f"python:{module}:plain")
     assert plain.kind is None

@@ -68,7 +68,7 @@ def test_a_kept_sample_can_be_looked_at_without_model_and_data(tmp_path, loaded)
     evaluation = evaluate(samples, loaded, SETTINGS, tmp_path, non_robust=loaded)
     layout = Layout(tmp_path)
     manifest = json.loads(layout.manifest.read_text())
-    assert manifest["kind"] == "pictures"
+    assert manifest["kind"] == "images"
     assert manifest["classes"] == ["dark", "bright"]
     assert [s["name"] for s in manifest["samples"]] == ["one", "two"]
     smoothed = Smoothed(loaded.model, SETTINGS.noise, 2)

@@ -114,6 +114,6 @@ def test_other_windows_and_channels_are_one_line(folder: Path) -> None:
     two = LoadedModel("python:test", by_brightness, 3, channels=2, kind="volumes")
     with pytest.raises(InputError, match="2 channels, as the model has, got 1"):
         open_samples(two, **both, window=(0, 200))[0]
-    pictures = LoadedModel("python:test", by_brightness, 3, kind="pictures")
+    pictures = LoadedModel("python:test", by_brightness, 3, kind="images")
     with pytest.raises(InputError, match="got none"):
         open_samples(pictures, **both, window=(0, 200))

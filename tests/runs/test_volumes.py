@@ -61,13 +61,13 @@ def test_a_volume_is_written_and_its_record_says_how_it_was_scaled(folder: Path)
         (["scan.npy", "street.png"], loaded(), {"window": WINDOW}, "alone, got .*street.png"),
         (["scan.npy", "cloud.npy"], loaded(), {"window": WINDOW}, "alone, got .*cloud.npy"),
         (["street.png"], loaded("volumes"), {}, "for python:test, got .*street.png"),
-        (["scan.npy"], loaded("pictures"), {"window": WINDOW}, "got the volume .*scan.npy"),
+        (["scan.npy"], loaded("images"), {"window": WINDOW}, "got the volume .*scan.npy"),
         (["cloud.npy"], loaded(), {"window": WINDOW}, "a window with volumes or images"),
         (["scan.npy"], loaded(), {"window": WINDOW, "reading": Reading("apply")}, "--exif and"),
         (["scan.npy"], loaded(), {}, r"intensities in \[0, 1\]"),
         (["scan.npy"], loaded(channels=2), {"window": WINDOW}, "2 channels for python:test, got 1"),
         (["scan.npy"], loaded(), {"clouds": CloudOptions("mug")}, "no --category, --points"),
-        (["street.png"], loaded("pictures", 4), {}, "1 channel .grey. or 3"),
+        (["street.png"], loaded("images", 4), {}, "1 channel .grey. or 3"),
     ],
 )
 def test_what_does_not_fit_is_one_line(

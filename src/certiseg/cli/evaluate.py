@@ -166,7 +166,7 @@ def evaluate(
     console = Screen()
     note, kind = note_of(samples), samples.card.kind
     thinned = "" if note is None else f", {note}"
-    whole = "image" if kind == "pictures" else KINDS[kind][0]
+    whole = "image" if kind == "images" else KINDS[kind][0]
     plural = "" if len(samples) == 1 else "s"
     title = f"{samples.card.name}: {len(samples)} {whole}{plural}{thinned}"
     console.print(comparison_table(evaluation.rows, title).rich(transposed=True))

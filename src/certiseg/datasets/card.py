@@ -33,7 +33,7 @@ Source: Okabe, Ito 2008 (Color Universal Design).
 """
 
 KINDS = {
-    "pictures": ("image", "pixel"),
+    "images": ("image", "pixel"),
     "clouds": ("cloud", "point"),
     "volumes": ("volume", "voxel"),
 }
@@ -57,7 +57,7 @@ class Card:
 
     Example:
         >>> Card("yard", ("grass", "path"), ((0, 128, 0), (128, 128, 128)), 3, "ours", "CC0").kind
-        'pictures'
+        'images'
     """
 
     name: str
@@ -85,7 +85,7 @@ class Card:
     @property
     def kind(self) -> str:
         """A key of KINDS."""
-        return self.inputs or ("pictures" if self.parts is None else "clouds")
+        return self.inputs or ("images" if self.parts is None else "clouds")
 
 
 @dataclass(frozen=True)

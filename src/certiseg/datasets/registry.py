@@ -39,11 +39,11 @@ class DataSet:
     Example:
         >>> yard = DataSet("yard.data:yard", root="pass the unpacked yard.zip")
         >>> yard.kind
-        'pictures'
+        'images'
     """
 
     read: str | Callable[..., Any]
-    kind: Literal["pictures", "clouds"] = "pictures"
+    kind: Literal["images", "clouds"] = "images"
     root: str | None = "name its folder"
     origin: str = "it comes with a package"
 
@@ -146,11 +146,11 @@ def open_images(
                 f"expected no --root with --data {data}, got {root}; folders stand in the file"
             )
         return described(data, split)
-    entry = data_set(data, "pictures")
+    entry = data_set(data, "images")
     if entry is None:
         more = f"{' or '.join(names(also))} ({also}), " if also else ""
         raise InputError(
-            f"expected --data {', '.join(names('pictures'))}, a .yaml file, {more}{others}, got "
+            f"expected --data {', '.join(names('images'))}, a .yaml file, {more}{others}, got "
             f"{data!r}; see docs/datasets.md"
         )
     samples: Samples = entry.open(data, root, split)

@@ -126,8 +126,8 @@ class Same(nn.Conv2d):
 class EfficientSegmenter(nn.Module):
     """EfficientNet-Lite and a pyramid decoder. (B, C, H, W) -> logits (B, classes, H, W), any size.
 
-    width: channels of the decoder, which goes down to 1/4 of the input; a mean over the whole
-    picture is added at 1/32, since under heavy noise a place says less than its surroundings.
+    width: channels of the decoder, which goes down to 1/4 of the input; a mean over the whole image
+    is added at 1/32, since under heavy noise a pixel says less than its surroundings.
     """
 
     def __init__(

@@ -16,7 +16,7 @@ from certiseg.errors import InputError
 from certiseg.models.class_names import stated_names
 from certiseg.own_code import failed_at, reason
 
-Kind = Literal["pictures", "clouds", "volumes"]
+Kind = Literal["images", "clouds", "volumes"]
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Origin:
 @dataclass(frozen=True)
 class LoadedModel:
     """A base model: callable (B, channels, *size) -> logits (B, classes, *size), or labels
-    (B, *size), of pictures or volumes in [0, 1] or of point clouds.
+    (B, *size), of images or volumes in [0, 1] or of point clouds.
 
     num_classes, classes, palette, channels, kind: None if not known. parts: for clouds, the labels
     of each category. binary: how its declared binary output is
@@ -63,15 +63,15 @@ class LoadedModel:
         which have other meanings in other libraries, only with a ``kind`` that is a ``Kind``."""
         known = getattr(model, "num_classes", None)
         number = known if isinstance(known, int) else None
-        told: dict[str, Any] = {}
+        facts: dict[str, Any] = {}
         if getattr(model, "kind", None) in get_args(Kind):
             fields = ("kind", "channels", "notes")
-            told = {name: getattr(model, name) for name in fields if hasattr(model, name)}
+            facts = {name: getattr(model, name) for name in fields if hasattr(model, name)}
         elif callable(getattr(model, "of", None)):
-            told = {"kind": "clouds"}
+            facts = {"kind": "clouds"}
         stated, binary = stated_names(model), declared(model)
         if stated is not None:
-            told |= stated._asdict()
+            facts |= stated._asdict()
             if number not in (None, len(stated.classes)):
                 raise InputError(
                     f"expected {number} names of classes, as many as num_classes of {name}, got "
@@ -79,9 +79,9 @@ class LoadedModel:
                 )
             number = len(stated.classes)
         if binary is not None:
-            number, told["classes"] = 2, told.get("classes") or CLASSES
+            number, facts["classes"] = 2, facts.get("classes") or CLASSES
         parts = getattr(model, "parts", None)
-        return cls(name, model, number, parts=parts, binary=binary, **told)
+        return cls(name, model, number, parts=parts, binary=binary, **facts)
 
     def of(self, category: str | None) -> nn.Module | Callable[..., Any]:
         """The model for samples of this category; the model itself if it has no categories.

@@ -36,7 +36,7 @@ class TrainedModel(HasCard, OfBase, nn.Module):
     card: the record written by training.
     """
 
-    kind = "pictures"
+    kind = "images"
 
     def __init__(self, card: dict[str, Any]) -> None:
         super().__init__()

@@ -17,7 +17,7 @@ class Segmenter(OfBase, nn.Module):
     commands before they start.
     """
 
-    kind = "pictures"
+    kind = "images"
 
     def __init__(
         self,

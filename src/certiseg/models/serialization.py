@@ -111,7 +111,7 @@ def _check_words(model: Trained, card: dict[str, Any], name: str) -> None:
     """Raise InputError unless the card has the network's channels, and a name and colour for each
     class."""
     plan = card["architecture"]
-    channels = plan["in_channels" if model.kind == "pictures" else "channels"]
+    channels = plan["in_channels" if model.kind == "images" else "channels"]
     fields = {"channels": whole(channels, channels)}
     if model.kind != "denoiser":
         number = plan["num_classes"]

@@ -48,7 +48,7 @@ def contradictions(record: Mapping[str, Any], noise: Noise) -> Iterator[str]:
         "norm": noise.norm,
         "method": method.name,
         "certified": row_name(method, settings["num_samples"]),
-        "kind": {1: "clouds", 2: "pictures", 3: "volumes"}[len(samples[0]["size"])],
+        "kind": {1: "clouds", 2: "images", 3: "volumes"}[len(samples[0]["size"])],
         "seed": record["seed"] if settings["seed"] is None else settings["seed"],
         "seed_origin": "entropy" if settings["seed"] is None else "caller",
         "noise": {**record["noise"], **({} if channels is None else {"channels": COORDINATES})},

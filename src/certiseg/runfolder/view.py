@@ -97,7 +97,7 @@ def read_view(path: Path, manifest: Manifest) -> View:
 def _checked(arrays: dict[str, NDArray[Any]], manifest: Manifest, digest: str) -> View:
     x, truth, noisy = arrays.pop("x"), arrays.pop("truth"), arrays.pop("noisy")
     forms: dict[str, tuple[int, type]] = {
-        "pictures": (3, np.uint8),
+        "images": (3, np.uint8),
         "volumes": (4, np.uint8),
         "clouds": (2, np.float32),
     }

@@ -7,6 +7,7 @@ from dataclasses import replace
 from glob import glob, has_magic
 from pathlib import Path
 
+from certiseg.datasets.card import KINDS
 from certiseg.datasets.cloud_file import CLOUD_SUFFIXES
 from certiseg.datasets.dicom import DICOM_SUFFIXES, is_series
 from certiseg.datasets.image_file import IMAGE_SUFFIXES
@@ -50,7 +51,7 @@ def inputs_of(
             f"expected point clouds ({endings}) {which}, got {others[0]}; "
             "a run takes one kind of file"
         )
-    if clouds and loaded.kind == "pictures":
+    if clouds and loaded.kind == "images":
         raise InputError(
             f"expected images for {loaded.name}, got the point cloud {clouds[0]}; "
             "choose a model of clouds"
@@ -105,7 +106,7 @@ def input_files(paths: Sequence[Path], loaded: LoadedModel) -> list[Path]:
 def _in_folder(folder: Path, loaded: LoadedModel) -> list[Path]:
     files = [path for path in sorted(folder.iterdir()) if not path.name.startswith(".")]
     kinds = {
-        "pictures": [path for path in files if path.suffix.lower() in IMAGE_SUFFIXES],
+        "images": [path for path in files if path.suffix.lower() in IMAGE_SUFFIXES],
         "volumes": [path for path in files if is_volume_file(path)],
         "clouds": [path for path in files if path.suffix.lower() in CLOUD_SUFFIXES],
     }
@@ -113,7 +114,7 @@ def _in_folder(folder: Path, loaded: LoadedModel) -> list[Path]:
     found = next(filter(None, of_model.values()), [])
     if not found:
         words = {
-            "pictures": f"images ({', '.join(IMAGE_SUFFIXES)})",
+            "images": f"images ({', '.join(IMAGE_SUFFIXES)})",
             "volumes": f"volumes ({', '.join(VOLUME_SUFFIXES)})",
             "clouds": f"point clouds ({', '.join(CLOUD_SUFFIXES)})",
         }
@@ -145,7 +146,7 @@ def _volumes(
         )
     if loaded.kind not in (None, "volumes"):
         raise InputError(
-            f"expected {loaded.kind} for {loaded.name}, got the volume {volumes[0]}; "
+            f"expected {KINDS[loaded.kind][0]}s for {loaded.name}, got the volume {volumes[0]}; "
             "choose a model of volumes"
         )
     if options not in (None, CloudOptions()):

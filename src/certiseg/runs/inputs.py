@@ -90,7 +90,7 @@ class Pictures:
     """Image files, see ``datasets.images``."""
 
     category: str | None = None
-    kind: Kind = "pictures"
+    kind: Kind = "images"
 
     def __init__(self, loaded: LoadedModel, reading: Reading) -> None:
         self._loaded, self._channels = loaded, channels_of(loaded)

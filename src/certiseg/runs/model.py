@@ -161,7 +161,7 @@ def _declared(loaded: LoadedModel, binary: str | None, multi_label: bool) -> Loa
 
 
 def _resized(loaded: LoadedModel, size: tuple[int, int]) -> LoadedModel:
-    if loaded.kind not in (None, "pictures"):
+    if loaded.kind not in (None, "images"):
         raise InputError(
             f"expected a model of images with --resize, got {loaded.name}; leave it out"
         )
@@ -191,9 +191,9 @@ def _named(loaded: LoadedModel, names: ClassNames | None) -> LoadedModel:
 
 
 def _at_scales(loaded: LoadedModel, scales: Sequence[float], flip: bool) -> LoadedModel:
-    if loaded.kind not in (None, "pictures"):
+    if loaded.kind not in (None, "images"):
         raise InputError(
-            f"expected a model of pictures with --scales and --flip, got {loaded.name}; leave them "
+            f"expected a model of images with --scales and --flip, got {loaded.name}; leave them "
             "out"
         )
     model = Scales(loaded.model, scales, flip)
@@ -216,7 +216,7 @@ def _behind(spec: str, loaded: LoadedModel) -> LoadedModel:
     """The model after a denoiser."""
     if loaded.kind == "clouds":
         raise InputError(
-            f"expected a model of pictures with --denoiser, got {loaded.name}, which is of point "
+            f"expected a model of images with --denoiser, got {loaded.name}, which is of point "
             "clouds; leave the denoiser out"
         )
     denoiser = load_denoiser(spec)

@@ -97,7 +97,7 @@ def seconds_per_pass(request: Request, loaded: LoadedModel) -> float:
     image = np.full((channels, *request.size), 0.5, dtype=np.float32)
     grid = request.grid if request.grid > 1 else None
     settings = Settings(sigma=request.noise.sigma, grid=grid)
-    smoothed = settings.smoothed(loaded, kind="volumes" if volume else "pictures")
+    smoothed = settings.smoothed(loaded, kind="volumes" if volume else "images")
     try_model(smoothed, image)
     times = []
     for _ in range(TIMED):

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from certiseg.datasets.card import KINDS
 from certiseg.errors import InputError
 from certiseg.models.loaded import LoadedModel
 from certiseg.noise import Gaussian
@@ -57,9 +58,10 @@ def selftest(
     """
     if images < 1:
         raise InputError(f"expected --images of 1 or more, got {images}; 300 take some seconds")
-    if loaded is not None and loaded.kind not in ("pictures", None):
+    if loaded is not None and loaded.kind not in ("images", None):
         raise InputError(
-            f"expected a model of images, got {loaded.name} of {loaded.kind}; leave --model out"
+            f"expected a model of images, got {loaded.name} of {KINDS[loaded.kind][0]}s; leave "
+            "--model out"
         )
     place = usable_device(device)
     address = np.random.SeedSequence().entropy if seed is None else seed

@@ -7,7 +7,7 @@ from certiseg.models.loaded import Kind, LoadedModel
 from certiseg.runs.settings import Settings
 from certiseg.sampling.sampler import Smoothed
 
-_KINDS: dict[int, Kind] = {1: "clouds", 2: "pictures", 3: "volumes"}
+_KINDS: dict[int, Kind] = {1: "clouds", 2: "images", 3: "volumes"}
 
 
 class ByCategory:

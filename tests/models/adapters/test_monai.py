@@ -237,7 +237,7 @@ def test_a_bundle_is_its_network_in_its_windows(tmp_path: Path) -> None:
         direct = inferers.sliding_window_inference(x, (8, 8, 8), 2, unet(3), overlap=0.5)
         torch.testing.assert_close(loaded.model(x), direct)
     flat = load_bundle(bundle(tmp_path / "flat", 2, inferer={"_target_": "SimpleInferer"}))
-    assert flat.kind == "pictures"
+    assert flat.kind == "images"
     assert flat.model(torch.rand(1, 1, 8, 8)).shape == (1, 3, 8, 8)
 
 

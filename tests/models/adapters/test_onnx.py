@@ -148,7 +148,7 @@ def test_one_of_several_outputs_is_named(folder: Path) -> None:
     logits = load_onnx(folder / "both.onnx", "logits")(x)
     assert torch.equal(labels, logits.argmax(1, keepdim=True))
     loaded = load_model(f"onnx:{folder / 'both.onnx'}:labels")
-    assert (loaded.num_classes, loaded.channels, loaded.kind) == (None, 3, "pictures")
+    assert (loaded.num_classes, loaded.channels, loaded.kind) == (None, 3, "images")
     assert load_model(f"onnx:{folder / 'both.onnx'}:logits").num_classes == 4
 
 

@@ -274,8 +274,8 @@ def undigested(record: dict[str, Any]) -> dict[str, Any]:
 
 def test_a_table_of_pictures_takes_no_clouds(tmp_path: Path) -> None:
     for samples, grid, message in (
-        (Clouds(), GRID, "expected pictures, got clouds"),
-        (Pictures(), CLOUD_GRID, "expected clouds, got pictures"),
+        (Clouds(), GRID, "expected images, got clouds"),
+        (Pictures(), CLOUD_GRID, "expected clouds, got images"),
     ):
         with pytest.raises(InputError, match=message):
             table(tmp_path / "out", samples, grid=grid)
@@ -372,7 +372,7 @@ def test_emulation_is_marked_everywhere_and_changes_no_sound_line(tmp_path: Path
     assert not [path for path in out.rglob("[!.]*") if ".cert" in path.name]
     false = list(csv.DictReader((out / "false.csv").open()))
     assert {row["unsound"] for row in false} == {"True", "False"}
-    assert {row["pictures"] for row in false} == {"3"}
+    assert {row["images"] for row in false} == {"3"}
 
 
 class Seen(nn.Module):

@@ -69,7 +69,7 @@ def load_bundle(folder: str | Path) -> LoadedModel:
         lambda v, what: _plain(v, config, config_file, what),
     )
     dimensions = getattr(network, "dimensions", None) or definition.get("spatial_dims")
-    kinds: dict[Any, Kind] = {2: "pictures", 3: "volumes"}
+    kinds: dict[Any, Kind] = {2: "images", 3: "volumes"}
     loaded = LoadedModel(
         str(path),
         model,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import torch
 from torch import Tensor, nn
 
@@ -9,7 +11,7 @@ from certiseg.errors import InputError
 from certiseg.models.loaded import Kind
 
 
-class FileModel(nn.Module):
+class FileModel(nn.Module, ABC):
     """Logits (B, classes, *size) or integer labels (B, *size) of inputs (B, channels, *size).
 
     shape: (B, channels, *size) that the file takes, None for free sides. For a fixed batch size,
@@ -32,7 +34,7 @@ class FileModel(nn.Module):
 
     @property
     def kind(self) -> Kind:
-        return "pictures" if len(self.shape) == 4 else "volumes"
+        return "images" if len(self.shape) == 4 else "volumes"
 
     def forward(self, x: Tensor) -> Tensor:
         self._check(x)
@@ -46,8 +48,9 @@ class FileModel(nn.Module):
             outputs.append(self._run(filled)[: len(part)])
         return torch.cat(outputs)
 
+    @abstractmethod
     def _run(self, x: Tensor) -> Tensor:
-        raise NotImplementedError
+        """The output for a batch of the file's shape."""
 
     def _check(self, x: Tensor) -> None:
         wanted, got = self.shape[1:], tuple(x.shape[1:])

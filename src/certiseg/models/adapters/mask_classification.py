@@ -39,10 +39,10 @@ class SemanticScores(nn.Module):
         return f"kind={self.kind}"
 
     def forward(self, x: Tensor) -> Tensor:
-        told: dict[str, Any] = {}
+        extra: dict[str, Any] = {}
         if self.task is not None:
-            told["task_inputs"] = self.task.expand(len(x), -1)
-        output = self.model(pixel_values=x, **told)
+            extra["task_inputs"] = self.task.expand(len(x), -1)
+        output = self.model(pixel_values=x, **extra)
         masks: Tensor = output.masks_queries_logits
         if self.kind == "mask2former":
             masks = F.interpolate(masks, size=x.shape[-2:], mode="bilinear", align_corners=False)

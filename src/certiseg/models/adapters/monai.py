@@ -82,7 +82,7 @@ class SlidingWindow(nn.Module):
         if x.ndim != 2 + len(self.roi_size):
             raise InputError(
                 f"expected a batch of {2 + len(self.roi_size)} axes, (B, C, *size) for windows of "
-                f"{self.roi_size}, got shape {tuple(x.shape)}; a picture has 2 sides, a volume 3"
+                f"{self.roi_size}, got shape {tuple(x.shape)}; an image has 2 sides, a volume 3"
             )
         inference = library("monai.inferers", "monai").sliding_window_inference
         logits: Tensor = inference(

@@ -139,10 +139,10 @@ def load_named(rest: str) -> LoadedModel:
         file, colon, output = rest.rpartition(":")
     model = load_onnx(file if colon else rest, output if colon else None)
     classes = class_names(model.session.get_modelmeta().custom_metadata_map)
-    told = next(o for o in model.session.get_outputs() if o.name == model.output)
+    found = next(o for o in model.session.get_outputs() if o.name == model.output)
     axes = len(model.shape)
-    logits = told.type in _TYPES and len(told.shape) == axes and isinstance(told.shape[1], int)
-    stated = told.shape[1] if logits else None
+    logits = found.type in _TYPES and len(found.shape) == axes and isinstance(found.shape[1], int)
+    stated = found.shape[1] if logits else None
     # A single channel has one name, or one for each of its two labels.
     named = (1, 2) if stated == 1 else (stated,)
     if classes is not None and stated is not None and len(classes) not in named:
@@ -157,7 +157,7 @@ def _check_input(session: Any, path: Path) -> None:
     if len(inputs) != 1:
         names = ", ".join(entry.name for entry in inputs) or "none"
         raise InputError(
-            f"{path}: expected one input, got {names}; a label is a function of the picture alone, "
+            f"{path}: expected one input, got {names}; labels must depend on the image alone, "
             "fix the others when exporting"
         )
     (given,) = inputs

@@ -48,7 +48,7 @@ def page(
     manifest, names = summaries[0].run.manifest, [summary.name for summary in summaries]
     whole, part = KINDS[manifest.kind]
     # Volumes are drawn as images of their slices.
-    drawn_as = "clouds" if manifest.kind == "clouds" else "pictures"
+    drawn_as = "clouds" if manifest.kind == "clouds" else "images"
     control = slider(summaries, samples)
     # The legend is that of the first run with a hierarchy, if any.
     grouped = (n for n, summary in enumerate(summaries) if summary.hierarchy is not None)

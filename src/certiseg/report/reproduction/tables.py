@@ -54,7 +54,7 @@ class FalseRow:
     """False certificates of one method, over the images that have reference draws.
 
     certified, false: numbers of pixels; false ones have a label whose probability is surely below
-    tau. with_false: images with at least one. pictures: number of images.
+    tau. with_false: images with at least one. images: number of images.
     """
 
     scale: str
@@ -66,7 +66,7 @@ class FalseRow:
     alpha: float
     unsound: bool
     shared_batch: int | None
-    pictures: int
+    images: int
     pixels: int
     certified: int
     false: int
@@ -127,7 +127,7 @@ _FALSE = (
     Column("tau", "tau", exact),
     Column("n", "n"),
     Column("alpha", "alpha", exact, ""),
-    Column("pictures", "images", terminal=""),
+    Column("images", "images", terminal=""),
     Column("certified", "certified pixels", terminal="pixels"),
     Column("false", "surely false", terminal="false"),
     Column("share", "share of certified", lambda share: significant(share, 3, share_up), ""),

@@ -77,8 +77,8 @@ class Grid:
 
     @property
     def kind(self) -> str:
-        """Kind of the data: "pictures" or "clouds"."""
-        return "pictures"
+        """Kind of the data: "images" or "clouds"."""
+        return "images"
 
     @property
     def corrections(self) -> tuple[Correction, ...]:

@@ -23,7 +23,7 @@ class Falsity:
     """Counts for one row, summed over images: pixels, certified pixels, certified pixels whose
     label has p < tau by the reference, and images with at least one of these."""
 
-    pictures: int
+    images: int
     pixels: int
     certified: int
     false: int
@@ -31,7 +31,7 @@ class Falsity:
 
     def __add__(self, other: Falsity) -> Falsity:
         return Falsity(
-            self.pictures + other.pictures,
+            self.images + other.images,
             self.pixels + other.pixels,
             self.certified + other.certified,
             self.false + other.false,

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from certiseg.datasets.card import Sample, Samples, note_of
+from certiseg.datasets.card import KINDS, Sample, Samples, note_of
 from certiseg.datasets.subset import even_stride
 from certiseg.errors import InputError
 from certiseg.metrics.records import counts_record
@@ -119,7 +119,8 @@ class _Table:
         job, samples = self.work, self.samples
         grid, kind = job.grid, samples.card.kind
         if kind != grid.kind:
-            raise InputError(f"expected {grid.kind}, got {kind}; choose other data or table")
+            wanted, given = KINDS[grid.kind][0], KINDS[kind][0]
+            raise InputError(f"expected {wanted}s, got {given}s; choose other data or table")
 
         def check(sample: Sample) -> None:
             grid.check(sample.labels.size)
@@ -137,7 +138,7 @@ class _Table:
             "classes": list(samples.card.classes),
             "seed": job.settings.seed,
             "unsound": bool(job.extras.shared_batches),
-            "pictures": [found.name for found in checked],
+            "images": [found.name for found in checked],
             "contents": [found.digest for found in checked],
         }
         cells = [
@@ -185,20 +186,20 @@ class _Table:
         """Write table.md, table.csv, table.tex and results.json; false.csv with reference draws;
         figures at the end, if Matplotlib is installed."""
         out, whole, record = self.store.root, self._pooled, self.store.record
-        pictures = self.work.grid.kind == "pictures"
+        of_images = self.work.grid.kind == "images"
         false = whole.false_rows()
-        notes = self._picture_notes(done) if pictures else self._cloud_notes(done)
+        notes = self._picture_notes(done) if of_images else self._cloud_notes(done)
         tables = Tables(whole.rows(), false, notes)
         write_text(out / "table.md", tables.markdown())
         write_text(out / "table.csv", tables.csv())
         write_text(out / "table.tex", tables.latex())
         if false:
             write_text(out / "false.csv", tables.false_csv())
-        about = self._picture_facts() if pictures else self._cloud_facts()
+        about = self._picture_facts() if of_images else self._cloud_facts()
         about |= {"thinned": note_of(self.samples), "made_with": self._made_with, "done": done}
         lines, false_lines = tables.records()
         found: dict[str, Any] = {"lines": lines}
-        if pictures:
+        if of_images:
             curves = [
                 {"scale": scale, "sigma": sigma, **counts_record(curve)}
                 for (scale, sigma), curve in whole.curves.items()
@@ -211,7 +212,7 @@ class _Table:
             }
         everything = {"run": record["run"], **about, **found}
         write_text(out / "results.json", json.dumps(everything, indent=1) + "\n")
-        if pictures and done == len(self.samples) and has_matplotlib():
+        if of_images and done == len(self.samples) and has_matplotlib():
             note = f"{record['data']}, {counted(done)}"
             write_figures(out, whole.picture_rows(), false, whole.curves, note)
 
