@@ -106,7 +106,7 @@ def _curve(summaries: Sequence[RunSummary]) -> Chart | None:
     if beyond:
         kept = " / ".join(dict.fromkeys(str(s.collective.samples) for s in beyond if s.collective))
         captions.append(
-            "The line of windows together goes on where the others end: certified accuracy under "
+            "The line of windows together continues where the others end: certified accuracy under "
             f"every perturbation of the whole {whole} below that norm, as what is spent on some "
             "windows is missing in the others (theory T17). It is a bound from the same radii, or "
             "from the certificates where there is no map of radii, at a few norms, over the "

@@ -327,7 +327,7 @@ def prints_of(models: Mapping[str, LoadedModel]) -> dict[str, str | None]:
 
 
 def seed_of(record: Mapping[str, Any], resumed: bool) -> int:
-    """The run's seed and where it came from, of which a run that goes on has only the record's
+    """The run's seed and where it came from, of which a resumed run has only the record's
     word (theory T15)."""
     chosen = record["settings"]["seed"]
     if chosen is not None:
