@@ -184,3 +184,25 @@ def test_earlier_results_are_kept_unless_told(pair: Path, call: Call) -> None:
     evaluate(call)
     assert evaluate(call).is_one_line_error("table.md", "--overwrite")
     assert evaluate(call, "--overwrite").code == 0
+
+
+def test_accuracy_beyond_the_radius_of_windows(pair: Path, call: Call) -> None:
+    """Theory T17, from the certificates; no other model has such figures."""
+    options = ("--windows", 8, "--margin", 2, "--save-certificates", "--seed", 3)
+    done = evaluate(call, *options)
+    assert done.code == 0, done.err
+    found = json.loads((pair / "out" / "results.json").read_text())
+    right = np.zeros(4)
+    for path in sorted((pair / "out").rglob("*.cert.npz")):
+        certificate = Certificate.load(path)
+        truth = np.asarray(Image.open(pair / "labels" / f"{path.name.split('-')[1][:3]}.png"))
+        held = certificate.labels == truth
+        norms = [factor * certificate.radius for factor in (1.5, 2, 3, 4)]
+        right += [held.sum() - certificate.lost_at_most(norm, held) for norm in norms]
+    labelled = 2 * 20 * 29
+    assert list(found["beyond"].values()) == (right / labelled).tolist()
+    assert list(found["beyond"]) == ["1.5 R", "2 R", "3 R", "4 R"]
+    assert found["beyond"]["1.5 R"] > 0
+    assert "beyond the radius R, windows together (T17): " in done.out
+    assert evaluate(call, "--overwrite", "--seed", 3).code == 0
+    assert json.loads((pair / "out" / "results.json").read_text())["beyond"] is None

@@ -177,6 +177,9 @@ def evaluate(
             f"{down(settings.noise.radius(settings.tau))}, mean of the inputs' bounds, "
             f"each at alpha = {exact(settings.alpha)} separately: {bounds}"
         )
+    if evaluation.beyond:
+        found = ", ".join(f"{down(value)} at {norm}" for norm, value in evaluation.beyond.items())
+        console.print(f"certified accuracy beyond the radius R, windows together (T17): {found}")
     if evaluation.curve is not None:
         console.print("certified accuracy over radius: curve.csv")
         if not has_matplotlib():

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from certiseg.certificates.certificate import Certificate
 from certiseg.certificates.grid import cell_pixels, cells_of, upsample_nearest
 from certiseg.certificates.method import method_named
+from certiseg.certificates.windows import tiling_of
 from certiseg.datasets.card import IGNORE
 from certiseg.metrics.confusion import Allowed, Confusion
 from certiseg.metrics.curve import RadiusCurve, radius_grid
@@ -20,6 +21,8 @@ from certiseg.noise import Noise
 from certiseg.votes import ABSTAIN
 
 _CURVE_POINTS = 301
+BEYOND = (1.5, 2.0, 3.0, 4.0)
+"""Norms, in units of the radius, for which ``right_beyond`` counts."""
 
 
 def model_record(labels: NDArray[Any], truth: NDArray[Any], num_classes: int) -> dict[str, Any]:
@@ -63,9 +66,20 @@ def certified_record(
         "gain": gain,
         "nodes": nodes,
         "curve": curve,
+        "beyond": right_beyond(certificate, truth, read_at),
         "draws": certificate.votes.trials + (0 if first is None else first.trials),
         "stopped": None if certificate.looks is None else certificate.looks.stopped,
     }
+
+
+def right_beyond(certificate: Certificate, truth: NDArray[Any], radius: float) -> list[int] | None:
+    """Lower bounds on the right labels under every perturbation of norm up to multiples of a radius
+    (theory T17); None for a model without windows."""
+    if tiling_of(certificate) is None:
+        return None
+    right = certificate.certified & (certificate.labels == truth) & (truth != IGNORE)
+    lost = (certificate.lost_at_most(factor * radius, right) for factor in BEYOND)
+    return [int(right.sum()) - number for number in lost]
 
 
 def pixels_in_doubt(certificate: Certificate, region: NDArray[np.bool_]) -> int:

@@ -20,7 +20,8 @@ class Pooled:
     """Sums of counts over samples.
 
     models: counts of models without certificates, by name. shapes: part IoU of point clouds, by
-    these names and CERTIFIED. images: entries of results.json, one per sample.
+    these names and CERTIFIED. beyond: sums of ``right_beyond``, None without windows. images:
+    entries of results.json, one per sample.
     """
 
     manifest: Manifest
@@ -32,6 +33,7 @@ class Pooled:
     nodes: int | None = None
     curve: RadiusCurve | None = None
     shapes: dict[str, PartIou] = field(default_factory=dict)
+    beyond: list[int] | None = None
     draws: int = 0
     images: list[dict[str, Any]] = field(default_factory=list)
 
@@ -47,6 +49,9 @@ class Pooled:
             self.nodes = (self.nodes or 0) + (record.nodes or 0)
         if curve is not None:
             self.curve = curve if self.curve is None else self.curve + curve
+        if record.beyond is not None:
+            known = self.beyond or [0] * len(record.beyond)
+            self.beyond = [sum(pair) for pair in zip(known, record.beyond, strict=True)]
         category = record.planned.category
         if category is not None:
             assert self.manifest.parts is not None

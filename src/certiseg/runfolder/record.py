@@ -16,7 +16,17 @@ import numpy as np
 from certiseg.certificates.looks import REASONS
 from certiseg.errors import InputError, first_line
 from certiseg.files.documents import parse_json
-from certiseg.files.fields import ANY, TEXT, Field, Fields, checked, dict_of, optional, whole
+from certiseg.files.fields import (
+    ANY,
+    TEXT,
+    Field,
+    Fields,
+    checked,
+    dict_of,
+    list_of,
+    optional,
+    whole,
+)
 from certiseg.files.fields import RECORD as OBJECT
 from certiseg.files.reading import RECORD, read_bounded
 from certiseg.metrics.confusion import Confusion
@@ -26,13 +36,14 @@ from certiseg.metrics.records import counts_from_record
 from certiseg.runfolder.comparison import CERTIFIED
 from certiseg.runfolder.difference import Fact, check
 from certiseg.runfolder.manifest import Manifest, Planned
-from certiseg.runfolder.metrics import curve_radii
+from certiseg.runfolder.metrics import BEYOND, curve_radii
 
 _SECONDS = Field("seconds", lambda value: type(value) in (int, float) and 0 <= value < 1e9)
 _MODEL: Fields = {"confusion": ANY, "seconds": _SECONDS}
 _CERTIFIED: Fields = {
     **dict.fromkeys(("confusion", "gain", "curve", "stopped"), ANY),
     "nodes": optional(whole(0, 2**63)),
+    "beyond": optional(list_of(whole(0, 2**63), len(BEYOND), len(BEYOND))),
     "draws": whole(0, 2**63),
     "seconds": _SECONDS,
 }
@@ -48,8 +59,9 @@ _RECORD: Fields = {
 class Record:
     """Counts of one sample.
 
-    models, seconds: of models without certificates, by name. model: fingerprint of the certified
-    model. view: SHA-256 of the view's file, None if it is not kept. plain: JSON values of the file.
+    models, seconds: of models without certificates, by name. beyond: from ``right_beyond``. model:
+    fingerprint of the certified model. view: SHA-256 of the view's file, None if it is not kept.
+    plain: JSON values of the file.
     """
 
     planned: Planned
@@ -58,6 +70,7 @@ class Record:
     gain: InformationGain | None
     nodes: int | None
     curve: RadiusCurve | None
+    beyond: list[int] | None
     draws: int
     stopped: str | None
     seconds: Mapping[str, float]
@@ -98,6 +111,7 @@ def _record(plain: Any, planned: Planned) -> Record:
         gain=None if gain is None else counts_from_record(InformationGain, gain),
         nodes=held["nodes"],
         curve=None if curve is None else counts_from_record(RadiusCurve, curve),
+        beyond=held["beyond"],
         draws=held["draws"],
         stopped=held["stopped"],
         seconds={name: float(found["seconds"]) for name, found in models.items()},
@@ -137,6 +151,13 @@ def _facts(record: Record, manifest: Manifest) -> Iterator[Fact]:
     yield "a curve", record.curve is not None, manifest.certifier.mapped
     if record.curve is not None:
         yield from _curved(record.curve, held, manifest, total)
+    if record.beyond is not None:
+        # Of a radius map, more labels than those of the comparison's radius.
+        right = np.diagonal(held.counts).sum()
+        first = held.labelled if manifest.certifier.mapped else int(right)
+        most = [first, *record.beyond[:-1]]
+        least = [min(pair) for pair in zip(record.beyond, most, strict=True)]
+        yield "right beyond the radius", record.beyond, least
     yield "percentile bounds", record.percentile is not None, manifest.percentile
     if record.percentile is not None:
         yield from _bounded(record.percentile, manifest)

@@ -14,10 +14,11 @@ from certiseg.files.documents import parse_json
 from certiseg.files.reading import RECORD, read_bounded
 from certiseg.metrics.curve import RadiusCurve
 from certiseg.metrics.records import counts_record
+from certiseg.rounding import exact
 from certiseg.runfolder.comparison import CERTIFIED, comparison_table
 from certiseg.runfolder.difference import difference
 from certiseg.runfolder.layout import CURVE_FILES, TABLES, Layout
-from certiseg.runfolder.metrics import number
+from certiseg.runfolder.metrics import BEYOND, number
 from certiseg.runfolder.pooled import Pooled
 
 _COLUMNS = ("radius", "certified_share", "certified_accuracy", "certified_miou")
@@ -60,6 +61,7 @@ def results(pooled: Pooled) -> dict[str, Any]:
         "radius": manifest.radius,
         "norm": manifest.noise.norm,
         "curve": None if pooled.curve is None else counts_record(pooled.curve),
+        "beyond": accuracy_beyond(pooled),
         "percentile": percentile_means(pooled),
         "images": pooled.images,
     }
@@ -73,6 +75,18 @@ def _dice(pooled: Pooled) -> dict[str, Any]:
     return {
         "dice": {name: [number(v) for v in counts.dice] for name, counts in of_row.items()},
         "certified_dice": [number(value) for value in held.certified_dice],
+    }
+
+
+def accuracy_beyond(pooled: Pooled) -> dict[str, float] | None:
+    """Certified accuracy under perturbations of norm up to multiples of the radius, for a model of
+    windows (theory T17), or None."""
+    held = pooled.certified
+    if pooled.beyond is None or held is None or not held.labelled:
+        return None
+    return {
+        f"{exact(factor)} R": right / held.labelled
+        for factor, right in zip(BEYOND, pooled.beyond, strict=True)
     }
 
 

@@ -23,7 +23,7 @@ from certiseg.runfolder.folder import Keep, RunFolder
 from certiseg.runfolder.identity import run_id
 from certiseg.runfolder.layout import FORMAT, RESULTS, file_stem, kept_numbers
 from certiseg.runfolder.pooled import Pooled
-from certiseg.runfolder.results import percentile_means, results
+from certiseg.runfolder.results import accuracy_beyond, percentile_means, results
 from certiseg.runs.environment import environment
 from certiseg.runs.executors.executor import Executor
 from certiseg.runs.executors.ranks import Ranks
@@ -57,6 +57,8 @@ class Evaluation:
         curve: certified share and accuracy by radius, for a radius map.
         percentile: means over the images of the bounds on one noisy pass (theory T10), or None.
         confusions: counts over all images by row; "certified" is the last one.
+        beyond: certified accuracy under perturbations of norm up to multiples of the radius R, for
+            a model of windows (theory T17), or None.
         out: folder of the run.
     """
 
@@ -65,6 +67,7 @@ class Evaluation:
     curve: RadiusCurve | None = None
     percentile: dict[str, float] | None = None
     confusions: dict[str, Confusion] = field(default_factory=dict)
+    beyond: dict[str, float] | None = None
     out: Path | None = None
 
     @property
@@ -346,6 +349,7 @@ def write_results(
         pooled.curve,
         percentile_means(pooled),
         {**pooled.models, CERTIFIED: pooled.certified},
+        accuracy_beyond(pooled),
         out,
     )
     found = {**results(pooled), "made_with": environment(command, settings.device)}
