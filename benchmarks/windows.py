@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import platform
 import sys
 import time
@@ -21,6 +22,7 @@ import numpy as np
 
 import certiseg as cs
 from certiseg.datasets.card import IGNORE
+from certiseg.runs.model import open_model
 from certiseg.runs.samples import open_samples
 
 _FACTORS = (1.0, 1.5, 2.0, 3.0, 4.0)
@@ -29,16 +31,18 @@ _FACTORS = (1.0, 1.5, 2.0, 3.0, 4.0)
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", default="camvid")
-    parser.add_argument("--root", required=True)
+    parser.add_argument("--root", help="Of a data set by name; none for a YAML file.")
     parser.add_argument("--split", default="val")
     parser.add_argument("--model", default="certiseg:camvid-lite2")
+    parser.add_argument("--scale", type=float, help="Of the images, inside the windows.")
     parser.add_argument("--limit", type=int, default=5)
     parser.add_argument("--sizes", type=int, nargs="+", default=[180, 120, 60])
     parser.add_argument("--margin", type=int, default=64)
     parser.add_argument("-n", type=int, default=110)
     parser.add_argument("--seed", type=int, default=2026)
     given = parser.parse_args()
-    loaded = cs.load_model(given.model)
+    scales = None if given.scale is None else (given.scale,)
+    loaded = open_model(given.model, scales=scales)
     samples = open_samples(
         loaded, data=given.data, root=given.root, split=given.split, limit=given.limit
     )
@@ -68,10 +72,18 @@ def _measured(model: Callable[..., Any], samples: Any, given: Any) -> dict[str, 
         stands = [1 - made.lost_at_most(f * made.radius) / held for f in _FACTORS]
         labelled = int((sample.labels != IGNORE).sum())
         right = int((made.labels == sample.labels).sum()) / labelled
-        figures.append([seconds / given.n, 1 - made.abstention, right, *stands])
+        one = smooth.predict_once(sample.x, seed=given.seed)
+        base = int((one == sample.labels).sum()) / labelled
+        figures.append([seconds / given.n, base, 1 - made.abstention, right, *stands])
     mean = np.mean(figures, axis=0).round(4).tolist()
-    names = ("seconds_a_draw", "certified", "certified_and_right")
-    return {**dict(zip(names, mean, strict=False)), "stands": mean[3:]}
+    names = ("seconds_a_draw", "one_draw_right", "certified", "certified_and_right")
+    record = {**dict(zip(names, mean, strict=False)), "stands": mean[4:]}
+    if isinstance(model, cs.Windows):
+        spans = model.tiling(2).spans(samples[0].labels.shape)
+        sides = [[s.seen.stop - s.seen.start for s in span] for span in spans]
+        record["windows"] = len(spans)
+        record["pixels_computed"] = sum(map(math.prod, sides)) / samples[0].labels.size
+    return record
 
 
 if __name__ == "__main__":

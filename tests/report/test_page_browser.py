@@ -247,7 +247,7 @@ def test_keyboard_reaches_slider_and_pictures(made, opened):
         if seen[-1].startswith("stage"):
             break
     assert "radius" in seen
-    assert seen[-1].startswith("stage pictures")
+    assert seen[-1].startswith("stage images")
     style = "getComputedStyle(document.activeElement)"
     assert page.evaluate(f"{style}.outlineStyle") == "solid"
     # The first press puts the cross in the middle, the next ones move it.

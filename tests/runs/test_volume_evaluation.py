@@ -92,7 +92,7 @@ def test_the_report_recomputes_every_volume(folder: Path) -> None:
     assert (written.notes, written.refuted) == ([], [])
     page = (folder / "page.html").read_text()
     assert "s 2 volumes. Colours say" in page
-    assert "cuts across the last axis" in page
+    assert "slices across the last axis" in page
     assert list((folder / "figures").glob("*one*"))
     assert not read_run(out).missing
 

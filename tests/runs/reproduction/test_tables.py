@@ -311,7 +311,7 @@ def test_another_run_is_not_mixed_in(tmp_path: Path) -> None:
         ({"seed": 6}, "seed"),
         ({"grid": replace(grid, alphas=(0.01,))}, "grid"),
         ({"model": loaded(other)}, "models"),
-        ({"samples": Pictures(2)}, "pictures"),
+        ({"samples": Pictures(2)}, "images"),
         ({"samples": Brighter(1)}, "contents"),
     ):
         options: dict[str, Any] = {"samples": Pictures(1), "grid": grid, **change}
