@@ -11,7 +11,7 @@ from scipy.optimize import linprog
 
 import certiseg as cs
 from certiseg.certificates import windows as module
-from certiseg.certificates.windows import Tiling
+from certiseg.certificates.windows import Sliding, Tiling
 
 NOISE = cs.Gaussian(0.25)
 SHAPE, SIZE, MARGIN = (4, 15), (4, 5), 1
@@ -63,15 +63,32 @@ def _truly_lost(certificate: cs.Certificate, epsilon: float) -> int:
     return most
 
 
+@pytest.mark.parametrize("largest", [module._MOST_PAIRS, 0], ids=["program", "closed form"])
 @pytest.mark.parametrize("seed", range(3))
-def test_no_perturbation_loses_more(seed):
+def test_no_perturbation_loses_more(seed, largest, monkeypatch):
+    """Also where the linear program would be too large."""
+    monkeypatch.setattr(module, "_MOST_PAIRS", largest)
     certificate = _certificate(seed)
     radii = np.unique(certificate.radius[certificate.certified])
     for epsilon in (0.5 * radii[0], radii[0], 1.1 * radii[-1], 1.5 * radii[-1], 3 * radii[-1]):
         true, bound = _truly_lost(certificate, epsilon), certificate.lost_at_most(epsilon)
         assert true <= bound <= certificate.certified.sum()
     assert certificate.lost_at_most(0.99 * radii[0]) == 0
-    assert certificate.lost_at_most(1.1 * radii[-1]) < certificate.certified.sum()
+    if largest:
+        assert certificate.lost_at_most(1.1 * radii[-1]) < certificate.certified.sum()
+
+
+def test_the_closed_form_is_little_worse_and_quick_for_many_windows(monkeypatch):
+    inside = np.random.default_rng(0).random((256, 512)) < 0.9
+    radii = np.full(inside.shape, 0.17)
+    best = module._lost(Tiling((32, 32), 16), inside, radii, 0.34)
+    monkeypatch.setattr(module, "_MOST_PAIRS", 0)
+    closed = module._lost(Tiling((32, 32), 16), inside, radii, 0.34)
+    assert best <= closed < 1.02 * best < 0.5 * inside.sum()
+    monkeypatch.undo()
+    # 22 801 windows: the program has millions of entries.
+    many = module._lost(Sliding((64, 64), (6, 6)), inside.repeat(2, 0), radii.repeat(2, 0), 0.3)
+    assert 0 < many < inside.repeat(2, 0).sum()
 
 
 def test_a_solver_that_errs_costs_tightness_and_never_validity(monkeypatch):

@@ -222,6 +222,18 @@ def test_bad_parameters(options, words):
         SequentialRegions(**options)
 
 
+def test_too_few_draws_name_how_many_would_do():
+    with pytest.raises(cs.InputError, match="expected at least 32 draws for regions at tau"):
+        SequentialRegions().check_draws(720, 31)
+    SequentialRegions().check_draws(720, 32)
+
+
+def test_a_plan_whose_tables_are_too_large_is_refused():
+    votes = cs.VoteCounts([[60, 0]], 60)
+    with pytest.raises(cs.InputError, match="20000000 draws together"):
+        SequentialRegions()._steps_of(((60, 1e-9), (15_000_000, 1e-9), (16_000_000, 1e-9)), votes)
+
+
 def test_votes_alone_are_refused():
     with pytest.raises(cs.InputError, match="expected a source of draws"):
         SequentialRegions().certify(cs.VoteCounts([[60, 0]], 60), noise=NOISE)

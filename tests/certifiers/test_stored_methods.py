@@ -122,6 +122,13 @@ def test_evidence_of_looks_is_checked_against_the_votes():
         cs.verify(_looks(modes=np.ones_like(looks.modes)))
 
 
+def test_a_reason_to_stop_that_cannot_be_is_refused():
+    looks = _certificates()["sequential"].looks
+    for stopped in {"budget used", "no component open"} - {looks.stopped}:
+        with pytest.raises(cs.InputError, match="looks that agree"):
+            replace(looks, stopped=stopped)
+
+
 def test_looks_that_spend_more_than_alpha_are_refused():
     looks = _certificates()["sequential"].looks
     shares = tuple((trials, 4 * alpha) for trials, alpha in looks.shares)

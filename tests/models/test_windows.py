@@ -230,3 +230,9 @@ def test_outputs_and_inputs_that_do_not_fit():
         Windows(_net(), (4, 4, 4))(torch.rand(1, 2, 8, 8))
     with pytest.raises(cs.InputError, match="only these have windows"):
         Windows(_net(), 4)(torch.rand(1, 3, 80))
+
+
+def test_windows_larger_than_any_input_have_a_bound():
+    for size, margin in ((2**31, 0), (4, 2**31)):
+        with pytest.raises(cs.InputError, match="below 2\\^31"):
+            Windows(_net(), size, margin)

@@ -81,8 +81,8 @@ class Looks:
     stopped: str
 
     def __post_init__(self) -> None:
-        _check_plan(self.shares, self.looks)
         _check_evidence(self.looks, self.modes, self.hits)
+        _check_plan(self.shares, self.looks, self.stopped, self.modes[0].size)
 
     @property
     def anytime(self) -> bool:
@@ -127,12 +127,19 @@ class Looks:
         )
 
 
-def _check_plan(shares: tuple[tuple[int, float], ...], looks: tuple[Look, ...]) -> None:
-    """Raise InputError unless numbers of draws increase and the looks are a prefix of the plan."""
+def _check_plan(
+    shares: tuple[tuple[int, float], ...], looks: tuple[Look, ...], stopped: str, components: int
+) -> None:
+    """Raise InputError unless numbers of draws increase, the looks are a prefix of the plan, and
+    the reason to stop is possible."""
     if not 1 <= len(looks) <= len(shares):
         raise _contradiction(f"{len(looks)} looks of {len(shares)} planned")
     if any(later <= earlier for (earlier, _), (later, _) in pairwise(shares)):
         raise _contradiction("looks out of order")
+    if stopped == USED and len(looks) < len(shares):
+        raise _contradiction(f"a budget used after {len(looks)} looks of {len(shares)}")
+    if stopped == NONE_OPEN and looks[-1].certified != components:
+        raise _contradiction(f"no component open, {looks[-1].certified} certified")
     for look, planned in zip(looks, shares, strict=False):
         if (look.trials, look.alpha) != planned:
             raise _contradiction(f"a look at {look.trials} draws that was not planned")

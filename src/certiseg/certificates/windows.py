@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 # Relative margin for the rounding of the sums in ``_lost``.
 _OUTWARD = 1e-12
+_MOST_PAIRS = 500_000
+"""Pairs of a window and an atom in it, beyond which the linear program is not solved."""
 
 
 @dataclass(frozen=True)
@@ -176,15 +178,23 @@ def _lost(
         shape = [1] * inside.ndim
         shape[axis] = -1
         window = window * len(spans) + number.reshape(shape)
-    reaches = _reaches(axes)
     values, which = np.unique(radii[inside], return_inverse=True)
-    found = np.bincount(window[inside] * len(values) + which, minlength=len(reaches) * len(values))
+    windows = math.prod(map(len, axes))
+    found = np.bincount(window[inside] * len(values) + which, minlength=windows * len(values))
     groups = np.flatnonzero(found)
     counts, (places, radius) = found[groups], np.divmod(groups, len(values))
-    if epsilon >= float(values[-1]) * math.sqrt(len(reaches)):
+    if epsilon >= float(values[-1]) * math.sqrt(windows):
         # Enough to change every label (and it may be too large to be squared).
         return int(at_once.sum() + inside.sum())
     squares = values[radius] ** 2
+    atoms = [_atoms(spans) for spans in axes]
+    if math.prod(sum(map(len, along)) for along in atoms) > _MOST_PAIRS:
+        # Too large a program: alpha = counts and alpha = 0, the ends of a segment, are feasible.
+        pull = np.bincount(places, weights=counts / squares, minlength=windows)
+        most = _largest_sum(atoms, pull.astype(np.float64))
+        outward = epsilon**2 * most * (1 + _OUTWARD * windows)
+        return int(at_once.sum()) + min(int(counts.sum()), math.floor(outward))
+    reaches = [list(product(*sides)) for sides in product(*atoms)]
     alpha = np.clip(_dual(places, squares, counts, reaches, epsilon**2), 0.0, counts)
     # Any alpha in [0, counts] with beta = counts - alpha is feasible. Rounded up.
     pull = np.bincount(places, weights=alpha / squares, minlength=len(reaches))
@@ -194,18 +204,24 @@ def _lost(
     return int(at_once.sum()) + min(int(counts.sum()), math.floor(outward))
 
 
-def _reaches(axes: Sequence[Sequence[Span]]) -> list[list[tuple[int, ...]]]:
-    """Atoms in each window. An atom lies between neighbouring borders of windows on each axis."""
-    by_axis = []
-    for spans in axes:
-        borders = sorted({side for s in spans for side in (s.seen.start, s.seen.stop)})
-        by_axis.append(
-            [
-                [i for i, b in enumerate(borders[:-1]) if s.seen.start <= b < s.seen.stop]
-                for s in spans
-            ]
-        )
-    return [list(product(*sides)) for sides in product(*by_axis)]
+def _atoms(spans: Sequence[Span]) -> list[list[int]]:
+    """Atoms of one axis in each window: the parts between neighbouring borders of windows."""
+    borders = sorted({side for s in spans for side in (s.seen.start, s.seen.stop)})
+    return [
+        [i for i, border in enumerate(borders[:-1]) if s.seen.start <= border < s.seen.stop]
+        for s in spans
+    ]
+
+
+def _largest_sum(atoms: Sequence[list[list[int]]], weights: NDArray[np.float64]) -> float:
+    """Largest sum of the windows' weights over the windows that contain an atom."""
+    sums = weights.reshape([len(along) for along in atoms])
+    for axis, along in enumerate(atoms):
+        contains = np.zeros((max(map(max, along)) + 1, len(along)))
+        for window, inside in enumerate(along):
+            contains[inside, window] = 1.0
+        sums = np.moveaxis(np.tensordot(contains, sums, axes=(1, axis)), 0, axis)
+    return float(sums.max())
 
 
 def _seen_by(reaches: Sequence[Sequence[tuple[int, ...]]]) -> list[list[int]]:

@@ -31,6 +31,8 @@ from certiseg.stats.spending import ANYTIME, Spending
 from certiseg.votes import ABSTAIN, VoteCounts, VoteSource, labels_dtype
 
 Plan = Sequence[tuple[int, float]]
+_MOST_PLANNED = 20_000_000
+"""Draws of all planned looks, whose tables are computed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,8 +97,11 @@ class SequentialRegions(Regions):
         self, components: int, num_samples: int, num_classes: int | None = None
     ) -> tuple[tuple[int, float], ...]:
         """Plan the looks ((n_1, alpha_1), ...) by ``plan_looks``, the same for any components."""
-        # The lowest cutoff of a look has an eighth of its share of alpha.
-        return self._design.plan(8, num_samples)
+        try:
+            # The lowest cutoff of a look has an eighth of its share of alpha.
+            return self._design.plan(8, num_samples)
+        except InputError as error:
+            raise InputError(str(error).replace("for 8 components", "for regions")) from None
 
     def certify(
         self, votes: VoteCounts, *, noise: Noise, selection_votes: VoteCounts | None = None
@@ -136,6 +141,11 @@ class SequentialRegions(Regions):
 
     def _steps_of(self, plan: Plan, votes: VoteCounts) -> list[Steps]:
         """Steps of each planned look, whose weights are the looks' shares of alpha."""
+        if (total := sum(trials for trials, _ in plan)) > _MOST_PLANNED:
+            raise InputError(
+                f"expected planned looks with at most {_MOST_PLANNED} draws together, got {total}; "
+                "plan fewer looks"
+            )
         tested, components = tested_tau(self.tau, votes), votes.num_components
         return [
             Steps.of(

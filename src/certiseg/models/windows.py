@@ -57,7 +57,7 @@ class Windows(nn.Module):
         sides = tuple(size) if isinstance(size, Sequence) else (size,)
         if not sides or not all(_whole(side, 1) for side in sides) or not _whole(margin, 0):
             raise InputError(
-                f"expected cores of whole sizes of at least 1 and a margin of at least 0, got size "
+                f"expected cores of whole sizes from 1 and a margin from 0, below 2^31, got size "
                 f"{size!r} and margin {margin!r}; for example size=128, margin=64"
             )
         self.model = model
@@ -168,4 +168,4 @@ def _is_sliding(model: object) -> bool:
 
 
 def _whole(value: object, least: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value < 2**31

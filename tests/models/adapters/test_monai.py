@@ -101,6 +101,22 @@ def test_steps_one_too_long_are_caught() -> None:
     assert wrong
 
 
+def test_a_network_that_writes_into_its_window_reaches_no_other() -> None:
+    class InPlace(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x -= x.mean(dim=(1, 2, 3), keepdim=True)
+            return torch.cat([-x, x], dim=1)
+
+    model = SlidingWindow(InPlace(), (4, 4), overlap=0.5, sw_batch_size=1)
+    x = torch.rand(1, 1, 4, 12)
+    given = x.clone()
+    before = model(x)
+    assert torch.equal(x, given)
+    x[..., :2] = 0
+    # Columns from 4 on are held by windows from column 2 on alone.
+    assert torch.equal(model(x)[..., 4:], before[..., 4:])
+
+
 def test_windows_that_share_a_pass_or_a_hook_are_no_windows() -> None:
     for more in ({}, {"sw_batch_size": 2}):
         assert windows_of(SlidingWindow(unet(2), (8, 8), **more), (1, 20, 17)) is None

@@ -91,4 +91,5 @@ class SlidingWindow(nn.Module):
         return logits
 
     def _window(self, window: Tensor) -> Tensor:
-        return tensor_of(self.model(window))[0]
+        # A copy: through a view the model could change what later windows see.
+        return tensor_of(self.model(window.clone()))[0]
