@@ -177,7 +177,7 @@ def _check_size(size: torch.Size, batch: Tensor, own_grid: bool) -> None:
             f"expected one label per pixel of {tuple(image)}, got an output of size "
             f"{tuple(size)}; resize the logits inside the model, for instance with "
             "certiseg.models.Preprocess, or vote on its own grid with "
-            "Smoothed(..., output_grid=True)"
+            "Smoothed(..., output_grid=True); on the command line --grid labels cells of pixels"
         )
     if own_grid and not (len(size) == 2 and 1 <= size[0] <= image[0] and 1 <= size[1] <= image[1]):
         raise InputError(
