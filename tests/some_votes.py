@@ -44,3 +44,16 @@ def random_votes(draw):
     rng = np.random.default_rng(draw(st.integers(0, 10**6)))
     trials = draw(st.integers(40, 120))
     return some_votes(rng, (draw(st.integers(1, 60)),), draw(st.integers(2, 6)), trials)
+
+
+class Written:
+    """Gives the votes written down for it, one part after the other: counts (*components, C)."""
+
+    def __init__(self, parts):
+        self.parts = [np.asarray(part) for part in parts]
+
+    def sizes(self):
+        return self.parts[0][..., 0].size, self.parts[0].shape[-1]
+
+    def more(self, draws):
+        return cs.VoteCounts(self.parts.pop(0), draws)

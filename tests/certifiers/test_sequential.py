@@ -26,22 +26,10 @@ from certiseg.stats.eprocess import evalues
 from certiseg.stats.pvalues import dominant_tail, min_trials, pooled_pvalues, wrong_label_tail
 from certiseg.stats.spending import plan_looks
 from exact import coupled_votes, independent_votes, multinomial
+from some_votes import Written
 
 NOISE = cs.Gaussian(0.25)
 HALF = Fraction(1, 2)
-
-
-class Written:
-    """Gives the votes written down for it, one part after the other: counts (*components, C)."""
-
-    def __init__(self, parts):
-        self.parts = [np.asarray(part) for part in parts]
-
-    def sizes(self):
-        return self.parts[0][..., 0].size, self.parts[0].shape[-1]
-
-    def more(self, draws):
-        return cs.VoteCounts(self.parts.pop(0), draws)
 
 
 class Dealt:

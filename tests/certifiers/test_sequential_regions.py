@@ -17,24 +17,12 @@ from certiseg.certifiers import regions as regions_module
 from certiseg.certifiers.regions import Steps
 from certiseg.certifiers.sequential_regions import SequentialRegions
 from exact import coupled_votes, independent_votes
+from some_votes import Written
 
 NOISE = cs.Gaussian(0.25)
 HALF = Fraction(1, 2)
 DRAWS = 9
 THIS = sys.modules[__name__]
-
-
-class Written:
-    """Gives the votes written down for it, one part after the other: counts (*components, C)."""
-
-    def __init__(self, parts):
-        self.parts = [np.asarray(part) for part in parts]
-
-    def sizes(self):
-        return self.parts[0][..., 0].size, self.parts[0].shape[-1]
-
-    def more(self, draws):
-        return cs.VoteCounts(self.parts.pop(0), draws)
 
 
 @cache

@@ -292,11 +292,10 @@ def _prospect(
     following: tuple[int, float],
     rule: LookRule,
 ) -> float:
-    """Expected share of components that a later look certifies anew.
+    """Expected share of components that a later look certifies in addition.
 
-    An undecided component with k of n hits is taken to get further hits with probability
-    (k + 1/2) / (n + 1). The cutoff is that of the later look for the present number of certified
-    components, although it may fall as more are certified.
+    The cutoff is that of the later look for the present number of certified components, although it
+    may fall as more are certified.
     """
     histogram = standing.open_histogram(hits, trials)
     following_trials, level = following
@@ -304,9 +303,16 @@ def _prospect(
     waiting = np.zeros(following_trials + 1, dtype=np.int64)
     waiting[0] = histogram.sum()
     cutoff = rule.cutoff(waiting, following_trials, level, hits.size - int(waiting[0]))
-    count = np.flatnonzero(histogram)
-    new = following_trials - trials
+    return expected_new(histogram, trials, following_trials, cutoff) / hits.size
+
+
+def expected_new(open_to: NDArray[np.integer], trials: int, later: int, cutoff: int) -> float:
+    """Expected number of undecided components whose hits reach a cutoff after ``later`` draws.
+
+    open_to: their number by count of hits, (trials + 1,). A component with k of n hits is taken to
+    get further hits with probability (k + 1/2) / (n + 1).
+    """
+    count, new = np.flatnonzero(open_to), later - trials
     needed = np.maximum(cutoff - count, 0)
     reached = upper_tail(np.minimum(needed, new), new, (count + 0.5) / (trials + 1))
-    reached = np.where(needed <= new, reached, 0.0)
-    return float(histogram[count] @ reached) / hits.size
+    return float(open_to[count] @ np.where(needed <= new, reached, 0.0))

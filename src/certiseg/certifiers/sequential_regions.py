@@ -23,10 +23,15 @@ from certiseg.certificates.looks import (
 from certiseg.certifiers.checks import check_noise, tested_tau
 from certiseg.certifiers.regions import SPREAD, Evidence, Regions, Steps, check_no_correction
 from certiseg.certifiers.replay import check_votes
-from certiseg.certifiers.sequential import Sequential, drawn, evidence_of, stopping_of
+from certiseg.certifiers.sequential import (
+    Sequential,
+    drawn,
+    evidence_of,
+    expected_new,
+    stopping_of,
+)
 from certiseg.errors import InputError
 from certiseg.noise import Noise
-from certiseg.stats.binomial import upper_tail
 from certiseg.stats.spending import ANYTIME, Spending
 from certiseg.votes import ABSTAIN, VoteCounts, VoteSource, labels_dtype
 
@@ -215,7 +220,7 @@ class SequentialRegions(Regions):
             open_to = np.bincount(hits[evidence.levels == 0], minlength=trials + 1)
             later = zip(left, steps[len(steps) - len(left) :], strict=True)
             if all(
-                _prospect(open_to, trials, n, look.alone(n, self.alpha)) < gain * hits.size
+                expected_new(open_to, trials, n, look.alone(n, self.alpha)) < gain * hits.size
                 for (n, _), look in later
             ):
                 return NOT_WORTH
@@ -277,16 +282,3 @@ class SequentialRegions(Regions):
         looks, flat = certificate.looks, super().tested_by(certificate)
         # A damaged file may lack the looks; verify refuses it later.
         return flat if looks is None else f"{flat}, mixed over looks {looks.described()}"
-
-
-def _prospect(open_to: NDArray[np.integer], trials: int, later: int, cutoff: int) -> float:
-    """Expected number of components without a label that get one at a later look, by its evidence
-    alone.
-
-    open_to: their number by count. A component with k of n hits is taken to get further hits with
-    probability (k + 1/2) / (n + 1).
-    """
-    count, new = np.flatnonzero(open_to), later - trials
-    needed = np.maximum(cutoff - count, 0)
-    reached = upper_tail(np.minimum(needed, new), new, (count + 0.5) / (trials + 1))
-    return float(open_to[count] @ np.where(needed <= new, reached, 0.0))
