@@ -27,7 +27,7 @@ from certiseg.votes import ABSTAIN, VoteCounts, labels_dtype
 
 Cutoffs = Literal["spread"] | Sequence[int]
 SPREAD: Literal["spread"] = "spread"
-_MOST_CUTOFFS = 8
+MOST_CUTOFFS = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,9 +91,9 @@ class Regions(Method):
         given = [] if isinstance(self.cutoffs, str) else list(self.cutoffs)
         # Tables are read at these counts, and Python would read a negative one from their end.
         whole = all(isinstance(c, (int, np.integer)) and c > 0 and c is not True for c in given)
-        if not whole or not 0 < len(given) <= _MOST_CUTOFFS or given != sorted(set(given)):
+        if not whole or not 0 < len(given) <= MOST_CUTOFFS or given != sorted(set(given)):
             raise InputError(
-                f"expected cutoffs {SPREAD!r} or 1 to {_MOST_CUTOFFS} rising counts, got "
+                f"expected cutoffs {SPREAD!r} or 1 to {MOST_CUTOFFS} rising counts, got "
                 f"{self.cutoffs!r}; fix them before sampling"
             )
         object.__setattr__(self, "cutoffs", tuple(int(c) for c in given))
@@ -102,7 +102,7 @@ class Regions(Method):
         self, components: int, num_samples: int, num_classes: int | None = None
     ) -> None:
         """Raise InputError for too few draws to give any component a label."""
-        share = _MOST_CUTOFFS if self.cutoffs == SPREAD else 1
+        share = MOST_CUTOFFS if self.cutoffs == SPREAD else 1
         needed = min_trials(share, self.tau, self.alpha)
         if num_samples < needed:
             raise InputError(
@@ -293,7 +293,7 @@ def spread_cutoffs(pvalues: NDArray[np.float64], components: int, alpha: float) 
     pvalues: float64 (n + 1,), by count. Levels that no count reaches are left out, and equal
     cutoffs are merged.
     """
-    most = _MOST_CUTOFFS
+    most = MOST_CUTOFFS
     levels = np.geomspace(alpha / most, alpha / max(components, most), most)
     passed = pvalues[:, None] <= levels
     first = passed.shape[0] - np.logical_and.accumulate(passed[::-1]).sum(axis=0)

@@ -25,7 +25,6 @@ from certiseg.certifiers.segcertify import Budget, Correction, SegCertify, check
 from certiseg.errors import InputError
 from certiseg.noise import Noise
 from certiseg.stats.binomial import upper_tail
-from certiseg.stats.pvalues import MOST_TRIALS
 from certiseg.stats.spending import ANYTIME, Spending, check_spending, plan_looks
 from certiseg.votes import Selection, VoteCounts, VoteSource, counts_dtype
 
@@ -63,15 +62,9 @@ class Sequential(SegCertify):
         self, components: int, num_samples: int, num_classes: int | None = None
     ) -> tuple[tuple[int, float], ...]:
         """Plan the looks ((n_1, alpha_1), ...) by ``plan_looks``."""
-        whole = isinstance(num_samples, (int, np.integer)) and not isinstance(num_samples, bool)
-        if not whole or not 1 <= num_samples <= MOST_TRIALS:
-            raise InputError(
-                f"expected num_samples in [1, {MOST_TRIALS}], got {num_samples!r}; "
-                "it is the largest number of draws that may be made"
-            )
         return plan_looks(
             components,
-            int(num_samples),
+            num_samples,
             tau=self.tau,
             alpha=self.alpha,
             budget=checked_budget(self.budget, components),

@@ -21,7 +21,14 @@ from certiseg.certificates.looks import (
     Looks,
 )
 from certiseg.certifiers.checks import check_noise, tested_tau
-from certiseg.certifiers.regions import SPREAD, Evidence, Regions, Steps, check_no_correction
+from certiseg.certifiers.regions import (
+    MOST_CUTOFFS,
+    SPREAD,
+    Evidence,
+    Regions,
+    Steps,
+    check_no_correction,
+)
 from certiseg.certifiers.replay import check_votes
 from certiseg.certifiers.sequential import (
     Sequential,
@@ -32,7 +39,7 @@ from certiseg.certifiers.sequential import (
 )
 from certiseg.errors import InputError
 from certiseg.noise import Noise
-from certiseg.stats.spending import ANYTIME, Spending
+from certiseg.stats.spending import ANYTIME, Spending, plan_looks
 from certiseg.votes import ABSTAIN, VoteCounts, VoteSource, labels_dtype
 
 Plan = Sequence[tuple[int, float]]
@@ -84,13 +91,9 @@ class SequentialRegions(Regions):
                 f"expected regions with early stopping at spread cutoffs and shares of alpha, got "
                 f"{got}; leave it out"
             )
-        _ = self._design
-
-    @property
-    def _design(self) -> Sequential:
-        """Plan of the looks and checks of their parameters."""
-        names = ("tau", "alpha", "looks", "spending", "min_gain", "target_coverage")
-        return Sequential(**{name: getattr(self, name) for name in names})
+        # The parameters of stopping are checked there.
+        names = ("looks", "spending", "min_gain", "target_coverage")
+        Sequential(**{name: getattr(self, name) for name in names})
 
     def check_draws(
         self, components: int, num_samples: int, num_classes: int | None = None
@@ -102,11 +105,16 @@ class SequentialRegions(Regions):
         self, components: int, num_samples: int, num_classes: int | None = None
     ) -> tuple[tuple[int, float], ...]:
         """Plan the looks ((n_1, alpha_1), ...) by ``plan_looks``, the same for any components."""
-        try:
-            # The lowest cutoff of a look has an eighth of its share of alpha.
-            return self._design.plan(8, num_samples)
-        except InputError as error:
-            raise InputError(str(error).replace("for 8 components", "for regions")) from None
+        # The lowest cutoff of a look is that of a component among as many as there are cutoffs.
+        return plan_looks(
+            MOST_CUTOFFS,
+            num_samples,
+            tau=self.tau,
+            alpha=self.alpha,
+            looks=self.looks,
+            spending=self.spending,
+            tested="regions",
+        )
 
     def certify(
         self, votes: VoteCounts, *, noise: Noise, selection_votes: VoteCounts | None = None
@@ -171,13 +179,17 @@ class SequentialRegions(Regions):
         for look, own_modes, own_hits in zip(steps, modes, hits, strict=False):
             width = len(look.values)
             level = np.where(own_modes == modes[-1], look.reached(own_hits), 0)
-            used, found = np.unique(found * width + level, return_inverse=True)
+            codes = found * width + level
+            used = np.flatnonzero(np.bincount(codes.ravel()))
+            place = np.zeros(used[-1] + 1, dtype=np.int64)
+            place[used] = np.arange(len(used))
+            found = place[codes]
             pairs = (divmod(int(code), width) for code in used)
             sums = [sums[before] + look.values[reached] for before, reached in pairs]
         enough = 1 / Fraction(self.alpha)
         values = tuple(sorted({value for value in sums if value >= enough}))
         rank = {value: number for number, value in enumerate(values, 1)}
-        levels = np.array([rank.get(value, 0) for value in sums])[found.reshape(modes.shape[1:])]
+        levels = np.array([rank.get(value, 0) for value in sums])[found]
         stray = sum((look.stray for look in steps), Fraction(0))
         return Evidence.of(levels, values, stray, self.alpha)
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from certiseg.errors import InputError
 from certiseg.stats.eprocess import min_trials_anytime
-from certiseg.stats.pvalues import min_trials
+from certiseg.stats.pvalues import MOST_TRIALS, min_trials
 
 ANYTIME = "e-process"
 SPENDINGS = ("late", "equal", ANYTIME)
@@ -31,6 +31,7 @@ def plan_looks(
     looks: int = 5,
     spending: Spending = "late",
     num_classes: int | None = None,
+    tested: str | None = None,
 ) -> tuple[tuple[int, float], ...]:
     """Plan the looks ``((n_1, alpha_1), ..., (n_L, alpha_L))`` before sampling (theory T7).
 
@@ -43,11 +44,18 @@ def plan_looks(
     number. spending: "equal", the same share for each look; "late", half of alpha for the last look
     and the rest in equal parts; a tuple with the share of each look, of sum at most 1 (``looks`` is
     then ignored); "e-process", which is valid at any time (Ville), so that each look has the whole
-    alpha.
+    alpha. tested: what is tested, in errors; default: the components.
 
     Raises InputError for bad parameters, and for too few samples with the number that suffices.
     """
     check_spending(looks, spending)
+    whole = isinstance(num_samples, (int, np.integer)) and not isinstance(num_samples, bool)
+    if not whole or not 1 <= num_samples <= MOST_TRIALS:
+        raise InputError(
+            f"expected num_samples in [1, {MOST_TRIALS}], got {num_samples!r}; "
+            "it is the largest number of draws that may be made"
+        )
+    num_samples = int(num_samples)
 
     @cache
     def first_useful(level: float) -> int:
@@ -65,8 +73,8 @@ def plan_looks(
     one = len(levels) == 1
     lost = "nothing can be certified" if one else f"not each of {len(levels)} looks can certify"
     raise InputError(
-        f"expected at least {earliest[-1]} draws for {components} components at tau = {tau:g}, "
-        f"alpha = {alpha:g}, got {num_samples}; with fewer {lost}, "
+        f"expected at least {earliest[-1]} draws for {tested or f'{components} components'} at "
+        f"tau = {tau:g}, alpha = {alpha:g}, got {num_samples}; with fewer {lost}, "
         f"set num_samples (-n) to {earliest[-1]} or more"
     )
 
