@@ -22,6 +22,7 @@ from certiseg.report.page.encoding import labels_png, numbers_png
 from certiseg.report.page.slider import _step
 from certiseg.report.palettes import _seen, own_palette, safe_palette
 from certiseg.report.post_hoc import post_hoc_radii
+from certiseg.report.write import write_report
 from certiseg.runfolder.manifest import read_manifest
 from certiseg.runs.settings import Settings
 from certiseg.table import latex_text
@@ -189,6 +190,7 @@ def test_text_has_the_contrast_of_wcag_aa():
     [
         (Settings(), ("each coloured pixel of a certified mask keeps its label under", "0.168622")),
         (Settings(radius_map=True), ("below its own radius",)),
+        (Settings(regions=True), ("of the coloured pixels in any region", "at least as many as")),
         (
             Settings(grid=4, budget=0.001, correction="k-fwer"),
             ("all but at most k - 1 coloured cells of 4 x 4 pixels", "k is 0.1% of all", "keep"),
@@ -206,3 +208,14 @@ def test_the_claim_names_what_the_method_earned(tmp_path, settings, words):
     text = claim(read_manifest(tmp_path))
     assert text.startswith("With confidence 99.9% for each image on its own, ")
     assert all(part in text for part in words), text
+
+
+@pytest.mark.parametrize(("regions", "word"), [(True, "given a label"), (False, "certified")])
+@pytest.mark.parametrize("runs", [1, 2])
+def test_an_image_in_words_says_what_its_method_earned(tmp_path, regions, word, runs):
+    """Labels of a method for regions are given, and not certified one by one."""
+    folders = [tmp_path / f"run{number}" for number in range(runs)]
+    for folder in folders:
+        made_run(folder, settings=Settings(regions=regions, num_samples=200, seed=1))
+    page = write_report(folders, tmp_path / "report.html").page.read_text()
+    assert set(re.findall(r'aria-label="[^"]*, [0-9.]+% ([a-z ]+)"', page)) == {word}

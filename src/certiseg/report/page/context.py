@@ -85,7 +85,7 @@ def _title(summaries: Sequence[RunSummary]) -> str:
     return f"{data}: {done} {whole}{'' if done == 1 else 's'}, certified"
 
 
-def _given(manifest: Manifest) -> str:
+def given_word(manifest: Manifest) -> str:
     """Word for components with a label, which a method for regions does not certify one by one."""
     return "given a label" if manifest.certifier.counts_regions else "certified"
 
@@ -95,7 +95,7 @@ def _facts(row: Row, summary: RunSummary) -> list[dict[str, str]]:
     whole, part = KINDS[manifest.kind]
     assert row.abstention_all is not None
     values = (
-        (f"of the {part}s {_given(manifest)}", percent_down(1 - share(row.abstention_all))),
+        (f"of the {part}s {given_word(manifest)}", percent_down(1 - share(row.abstention_all))),
         ("certified accuracy", percent_down(row.certified_accuracy)),
         (manifest.noise.radius_name, manifest.noise.size(manifest.radius)),
         (f"draws per {whole}", draws_text(row.draws)),
@@ -189,13 +189,15 @@ class Tile:
     photo: bool = False
 
 
-def sample_context(sample: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
-    """Variables of a sample: tiles, statements and data."""
+def sample_context(
+    sample: dict[str, Any], names: Sequence[str], given: Sequence[str]
+) -> dict[str, Any]:
+    """Variables of a sample: tiles, statements and data. names, given: ``given_word``, by run."""
     size = sample["size"]
     return {
         "name": sample["name"],
         "ratio": f"{size[1]} / {size[0]}" if len(size) == 2 else "1",
-        "tiles": _several(sample, names) if len(names) > 1 else _single(sample),
+        "tiles": _several(sample, names, given) if len(names) > 1 else _single(sample, given[0]),
         "statements": [
             {"name": name if len(names) > 1 else "", "text": part["statement"]}
             for part, name in zip(sample["runs"], names, strict=True)
@@ -204,9 +206,9 @@ def sample_context(sample: dict[str, Any], names: Sequence[str]) -> dict[str, An
     }
 
 
-def _single(sample: dict[str, Any]) -> list[Tile]:
+def _single(sample: dict[str, Any], given: str) -> list[Tile]:
     name, part = sample["name"], sample["runs"][0]
-    held = _held(part)
+    held = _held(part, given)
     tiles = [
         Tile("truth", 0, "Truth", "", f"True classes of {name}"),
         Tile("clean", 0, "Base model", "on the input itself", f"The base model's labels of {name}"),
@@ -221,17 +223,17 @@ def _single(sample: dict[str, Any]) -> list[Tile]:
     return [photo, *tiles[:2], noisy, *tiles[2:]]
 
 
-def _several(sample: dict[str, Any], names: Sequence[str]) -> list[Tile]:
+def _several(sample: dict[str, Any], names: Sequence[str], given: Sequence[str]) -> list[Tile]:
     name = sample["name"]
     tiles = [Tile("truth", 0, "Truth", "", f"True classes of {name}")]
     if "photo" in sample:
         tiles = [Tile("photo", 0, "Input", "", f"The input {name}", photo=True), *tiles]
     return tiles + [
-        Tile("column", number, run, "", f"{name} by {run}, {_held(part)}")
-        for number, (run, part) in enumerate(zip(names, sample["runs"], strict=True))
+        Tile("column", number, run, "", f"{name} by {run}, {_held(part, word)}")
+        for number, (run, part, word) in enumerate(zip(names, sample["runs"], given, strict=True))
     ]
 
 
-def _held(part: dict[str, Any]) -> str:
+def _held(part: dict[str, Any], given: str) -> str:
     counts = part["ownCounts"]
-    return f"{percent_down(Fraction(counts['held'], counts['all']))} certified"
+    return f"{percent_down(Fraction(counts['held'], counts['all']))} {given}"

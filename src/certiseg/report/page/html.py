@@ -11,7 +11,7 @@ from certiseg._version import __version__
 from certiseg.datasets.card import KINDS
 from certiseg.report.charts import Chart
 from certiseg.report.page.claim import region_claim
-from certiseg.report.page.context import chart_context, page_context, sample_context
+from certiseg.report.page.context import chart_context, given_word, page_context, sample_context
 from certiseg.report.page.encoding import SHIFT
 from certiseg.report.page.interactive import plotly_figure, plotly_library
 from certiseg.report.page.slider import slider, why_no_slider
@@ -66,6 +66,7 @@ def page(
         "runs": [_run(summary) for summary in summaries],
         "charts": drawn,
     }
+    given = [given_word(summary.run.manifest) for summary in summaries]
     return environment.from_string(_asset("page.html")).render(
         **page_context(summaries, len(samples)),
         charts=[chart_context(chart, drawn[chart.key]["layout"]["height"]) for chart in charts],
@@ -78,7 +79,7 @@ def page(
         slider=control,
         no_slider=why_no_slider(summaries),
         labels=summaries[legend].labels,
-        samples=[sample_context(sample, names) for sample in samples],
+        samples=[sample_context(sample, names, given) for sample in samples],
         data=script,
         **_assets(),
     )
