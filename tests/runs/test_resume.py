@@ -22,6 +22,7 @@ from certiseg.runfolder import store
 from certiseg.runfolder.folder import Keep, RunFolder
 from certiseg.runfolder.identity import run_id
 from certiseg.runfolder.run import read_run
+from certiseg.runs.attacked import Attacks
 from certiseg.runs.evaluate import evaluate, seed_of
 from certiseg.runs.model import open_model
 from certiseg.runs.settings import Settings, Stopping
@@ -88,8 +89,9 @@ def test_wherever_it_stops_the_files_are_those_of_a_whole_run(monkeypatch, after
         (replace(SETTINGS, radius_map=True), {}),
         (replace(SETTINGS, stopping=Stopping(min_gain=0.01, looks=3)), {}),
         (replace(SETTINGS, selection="split", selection_samples=5), {"percentile": True}),
+        (SETTINGS, {"attacks": Attacks((0.1,), steps=2, draws=1)}),
     ],
-    ids=["map", "early stopping", "split and percentile"],
+    ids=["map", "early stopping", "split and percentile", "attacks"],
 )
 def test_methods(monkeypatch, settings, options):
     run("whole", settings, **options)
@@ -166,6 +168,7 @@ def _other_model() -> LoadedModel:
         ({"num_samples": 70}, {}, ("num_samples 70 instead of 60",)),
         ({"radius_map": True}, {}, ("method radius_map instead of segcertify",)),
         ({}, {"percentile": True}, ("percentile true instead of false",)),
+        ({}, {"attacks": Attacks((0.1,))}, ("attacks", "instead of null")),
         ({}, {"samples": Bands(5)}, ("5 samples instead of 4",)),
         ({}, {"samples": Bands(4, shift=1)}, ("other content of sample band 0", "more")),
         ({}, {"loaded": _other_model}, ("another model under its name",)),

@@ -9,6 +9,7 @@ import pytest
 
 from certiseg.errors import InputError
 from certiseg.hierarchies.hierarchy import Hierarchy
+from certiseg.runs.attacked import Attacks
 from certiseg.runs.experiment import Finished
 from certiseg.runs.sample_task import (
     Merger,
@@ -115,8 +116,9 @@ def test_the_last_samples_are_shared_out_where_they_do_not_go_round(job):
         {"settings": replace(PLAIN, stopping=Stopping(min_gain=0.01))},
         {"settings": replace(PLAIN, hierarchy=TREE, thresholds=(0.0,), selection="split")},
         {"percentile": True},
+        {"attacks": Attacks((0.1,))},
     ],
-    ids=["early stopping", "AdaptiveCertify", "percentile"],
+    ids=["early stopping", "AdaptiveCertify", "percentile", "attacks"],
 )
 def test_what_needs_more_than_votes_is_never_shared(job, changes):
     assert numbers(replace(job, **changes), 4) == list(range(7))

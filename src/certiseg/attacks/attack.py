@@ -156,24 +156,23 @@ def attack(
         training of robust semantic segmentation models.
     """
     one = np.ndim(epsilon) == 0
-    radii = _radii(epsilon)
     losses = [loss] if isinstance(loss, str) else list(loss)
+    radii = check_attack(epsilon, losses)
+    if norm != "l2":
+        raise InputError(f"expected norm='l2', got {norm!r}; certificates here are of that norm")
     if method is None:
         method = "pgd" if isinstance(model, Smoothed) else "apgd"
-    _check(radii, norm, losses, method)
+    if method not in get_args(Method):
+        raise InputError(f"expected method 'apgd' or 'pgd', got {method!r}; choose one")
     steps, restarts = checked_count(steps), checked_count(restarts)
     domain = model.value_range if isinstance(model, Smoothed) else value_range
-    given, single = _inputs(x, domain, model)
     origin, _ = resolve_seed(seed)
     scores = (
         smoothed_scores(model, checked_count(draws), origin)
         if isinstance(model, Smoothed)
         else base_scores(model)
     )
-    with torch.no_grad():
-        clean = scores(given).argmax(dim=1)
-    classes = int(scores(given[:1]).shape[1])
-    goal = _goal(clean, labels, target, weights, single, classes)
+    given, clean, goal, single = prepared(model, scores, x, labels, target, weights, domain)
     number = torch.Generator().manual_seed(origin % 2**63)
     found: list[Attack] = []
     with draws_bar(progress, len(radii) * len(losses) * restarts * steps) as advance:
@@ -209,30 +208,46 @@ def attack(
                     best = torch.where(wide, candidate, best)
                     reached = torch.where(better, count, reached)
                     won = [kind if b else w for b, w in zip(better.tolist(), won, strict=True)]
-            found.append(_result(scores, given, best, radius, clean, goal, won, single))
+            found.append(result(scores, given, best, radius, clean, goal, won, single))
     return found[0] if one else found
 
 
-def _radii(epsilon: float | Sequence[float]) -> list[float]:
-    """The radii as Python floats; NaN, which is refused later, for anything but numbers."""
+def check_attack(epsilon: float | Sequence[float], losses: Sequence[str]) -> list[float]:
+    """The epsilons as floats. Raises InputError for invalid or descending ones, and for losses that
+    are none."""
     given = np.atleast_1d(np.asarray(epsilon))
-    return [float(r) for r in given] if given.dtype.kind in "iuf" and given.ndim == 1 else [np.nan]
-
-
-def _check(radii: list[float], norm: str, losses: Sequence[str], method: str) -> None:
-    if norm != "l2":
-        raise InputError(f"expected norm='l2', got {norm!r}; certificates here are of that norm")
+    numbers = given.dtype.kind in "iuf" and given.ndim == 1
+    radii = [float(radius) for radius in given] if numbers else [np.nan]
     if not radii or not all(_LEAST <= r < np.inf for r in radii):
         raise InputError(
             f"expected epsilon >= {_LEAST:g}, which float32 still resolves, got {radii}; it is in "
             "the units of the input"
         )
-    if radii != sorted(radii):
-        raise InputError(f"expected epsilons in ascending order, got {radii}; sort them")
+    if radii != sorted(set(radii)):
+        raise InputError(f"expected different epsilons in ascending order, got {radii}; sort them")
     if not losses or any(kind not in LOSSES for kind in losses):
         raise InputError(f"expected losses of {', '.join(LOSSES)}, got {losses}; choose of these")
-    if method not in get_args(Method):
-        raise InputError(f"expected method 'apgd' or 'pgd', got {method!r}; choose one")
+    return radii
+
+
+def prepared(
+    model: Callable[[Tensor], Any] | Smoothed,
+    scores: Scores,
+    x: Tensor | ArrayLike,
+    labels: ArrayLike | None,
+    target: ArrayLike | None,
+    weights: ArrayLike | None,
+    domain: Range,
+) -> tuple[Tensor, Tensor, Goal, bool]:
+    """Images (B, *shape), the model's labels on them, the goal, and whether x was a single image.
+
+    Raises InputError as ``attack``.
+    """
+    given, single = _inputs(x, domain, model)
+    with torch.no_grad():
+        clean = scores(given).argmax(dim=1)
+    classes = int(scores(given[:1]).shape[1])
+    return given, clean, _goal(clean, labels, target, weights, single, classes), single
 
 
 def _inputs(
@@ -328,16 +343,17 @@ def _random(x: Tensor, epsilon: float, domain: Range, number: torch.Generator) -
     return project(x, x + epsilon * direction / length, epsilon, domain)
 
 
-def _result(
+def result(
     scores: Scores,
     x: Tensor,
     attacked: Tensor,
     epsilon: float,
     clean: Tensor,
     goal: Goal,
-    won: list[Loss],
+    won: Sequence[str],
     single: bool,
 ) -> Attack:
+    """The result, of all its values. Asserts that each norm is at most epsilon."""
     norms = norm_bound(x, attacked).cpu().numpy()
     assert bool((norms <= epsilon).all()), "an attack left its ball"
     with torch.no_grad():

@@ -31,6 +31,11 @@ class Goal:
         same = logits.argmax(dim=1) == self.labels
         return (same if self.targeted else ~same) & (self.weights > 0)
 
+    def margins(self, logits: Tensor) -> Tensor:
+        """Logit by which each component (B, *out) falls short of the goal; negative beyond it."""
+        values = self._values("masked-margin", logits)
+        return values if self.targeted else -values
+
     def loss(self, kind: Loss, logits: Tensor) -> Tensor:
         """Mean of the weighted loss over the components (B,), to be maximised.
 

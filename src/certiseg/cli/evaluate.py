@@ -7,19 +7,23 @@ import sys
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from certiseg.cli import options
 from certiseg.cli.method import with_settings
 from certiseg.cli.model_options import ModelOptions, with_model
-from certiseg.cli.numbers import whole_numbers_of
+from certiseg.cli.numbers import norms_of, whole_numbers_of
 from certiseg.cli.page import page_line
 from certiseg.cli.run_log import with_run_log
 from certiseg.errors import InputError
 from certiseg.rounding import down, exact
 from certiseg.screen import Screen, remark
+
+if TYPE_CHECKING:
+    from certiseg.runs.attacked import Attacks
+    from certiseg.runs.settings import Settings
 
 
 @with_run_log
@@ -74,6 +78,20 @@ def evaluate(
         bool,
         typer.Option("--percentile", help="Also bound accuracy and mIoU of a single noisy pass."),
     ] = False,
+    attack: Annotated[
+        str | None,
+        typer.Option(
+            "--attack",
+            help="Also attack every model within these l2 norms: 0.1,0.5 or 0.5R,R in certified "
+            "radii.",
+        ),
+    ] = None,
+    attack_steps: Annotated[
+        int | None, typer.Option(help="Gradients of each attack; default 100.")
+    ] = None,
+    attack_draws: Annotated[
+        int | None, typer.Option(help="Draws per gradient of the smoothed model; default 4.")
+    ] = None,
     keep: Annotated[
         int, typer.Option(help="Samples to keep for the report, evenly spread; 0 for none.")
     ] = 20,
@@ -98,6 +116,7 @@ def evaluate(
     from certiseg.runfolder.comparison import comparison_table
     from certiseg.runfolder.folder import Keep
     from certiseg.runfolder.layout import MANIFEST
+    from certiseg.runfolder.under_attack import attack_table
     from certiseg.runs.again import recorded_seeds, replaced
     from certiseg.runs.evaluate import evaluate as run
     from certiseg.runs.executors.choice import executor_for
@@ -148,6 +167,7 @@ def evaluate(
             out,
             non_robust=plain,
             percentile=percentile,
+            attacks=_attacks(attack, attack_steps, attack_draws, settings),
             keep=kept,
             overwrite=overwrite,
             resume=resume,
@@ -170,6 +190,8 @@ def evaluate(
     plural = "" if len(samples) == 1 else "s"
     title = f"{samples.card.name}: {len(samples)} {whole}{plural}{thinned}"
     console.print(comparison_table(evaluation.rows, title).rich(transposed=True))
+    if evaluation.attacked is not None:
+        console.print(attack_table(evaluation.attacked.rows()).rich())
     if evaluation.percentile:
         bounds = ", ".join(f"{name} {down(value)}" for name, value in evaluation.percentile.items())
         console.print(
@@ -187,3 +209,20 @@ def evaluate(
     console.print(f"table and results: {out}")
     if line:
         console.print(line)
+
+
+def _attacks(
+    norms: str | None, steps: int | None, draws: int | None, settings: Settings
+) -> Attacks | None:
+    from certiseg.runs.attacked import Attacks
+
+    given = {"steps": steps, "draws": draws}
+    chosen: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    if norms is None:
+        if chosen:
+            raise InputError(
+                f"expected --attack with --attack-{min(chosen)}, got none; name the norms as 0.5R,R"
+            )
+        return None
+    radius = settings.noise.radius(settings.tau)
+    return Attacks(norms_of("--attack", norms, radius), **chosen)

@@ -49,6 +49,27 @@ def numbers_of(option: str, text: str) -> tuple[float, ...]:
     return values
 
 
+def norms_of(option: str, text: str, radius: float) -> tuple[float, ...]:
+    """ "0.1,0.5R,R" as norms, R being the radius; the norm R itself is the one just below it, since
+    certificates hold strictly below. Raises InputError for anything else."""
+    parts = [part.strip() for part in text.split(",")]
+    factors = [_number(part[:-1] or "1") if part.endswith("R") else None for part in parts]
+    values = tuple(
+        _number(part)
+        if factor is None
+        else min(factor * radius, math.nextafter(radius, 0.0))
+        if factor <= 1
+        else factor * radius
+        for part, factor in zip(parts, factors, strict=True)
+    )
+    if not all(0 < value < math.inf for value in values):
+        raise InputError(
+            f"expected norms > 0 with commas between with {option}, got {text!r}; write them as "
+            "0.1,0.5 or, in units of the certified radius, as 0.5R,R,2R"
+        )
+    return values
+
+
 def whole_numbers_of(option: str, text: str) -> tuple[int, ...]:
     """ "24,32" as whole numbers. Raises InputError for anything else."""
     parts = [part.strip() for part in text.split(",")]

@@ -25,6 +25,7 @@ SECTIONS = {
     NOISE: _OF_METHOD[NOISE],
     TEST: (*_OF_METHOD[TEST], "percentile"),
     STOPPING: _OF_METHOD[STOPPING],
+    "Attack": ("attack", "attack_steps", "attack_draws"),
     CLASSES: _OF_METHOD[CLASSES],
     "Commitment": ("commit", "commitment", "challenge"),
     ENGINE: _OF_METHOD[ENGINE],

@@ -120,6 +120,20 @@ class Confusion:
         return float(self._correct.sum()) / self.labelled if self.labelled else float("nan")
 
     @property
+    def class_accuracy(self) -> NDArray[np.float64]:
+        """Correct / labelled of each true class, float64 (C,); NaN for a class without truth."""
+        return self._of_truth(self._correct)
+
+    @property
+    def certified_class_accuracy(self) -> NDArray[np.float64]:
+        """Lower bound on ``class_accuracy`` under attack, as ``certified_accuracy`` (theory T9)."""
+        return self._of_truth(np.maximum(self._correct - self.allowed_by_class[0], 0))
+
+    def _of_truth(self, part: NDArray[np.int64]) -> NDArray[np.float64]:
+        rows = self.counts.sum(axis=1)
+        return np.where(rows > 0, part / np.maximum(rows, 1), np.nan)
+
+    @property
     def iou(self) -> NDArray[np.float64]:
         """Intersection over union per class as the paper counts it; NaN for an absent class.
 

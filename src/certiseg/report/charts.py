@@ -19,7 +19,7 @@ from certiseg.metrics.curve import RadiusCurve
 from certiseg.noise import Noise
 from certiseg.report.figures import Bars, Line, Panel, bars, curves, has_matplotlib, write_figure
 from certiseg.report.summary import RunSummary
-from certiseg.rounding import down, exact, share_down, share_up
+from certiseg.rounding import down, exact, share_down, share_up, up
 from certiseg.runfolder.comparison import CERTIFIED
 from certiseg.runfolder.layout import CURVE_FILES
 from certiseg.runfolder.results import curve_csv
@@ -40,7 +40,13 @@ class Chart:
 
 def charts(summaries: Sequence[RunSummary]) -> list[Chart]:
     """The charts for which there is data."""
-    made = (_curve(summaries), _classes(summaries), _boundary(summaries))
+    made = (
+        _curve(summaries),
+        _gap(summaries),
+        _gap_by_class(summaries),
+        _classes(summaries),
+        _boundary(summaries),
+    )
     return [chart for chart in made if chart is not None]
 
 
@@ -135,6 +141,73 @@ def _collective_line(summary: RunSummary, of: str, style: int) -> Line:
         curve.accuracy[:end].tolist(),
         style,
         steps=True,
+    )
+
+
+def _gap(summaries: Sequence[RunSummary]) -> Chart | None:
+    attacked = [summary for summary in summaries if summary.run.pooled.attacked is not None]
+    lines: list[Line] = []
+    for summary in attacked:
+        of = f"{summary.name}, " if len(summaries) > 1 else ""
+        lines.append(_lower_line(summary, f"{of}certified accuracy", len(lines)))
+        assert summary.run.pooled.attacked is not None
+        for model, counts in summary.run.pooled.attacked.counts.items():
+            shares = [found.accuracy for found in counts.values()]
+            lines.append(Line(f"{of}{model}, attacked", list(counts), shares, len(lines)))
+    if not lines:
+        return None
+    whole, _ = KINDS[attacked[0].run.manifest.kind]
+    done = " / ".join(dict.fromkeys(str(len(summary.run.done)) for summary in attacked))
+    return Chart(
+        "gap",
+        "Between certificate and attack",
+        "No attack of that norm brings the smoothed model's accuracy below the certified one; the "
+        "strongest attack that was found brings it to the attacked one. What the worst attack does "
+        f"lies between. Over all {done} {whole}s, attacked at the norms with a marker.",
+        _curve_panel(lines, attacked[0].run.manifest.noise, "accuracy"),
+    )
+
+
+def _lower_line(summary: RunSummary, name: str, style: int) -> Line:
+    """Certified accuracy over all samples: of radius maps at each radius, else at the one radius,
+    where it also holds for all smaller norms."""
+    pooled = summary.run.pooled
+    if pooled.curve is not None:
+        return _line(name, pooled.curve, pooled.curve.certified_accuracy, style)
+    assert pooled.certified is not None
+    held = pooled.certified.certified_accuracy
+    return Line(name, [0.0, summary.run.manifest.radius], [held, held], style, steps=True)
+
+
+def _gap_by_class(summaries: Sequence[RunSummary]) -> Chart | None:
+    """Bars at the largest norm within the radius; only for one run, as its bars are many."""
+    summary = summaries[0]
+    attacked, certified = summary.run.pooled.attacked, summary.run.pooled.certified
+    if len(summaries) > 1 or attacked is None or certified is None:
+        return None
+    radius = summary.run.manifest.radius
+    inside = [epsilon for epsilon in summary.run.manifest.epsilons or () if epsilon < radius]
+    if not inside:
+        return None
+    found = {model: counts[inside[-1]] for model, counts in attacked.counts.items()}
+    series = [
+        ("certified: lower bound", certified.certified_class_accuracy.tolist()),
+        *((f"{model}, attacked", of.class_accuracy.tolist()) for model, of in found.items()),
+    ]
+    present = np.flatnonzero(certified.counts.sum(axis=1)).tolist()
+    return Chart(
+        "gap-classes",
+        "Certificate and attack, class by class",
+        f"Share of each class's {KINDS[summary.run.manifest.kind][1]}s that are right: certified "
+        f"below l2 norm {down(radius)}, and under attacks of norm {up(inside[-1])}, whose goal is "
+        "to change as many labels as possible, so that small classes may be spared.",
+        Bars(
+            [summary.run.manifest.classes[label] for label in present],
+            [(name, [values[label] for label in present]) for name, values in series],
+            "",
+            "accuracy",
+            horizontal=True,
+        ),
     )
 
 

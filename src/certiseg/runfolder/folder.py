@@ -14,7 +14,16 @@ from certiseg.files.documents import read_document
 from certiseg.files.reading import RECORD
 from certiseg.runfolder.evidence import open_kept
 from certiseg.runfolder.identity import VERSIONS
-from certiseg.runfolder.layout import CURVE_FILES, FOLDERS, MANIFEST, PAGE, RESULTS, TABLES, Layout
+from certiseg.runfolder.layout import (
+    ATTACKS,
+    CURVE_FILES,
+    FOLDERS,
+    MANIFEST,
+    PAGE,
+    RESULTS,
+    TABLES,
+    Layout,
+)
 from certiseg.runfolder.manifest import Manifest, manifest_of, read_manifest
 from certiseg.runfolder.pooled import Pooled
 from certiseg.runfolder.record import Record, read_record
@@ -47,7 +56,7 @@ class RunFolder(ResultStore):
     certificates: keep the certificates of all samples.
     """
 
-    NAMES: ClassVar = (*TABLES, RESULTS, *CURVE_FILES, PAGE, MANIFEST)
+    NAMES: ClassVar = (*TABLES, RESULTS, ATTACKS, *CURVE_FILES, PAGE, MANIFEST)
     FOLDERS: ClassVar = FOLDERS
 
     def __init__(self, root: Path, certificates: bool = False) -> None:

@@ -10,6 +10,7 @@ FORMAT = "certiseg-run-1"
 MANIFEST = "run.json"
 RESULTS = "results.json"
 TABLES = ("table.md", "table.csv")
+ATTACKS = "attacks.csv"
 CURVE_FILES = ("curve.csv", "curve.png", "curve.svg")
 PAGE = "report.html"
 _LONGEST_STEM = 80

@@ -34,6 +34,7 @@ from certiseg.runfolder.comparison import BASE_CLEAN, BASE_NOISE, NON_ROBUST
 from certiseg.runfolder.derived import certifier, components, contradictions, row_name
 from certiseg.runfolder.layout import FORMAT, MANIFEST, Layout, file_stem
 from certiseg.runfolder.metrics import allowed_pixels
+from certiseg.runfolder.under_attack import epsilons_of
 from certiseg.stats.pvalues import MOST_TRIALS
 from certiseg.votes import SEED_BITS
 
@@ -69,6 +70,7 @@ _MANIFEST: Fields = {
     "reading": optional(OBJECT),
     "parts": optional(dict_of(list_of(whole(0, IGNORE), 1, IGNORE))),
     "percentile": TRUTH,
+    "attacks": optional(OBJECT),
     "seed": whole(0, 2**SEED_BITS - 1),
     "samples": list_of(OBJECT, 0, 2**31),
 }
@@ -104,8 +106,9 @@ class Manifest:
     """Content of run.json.
 
     run: identity (``run_id``). certifier, method (its name), certified (name of the comparison's
-    last row), radius (of the comparison) and noise follow from the settings. contradictions: a line
-    for each value in the file that does not follow. reading: how files were read, or None.
+    last row), radius (of the comparison) and noise follow from the settings. epsilons: norms of the
+    attacks, or None. contradictions: a line for each value in the file that does not follow.
+    reading: how files were read, or None.
     """
 
     run: str
@@ -129,6 +132,7 @@ class Manifest:
     seed: int
     seed_origin: str
     percentile: bool
+    epsilons: tuple[float, ...] | None
     contradictions: tuple[str, ...] = ()
 
     @property
@@ -210,6 +214,7 @@ def manifest_of(record: Any) -> Manifest:
         certified=row_name(method, settings["num_samples"]),
         samples=tuple(_planned(n, sample) for n, sample in enumerate(values["samples"])),
         parts=None if parts is None else {name: tuple(labels) for name, labels in parts.items()},
+        epsilons=epsilons_of(values["attacks"]),
         contradictions=tuple(contradictions(record, noise)),
         **{name: values[name] for name in _AS_WRITTEN},
     )

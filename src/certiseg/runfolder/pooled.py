@@ -13,6 +13,7 @@ from certiseg.runfolder.comparison import CERTIFIED, Row, certified_row, model_r
 from certiseg.runfolder.manifest import Manifest
 from certiseg.runfolder.metrics import number
 from certiseg.runfolder.record import Record
+from certiseg.runfolder.under_attack import UnderAttack
 
 
 @dataclass
@@ -34,6 +35,7 @@ class Pooled:
     curve: RadiusCurve | None = None
     shapes: dict[str, PartIou] = field(default_factory=dict)
     beyond: list[int] | None = None
+    attacked: UnderAttack | None = None
     draws: int = 0
     images: list[dict[str, Any]] = field(default_factory=list)
 
@@ -52,6 +54,9 @@ class Pooled:
         if record.beyond is not None:
             known = self.beyond or [0] * len(record.beyond)
             self.beyond = [sum(pair) for pair in zip(known, record.beyond, strict=True)]
+        if record.attacked is not None:
+            self.attacked = self.attacked or UnderAttack()
+            self.attacked.add(record.attacked)
         category = record.planned.category
         if category is not None:
             assert self.manifest.parts is not None

@@ -37,6 +37,7 @@ from certiseg.runfolder.comparison import CERTIFIED
 from certiseg.runfolder.difference import Fact, check
 from certiseg.runfolder.manifest import Manifest, Planned
 from certiseg.runfolder.metrics import BEYOND, curve_radii
+from certiseg.runfolder.under_attack import UnderAttack, attack_facts
 
 _SECONDS = Field("seconds", lambda value: type(value) in (int, float) and 0 <= value < 1e9)
 _MODEL: Fields = {"confusion": ANY, "seconds": _SECONDS}
@@ -52,6 +53,7 @@ _RECORD: Fields = {
     **dict.fromkeys(("name", "model"), TEXT),
     "models": dict_of(OBJECT),
     "certified": OBJECT,
+    "attacks": optional(list_of(OBJECT, 1, 10_000)),
 }
 
 
@@ -76,6 +78,7 @@ class Record:
     seconds: Mapping[str, float]
     certified_seconds: float
     percentile: Mapping[str, Any] | None
+    attacked: UnderAttack | None
     model: str
     view: str | None
     plain: Mapping[str, Any]
@@ -117,6 +120,7 @@ def _record(plain: Any, planned: Planned) -> Record:
         seconds={name: float(found["seconds"]) for name, found in models.items()},
         certified_seconds=float(held["seconds"]),
         percentile=values["percentile"],
+        attacked=None if values["attacks"] is None else UnderAttack.of(values["attacks"]),
         model=values["model"],
         view=values["view"],
         plain=plain,
@@ -161,6 +165,12 @@ def _facts(record: Record, manifest: Manifest) -> Iterator[Fact]:
     yield "percentile bounds", record.percentile is not None, manifest.percentile
     if record.percentile is not None:
         yield from _bounded(record.percentile, manifest)
+    yield "attacks", record.attacked is not None, manifest.epsilons is not None
+    if record.attacked is not None and manifest.epsilons is not None:
+        plain_model = manifest.non_robust is not None
+        yield from attack_facts(
+            record.attacked, manifest.epsilons, plain_model, record.models, held
+        )
 
 
 def _counted(name: str, counts: Confusion, classes: int, total: int) -> Iterator[Fact]:

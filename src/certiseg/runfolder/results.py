@@ -17,9 +17,10 @@ from certiseg.metrics.records import counts_record
 from certiseg.rounding import exact
 from certiseg.runfolder.comparison import CERTIFIED, comparison_table
 from certiseg.runfolder.difference import difference
-from certiseg.runfolder.layout import CURVE_FILES, TABLES, Layout
+from certiseg.runfolder.layout import ATTACKS, CURVE_FILES, TABLES, Layout
 from certiseg.runfolder.metrics import BEYOND, number
 from certiseg.runfolder.pooled import Pooled
+from certiseg.runfolder.under_attack import attack_table
 
 _COLUMNS = ("radius", "certified_share", "certified_accuracy", "certified_miou")
 
@@ -54,6 +55,7 @@ def results(pooled: Pooled) -> dict[str, Any]:
             if not labelled
         ],
         "certified_iou": [number(value) for value in held.certified_iou],
+        "certified_class_accuracy": [number(v) for v in held.certified_class_accuracy],
         **dice,
         "allowed": held.allowed,
         "method": manifest.method,
@@ -63,6 +65,7 @@ def results(pooled: Pooled) -> dict[str, Any]:
         "curve": None if pooled.curve is None else counts_record(pooled.curve),
         "beyond": accuracy_beyond(pooled),
         "percentile": percentile_means(pooled),
+        "attacks": None if pooled.attacked is None else pooled.attacked.records(),
         "images": pooled.images,
     }
 
@@ -108,6 +111,9 @@ def check_results(layout: Layout, pooled: Pooled) -> Iterator[str]:
         (layout.results, parse_json, results(pooled)),
         (layout.root / TABLES[1], _rows, _rows(table.csv(run=pooled.manifest.run))),
     ]
+    if pooled.attacked is not None:
+        attacked = attack_table(pooled.attacked.rows()).csv(run=pooled.manifest.run)
+        files.append((layout.root / ATTACKS, _rows, _rows(attacked)))
     if pooled.curve is not None:
         files.append((layout.root / CURVE_FILES[0], _rows, _rows(curve_csv(pooled.curve))))
     for path, read, follows in files:

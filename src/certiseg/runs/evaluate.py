@@ -21,9 +21,11 @@ from certiseg.runfolder.comparison import CERTIFIED, Row, comparison_table
 from certiseg.runfolder.derived import row_name
 from certiseg.runfolder.folder import Keep, RunFolder
 from certiseg.runfolder.identity import run_id
-from certiseg.runfolder.layout import FORMAT, RESULTS, file_stem, kept_numbers
+from certiseg.runfolder.layout import ATTACKS, FORMAT, RESULTS, file_stem, kept_numbers
 from certiseg.runfolder.pooled import Pooled
 from certiseg.runfolder.results import accuracy_beyond, percentile_means, results
+from certiseg.runfolder.under_attack import UnderAttack, attack_table
+from certiseg.runs.attacked import Attacks, check_gradient
 from certiseg.runs.environment import environment
 from certiseg.runs.executors.executor import Executor
 from certiseg.runs.executors.ranks import Ranks
@@ -59,6 +61,7 @@ class Evaluation:
         confusions: counts over all images by row; "certified" is the last one.
         beyond: certified accuracy under perturbations of norm up to multiples of the radius R, for
             a model of windows (theory T17), or None.
+        attacked: counts of every model on attacked inputs, or None.
         out: folder of the run.
     """
 
@@ -68,6 +71,7 @@ class Evaluation:
     percentile: dict[str, float] | None = None
     confusions: dict[str, Confusion] = field(default_factory=dict)
     beyond: dict[str, float] | None = None
+    attacked: UnderAttack | None = None
     out: Path | None = None
 
     @property
@@ -100,6 +104,7 @@ def evaluate(
     *,
     non_robust: LoadedModel | None = None,
     percentile: bool = False,
+    attacks: Attacks | None = None,
     keep: Keep | None = None,
     overwrite: bool = False,
     resume: bool = False,
@@ -127,6 +132,7 @@ def evaluate(
         out: folder of the run (docs/report.md).
         non_robust: a model trained without noise.
         percentile: also bound accuracy and mIoU of one noisy pass (theory T10).
+        attacks: also attack every model on every input.
         keep: samples kept for the report; default: 20.
         overwrite: replace an earlier run there.
         resume: resume the run that is there, if there is one, under its seed.
@@ -158,7 +164,7 @@ def evaluate(
     keep = keep or Keep()
     store = RunFolder(out, keep.certificates)
     experiment = _Evaluation(
-        samples, models, settings, store, keep.samples, percentile, command, note
+        samples, models, settings, store, keep.samples, percentile, attacks, command, note
     )
     found = run(
         experiment,
@@ -181,6 +187,7 @@ class _Evaluation:
     store: RunFolder
     kept: int | None
     percentile: bool
+    attacks: Attacks | None
     command: str
     note: Callable[[str], None]
 
@@ -188,7 +195,10 @@ class _Evaluation:
 
     @property
     def draws(self) -> int:
-        return self.settings.draws
+        attacks, settings = self.attacks, self.settings
+        return settings.draws + (
+            0 if attacks is None else attacks.units(settings, len(self.models))
+        )
 
     def plan(self) -> dict[str, Any]:
         return manifest(
@@ -199,6 +209,7 @@ class _Evaluation:
             self.settings,
             self.command,
             percentile=self.percentile,
+            attacks=self.attacks,
             keep=self.kept,
         )
 
@@ -211,6 +222,8 @@ class _Evaluation:
         settings, loaded, card = self.settings, self.models["base"], self.samples.card
         if self.percentile:
             check_percentile(settings)
+        if self.attacks is not None:
+            self.attacks.check(settings)
         if settings.hierarchy is not None:
             known = loaded.classes if loaded.classes is not None else card.classes
             check_order(settings.hierarchy, known, card.name)
@@ -222,6 +235,8 @@ class _Evaluation:
         def attempt(smoothed: Smoothed, sample: Sample) -> None:
             logits = settings.certifier.needs_logits and smoothed is models[0].of(sample)
             try_model(smoothed, sample.x, settings.hierarchy, logits=logits)
+            if self.attacks is not None:
+                check_gradient(smoothed, sample.x)
 
         return check_samples(self.samples, check, models, attempt, self.note)
 
@@ -229,7 +244,9 @@ class _Evaluation:
         record, settings = self.store.record, self.settings
         self._check_own(record)
         seeded = replace(settings, seed=seed_of(record, resumed))
-        job = SampleJob(self.models, settings.device, seeded, self.samples.card, self.percentile)
+        job = SampleJob(
+            self.models, settings.device, seeded, self.samples.card, self.percentile, self.attacks
+        )
         self._merger = Merger(job)
         return job
 
@@ -275,6 +292,7 @@ def manifest(
     command: str,
     *,
     percentile: bool = False,
+    attacks: Attacks | None = None,
     keep: int | None = 20,
 ) -> dict[str, Any]:
     """Everything fixed before the first draw, as plain JSON values. prints: from ``prints_of``.
@@ -302,6 +320,7 @@ def manifest(
         "method": settings.method,
         "certified": row_name(settings.certifier, settings.num_samples),
         "percentile": percentile,
+        "attacks": None if attacks is None else attacks.record(),
         "settings": settings.record(),
         "seed": int(seed),
         "seed_origin": "entropy" if isinstance(seed, FreshSeed) else "caller",
@@ -350,6 +369,7 @@ def write_results(
         percentile_means(pooled),
         {**pooled.models, CERTIFIED: pooled.certified},
         accuracy_beyond(pooled),
+        pooled.attacked,
         out,
     )
     found = {**results(pooled), "made_with": environment(command, settings.device)}
@@ -363,6 +383,8 @@ def write_results(
     run, table = pooled.manifest.run, comparison_table(evaluation.rows)
     write_text(out / "table.md", f"{table.markdown()}\nData: {data}. Run: {run}.\n")
     write_text(out / "table.csv", table.csv(run=run))
+    if pooled.attacked is not None:
+        write_text(out / ATTACKS, attack_table(pooled.attacked.rows()).csv(run=run))
     if evaluation.curve is not None:
         write_curve(out, evaluation.curve, note, noise=settings.noise, part=part)
     # The last file: with it the run is finished.

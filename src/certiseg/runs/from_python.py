@@ -25,6 +25,7 @@ from certiseg.runfolder.folder import Keep
 from certiseg.runfolder.layout import MANIFEST
 from certiseg.runs import evaluate as runs
 from certiseg.runs.again import recorded_seeds, replaced
+from certiseg.runs.attacked import Attacks
 from certiseg.runs.class_style import class_style
 from certiseg.runs.executors.choice import executor_for
 from certiseg.runs.model import check_order, open_model, try_model
@@ -66,6 +67,7 @@ def evaluate(
     name: str | None = None,
     limit: int | None = None,
     percentile: bool = False,
+    attack: Sequence[float] | Attacks | None = None,
     keep: int | None = 20,
     save_certificates: bool = False,
     overwrite: bool = False,
@@ -101,6 +103,8 @@ def evaluate(
         name: name of the data, for tables and reports.
         limit: at most this many images, evenly spread.
         percentile: also bound accuracy and mIoU of one noisy pass (theory T10).
+        attack: l2 norms of attacks on every model, ascending, or how to attack
+            (``certiseg.runs.attacked.Attacks``); None: no attacks.
         keep: number of images kept for the report, evenly spread; None for all.
         save_certificates: keep the certificates of all images.
         overwrite: replace an earlier run in out.
@@ -150,6 +154,7 @@ def evaluate(
             "expected out, the folder of the run, with resume and overwrite, got none; name one"
         )
     ignored = np.atleast_1d([] if ignore_index is None else ignore_index).tolist()
+    attacks = attack if attack is None or isinstance(attack, Attacks) else Attacks(attack)
     samples, loaded = _samples(data, loaded, settings, classes, palette, ignored, keys, name)
     executor = executor_for(workers, threads, ray, None)
     folder = Path(tempfile.mkdtemp(prefix="certiseg-")) if out is None else Path(out)
@@ -163,6 +168,7 @@ def evaluate(
             folder,
             non_robust=plain,
             percentile=percentile,
+            attacks=attacks,
             keep=Keep(keep, save_certificates),
             overwrite=overwrite,
             resume=resume,

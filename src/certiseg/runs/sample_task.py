@@ -14,6 +14,7 @@ from certiseg.certificates.storage import content_of
 from certiseg.datasets.card import Card, Sample
 from certiseg.runfolder.metrics import certified_record, model_record
 from certiseg.runfolder.view import view_content
+from certiseg.runs.attacked import Attacks, attacked_records
 from certiseg.runs.executors.executor import Job, Progress
 from certiseg.runs.experiment import Finished, Prediction, baseline_predictions
 from certiseg.runs.percentiles import DrawnScalars
@@ -81,11 +82,12 @@ class PartialVotes:
 @dataclass(frozen=True)
 class SampleJob(Job):
     """An evaluation: settings with the run's seed, and the card of the samples. models: "base" and
-    optionally "non-robust", by role."""
+    optionally "non-robust", by role. attacks: on every sample, or None."""
 
     settings: Settings
     card: Card
     percentile: bool = False
+    attacks: Attacks | None = None
 
     def worker(self) -> SampleWorker:
         return SampleWorker(self)
@@ -115,7 +117,19 @@ class SampleWorker:
         )
         seconds = time.perf_counter() - started
         bounds = None if scalars is None else scalars.bounds(job.settings, certificate.eta)
-        return finish(job, task, baselines, certificate, seconds, bounds)
+        attacked = None
+        if job.attacks is not None:
+            models = {role: model.of(sample) for role, model in self._models.items()}
+            attacked = attacked_records(
+                sample,
+                models,
+                certificate,
+                job.attacks,
+                job.settings,
+                job.card.num_classes,
+                advance,
+            )
+        return finish(job, task, baselines, certificate, seconds, bounds, attacked)
 
     def _draws(self, task: SampleTask, advance: Progress) -> PartialVotes:
         assert task.draws is not None
@@ -155,6 +169,7 @@ def finish(
     certificate: Certificate,
     seconds: float,
     percentile: dict[str, Any] | None = None,
+    attacks: list[dict[str, Any]] | None = None,
 ) -> Finished:
     """The record of the sample, and its kept files. seconds: spent on its certificate."""
     settings, truth, classes = job.settings, task.sample.labels, job.card.num_classes
@@ -176,6 +191,7 @@ def finish(
             "seconds": seconds,
         },
         "percentile": percentile,
+        "attacks": attacks,
     }
     return Finished(record, (view, content_of(certificate) if task.certificate else None))
 
@@ -193,7 +209,8 @@ def divided(
     make: reads a sample as one task. Draws are divided for large samples, and for the last samples
     if there are fewer than workers; only for certificates that need nothing but votes.
     """
-    divisible = job.settings.certifier.fixed_draws and not job.percentile and workers > 1
+    whole_task = job.percentile or job.attacks is not None
+    divisible = job.settings.certifier.fixed_draws and not whole_task and workers > 1
     whole = len(numbers) - len(numbers) % workers
     for place, number in enumerate(numbers):
         task = make(number)

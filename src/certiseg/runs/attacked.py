@@ -1,0 +1,144 @@
+"""Attacks in an evaluation: accuracy of every model on attacked inputs, beside what is certified.
+
+Certified accuracy is a lower bound on the smoothed model's accuracy under the worst attack, and
+accuracy under an attack that was found an upper one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from certiseg.attacks.attack import DEFAULT_LOSSES, Attack, attack, check_attack
+from certiseg.attacks.losses import Loss
+from certiseg.certificates.certificate import Certificate
+from certiseg.datasets.card import IGNORE, Sample
+from certiseg.errors import InputError
+from certiseg.noise import Gaussian
+from certiseg.runfolder.metrics import model_record
+from certiseg.runfolder.under_attack import BASE, PLAIN, SMOOTHED
+from certiseg.runs.settings import Settings
+from certiseg.sampling.checks import checked_count
+from certiseg.sampling.sampler import Smoothed
+
+
+@dataclass(frozen=True)
+class Attacks:
+    """Attacks on every model of an evaluation, each on the right labels of an input.
+
+    Args:
+        epsilons: l2 norms, ascending.
+        steps: gradients of each run.
+        draws: draws for each gradient of the smoothed model.
+        losses: one run for each, the strongest counts.
+        restarts: runs of each loss.
+
+    Raises:
+        InputError: for other values.
+    """
+
+    epsilons: Sequence[float]
+    steps: int = 100
+    draws: int = 4
+    losses: Sequence[Loss] = DEFAULT_LOSSES
+    restarts: int = 1
+
+    def __post_init__(self) -> None:
+        check_attack(self.epsilons, self.losses)
+        for number in (self.steps, self.draws, self.restarts):
+            checked_count(number)
+
+    def record(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        return {**asdict(self), "epsilons": list(self.epsilons), "losses": list(self.losses)}
+
+    def check(self, settings: Settings) -> None:
+        """Raise InputError for settings under which attacks are not offered."""
+        noise = settings.noise
+        if not isinstance(noise, Gaussian) or noise.channels is not None:
+            raise InputError(
+                f"expected Gaussian noise on all of the input with --attack, got {noise!r}; leave "
+                "--attack out"
+            )
+        if settings.grid is not None:
+            raise InputError(
+                "expected labels of single pixels with --attack, got --grid; leave one out"
+            )
+
+    def units(self, settings: Settings, models: int) -> int:
+        """Passes for one input, as ``attacked_records`` reports them to ``progress``."""
+        gradients = len(self.epsilons) * len(self.losses) * self.restarts * self.steps
+        votes = 2 * len(self.epsilons) * settings.num_samples
+        return gradients * (models + self.draws) + votes
+
+
+def check_gradient(smoothed: Smoothed, x: NDArray[Any]) -> None:
+    """Raise InputError unless the model has gradients at x."""
+    for model in (smoothed.model, smoothed):
+        attack(model, x, epsilon=1.0, loss="ce", steps=1, draws=1, value_range=smoothed.value_range)
+
+
+def attacked_records(
+    sample: Sample,
+    models: Mapping[str, Smoothed],
+    certificate: Certificate,
+    attacks: Attacks,
+    settings: Settings,
+    num_classes: int,
+    progress: Callable[[int], None],
+) -> list[dict[str, Any]]:
+    """Counts of each model at the input and at its strongest attack for each epsilon.
+
+    The smoothed model's labels are those with most of ``settings.num_samples`` votes, at the worse
+    of two attacks: its own and that on the base model. models: "base" and optionally "non-robust".
+    """
+    truth, x = sample.labels, sample.x
+    found: list[dict[str, Any]] = []
+
+    def add(model: str, epsilon: float, norm: float, labels: NDArray[Any]) -> None:
+        counts = model_record(labels, truth, num_classes)
+        found.append({"model": model, "epsilon": epsilon, "norm": norm, **counts})
+
+    def run(model: Callable[..., Any] | Smoothed, each: int) -> list[Attack]:
+        return attack(
+            model,
+            x,
+            truth if np.any(truth != IGNORE) else None,
+            epsilon=list(attacks.epsilons),
+            loss=attacks.losses,
+            steps=attacks.steps,
+            restarts=attacks.restarts,
+            draws=attacks.draws,
+            value_range=models["base"].value_range,
+            seed=settings.seed,
+            progress=lambda done: progress(done * each),
+        )
+
+    base = models["base"]
+    of_base: list[Attack] = []
+    for name, role in ((PLAIN, "non-robust"), (BASE, "base")):
+        if role in models:
+            add(name, 0.0, 0.0, models[role].predict_clean(x))
+            of_base = run(models[role].model, 1)
+            for one in of_base:
+                add(name, one.epsilon, float(one.norm), one.labels)
+    add(SMOOTHED, 0.0, 0.0, certificate.votes.top()[0])
+    for pair in zip(run(base, attacks.draws), of_base, strict=True):
+        voted = [
+            base.vote(
+                one.attacked,
+                settings.num_samples,
+                batch_size=settings.batch_size,
+                seed=settings.seed,
+                progress=progress,
+            ).top()[0]
+            for one in pair
+        ]
+        right = [np.count_nonzero((labels == truth) & (truth != IGNORE)) for labels in voted]
+        worse = int(np.argmin(right))
+        add(SMOOTHED, pair[worse].epsilon, float(pair[worse].norm), voted[worse])
+    return found

@@ -1,0 +1,78 @@
+"""Minimal-norm attacks against models whose nearest change is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from certiseg.attacks.minimal import minimal_attack
+from certiseg.errors import InputError
+
+
+def threshold(x: torch.Tensor) -> torch.Tensor:
+    return torch.cat([0.5 - x, x - 0.5], dim=1) * 4
+
+
+NEAR = torch.tensor([[[0.52, 0.54, 0.6], [0.44, 0.3, 0.9]]])
+
+
+@pytest.mark.parametrize(
+    ("share", "distances"),
+    [(0.5, (0.02, 0.04, 0.06)), (5 / 6, (0.02, 0.04, 0.06, 0.1, 0.2)), (0.01, (0.02,))],
+)
+def test_the_nearest_components_are_changed(share: float, distances: tuple[float, ...]) -> None:
+    found = minimal_attack(threshold, NEAR, share=share, steps=300)
+    least = float(np.linalg.norm(distances))
+    assert found.success >= share
+    assert least <= found.norm <= 1.2 * least
+    assert found.norm == found.epsilon
+    change = found.attacked.astype(np.float64) - NEAR.numpy()
+    assert np.linalg.norm(change) <= found.norm
+
+
+def test_components_that_do_not_count_are_left_alone() -> None:
+    labels = np.array([[255, 255, 1], [255, 255, 255]])
+    found = minimal_attack(threshold, NEAR, labels, share=1.0, steps=300)
+    assert found.success == 1.0
+    assert found.norm == pytest.approx(0.1, rel=0.02)
+
+
+def test_a_target_is_reached_and_only_where_it_is_not_yet() -> None:
+    target = np.array([[1, 1, 0], [0, 0, 1]])
+    found = minimal_attack(threshold, NEAR, target=target, share=1.0, steps=300)
+    assert (found.labels == target).all()
+    assert found.norm == pytest.approx(0.1, rel=0.02)
+    already = minimal_attack(threshold, NEAR, target=found.clean, share=1.0, steps=3)
+    assert already.norm == 0.0
+
+
+def test_each_image_of_a_batch_has_its_own_norm() -> None:
+    batch = torch.stack([NEAR, 0.5 + (NEAR - 0.5) / 2])
+    found = minimal_attack(threshold, batch, share=0.5, steps=300)
+    assert found.norm[0] == pytest.approx(2 * found.norm[1], rel=0.05)
+    assert found.epsilon == found.norm.max()
+
+
+def test_values_stay_in_their_domain_and_failure_is_said() -> None:
+    def high(x: torch.Tensor) -> torch.Tensor:
+        return torch.cat([1.5 - x, x - 1.5], dim=1)
+
+    found = minimal_attack(high, NEAR, share=1.0, steps=100)
+    assert found.success == 0.0
+    assert found.attacked.min() >= 0.0
+    assert found.attacked.max() <= 1.0
+    free = minimal_attack(high, NEAR, share=1.0, steps=500, value_range=None)
+    assert free.success == 1.0
+    assert free.attacked.max() > 1.0
+
+
+@pytest.mark.parametrize("share", [0.0, 1.5, float("nan")])
+def test_other_shares_are_refused(share: float) -> None:
+    with pytest.raises(InputError, match="expected a share"):
+        minimal_attack(threshold, NEAR, share=share)
+
+
+def test_a_model_without_gradients_is_refused() -> None:
+    with pytest.raises(InputError, match="with gradients"):
+        minimal_attack(lambda x: threshold(x).detach(), NEAR, steps=2)
