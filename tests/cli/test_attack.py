@@ -38,6 +38,18 @@ def test_a_class_vanishes(call, workplace):
     assert 0.6 < weak["success"] < strong["success"]
 
 
+def test_another_model_is_attacked_and_what_is_certified_of_this_one_holds(call, workplace):
+    other = ("--non-robust", "python:tiny_models:by_brightness")
+    line = ("attack", "bands.png", *MODEL, *other, "-e", 0.1, "--steps", 20, "-o", "out", "--json")
+    done = call(*line)
+    assert done.code == 0, done.err
+    record = json.loads(done.out)
+    assert record["attacked"] == "python:tiny_models:by_brightness"
+    assert record["radius"] > 0.1
+    assert record["certified"] > 0
+    assert record["certified_lost"] == 0
+
+
 def test_errors_in_one_line(call, workplace):
     common = ("-o", "out", "--steps", 2)
     for wrong, words in (
@@ -45,6 +57,7 @@ def test_errors_in_one_line(call, workplace):
         ((*MODEL, "-e", 1, "--loss", "dice"), "masked-ce"),
         ((*MODEL, "-e", 1, "--vanish", 7), "nowhere"),
         (("--model", "python:tiny_models:one_label", "-e", 1), "segmentation model"),
+        ((*MODEL, "--non-robust", "certiseg:camvid", "-e", 1), "same classes"),
     ):
         assert call("attack", "bands.png", *wrong, *common).is_one_line_error(words), words
         assert not list((workplace / "out").glob("bands*"))

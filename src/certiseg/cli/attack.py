@@ -29,6 +29,10 @@ def attack(
     ] = "masked-ce,js",
     steps: Annotated[int, typer.Option(help="Gradients of each run.")] = 300,
     restarts: Annotated[int, typer.Option(help="Runs of each loss.")] = 1,
+    non_robust: Annotated[
+        str | None,
+        typer.Option(help="Attack this model instead of the base model; same classes."),
+    ] = None,
     vanish: Annotated[
         int | None, typer.Option(help="A class that is to vanish; default: any other labels.")
     ] = None,
@@ -39,8 +43,8 @@ def attack(
     overwrite: options.Overwrite = False,
     json_lines: options.Json = False,
 ) -> None:
-    """Attack a base model within an l2 norm; compare it with the smoothed model and its
-    certificate. The .npy file is the attacked image; the PNG is rounded to 8 bits."""
+    """Attack a model within an l2 norm; compare it with the smoothed model and its certificate.
+    The .npy file is the attacked image; the PNG is rounded to 8 bits."""
     from certiseg.runs.attack import AttackSettings, attack_images
     from certiseg.runs.malloc import keep_freed_memory
     from certiseg.runs.settings import Settings
@@ -53,6 +57,7 @@ def attack(
         AttackSettings(epsilon, losses, steps, restarts, vanish),
         Settings(sigma=sigma, num_samples=num_samples, seed=seed, device=device),
         out,
+        non_robust=None if non_robust is None else model.beside(non_robust),
         overwrite=overwrite,
         progress=not json_lines,
     )
@@ -62,10 +67,11 @@ def attack(
             print(json.dumps(record), flush=True)
             continue
         console.print(
-            f"{record['name']}: {percent_down(record['changed'])} of the base model's labels "
-            f"changed at l2 norm {up(record['norm'])}; {percent_down(record['certified'])} are "
-            f"certified below radius {down(record['radius'])}, {record['certified_lost']} of "
-            "these have another majority now"
+            f"{record['name']}: {percent_down(record['changed'])} of the labels of "
+            f"{record['attacked']} changed at l2 norm {up(record['norm'])}; "
+            f"{percent_down(record['certified'])} are certified below radius "
+            f"{down(record['radius'])}, {record['certified_lost']} of these have another majority "
+            "now"
         )
     if not json_lines:
         console.print(f"attacked images and panels: {out}")

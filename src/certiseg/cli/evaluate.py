@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 import sys
 from contextlib import nullcontext
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -133,8 +132,7 @@ def evaluate(
     ranks = Ranks.of_environment()
     loaded, plain = model.load(), None
     if non_robust is not None:
-        alone = replace(model, model=non_robust, denoiser=None, windows=None, margin=None)
-        plain = alone.load()
+        plain = model.beside(non_robust)
     samples = open_samples(
         loaded,
         images=images,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -101,6 +101,11 @@ class ModelOptions:
         for note in loaded.notes:
             remark(f"note: {note}")
         return loaded
+
+    def beside(self, name: str) -> LoadedModel:
+        """Load another model under the same options, without what protects this one: denoiser and
+        windows. Raises InputError."""
+        return replace(self, model=name, denoiser=None, windows=None, margin=None).load()
 
     def load_if_named(self, also: str | None = None) -> LoadedModel | None:
         """Load the model, or return None without --model.

@@ -19,7 +19,7 @@ from certiseg.metrics.curve import RadiusCurve
 from certiseg.noise import Noise
 from certiseg.report.figures import Bars, Line, Panel, bars, curves, has_matplotlib, write_figure
 from certiseg.report.summary import RunSummary
-from certiseg.rounding import down, exact, share_down, share_up, up
+from certiseg.rounding import down, exact, nearest, share_down, share_up
 from certiseg.runfolder.comparison import CERTIFIED
 from certiseg.runfolder.layout import CURVE_FILES
 from certiseg.runfolder.results import curve_csv
@@ -156,15 +156,19 @@ def _gap(summaries: Sequence[RunSummary]) -> Chart | None:
             lines.append(Line(f"{of}{model}, attacked", list(counts), shares, len(lines)))
     if not lines:
         return None
-    whole, _ = KINDS[attacked[0].run.manifest.kind]
+    manifest = attacked[0].run.manifest
     done = " / ".join(dict.fromkeys(str(len(summary.run.done)) for summary in attacked))
+    norms = sorted({epsilon for s in attacked for epsilon in s.run.manifest.epsilons or ()})
     return Chart(
         "gap",
         "Between certificate and attack",
-        "No attack of that norm brings the smoothed model's accuracy below the certified one; the "
-        "strongest attack that was found brings it to the attacked one. What the worst attack does "
-        f"lies between. Over all {done} {whole}s, attacked at the norms with a marker.",
-        _curve_panel(lines, attacked[0].run.manifest.noise, "accuracy"),
+        "No perturbation below that norm brings the smoothed model's accuracy under the certified "
+        "one; the strongest attack that was found brings it to the attacked one. The worst "
+        f"perturbation lies between. Over all {done} {KINDS[manifest.kind][0]}s, attacked within "
+        f"norms {', '.join(nearest(norm, 4) for norm in norms)}.",
+        Panel(
+            "", lines, f"{manifest.noise.norm} norm, in units of the input", "accuracy", (0.0, 1.0)
+        ),
     )
 
 
@@ -199,8 +203,8 @@ def _gap_by_class(summaries: Sequence[RunSummary]) -> Chart | None:
         "gap-classes",
         "Certificate and attack, class by class",
         f"Share of each class's {KINDS[summary.run.manifest.kind][1]}s that are right: certified "
-        f"below l2 norm {down(radius)}, and under attacks of norm {up(inside[-1])}, whose goal is "
-        "to change as many labels as possible, so that small classes may be spared.",
+        f"below l2 norm {down(radius)}, and under attacks within norm {nearest(inside[-1], 4)}. An "
+        "attack changes as many labels as it can, so that it may spare small classes.",
         Bars(
             [summary.run.manifest.classes[label] for label in present],
             [(name, [values[label] for label in present]) for name, values in series],

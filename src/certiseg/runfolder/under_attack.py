@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from certiseg.files.fields import ANY, Fields, checked, list_of, one_of
 from certiseg.files.fields import number as decimal
 from certiseg.metrics.confusion import Confusion
 from certiseg.metrics.records import counts_from_record
-from certiseg.rounding import share_up, up
+from certiseg.rounding import nearest, share_up
 from certiseg.runfolder.comparison import BASE_CLEAN, NON_ROBUST
 from certiseg.runfolder.difference import Fact
 from certiseg.runfolder.metrics import number
@@ -92,7 +93,7 @@ def attack_table(rows: Sequence[AttackRow], title: str = "") -> Table:
     """The rows as a table."""
     columns = (
         Column("model", "model"),
-        Column("epsilon", "l2 norm of the attack", up),
+        Column("epsilon", "l2 norm of the attack", partial(nearest, decimals=4)),
         Column("accuracy", "accuracy", share_up),
         Column("miou", "mIoU", share_up),
     )

@@ -52,11 +52,14 @@ def attack_images(
     settings: Settings,
     out: Path,
     *,
+    non_robust: LoadedModel | None = None,
     overwrite: bool = False,
     progress: bool = False,
 ) -> Iterator[dict[str, Any]]:
-    """Attack the base model on each image; yields a record once the image's files are written.
+    """Attack a model on each image; yields a record once the image's files are written.
 
+    The model attacked is the base model of ``loaded``, or, if given, ``non_robust``, of the same
+    classes.
     Writes OUT/STEM.attacked.npy, float32 (C, H, W), the attacked input itself;
     OUT/STEM.attacked.png, rounded to 8 bits, for viewing; OUT/STEM.panel.png, with the smoothed
     model's votes at the attacked input and the certificate of the given one, both by ``settings``;
@@ -73,10 +76,18 @@ def attack_images(
             "leave --noise, --radius-map and --grid out"
         )
     smoothed = settings.smoothed(loaded)
+    victim = smoothed if non_robust is None else settings.smoothed(non_robust)
+    name = "base model" if non_robust is None else "non-robust model"
     images = [read_image(path, channels_of(loaded)) for path in paths]
     for x in images:
         settings.check(settings.components(*x.shape[1:]), loaded.num_classes)
-        try_model(smoothed, x)
+        for model in (smoothed, victim):
+            try_model(model, x)
+    if victim.num_classes != smoothed.num_classes:
+        raise InputError(
+            f"expected a non-robust model of the base model's {smoothed.num_classes} classes, got "
+            f"{victim.num_classes}; name a model of the same classes"
+        )
     names = [f"{stem}.{kind}" for stem in stems for kind in _KINDS]
     check_names(out, names)
 
@@ -87,9 +98,9 @@ def attack_images(
             for stem, x in zip(stems, images, strict=True):
                 target = None
                 if how.vanish is not None:
-                    target = without(smoothed.predict_clean(x), how.vanish)
+                    target = without(victim.predict_clean(x), how.vanish)
                 found = attack(
-                    smoothed.model,
+                    victim.model,
                     x,
                     epsilon=how.epsilon,
                     loss=how.losses,
@@ -108,11 +119,12 @@ def attack_images(
                 atomic_write(out / f"{stem}.attacked.npy", _npy(found.attacked))
                 preview = Image.fromarray(as_rgb(found.attacked))
                 write_picture(out / f"{stem}.attacked.png", preview)
-                shown = attack_panel(x, found, majority, certificate, style)
+                shown = attack_panel(x, found, majority, certificate, style, name)
                 write_picture(out / f"{stem}.panel.png", shown)
                 record = {
                     "name": stem,
                     "model": loaded.name,
+                    "attacked": (non_robust or loaded).name,
                     "epsilon": found.epsilon,
                     "norm": found.norm,
                     "loss": found.loss,
@@ -137,9 +149,10 @@ def attack_panel(
     majority: NDArray[np.integer],
     certificate: Certificate,
     style: ClassStyle,
+    attacked: str = "base model",
 ) -> Image.Image:
-    """Given and attacked input, the base model's labels on both, the smoothed model's majority at
-    the attacked input, and the certified labels of the given one."""
+    """Given and attacked input, the attacked model's labels on both, the smoothed model's majority
+    at the attacked input, and the certified labels of the given one. attacked: what it is."""
 
     def over(image: NDArray[Any], labels: NDArray[Any]) -> Image.Image:
         return overlay(image, labels, style.palette)
@@ -153,8 +166,8 @@ def attack_panel(
             "attacked",
             f"l2 norm of the change {up(float(np.max(found.norm)))}",
         ),
-        Tile(over(x, found.clean), "base model on the input"),
-        Tile(over(found.attacked, found.labels), "base model, attacked", f"{changed} changed"),
+        Tile(over(x, found.clean), f"{attacked} on the input"),
+        Tile(over(found.attacked, found.labels), f"{attacked}, attacked", f"{changed} changed"),
         Tile(over(found.attacked, majority), "smoothed model, same image"),
         Tile(over(x, certificate.labels), "certified before the attack", f"{kept} of the pixels"),
     ]
