@@ -18,7 +18,7 @@ from certiseg.noise import noise_record
 from certiseg.report.charts import write_curve
 from certiseg.rounding import exact
 from certiseg.runfolder.comparison import CERTIFIED, Row, comparison_table
-from certiseg.runfolder.derived import row_name
+from certiseg.runfolder.derived import check_figures, row_name
 from certiseg.runfolder.folder import Keep, RunFolder
 from certiseg.runfolder.identity import run_id
 from certiseg.runfolder.layout import FORMAT, RESULTS, file_stem, kept_numbers
@@ -209,6 +209,7 @@ class _Evaluation:
 
     def _check(self) -> list[Checked]:
         settings, loaded, card = self.settings, self.models["base"], self.samples.card
+        check_figures(settings.certifier, settings.hierarchy)
         if self.percentile:
             check_percentile(settings)
         if settings.hierarchy is not None:
