@@ -292,8 +292,10 @@ def manifest(
         "kind": card.kind,
         "model": models["base"].name,
         "model_fingerprint": prints["model_fingerprint"],
+        "binary": _binary_record(models["base"]),
         "non_robust": None if non_robust is None else non_robust.name,
         "non_robust_fingerprint": prints["non_robust_fingerprint"],
+        "non_robust_binary": None if non_robust is None else _binary_record(non_robust),
         "data": card.name,
         "thinned": note_of(samples),
         "reading": reading_of(samples),
@@ -322,6 +324,11 @@ def manifest(
     }
     plain: dict[str, Any] = json.loads(json.dumps(record))
     return {**plain, "run": run_id(plain)}
+
+
+def _binary_record(loaded: LoadedModel) -> dict[str, Any] | None:
+    """How a binary output is declared; None for other models."""
+    return None if loaded.binary is None else loaded.binary.record()
 
 
 def prints_of(models: Mapping[str, LoadedModel]) -> dict[str, str | None]:
