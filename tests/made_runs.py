@@ -134,6 +134,8 @@ def made_certificate(votes: VoteCounts, settings: Settings) -> Certificate:
     noise, level = settings.noise, {"tau": settings.tau, "alpha": settings.alpha}
     if settings.radius_map:
         return radius_map(votes, noise=noise, alpha=settings.alpha)
+    if settings.regions and settings.stopping is not None:
+        return settings.certifier.ask(InParts(votes), noise=noise, num_samples=votes.trials)
     if settings.regions:
         return regions(votes, noise=noise, **level)
     if settings.hierarchy is not None:
@@ -159,6 +161,29 @@ class Once:
         return self._votes
 
 
+class InParts:
+    """A source that deals out given votes in parts, at random as if drawn one by one."""
+
+    def __init__(self, votes: VoteCounts) -> None:
+        self._left, self._source, self._dealt = votes.counts.astype(np.int64), votes.source, 0
+        self._rng = np.random.default_rng(11)
+
+    def sizes(self) -> tuple[int, int]:
+        return self._left[..., 0].size, self._left.shape[-1]
+
+    def more(self, draws: int) -> VoteCounts:
+        part, open_to = np.zeros_like(self._left), np.full(self._left.shape[:-1], draws)
+        rest = self._left.sum(axis=-1)
+        for label in range(self._left.shape[-1]):
+            rest = rest - self._left[..., label]
+            part[..., label] = self._rng.hypergeometric(self._left[..., label], rest, open_to)
+            open_to = open_to - part[..., label]
+        self._left = self._left - part
+        dealt = ((self._dealt, self._dealt + draws),)
+        self._dealt += draws
+        return VoteCounts(part, draws, replace(self._source, draws=dealt))
+
+
 def made_run(
     out: Path,
     names: Sequence[str] = ("one", "two", "three"),
@@ -179,7 +204,7 @@ def made_run(
     """
     settings = settings or Settings(num_samples=200)
     settings = replace(settings, seed=1 if settings.seed is None else settings.seed)
-    if settings.stopping is not None:
+    if settings.stopping is not None and not settings.regions:
         settings = replace(settings, stopping=replace(settings.stopping, looks=1))
     samples = Made(names, classes, clouds=clouds, volumes=volumes)
     card, num_classes = samples.card, len(classes)

@@ -78,17 +78,53 @@ def test_no_perturbation_loses_more(seed, largest, monkeypatch):
         assert certificate.lost_at_most(1.1 * radii[-1]) < certificate.certified.sum()
 
 
+def _counted_anew(layout, inside, radii, epsilon: float) -> int:
+    """The bound for labels (inside), whose groups are counted for this norm alone."""
+    inside = inside & (radii <= epsilon)
+    window = np.zeros(inside.shape, dtype=int)
+    for number, spans in enumerate(layout.spans(inside.shape)):
+        window[tuple(span.core for span in spans)] = number
+    values, which = np.unique(radii[inside], return_inverse=True)
+    pairs, counts = np.unique(window[inside] * len(values) + which, return_counts=True)
+    places, radius = np.divmod(pairs, len(values))
+    axes = [layout.axis(axis, length) for axis, length in enumerate(inside.shape)]
+    lost = module._program(axes, places, values[radius] ** 2, counts, epsilon)
+    return min(int(inside.sum()), int(np.floor(lost)))
+
+
+@pytest.mark.parametrize("mapped", [True, False])
+@pytest.mark.parametrize("seed", range(3))
+def test_one_table_gives_the_same_bound_for_every_norm_and_region(seed, mapped, monkeypatch):
+    certificate = _certificate(seed, mapped=mapped)
+    counted = []
+    made = module.Groups.of
+    monkeypatch.setattr(module.Groups, "of", lambda c: counted.append(c) or made(c))
+    rng = np.random.default_rng(seed)
+    radii = np.broadcast_to(certificate.radius, SHAPE)
+    largest = float(radii.max())
+    for share in (1.0, 0.7, 0.1):
+        region = rng.random(SHAPE) < share
+        losses = module.Losses(certificate, region)
+        for factor in (0, 0.5, 0.9, 1, 1.001, 1.2, 1.7, 2.4, 10):
+            epsilon = factor * largest
+            bound = _counted_anew(
+                Tiling(SIZE, MARGIN), certificate.certified & region, radii, epsilon
+            )
+            assert losses(epsilon) == certificate.lost_at_most(epsilon, region) == bound
+    assert len(counted) == 1
+
+
 def test_the_closed_form_is_little_worse_and_quick_for_many_windows(monkeypatch):
     inside = np.random.default_rng(0).random((256, 512)) < 0.9
     radii = np.full(inside.shape, 0.17)
-    best = module._lost(Tiling((32, 32), 16), inside, radii, 0.34)
+    best = _counted_anew(Tiling((32, 32), 16), inside, radii, 0.34)
     monkeypatch.setattr(module, "_MOST_PAIRS", 0)
-    closed = module._lost(Tiling((32, 32), 16), inside, radii, 0.34)
+    closed = _counted_anew(Tiling((32, 32), 16), inside, radii, 0.34)
     assert best <= closed < 1.02 * best < 0.5 * inside.sum()
     monkeypatch.undo()
     # 22 801 windows: the program has millions of entries.
-    many = module._lost(Sliding((64, 64), (6, 6)), inside.repeat(2, 0), radii.repeat(2, 0), 0.3)
-    assert 0 < many < inside.repeat(2, 0).sum()
+    inside, radii = inside.repeat(2, 0), radii.repeat(2, 0)
+    assert 0 < _counted_anew(Sliding((64, 64), (6, 6)), inside, radii, 0.3) < inside.sum()
 
 
 def test_a_solver_that_errs_costs_tightness_and_never_validity(monkeypatch):
@@ -119,10 +155,9 @@ def test_a_primal_value_of_a_solver_that_stops_early_would_not_do(monkeypatch):
         share = np.array([len(reaches[w]) for w in places]) * energy / len(atoms)
         return float((counts * np.minimum(1, 0.5 * share / squares)).sum())
 
-    inside = certificate.certified
     found = {}
     monkeypatch.setattr(module, "_dual", lambda *given: found.setdefault("v", primal(*given)) * 0)
-    bound = module._lost(Tiling(SIZE, MARGIN), inside, certificate.radius, epsilon)
+    bound = certificate.lost_at_most(epsilon)
     assert found["v"] < _truly_lost(certificate, epsilon) <= bound
 
 
@@ -167,6 +202,17 @@ def test_stored(tmp_path):
     cs.verify(again)
     assert again.votes.source.windows == (4, 5, 1)
     assert again.lost_at_most(0.4) == certificate.lost_at_most(0.4)
+
+
+def test_nothing_certified_and_a_single_label():
+    nothing = cs.radius_map(_votes(np.full(SHAPE, 55)), noise=NOISE)
+    assert not nothing.certified.any()
+    assert nothing.lost_at_most(0.0) == nothing.lost_at_most(9.0) == 0
+    first, then = (cs.VoteCounts(np.array([n, 0]), n) for n in (10, 1000))
+    one = cs.classify(then, noise=NOISE, selection_votes=first)
+    assert one.labels.shape == ()
+    assert one.lost_at_most(0.9 * one.radius) == 0
+    assert one.lost_at_most(float(one.radius)) == 1
 
 
 def test_any_norm_has_an_answer():

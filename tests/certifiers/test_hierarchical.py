@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from functools import cache
-from itertools import accumulate, combinations_with_replacement, pairwise, product
+from itertools import combinations_with_replacement
 
 import numpy as np
 import pytest
@@ -20,49 +20,19 @@ from certiseg.certifiers.segcertify import flat_cutoff
 from certiseg.hierarchies import ROOT, Hierarchy, load_hierarchy
 from certiseg.stats.pvalues import pooled_pvalues
 from certiseg.votes import MOST_TRIALS
-from exact import multinomial
 from some_votes import some_votes
-from trees import SMALL, ancestors, hierarchies
+from trees import (
+    SMALL,
+    Law,
+    ancestors,
+    coupled_nodes,
+    hierarchies,
+    independent_nodes,
+    laws_of,
+)
 
 NOISE = cs.Gaussian(0.25)
 LEAVES = SMALL.leaves()
-Law = tuple[Fraction, ...]
-
-
-def _laws(tau: float) -> list[Law]:
-    """Probabilities of a, b, c, d at which the finest node above tau is ab, abc, the root, or a.
-
-    In the first three its children have tau and 1 - tau, or as much of that as fits.
-    """
-    t = Fraction(tau)
-    zero, rest = Fraction(0), 1 - t
-    return [
-        (t, rest, zero, zero),
-        (t / 2, t / 2, rest, zero),
-        (rest, zero, t, zero),
-        (zero, zero, t, rest),
-        (t + Fraction(1, 20), zero, zero, rest - Fraction(1, 20)),
-        (Fraction(1), zero, zero, zero),
-    ]
-
-
-def _independent(trials: int, laws: tuple[Law, ...]):
-    """Yield (counts per component, probability); components do not depend on each other."""
-    tables = [[(c, w) for c, w in multinomial(trials, list(law)) if w] for law in laws]
-    for cells in product(*tables):
-        weight = Fraction(1)
-        for _, w in cells:
-            weight *= w
-        yield tuple(counts for counts, _ in cells), weight
-
-
-def _coupled(trials: int, laws: tuple[Law, ...]):
-    """As _independent, but one uniform number per draw decides the labels of all components."""
-    edges = [list(accumulate(law, initial=Fraction(0))) for law in laws]
-    cells = list(pairwise(sorted({edge for law in edges for edge in law})))
-    labels = [[sum(edge <= low for edge in law) - 1 for low, _ in cells] for law in edges]
-    for counts, weight in multinomial(trials, [high - low for low, high in cells]):
-        yield tuple(tuple(np.bincount(of, counts, 4).astype(int)) for of in labels), weight
 
 
 @pytest.fixture
@@ -95,11 +65,11 @@ def _worst(outcomes, trials, tau, certify, components: int, k: int = 1) -> Fract
     """Largest such probability over which node is the finest above tau, per component."""
     return max(
         _error(outcomes, trials, laws, tau, certify, k)
-        for laws in combinations_with_replacement(_laws(tau), components)
+        for laws in combinations_with_replacement(laws_of(tau), components)
     )
 
 
-@pytest.mark.parametrize(("outcomes", "components"), [(_independent, 2), (_coupled, 3)])
+@pytest.mark.parametrize(("outcomes", "components"), [(independent_nodes, 2), (coupled_nodes, 3)])
 @pytest.mark.parametrize("correction", ["holm", "bonferroni"])
 @pytest.mark.parametrize(("tau", "trials", "alpha"), [(0.5, 7, 0.2), (0.75, 7, 0.5)])
 @pytest.mark.usefixtures("tables_once")
@@ -110,7 +80,7 @@ def test_family_wise_error_is_at_most_alpha(outcomes, components, correction, ta
     assert 0 < _worst(outcomes, trials, tau, certify, components) <= Fraction(alpha)
 
 
-@pytest.mark.parametrize(("outcomes", "components"), [(_independent, 2), (_coupled, 3)])
+@pytest.mark.parametrize(("outcomes", "components"), [(independent_nodes, 2), (coupled_nodes, 3)])
 @pytest.mark.parametrize("correction", ["k-fwer", "k-fwer-single"])
 @pytest.mark.usefixtures("tables_once")
 @pytest.mark.slow
@@ -128,7 +98,7 @@ def test_a_budget_read_as_fewer_errors_is_caught():
     def certify(counts):
         return _certified(counts, tau=0.5, alpha=0.13, correction="k-fwer", budget=2)
 
-    assert _worst(_independent, 7, 0.5, certify, 2, k=1) > Fraction(0.13)
+    assert _worst(independent_nodes, 7, 0.5, certify, 2, k=1) > Fraction(0.13)
 
 
 @pytest.mark.parametrize("law", range(4), ids=["ab", "abc", "abc, unevenly", "root"])
@@ -141,7 +111,7 @@ def test_the_split_pvalue_at_each_level_is_caught(monkeypatch, law):
     def broken(counts):
         return _certified(counts, tau=0.5, alpha=0.08)
 
-    assert _error(_independent, 7, (_laws(0.5)[law],), 0.5, broken) > Fraction(0.08)
+    assert _error(independent_nodes, 7, (laws_of(0.5)[law],), 0.5, broken) > Fraction(0.08)
     _certified.cache_clear()
 
 
@@ -157,8 +127,8 @@ def test_a_cutoff_one_lower_is_caught(monkeypatch):
         return _certified(counts, tau=0.5, alpha=0.12)
 
     for law in range(4):
-        assert _error(_independent, 7, (_laws(0.5)[law],), 0.5, broken) > Fraction(0.12)
-    assert _worst(_independent, 7, 0.5, broken, 2) > Fraction(0.12)
+        assert _error(independent_nodes, 7, (laws_of(0.5)[law],), 0.5, broken) > Fraction(0.12)
+    assert _worst(independent_nodes, 7, 0.5, broken, 2) > Fraction(0.12)
     _certified.cache_clear()
 
 
@@ -169,7 +139,7 @@ def test_counting_certified_inner_nodes_as_done_is_caught(monkeypatch):
     though each may still be given a or b wrongly.
     """
     trials, alpha = 7, 0.3
-    laws = (_laws(0.5)[0], _laws(0.5)[0], _laws(0.5)[3])
+    laws = (laws_of(0.5)[0], laws_of(0.5)[0], laws_of(0.5)[3])
 
     def right(counts):
         return _certified(counts, tau=0.5, alpha=alpha)
@@ -185,8 +155,8 @@ def test_counting_certified_inner_nodes_as_done_is_caught(monkeypatch):
         options = {"noise": NOISE, "tau": 0.5, "alpha": alpha}
         return hierarchical(votes, hierarchy=SMALL, **options).labels.tolist()
 
-    assert 0 < _error(_independent, trials, laws, 0.5, right) <= Fraction(alpha)
-    assert _error(_independent, trials, laws, 0.5, broken) > Fraction(alpha)
+    assert 0 < _error(independent_nodes, trials, laws, 0.5, right) <= Fraction(alpha)
+    assert _error(independent_nodes, trials, laws, 0.5, broken) > Fraction(alpha)
 
 
 def _plain(votes: cs.VoteCounts, hierarchy: Hierarchy, cutoff: int) -> list[int]:

@@ -96,6 +96,13 @@ def test_overlapping_maps(workplace: Path, call: Call) -> None:
     assert (workplace / "maps" / "bands.radius.png").is_file()
 
 
+def test_a_single_map_has_one_name(call: Call) -> None:
+    Path("lung.txt").write_text("lung\n")
+    declared = ("--binary", "probability", "--multi-label")
+    record, _ = certified(call, "probability", *declared, "--names", "lung.txt")
+    assert set(record["labels"]) == {"lung"}
+
+
 @pytest.mark.parametrize(
     ("name", "options", "words"),
     [
@@ -111,7 +118,18 @@ def test_overlapping_maps(workplace: Path, call: Call) -> None:
         (
             "maps",
             ("--binary", "probability", "--multi-label", "--names", "three.txt"),
-            ("a name for each overlapping map, got 3 for 2 maps",),
+            ("a name for each of 2 overlapping maps, got 3",),
+        ),
+        (
+            "probability",
+            ("--binary", "probability", "--names", "one.txt"),
+            ("expected 2 names", "got 1"),
+        ),
+        ("probability", ("--names", "one.txt"), ("at least 2 classes, got 'a' alone",)),
+        (
+            "probability",
+            ("--binary", "probability", "--multi-label", "--names", "empty.txt"),
+            ("got 0 lines; name 1 to 254 classes or maps",),
         ),
         (
             "probability",
@@ -123,7 +141,8 @@ def test_overlapping_maps(workplace: Path, call: Call) -> None:
 def test_what_does_not_fit_is_one_line(
     name: str, options: tuple[object, ...], words: tuple[str, ...], call: Call
 ) -> None:
-    Path("three.txt").write_text("a\nb\nc\n")
+    for number, file in enumerate(("empty.txt", "one.txt", "two.txt", "three.txt")):
+        Path(file).write_text("a\nb\nc\n"[: 2 * number])
     model = f"python:binary_models:{name}"
     done = call("certify", "bands.png", "-m", model, *options, "-o", "out")
     assert done.is_one_line_error(*words), done.err
@@ -153,6 +172,9 @@ def test_evaluate_reads_it_and_refuses_overlapping_maps(workplace: Path, call: C
     assert done.code == 0, done.err
     record = json.loads((workplace / "eval" / "results.json").read_text())
     assert "foreground" in json.dumps(record)
+    manifest = json.loads((workplace / "eval" / "run.json").read_text())
+    declared = {"output": "probability", "threshold": 0.5, "multi_label": False}
+    assert (manifest["binary"], manifest["non_robust_binary"]) == (declared, None)
     (workplace / "binary_models.py").write_text(
         MODELS + "\n\ndef many():\n    return cs.Binary(maps(), multi_label=True)\n"
     )

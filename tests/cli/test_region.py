@@ -125,6 +125,48 @@ def test_regions_stop_early(workplace: Path, call: Call) -> None:
     assert call("verify", "out/bands.cert.npz").code == 0
 
 
+def test_certify_with_regions_of_nodes(workplace: Path, call: Call) -> None:
+    tree = {"name": "light", "classes": ["dark", "middle", "bright"]}
+    tree["tree"] = ["dark", {"lit": ["middle", "bright"]}]  # type: ignore[assignment]
+    (workplace / "light.json").write_text(json.dumps(tree))
+    options = ("--model", "python:tiny_models:by_brightness", "--regions", "--num-classes", 3)
+    nodes = ("--hierarchy", "light.json", "-n", 80, "--seed", 1)
+    done = call("certify", "bands.png", *options, *nodes, "-o", "out", "--json")
+    assert done.code == 0, done.err
+    record = json.loads(done.out)
+    certificate = Certificate.load(workplace / "out" / "bands.cert.npz")
+    assert certificate.hierarchy is not None
+    assert (certificate.labels == 3).any()
+    for label, name in enumerate(("dark", "middle", "bright", "lit")):
+        assert record["at_least"][name] == certificate.at_least(certificate.labels == label)
+    assert call("verify", "out/bands.cert.npz").code == 0
+    answer = call("region", "out/bands.cert.npz", "--class", 3, "--json")
+    assert json.loads(answer.out)["at_least"] == record["at_least"]["lit"]
+    assert call("region", "out/bands.cert.npz", "--class", 4).is_one_line_error("0 to 3", "light")
+
+    for other, words in (
+        ("--target-coverage=50%", ("early stopping", "--hierarchy")),
+        ("--thresholds=0.25", ("--thresholds",)),
+    ):
+        refused = call("certify", "bands.png", *options, *nodes, other, "-o", "no")
+        assert refused.is_one_line_error(*words), refused.err
+
+
+def test_evaluations_of_regions_have_no_nodes(workplace: Path, call: Call) -> None:
+    """The remedy is tried in ``test_figures_of_regions``."""
+    for folder, file in (("images", "bands.png"), ("labels", "truth.png")):
+        (workplace / folder).mkdir()
+        (workplace / file).rename(workplace / folder / "a.png")
+    tree = {"name": "light", "classes": ["class 0", "class 1", "class 2"]}
+    tree["tree"] = ["class 0", {"lit": ["class 1", "class 2"]}]  # type: ignore[assignment]
+    (workplace / "light.json").write_text(json.dumps(tree))
+    model = ("--model", "python:tiny_models:by_brightness", "--num-classes", 3)
+    data = ("--images", "images", "--labels", "labels", "-n", 40, "-o", "out")
+    refused = call("evaluate", *model, *data, "--regions", "--hierarchy", "light.json")
+    assert refused.is_one_line_error("--regions or of --hierarchy", "leave --hierarchy out")
+    assert not (workplace / "out").exists()
+
+
 def test_figures_of_regions(workplace: Path, call: Call) -> None:
     """With one certificate they are those of its regions; the report recomputes them."""
     for folder, file in (("images", "bands.png"), ("labels", "truth.png")):

@@ -31,7 +31,7 @@ def test_names_and_colours(tmp_path: Path) -> None:
     ("content", "word"),
     [
         (b"", "got 0 lines"),
-        (b"sky\n", "got 1 lines"),
+        (b"sky\n" * 255, "got 255 lines; name 1 to 254 classes or maps"),
         (b"sky\n\nroad\n", "'' on line 2"),
         (b"sky\nroad\nsky\n", "'sky' on lines 1 and 3"),
         (b"sky #000000\nroad\n", "no colour on line 2"),

@@ -209,6 +209,11 @@ def test_a_model_that_keeps_something_for_the_windows_of_one_pass_is_refused():
 def test_bad_windows(size, margin):
     with pytest.raises(cs.InputError, match="expected cores of whole sizes"):
         Windows(_net(), size, margin)
+    model = Windows(_net(), 4, 1)
+    model.size, model.margin = size, margin
+    for use in (lambda: windows_of(model, (2, 8, 8)), lambda: model(torch.rand(1, 2, 8, 8))):
+        with pytest.raises(cs.InputError, match="expected cores of whole sizes"):
+            use()
 
 
 def test_windows_of_different_outputs_are_refused():

@@ -17,7 +17,7 @@ from certiseg.certifiers.regions import _most_below
 from certiseg.hierarchies.hierarchy import Hierarchy
 from certiseg.report.volume import Slices
 from certiseg.report.write import write_report
-from certiseg.runs.settings import Settings
+from certiseg.runs.settings import Settings, Stopping
 from certiseg.votes import ABSTAIN
 from made_runs import SIZE, VOLUME, certificates, made_run
 
@@ -25,6 +25,9 @@ TREE = Hierarchy("traffic", ("road", "car", "sky"), ("ground",), (3, 3, -1, -1))
 pytestmark = pytest.mark.slow
 SETTINGS = {
     "regions": Settings(num_samples=200, seed=1, regions=True),
+    "regions, early stopping": Settings(
+        num_samples=200, seed=1, regions=True, stopping=Stopping(target_coverage=0.95)
+    ),
     "regions on cells": Settings(num_samples=200, seed=1, regions=True, grid=3),
     "each": Settings(num_samples=200, seed=1),
     "budget": Settings(num_samples=200, seed=1, correction="k-fwer", budget=20),
@@ -184,11 +187,13 @@ def test_runs_side_by_side_count_each_for_itself(made, opened, tmp_path):
     assert shown.complaints == []
 
 
-def test_the_counts_of_regions_differ_from_the_labels_given(made):
+@pytest.mark.parametrize("name", ["regions", "regions, early stopping"])
+def test_the_counts_of_regions_differ_from_the_labels_given(name, made):
     """Else the test above could not tell T16 from counting."""
-    (certificate,) = certificates(made / "regions")
+    (certificate,) = certificates(made / name)
     given = int(certificate.certified.sum())
     assert 0 < certificate.allowed_errors < given
+    assert certificate.looks is None or len(certificate.looks.looks) > 1
 
 
 _MOST_FALSE = """(tables) => tables.map(([counts, weights, bound]) =>

@@ -22,6 +22,7 @@ from certiseg.votes import ABSTAIN, Selection, VoteCounts
 
 if TYPE_CHECKING:
     from certiseg.certificates.looks import Looks
+    from certiseg.certificates.windows import Groups
     from certiseg.hierarchies.hierarchy import Hierarchy
 
 
@@ -207,10 +208,17 @@ class Certificate:
         Reference:
             Schuchardt et al. 2021, Collective robustness certificates; theory T17.
         """
-        from certiseg.certificates.windows import lost_at_most
+        from certiseg.certificates.windows import Losses
 
         everything = np.ones(self.labels.shape, dtype=np.bool_)
-        return lost_at_most(self, epsilon, everything if region is None else self._region(region))
+        return Losses(self, everything if region is None else self._region(region))(epsilon)
+
+    @cached_property
+    def groups(self) -> Groups:
+        """Certified labels by window and radius (theory T17), counted once for all norms."""
+        from certiseg.certificates.windows import Groups
+
+        return Groups.of(self)
 
     def _region(self, region: ArrayLike) -> NDArray[np.bool_]:
         mask = np.asarray(region)

@@ -7,6 +7,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise, product
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from certiseg.errors import InputError
 if TYPE_CHECKING:
     from certiseg.certificates.certificate import Certificate
 
-# Relative margin for the rounding of the sums in ``_lost``.
+# Relative margin for the rounding of the sums in ``_program``.
 _OUTWARD = 1e-12
 _MOST_PAIRS = 500_000
 """Pairs of a window and an atom in it, beyond which the linear program is not solved."""
@@ -142,66 +143,129 @@ def tiling_of(certificate: Certificate) -> WindowLayout | None:
     return layout_of(source.windows, len(source.input_shape) - 1)
 
 
-def lost_at_most(certificate: Certificate, epsilon: float, region: NDArray[np.bool_]) -> int:
-    """Upper bound on the labels in a region that a perturbation of norm <= epsilon may change.
+@dataclass(frozen=True, eq=False)
+class Groups:
+    """Certified labels by window and radius: one variable each of the linear program (theory T17).
 
-    The bound is the value of a linear program (theory T17). Every feasible point of its dual gives
-    a valid bound, so that an inaccurate solution only makes it less tight.
+    axes: spans along each axis; one over the whole input for a model without windows.
+    radii: float64 (R,), increasing, of the certified labels.
+    places: int64 in the shape of the labels, window * R + index of the radius; windows * R where no
+    label is certified.
+    local: whether the model labels by windows.
     """
-    if isinstance(epsilon, (str, bool)) or not 0 <= epsilon < math.inf:
-        raise InputError(f"expected epsilon >= 0, got {epsilon!r}; it is a norm like the radius")
-    inside = certificate.certified & region
-    given = int(inside.sum())
-    radii = np.broadcast_to(np.asarray(certificate.radius), certificate.labels.shape)
-    # A label holds under every perturbation of norm < radius.
-    open_to = inside & (radii <= epsilon)
-    tiling = tiling_of(certificate)
-    lost = int(open_to.sum()) if tiling is None else _lost(tiling, open_to, radii, float(epsilon))
-    return min(given, lost + given - certificate.at_least(region))
+
+    axes: list[list[Span]]
+    radii: NDArray[np.float64]
+    places: NDArray[np.int64]
+    local: bool
+
+    @staticmethod
+    def of(certificate: Certificate) -> Groups:
+        """The groups of a certificate, for all regions and norms."""
+        certified, shape = certificate.certified, certificate.labels.shape
+        layout = tiling_of(certificate)
+        if layout is None:
+            axes = [[Span(slice(0, length), slice(0, length))] for length in shape]
+        else:
+            axes = [layout.axis(axis, length) for axis, length in enumerate(shape)]
+        radius = np.asarray(certificate.radius)
+        radii = np.unique(radius[certified] if radius.ndim else radius)
+        places = np.zeros(shape, dtype=np.int64)
+        stride = len(radii)
+        for axis, spans in reversed(list(enumerate(axes))):
+            number = np.repeat(np.arange(len(spans)), [s.core.stop - s.core.start for s in spans])
+            along = [1] * len(shape)
+            along[axis] = -1
+            places += (number * stride).reshape(along)
+            stride *= len(spans)
+        if radius.ndim:
+            places += np.searchsorted(radii, radius)
+        places[~certified] = stride
+        return Groups(axes, radii, places, layout is not None)
+
+    @cached_property
+    def windows(self) -> int:
+        """Number of windows."""
+        return math.prod(map(len, self.axes))
+
+    def counts(self, region: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Number of certified labels of a region in each window (rows) with each radius."""
+        found = np.bincount(self.places[region], minlength=self.windows * len(self.radii) + 1)
+        return found[:-1].reshape(self.windows, len(self.radii))
 
 
-def _lost(
-    tiling: WindowLayout, inside: NDArray[np.bool_], radii: NDArray[np.float64], epsilon: float
-) -> int:
-    """The bound for labels (inside) whose radii are at most epsilon."""
-    at_once = inside & (radii <= 0)
-    inside = inside & ~at_once
-    if not inside.any():
-        return int(at_once.sum())
-    axes = [tiling.axis(axis, length) for axis, length in enumerate(inside.shape)]
-    # Labels with equal window and radius are one variable with a multiplicity.
-    window = np.zeros(inside.shape, dtype=np.int64)
-    for axis, spans in enumerate(axes):
-        number = np.concatenate(
-            [np.full(s.core.stop - s.core.start, i) for i, s in enumerate(spans)]
-        )
-        shape = [1] * inside.ndim
-        shape[axis] = -1
-        window = window * len(spans) + number.reshape(shape)
-    values, which = np.unique(radii[inside], return_inverse=True)
+class Losses:
+    """Upper bounds on the labels of one region that perturbations of any norm may change.
+
+    A region is counted once for all norms. ``Certificate.lost_at_most`` states the guarantee.
+    """
+
+    def __init__(self, certificate: Certificate, region: NDArray[np.bool_]) -> None:
+        self._groups = certificate.groups
+        self._counts = self._groups.counts(region)
+        self._given = int(self._counts.sum())
+        self._doubtful = self._given - certificate.at_least(region)
+
+    def __call__(self, epsilon: float) -> int:
+        """The bound for perturbations of norm <= epsilon: the value of a linear program (T17).
+
+        Every feasible point of its dual gives a valid bound, so that an inaccurate solution only
+        makes it less tight.
+        """
+        if isinstance(epsilon, (str, bool)) or not 0 <= epsilon < math.inf:
+            raise InputError(
+                f"expected epsilon >= 0, got {epsilon!r}; it is a norm like the radius"
+            )
+        radii = self._groups.radii
+        # A label holds under every perturbation of norm < radius.
+        lost = int(self._counts[:, radii <= epsilon].sum())
+        if self._groups.local and lost:
+            lost = self._together(float(epsilon))
+        return min(self._given, lost + self._doubtful)
+
+    def _together(self, epsilon: float) -> int:
+        """The bound for labels whose radii are at most epsilon, without those that may be false."""
+        groups = self._groups
+        at_once = int(self._counts[:, groups.radii <= 0].sum())
+        open_to = (groups.radii > 0) & (groups.radii <= epsilon)
+        values, found = groups.radii[open_to], self._counts[:, open_to]
+        places, radius = np.nonzero(found)
+        if not places.size:
+            return at_once
+        counts, squares = found[places, radius], values[radius] ** 2
+        everything = int(counts.sum())
+        if epsilon >= float(values[radius.max()]) * math.sqrt(groups.windows):
+            # Enough to change every label (and it may be too large to be squared).
+            return at_once + everything
+        lost = _program(groups.axes, places, squares, counts, epsilon)
+        return at_once + min(everything, math.floor(lost))
+
+
+def _program(
+    axes: Sequence[Sequence[Span]],
+    places: NDArray[np.int64],
+    squares: NDArray[np.float64],
+    counts: NDArray[np.int64],
+    epsilon: float,
+) -> float:
+    """An upper bound on the value of the linear program, rounded up.
+
+    places, squares, counts: window, squared radius and number of labels of each group.
+    """
     windows = math.prod(map(len, axes))
-    found = np.bincount(window[inside] * len(values) + which, minlength=windows * len(values))
-    groups = np.flatnonzero(found)
-    counts, (places, radius) = found[groups], np.divmod(groups, len(values))
-    if epsilon >= float(values[-1]) * math.sqrt(windows):
-        # Enough to change every label (and it may be too large to be squared).
-        return int(at_once.sum() + inside.sum())
-    squares = values[radius] ** 2
     atoms = [_atoms(spans) for spans in axes]
     if math.prod(sum(map(len, along)) for along in atoms) > _MOST_PAIRS:
         # Too large a program: alpha = counts and alpha = 0, the ends of a segment, are feasible.
         pull = np.bincount(places, weights=counts / squares, minlength=windows)
         most = _largest_sum(atoms, pull.astype(np.float64))
-        outward = epsilon**2 * most * (1 + _OUTWARD * windows)
-        return int(at_once.sum()) + min(int(counts.sum()), math.floor(outward))
+        return epsilon**2 * most * (1 + _OUTWARD * windows)
     reaches = [list(product(*sides)) for sides in product(*atoms)]
     alpha = np.clip(_dual(places, squares, counts, reaches, epsilon**2), 0.0, counts)
     # Any alpha in [0, counts] with beta = counts - alpha is feasible. Rounded up.
     pull = np.bincount(places, weights=alpha / squares, minlength=len(reaches))
     most = max(math.fsum(pull[sees]) for sees in _seen_by(reaches))
     bound = epsilon**2 * most + math.fsum(counts - alpha)
-    outward = bound * (1 + _OUTWARD * len(places)) + _OUTWARD * float(counts.sum())
-    return int(at_once.sum()) + min(int(counts.sum()), math.floor(outward))
+    return bound * (1 + _OUTWARD * len(places)) + _OUTWARD * float(counts.sum())
 
 
 def _atoms(spans: Sequence[Span]) -> list[list[int]]:

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from certiseg.certificates.certificate import Certificate
 from certiseg.certifiers.checks import check_stages
-from certiseg.certifiers.hierarchical import CHUNK, Hierarchical
+from certiseg.certifiers.hierarchical import CHUNK, Hierarchical, check_hierarchy
 from certiseg.certifiers.segcertify import Correction
 from certiseg.errors import InputError
 from certiseg.hierarchies.hierarchy import ROOT, Hierarchy
@@ -59,7 +59,7 @@ class Adaptive(Hierarchical):
     ) -> Certificate:
         """See ``adaptive``."""
         tested = self._checked(votes, noise)
-        self._check_classes(votes)
+        check_hierarchy(self.hierarchy, votes)
         if selection_votes is None or levels is None:
             raise InputError(
                 "expected selection_votes and levels with AdaptiveCertify, got one missing; "

@@ -35,43 +35,26 @@ class Hierarchical(SegCertify):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not isinstance(self.hierarchy, Hierarchy):
-            raise InputError(
-                f"expected a Hierarchy, got {self.hierarchy!r:.80}; "
-                "read one with certiseg.hierarchies.load_hierarchy"
-            )
-
-    def _check_classes(self, votes: VoteCounts) -> None:
-        if self.hierarchy.num_classes != votes.num_classes:
-            raise InputError(
-                f"expected a hierarchy over {votes.num_classes} classes, got {self.hierarchy.name} "
-                f"over {self.hierarchy.num_classes}; it must list the model's classes in label "
-                "order"
-            )
+        check_hierarchy(self.hierarchy)
 
     def certify(
         self, votes: VoteCounts, *, noise: Noise, selection_votes: VoteCounts | None = None
     ) -> Certificate:
         """See ``hierarchical``."""
-        self._check_classes(votes)
+        check_hierarchy(self.hierarchy, votes)
         # The flat test sets the cutoff. Components certified at an inner node do not count as
         # rejected hypotheses: a finer node could still be wrong (T8).
         flat = super().certify(votes, noise=noise, selection_votes=selection_votes)
         assert flat.cutoff is not None
-        narrow = labels_dtype(self.hierarchy.num_nodes)
-        labels: NDArray[np.signedinteger] = flat.labels.reshape(-1).astype(narrow)
-        if flat.cutoff <= votes.trials and self.hierarchy.nodes:
-            counts = votes.counts.reshape(-1, votes.num_classes)
-            rest = np.flatnonzero(labels == ABSTAIN)
-            for start in range(0, len(rest), CHUNK):
-                part = rest[start : start + CHUNK]
-                labels[part] = finest(counts[part], flat.cutoff, self.hierarchy)
-        return replace(flat, labels=labels.reshape(votes.shape), hierarchy=self.hierarchy)
+        labels = finest_nodes(votes, flat.labels, flat.cutoff, self.hierarchy)
+        return replace(flat, labels=labels, hierarchy=self.hierarchy)
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> Self | None:
-        """Selected by a hierarchy without thresholds."""
+        """Selected by a hierarchy without thresholds and without regions."""
         if settings["hierarchy"] is None or settings["thresholds"] is not None:
+            return None
+        if settings.get("regions"):
             return None
         names = ("tau", "alpha", "correction", "budget", "hierarchy")
         return cls(**{name: settings[name] for name in names})
@@ -82,10 +65,7 @@ class Hierarchical(SegCertify):
         # A damaged file may lack the hierarchy; verify refuses it later.
         if tree is None:
             return flat
-        return (
-            f"{flat}, along the hierarchy {quoted(tree.name)} "
-            f"(fingerprint {tree.fingerprint[:12]}, {cls.level})"
-        )
+        return f"{flat}{along(tree, cls.level)}"
 
 
 def hierarchical(
@@ -137,6 +117,59 @@ def hierarchical(
         tau=tau, alpha=alpha, hierarchy=hierarchy, correction=correction, budget=budget
     )
     return method.certify(votes, noise=noise)
+
+
+def check_hierarchy(hierarchy: object, votes: VoteCounts | None = None) -> None:
+    """Raise InputError unless this is a hierarchy, over the classes of the votes."""
+    if not isinstance(hierarchy, Hierarchy):
+        raise InputError(
+            f"expected a Hierarchy, got {hierarchy!r:.80}; "
+            "read one with certiseg.hierarchies.load_hierarchy"
+        )
+    if votes is not None and hierarchy.num_classes != votes.num_classes:
+        raise InputError(
+            f"expected a hierarchy over {votes.num_classes} classes, got {hierarchy.name} over "
+            f"{hierarchy.num_classes}; it must list the model's classes in label order"
+        )
+
+
+def along(hierarchy: Hierarchy, theorem: str) -> str:
+    """Phrase of a statement for a test along a hierarchy."""
+    return (
+        f", along the hierarchy {quoted(hierarchy.name)} "
+        f"(fingerprint {hierarchy.fingerprint[:12]}, {theorem})"
+    )
+
+
+def finest_nodes(
+    votes: VoteCounts, labels: NDArray[np.signedinteger], cutoff: int, hierarchy: Hierarchy
+) -> NDArray[np.signedinteger]:
+    """Labels with at least ``cutoff`` votes, and where there are none (ABSTAIN), the finest inner
+    node that has as many (theory T8)."""
+    found: NDArray[np.signedinteger] = labels.reshape(-1).astype(labels_dtype(hierarchy.num_nodes))
+    if cutoff <= votes.trials and hierarchy.nodes:
+        counts = votes.counts.reshape(-1, votes.num_classes)
+        rest = np.flatnonzero(found == ABSTAIN)
+        for start in range(0, len(rest), CHUNK):
+            part = rest[start : start + CHUNK]
+            found[part] = finest(counts[part], cutoff, hierarchy)
+    return found.reshape(votes.shape)
+
+
+def node_hits(
+    votes: VoteCounts, labels: NDArray[np.signedinteger], hierarchy: Hierarchy
+) -> NDArray[np.int64]:
+    """Vote count of the given node of each component, 0 where it is ABSTAIN."""
+    given = labels.reshape(-1)
+    inner = labels >= hierarchy.num_classes
+    hits = np.where(labels == ABSTAIN, 0, votes.hits(np.where(inner, 0, labels))).reshape(-1)
+    counts, leaves = votes.counts.reshape(-1, votes.num_classes), hierarchy.leaves()
+    for node in np.unique(labels[inner]):
+        members = np.flatnonzero(given == node)
+        for start in range(0, len(members), CHUNK):
+            part = members[start : start + CHUNK]
+            hits[part] = counts[part][:, leaves[node]].sum(axis=1)
+    return hits.reshape(votes.shape)
 
 
 def finest(counts: NDArray[np.integer], cutoff: int, hierarchy: Hierarchy) -> NDArray[np.intp]:

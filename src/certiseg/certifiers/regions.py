@@ -13,8 +13,11 @@ from numpy.typing import NDArray
 
 from certiseg.certificates.certificate import Certificate
 from certiseg.certificates.method import Method
+from certiseg.certificates.statement import quoted
 from certiseg.certifiers.checks import check_noise, tested_tau
+from certiseg.certifiers.hierarchical import along, check_hierarchy, finest_nodes, node_hits
 from certiseg.errors import InputError
+from certiseg.hierarchies.hierarchy import Hierarchy
 from certiseg.noise import Noise
 from certiseg.stats.pvalues import (
     checked_alpha,
@@ -23,7 +26,7 @@ from certiseg.stats.pvalues import (
     min_trials,
     wrong_label_tail,
 )
-from certiseg.votes import ABSTAIN, VoteCounts, labels_dtype
+from certiseg.votes import ABSTAIN, VoteCounts
 
 Cutoffs = Literal["spread"] | Sequence[int]
 SPREAD: Literal["spread"] = "spread"
@@ -46,10 +49,16 @@ class Evidence:
 
     @staticmethod
     def of(
-        levels: NDArray[np.integer], values: tuple[Fraction, ...], stray: Fraction, alpha: float
+        levels: NDArray[np.integer],
+        values: tuple[Fraction, ...],
+        stray: Fraction,
+        alpha: float,
+        classes: NDArray[np.bool_] | None = None,
     ) -> Evidence:
-        """Evidence with the bound of theory T16. stray: as in ``Steps``."""
-        listed = np.bincount(levels.ravel(), minlength=len(values) + 1)[1:]
+        """Evidence with the bound of theory T16. stray: as in ``Steps``. classes: where the label
+        is a class, if others are inner nodes of a hierarchy."""
+        leaves = levels.ravel() if classes is None else levels[classes]
+        listed = np.bincount(leaves, minlength=len(values) + 1)[1:]
         given, share = int(listed.sum()), min(stray, Fraction(1))
         # The sum over the false labels is below start + v * slope if v labels are false.
         start = (levels.size - given + given * share) / Fraction(alpha)
@@ -82,10 +91,13 @@ class Regions(Method):
     tau: float = 0.75
     alpha: float = 1e-3
     cutoffs: Cutoffs = SPREAD
+    hierarchy: Hierarchy | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tau", checked_tau(self.tau))
         object.__setattr__(self, "alpha", checked_alpha(self.alpha))
+        if self.hierarchy is not None:
+            check_hierarchy(self.hierarchy)
         if isinstance(self.cutoffs, str) and self.cutoffs == SPREAD:
             return
         given = [] if isinstance(self.cutoffs, str) else list(self.cutoffs)
@@ -117,19 +129,24 @@ class Regions(Method):
         """See ``regions``."""
         self.check_draws(votes.num_components, votes.trials)
         check_noise(votes, noise)
+        if self.hierarchy is not None:
+            check_hierarchy(self.hierarchy, votes)
         candidates, hits = votes.top()
         cutoff = self._steps(votes).alone(votes.trials, self.alpha)
-        labels = np.where(hits >= cutoff, candidates, ABSTAIN)
+        labels = np.where(hits >= cutoff, candidates, ABSTAIN).astype(candidates.dtype)
+        if self.hierarchy is not None:
+            labels = finest_nodes(votes, labels, cutoff, self.hierarchy)
         chosen = self.cutoffs if isinstance(self.cutoffs, str) else list(self.cutoffs)
         return Certificate(
             method=self.name,
-            labels=labels.astype(labels_dtype(votes.num_classes)),
+            labels=labels,
             radius=noise.radius(self.tau),
             votes=votes,
             noise=noise,
             alpha=self.alpha,
             tau=self.tau,
             cutoff=cutoff,
+            hierarchy=self.hierarchy,
             parameters={"cutoffs": chosen},
         )
 
@@ -140,10 +157,14 @@ class Regions(Method):
     @classmethod
     def errors(cls, certificate: Certificate) -> Evidence:
         """The evidence, a function of a region S that returns m(S) of theory T16."""
-        method, votes = cls.of(certificate), certificate.votes
-        steps = method._steps(votes)
-        levels = np.where(certificate.certified, steps.reached(votes.hits(certificate.labels)), 0)
-        return Evidence.of(levels, steps.values[1:], steps.stray, method.alpha)
+        method, votes, labels = cls.of(certificate), certificate.votes, certificate.labels
+        steps, tree, classes = method._steps(votes), method.hierarchy, None
+        if tree is None:
+            hits = votes.hits(labels)
+        else:
+            hits, classes = node_hits(votes, labels, tree), labels < tree.num_classes
+        levels = np.where(certificate.certified, steps.reached(hits), 0)
+        return Evidence.of(levels, steps.values[1:], steps.stray, method.alpha, classes)
 
     @classmethod
     def of(cls, stored: Certificate) -> Self:
@@ -157,13 +178,14 @@ class Regions(Method):
         """Selected by regions without early stopping; a correction is refused."""
         if not settings.get("regions") or settings["stopping"] is not None:
             return None
-        check_no_correction(settings)
-        return cls(tau=settings["tau"], alpha=settings["alpha"])
+        check_alone(settings)
+        return cls(**{name: settings[name] for name in ("tau", "alpha", "hierarchy")})
 
     @classmethod
     def tested_by(cls, certificate: Certificate) -> str:
-        chosen = (certificate.parameters or {}).get("cutoffs")
-        return f" by evidence over cutoffs ({chosen}), tau = {certificate.tau!r}"
+        chosen, tree = (certificate.parameters or {}).get("cutoffs"), certificate.hierarchy
+        tested = f" by evidence over cutoffs ({chosen}), tau = {certificate.tau!r}"
+        return tested if tree is None else f"{tested}{along(tree, 'T8')}"
 
     @classmethod
     def theorem(cls, certificate: Certificate) -> str:
@@ -172,12 +194,21 @@ class Regions(Method):
     @classmethod
     def whole_claim(cls, certificate: Certificate) -> str | None:
         given, total = int(certificate.certified.sum()), certificate.labels.size
-        sure = given - certificate.allowed_errors
-        return (
+        sure, tree = given - certificate.allowed_errors, certificate.hierarchy
+        true = (
             f"of the {given} labels given to {total} components at least {sure} are the majority "
-            "label of the smoothed model, and of those given in any region, whenever and however "
-            "it was chosen, at least as many as follow from the counts by theory T16, all regions "
-            "at once,"
+            "label of the smoothed model"
+        )
+        if tree is not None:
+            classes = int((certificate.labels[certificate.certified] < tree.num_classes).sum())
+            true = (
+                f"of the {given} nodes given to {total} components, {classes} classes and "
+                f"{given - classes} groups of the hierarchy {quoted(tree.name)}, at least {sure} "
+                "contain the base model's label with probability above 1/2 under the noise"
+            )
+        return (
+            f"{true}, and of those given in any region, whenever and however it was chosen, at "
+            "least as many as follow from the counts by theory T16, all regions at once,"
         )
 
 
@@ -188,6 +219,7 @@ def regions(
     tau: float = 0.75,
     alpha: float = 1e-3,
     cutoffs: Cutoffs = SPREAD,
+    hierarchy: Hierarchy | None = None,
 ) -> Certificate:
     """Bound the number of robust labels in any region, simultaneously for all regions.
 
@@ -206,12 +238,16 @@ def regions(
         cutoffs: increasing vote counts among whose p-values the e-value is split evenly, fixed
             before sampling. "spread": up to eight, from the cutoff for a single component to that
             for one of N, as a function of N, n, tau and alpha.
+        hierarchy: over the classes of the votes, fixed before sampling. Where no class gets a
+            label, the finest node with enough evidence does (theory T8); a node holds if its
+            probability exceeds tau.
 
     Returns:
         The certificate; ``at_least(mask)`` gives the bound for a region.
 
     Raises:
-        InputError: for bad parameters, for too few draws, and for votes of another noise.
+        InputError: for bad parameters, for too few draws, for votes of another noise, and for a
+            hierarchy over other classes.
 
     Example:
         >>> import numpy as np
@@ -225,7 +261,8 @@ def regions(
         Theory T16; Goeman, Meijer, Krebs 2021, Only closed testing procedures are admissible for
         controlling false discovery proportions; Vovk, Wang 2021, E-values.
     """
-    return Regions(tau=tau, alpha=alpha, cutoffs=cutoffs).certify(votes, noise=noise)
+    method = Regions(tau=tau, alpha=alpha, cutoffs=cutoffs, hierarchy=hierarchy)
+    return method.certify(votes, noise=noise)
 
 
 @dataclass(frozen=True)
@@ -279,11 +316,17 @@ class Steps:
         return next((c for c, value in pairs if value >= 1 / Fraction(alpha)), trials + 1)
 
 
-def check_no_correction(settings: Mapping[str, Any]) -> None:
-    """Raise InputError if settings with regions name a correction."""
+def check_alone(settings: Mapping[str, Any]) -> None:
+    """Raise InputError if settings with regions name a correction or thresholds."""
     if settings["correction"] != "holm":
         raise InputError(
             f"expected no --correction with --regions, got {settings['correction']!r}; leave it out"
+        )
+    if settings["thresholds"] is not None:
+        raise InputError(
+            "expected --hierarchy without --thresholds with --regions, got thresholds "
+            f"{settings['thresholds']}; leave them out, then each component gets the finest node "
+            "that has enough votes"
         )
 
 

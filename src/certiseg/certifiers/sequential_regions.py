@@ -27,7 +27,7 @@ from certiseg.certifiers.regions import (
     Evidence,
     Regions,
     Steps,
-    check_no_correction,
+    check_alone,
 )
 from certiseg.certifiers.replay import check_votes
 from certiseg.certifiers.sequential import (
@@ -85,6 +85,12 @@ class SequentialRegions(Regions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.hierarchy is not None:
+            # Looks record the votes of the leading classes alone.
+            raise InputError(
+                "expected a hierarchy with regions of fixed draws, got it with early stopping; "
+                "leave --min-gain and --target-coverage out, or --hierarchy"
+            )
         if self.cutoffs != SPREAD or self.spending == ANYTIME:
             got = f"cutoffs {self.cutoffs!r}" if self.cutoffs != SPREAD else "the e-process"
             raise InputError(
@@ -283,11 +289,12 @@ class SequentialRegions(Regions):
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> Self | None:
-        """Selected by regions with early stopping."""
+        """Selected by regions with early stopping; a hierarchy is refused."""
         if not settings.get("regions") or settings["stopping"] is None:
             return None
-        check_no_correction(settings)
-        return cls(tau=settings["tau"], alpha=settings["alpha"], **stopping_of(settings))
+        check_alone(settings)
+        names = ("tau", "alpha", "hierarchy")
+        return cls(**{name: settings[name] for name in names}, **stopping_of(settings))
 
     @classmethod
     def tested_by(cls, certificate: Certificate) -> str:

@@ -28,7 +28,7 @@ def region(
     ] = None,
     label: Annotated[
         list[int] | None,
-        typer.Option("--class", help="Class id: the region where this is the label."),
+        typer.Option("--class", help="Id of a class or node: the region where it is the label."),
     ] = None,
     json_lines: options.Json = False,
 ) -> None:
@@ -104,9 +104,11 @@ def _of_box(text: str, certificate: Certificate) -> Any:
 
 
 def _of_class(number: int, certificate: Certificate) -> Any:
-    if not 0 <= number < certificate.votes.num_classes:
+    tree = certificate.hierarchy
+    labels = certificate.votes.num_classes if tree is None else tree.num_nodes
+    if not 0 <= number < labels:
         raise InputError(
-            f"expected --class of 0 to {certificate.votes.num_classes - 1}, got {number}; name a "
-            "class of the model"
+            f"expected --class of 0 to {labels - 1}, got {number}; name a class of the model"
+            + ("" if tree is None else f", or a node of the hierarchy {tree.name}")
         )
     return certificate.labels == number

@@ -26,7 +26,8 @@ class ClassNames(NamedTuple):
 
 def read_names(path: Path) -> ClassNames:
     """Read a UTF-8 text file: line by line the name of class 0, 1, ..., with a colour behind it on
-    all lines or on none: ``road #804080`` or ``road 128 64 128``.
+    all lines or on none: ``road #804080`` or ``road 128 64 128``. For overlapping maps the name of
+    map 0, 1, ....
 
     Raises InputError, with the line, for empty lines, equal names, and colours on some lines.
     """
@@ -40,8 +41,8 @@ def read_names(path: Path) -> ClassNames:
         raise wrong(str(error), "save it as UTF-8 text") from None
     while lines and not lines[-1].strip():
         lines.pop()
-    if not 2 <= len(lines) < IGNORE:
-        raise wrong(f"{len(lines)} lines", f"name 2 to {IGNORE - 1} classes")
+    if not 1 <= len(lines) < IGNORE:
+        raise wrong(f"{len(lines)} lines", f"name 1 to {IGNORE - 1} classes or maps")
     named = [_read(line.strip()) for line in lines]
     coloured = sum(colour is not None for _, colour in named)
     seen: dict[str, int] = {}

@@ -54,16 +54,22 @@ class Windows(nn.Module):
         margin: int = 0,
     ) -> None:
         super().__init__()
-        sides = tuple(size) if isinstance(size, Sequence) else (size,)
-        if not sides or not all(_whole(side, 1) for side in sides) or not _whole(margin, 0):
-            raise InputError(
-                f"expected cores of whole sizes from 1 and a margin from 0, below 2^31, got size "
-                f"{size!r} and margin {margin!r}; for example size=128, margin=64"
-            )
         self.model = model
-        self.size, self.margin = sides, margin
+        self.size = tuple(size) if isinstance(size, Sequence) else (size,)
+        self.margin = margin
+        self._check()
         self.model_name = f"{name_of(model)} {self.describe()}"
         take_over(self, model)
+
+    def _check(self) -> None:
+        """Raise InputError for sizes and margins out of range, which may have been set since."""
+        size, margin = self.size, self.margin
+        whole = isinstance(size, (tuple, list)) and size and all(is_whole(side, 1) for side in size)
+        if not whole or not is_whole(margin, 0):
+            raise InputError(
+                f"expected cores of whole sizes from 1 and a margin from 0, below 2^31, got size "
+                f"{size!r} and margin {margin!r}; for example Windows(model, size=128, margin=64)"
+            )
 
     def describe(self) -> str:
         """A description such as "in windows of 128 with a margin of 64"."""
@@ -74,11 +80,12 @@ class Windows(nn.Module):
 
     def tiling(self, axes: int) -> Tiling:
         """The windows of inputs with this number of axes besides channels. Raises InputError."""
+        self._check()
         if len(self.size) not in (1, axes):
             raise InputError(
                 f"expected windows with {axes} sides, got {self.size}; pass one per axis"
             )
-        return Tiling(self.size * (axes if len(self.size) == 1 else 1), self.margin)
+        return Tiling(tuple(self.size) * (axes if len(self.size) == 1 else 1), self.margin)
 
     def forward(self, x: Tensor) -> Tensor | BinaryScores:
         if x.ndim not in _SPATIAL:
@@ -151,6 +158,7 @@ def windows_of(model: object, shape: Sequence[int]) -> tuple[int, ...] | None:
     if sliding:
         # Windows that share a pass are told apart by the network alone.
         laid: Any = model
+        laid.check()
         alone = laid.sw_batch_size == 1 and len(laid.roi_size) == len(shape) - 1
         return (*laid.roi_size, *laid.steps) if alone else None
     assert isinstance(model, Windows)
@@ -167,5 +175,6 @@ def _is_sliding(model: object) -> bool:
     return type(model) is SlidingWindow
 
 
-def _whole(value: object, least: int) -> bool:
+def is_whole(value: object, least: int) -> bool:
+    """True for an integer from ``least`` on that is no bool and small enough for a record."""
     return isinstance(value, int) and not isinstance(value, bool) and least <= value < 2**31

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from certiseg.certificates.certificate import Certificate
+from certiseg.certificates.windows import Losses
 
 _MULTIPLES = (0, 0.5, 0.75, 1, 1.1, 1.2, 1.35, 1.5, 1.75, 2, 2.5, 3, 4, 5, 6, 8, 11, 16, 23, 32, 64)
 """Few, as each is a linear program for each sample."""
@@ -33,11 +34,12 @@ class CollectiveCurve:
     ) -> CollectiveCurve:
         """The curve of one certificate, at multiples of a norm > 0. right: where labels are."""
         norms, held = [multiple * unit for multiple in _MULTIPLES], [0] * len(_MULTIPLES)
+        lost, given = Losses(certificate, right), int(right.sum())
         for place, norm in enumerate(norms):
             # Labels of one radius hold below it, while the bound is for norms up to epsilon.
             one = not isinstance(certificate.radius, np.ndarray) and norm == certificate.radius
             epsilon = math.nextafter(norm, 0) if one else norm
-            held[place] = int(right.sum()) - certificate.lost_at_most(epsilon, right)
+            held[place] = given - lost(epsilon)
             if held[place] == 0:
                 break
         return CollectiveCurve(np.array(norms), np.array(held), labelled)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from certiseg.certificates.method import Method, method_of
+from certiseg.errors import InputError
 from certiseg.hierarchies.hierarchy import Hierarchy
 from certiseg.noise import Noise
 from certiseg.runfolder.comparison import CERTIFIED
@@ -20,7 +21,18 @@ COORDINATES = 3
 def certifier(settings: Mapping[str, Any]) -> Method:
     """The method that settings (plain values) select. Raises InputError for invalid settings."""
     tree = settings["hierarchy"]
-    return method_of({**settings, "hierarchy": tree and Hierarchy.from_record(tree)})
+    method = method_of({**settings, "hierarchy": tree and Hierarchy.from_record(tree)})
+    check_figures(method, settings["hierarchy"])
+    return method
+
+
+def check_figures(method: Method, hierarchy: object) -> None:
+    """Raise InputError for nodes that are given by region, whose information gain has no bound."""
+    if method.counts_regions and hierarchy is not None:
+        raise InputError(
+            "expected an evaluation of --regions or of --hierarchy, got both; leave --hierarchy "
+            "out, accuracy and IoU with regions are the same without it (T9)"
+        )
 
 
 def row_name(method: Method, num_samples: int) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from certiseg.binary import BinaryOutput
 from certiseg.certificates.method import Method
 from certiseg.certifiers.segcertify import checked_budget
 from certiseg.certifiers.sequential import Sequential
@@ -67,7 +68,7 @@ _MANIFEST: Fields = {
     "kind": one_of(*KINDS),
     "classes": list_of(TEXT, 1, IGNORE - 1),
     "palette": list_of(list_of(whole(0, 255), 3, 3), 1, IGNORE - 1),
-    "reading": optional(OBJECT),
+    **dict.fromkeys(("reading", "binary", "non_robust_binary"), optional(OBJECT)),
     "parts": optional(dict_of(list_of(whole(0, IGNORE), 1, IGNORE))),
     "percentile": TRUTH,
     "attacks": optional(OBJECT),
@@ -203,6 +204,9 @@ def manifest_of(record: Any) -> Manifest:
         raise ValueError(f"{len(classes)} classes and {len(values['palette'])} colours")
     if any(label >= len(classes) for labels in (parts or {}).values() for label in labels):
         raise ValueError(f"parts beyond the {len(classes)} classes")
+    for binary in (values["binary"], values["non_robust_binary"]):
+        if binary is not None:
+            BinaryOutput.from_record(binary)
     noise, method = noise_from_record(values["noise"]), certifier(settings)
     found = Manifest(
         classes=tuple(classes),

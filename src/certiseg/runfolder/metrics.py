@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from certiseg.certificates.certificate import Certificate
 from certiseg.certificates.grid import cell_pixels, cells_of, upsample_nearest
 from certiseg.certificates.method import method_named
-from certiseg.certificates.windows import tiling_of
+from certiseg.certificates.windows import Losses, tiling_of
 from certiseg.datasets.card import IGNORE
 from certiseg.metrics.confusion import Allowed, Confusion
 from certiseg.metrics.curve import RadiusCurve, radius_grid
@@ -78,8 +78,8 @@ def right_beyond(certificate: Certificate, truth: NDArray[Any], radius: float) -
     if tiling_of(certificate) is None:
         return None
     right = certificate.certified & (certificate.labels == truth) & (truth != IGNORE)
-    lost = (certificate.lost_at_most(factor * radius, right) for factor in BEYOND)
-    return [int(right.sum()) - number for number in lost]
+    lost, given = Losses(certificate, right), int(right.sum())
+    return [given - lost(factor * radius) for factor in BEYOND]
 
 
 def pixels_in_doubt(certificate: Certificate, region: NDArray[np.bool_]) -> int:

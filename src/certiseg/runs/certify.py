@@ -242,8 +242,8 @@ def _prepared(
             settings.check(found, smoothed.num_classes)
             if loaded.maps is not None and found != len(loaded.maps) * given.x[0].size:
                 raise InputError(
-                    f"expected a name for each overlapping map, got {len(loaded.maps)} for "
-                    f"{found // given.x[0].size} maps; correct --names"
+                    f"expected a name for each of {found // given.x[0].size} overlapping maps, got "
+                    f"{len(loaded.maps)}; correct --names"
                 )
             tried.add(given.x.shape)
         remarks[str(path)] = given.notes

@@ -18,7 +18,7 @@ from certiseg.noise import noise_record
 from certiseg.report.charts import write_curve
 from certiseg.rounding import exact
 from certiseg.runfolder.comparison import CERTIFIED, Row, comparison_table
-from certiseg.runfolder.derived import row_name
+from certiseg.runfolder.derived import check_figures, row_name
 from certiseg.runfolder.folder import Keep, RunFolder
 from certiseg.runfolder.identity import run_id
 from certiseg.runfolder.layout import ATTACKS, FORMAT, RESULTS, file_stem, kept_numbers
@@ -220,6 +220,7 @@ class _Evaluation:
 
     def _check(self) -> list[Checked]:
         settings, loaded, card = self.settings, self.models["base"], self.samples.card
+        check_figures(settings.certifier, settings.hierarchy)
         if self.percentile:
             check_percentile(settings)
         if self.attacks is not None:
@@ -309,8 +310,10 @@ def manifest(
         "kind": card.kind,
         "model": models["base"].name,
         "model_fingerprint": prints["model_fingerprint"],
+        "binary": _binary_record(models["base"]),
         "non_robust": None if non_robust is None else non_robust.name,
         "non_robust_fingerprint": prints["non_robust_fingerprint"],
+        "non_robust_binary": None if non_robust is None else _binary_record(non_robust),
         "data": card.name,
         "thinned": note_of(samples),
         "reading": reading_of(samples),
@@ -340,6 +343,11 @@ def manifest(
     }
     plain: dict[str, Any] = json.loads(json.dumps(record))
     return {**plain, "run": run_id(plain)}
+
+
+def _binary_record(loaded: LoadedModel) -> dict[str, Any] | None:
+    """How a binary output is declared; None for other models."""
+    return None if loaded.binary is None else loaded.binary.record()
 
 
 def prints_of(models: Mapping[str, LoadedModel]) -> dict[str, str | None]:

@@ -114,6 +114,11 @@ def open_model(
         num_classes = loaded.num_classes
     if num_classes is None and names is not None:
         num_classes = len(names.classes)
+        if num_classes == 1:
+            raise InputError(
+                f"expected --names with at least 2 classes, got {names.classes[0]!r} alone; name "
+                "every class in label order"
+            )
     loaded = replace(
         loaded,
         num_classes=num_classes,

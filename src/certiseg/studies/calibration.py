@@ -146,6 +146,7 @@ METHODS: dict[str, tuple[float, Trial]] = {
     "regions": (0.75, _by(Regions)),
     "regions, tau = .5": (0.5, _by(Regions, tau=0.5)),
     "regions, early stopping": (0.75, _by(SequentialRegions, 2 * TRIALS)),
+    "regions, hierarchy": (0.75, _by(Regions, hierarchy=_TREE)),
 }
 """Methods by name: probability of label 0 under the null, and the trial of one image."""
 

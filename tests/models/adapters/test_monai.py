@@ -90,6 +90,39 @@ def test_a_value_reaches_just_the_labels_whose_windows_hold_it(
         assert np.array_equal(_reached(model, size, place), expected)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("overlap", 1.0, r"overlap in \[0, 1\)"),
+        ("overlap", "a quarter", "overlap in"),
+        ("overlap", None, "overlap in"),
+        ("overlap", float("nan"), "overlap in"),
+        ("overlap", True, "overlap in"),
+        ("roi_size", 96, "roi_size as 2 or 3 whole numbers, got 96"),
+        ("roi_size", (8,), "roi_size as 2 or 3 whole numbers"),
+        ("roi_size", (8, 0), "roi_size as 2 or 3 whole numbers"),
+        ("roi_size", "8", "roi_size as 2 or 3 whole numbers"),
+        ("roi_size", (8, 8.0), "roi_size as 2 or 3 whole numbers"),
+        ("mode", "linear", "mode constant or gaussian"),
+        ("mode", ["gaussian"], "mode constant or gaussian"),
+        ("sw_batch_size", 0, "sw_batch_size as a whole number"),
+        ("sw_batch_size", 1.0, "sw_batch_size as a whole number"),
+        ("sw_batch_size", "4", "sw_batch_size as a whole number"),
+    ],
+)
+def test_nonsense_is_one_line_whenever_it_is_set(name: str, value: Any, words: str) -> None:
+    good: dict[str, Any] = {"roi_size": (8, 8), "sw_batch_size": 1}
+    with pytest.raises(InputError, match=words):
+        SlidingWindow(unet(2), **{**good, name: value})
+    model = SlidingWindow(unet(2), **good)
+    setattr(model, name, value)
+    x = torch.rand(1, 12, 12)
+    with pytest.raises(InputError, match=words):
+        windows_of(model, (1, 12, 12))
+    with pytest.raises(InputError, match=words):
+        cs.Smoothed(model, cs.Gaussian(0.25)).vote(x, 4, seed=0)
+
+
 def test_steps_one_too_long_are_caught() -> None:
     """Negative control of the test above."""
     model = SlidingWindow(Everything(), (5, 6), overlap=0.5, sw_batch_size=1)
@@ -179,21 +212,6 @@ def test_windows_are_part_of_the_fingerprint(monkeypatch: pytest.MonkeyPatch) ->
     assert model_fingerprint(SlidingWindow(unet(2), (16, 16), mode="gaussian"))[0] != first
     monkeypatch.setattr(fingerprint, "_PROCESS", "another")
     assert model_fingerprint(SlidingWindow(unet(2), (16, 16)))[0] == first
-
-
-@pytest.mark.parametrize(
-    ("roi", "options", "word"),
-    [
-        ((8,), {}, "2 or 3 whole numbers"),
-        ((8, 0), {}, "2 or 3 whole numbers"),
-        ((8, 8), {"overlap": 1.0}, r"overlap in \[0, 1\)"),
-        ((8, 8), {"mode": "linear"}, "mode constant or gaussian"),
-        ((8, 8), {"sw_batch_size": 0}, "sw_batch_size >= 1"),
-    ],
-)
-def test_windows_out_of_range(roi: Any, options: dict[str, Any], word: str) -> None:
-    with pytest.raises(InputError, match=word):
-        SlidingWindow(nn.Identity(), roi, **options)
 
 
 def test_other_axes_and_a_model_that_trains_are_refused() -> None:

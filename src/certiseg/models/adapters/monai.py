@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from certiseg.errors import InputError
 from certiseg.models.libraries import library
+from certiseg.models.windows import is_whole
 from certiseg.outputs.tensors import tensor_of
 
 Blend = Literal["constant", "gaussian"]
@@ -46,29 +47,38 @@ class SlidingWindow(nn.Module):
         sw_batch_size: int = 4,
     ) -> None:
         super().__init__()
-        sides = tuple(roi_size)
-        if len(sides) not in (2, 3) or not all(isinstance(s, int) and s >= 1 for s in sides):
-            raise InputError(
-                f"expected roi_size as 2 or 3 whole numbers, got {roi_size!r}; (96, 96, 96) is "
-                "usual of volumes"
-            )
-        if not 0 <= overlap < 1:
-            raise InputError(f"expected overlap in [0, 1), got {overlap}; 0.25 is usual")
-        if mode not in get_args(Blend):
-            raise InputError(f"expected mode constant or gaussian, got {mode!r}; choose one")
-        if sw_batch_size < 1:
-            raise InputError(f"expected sw_batch_size >= 1, got {sw_batch_size}; 4 is usual")
         library("monai.inferers", "monai")
         self.model = model
-        self.roi_size = sides
-        if len(sides) == 3:
-            self.kind = "volumes"
+        self.roi_size = tuple(roi_size) if isinstance(roi_size, Sequence) else roi_size
         self.overlap = overlap
         self.mode = mode
         self.sw_batch_size = sw_batch_size
+        self.check()
+        if len(self.roi_size) == 3:
+            self.kind = "volumes"
         # For the fingerprint: the function is looked up in each pass.
         self.monai = version("monai")
         self.eval()
+
+    def check(self) -> None:
+        """Raise InputError for parameters out of range, which may have been set since."""
+        sides, overlap = self.roi_size, self.overlap
+        whole = isinstance(sides, (tuple, list)) and all(is_whole(side, 1) for side in sides)
+        if not whole or len(sides) not in (2, 3):
+            raise InputError(
+                f"expected roi_size as 2 or 3 whole numbers, got {sides!r}; (96, 96, 96) is "
+                "usual of volumes"
+            )
+        number = isinstance(overlap, (int, float)) and not isinstance(overlap, bool)
+        if not number or not 0 <= overlap < 1:
+            raise InputError(f"expected overlap in [0, 1), got {overlap!r}; 0.25 is usual")
+        if self.mode not in get_args(Blend):
+            raise InputError(f"expected mode constant or gaussian, got {self.mode!r}; choose one")
+        if not is_whole(self.sw_batch_size, 1):
+            raise InputError(
+                f"expected sw_batch_size as a whole number >= 1, got {self.sw_batch_size!r}; 4 is "
+                "usual"
+            )
 
     @property
     def steps(self) -> tuple[int, ...]:
@@ -79,6 +89,7 @@ class SlidingWindow(nn.Module):
         return f"roi_size={self.roi_size}, overlap={self.overlap}, mode={self.mode}"
 
     def forward(self, x: Tensor) -> Tensor:
+        self.check()
         if x.ndim != 2 + len(self.roi_size):
             raise InputError(
                 f"expected a batch of {2 + len(self.roi_size)} axes, (B, C, *size) for windows of "
