@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from certiseg.certificates.certificate import Certificate
+from certiseg.certifiers.verify import verify
+
 MODEL = ("--model", "python:tiny_models:by_brightness")
 
 
@@ -26,7 +29,10 @@ def test_files_and_figures_agree(call, workplace):
     assert 0 < record["changed"] == record["success"] < 1
     preview = np.asarray(Image.open(workplace / "out/bands.attacked.png")) / 255
     assert np.abs(preview.transpose(2, 0, 1) - attacked).max() <= 0.5 / 255 + 1e-6
-    assert Image.open(workplace / "out/bands.panel.png").size[0] > 2000
+    assert Image.open(workplace / "out/bands.panel.png").size[0] > 1200
+    certificate = Certificate.load(workplace / "out/bands.cert.npz")
+    verify(certificate)
+    assert certificate.certified.mean() == record["certified"]
 
 
 def test_a_class_vanishes(call, workplace):

@@ -11,7 +11,8 @@ import typer
 
 from certiseg.cli import options
 from certiseg.cli.page import page_line
-from certiseg.rounding import confidence, exact, nearest, percent_down, share
+from certiseg.errors import InputError
+from certiseg.rounding import confidence, down, exact, nearest, percent_down, share, up
 from certiseg.screen import Screen
 
 if TYPE_CHECKING:
@@ -29,17 +30,35 @@ def demo(
     clouds: Annotated[
         bool, typer.Option("--clouds", help="Point clouds under rotation instead of brain slices.")
     ] = False,
-    num_samples: options.NumSamples = 100,
+    attack: Annotated[
+        bool,
+        typer.Option("--attack", help="An attack on a photograph, and a certificate that holds."),
+    ] = False,
+    num_samples: Annotated[
+        int | None,
+        typer.Option("--num-samples", "-n", help="Draws; default 100, with --attack 1000."),
+    ] = None,
     seed: options.Seed = None,
 ) -> None:
     """Certify held-out samples with a bundled model; figures and a report in the output folder."""
-    from certiseg.runs.demo import demo as run
     from certiseg.runs.malloc import keep_freed_memory
     from certiseg.runs.settings import Settings
 
     keep_freed_memory()
+    if attack:
+        if clouds or images is not None:
+            raise InputError(
+                "expected --attack alone, which shows one photograph, got --clouds or --images too; "
+                "leave them out"
+            )
+        _attack(out, num_samples, seed)
+        return
+    from certiseg.runs.demo import demo as run
+
     settings = Settings(
-        law="rotation" if clouds else "gaussian", num_samples=num_samples, seed=seed
+        law="rotation" if clouds else "gaussian",
+        num_samples=100 if num_samples is None else num_samples,
+        seed=seed,
     )
     command = shlex.join(["certiseg", *sys.argv[1:]])
     found = run(out, settings, clouds=clouds, images=images, progress=True, command=command)
@@ -104,3 +123,34 @@ def _explain(result: Demo, settings: Settings, out: Path, clouds: bool) -> None:
     say(f"Done in {nearest(result.seconds, 0)} s. Figures: {', '.join(map(str, result.figures))}")
     say(page_line(out))
     say(f"Check the certificates yourself: certiseg verify {out}/certificates/*.cert.npz")
+
+
+def _attack(out: Path, num_samples: int | None, seed: int | None) -> None:
+    from certiseg.noise import Gaussian
+    from certiseg.runs.attack_demo import MODEL, NORM, UNDEFENDED, attack_demo
+    from certiseg.runs.settings import Settings
+
+    # tau such that the radius is just above the norm of the attack.
+    settings = Settings(
+        tau=float(Gaussian(0.25).needed(NORM)),
+        num_samples=1000 if num_samples is None else num_samples,
+        seed=seed,
+    )
+    record = attack_demo(out, settings, progress=True)
+    console = Screen()
+    for text in (
+        f"A photograph was changed by an attack of l2 norm {up(record['norm'])}, which is hard to "
+        f"see: on it {UNDEFENDED}, a network trained without a defence, gives "
+        f"{percent_down(record['changed'])} of the pixels another label.",
+        f"{MODEL}, trained under noise and smoothed (sigma = {exact(settings.sigma)}, "
+        f"{settings.num_samples} draws), certifies {percent_down(record['certified'])} of the "
+        f"pixels: with confidence {confidence(settings.alpha)} no change of l2 norm below "
+        f"{down(record['radius'])}, this attack or any other, changes their label. On the attacked "
+        f"image {record['certified_lost']} of these have another majority.",
+        "What this does not show: that the labels are right. Both networks learned from street "
+        "scenes and never saw such a photograph; a certificate says that a label is stable.",
+        f"Look at {out}/china.panel.png. Check the certificate yourself: certiseg verify "
+        f"{out}/china.cert.npz",
+    ):
+        console.print(text)
+        console.print()

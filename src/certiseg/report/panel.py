@@ -31,39 +31,44 @@ class Tile:
 
 
 def panel(
-    tiles: Sequence[Tile], classes: Sequence[str], palette: Sequence[Colour], heading: str = ""
+    tiles: Sequence[Tile],
+    classes: Sequence[str],
+    palette: Sequence[Colour],
+    heading: str = "",
+    columns: int | None = None,
 ) -> Image.Image:
-    """Draw tiles of equal size in a row, with a legend of all classes and abstention.
+    """Draw tiles of equal size, with a legend of all classes and abstention.
 
     Images are enlarged or reduced by an integer factor (nearest neighbour). heading: line at the
-    top.
+    top. columns: tiles in a row; None for one row.
     """
     assert tiles, "a panel shows at least one image"
     images = [_fit(tile.image.convert("RGB")) for tile in tiles]
+    columns = columns or len(tiles)
     width, height = images[0].size
     size = max(16, min(24, width // 21))
     gap, line = size, round(size * 1.35)
-    inner = len(tiles) * width + (len(tiles) - 1) * gap
+    inner = columns * width + (columns - 1) * gap
     strip = legend(classes, palette, width=inner, size=size)
     top = gap + (round(1.5 * line) if heading else 0)
     noted = any(tile.note for tile in tiles)
     captions = round(line * (2.25 if noted else 1.25))
-    figure = Image.new(
-        "RGB", (inner + 2 * gap, top + captions + height + gap + strip.height + gap), PAPER
-    )
+    row = captions + height + gap
+    bottom = top + -(-len(tiles) // columns) * row
+    figure = Image.new("RGB", (inner + 2 * gap, bottom + strip.height + gap), PAPER)
     draw = ImageDraw.Draw(figure)
     if heading:
         draw.text((gap, gap), heading, INK, _fitting(heading, inner, round(size * 1.15)))
     for index, (tile, image) in enumerate(zip(tiles, images, strict=True)):
-        left = gap + index * (width + gap)
-        draw.text((left, top), tile.title, INK, _fitting(tile.title, width, size))
+        left, above = gap + index % columns * (width + gap), top + index // columns * row
+        draw.text((left, above), tile.title, INK, _fitting(tile.title, width, size))
         if tile.note:
-            draw.text((left, top + line), tile.note, FAINT, _fitting(tile.note, width, size - 2))
+            draw.text((left, above + line), tile.note, FAINT, _fitting(tile.note, width, size - 2))
         # A frame, since abstentions at the border are white.
-        corner = (left - 1, top + captions - 1, left + width, top + captions + height)
+        corner = (left - 1, above + captions - 1, left + width, above + captions + height)
         draw.rectangle(corner, outline=RULE)
-        figure.paste(image, (left, top + captions))
-    figure.paste(strip, (gap, top + captions + height + gap))
+        figure.paste(image, (left, above + captions))
+    figure.paste(strip, (gap, bottom))
     return figure
 
 

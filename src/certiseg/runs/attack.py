@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from certiseg.attacks.attack import DEFAULT_LOSSES, Attack, attack
 from certiseg.attacks.losses import Loss
 from certiseg.attacks.target import without
 from certiseg.certificates.certificate import Certificate
+from certiseg.certificates.storage import content_of
 from certiseg.datasets.images import read_image
 from certiseg.errors import InputError
 from certiseg.files.atomic import atomic_write, check_names
@@ -23,14 +24,14 @@ from certiseg.files.folders import locked
 from certiseg.models.loaded import LoadedModel
 from certiseg.report.overlay import as_rgb, overlay
 from certiseg.report.panel import Tile, panel
-from certiseg.rounding import down, exact, percent_down, up
+from certiseg.rounding import confidence, down, exact, percent_down, up
 from certiseg.runs.class_style import ClassStyle, class_style
 from certiseg.runs.model import channels_of, try_model
 from certiseg.runs.output import write_lines, write_picture
 from certiseg.runs.settings import Settings
 
 ATTACKS = "attacks.jsonl"
-_KINDS = ("attacked.npy", "attacked.png", "panel.png")
+_KINDS = ("attacked.npy", "attacked.png", "cert.npz", "panel.png")
 
 
 @dataclass(frozen=True)
@@ -51,25 +52,38 @@ def attack_images(
     how: AttackSettings,
     settings: Settings,
     out: Path,
-    *,
-    non_robust: LoadedModel | None = None,
-    overwrite: bool = False,
-    progress: bool = False,
+    **options: Any,
 ) -> Iterator[dict[str, Any]]:
-    """Attack a model on each image; yields a record once the image's files are written.
-
-    The model attacked is the base model of ``loaded``, or, if given, ``non_robust``, of the same
-    classes.
-    Writes OUT/STEM.attacked.npy, float32 (C, H, W), the attacked input itself;
-    OUT/STEM.attacked.png, rounded to 8 bits, for viewing; OUT/STEM.panel.png, with the smoothed
-    model's votes at the attacked input and the certificate of the given one, both by ``settings``;
-    and the records to OUT/attacks.jsonl. Raises InputError.
-    """
+    """Attack a model on each image file, as ``attack_arrays``. Raises InputError."""
     stems = [path.stem for path in paths]
     if not stems or len(set(stems)) < len(stems):
         raise InputError(
             f"expected images of different names, got {stems}; the names are those of the results"
         )
+    images = {path.stem: read_image(path, channels_of(loaded)) for path in paths}
+    return attack_arrays(images, loaded, how, settings, out, **options)
+
+
+def attack_arrays(
+    images: Mapping[str, NDArray[np.float32]],
+    loaded: LoadedModel,
+    how: AttackSettings,
+    settings: Settings,
+    out: Path,
+    *,
+    non_robust: LoadedModel | None = None,
+    overwrite: bool = False,
+    progress: bool = False,
+) -> Iterator[dict[str, Any]]:
+    """Attack a model on each image (C, H, W), by name; yields a record once its files are written.
+
+    The model attacked is the base model of ``loaded``, or, if given, ``non_robust``, of the same
+    classes.
+    Writes OUT/NAME.attacked.npy, float32 (C, H, W), the attacked input itself;
+    OUT/NAME.attacked.png, rounded to 8 bits, for viewing; OUT/NAME.cert.npz, the certificate of the
+    given image; OUT/NAME.panel.png, with the smoothed model's votes at the attacked input; and the
+    records to OUT/attacks.jsonl. Raises InputError.
+    """
     if settings.law != "gaussian" or settings.radius_map or settings.grid is not None:
         raise InputError(
             "expected Gaussian noise and one label and radius for all pixels, got other settings; "
@@ -78,8 +92,7 @@ def attack_images(
     smoothed = settings.smoothed(loaded)
     victim = smoothed if non_robust is None else settings.smoothed(non_robust)
     name = "base model" if non_robust is None else "non-robust model"
-    images = [read_image(path, channels_of(loaded)) for path in paths]
-    for x in images:
+    for x in images.values():
         settings.check(settings.components(*x.shape[1:]), loaded.num_classes)
         for model in (smoothed, victim):
             try_model(model, x)
@@ -88,14 +101,14 @@ def attack_images(
             f"expected a non-robust model of the base model's {smoothed.num_classes} classes, got "
             f"{victim.num_classes}; name a model of the same classes"
         )
-    names = [f"{stem}.{kind}" for stem in stems for kind in _KINDS]
+    names = [f"{stem}.{kind}" for stem in images for kind in _KINDS]
     check_names(out, names)
 
     def results() -> Iterator[dict[str, Any]]:
         records: list[dict[str, Any]] = []
         with locked(out) as outputs:
             outputs.claim([*names, ATTACKS], overwrite)
-            for stem, x in zip(stems, images, strict=True):
+            for stem, x in images.items():
                 target = None
                 if how.vanish is not None:
                     target = without(victim.predict_clean(x), how.vanish)
@@ -119,6 +132,7 @@ def attack_images(
                 atomic_write(out / f"{stem}.attacked.npy", _npy(found.attacked))
                 preview = Image.fromarray(as_rgb(found.attacked))
                 write_picture(out / f"{stem}.attacked.png", preview)
+                atomic_write(out / f"{stem}.cert.npz", content_of(certificate))
                 shown = attack_panel(x, found, majority, certificate, style, name)
                 write_picture(out / f"{stem}.panel.png", shown)
                 record = {
@@ -151,31 +165,35 @@ def attack_panel(
     style: ClassStyle,
     attacked: str = "base model",
 ) -> Image.Image:
-    """Given and attacked input, the attacked model's labels on both, the smoothed model's majority
-    at the attacked input, and the certified labels of the given one. attacked: what it is."""
+    """The image above, attacked below: the input, labels of the attacked model, and of the smoothed
+    one, certified above and its majority below. attacked: name of the attacked model."""
 
     def over(image: NDArray[Any], labels: NDArray[Any]) -> Image.Image:
         return overlay(image, labels, style.palette)
 
     changed = percent_down(float(np.mean(found.labels != found.clean)))
     kept = percent_down(1 - certificate.abstention)
+    lost = int(np.sum(certificate.certified & (majority != certificate.labels)))
+    agreed = f"{lost} of the certified pixels changed"
     tiles = [
-        Tile(Image.fromarray(as_rgb(x)), "input"),
+        Tile(Image.fromarray(as_rgb(x)), "image"),
+        Tile(over(x, found.clean), attacked),
+        Tile(over(x, certificate.labels), "certified", f"{kept} of the pixels"),
         Tile(
             Image.fromarray(as_rgb(found.attacked)),
-            "attacked",
+            "attacked image",
             f"l2 norm of the change {up(float(np.max(found.norm)))}",
         ),
-        Tile(over(x, found.clean), f"{attacked} on the input"),
         Tile(over(found.attacked, found.labels), f"{attacked}, attacked", f"{changed} changed"),
-        Tile(over(found.attacked, majority), "smoothed model, same image"),
-        Tile(over(x, certificate.labels), "certified before the attack", f"{kept} of the pixels"),
+        Tile(over(found.attacked, majority), "smoothed model, attacked", agreed),
     ]
     heading = (
-        f"Coloured pixels at the right keep their smoothed label under every change of l2 norm < "
-        f"{down(float(np.max(certificate.radius)))}; noise sigma = {exact(certificate.noise.sigma)}"
+        "Certified pixels keep their label under every change of l2 norm < "
+        f"{down(float(np.max(certificate.radius)))}, with confidence "
+        f"{confidence(certificate.alpha)}; smoothed by noise of sigma = "
+        f"{exact(certificate.noise.sigma)}"
     )
-    return panel(tiles, style.classes, style.palette, heading)
+    return panel(tiles, style.classes, style.palette, heading, columns=3)
 
 
 def _npy(values: NDArray[Any]) -> bytes:
