@@ -48,7 +48,7 @@ def demo(
     if attack:
         if clouds or images is not None:
             raise InputError(
-                "expected --attack alone, which shows one photograph, got --clouds or --images too; "
+                "expected --attack, which shows one photograph, alone, got --clouds or --images; "
                 "leave them out"
             )
         _attack(out, num_samples, seed)
