@@ -73,9 +73,9 @@ $(DEMO): pyproject.toml constraints.txt | $(BIN)/pip
 	  echo "setting up $(VENV) (a few minutes the first time)"; $(INSTALL) -e '.[demo,report]'; fi
 	@touch $@
 
-$(DEV): pyproject.toml constraints.txt | $(BIN)/pip
+$(DEV): pyproject.toml weights/pyproject.toml constraints.txt | $(BIN)/pip
 	@echo "setting up $(VENV) for development (a few minutes the first time)"
-	@$(INSTALL) -e '.[dev]'
+	@$(INSTALL) -e '.[dev]' -e ./weights
 	@touch $@ $(DEMO)
 
 # Apart: torchvision fails beside the build of torch that the other tests use.

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import zlib
 from pathlib import Path
 
+import certiseg_weights
 import pytest
 import torch
 
@@ -21,7 +23,12 @@ from certiseg.training.loading import CachedSamples
 PICTURES = ["camvid", "camvid-lite2", "mni152"]
 DENOISERS = ["camvid-denoiser"]
 CLOUDS = ["solids", "solids-gaussian", "solids-rotation"]
-FOLDER = Path(module.__file__).parent / "weights"
+OWN, APART = Path(module.__file__).parent / "weights", Path(certiseg_weights.__file__).parent
+MOST_OF_WHEEL = 5_000_000
+
+
+def file_of(name: str, suffix: str) -> Path:
+    return (APART if name in module.APART else OWN) / f"{name}.{suffix}"
 
 
 def test_names() -> None:
@@ -29,13 +36,35 @@ def test_names() -> None:
 
 
 def test_no_other_files_and_no_pickle() -> None:
-    assert {path.suffix for path in FOLDER.iterdir()} == {".safetensors", ".json"}
+    assert {path.suffix for path in OWN.iterdir()} == {".safetensors", ".json"}
+    files = {path for path in APART.iterdir() if path.is_file()}
+    assert {path.suffix for path in files - {APART / "__init__.py"}} == {".safetensors", ".json"}
+    assert {path.stem for path in APART.glob("*.safetensors")} == set(module.APART)
+
+
+def test_the_wheel_of_certiseg_is_small() -> None:
+    """Its files compressed one by one, as a wheel holds them."""
+    package = Path(module.__file__).parents[1]
+    files = [path for path in package.rglob("*") if path.is_file() and path.suffix != ".pyc"]
+    assert sum(len(zlib.compress(path.read_bytes())) for path in files) < MOST_OF_WHEEL
+
+
+def test_without_certiseg_weights_its_models_are_refused_and_the_package_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "find_spec", lambda name: None)
+    assert not set(module.APART) & set(bundled())
+    load_bundled("mni152")
+    for name in module.APART:
+        with pytest.raises(InputError, match="certiseg-weights") as caught:
+            load_bundled(name)
+        assert len(str(caught.value).splitlines()) == 1
 
 
 @pytest.mark.parametrize("name", [*PICTURES, *CLOUDS])
 def test_small_and_described(name: str) -> None:
     largest = 9_400_000 if name == "camvid-lite2" else 1_500_000
-    assert (FOLDER / f"{name}.safetensors").stat().st_size <= largest
+    assert file_of(name, "safetensors").stat().st_size <= largest
     model = load_bundled(name)
     card = model.card
     assert not model.training
@@ -51,19 +80,19 @@ def test_small_and_described(name: str) -> None:
     for figures in (card["figures"]["clean"], card["figures"]["one_draw"]):
         assert figures is not None or not noisy
         assert figures is None or 0.4 < figures["miou"] < figures["accuracy"] < 1
-    text = (FOLDER / f"{name}.json").read_text()
+    text = file_of(name, "json").read_text()
     assert '"/' not in text  # no absolute path of the machine it was trained on
 
 
 @pytest.mark.parametrize("name", DENOISERS)
 def test_denoisers_take_noise_out(name: str) -> None:
-    assert (FOLDER / f"{name}.safetensors").stat().st_size <= 1_000_000
+    assert file_of(name, "safetensors").stat().st_size <= 1_000_000
     denoiser = load_bundled(name)
     assert not denoiser.training
     figures = denoiser.card["figures"]
     for noisy, denoised in zip(figures["noisy"], figures["denoised"], strict=True):
         assert denoised["psnr"] > noisy["psnr"] + 5
-    assert '"/' not in (FOLDER / f"{name}.json").read_text()
+    assert '"/' not in file_of(name, "json").read_text()
     # Made-up streaks: the noise goes down on what it was not trained on, too.
     generator = torch.Generator().manual_seed(0)
     rows = torch.linspace(0.2, 0.8, 64)[None, None, :, None].expand(1, 3, 64, 96)
@@ -75,7 +104,7 @@ def test_denoisers_take_noise_out(name: str) -> None:
 
 @pytest.mark.parametrize("name", CLOUDS)
 def test_clouds_are_small_and_know_their_categories(name: str) -> None:
-    assert (FOLDER / f"{name}.safetensors").stat().st_size <= 700_000
+    assert file_of(name, "safetensors").stat().st_size <= 700_000
     model = load_bundled(name)
     assert isinstance(model, TrainedClouds)
     assert model.categories == tuple(solids("test").card.parts or ())

@@ -1,12 +1,14 @@
 """A trained network on disk: model.safetensors (half precision) and card.json beside it.
 
-Bundled networks are weights/NAME.safetensors with weights/NAME.json in the package.
+Bundled networks are weights/NAME.safetensors with weights/NAME.json in the package; more of them
+are in the package ``certiseg_weights``.
 """
 
 from __future__ import annotations
 
 import hashlib
 import importlib
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -33,6 +35,8 @@ WEIGHTS_FILE = "model.safetensors"
 CARD_FILE = "card.json"
 KIND = "certiseg-model"
 _BUNDLED = Path(__file__).parent / "weights"
+APART = ("camvid-denoiser", "camvid-lite2", "solids", "solids-gaussian")
+"""Networks of the package certiseg-weights."""
 
 
 _CLASSES = {
@@ -128,8 +132,14 @@ def _check_words(model: Trained, card: dict[str, Any], name: str) -> None:
 
 
 def bundled() -> list[str]:
-    """Names of the bundled networks, sorted."""
-    return sorted(path.stem for path in _BUNDLED.glob("*.safetensors"))
+    """Names of the networks that are installed with certiseg or in certiseg-weights, sorted."""
+    return sorted(path.stem for folder in _folders() for path in folder.glob("*.safetensors"))
+
+
+def _folders() -> list[Path]:
+    found = find_spec("certiseg_weights")
+    places = [] if found is None else found.submodule_search_locations or []
+    return [_BUNDLED, *map(Path, places)]
 
 
 def load_bundled(name: str) -> Trained:
@@ -143,18 +153,24 @@ def load_bundled(name: str) -> Trained:
         describes its training.
 
     Raises:
-        InputError: an unknown name.
+        InputError: an unknown name, or one in the package certiseg-weights without that package.
 
     Example:
         >>> load_bundled("solids-rotation").of("Chair").num_classes
         16
     """
-    if name not in bundled():
+    for folder in _folders():
+        if name in {path.stem for path in folder.glob("*.safetensors")}:
+            return load_files(folder / f"{name}.json", folder / f"{name}.safetensors")
+    if name in APART:
         raise InputError(
-            f"expected a bundled model among {', '.join(bundled()) or 'none'}, got {name!r}; "
-            "write certiseg:NAME with one of these names"
+            f"expected the package certiseg-weights, which holds certiseg:{name}, got none; pip "
+            "install certiseg-weights, or ./weights in a clone of certiseg"
         )
-    return load_files(_BUNDLED / f"{name}.json", _BUNDLED / f"{name}.safetensors")
+    raise InputError(
+        f"expected a bundled model among {', '.join(bundled()) or 'none'}, got {name!r}; "
+        "write certiseg:NAME with one of these names"
+    )
 
 
 def load_folder(path: str | Path) -> Trained:

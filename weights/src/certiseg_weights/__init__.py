@@ -1,0 +1,1 @@
+"""Trained networks for certiseg, as files; there is no code here."""
