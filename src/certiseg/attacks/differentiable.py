@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from certiseg.errors import InputError
-from certiseg.noise import Gaussian
+from certiseg.noise import Gaussian, Rotation
 from certiseg.outputs.decide import logits
 from certiseg.sampling.base_model import BaseModel, known_classes
 from certiseg.sampling.checks import check_evaluation_mode
@@ -56,13 +56,18 @@ def smoothed_scores(smoothed: Smoothed, draws: int, seed: int | None) -> Scores:
     """Log of the mean softmax over fresh draws of the smoothed model's noise, at each call.
 
     The noise is that of the sampler for this input, a constant for autograd. Raises InputError
-    for other noise than Gaussian on all of the input.
+    for other noise than Gaussian.
     """
     noise = smoothed.noise
-    if not isinstance(noise, Gaussian) or noise.channels is not None:
+    if not isinstance(noise, Gaussian):
+        also = (
+            "search rotations with certiseg.attacks.rotations.rotation_attack"
+            if isinstance(noise, Rotation)
+            else "attack its base model, .model"
+        )
         raise InputError(
-            f"expected a model smoothed by Gaussian noise on all of its input, got {noise!r}; "
-            "attacks under other noise are not offered"
+            f"expected a model smoothed by Gaussian noise for an attack by gradient, got {noise!r}; "
+            f"{also}"
         )
     base = base_scores(smoothed.model)
     origin, drawn = resolve_seed(seed)[0], 0
@@ -79,11 +84,22 @@ def smoothed_scores(smoothed: Smoothed, draws: int, seed: int | None) -> Scores:
                 shifts.append(out.to(image.device) - image)
                 drawn += 1
             one = base(x + torch.stack(shifts)).log_softmax(dim=1)
+            # Classes masked by -inf, such as parts of other categories, have no gradient.
+            one = one.clamp_min(torch.finfo(one.dtype).min)
             total = one if total is None else torch.logaddexp(total, one)
         assert total is not None
         return total - math.log(draws)
 
     return scores
+
+
+def on_channels(scores: Scores, channels: int) -> Scores:
+    """The scores with a gradient in the first channels alone."""
+
+    def held(x: Tensor) -> Tensor:
+        return scores(torch.cat([x[:, :channels], x[:, channels:].detach()], dim=1))
+
+    return held
 
 
 def _no_gradient(got: str) -> InputError:
