@@ -207,6 +207,8 @@ def attack(
                         advance,
                         last=isinstance(model, Smoothed),
                     )
+                    if isinstance(model, Smoothed):
+                        moved = _outward(given, moved, radius)
                     candidate = finished(given, moved, radius, domain)
                     count = _reached(scores, candidate, goal)
                     # Prefer progress in the loss even if no label has changed yet.
@@ -362,6 +364,13 @@ def _random(
     direction[:, channels:] = 0
     length = direction.flatten(1).norm(dim=1).reshape(-1, *[1] * (x.ndim - 1))
     return project(x, x + epsilon * direction / length, epsilon, domain)
+
+
+def _outward(x: Tensor, moved: Tensor, epsilon: float) -> Tensor:
+    """``moved`` stretched away from x to the sphere: steps by few draws partly cancel."""
+    change = moved - x
+    length = change.flatten(1).norm(dim=1).reshape(-1, *[1] * (x.ndim - 1))
+    return x + change * (epsilon / length.clamp_min(1e-30)).clamp_min(1.0)
 
 
 def _result(
