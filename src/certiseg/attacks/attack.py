@@ -263,9 +263,7 @@ def _inputs(
     return given if parameter is None else given.to(parameter.device), not batch
 
 
-def _movable(
-    model: Callable[[Tensor], Any] | Smoothed, total: int, channels: int | None
-) -> int:
+def _movable(model: Callable[[Tensor], Any] | Smoothed, total: int, channels: int | None) -> int:
     """Number of leading channels, of so many in total, that may change."""
     noise = model.noise if isinstance(model, Smoothed) else None
     own = noise.channels if isinstance(noise, Gaussian) else None
@@ -370,7 +368,8 @@ def _outward(x: Tensor, moved: Tensor, epsilon: float) -> Tensor:
     """``moved`` stretched away from x to the sphere: steps by few draws partly cancel."""
     change = moved - x
     length = change.flatten(1).norm(dim=1).reshape(-1, *[1] * (x.ndim - 1))
-    return x + change * (epsilon / length.clamp_min(1e-30)).clamp_min(1.0)
+    stretched: Tensor = x + change * (epsilon / length.clamp_min(1e-30)).clamp_min(1.0)
+    return stretched
 
 
 def _result(

@@ -212,18 +212,15 @@ def fragility(certificate: Certificate) -> NDArray[np.float64]:
     return np.where(certificate.certified, slope, 0.0)
 
 
-def nearest(
-    certificate: Certificate, count: int, places: NDArray[np.number]
-) -> NDArray[np.bool_]:
+def nearest(certificate: Certificate, count: int, places: NDArray[np.number]) -> NDArray[np.bool_]:
     """Mask of this number of certified components nearest to the most fragile one, or a few more at
     equal distance.
 
     places: coordinates (axes, *out) of all components.
     """
     slope = fragility(certificate)
-    where = places.astype(np.float64)
-    centre = where[(slice(None), *np.unravel_index(np.argmax(slope), slope.shape))]
-    far = ((where - centre.reshape(-1, *[1] * slope.ndim)) ** 2).sum(axis=0)
+    flat = places.reshape(len(places), -1).astype(np.float64)
+    far = ((flat - flat[:, [np.argmax(slope)]]) ** 2).sum(axis=0).reshape(slope.shape)
     reach = np.sort(far[certificate.certified])[:count][-1]
     return np.asarray(certificate.certified & (far <= reach))
 

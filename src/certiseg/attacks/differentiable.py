@@ -28,11 +28,7 @@ def base_scores(model: Callable[[Tensor], Any]) -> Scores:
     When called, raises InputError for a model without gradients: labels, ONNX, NumPy, inference
     mode.
     """
-    if not callable(model):
-        raise InputError(
-            f"expected a callable model, got {type(model).__name__}; of what certiseg.load_model "
-            "returns pass .model"
-        )
+    check_callable(model)
     check_evaluation_mode(model)
     base = BaseModel(model, known_classes(model))
 
@@ -52,6 +48,22 @@ def base_scores(model: Callable[[Tensor], Any]) -> Scores:
     return scores
 
 
+def check_callable(model: object) -> None:
+    """Raise InputError unless model is a function of a batch, for point clouds of one category."""
+    if callable(getattr(model, "of", None)) and hasattr(model, "parts"):
+        held = getattr(model, "model", model)
+        if callable(getattr(held, "of", None)):
+            raise InputError(
+                f"expected the model of one category of clouds, got {type(model).__name__} of all; "
+                f"pass .of(category), such as .of({next(iter(model.parts), '')!r})"
+            )
+    if not callable(model):
+        raise InputError(
+            f"expected a callable model, got {type(model).__name__}; of what certiseg.load_model "
+            "returns pass .model"
+        )
+
+
 def smoothed_scores(smoothed: Smoothed, draws: int, seed: int | None) -> Scores:
     """Log of the mean softmax over fresh draws of the smoothed model's noise, at each call.
 
@@ -60,14 +72,14 @@ def smoothed_scores(smoothed: Smoothed, draws: int, seed: int | None) -> Scores:
     """
     noise = smoothed.noise
     if not isinstance(noise, Gaussian):
-        also = (
+        remedy = (
             "search rotations with certiseg.attacks.rotations.rotation_attack"
             if isinstance(noise, Rotation)
             else "attack its base model, .model"
         )
         raise InputError(
-            f"expected a model smoothed by Gaussian noise for an attack by gradient, got {noise!r}; "
-            f"{also}"
+            f"expected a model smoothed by Gaussian noise, for its gradients, got {noise!r}; "
+            f"{remedy}"
         )
     base = base_scores(smoothed.model)
     origin, drawn = resolve_seed(seed)[0], 0

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from certiseg.attacks.attack import Attack, goal_of
+from certiseg.attacks.differentiable import check_callable
 from certiseg.attacks.losses import Goal
 from certiseg.errors import InputError
 from certiseg.noise import Noise, Rotation
@@ -69,6 +70,7 @@ def rotation_attack(
     target: ArrayLike | None = None,
     weights: ArrayLike | None = None,
     draws: int = 8,
+    num_classes: int | None = None,
     seed: int | None = None,
     progress: Progress = False,
 ) -> Rotated:
@@ -87,6 +89,7 @@ def rotation_attack(
         weights: floats (N,) >= 0, by which points count.
         draws: noise draws at each rotation, for a smoothed model; the same ones at all, and fresh
             ones at the last few.
+        num_classes: of a base model that returns labels and has no attribute of this name.
         seed: seed of rotations and draws; None: fresh entropy.
         progress: True for a bar over rotations, or a function called with the number just done.
 
@@ -110,7 +113,7 @@ def rotation_attack(
     given = check_input(x, model.value_range if isinstance(model, Smoothed) else None).cpu()
     Rotation(1.0).check_shape(tuple(given.shape))
     origin, _ = resolve_seed(seed)
-    labels_at = _runner(model, given, origin)
+    labels_at = _runner(model, given, origin, num_classes)
     # The first draws search, as many fresh ones decide.
     first, fresh = (range(draws), range(draws, 2 * draws)) if noise else (range(1), range(1))
     at_x, classes = labels_at(np.zeros(3), fresh)
@@ -172,20 +175,16 @@ def rotated(x: Tensor, vector: Vector) -> Tensor:
 
 
 def _runner(
-    model: Callable[[Tensor], Any] | Smoothed, x: Tensor, seed: int
+    model: Callable[[Tensor], Any] | Smoothed, x: Tensor, seed: int, classes: int | None
 ) -> Callable[[Vector, range], tuple[Tensor, int]]:
     """A function of a rotation and numbers of draws: labels (draws, N) of the rotated cloud under
     the noise of these draws, if there is any, and the number of classes."""
     noise = None
     if isinstance(model, Smoothed):
         noise, base = model.noise, BaseModel(model.model, model.num_classes, engine=model.engine)
-    elif callable(model):
-        base = BaseModel(model, known_classes(model))
     else:
-        raise InputError(
-            f"expected a callable model, got {type(model).__name__}; of what certiseg.load_model "
-            "returns pass .model, with categories .of(category)"
-        )
+        base = BaseModel(model, classes or known_classes(model))
+    check_callable(base.call)
     check_evaluation_mode(base.call)
     parameter = first_parameter(base.call)
     device = x.device if parameter is None else parameter.device
@@ -197,7 +196,7 @@ def _runner(
             sampler = sampler_at(noise, cloud)
             for place, number in enumerate(numbers):
                 sampler.fill(batch[place].numpy(), Address.of(seed, "rotations", number))
-        parts = [forward(base, part.to(device), decide) for part in batch.split(_AT_ONCE)]
+        parts = [forward(base, part.to(device), decide) for part in torch.split(batch, _AT_ONCE)]
         return torch.cat([part.labels() for part in parts]), parts[0].num_classes
 
     return labels
@@ -214,9 +213,7 @@ def _reached(labels: Tensor, goal: Goal) -> Tensor:
     return (same if goal.targeted else ~same) & (goal.weights > 0)
 
 
-def _spread(
-    count: int, angle: float, axis: Axis | None, rng: np.random.Generator
-) -> list[Vector]:
+def _spread(count: int, angle: float, axis: Axis | None, rng: np.random.Generator) -> list[Vector]:
     """Rotations by at most the angle: a grid of angles around one axis, or axes on a Fibonacci
     lattice of random orientation (Gonzalez 2010), most by the angle itself."""
     inside = angle * (1 - 2 * _ROUNDING)
@@ -262,9 +259,7 @@ def _checked_angle(angle: float) -> float:
 def _axis(axis: Axis | None, noise: Noise | None) -> Axis | None:
     own = noise.axis if isinstance(noise, Rotation) else None
     if axis is not None and axis not in AXES:
-        raise InputError(
-            f"expected axis {', '.join(AXES)} or None, got {axis!r}; None is any axis"
-        )
+        raise InputError(f"expected axis {', '.join(AXES)} or None, got {axis!r}; None is any axis")
     if own is not None and axis not in (None, own):
         raise InputError(
             f"expected rotations around {own}, as the smoothed model's noise, got axis={axis!r}; "
