@@ -251,7 +251,7 @@ def _checked_angle(angle: float) -> float:
     if not known or not _LEAST <= angle <= math.pi:
         raise InputError(
             f"expected an angle in [{_LEAST:g}, pi], got {angle!r}; it is in radians, such as "
-            "math.radians(10)"
+            "0.17 (10 degrees)"
         )
     return float(angle)
 

@@ -1,10 +1,11 @@
-"""Attack image files: the attacked input, the models' labels there, and a panel of both."""
+"""Attack files of images or point clouds: the attacked input, the models' labels there, and a panel
+of both."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,105 +15,143 @@ from PIL import Image
 
 from certiseg.attacks.attack import DEFAULT_LOSSES, Attack, attack
 from certiseg.attacks.losses import Loss
+from certiseg.attacks.rotations import rotation_attack
 from certiseg.attacks.target import without
 from certiseg.certificates.certificate import Certificate
-from certiseg.datasets.images import read_image
+from certiseg.datasets.card import IGNORE, in_few_lines
 from certiseg.errors import InputError
 from certiseg.files.atomic import atomic_write, check_names
 from certiseg.files.folders import locked
 from certiseg.models.loaded import LoadedModel
+from certiseg.noise import Rotation
+from certiseg.report.cloud import cloud_picture
 from certiseg.report.overlay import as_rgb, overlay
 from certiseg.report.panel import Tile, panel
-from certiseg.rounding import down, exact, percent_down, up
-from certiseg.runs.class_style import ClassStyle, class_style
-from certiseg.runs.model import channels_of, try_model
+from certiseg.rounding import exact, percent_down, up
+from certiseg.runs.class_style import ClassStyle
+from certiseg.runs.input_kinds import input_files, inputs_of
+from certiseg.runs.inputs import CloudOptions, Clouds
+from certiseg.runs.model import try_model
 from certiseg.runs.output import write_lines, write_picture
 from certiseg.runs.settings import Settings
+from certiseg.runs.volumes import Volumes
+from certiseg.sampling.sampler import Smoothed
+from certiseg.votes import ABSTAIN
 
 ATTACKS = "attacks.jsonl"
 _KINDS = ("attacked.npy", "attacked.png", "panel.png")
+_TILE = 440
+"""Width of a rendered cloud."""
+Shown = Callable[[NDArray[Any], NDArray[Any] | None], Image.Image]
+"""The image of an input and its labels, or of the input alone."""
 
 
 @dataclass(frozen=True)
 class AttackSettings:
-    """Settings of an attack on a base model, as in ``certiseg.attack``. vanish: target the absence
-    of this class; None: any other labels."""
+    """Settings of an attack on a base model, as in ``certiseg.attack``.
 
-    epsilon: float
+    epsilon: the largest l2 norm, of point clouds on the coordinates. angle: of point clouds in its
+    place, the largest angle of a rotation in radians; ``steps`` are then the rotations tried.
+    vanish: target the absence of this class; None: any other labels. Raises InputError unless
+    epsilon or angle is given.
+    """
+
+    epsilon: float | None
     losses: Sequence[Loss] = DEFAULT_LOSSES
     steps: int = 300
     restarts: int = 1
     vanish: int | None = None
+    angle: float | None = None
+
+    def __post_init__(self) -> None:
+        if (self.epsilon is None) == (self.angle is None):
+            raise InputError(
+                "expected --epsilon, the largest l2 norm, or --angle, that of a rotation, got "
+                f"{'neither' if self.angle is None else 'both'}; pass one"
+            )
 
 
-def attack_images(
+def attack_files(
     paths: Sequence[Path],
     loaded: LoadedModel,
     how: AttackSettings,
     settings: Settings,
     out: Path,
     *,
+    clouds: CloudOptions | None = None,
     overwrite: bool = False,
     progress: bool = False,
+    note: Callable[[str], None] = lambda text: None,
 ) -> Iterator[dict[str, Any]]:
-    """Attack the base model on each image; yields a record once the image's files are written.
+    """Attack the base model on each file; yields a record once the file's results are written.
 
-    Writes OUT/STEM.attacked.npy, float32 (C, H, W), the attacked input itself;
-    OUT/STEM.attacked.png, rounded to 8 bits, for viewing; OUT/STEM.panel.png, with the smoothed
-    model's votes at the attacked input and the certificate of the given one, both by ``settings``;
-    and the records to OUT/attacks.jsonl. Raises InputError.
+    Writes OUT/STEM.attacked.npy, float32 (C, H, W) or (C, N), the attacked input itself; of an
+    image OUT/STEM.attacked.png, rounded to 8 bits, for viewing; OUT/STEM.panel.png, with the
+    smoothed model's votes at the attacked input and the certificate of the given one, both by
+    ``settings`` (of point clouds under noise on their coordinates, or under rotations); and the
+    records to OUT/attacks.jsonl.
+
+    clouds: how clouds are read. note: called with remarks on the files. Raises InputError.
     """
+    paths = input_files(paths, loaded)
     stems = [path.stem for path in paths]
     if not stems or len(set(stems)) < len(stems):
         raise InputError(
-            f"expected images of different names, got {stems}; the names are those of the results"
+            f"expected inputs of different names, got {stems}; the names are those of the results"
         )
     if settings.law != "gaussian" or settings.radius_map or settings.grid is not None:
         raise InputError(
             "expected Gaussian noise and one label and radius for all pixels, got other settings; "
             "leave --noise, --radius-map and --grid out"
         )
-    smoothed = settings.smoothed(loaded)
-    images = [read_image(path, channels_of(loaded)) for path in paths]
-    for x in images:
-        settings.check(settings.components(*x.shape[1:]), loaded.num_classes)
-        try_model(smoothed, x)
-    names = [f"{stem}.{kind}" for stem in stems for kind in _KINDS]
+    inputs = inputs_of(paths, loaded, clouds)
+    if isinstance(inputs, Volumes):
+        raise InputError(
+            f"expected images or point clouds, got the volume {paths[0]}; attack it as an array in "
+            "Python, certiseg.attack(model, x, epsilon=...)"
+        )
+    of_clouds = isinstance(inputs, Clouds)
+    if how.angle is not None and not of_clouds:
+        raise InputError(
+            f"expected point clouds with --angle, got the image {paths[0]}; pass --epsilon"
+        )
+    if of_clouds:
+        settings = replace(settings, law="coordinates" if how.angle is None else "rotation")
+    smoothed = settings.smoothed(loaded, inputs.category, kind=inputs.kind)
+    given = [inputs.read(path) for path in paths]
+    for each in given:
+        settings.check(settings.components(*each.x.shape[1:]), loaded.num_classes)
+        try_model(smoothed, each.x)
+    remarks = {str(path): each.notes for path, each in zip(paths, given, strict=True)}
+    for text in in_few_lines(remarks):
+        note(text)
+    kinds = [kind for kind in _KINDS if not (of_clouds and kind == "attacked.png")]
+    names = [f"{stem}.{kind}" for stem in stems for kind in kinds]
     check_names(out, names)
 
     def results() -> Iterator[dict[str, Any]]:
         records: list[dict[str, Any]] = []
         with locked(out) as outputs:
             outputs.claim([*names, ATTACKS], overwrite)
-            for stem, x in zip(stems, images, strict=True):
-                target = None
-                if how.vanish is not None:
-                    target = without(smoothed.predict_clean(x), how.vanish)
-                found = attack(
-                    smoothed.model,
-                    x,
-                    epsilon=how.epsilon,
-                    loss=how.losses,
-                    steps=how.steps,
-                    restarts=how.restarts,
-                    target=target,
-                    seed=settings.seed,
-                    progress=progress,
-                )
+            for stem, each in zip(stems, given, strict=True):
+                x = each.x
+                found = _attacked(smoothed, x, how, settings.seed, progress)
                 certificate = settings.certify(smoothed, x, progress=lambda done: None)
                 votes = smoothed.vote(
                     found.attacked, settings.num_samples, batch_size=settings.batch_size
                 )
                 majority = votes.top()[0]
-                style = class_style(loaded, votes.num_classes)
+                style = inputs.class_style(votes.num_classes)
                 atomic_write(out / f"{stem}.attacked.npy", _npy(found.attacked))
-                preview = Image.fromarray(as_rgb(found.attacked))
-                write_picture(out / f"{stem}.attacked.png", preview)
+                if not of_clouds:
+                    preview = Image.fromarray(as_rgb(found.attacked))
+                    write_picture(out / f"{stem}.attacked.png", preview)
                 shown = attack_panel(x, found, majority, certificate, style)
                 write_picture(out / f"{stem}.panel.png", shown)
                 record = {
                     "name": stem,
                     "model": loaded.name,
+                    "attack": "l2" if how.angle is None else "rotation",
                     "epsilon": found.epsilon,
                     "norm": found.norm,
                     "loss": found.loss,
@@ -123,12 +162,49 @@ def attack_images(
                     "certified_lost": int(
                         np.sum(certificate.certified & (majority != certificate.labels))
                     ),
+                    **each.facts,
                 }
                 records.append(record)
                 write_lines(out / ATTACKS, records)
                 yield record
 
     return results()
+
+
+def _attacked(
+    smoothed: Smoothed,
+    x: NDArray[np.float32],
+    how: AttackSettings,
+    seed: int | None,
+    progress: bool,
+) -> Attack:
+    """The attack on the base model."""
+    target = None
+    if how.vanish is not None:
+        points = x[:3] if x.ndim == 2 else None
+        target = without(smoothed.predict_clean(x), how.vanish, points)
+    common: dict[str, Any] = {"target": target, "seed": seed, "progress": progress}
+    if how.angle is not None:
+        return rotation_attack(
+            smoothed.model,
+            x,
+            angle=how.angle,
+            tries=how.steps,
+            num_classes=smoothed.num_classes,
+            **common,
+        )
+    assert how.epsilon is not None
+    return attack(
+        smoothed.model,
+        x,
+        epsilon=how.epsilon,
+        loss=how.losses,
+        steps=how.steps,
+        restarts=how.restarts,
+        value_range=smoothed.value_range,
+        channels=getattr(smoothed.noise, "channels", None),
+        **common,
+    )
 
 
 def attack_panel(
@@ -140,29 +216,53 @@ def attack_panel(
 ) -> Image.Image:
     """Given and attacked input, the base model's labels on both, the smoothed model's majority at
     the attacked input, and the certified labels of the given one."""
-
-    def over(image: NDArray[Any], labels: NDArray[Any]) -> Image.Image:
-        return overlay(image, labels, style.palette)
-
+    maps = (found.clean, found.labels, majority, certificate.labels)
+    if x.ndim == 2:
+        shown, what, each = _cloud(style), "cloud", "points"
+        met = {int(label) for labels in maps for label in np.unique(labels)} - {ABSTAIN}
+    else:
+        shown, what, each = _image(style), "image", "pixels"
+        met = set(range(len(style.classes)))
     changed = percent_down(float(np.mean(found.labels != found.clean)))
     kept = percent_down(1 - certificate.abstention)
+    noise = certificate.noise
+    norm = float(np.max(found.norm))
+    size = (
+        f"rotated by {up(norm)} rad"
+        if isinstance(noise, Rotation)
+        else f"l2 norm of the change {up(norm)}"
+    )
     tiles = [
-        Tile(Image.fromarray(as_rgb(x)), "input"),
-        Tile(
-            Image.fromarray(as_rgb(found.attacked)),
-            "attacked",
-            f"l2 norm of the change {up(float(np.max(found.norm)))}",
-        ),
-        Tile(over(x, found.clean), "base model on the input"),
-        Tile(over(found.attacked, found.labels), "base model, attacked", f"{changed} changed"),
-        Tile(over(found.attacked, majority), "smoothed model, same image"),
-        Tile(over(x, certificate.labels), "certified before the attack", f"{kept} of the pixels"),
+        Tile(shown(x, None), "input"),
+        Tile(shown(found.attacked, None), "attacked", size),
+        Tile(shown(x, found.clean), "base model on the input"),
+        Tile(shown(found.attacked, found.labels), "base model, attacked", f"{changed} changed"),
+        Tile(shown(found.attacked, majority), f"smoothed model, same {what}"),
+        Tile(shown(x, certificate.labels), "certified before the attack", f"{kept} of the {each}"),
     ]
     heading = (
-        f"Coloured pixels at the right keep their smoothed label under every change of l2 norm < "
-        f"{down(float(np.max(certificate.radius)))}; noise sigma = {exact(certificate.noise.sigma)}"
+        f"Coloured {each} at the right keep their smoothed label under every "
+        f"{'rotation' if isinstance(noise, Rotation) else 'change'} {noise.measured} < "
+        f"{noise.size(float(np.max(certificate.radius)), 4)}; noise sigma = {exact(noise.sigma)}"
     )
-    return panel(tiles, style.classes, style.palette, heading)
+    classes = [style.classes[label] for label in sorted(met)]
+    palette = [style.palette[label] for label in sorted(met)]
+    return panel(tiles, classes, palette, heading)
+
+
+def _image(style: ClassStyle) -> Shown:
+    def shown(x: NDArray[Any], labels: NDArray[Any] | None) -> Image.Image:
+        return Image.fromarray(as_rgb(x)) if labels is None else overlay(x, labels, style.palette)
+
+    return shown
+
+
+def _cloud(style: ClassStyle) -> Shown:
+    def shown(x: NDArray[Any], labels: NDArray[Any] | None) -> Image.Image:
+        drawn = np.full(x.shape[1], IGNORE) if labels is None else labels
+        return cloud_picture(x, drawn, style.palette, size=_TILE)
+
+    return shown
 
 
 def _npy(values: NDArray[Any]) -> bytes:
