@@ -160,6 +160,8 @@ def test_errors_on_clouds_in_one_line(call, clouds):
         (("cloud.txt", *model), "--angle"),
         (("cloud.txt", *model, "-e", 1, "--angle", 0.1), "both"),
         (("cloud.txt", *model, "--angle", 9), "radians"),
+        (("cloud.txt", *model, "--angle", 0.1, "--restarts", 2), "leave them out"),
+        (("cloud.txt", *model, "--angle", 0.1, "--loss", "ce"), "leave them out"),
         (("cloud.txt", "--model", "certiseg:solids", "-e", 1), "--category"),
         (("cloud.txt", "--model", "certiseg:camvid", "-e", 1), "images"),
         (("bands.png", *MODEL, "--angle", 0.1), "pass --epsilon"),

@@ -53,7 +53,7 @@ class AttackSettings:
     epsilon: the largest l2 norm, of point clouds on the coordinates. angle: of point clouds in its
     place, the largest angle of a rotation in radians; ``steps`` are then the rotations tried.
     vanish: target the absence of this class; None: any other labels. Raises InputError unless
-    epsilon or angle is given.
+    epsilon or angle is given, and for losses or restarts of a search over angles.
     """
 
     epsilon: float | None
@@ -68,6 +68,12 @@ class AttackSettings:
             raise InputError(
                 "expected --epsilon, the largest l2 norm, or --angle, that of a rotation, got "
                 f"{'neither' if self.angle is None else 'both'}; pass one"
+            )
+        plain = self.restarts == 1 and tuple(self.losses) == DEFAULT_LOSSES
+        if self.angle is not None and not plain:
+            raise InputError(
+                "expected --angle without --loss and --restarts, got one; its search has neither, "
+                "leave them out and raise --steps"
             )
 
 
