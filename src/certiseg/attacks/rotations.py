@@ -79,8 +79,8 @@ def rotation_attack(
     Args:
         model: a base model, with or without gradients, or a ``Smoothed`` one.
         x: (3, N), or (6, N) with normals, which rotate along.
-        labels: ints (N,), the labels to change, 255 for points that do not count; None: the base
-            model's labels on x.
+        labels: ints (N,), the labels to change, 255 for points that do not count; None: the
+            model's labels on x, of a smoothed model those of most draws.
         angle: the largest angle in radians, at most pi.
         axis: "x", "y" or "z", to rotate around this axis alone. None: that of a smoothed model's
             noise, if it has one, else any axis.
@@ -94,7 +94,7 @@ def rotation_attack(
         progress: True for a bar over rotations, or a function called with the number just done.
 
     Returns:
-        The strongest attack found; x itself if no rotation changes a label.
+        The strongest attack found; x itself if no rotation changes a label of a base model.
 
     Raises:
         InputError: For other inputs than clouds, labels of another size, and angles out of range.
@@ -113,9 +113,10 @@ def rotation_attack(
     given = check_input(x, model.value_range if isinstance(model, Smoothed) else None).cpu()
     Rotation(1.0).check_shape(tuple(given.shape))
     origin, _ = resolve_seed(seed)
+    smoothed = noise is not None
     labels_at = _runner(model, given, origin, num_classes)
     # The first draws search, as many fresh ones decide.
-    first, fresh = (range(draws), range(draws, 2 * draws)) if noise else (range(1), range(1))
+    first, fresh = (range(draws), range(draws, 2 * draws)) if smoothed else (range(1), range(1))
     at_x, classes = labels_at(np.zeros(3), fresh)
     clean = _most(at_x, classes)
     goal = goal_of(clean[None], labels, target, weights, True, classes)
@@ -146,7 +147,7 @@ def rotation_attack(
             found += tried(near[:left])
             left, step = left - len(near[:left]), step * _NARROWER
     # A smoothed model is rotated in any case: by few draws x may be the worst by chance.
-    last = _worst(found) if noise else [np.zeros(3), *_worst(found)]
+    last = _worst(found) if smoothed else [np.zeros(3), *_worst(found)]
     vector = max(last, key=lambda vector: harm(vector, fresh))
     after = _most(labels_at(vector, fresh)[0], classes)
     bound = math.hypot(*vector) * (1 + _ROUNDING)
@@ -204,7 +205,7 @@ def _runner(
 
 def _most(labels: Tensor, classes: int) -> Tensor:
     """The labels (N,) of most draws (draws, N)."""
-    return torch.nn.functional.one_hot(labels, classes).sum(dim=0).argmax(dim=-1)
+    return torch.stack([(labels == label).sum(dim=0) for label in range(classes)]).argmax(dim=0)
 
 
 def _reached(labels: Tensor, goal: Goal) -> Tensor:

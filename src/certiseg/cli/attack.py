@@ -86,11 +86,12 @@ def attack(
             continue
         size = up(record["norm"])
         by = f"at l2 norm {size}" if angle is None else f"by a rotation of {size} rad"
+        unit = "" if angle is None else " rad"
         console.print(
             f"{record['name']}: {percent_down(record['changed'])} of the base model's labels "
-            f"changed {by}; {percent_down(record['certified'])} are "
-            f"certified below radius {down(record['radius'])}, {record['certified_lost']} of "
-            "these have another majority now"
+            f"changed {by}; {percent_down(record['certified'])} are certified below radius "
+            f"{down(record['radius'])}{unit}, {record['certified_lost']} of these have another "
+            "majority now"
         )
     if not json_lines:
         console.print(f"attacked inputs and panels: {out}")
