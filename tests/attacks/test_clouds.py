@@ -102,6 +102,21 @@ def test_parts_of_other_categories_have_no_gradient_and_do_no_harm() -> None:
             )
 
 
+def test_a_batch_of_clouds_is_its_clouds() -> None:
+    model = cs.load_model("certiseg:solids").of("Mug")
+    x = torch.stack([cloud(256), -cloud(256)])
+    options = {"epsilon": 1.0, "steps": 3, "value_range": None, "seed": 0}
+    both = cs.attack(model, x, **options)
+    assert both.attacked.shape == x.shape
+    assert both.labels.shape == (2, 256)
+    for index in range(2):
+        one = cs.attack(model, x[index], **options)
+        assert np.array_equal(one.clean, both.clean[index])
+        assert exact_norm(x[index], both.attacked[index]) <= both.norm[index] <= 1.0
+    smooth = cs.Smoothed(model, cs.Gaussian(0.1, channels=3), value_range=None)
+    assert cs.attack(smooth, x, epsilon=0.5, steps=1, draws=1, seed=0).success.shape == (2,)
+
+
 @pytest.mark.parametrize(
     ("channels", "words"), [(7, "at most 6"), (0, "at least 1"), (True, "at least 1")]
 )

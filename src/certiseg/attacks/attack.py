@@ -122,7 +122,7 @@ def attack(
         model: a base model with gradients, or a ``Smoothed`` one, whose gradient is that of the
             mean softmax over fresh draws.
         x: (*shape), such as (3, H, W) in [0, 1] or a point cloud (3, N) or (6, N), or a batch of
-            images (B, C, H, W).
+            images (B, C, H, W), or of clouds (B, C, N) for a model whose ``kind`` is "clouds".
         labels: ints (*out), the labels to change, 255 for components that do not count; None: the
             model's labels on x.
         epsilon: the largest l2 norm of the change, or several in ascending order.
@@ -250,12 +250,13 @@ def _check(radii: list[float], norm: str, losses: Sequence[str], method: str) ->
 def _inputs(
     x: Tensor | ArrayLike, domain: Range, model: Callable[[Tensor], Any] | Smoothed
 ) -> tuple[Tensor, bool]:
-    """Images (B, *shape) on the model's device, and whether x was a single image."""
+    """Inputs (B, *shape) on the model's device, and whether x was a single one."""
     array = x if isinstance(x, Tensor) else np.asarray(x)
     base = model.model if isinstance(model, Smoothed) else model
-    stated = getattr(base, "kind", None) == "volumes"
-    volumes = model.volumes if isinstance(model, Smoothed) else stated
-    batch = array.ndim == 4 and array.shape[1] in (1, 3) and not volumes
+    kind = getattr(base, "kind", None)
+    volumes = model.volumes if isinstance(model, Smoothed) else kind == "volumes"
+    several = array.ndim == 4 and array.shape[1] in (1, 3) and not volumes
+    batch = several or (array.ndim == 3 and kind == "clouds")
     each = array if batch else [x]
     images = [check_input(image, domain, volumes=volumes) for image in each]
     parameter = first_parameter(base)
