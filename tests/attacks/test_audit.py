@@ -88,11 +88,12 @@ def test_abstentions_are_not_attacked(certificate: cs.Certificate) -> None:
 
 
 def test_focus_is_on_what_lies_around_the_most_fragile(certificate: cs.Certificate) -> None:
-    assert nearest(certificate, 1).tolist() == [[True, False], [False, False]]
-    assert nearest(certificate, 2).tolist() == [[True, True], [True, False]]
+    places = np.indices((2, 2))
+    assert nearest(certificate, 1, places).tolist() == [[True, False], [False, False]]
+    assert nearest(certificate, 2, places).tolist() == [[True, True], [True, False]]
     labels = certificate.labels.copy()
     labels[0, 0] = cs.ABSTAIN
-    assert not nearest(replace(certificate, labels=labels), 4)[0, 0]
+    assert not nearest(replace(certificate, labels=labels), 4, places)[0, 0]
     (found,) = audit(
         SMOOTH, X, certificate, factors=(2.0,), steps=5, focus=1, num_samples=400, seed=0
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -13,6 +14,32 @@ from certiseg.certificates.certificate import Certificate
 from certiseg.certifiers.verify import verify
 
 MODEL = ("--model", "python:tiny_models:by_brightness")
+CLOUD_MODELS = """
+import torch
+
+
+def by_height():
+    return lambda x: 9 * torch.stack([-x[:, 1], x[:, 1]], 1)
+
+
+def by_normal():
+    return lambda x: 9 * torch.stack([-x[:, 1] - x[:, 4], x[:, 1] + x[:, 4]], 1)
+"""
+
+
+@pytest.fixture
+def clouds(workplace, monkeypatch):
+    """A folder with models of clouds and a file of 64 points with normals."""
+    (workplace / "cloud_models.py").write_text(CLOUD_MODELS)
+    monkeypatch.delitem(sys.modules, "cloud_models", raising=False)
+    rng = np.random.default_rng(0)
+    points = rng.normal(size=(64, 3))
+    points -= points.mean(0)
+    points /= np.linalg.norm(points, axis=1).max()
+    normals = rng.normal(size=(64, 3))
+    normals /= np.linalg.norm(normals, axis=1, keepdims=True)
+    np.savetxt(workplace / "cloud.txt", np.hstack([points, normals]), fmt="%.9g")
+    return workplace
 
 
 def test_files_and_figures_agree(call, workplace):
@@ -92,3 +119,78 @@ def test_models_are_described_as_for_certify(call, workplace, options):
     done = call(*line, *options)
     assert done.code == 0, done.err
     assert json.loads(done.out)["changed"] > 0
+
+
+@pytest.mark.parametrize("channels", [3, 6])
+def test_a_cloud_is_attacked_on_its_coordinates(call, clouds, channels):
+    model = "by_height" if channels == 3 else "by_normal"
+    options = ("--model", f"python:cloud_models:{model}", "--channels", channels, "--seed", 0)
+    line = ("attack", "cloud.txt", *options, "-e", 1.5, "--steps", 20, "-o", "out", "--json")
+    done = call(*line)
+    assert done.code == 0, done.err
+    record = json.loads(done.out)
+    given = np.loadtxt(clouds / "cloud.txt").T.astype(np.float32)[:channels]
+    attacked = np.load(clouds / "out/cloud.attacked.npy", allow_pickle=False)
+    change = attacked.astype(float) - given
+    assert not change[3:].any()
+    assert 1.4 < math.sqrt(math.fsum((change**2).flat)) <= record["norm"] <= 1.5
+    assert 0.1 < record["changed"] == record["success"]
+    assert (record["attack"], record["file_points"], record["normalised"]) == ("l2", 64, False)
+    assert sorted(path.name for path in (clouds / "out").iterdir() if path.name[0] != ".") == [
+        "attacks.jsonl",
+        "cloud.attacked.npy",
+        "cloud.cert.npz",
+        "cloud.panel.png",
+    ]
+    assert Image.open(clouds / "out/cloud.panel.png").size[0] > 1200
+    again = call("certify", "out/cloud.attacked.npy", *options, "--noise", "coordinates", "-o", "c")
+    assert again.code == 0, again.err
+
+
+def test_a_cloud_is_rotated(call, clouds):
+    options = ("--model", "python:cloud_models:by_height", "--seed", 0, "--json", "--sigma", 0.1)
+    line = ("attack", "cloud.txt", *options, "--angle", 0.5, "--steps", 30, "-o", "out")
+    done = call(*line)
+    assert done.code == 0, done.err
+    record = json.loads(done.out)
+    given = np.loadtxt(clouds / "cloud.txt").T.astype(np.float32)[:3]
+    attacked = np.load(clouds / "out/cloud.attacked.npy", allow_pickle=False)
+    lengths = (np.linalg.norm(c - c.mean(1, keepdims=True), axis=0) for c in (given, attacked))
+    assert np.allclose(*lengths, atol=1e-6)
+    assert record["changed"] == np.mean((given[1] > 0) != (attacked[1] > 0)) > 0.1
+    assert record["attack"] == "rotation"
+    assert record["norm"] <= 0.5
+    # sigma PhiInv(.75), as far as rotations in space certify it
+    assert record["radius"] == pytest.approx(0.0675, abs=1e-3)
+
+
+def test_a_part_vanishes_for_the_nearest_points(call, clouds):
+    options = ("--model", "python:cloud_models:by_height", "--steps", 20, "--vanish", 0, "--json")
+    shares = [
+        json.loads(call("attack", "cloud.txt", *options, "-e", size, "-o", f"out{size}").out)
+        for size in (0.1, 3)
+    ]
+    assert 0.3 < shares[0]["success"] < shares[1]["success"]
+
+
+def test_errors_on_clouds_in_one_line(call, clouds):
+    model = ("--model", "python:cloud_models:by_height")
+    np.save(clouds / "volume.npy", np.zeros((1, 8, 8, 8), np.float32))
+    for wrong, words in (
+        (("cloud.txt", *model), "--angle"),
+        (("cloud.txt", *model, "-e", 1, "--angle", 0.1), "both"),
+        (("cloud.txt", *model, "--angle", 9), "radians"),
+        (("cloud.txt", *model, "--angle", 0.1, "--restarts", 2), "leave them out"),
+        (("cloud.txt", *model, "--angle", 0.1, "--loss", "ce"), "leave them out"),
+        (("cloud.txt", "--model", "certiseg:solids", "-e", 1), "--category"),
+        (("cloud.txt", "--model", "certiseg:camvid", "-e", 1), "images"),
+        (("bands.png", *MODEL, "--angle", 0.1), "pass --epsilon"),
+        (("bands.png", *MODEL, "-e", 1, "--normalise"), "leave it out"),
+        (("volume.npy", *MODEL, "-e", 1), "in Python"),
+    ):
+        done = call("attack", *wrong, "-o", "out", "--steps", 2)
+        # Before it there may be a note on columns that are not used.
+        assert done.code == 2, words
+        assert words in done.err.splitlines()[-1]
+        assert done.err.count("error: ") == 1
+        assert not list((clouds / "out").glob("*.npy"))

@@ -12,11 +12,12 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from certiseg.attacks.descent import Method, ascend
-from certiseg.attacks.differentiable import Scores, base_scores, smoothed_scores
+from certiseg.attacks.differentiable import Scores, base_scores, on_channels, smoothed_scores
 from certiseg.attacks.losses import LOSSES, Goal, Loss
 from certiseg.attacks.projection import Range, finished, norm_bound, project
 from certiseg.datasets.card import IGNORE
 from certiseg.errors import InputError
+from certiseg.noise import Gaussian
 from certiseg.sampling.base_model import first_parameter
 from certiseg.sampling.checks import check_input, checked_count
 from certiseg.sampling.keys import resolve_seed
@@ -68,6 +69,7 @@ def attack(
     weights: ArrayLike | None = None,
     draws: int = 8,
     value_range: Range = (0.0, 1.0),
+    channels: int | None = None,
     seed: int | None = None,
     progress: Progress = False,
 ) -> Attack: ...
@@ -89,6 +91,7 @@ def attack(
     weights: ArrayLike | None = None,
     draws: int = 8,
     value_range: Range = (0.0, 1.0),
+    channels: int | None = None,
     seed: int | None = None,
     progress: Progress = False,
 ) -> list[Attack]: ...
@@ -109,6 +112,7 @@ def attack(
     weights: ArrayLike | None = None,
     draws: int = 8,
     value_range: Range = (0.0, 1.0),
+    channels: int | None = None,
     seed: int | None = None,
     progress: Progress = False,
 ) -> Attack | list[Attack]:
@@ -117,7 +121,8 @@ def attack(
     Args:
         model: a base model with gradients, or a ``Smoothed`` one, whose gradient is that of the
             mean softmax over fresh draws.
-        x: (*shape), such as (3, H, W) in [0, 1], or a batch of images (B, C, H, W).
+        x: (*shape), such as (3, H, W) in [0, 1] or a point cloud (3, N) or (6, N), or a batch of
+            images (B, C, H, W), or of clouds (B, C, N) for a model whose ``kind`` is "clouds".
         labels: ints (*out), the labels to change, 255 for components that do not count; None: the
             model's labels on x.
         epsilon: the largest l2 norm of the change, or several in ascending order.
@@ -131,7 +136,9 @@ def attack(
         target: ints (*out), labels to reach, 255 for components that do not count.
         weights: floats (*out) >= 0, by which components count in the loss.
         draws: noise draws per gradient, for a smoothed model.
-        value_range: domain of the input; None for any values.
+        value_range: domain of the input; None for any values, as for point clouds.
+        channels: number of leading channels that may change, such as 3 for the coordinates of a
+            cloud with normals; None: those that a smoothed model's noise changes, else all.
         seed: seed of random starts and draws; None: fresh entropy.
         progress: True for a bar over gradients, or a function called with the number just done.
 
@@ -172,7 +179,11 @@ def attack(
         if isinstance(model, Smoothed)
         else base_scores(model)
     )
-    given, clean, goal, single = prepared(model, scores, x, labels, target, weights, domain)
+    given, single = inputs_of(x, domain, model)
+    moving = movable(model, given.shape[1], channels)
+    if moving < given.shape[1]:
+        scores = on_channels(scores, moving)
+    clean, goal = aimed(scores, given, labels, target, weights, single)
     number = torch.Generator().manual_seed(origin % 2**63)
     found: list[Attack] = []
     with draws_bar(progress, len(radii) * len(losses) * restarts * steps) as advance:
@@ -183,7 +194,7 @@ def attack(
         for radius in radii:
             for kind in losses:
                 for turn in range(restarts):
-                    start = given if turn == 0 else _random(given, radius, domain, number)
+                    start = given if turn == 0 else _random(given, radius, domain, number, moving)
                     objective = _objective(scores, goal, kind)
                     moved = ascend(
                         objective,
@@ -196,6 +207,8 @@ def attack(
                         advance,
                         last=isinstance(model, Smoothed),
                     )
+                    if isinstance(model, Smoothed):
+                        moved = _outward(given, moved, radius)
                     candidate = finished(given, moved, radius, domain)
                     count = _reached(scores, candidate, goal)
                     # Prefer progress in the loss even if no label has changed yet.
@@ -230,35 +243,17 @@ def check_attack(epsilon: float | Sequence[float], losses: Sequence[str]) -> lis
     return radii
 
 
-def prepared(
-    model: Callable[[Tensor], Any] | Smoothed,
-    scores: Scores,
-    x: Tensor | ArrayLike,
-    labels: ArrayLike | None,
-    target: ArrayLike | None,
-    weights: ArrayLike | None,
-    domain: Range,
-) -> tuple[Tensor, Tensor, Goal, bool]:
-    """Images (B, *shape), the model's labels on them, the goal, and whether x was a single image.
-
-    Raises InputError as ``attack``.
-    """
-    given, single = _inputs(x, domain, model)
-    with torch.no_grad():
-        clean = scores(given).argmax(dim=1)
-    classes = int(scores(given[:1]).shape[1])
-    return given, clean, _goal(clean, labels, target, weights, single, classes), single
-
-
-def _inputs(
+def inputs_of(
     x: Tensor | ArrayLike, domain: Range, model: Callable[[Tensor], Any] | Smoothed
 ) -> tuple[Tensor, bool]:
-    """Images (B, *shape) on the model's device, and whether x was a single image."""
+    """Inputs (B, *shape) on the model's device, and whether x was a single one. Raises
+    InputError."""
     array = x if isinstance(x, Tensor) else np.asarray(x)
     base = model.model if isinstance(model, Smoothed) else model
-    stated = getattr(base, "kind", None) == "volumes"
-    volumes = model.volumes if isinstance(model, Smoothed) else stated
-    batch = array.ndim == 4 and array.shape[1] in (1, 3) and not volumes
+    kind = getattr(base, "kind", None)
+    volumes = model.volumes if isinstance(model, Smoothed) else kind == "volumes"
+    several = array.ndim == 4 and array.shape[1] in (1, 3) and not volumes
+    batch = several or (array.ndim == 3 and kind == "clouds")
     each = array if batch else [x]
     images = [check_input(image, domain, volumes=volumes) for image in each]
     parameter = first_parameter(base)
@@ -266,7 +261,42 @@ def _inputs(
     return given if parameter is None else given.to(parameter.device), not batch
 
 
-def _goal(
+def movable(model: Callable[[Tensor], Any] | Smoothed, total: int, channels: int | None) -> int:
+    """Number of leading channels, of so many in total, that may change. Raises InputError."""
+    noise = model.noise if isinstance(model, Smoothed) else None
+    own = noise.channels if isinstance(noise, Gaussian) else None
+    if own is not None and channels not in (None, own):
+        raise InputError(
+            f"expected the {own} channels that the smoothed model's noise changes, got "
+            f"channels={channels!r}; leave it out"
+        )
+    wanted = own if channels is None else channels
+    if wanted is None:
+        return total
+    if checked_count(wanted) > total:
+        raise InputError(
+            f"expected channels of at most {total}, which the input has, got {wanted}; 3 for the "
+            "coordinates of a point cloud"
+        )
+    return wanted
+
+
+def aimed(
+    scores: Scores,
+    x: Tensor,
+    labels: ArrayLike | None,
+    target: ArrayLike | None,
+    weights: ArrayLike | None,
+    single: bool,
+) -> tuple[Tensor, Goal]:
+    """The model's labels on the inputs, and the checked goal; see ``attack``."""
+    with torch.no_grad():
+        clean = scores(x).argmax(dim=1)
+    classes = int(scores(x[:1]).shape[1])
+    return clean, goal_of(clean, labels, target, weights, single, classes)
+
+
+def goal_of(
     clean: Tensor,
     labels: ArrayLike | None,
     target: ArrayLike | None,
@@ -274,6 +304,7 @@ def _goal(
     single: bool,
     classes: int,
 ) -> Goal:
+    """The checked goal of an attack whose clean labels are (B, *out); see ``attack``."""
     wanted = labels if target is None else target
     aim = clean
     if wanted is not None:
@@ -336,11 +367,22 @@ def _reached(scores: Scores, x: Tensor, goal: Goal) -> Tensor:
         return goal.reached(scores(x)).flatten(1).sum(1)
 
 
-def _random(x: Tensor, epsilon: float, domain: Range, number: torch.Generator) -> Tensor:
-    """A random point of the sphere around x, projected onto the domain."""
+def _random(
+    x: Tensor, epsilon: float, domain: Range, number: torch.Generator, channels: int
+) -> Tensor:
+    """A random point of the sphere around x in its first channels, projected onto the domain."""
     direction = torch.randn(x.shape, generator=number, dtype=x.dtype).to(x.device)
+    direction[:, channels:] = 0
     length = direction.flatten(1).norm(dim=1).reshape(-1, *[1] * (x.ndim - 1))
     return project(x, x + epsilon * direction / length, epsilon, domain)
+
+
+def _outward(x: Tensor, moved: Tensor, epsilon: float) -> Tensor:
+    """``moved`` stretched away from x to the sphere: steps by few draws partly cancel."""
+    change = moved - x
+    length = change.flatten(1).norm(dim=1).reshape(-1, *[1] * (x.ndim - 1))
+    stretched: Tensor = x + change * (epsilon / length.clamp_min(1e-30)).clamp_min(1.0)
+    return stretched
 
 
 def result(

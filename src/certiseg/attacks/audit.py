@@ -17,9 +17,11 @@ from torch import Tensor
 
 from certiseg.attacks.attack import Attack, attack
 from certiseg.attacks.losses import Loss
+from certiseg.attacks.rotations import rotation_attack
 from certiseg.certificates.certificate import Certificate
 from certiseg.datasets.card import IGNORE
 from certiseg.errors import InputError
+from certiseg.noise import Rotation
 from certiseg.sampling.checks import check_input, checked_count
 from certiseg.sampling.fingerprint import input_fingerprint
 from certiseg.sampling.progress import Progress
@@ -36,7 +38,7 @@ class Audit:
     """Result of one attack on the certified components.
 
     Attributes:
-        factor: of the certified radius; at 1 the attack's norm is just below it.
+        factor: of the certified radius; at 1 the attack's norm, or its angle, is just below it.
         found: the attack.
         votes: fresh draws at the attacked input.
         components: number of certified components, all voted on; with a focus only some were
@@ -88,6 +90,9 @@ def audit(
 ) -> list[Audit]:
     """Attack the certified components, at several norms, and vote again at each attacked input.
 
+    Certificates of rotations are attacked by rotations around the axes that they cover, by at most
+    pi, those of other noise by gradients.
+
     If no component moves at factors up to 1, the audit is passed; certificate or test err with
     probability at most the sum of both alphas. Factors above 1 show the strength of the attack: if
     nothing moves at 4 either, passing says little.
@@ -96,14 +101,16 @@ def audit(
         smoothed: the model that was certified.
         x: the input that was certified.
         certificate: with one radius for all components (not a radius map), without a hierarchy.
-        factors: norms of the attacks, in units of the certified radius.
+        factors: norms or angles of the attacks, in units of the certified radius.
         num_samples: fresh draws at each attacked input.
         alpha: of the test over all components and factors.
         loss, steps, restarts, draws, seed: parameters of the attack, as in ``certiseg.attack``.
             Losses that leave out components already reached stop at probability 1/2, where no test
-            detects them. The votes have fresh entropy, whatever the seed.
+            detects them. Of rotations ``steps`` are tried, once, and the loss is the weighted share
+            of draws with other labels. The votes have fresh entropy, whatever the seed.
         focus: attack only this number of certified components nearest to the most fragile one,
-            which moves them further than an attack on all; all are voted on. None: attack all.
+            which moves them further than an attack on all; all are voted on. Nearest in the image,
+            or by the coordinates of a point cloud. None: attack all.
         batch_size: largest number of draws in a pass of the votes.
         progress: True for a bar over gradients, or a function.
 
@@ -128,25 +135,39 @@ def audit(
     aim = np.where(certified, certificate.labels.astype(np.int64), IGNORE)
     weights = fragility(certificate)
     if focus is not None:
-        weights = np.where(nearest(certificate, checked_count(focus)), weights, 0.0)
+        given = check_input(x, smoothed.value_range, volumes=smoothed.volumes).cpu().numpy()
+        places = given[:3] if given.ndim == 2 else np.indices(aim.shape)
+        chosen = nearest(certificate, checked_count(focus), places)
+        weights = np.where(chosen, weights, 0.0)
     tests = int(certified.sum()) * len(factors)
     audits = []
     for factor in factors:
         # The claim holds for norms strictly below the radius.
         size = float(np.nextafter(radius, 0)) if factor == 1 else factor * radius
-        found = attack(
-            smoothed,
-            x,
-            aim,
-            epsilon=size,
-            loss=loss,
-            steps=steps,
-            restarts=restarts,
-            draws=draws,
-            weights=weights,
-            seed=seed,
-            progress=progress,
-        )
+        common: dict[str, Any] = {"weights": weights, "draws": draws, "seed": seed}
+        found: Attack
+        if isinstance(smoothed.noise, Rotation):
+            found = rotation_attack(
+                smoothed,
+                x,
+                aim,
+                angle=min(size, np.pi),
+                tries=steps,
+                progress=progress,
+                **common,
+            )
+        else:
+            found = attack(
+                smoothed,
+                x,
+                aim,
+                epsilon=size,
+                loss=loss,
+                steps=steps,
+                restarts=restarts,
+                progress=progress,
+                **common,
+            )
         votes = smoothed.vote(found.attacked, num_samples, batch_size=batch_size)
         assert certificate.votes.source is not None
         assert votes.source is not None
@@ -191,13 +212,15 @@ def fragility(certificate: Certificate) -> NDArray[np.float64]:
     return np.where(certificate.certified, slope, 0.0)
 
 
-def nearest(certificate: Certificate, count: int) -> NDArray[np.bool_]:
+def nearest(certificate: Certificate, count: int, places: NDArray[np.number]) -> NDArray[np.bool_]:
     """Mask of this number of certified components nearest to the most fragile one, or a few more at
-    equal distance."""
+    equal distance.
+
+    places: coordinates (axes, *out) of all components.
+    """
     slope = fragility(certificate)
-    centre = np.unravel_index(np.argmax(slope), slope.shape)
-    places = np.indices(slope.shape).astype(np.float64)
-    far = np.sum([(axis - at) ** 2 for axis, at in zip(places, centre, strict=True)], axis=0)
+    flat = places.reshape(len(places), -1).astype(np.float64)
+    far = ((flat - flat[:, [np.argmax(slope)]]) ** 2).sum(axis=0).reshape(slope.shape)
     reach = np.sort(far[certificate.certified])[:count][-1]
     return np.asarray(certificate.certified & (far <= reach))
 

@@ -99,7 +99,10 @@ def _normalised(gradient: Tensor) -> Tensor:
 
 def _check_gradient(gradient: Tensor, reached: Tensor) -> None:
     if not bool(torch.isfinite(gradient).all()):
-        raise InputError("expected a finite gradient, got NaN or infinity; check the model")
+        raise InputError(
+            "expected a finite gradient, got NaN or infinity; check the model, and name only "
+            "labels that it can give (of a point cloud the parts of its category)"
+        )
     if bool((gradient.flatten(1) == 0).all()) and not bool(reached.any()):
         raise InputError(
             "expected a loss that depends on the input, got a gradient of zero everywhere; take "

@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from certiseg.attacks.attack import Attack, prepared, result
-from certiseg.attacks.differentiable import Scores, base_scores
+from certiseg.attacks.attack import Attack, aimed, inputs_of, movable, result
+from certiseg.attacks.differentiable import Scores, base_scores, on_channels
 from certiseg.attacks.losses import Goal
 from certiseg.attacks.projection import Range, norm_bound
 from certiseg.errors import InputError
@@ -35,6 +35,7 @@ def minimal_attack(
     steps: int = 500,
     target: ArrayLike | None = None,
     value_range: Range = (0.0, 1.0),
+    channels: int | None = None,
     progress: Progress = False,
 ) -> Attack:
     """The smallest l2 change found that makes a share of the labels wrong, or reach a target.
@@ -52,7 +53,9 @@ def minimal_attack(
         share: of the components that count, how many are to be changed.
         steps: gradients.
         target: ints (*out), labels to reach, 255 for components that do not count.
-        value_range: domain of the input; None for any values.
+        value_range: domain of the input; None for any values, as for point clouds.
+        channels: number of leading channels that may change, such as 3 for the coordinates of a
+            cloud with normals; None: all.
         progress: True for a bar over gradients, or a function called with the number just done.
 
     Returns:
@@ -78,7 +81,11 @@ def minimal_attack(
         raise InputError(f"expected a share in (0, 1], got {share!r}; 0.99 is usual")
     steps = checked_count(steps)
     scores = base_scores(model)
-    given, clean, goal, single = prepared(model, scores, x, labels, target, None, value_range)
+    given, single = inputs_of(x, value_range, model)
+    moving = movable(model, given.shape[1], channels)
+    if moving < given.shape[1]:
+        scores = on_channels(scores, moving)
+    clean, goal = aimed(scores, given, labels, target, None, single)
     with draws_bar(progress, steps) as advance:
         best = _descend(scores, given, goal, share, steps, value_range, advance)
     attacked = _shortened(scores, given, best, goal, share, value_range)

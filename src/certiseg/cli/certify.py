@@ -32,26 +32,10 @@ def certify(
     model: ModelOptions,
     settings: Any,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for the results.")] = None,
-    category: Annotated[
-        str | None, typer.Option(help="Point clouds: category, for a model that takes one.")
-    ] = None,
-    normalise: Annotated[
-        bool,
-        typer.Option(
-            "--normalise",
-            help="Point clouds: first shift the mean to 0 and scale the largest norm to 1.",
-        ),
-    ] = False,
-    points: Annotated[
-        int | None,
-        typer.Option(help="Number of points to resample a cloud to; default: all points as given."),
-    ] = None,
-    columns: Annotated[
-        str | None,
-        typer.Option(
-            help="Point clouds: what all columns of the file are, - for unused; x,y,z,-,label."
-        ),
-    ] = None,
+    category: options.Category = None,
+    normalise: options.Normalise = False,
+    points: options.Points = None,
+    columns: options.Columns = None,
     window: options.Window = None,
     window_percentiles: options.WindowPercentiles = None,
     exif: options.Exif = None,

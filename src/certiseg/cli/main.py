@@ -65,7 +65,7 @@ for command, words in (
     (demo, "Certify held-out samples with a bundled model."),
     (certify, "Certify images, point clouds or volumes."),
     (evaluate, "Compare non-robust, base and certified on labelled data."),
-    (attack, "Attack a base model on images; see what its certificate keeps."),
+    (attack, "Attack a base model; see what its certificate keeps."),
     (report, "Show a run in one HTML file; figures and tables for a paper."),
     (verify, "Recompute labels and radius from the stored counts."),
     (region, "Bound how many labels of a chosen region hold."),

@@ -134,6 +134,26 @@ Mask = Annotated[
     MaskChoice,
     typer.Option(help="Label files of folders: class ids, or binary masks of 0 and 255 (or 1)."),
 ]
+Category = Annotated[
+    str | None, typer.Option(help="Point clouds: category, for a model that takes one.")
+]
+Normalise = Annotated[
+    bool,
+    typer.Option(
+        "--normalise",
+        help="Point clouds: first shift the mean to 0 and scale the largest norm to 1.",
+    ),
+]
+Points = Annotated[
+    int | None,
+    typer.Option(help="Number of points to resample a cloud to; default: all points as given."),
+]
+Columns = Annotated[
+    str | None,
+    typer.Option(
+        help="Point clouds: what all columns of the file are, - for unused; x,y,z,-,label."
+    ),
+]
 Output = Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace earlier results.")]
 Again = Annotated[

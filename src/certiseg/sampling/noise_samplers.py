@@ -187,7 +187,7 @@ class RotationSampler:
 
 
 def drawn_rotation(noise: Rotation, generator: np.random.Generator) -> NDArray[np.float64]:
-    """Draw a rotation matrix (theory T11), by Rodrigues' formula."""
+    """Draw a rotation matrix (theory T11)."""
     vector = np.zeros(3)
     if noise.axis is not None:
         vector[AXES.index(noise.axis)] = noise.sigma * generator.standard_normal()
@@ -196,6 +196,11 @@ def drawn_rotation(noise: Rotation, generator: np.random.Generator) -> NDArray[n
             vector = noise.sigma * generator.standard_normal(3)
             if math.hypot(*vector) <= math.pi:
                 break
+    return rotation_by(vector)
+
+
+def rotation_by(vector: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The rotation matrix exp(vector), around this axis by its length, by Rodrigues' formula."""
     angle = math.hypot(*vector)
     if angle == 0.0:
         return np.eye(3)

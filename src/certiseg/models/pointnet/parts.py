@@ -84,6 +84,8 @@ class TrainedClouds(HasCard, PartSegmenter):
 class CloudModel(nn.Module):
     """Logits (B, classes, N) from clouds (B, channels, N) of one category of a segmenter."""
 
+    kind = "clouds"
+
     def __init__(self, base: PartSegmenter, category: str) -> None:
         super().__init__()
         self.base = base
