@@ -14,6 +14,7 @@ import torch
 
 import certiseg as cs
 from certiseg.cli.numbers import norms_of
+from certiseg.datasets.solids import solids
 from certiseg.errors import InputError
 from certiseg.models.loaded import LoadedModel
 from certiseg.runfolder.folder import Keep
@@ -170,6 +171,26 @@ def test_norms_in_units_of_the_radius_lie_strictly_inside() -> None:
     for text in ("", "R,", "xR", "-1", "0R", "inf"):
         with pytest.raises(InputError, match="expected norms"):
             norms_of("--attack", text, 0.2)
+
+
+def test_a_larger_norm_is_never_better_for_a_model(run: Path) -> None:
+    pooled = _read(run).pooled
+    assert pooled.attacked is not None
+    for by_norm in pooled.attacked.counts.values():
+        shares = [counts.accuracy for counts in by_norm.values()]
+        assert shares == sorted(shares, reverse=True)
+
+
+def test_point_clouds_are_attacked_on_their_coordinates(tmp_path: Path) -> None:
+    loaded = cs.load_model("certiseg:solids-gaussian")
+    samples = solids("test", points=256, normals=False, count=1)
+    settings = Settings(law="coordinates", num_samples=60, seed=3)
+    found = evaluate(
+        samples, loaded, settings, tmp_path / "out", attacks=Attacks((0.5,), steps=3, draws=1)
+    )
+    assert found.attacked is not None
+    clean, attacked = found.attacked.counts["base model"].values()
+    assert attacked.accuracy < clean.accuracy
 
 
 def test_from_python(tmp_path: Path) -> None:
