@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 
+import certiseg as cs
 from certiseg.attacks.minimal import minimal_attack
 from certiseg.errors import InputError
 
@@ -67,10 +71,36 @@ def test_values_stay_in_their_domain_and_failure_is_said() -> None:
     assert free.attacked.max() > 1.0
 
 
-@pytest.mark.parametrize("share", [0.0, 1.5, float("nan")])
-def test_other_shares_are_refused(share: float) -> None:
+@pytest.mark.parametrize("share", [0.0, 1.5, float("nan"), "0.5", None])
+def test_other_shares_are_refused(share: Any) -> None:
     with pytest.raises(InputError, match="expected a share"):
         minimal_attack(threshold, NEAR, share=share)
+
+
+def test_gradients_that_are_not_finite_are_refused() -> None:
+    with pytest.raises(InputError, match="finite"):
+        minimal_attack(
+            lambda x: threshold(x) * float("nan"), NEAR, np.zeros((2, 3), dtype=int), steps=2
+        )
+
+
+@pytest.mark.parametrize("value_range", [5, "ab", (0, 1, 2), (1, 0), (float("nan"), 1)])
+def test_other_domains_are_refused(value_range: Any) -> None:
+    for attacking in (minimal_attack, partial(cs.attack, epsilon=0.1)):
+        with pytest.raises(InputError, match="value_range"):
+            attacking(threshold, NEAR, value_range=value_range, steps=2)
+
+
+@pytest.mark.parametrize("value_range", [(0.0, 0.6), (0.3, 0.9), (-0.3, 0.9), (1e-3, 1.001)])
+def test_what_is_found_is_in_the_domain_of_a_smoothed_model(value_range: Any) -> None:
+    """Their bounds lie between two numbers of float32."""
+    x = NEAR.clip(*value_range)
+    smooth = cs.Smoothed(threshold, cs.Gaussian(0.25), value_range=value_range)
+    for found in (
+        minimal_attack(threshold, x, share=1.0, steps=20, value_range=value_range),
+        cs.attack(threshold, x, epsilon=2.0, steps=5, value_range=value_range, seed=0),
+    ):
+        smooth.vote(found.attacked, 10, seed=0)
 
 
 def test_a_model_without_gradients_is_refused() -> None:

@@ -25,7 +25,7 @@ from certiseg.runs.settings import Settings
 from tiny_runs import Bands
 
 SETTINGS = Settings(num_samples=60, seed=3)
-ATTACKS = Attacks((0.1, 2.0), steps=4, draws=2)
+ATTACKS = Attacks((0.1, 6.0), steps=6, draws=2)
 
 
 def threshold(x: torch.Tensor) -> torch.Tensor:
@@ -85,7 +85,7 @@ def test_all_files_say_the_same(run: Path) -> None:
     assert [(r["model"], float(r["epsilon"])) for r in rows] == [
         (model, epsilon)
         for model in ("non-robust model", "base model", "smoothed model")
-        for epsilon in (0.0, 0.1, 2.0)
+        for epsilon in (0.0, 0.1, 6.0)
     ]
     assert [float(r["accuracy"]) for r in rows] == [a["accuracy"] for a in results["attacks"]]
     by_model = {row["model"]: row["accuracy"] for row in results["rows"]}
@@ -109,6 +109,10 @@ def _more_right(attacks: list[dict[str, Any]]) -> None:
     counts[1] = [sum(counts[1]), 0, 0]
 
 
+def _nested(depth: int) -> list[Any]:
+    return [1] if depth == 0 else [_nested(depth - 1)]
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -118,6 +122,14 @@ def _more_right(attacks: list[dict[str, Any]]) -> None:
         lambda attacks: attacks[1].update(norm=0.2),
         lambda attacks: attacks[0].update(model="another"),
         lambda attacks: attacks[4]["confusion"]["counts"][0].reverse(),
+        lambda attacks: attacks[1].update(epsilon=float("nan")),
+        lambda attacks: attacks.append(attacks[-1]),
+        lambda attacks: attacks[0]["confusion"].update(allowed_by_class=[[0], [0]]),
+        lambda attacks: attacks[0]["confusion"].update(allowed=1),
+        lambda attacks: attacks[0]["confusion"].update(counts=_nested(60)),
+        lambda attacks: attacks[5]["confusion"]["counts"].__setitem__(0, [2**63 - 1] * 3),
+        lambda attacks: attacks[2].update(norm=0.0),
+        lambda attacks: attacks[6].update(confusion=attacks[8]["confusion"]),
         _more_right,
     ],
 )
@@ -160,9 +172,38 @@ def test_a_model_without_gradients_is_refused_before_anything_is_drawn(tmp_path:
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("epsilons", [(), (0.5, 0.1), (0.1, 0.1), (0.0,), (float("nan"),)])
-def test_other_norms_are_refused(epsilons: tuple[float, ...]) -> None:
-    with pytest.raises(InputError, match="epsilon"):
+def test_an_input_where_every_loss_is_flat_is_left_as_it_is(tmp_path: Path) -> None:
+    """The first image has gradients, and the second one none, by any loss."""
+
+    def model(x: torch.Tensor) -> torch.Tensor:
+        steep = (x > 0.9).all().item()
+        return threshold(x.round() if steep else x)
+
+    truth = torch.tensor([[0, 1], [1, 1]])
+    data = [(torch.full((1, 2, 2), value), truth) for value in (0.8, 0.95)]
+    found = cs.evaluate(model, data, num_samples=60, seed=0, attack=[0.1], out=tmp_path / "out")
+    assert found.attacked is not None
+    record = json.loads(next((tmp_path / "out/samples").glob("0001*")).read_text())
+    assert [each["norm"] for each in record["attacks"] if each["model"] == "base model"] == [0, 0]
+
+
+@pytest.mark.parametrize("number", [1, np.float32(0.5), 0.5, [1], torch.tensor([0.25, 0.5])])
+def test_norms_are_numbers_of_any_kind(number: Any, tmp_path: Path) -> None:
+    x = torch.tensor([[0.1, 0.9]])
+    options: dict[str, Any] = {"num_samples": 60, "seed": 0, "out": tmp_path / "out"}
+    found = cs.evaluate(threshold, [(x[None], x > 0.5)], attack=number, **options)
+    assert found.attacked is not None
+    resumed = cs.evaluate(threshold, [(x[None], x > 0.5)], attack=number, resume=True, **options)
+    assert resumed.attacked is not None
+    assert resumed.attacked.rows() == found.attacked.rows()
+
+
+@pytest.mark.parametrize(
+    "epsilons",
+    [(), (0.5, 0.1), (0.1, 0.1), (0.0,), (float("nan"),), (1e10,), ("a",), range(1, 102)],
+)
+def test_other_norms_are_refused(epsilons: Any) -> None:
+    with pytest.raises(InputError, match=r"epsilon|at most"):
         Attacks(epsilons)
 
 

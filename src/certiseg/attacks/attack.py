@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, get_args, overload
+from typing import Any, cast, get_args, overload
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from certiseg.attacks.descent import Method, ascend
+from certiseg.attacks.descent import Method, ascend, check_finite
 from certiseg.attacks.differentiable import Scores, base_scores, on_channels, smoothed_scores
 from certiseg.attacks.losses import LOSSES, Goal, Loss
 from certiseg.attacks.projection import Range, finished, norm_bound, project
@@ -19,12 +19,12 @@ from certiseg.datasets.card import IGNORE
 from certiseg.errors import InputError
 from certiseg.noise import Gaussian
 from certiseg.sampling.base_model import first_parameter
-from certiseg.sampling.checks import check_input, checked_count
+from certiseg.sampling.checks import check_input, checked_count, checked_range
 from certiseg.sampling.keys import resolve_seed
 from certiseg.sampling.progress import Progress, draws_bar
 from certiseg.sampling.sampler import Smoothed
 
-_LEAST = 1e-6
+_LEAST, _MOST = 1e-6, 1e9
 DEFAULT_LOSSES: tuple[Loss, ...] = ("masked-ce", "js")
 
 
@@ -172,7 +172,7 @@ def attack(
     if method not in get_args(Method):
         raise InputError(f"expected method 'apgd' or 'pgd', got {method!r}; choose one")
     steps, restarts = checked_count(steps), checked_count(restarts)
-    domain = model.value_range if isinstance(model, Smoothed) else value_range
+    domain = model.value_range if isinstance(model, Smoothed) else checked_range(value_range)
     origin, _ = resolve_seed(seed)
     scores = (
         smoothed_scores(model, checked_count(draws), origin)
@@ -184,6 +184,7 @@ def attack(
     if moving < given.shape[1]:
         scores = on_channels(scores, moving)
     clean, goal = aimed(scores, given, labels, target, weights, single)
+    losses = _with_gradient(scores, given, goal, losses)
     number = torch.Generator().manual_seed(origin % 2**63)
     found: list[Attack] = []
     with draws_bar(progress, len(radii) * len(losses) * restarts * steps) as advance:
@@ -225,16 +226,39 @@ def attack(
     return found[0] if one else found
 
 
+class FlatLossError(InputError):
+    """Every loss of an attack has a gradient of zero everywhere at the input."""
+
+
+def _with_gradient(scores: Scores, x: Tensor, goal: Goal, losses: list[Loss]) -> list[Loss]:
+    """The losses, or masked-margin, which does not saturate, if all have a gradient of zero.
+
+    Raises FlatLossError if it has none either, and InputError for gradients that are not finite.
+    """
+    for tried in (losses, ["masked-margin"]):
+        kinds, moving = cast("list[Loss]", tried), False
+        for kind in kinds:
+            _, gradient, reached = _objective(scores, goal, kind)(x)
+            check_finite(gradient)
+            moving |= bool(gradient.any()) or bool(reached.any())
+        if moving:
+            return kinds
+    raise FlatLossError(
+        "expected a loss that depends on the input, got a gradient of zero everywhere; take a "
+        "model that does not round, or another input"
+    )
+
+
 def check_attack(epsilon: float | Sequence[float], losses: Sequence[str]) -> list[float]:
     """The epsilons as floats. Raises InputError for invalid or descending ones, and for losses that
     are none."""
     given = np.atleast_1d(np.asarray(epsilon))
     numbers = given.dtype.kind in "iuf" and given.ndim == 1
     radii = [float(radius) for radius in given] if numbers else [np.nan]
-    if not radii or not all(_LEAST <= r < np.inf for r in radii):
+    if not radii or not all(_LEAST <= r <= _MOST for r in radii):
         raise InputError(
-            f"expected epsilon >= {_LEAST:g}, which float32 still resolves, got {radii}; it is in "
-            "the units of the input"
+            f"expected epsilon from {_LEAST:g}, which float32 still resolves, to {_MOST:g}, got "
+            f"{radii!s:.80}; it is in the units of the input"
         )
     if radii != sorted(set(radii)):
         raise InputError(f"expected different epsilons in ascending order, got {radii}; sort them")
@@ -338,7 +362,10 @@ def goal_of(
 
 
 def _map(values: ArrayLike, clean: Tensor, single: bool, what: str) -> Tensor:
-    array = torch.as_tensor(np.asarray(values), device=clean.device)
+    plain = values.cpu() if isinstance(values, Tensor) else np.asarray(values)
+    if not isinstance(plain, Tensor) and plain.dtype.kind not in "biuf":
+        raise InputError(f"expected {what} of numbers, got {plain.dtype}; pass class ids")
+    array = torch.as_tensor(plain, device=clean.device)
     array = array[None] if single else array
     if array.shape != clean.shape:
         raise InputError(

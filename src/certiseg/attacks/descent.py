@@ -45,7 +45,7 @@ def ascend(
     size = torch.full((len(x),), first, dtype=x.dtype, device=x.device)
     now = before = start
     loss, gradient, reached = objective(now)
-    _check_gradient(gradient, reached)
+    check_finite(gradient)
     best, best_loss, best_gradient = now, loss, gradient  # by loss
     most, most_reached, most_loss = now, reached, loss  # by components
     risen = torch.zeros_like(reached)
@@ -97,14 +97,10 @@ def _normalised(gradient: Tensor) -> Tensor:
     return gradient / norms.reshape(-1, *[1] * (gradient.ndim - 1))
 
 
-def _check_gradient(gradient: Tensor, reached: Tensor) -> None:
+def check_finite(gradient: Tensor) -> None:
+    """Raise InputError for NaN or infinity."""
     if not bool(torch.isfinite(gradient).all()):
         raise InputError(
             "expected a finite gradient, got NaN or infinity; check the model, and name only "
             "labels that it can give (of a point cloud the parts of its category)"
-        )
-    if bool((gradient.flatten(1) == 0).all()) and not bool(reached.any()):
-        raise InputError(
-            "expected a loss that depends on the input, got a gradient of zero everywhere; take "
-            "loss='masked-margin', which does not saturate, or a model that does not round"
         )

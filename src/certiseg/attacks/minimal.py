@@ -12,11 +12,12 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from certiseg.attacks.attack import Attack, aimed, inputs_of, movable, result
+from certiseg.attacks.descent import check_finite
 from certiseg.attacks.differentiable import Scores, base_scores, on_channels
 from certiseg.attacks.losses import Goal
 from certiseg.attacks.projection import Range, norm_bound
 from certiseg.errors import InputError
-from certiseg.sampling.checks import checked_count
+from certiseg.sampling.checks import checked_count, checked_range
 from certiseg.sampling.progress import Progress, draws_bar
 
 _PRIMAL_RATE, _PRIMAL_DECAY = 0.1, 0.01
@@ -77,9 +78,9 @@ def minimal_attack(
         adapted to segmentation by Rony, Pesquet, Ben Ayed 2023, Proximal splitting adversarial
         attacks for semantic segmentation.
     """
-    if not 0 < share <= 1:
+    if not isinstance(share, (int, float)) or not 0 < share <= 1:
         raise InputError(f"expected a share in (0, 1], got {share!r}; 0.99 is usual")
-    steps = checked_count(steps)
+    steps, value_range = checked_count(steps), checked_range(value_range)
     scores = base_scores(model)
     given, single = inputs_of(x, value_range, model)
     moving = movable(model, given.shape[1], channels)
@@ -129,6 +130,7 @@ def _descend(
             of_norm = 1 - weights.flatten(1).sum(1)
             value = of_norm * norm + (F.softplus(margins) * weights).flatten(1).sum(1)
             (gradient,) = torch.autograd.grad(value.sum(), leaf)
+        check_finite(gradient)
         with torch.no_grad():
             reached = goal.reached(logits).flatten(1).sum(1) / asked
             done = reached >= share

@@ -55,6 +55,6 @@ def _numbers(value: Any, name: str) -> Any:
         real = array.dtype.kind in "if" and not any(isinstance(number, bool) for number in plain)
         if real and array.size and np.isfinite(array).all():
             return array
-    except (ValueError, TypeError, OverflowError):
+    except (ValueError, TypeError, OverflowError, RuntimeError):
         pass
     raise InputError(f"expected a table of numbers as {name}, got something else")

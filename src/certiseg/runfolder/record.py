@@ -137,7 +137,9 @@ def _facts(record: Record, manifest: Manifest) -> Iterator[Fact]:
     yield "run", plain["run"], manifest.run
     yield "models", list(record.models), list(manifest.rows)
     yield "a view", record.view is not None, planned.kept
-    for name, found in ((CERTIFIED, held), *record.models.items()):
+    yield "attacks", record.attacked is not None, manifest.epsilons is not None
+    attacked = {} if record.attacked is None else record.attacked.plain()
+    for name, found in {CERTIFIED: held, **record.models, **attacked}.items():
         yield from _counted(name, found, len(manifest.classes), total)
         rows = (of.counts.sum(axis=1).tolist() for of in (found, held))
         yield f"{name}: components by true class", *rows
@@ -165,11 +167,11 @@ def _facts(record: Record, manifest: Manifest) -> Iterator[Fact]:
     yield "percentile bounds", record.percentile is not None, manifest.percentile
     if record.percentile is not None:
         yield from _bounded(record.percentile, manifest)
-    yield "attacks", record.attacked is not None, manifest.epsilons is not None
     if record.attacked is not None and manifest.epsilons is not None:
+        certified = None if manifest.settings.get("custom") else held
         plain_model = manifest.non_robust is not None
         yield from attack_facts(
-            record.attacked, manifest.epsilons, plain_model, record.models, held
+            record.attacked, manifest.epsilons, plain_model, record.models, certified
         )
 
 

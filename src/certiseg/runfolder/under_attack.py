@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from certiseg.files.fields import ANY, Fields, checked, list_of, one_of
 from certiseg.files.fields import number as decimal
 from certiseg.metrics.confusion import Confusion
@@ -28,7 +30,8 @@ _ENTRY: Fields = {
     "norm": _NORM,
     "confusion": ANY,
 }
-_PLAN: Fields = {"epsilons": list_of(_NORM, 1, 1000)}
+MOST_NORMS = 100
+_PLAN: Fields = {"epsilons": list_of(_NORM, 1, MOST_NORMS)}
 
 
 @dataclass
@@ -43,11 +46,24 @@ class UnderAttack:
         found = UnderAttack()
         for entry in entries:
             values = checked(entry, _ENTRY, "an attack")
-            if values["norm"] > values["epsilon"]:
-                raise ValueError(f"an attack of norm {values['norm']} at {values['epsilon']}")
-            of_model = found.counts.setdefault(values["model"], {})
-            of_model[values["epsilon"]] = counts_from_record(Confusion, values["confusion"])
+            model, epsilon, norm = values["model"], values["epsilon"], values["norm"]
+            of_model = found.counts.setdefault(model, {})
+            if norm > epsilon or epsilon in of_model:
+                raise ValueError(f"an attack of norm {norm} at {epsilon}, or two of them")
+            counts = counts_from_record(Confusion, values["confusion"])
+            first = next(iter(of_model.values()), counts)
+            if norm == 0 and not np.array_equal(first.counts, counts.counts):
+                raise ValueError(f"an attack of norm 0 at {epsilon} that changes labels")
+            of_model[epsilon] = counts
         return found
+
+    def plain(self) -> dict[str, Confusion]:
+        """All counts, by words for model and norm."""
+        return {
+            f"{model} at {epsilon}": counts
+            for model, by_norm in self.counts.items()
+            for epsilon, counts in by_norm.items()
+        }
 
     def add(self, other: UnderAttack) -> None:
         """Add the counts of another sample."""
@@ -117,21 +133,22 @@ def attack_facts(
     epsilons: Sequence[float],
     non_robust: bool,
     models: Mapping[str, Confusion],
-    held: Confusion,
+    held: Confusion | None,
 ) -> Iterator[Fact]:
-    """Facts about a sample's counts. models: of the comparison, by row. held: certified."""
+    """Facts about a sample's counts beside those of all counts. models: of the comparison, by row.
+    held: certified; None for a method of another package, whose labels may not be the majority."""
     expected = [name for name in (PLAIN, BASE, SMOOTHED) if name != PLAIN or non_robust]
     yield "attacked models", list(found.counts), expected
-    truth = held.counts.sum(axis=1).tolist()
     for model, by_norm in found.counts.items():
         yield f"{model}: norms", list(by_norm), [0.0, *epsilons]
-        for epsilon, counts in by_norm.items():
-            name = f"{model} at {epsilon}"
-            yield f"{name}: shape", counts.counts.shape, held.counts.shape
-            yield f"{name}: components by true class", counts.counts.sum(axis=1).tolist(), truth
-            yield f"{name}: unlabelled components", counts.unlabelled, held.unlabelled
-            abstained = int(counts.counts[:, -1].sum()) + counts.unlabelled_abstained
-            yield f"{name}: abstentions", abstained, 0
+        clean = by_norm[0.0].counts
         if (row := CLEAN.get(model)) is not None:
-            clean = by_norm[0.0].counts.tolist()
-            yield f"{model}: without an attack", clean, models[row].counts.tolist()
+            yield f"{model}: without an attack", clean.tolist(), models[row].counts.tolist()
+        right = [int(np.trace(counts.counts)) for counts in by_norm.values()]
+        yield f"{model}: right labels by norm", right, sorted(right, reverse=True)
+    if held is None:
+        return
+    # A certified class is the one with most votes.
+    clean = found.counts[SMOOTHED][0.0].counts
+    least = np.maximum(clean[:, :-1], held.counts[:, :-1])
+    yield f"{SMOOTHED}: beside what is certified", clean[:, :-1].tolist(), least.tolist()

@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from certiseg.attacks.attack import DEFAULT_LOSSES, Attack, attack, check_attack
+from certiseg.attacks.attack import DEFAULT_LOSSES, Attack, FlatLossError, attack, check_attack
 from certiseg.attacks.losses import Loss
 from certiseg.certificates.certificate import Certificate
 from certiseg.datasets.card import IGNORE, Sample
 from certiseg.errors import InputError
 from certiseg.noise import Gaussian
 from certiseg.runfolder.metrics import model_record
-from certiseg.runfolder.under_attack import BASE, PLAIN, SMOOTHED
+from certiseg.runfolder.under_attack import BASE, MOST_NORMS, PLAIN, SMOOTHED
 from certiseg.runs.settings import Settings
 from certiseg.sampling.checks import checked_count
 from certiseg.sampling.sampler import Smoothed
@@ -48,13 +48,18 @@ class Attacks:
     restarts: int = 1
 
     def __post_init__(self) -> None:
-        check_attack(self.epsilons, self.losses)
+        object.__setattr__(self, "epsilons", tuple(check_attack(self.epsilons, self.losses)))
+        object.__setattr__(self, "losses", tuple(self.losses))
+        if len(self.epsilons) > MOST_NORMS:
+            raise InputError(
+                f"expected at most {MOST_NORMS} norms, got {len(self.epsilons)}; choose some"
+            )
         for number in (self.steps, self.draws, self.restarts):
             checked_count(number)
 
     def record(self) -> dict[str, Any]:
         """As plain JSON values."""
-        return {**asdict(self), "epsilons": list(self.epsilons), "losses": list(self.losses)}
+        return {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self).items()}
 
     def check(self, settings: Settings) -> None:
         """Raise InputError for settings under which attacks are not offered."""
@@ -75,10 +80,10 @@ class Attacks:
         return gradients * (models + self.draws) + votes
 
 
-def check_gradient(smoothed: Smoothed, x: NDArray[Any]) -> None:
+def check_gradient(smoothed: Smoothed, x: NDArray[Any], attacks: Attacks) -> None:
     """Raise InputError unless the model has gradients at x."""
     for model in (smoothed.model, smoothed):
-        attack(model, x, epsilon=1.0, loss="ce", steps=1, draws=1, **_limits(smoothed))
+        attack(model, x, epsilon=1.0, loss=attacks.losses, steps=1, draws=1, **_limits(smoothed))
 
 
 def _limits(smoothed: Smoothed) -> dict[str, Any]:
@@ -110,33 +115,42 @@ def attacked_records(
         found.append({"model": model, "epsilon": epsilon, "norm": norm, **counts})
 
     def run(model: Callable[..., Any] | Smoothed, each: int) -> list[Attack]:
-        return attack(
-            model,
-            x,
-            truth if np.any(truth != IGNORE) else None,
-            epsilon=list(attacks.epsilons),
-            loss=attacks.losses,
-            steps=attacks.steps,
-            restarts=attacks.restarts,
-            draws=attacks.draws,
-            **_limits(models["base"]),
-            seed=settings.seed,
-            progress=lambda done: progress(done * each),
-        )
+        try:
+            return attack(
+                model,
+                x,
+                truth if np.any(truth != IGNORE) else None,
+                epsilon=list(attacks.epsilons),
+                loss=attacks.losses,
+                steps=attacks.steps,
+                restarts=attacks.restarts,
+                draws=attacks.draws,
+                **_limits(models["base"]),
+                seed=settings.seed,
+                progress=lambda done: progress(done * each),
+            )
+        except FlatLossError:
+            # No attack by gradient is known at this input.
+            return []
 
     base = models["base"]
     of_base: list[Attack] = []
     for name, role in ((PLAIN, "non-robust"), (BASE, "base")):
         if role in models:
-            add(name, 0.0, 0.0, models[role].predict_clean(x))
+            clean = models[role].predict_clean(x)
+            add(name, 0.0, 0.0, clean)
             of_base = run(models[role].model, 1)
-            for one in of_base:
-                add(name, one.epsilon, float(one.norm), one.labels)
+            for place, epsilon in enumerate(attacks.epsilons):
+                if of_base:
+                    add(name, epsilon, float(of_base[place].norm), of_base[place].labels)
+                else:
+                    add(name, epsilon, 0.0, clean)
     # No change, and a change within a smaller norm, are within each norm too.
     worst, norm = certificate.votes.top()[0], 0.0
     add(SMOOTHED, 0.0, norm, worst)
-    for pair in zip(run(base, attacks.draws), of_base, strict=True):
-        for one in pair:
+    own = run(base, attacks.draws)
+    for place, epsilon in enumerate(attacks.epsilons):
+        for one in (each[place] for each in (own, of_base) if each):
             votes = base.vote(
                 one.attacked,
                 settings.num_samples,
@@ -147,7 +161,7 @@ def attacked_records(
             labels = votes.top()[0]
             if _right(labels, truth) < _right(worst, truth):
                 worst, norm = labels, float(one.norm)
-        add(SMOOTHED, one.epsilon, norm, worst)
+        add(SMOOTHED, epsilon, norm, worst)
     return found
 
 

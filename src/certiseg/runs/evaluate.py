@@ -237,7 +237,7 @@ class _Evaluation:
             logits = settings.certifier.needs_logits and smoothed is models[0].of(sample)
             try_model(smoothed, sample.x, settings.hierarchy, logits=logits)
             if self.attacks is not None:
-                check_gradient(smoothed, sample.x)
+                check_gradient(smoothed, sample.x, self.attacks)
 
         return check_samples(self.samples, check, models, attempt, self.note)
 

@@ -67,7 +67,7 @@ def evaluate(
     name: str | None = None,
     limit: int | None = None,
     percentile: bool = False,
-    attack: Sequence[float] | Attacks | None = None,
+    attack: float | Sequence[float] | Attacks | None = None,
     keep: int | None = 20,
     save_certificates: bool = False,
     overwrite: bool = False,
@@ -103,7 +103,7 @@ def evaluate(
         name: name of the data, for tables and reports.
         limit: at most this many images, evenly spread.
         percentile: also bound accuracy and mIoU of one noisy pass (theory T10).
-        attack: l2 norms of attacks on every model, ascending, or how to attack
+        attack: l2 norm of attacks on every model, several in ascending order, or how to attack
             (``certiseg.runs.attacked.Attacks``); None: no attacks.
         keep: number of images kept for the report, evenly spread; None for all.
         save_certificates: keep the certificates of all images.
@@ -154,7 +154,11 @@ def evaluate(
             "expected out, the folder of the run, with resume and overwrite, got none; name one"
         )
     ignored = np.atleast_1d([] if ignore_index is None else ignore_index).tolist()
-    attacks = attack if attack is None or isinstance(attack, Attacks) else Attacks(attack)
+    attacks = (
+        attack
+        if attack is None or isinstance(attack, Attacks)
+        else Attacks(np.atleast_1d(np.asarray(attack)).tolist())
+    )
     samples, loaded = _samples(data, loaded, settings, classes, palette, ignored, keys, name)
     executor = executor_for(workers, threads, ray, None)
     folder = Path(tempfile.mkdtemp(prefix="certiseg-")) if out is None else Path(out)

@@ -62,7 +62,8 @@ def check_input(
         )
     if value_range is not None:
         low, high = float(tensor.min()), float(tensor.max())
-        least, most = value_range
+        # As x.clip leaves them: 0.6 is above the double 0.6 in float32.
+        least, most = torch.tensor(value_range, dtype=tensor.dtype).tolist()
         if low < least or high > most:
             rounded = low >= least - _ROUNDING and high <= most + _ROUNDING
             raise InputError(
@@ -76,6 +77,22 @@ def check_input(
                 )
             )
     return tensor if tensor.dtype == torch.float64 else tensor.float()
+
+
+def checked_range(value_range: object) -> tuple[float, float] | None:
+    """The domain of inputs as floats, or None. Raises InputError."""
+    if value_range is None:
+        return None
+    try:
+        low, high = map(float, value_range)  # type: ignore[call-overload]
+    except (TypeError, ValueError):
+        low = high = float("nan")
+    if not -float("inf") < low < high < float("inf"):
+        raise InputError(
+            f"expected value_range as two finite numbers, the smallest and the largest value, got "
+            f"{value_range!r:.60}; (0, 1) for images, None for any values"
+        )
+    return low, high
 
 
 def hint_at_unit(noise: Noise, value_range: tuple[float, float] | None) -> None:

@@ -27,6 +27,7 @@ from certiseg.sampling.checks import (
     check_input,
     checked_count,
     checked_draws,
+    checked_range,
     hint_at_unit,
 )
 from certiseg.sampling.engine import Engine
@@ -129,9 +130,7 @@ class Smoothed:
             model = Binary(model, output.output, output.threshold)
         check_evaluation_mode(model)
         self.model, self.noise = model, noise
-        self.value_range = (
-            None if value_range is None else (float(value_range[0]), float(value_range[1]))
-        )
+        self.value_range = checked_range(value_range)
         hint_at_unit(noise, self.value_range)
         if engine is not None and not isinstance(engine, Engine):
             raise InputError(
