@@ -14,6 +14,7 @@ from certiseg.certificates.certificate import Certificate
 from certiseg.certifiers.verify import verify
 from certiseg.cli.main import run
 from certiseg.datasets import mni152
+from certiseg.runs import attack_demo
 
 
 @pytest.mark.skipif(importlib.util.find_spec("nilearn") is None, reason="needs certiseg[demo]")
@@ -60,3 +61,32 @@ def test_demo_without_nilearn_names_the_remedy(
     assert len(error.splitlines()) == 1
     assert "pip install 'certiseg[demo]'" in error
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec("sklearn") is None, reason="needs certiseg[demo]")
+def test_what_is_certified_withstands_the_attack_that_an_undefended_network_does_not(
+    tmp_path: Path,
+) -> None:
+    out = str(tmp_path)
+    # Beside another demonstration, as `make demo` leaves one.
+    assert run(["demo", "--clouds", "--images", "1", "-n", "60", "-o", out]) == 0
+    assert run(["demo", "--attack", "-n", "830", "--seed", "4", "-o", out]) == 0
+    record = json.loads((tmp_path / "attacks.jsonl").read_text())
+    assert record["norm"] <= 0.5 < record["radius"]
+    assert record["changed"] > 0.4
+    assert record["certified"] > 0.4
+    assert record["certified_lost"] == 0
+    assert run(["verify", str(tmp_path / "china.cert.npz")]) == 0
+
+
+def test_the_demonstration_of_an_attack_stands_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run(["demo", "--attack", "--clouds", "-o", str(tmp_path / "out")]) == 2
+    assert "leave them out" in capsys.readouterr().err
+    monkeypatch.setattr(attack_demo.importlib.util, "find_spec", lambda _: None)
+    assert run(["demo", "--attack", "-o", str(tmp_path / "out")]) == 2
+    error = capsys.readouterr().err
+    assert len(error.splitlines()) == 1
+    assert "pip install 'certiseg[demo]'" in error
