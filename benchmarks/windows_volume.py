@@ -57,11 +57,12 @@ def main() -> None:
         "factors": _FACTORS,
     }
     x, labels = volume(rng, given.side)
-    record["whole"] = measured(model, x, labels, given.n, given.seed)
-    for window in given.windows:
-        core, margin = map(int, window.split(":"))
-        windowed = cs.Windows(model, core, margin)
-        record[window] = measured(windowed, x, labels, given.n, given.seed)
+    for window in ("whole", *given.windows):
+        base: nn.Module = model
+        if window != "whole":
+            core, margin = map(int, window.split(":"))
+            base = cs.Windows(model, core, margin)
+        record[window] = measured(base, x, labels, given.n, given.seed)
         print(window, record[window], file=sys.stderr)
     print(json.dumps(record, indent=1))
 
