@@ -16,6 +16,7 @@ from certiseg.models.loaded import LoadedModel
 from certiseg.report.write import write_report
 from certiseg.runfolder.folder import Keep
 from certiseg.runfolder.run import read_run
+from certiseg.runs.attacked import Attacks
 from certiseg.runs.evaluate import evaluate
 from certiseg.runs.samples import open_samples
 from certiseg.runs.settings import Settings
@@ -117,3 +118,24 @@ def test_other_windows_and_channels_are_one_line(folder: Path) -> None:
     pictures = LoadedModel("python:test", by_brightness, 3, kind="images")
     with pytest.raises(InputError, match="got none"):
         open_samples(pictures, **both, window=(0, 200))
+
+
+def test_volumes_are_attacked_as_volumes(folder: Path) -> None:
+    """One has a depth of 3, which is no batch of RGB images."""
+
+    def of_volumes(x: torch.Tensor) -> torch.Tensor:
+        assert x.ndim == 5
+        assert x.shape[1] == 1
+        return by_brightness(x)
+
+    strict = LoadedModel("python:test", of_volumes, 3, kind="volumes")
+    samples = open_samples(
+        strict, images=folder / "images", labels=folder / "labels", window=(0, 200)
+    )
+    attacks = Attacks((0.5, 4.0), steps=5, draws=1)
+    found = evaluate(samples, strict, SETTINGS, folder / "out", attacks=attacks)
+    assert found.attacked is not None
+    for by_norm in found.attacked.counts.values():
+        clean, *_, last = by_norm.values()
+        assert clean.labelled == last.labelled > 100
+        assert last.accuracy < clean.accuracy

@@ -70,6 +70,7 @@ def attack(
     draws: int = 8,
     value_range: Range = (0.0, 1.0),
     channels: int | None = None,
+    volumes: bool | None = None,
     seed: int | None = None,
     progress: Progress = False,
 ) -> Attack: ...
@@ -92,6 +93,7 @@ def attack(
     draws: int = 8,
     value_range: Range = (0.0, 1.0),
     channels: int | None = None,
+    volumes: bool | None = None,
     seed: int | None = None,
     progress: Progress = False,
 ) -> list[Attack]: ...
@@ -113,6 +115,7 @@ def attack(
     draws: int = 8,
     value_range: Range = (0.0, 1.0),
     channels: int | None = None,
+    volumes: bool | None = None,
     seed: int | None = None,
     progress: Progress = False,
 ) -> Attack | list[Attack]:
@@ -139,6 +142,8 @@ def attack(
         value_range: domain of the input; None for any values, as for point clouds.
         channels: number of leading channels that may change, such as 3 for the coordinates of a
             cloud with normals; None: those that a smoothed model's noise changes, else all.
+        volumes: x is one volume (C, D, H, W), so that a depth of 3 is no batch of RGB images; None:
+            as a smoothed model or the model's attribute ``kind`` says.
         seed: seed of random starts and draws; None: fresh entropy.
         progress: True for a bar over gradients, or a function called with the number just done.
 
@@ -179,7 +184,7 @@ def attack(
         if isinstance(model, Smoothed)
         else base_scores(model)
     )
-    given, single = inputs_of(x, domain, model)
+    given, single = inputs_of(x, domain, model, volumes)
     moving = movable(model, given.shape[1], channels)
     if moving < given.shape[1]:
         scores = on_channels(scores, moving)
@@ -268,14 +273,18 @@ def check_attack(epsilon: float | Sequence[float], losses: Sequence[str]) -> lis
 
 
 def inputs_of(
-    x: Tensor | ArrayLike, domain: Range, model: Callable[[Tensor], Any] | Smoothed
+    x: Tensor | ArrayLike,
+    domain: Range,
+    model: Callable[[Tensor], Any] | Smoothed,
+    volumes: bool | None,
 ) -> tuple[Tensor, bool]:
     """Inputs (B, *shape) on the model's device, and whether x was a single one. Raises
     InputError."""
     array = x if isinstance(x, Tensor) else np.asarray(x)
     base = model.model if isinstance(model, Smoothed) else model
     kind = getattr(base, "kind", None)
-    volumes = model.volumes if isinstance(model, Smoothed) else kind == "volumes"
+    if volumes is None:
+        volumes = model.volumes if isinstance(model, Smoothed) else kind == "volumes"
     several = array.ndim == 4 and array.shape[1] in (1, 3) and not volumes
     batch = several or (array.ndim == 3 and kind == "clouds")
     each = array if batch else [x]

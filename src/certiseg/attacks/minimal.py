@@ -37,6 +37,7 @@ def minimal_attack(
     target: ArrayLike | None = None,
     value_range: Range = (0.0, 1.0),
     channels: int | None = None,
+    volumes: bool | None = None,
     progress: Progress = False,
 ) -> Attack:
     """The smallest l2 change found that makes a share of the labels wrong, or reach a target.
@@ -57,6 +58,7 @@ def minimal_attack(
         value_range: domain of the input; None for any values, as for point clouds.
         channels: number of leading channels that may change, such as 3 for the coordinates of a
             cloud with normals; None: all.
+        volumes: as in ``certiseg.attack``.
         progress: True for a bar over gradients, or a function called with the number just done.
 
     Returns:
@@ -82,7 +84,7 @@ def minimal_attack(
         raise InputError(f"expected a share in (0, 1], got {share!r}; 0.99 is usual")
     steps, value_range = checked_count(steps), checked_range(value_range)
     scores = base_scores(model)
-    given, single = inputs_of(x, value_range, model)
+    given, single = inputs_of(x, value_range, model, volumes)
     moving = movable(model, given.shape[1], channels)
     if moving < given.shape[1]:
         scores = on_channels(scores, moving)

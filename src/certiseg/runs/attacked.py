@@ -87,9 +87,13 @@ def check_gradient(smoothed: Smoothed, x: NDArray[Any], attacks: Attacks) -> Non
 
 
 def _limits(smoothed: Smoothed) -> dict[str, Any]:
-    """What an attack may change: as the noise does."""
+    """What inputs are, and what an attack may change: as the noise does."""
     channels = getattr(smoothed.noise, "channels", None)
-    return {"value_range": smoothed.value_range, "channels": channels}
+    return {
+        "value_range": smoothed.value_range,
+        "channels": channels,
+        "volumes": smoothed.volumes,
+    }
 
 
 def attacked_records(
