@@ -77,6 +77,11 @@ def test_other_shares_are_refused(share: Any) -> None:
         minimal_attack(threshold, NEAR, share=share)
 
 
+def test_a_constant_model_is_refused() -> None:
+    with pytest.raises(InputError, match="zero everywhere"):
+        minimal_attack(lambda x: threshold(x.round()), NEAR, steps=2)
+
+
 def test_gradients_that_are_not_finite_are_refused() -> None:
     with pytest.raises(InputError, match="finite"):
         minimal_attack(

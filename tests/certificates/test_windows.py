@@ -231,7 +231,9 @@ def test_a_whole_label_map_has_no_windows():
     assert joint.lost_at_most(2 * float(joint.radius)) == joint.labels.size
 
 
-@pytest.mark.parametrize("epsilon", [-1, float("nan"), float("inf"), "1", True])
+@pytest.mark.parametrize(
+    "epsilon", [-1, float("nan"), float("inf"), "1", True, None, [0.1], 10**400]
+)
 def test_epsilons_that_are_none(epsilon):
     with pytest.raises(cs.InputError, match="expected epsilon >= 0"):
         _certificate().lost_at_most(epsilon)

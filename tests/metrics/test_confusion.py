@@ -99,6 +99,8 @@ def test_no_attack_falls_below_the_bounds_and_some_meets_them(allowed):
             continue
         worst = list(_attacked(truth, mask, allowed, 3))
         assert min(c.accuracy for c in worst) == bound.certified_accuracy
+        by_class = np.array([c.class_accuracy for c in worst])
+        assert np.array_equal(by_class.min(axis=0), bound.certified_class_accuracy, equal_nan=True)
         # A class that is nowhere in an attacked mask has no IoU there: no less than 0.
         ious = np.nan_to_num([c.iou for c in worst], nan=0.0)
         of_truth = np.isin(range(3), truth)
@@ -170,6 +172,8 @@ def test_no_attack_falls_below_the_bounds_where_regions_say_how_many_are_false()
             continue
         worst = list(_attacked_regions(truth, mask, false, 3))
         assert min(c.accuracy for c in worst) == bound.certified_accuracy
+        by_class = np.array([c.class_accuracy for c in worst])
+        assert np.array_equal(by_class.min(axis=0), bound.certified_class_accuracy, equal_nan=True)
         ious = np.nan_to_num([c.iou for c in worst], nan=0.0)
         dice = np.nan_to_num([c.dice for c in worst], nan=0.0)
         of_truth = np.isin(range(3), truth)

@@ -231,6 +231,12 @@ def attack(
     return found[0] if one else found
 
 
+FLAT = (
+    "expected a loss that depends on the input, got a gradient of zero everywhere; take a model "
+    "that does not round, or another input"
+)
+
+
 class FlatLossError(InputError):
     """Every loss of an attack has a gradient of zero everywhere at the input."""
 
@@ -248,10 +254,7 @@ def _with_gradient(scores: Scores, x: Tensor, goal: Goal, losses: list[Loss]) ->
             moving |= bool(gradient.any()) or bool(reached.any())
         if moving:
             return kinds
-    raise FlatLossError(
-        "expected a loss that depends on the input, got a gradient of zero everywhere; take a "
-        "model that does not round, or another input"
-    )
+    raise FlatLossError(FLAT)
 
 
 def check_attack(epsilon: float | Sequence[float], losses: Sequence[str]) -> list[float]:

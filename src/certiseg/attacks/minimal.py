@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from certiseg.attacks.attack import Attack, aimed, inputs_of, movable, result
+from certiseg.attacks.attack import FLAT, Attack, FlatLossError, aimed, inputs_of, movable, result
 from certiseg.attacks.descent import check_finite
 from certiseg.attacks.differentiable import Scores, base_scores, on_channels
 from certiseg.attacks.losses import Goal
@@ -133,6 +133,8 @@ def _descend(
             value = of_norm * norm + (F.softplus(margins) * weights).flatten(1).sum(1)
             (gradient,) = torch.autograd.grad(value.sum(), leaf)
         check_finite(gradient)
+        if not step and not bool(gradient.any()) and not bool(goal.reached(logits).any()):
+            raise FlatLossError(FLAT)
         with torch.no_grad():
             reached = goal.reached(logits).flatten(1).sum(1) / asked
             done = reached >= share

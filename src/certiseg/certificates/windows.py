@@ -4,6 +4,7 @@ lost to larger perturbations that follows (theory T17)."""
 from __future__ import annotations
 
 import math
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -212,7 +213,8 @@ class Losses:
         Every feasible point of its dual gives a valid bound, so that an inaccurate solution only
         makes it less tight.
         """
-        if isinstance(epsilon, (str, bool)) or not 0 <= epsilon < math.inf:
+        real = isinstance(epsilon, (int, float, np.number)) and not isinstance(epsilon, bool)
+        if not real or not 0 <= epsilon <= sys.float_info.max:
             raise InputError(
                 f"expected epsilon >= 0, got {epsilon!r}; it is a norm like the radius"
             )
