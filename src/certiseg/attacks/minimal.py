@@ -43,9 +43,9 @@ def minimal_attack(
     """The smallest l2 change found that makes a share of the labels wrong, or reach a target.
 
     Primal-dual gradient descent: the change descends, by Adam, the norm plus the margins of the
-    components weighted by dual variables, which grow for components whose label still stands. The
-    components that are hardest to change are left out, as the share permits. A bisection along the
-    best change follows.
+    components weighted by dual variables, which grow for components whose label still stands. A
+    bisection along the best change follows. All components are pushed, so that for a share far
+    below 1 a smaller change may exist.
 
     Args:
         model: a base model with gradients.
@@ -123,12 +123,10 @@ def _descend(
         with torch.enable_grad():
             logits = scores(x + leaf)
             margins = goal.margins(logits)
-            kept = counts & _smallest(margins.detach(), counts, share)
             norm = leaf.flatten(1).square().sum(1).clamp_min(1e-24).sqrt()
             if step:
-                now = _multipliers(torch.where(kept, dual, -torch.inf))
-                smooth = torch.lerp(now, smooth, _DUAL_EMA)
-            weights = torch.where(kept, smooth, 0).to(margins.dtype)
+                smooth = torch.lerp(_multipliers(dual), smooth, _DUAL_EMA)
+            weights = smooth.to(margins.dtype)
             of_norm = 1 - weights.flatten(1).sum(1)
             value = of_norm * norm + (F.softplus(margins) * weights).flatten(1).sum(1)
             (gradient,) = torch.autograd.grad(value.sum(), leaf)
@@ -158,15 +156,6 @@ def _descend(
             )
         advance(1)
     return best
-
-
-def _smallest(margins: Tensor, counts: Tensor, share: float) -> Tensor:
-    """Mask of the share of the components of each image that fall least short of the goal; others
-    may keep their labels."""
-    flat = torch.where(counts, margins, torch.inf).flatten(1)
-    needed = (share * counts.flatten(1).sum(1).double() - 1e-9).ceil().long().clamp_min(1)
-    last = flat.sort(dim=1).values.gather(1, needed[:, None] - 1)
-    return (flat <= last).reshape(counts.shape)
 
 
 def _multipliers(dual: Tensor) -> Tensor:
