@@ -30,8 +30,8 @@ def by_normal():
 @pytest.fixture
 def clouds(workplace, monkeypatch):
     """A folder with models of clouds and a file of 64 points with normals."""
-    (workplace / "cloud_models.py").write_text(CLOUD_MODELS)
-    monkeypatch.delitem(sys.modules, "cloud_models", raising=False)
+    (workplace / "attack_clouds.py").write_text(CLOUD_MODELS)
+    monkeypatch.delitem(sys.modules, "attack_clouds", raising=False)
     rng = np.random.default_rng(0)
     points = rng.normal(size=(64, 3))
     points -= points.mean(0)
@@ -124,7 +124,7 @@ def test_models_are_described_as_for_certify(call, workplace, options):
 @pytest.mark.parametrize("channels", [3, 6])
 def test_a_cloud_is_attacked_on_its_coordinates(call, clouds, channels):
     model = "by_height" if channels == 3 else "by_normal"
-    options = ("--model", f"python:cloud_models:{model}", "--channels", channels, "--seed", 0)
+    options = ("--model", f"python:attack_clouds:{model}", "--channels", channels, "--seed", 0)
     line = ("attack", "cloud.txt", *options, "-e", 1.5, "--steps", 20, "-o", "out", "--json")
     done = call(*line)
     assert done.code == 0, done.err
@@ -148,7 +148,7 @@ def test_a_cloud_is_attacked_on_its_coordinates(call, clouds, channels):
 
 
 def test_a_cloud_is_rotated(call, clouds):
-    options = ("--model", "python:cloud_models:by_height", "--seed", 0, "--json", "--sigma", 0.1)
+    options = ("--model", "python:attack_clouds:by_height", "--seed", 0, "--json", "--sigma", 0.1)
     line = ("attack", "cloud.txt", *options, "--angle", 0.5, "--steps", 30, "-o", "out")
     done = call(*line)
     assert done.code == 0, done.err
@@ -165,7 +165,7 @@ def test_a_cloud_is_rotated(call, clouds):
 
 
 def test_a_part_vanishes_for_the_nearest_points(call, clouds):
-    options = ("--model", "python:cloud_models:by_height", "--steps", 20, "--vanish", 0, "--json")
+    options = ("--model", "python:attack_clouds:by_height", "--steps", 20, "--vanish", 0, "--json")
     shares = [
         json.loads(call("attack", "cloud.txt", *options, "-e", size, "-o", f"out{size}").out)
         for size in (0.1, 3)
@@ -174,7 +174,7 @@ def test_a_part_vanishes_for_the_nearest_points(call, clouds):
 
 
 def test_errors_on_clouds_in_one_line(call, clouds):
-    model = ("--model", "python:cloud_models:by_height")
+    model = ("--model", "python:attack_clouds:by_height")
     np.save(clouds / "volume.npy", np.zeros((1, 8, 8, 8), np.float32))
     for wrong, words in (
         (("cloud.txt", *model), "--angle"),

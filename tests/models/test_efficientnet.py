@@ -35,7 +35,18 @@ def _lively(net: nn.Module) -> nn.Module:
     return net
 
 
-@pytest.mark.parametrize("variant", SCALES)
+def test_the_short_variant_is_the_long_one_without_its_end() -> None:
+    torch.manual_seed(0)
+    long, short = _lively(EfficientLite("lite0").eval()), EfficientLite("lite0-short").eval()
+    state = long.state_dict()
+    short.load_state_dict({name: state[name] for name in short.state_dict()})
+    x = torch.randn(1, 3, 64, 80)
+    with torch.inference_mode():
+        torch.testing.assert_close(short(x), long(x)[:4])
+    assert short.widths == long.widths[:4]
+
+
+@pytest.mark.parametrize("variant", [name for name in SCALES if name != "lite0-short"])
 def test_features_are_those_of_the_published_port(variant: str) -> None:
     torch.manual_seed(0)
     net = _lively(EfficientLite(variant).eval())

@@ -65,7 +65,9 @@ def test_inside_the_radius_the_smoothed_model_stays_above_what_is_certified() ->
         data,
         num_samples=100,
         seed=3,
-        attack=Attacks((np.nextafter(radius, 0), 4.0), steps=10, draws=2),
+        attack=(np.nextafter(radius, 0), 4.0),
+        attack_steps=10,
+        attack_draws=2,
     )
     held = found.confusions["certified"]
     assert found.attacked is not None

@@ -67,7 +67,9 @@ def evaluate(
     name: str | None = None,
     limit: int | None = None,
     percentile: bool = False,
-    attack: float | Sequence[float] | Attacks | None = None,
+    attack: float | Sequence[float] | None = None,
+    attack_steps: int = 100,
+    attack_draws: int = 4,
     keep: int | None = 20,
     save_certificates: bool = False,
     overwrite: bool = False,
@@ -103,8 +105,9 @@ def evaluate(
         name: name of the data, for tables and reports.
         limit: at most this many images, evenly spread.
         percentile: also bound accuracy and mIoU of one noisy pass (theory T10).
-        attack: l2 norm of attacks on every model, several in ascending order, or how to attack
-            (``certiseg.runs.attacked.Attacks``); None: no attacks.
+        attack: l2 norm of attacks on every model, several in ascending order; None: no attacks.
+        attack_steps: gradients of each attack.
+        attack_draws: draws for each gradient of the smoothed model.
         keep: number of images kept for the report, evenly spread; None for all.
         save_certificates: keep the certificates of all images.
         overwrite: replace an earlier run in out.
@@ -154,11 +157,10 @@ def evaluate(
             "expected out, the folder of the run, with resume and overwrite, got none; name one"
         )
     ignored = np.atleast_1d([] if ignore_index is None else ignore_index).tolist()
-    attacks = (
-        attack
-        if attack is None or isinstance(attack, Attacks)
-        else Attacks(np.atleast_1d(np.asarray(attack)).tolist())
-    )
+    attacks = None
+    if attack is not None:
+        norms = np.atleast_1d(np.asarray(attack)).tolist()
+        attacks = Attacks(norms, attack_steps, attack_draws)
     samples, loaded = _samples(data, loaded, settings, classes, palette, ignored, keys, name)
     executor = executor_for(workers, threads, ray, None)
     folder = Path(tempfile.mkdtemp(prefix="certiseg-")) if out is None else Path(out)
