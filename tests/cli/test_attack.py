@@ -68,7 +68,7 @@ def test_a_class_vanishes(call, workplace):
         json.loads(call("attack", "bands.png", *MODEL, "-e", size, *options, *more).out)
         for size, more in ((0.5, ()), (12, ("--overwrite",)))
     )
-    assert 0.6 < weak["success"] < strong["success"]
+    assert weak["success"] < 0.1 < strong["success"]
 
 
 def test_another_model_is_attacked_and_what_is_certified_of_this_one_holds(call, workplace):
@@ -170,7 +170,7 @@ def test_a_part_vanishes_for_the_nearest_points(call, clouds):
         json.loads(call("attack", "cloud.txt", *options, "-e", size, "-o", f"out{size}").out)
         for size in (0.1, 3)
     ]
-    assert 0.3 < shares[0]["success"] < shares[1]["success"]
+    assert 0 < shares[0]["success"] < shares[1]["success"]
 
 
 def test_errors_on_clouds_in_one_line(call, clouds):

@@ -176,7 +176,7 @@ def attack_files(
                     "epsilon": found.epsilon,
                     "norm": found.norm,
                     "loss": found.loss,
-                    "success": found.success,
+                    "success": _success(found, how.vanish),
                     "changed": float(np.mean(found.labels != found.clean)),
                     "certified": 1 - certificate.abstention,
                     "radius": float(np.max(certificate.radius)),
@@ -190,6 +190,13 @@ def attack_files(
                 yield record
 
     return results()
+
+
+def _success(found: Attack, vanish: int | None) -> float:
+    """Share of the labels that were to change and did; of a class that is to vanish, of its own."""
+    if vanish is None:
+        return float(np.max(found.success))
+    return float(np.mean(found.labels[found.clean == vanish] != vanish))
 
 
 def _attacked(
