@@ -85,14 +85,13 @@ class UnderAttack:
         return [
             {
                 **row,
-                "iou": [number(value) for value in self._of(row).iou],
-                "class_accuracy": [number(value) for value in self._of(row).class_accuracy],
+                "iou": [number(value) for value in counts.iou],
+                "class_accuracy": [number(value) for value in counts.class_accuracy],
             }
-            for row in attack_table(self.rows()).records()
+            for row, counts in zip(
+                attack_table(self.rows()).records(), self.plain().values(), strict=True
+            )
         ]
-
-    def _of(self, row: Mapping[str, Any]) -> Confusion:
-        return self.counts[row["model"]][row["epsilon"]]
 
 
 @dataclass(frozen=True)

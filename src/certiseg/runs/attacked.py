@@ -20,7 +20,8 @@ from certiseg.datasets.card import IGNORE, Sample
 from certiseg.errors import InputError
 from certiseg.noise import Gaussian
 from certiseg.runfolder.metrics import model_record
-from certiseg.runfolder.under_attack import BASE, MOST_NORMS, PLAIN, SMOOTHED
+from certiseg.runfolder.under_attack import BASE, CLEAN, MOST_NORMS, PLAIN, SMOOTHED
+from certiseg.runs.experiment import Prediction
 from certiseg.runs.settings import Settings
 from certiseg.sampling.checks import checked_count
 from certiseg.sampling.sampler import Smoothed
@@ -99,6 +100,7 @@ def _limits(smoothed: Smoothed) -> dict[str, Any]:
 def attacked_records(
     sample: Sample,
     models: Mapping[str, Smoothed],
+    predictions: Mapping[str, Prediction],
     certificate: Certificate,
     attacks: Attacks,
     settings: Settings,
@@ -109,7 +111,7 @@ def attacked_records(
 
     The smoothed model's labels are those with most of ``settings.num_samples`` votes, at the worst
     of the attacks within that norm on itself and on the base model. models: "base" and optionally
-    "non-robust".
+    "non-robust". predictions: of ``baseline_predictions``.
     """
     truth, x = sample.labels, sample.x
     found: list[dict[str, Any]] = []
@@ -141,7 +143,7 @@ def attacked_records(
     of_base: list[Attack] = []
     for name, role in ((PLAIN, "non-robust"), (BASE, "base")):
         if role in models:
-            clean = models[role].predict_clean(x)
+            clean = predictions[CLEAN[name]].labels
             add(name, 0.0, 0.0, clean)
             of_base = run(models[role].model, 1)
             for place, epsilon in enumerate(attacks.epsilons):

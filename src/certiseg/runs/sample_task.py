@@ -123,6 +123,7 @@ class SampleWorker:
             attacked = attacked_records(
                 sample,
                 models,
+                baselines.predictions,
                 certificate,
                 job.attacks,
                 job.settings,
