@@ -90,7 +90,7 @@ def test_a_folder_of_something_else_is_refused_in_one_line(tmp_path: Path, name:
 
 
 def test_names_and_roots_that_do_not_fit(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"expected --data camvid, .*mni152, a .yaml file, or x"):
+    with pytest.raises(InputError, match=r"expected --data camvid, .*nuclei, a .yaml file, or x"):
         open_images("solids", None, "val", "or x")
     with pytest.raises(
         InputError, match="expected --data solids or shapenet or clouds, got 'camvid'"

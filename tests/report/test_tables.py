@@ -10,7 +10,7 @@ from rich.console import Console
 
 from certiseg.report.certified import certified_table
 from certiseg.rounding import down
-from certiseg.runfolder.comparison import Row, comparison_table
+from certiseg.runfolder.comparison import Row, comparison_table, worst_tenth
 
 ROWS = [
     Row("base, one draw of noise", accuracy=0.875, miou=float("nan"), seconds=0.5),
@@ -104,3 +104,10 @@ def test_certified_table_of_clouds_counts_points_and_names_the_angle() -> None:
     for part in ("cloud", "2048 points", "angle (rad)", "0.1000 to 0.1415", "chair: back 50%"):
         assert part in text
     assert "picture" not in text
+
+
+def test_worst_tenth() -> None:
+    assert worst_tenth([0.5] * 9) is None
+    assert worst_tenth([*[0.5] * 9, None]) is None
+    assert worst_tenth([*[0.5] * 9, 0.25]) == 0.25
+    assert worst_tenth([0.75, 0.25, 0.5, *[1.0] * 18]) == 0.5

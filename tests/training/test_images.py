@@ -12,9 +12,17 @@ from torch import nn
 from certiseg.datasets.card import IGNORE, Sample
 from certiseg.datasets.folder import folder_card
 from certiseg.errors import InputError
-from certiseg.training.augment import random_view
-from certiseg.training.images import ENTROPY, class_weights, consistency_loss, validate
+from certiseg.training.augment import AUGMENTATIONS, random_view
+from certiseg.training.images import (
+    ENTROPY,
+    class_weights,
+    consistency_loss,
+    noisy_batches,
+    validate,
+)
 from certiseg.training.loading import CachedSamples
+from certiseg.training.randomness import Randomness
+from certiseg.training.settings import TrainSettings
 
 CARD = folder_card("toy", "3", channels=1)
 
@@ -74,6 +82,47 @@ def test_views_invent_no_labels() -> None:
     for _ in range(10):
         _, target = random_view(image, labels, (16, 48), rng)
         assert set(target.unique().tolist()) <= {0, 4, IGNORE}
+
+
+def test_strong_views_are_images_and_keep_the_truth() -> None:
+    """Cut-outs are ignored; elsewhere the brighter half stays the brighter one."""
+    rng = np.random.default_rng(0)
+    labels = torch.zeros(60, 80, dtype=torch.uint8)
+    labels[:, 40:] = 2
+    image = torch.where(labels == 2, 200, 50).to(torch.uint8)[None].expand(3, -1, -1)
+    ignored, colours = 0, set()
+    for _ in range(60):
+        view, target = random_view(image, labels, (24, 32), rng, AUGMENTATIONS["strong"])
+        assert view.shape == (3, 24, 32)
+        assert 0 <= view.min() <= view.max() <= 1
+        assert set(target.unique().tolist()) <= {0, 2, IGNORE}
+        ignored += bool((target == IGNORE).any())
+        colours.add(tuple((view[:, target == 0].mean(dim=1) * 20).int().tolist()))
+        if (target == 0).any() and (target == 2).any():
+            assert view[:, target == 2].mean() > view[:, target == 0].mean()
+    assert 5 < ignored < 40
+    assert len(colours) > 10
+
+
+def test_some_views_are_clean() -> None:
+    labels = torch.zeros(400, 400, dtype=torch.uint8)
+    data = _held(labels)
+    for consistency in (0.0, 5.0):
+        settings = TrainSettings(0.25, clean=0.4, crop=(16, 16), batch_size=1, seed=1,
+                                 consistency=consistency)  # fmt: skip
+        chance = Randomness(settings.seed)
+        stds = torch.cat(
+            [
+                x.flatten(1).std(dim=1)
+                for _ in range(200)
+                for x, _ in noisy_batches(data, settings, chance)
+            ]
+        )
+        clean = stds < 1e-6
+        assert 0.3 < clean.float().mean() < 0.5
+        assert stds[~clean].min() > 0.2
+        if consistency:
+            assert torch.equal(clean[::2], clean[1::2])
 
 
 def test_class_weights_have_mean_one_over_pixels() -> None:

@@ -50,8 +50,8 @@ def evaluate(
     data: Annotated[
         str | None,
         typer.Option(
-            help="camvid, cityscapes, pascal-context, voc, ade20k, coco-stuff, mni152; solids, "
-            "shapenet or clouds (point clouds); or FILE.yaml that describes folders."
+            help="camvid, cityscapes, pascal-context, voc, ade20k, coco-stuff, mni152, nuclei; "
+            "solids, shapenet or clouds (point clouds); or FILE.yaml that describes folders."
         ),
     ] = None,
     root: Annotated[

@@ -19,7 +19,7 @@ from certiseg.cli.numbers import size_of, whole_numbers_of
 from certiseg.rounding import exact
 
 Command = Callable[..., None]
-_QUIET = ("consistency", "precision")
+_QUIET = ("clean", "augment", "consistency", "precision")
 """Fields that a card's command omits at their default."""
 
 

@@ -68,6 +68,7 @@ BUNDLED = {
     "ade20k": DataSet("certiseg.datasets.ade20k:ade20k"),
     "coco-stuff": DataSet("certiseg.datasets.coco_stuff:coco_stuff"),
     "mni152": DataSet("certiseg.datasets.mni152:mni152", root=None),
+    "nuclei": DataSet("certiseg.datasets.nuclei:nuclei", root=None, origin="it is generated"),
     "solids": DataSet(
         "certiseg.datasets.solids:solids", "clouds", root=None, origin="it is generated"
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -24,10 +25,11 @@ class Row:
     accuracy: correct / labelled pixels; abstentions count as wrong. miou: as in the paper, with
     abstention as an extra label. mean_dice: mean Dice coefficient, for volumes. instance_miou,
     category_miou: for point clouds, means over shapes and over categories as in the ShapeNet part
-    benchmark. certified_...: lower bounds on these under every perturbation within radius (theory
-    T9). correct_where_certified: correct / certified
-    labelled pixels. certified_node: share of labelled pixels with a certified class or inner node
-    of a hierarchy; in all other metrics inner nodes count as abstentions. cig, class_cig: certified
+    benchmark. worst_tenth: mean certified accuracy of the tenth of the inputs where it is lowest,
+    from ten inputs on. certified_...: lower bounds on these under every perturbation within radius
+    (theory T9). correct_where_certified: correct / certified labelled pixels.
+    certified_node: share of labelled pixels with a certified class or inner node of a hierarchy;
+    in all other metrics inner nodes count as abstentions. cig, class_cig: certified
     information gain, and its mean over classes (T8). radius: in the norm of the noise. draws: mean
     number per input, if not constant. seconds: mean per input.
     """
@@ -36,6 +38,7 @@ class Row:
     accuracy: float
     miou: float | None
     certified_accuracy: float | None = None
+    worst_tenth: float | None = None
     certified_miou: float | None = None
     mean_dice: float | None = None
     certified_mean_dice: float | None = None
@@ -86,11 +89,13 @@ def certified_row(
     nodes: int | None = None,
     shapes: PartIou | None = None,
     dice: bool = False,
+    worst: float | None = None,
 ) -> Row:
     """Row of certified labels: the paper's metrics, and lower bounds under attack (theory T9).
 
     radius: of all certificates. nodes: number of labelled components with a certified node, if
-    there is a hierarchy. shapes: part IoU, for point clouds. dice: as in model_row.
+    there is a hierarchy. shapes: part IoU, for point clouds. dice: as in model_row. worst: of
+    ``worst_tenth``.
     """
     kept = 1.0 - confusion.abstention
     return Row(
@@ -98,6 +103,7 @@ def certified_row(
         accuracy=confusion.accuracy,
         miou=confusion.miou if _pools(shapes) else None,
         certified_accuracy=confusion.certified_accuracy,
+        worst_tenth=worst,
         certified_miou=confusion.certified_miou if _pools(shapes) else None,
         mean_dice=confusion.mean_dice if dice else None,
         certified_mean_dice=confusion.certified_mean_dice if dice else None,
@@ -115,6 +121,23 @@ def certified_row(
         draws=draws,
         seconds=seconds,
     )
+
+
+def worst_tenth(accuracies: Sequence[float | None]) -> float | None:
+    """Mean of the lowest tenth, rounded up to whole inputs; None for fewer than ten.
+
+    accuracies: certified accuracy of each input, None where nothing is labelled. Means over a data
+    set hide the inputs on which a model fails.
+
+    Example:
+        >>> worst_tenth([0.5, 0.25, *[0.75] * 18])
+        0.375
+    """
+    known = sorted(value for value in accuracies if value is not None)
+    if len(known) < 10:
+        return None
+    low = known[: math.ceil(len(known) / 10)]
+    return math.fsum(low) / len(low)
 
 
 def _pools(shapes: PartIou | None) -> bool:
@@ -135,6 +158,7 @@ _COLUMNS = (
     Column("accuracy", "accuracy", share_down),
     Column("miou", "mIoU", share_down),
     Column("certified_accuracy", "certified accuracy", share_down),
+    Column("worst_tenth", "certified accuracy, worst tenth", share_down),
     Column("certified_miou", "certified mIoU", share_down),
     Column("mean_dice", "Dice", share_down),
     Column("certified_mean_dice", "certified Dice", share_down),

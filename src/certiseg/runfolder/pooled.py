@@ -9,7 +9,13 @@ from certiseg.metrics.confusion import Confusion
 from certiseg.metrics.curve import RadiusCurve
 from certiseg.metrics.information_gain import InformationGain
 from certiseg.metrics.part_iou import PartIou
-from certiseg.runfolder.comparison import CERTIFIED, Row, certified_row, model_row
+from certiseg.runfolder.comparison import (
+    CERTIFIED,
+    Row,
+    certified_row,
+    model_row,
+    worst_tenth,
+)
 from certiseg.runfolder.manifest import Manifest
 from certiseg.runfolder.metrics import number
 from certiseg.runfolder.record import Record
@@ -101,5 +107,6 @@ class Pooled:
             nodes=self.nodes,
             shapes=self.shapes.get(CERTIFIED),
             dice=dice,
+            worst=worst_tenth([image["certified_accuracy"] for image in self.images]),
         )
         return [*rows, held]

@@ -16,7 +16,7 @@ from certiseg.metrics.confusion import Confusion
 from certiseg.models.efficientnet import DECODER_WIDTH, MEAN, STD
 from certiseg.models.networks import EFFICIENT, UNET, TrainedModel
 from certiseg.rounding import share_down
-from certiseg.training.augment import random_view
+from certiseg.training.augment import AUGMENTATIONS, random_view
 from certiseg.training.card import (
     STORED,
     card_page,
@@ -207,11 +207,11 @@ def noisy_batches(
     Every image occurs once per epoch; of each batch this process gets its share. With consistency
     (2 B, ...): all views under one draw of noise each, then the same views under another.
     """
-    noise = randomness.noise
+    noise, how = randomness.noise, AUGMENTATIONS[settings.augment]
     for chosen in randomness.batches(len(data), settings.batch_size):
         pairs = data.many(chosen)
         height, width = settings.crop or pairs[0][1].shape
-        views = [random_view(*pair, (height, width), randomness.views) for pair in pairs]
+        views = [random_view(*pair, (height, width), randomness.views, how) for pair in pairs]
         x = torch.stack([view for view, _ in views])
         targets = torch.stack([target for _, target in views])
         if settings.consistency > 0:
@@ -223,11 +223,15 @@ def noisy_batches(
 
 def _sigmas(number: int, settings: TrainSettings, noise: torch.Generator) -> float | Tensor:
     """Sigma of each input, (B, 1, 1, 1); both draws of an image have the same."""
-    if settings.sigma_from is None:
+    if settings.sigma_from is None and settings.clean == 0:
         return settings.sigma
     views = number // 2 if settings.consistency > 0 else number
-    share = torch.rand(views, 1, 1, 1, generator=noise)
-    sigmas = settings.sigma_from + (settings.sigma - settings.sigma_from) * share
+    sigmas = torch.full((views, 1, 1, 1), settings.sigma)
+    if settings.sigma_from is not None:
+        share = torch.rand(views, 1, 1, 1, generator=noise)
+        sigmas = settings.sigma_from + (settings.sigma - settings.sigma_from) * share
+    if settings.clean > 0:
+        sigmas = sigmas * (torch.rand(views, 1, 1, 1, generator=noise) >= settings.clean)
     return sigmas.repeat(number // views, 1, 1, 1)
 
 

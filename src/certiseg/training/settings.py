@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 Precision = Literal["float32", "bfloat16", "float16"]
 Preset = Literal["small", "msg"]
+Augment = Literal["basic", "strong"]
 Disturbance = Literal["none", "coordinates", "rotation"]
 Axis = Literal["x", "y", "z"]
 
@@ -42,6 +43,9 @@ class TrainSettings:
     uniform in [sigma_from, sigma]. crop: (H, W), None = whole images. network: a key of
     ``models.networks.NETWORKS``; widths and blocks are the U-Net's.
 
+    clean: share of views that get no noise, so that clean images are known too. augment: a key of
+    ``training.augment.AUGMENTATIONS``.
+
     consistency: weight of ``training.images.consistency_loss``; above 0 each image of a batch is
     seen under two draws.
 
@@ -53,6 +57,8 @@ class TrainSettings:
     sigma_from: Annotated[
         float | None, "Noise level of each view, uniform between this and --sigma."
     ] = None
+    clean: Annotated[float, "Share of views without noise, such as 0.2."] = 0.0
+    augment: Annotated[Augment, "Strength of random crops, colours, blur and cut-outs."] = "basic"
     consistency: Annotated[
         float, "Weight of the consistency loss between two draws of noise; 5 to 20 is usual."
     ] = 0.0
@@ -79,6 +85,15 @@ class TrainSettings:
             raise InputError(
                 f"expected a range of noise that starts in [0, {self.sigma:g}], got "
                 f"{self.sigma_from:g}; --sigma is its upper end"
+            )
+        if not 0 <= self.clean < 1:
+            raise InputError(
+                f"expected a share of clean views in [0, 1), got {self.clean}; 0.2 is usual"
+            )
+        if self.augment not in get_args(Augment):
+            raise InputError(
+                f"expected an augmentation among {', '.join(get_args(Augment))}, got "
+                f"{self.augment!r}; choose one"
             )
         _check_weight("consistency", self.consistency, "5 to 20 is usual")
         if self.consistency > 0 and self.sigma == 0:
