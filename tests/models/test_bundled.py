@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import certiseg.models.serialization as module
+from certiseg.datasets.registry import open_images
 from certiseg.datasets.solids import solids
 from certiseg.errors import InputError
 from certiseg.models.pointnet.parts import TrainedClouds
@@ -20,7 +21,7 @@ from certiseg.training.clouds import read_clouds, validate_clouds
 from certiseg.training.images import validate
 from certiseg.training.loading import CachedSamples
 
-PICTURES = ["camvid", "camvid-lite2", "camvid-undefended", "mni152"]
+PICTURES = ["camvid", "camvid-lite2", "camvid-undefended", "mni152", "nuclei"]
 DENOISERS = ["camvid-denoiser"]
 CLOUDS = ["solids", "solids-gaussian", "solids-rotation"]
 OWN, APART = Path(module.__file__).parent / "weights", Path(certiseg_weights.__file__).parent
@@ -145,14 +146,23 @@ def test_unknown_name() -> None:
         load_bundled("street")
 
 
-@pytest.mark.skipif(importlib.util.find_spec("nilearn") is None, reason="nilearn not installed")
-def test_card_figures_are_what_the_weights_do() -> None:
-    from certiseg.datasets.mni152 import mni152
-
-    model = load_bundled("mni152")
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(
+            "mni152",
+            marks=pytest.mark.skipif(
+                importlib.util.find_spec("nilearn") is None, reason="nilearn not installed"
+            ),
+        ),
+        "nuclei",
+    ],
+)
+def test_card_figures_are_what_the_weights_do(name: str) -> None:
+    model = load_bundled(name)
     figures = model.card["figures"]
     seed = figures["one_draw"]["noise_seed"]
-    held = CachedSamples(mni152("val"), 1.0)
+    held = CachedSamples(open_images(name, None, "val", ""), 1.0)
     for sigma, stated in ((0.0, figures["clean"]), (0.25, figures["one_draw"])):
         found = validate(model, held, sigma, seed)
         # Other CPUs sum in another order, which moves single pixels at class borders.
