@@ -7,6 +7,7 @@ PYTEST_ARGS ?=
 PYTEST := -m pytest -n 2 --dist worksteal
 DEMO_ARGS ?=
 TORTURE_ARGS ?=
+DOCS_ARGS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -20,7 +21,7 @@ INSTALL := $(BIN)/python -m pip install -q --disable-pip-version-check --no-inpu
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-zoo torture check format install install-dev install-zoo
+.PHONY: help demo docs test test-all test-zoo torture check format install install-dev install-zoo
 
 help: ## list the targets
 	@echo "usage: make TARGET [PYTHON=python3.12]"
@@ -38,6 +39,9 @@ test-all: $(DEV) ## all tests: calibrations, trainings, kills, the browser and a
 
 test-zoo: $(ZOO) ## tests against torchvision, timm and smp, in an environment of their own (6 GB)
 	@CERTISEG_ZOO=required .venv-zoo/bin/python -m pytest tests/zoo $(PYTEST_ARGS)
+
+docs: $(DEV) ## the site, strictly, its gallery run: docs/_build/html/index.html
+	@$(BIN)/python -m sphinx -q -W --keep-going -b html $(DOCS_ARGS) docs docs/_build/html
 
 torture: $(DEV) ## ten minutes of kills, full disks, damaged files and runs side by side
 	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/torture.py --seconds 600 $(TORTURE_ARGS)

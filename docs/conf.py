@@ -1,0 +1,58 @@
+"""The site: ``make docs`` writes it to docs/_build/html. Pages are Markdown; the gallery is run."""
+
+from __future__ import annotations
+
+import re
+
+from sphinx.application import Sphinx
+
+import certiseg
+
+project = "certiseg"
+author = copyright = "The certiseg authors"
+version = release = certiseg.__version__
+
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx_copybutton",
+    "sphinx_design",
+    "sphinx_gallery.gen_gallery",
+]
+source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
+exclude_patterns = ["_build", "gallery", "results"]
+myst_enable_extensions = ["colon_fence", "deflist"]
+myst_heading_anchors = 4
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "description"
+napoleon_numpy_docstring = False
+
+sphinx_gallery_conf = {
+    "examples_dirs": "gallery",
+    "gallery_dirs": "auto_gallery",
+    "filename_pattern": r"\.py$",
+    "abort_on_example_error": True,
+    "download_all_examples": False,
+    "show_signature": False,
+    "remove_config_comments": True,
+    "min_reported_time": 60,
+}
+
+html_theme = "furo"
+html_title = "certiseg"
+html_show_sphinx = False
+
+
+def plain(app: Sphinx, what: str, name: str, of: object, options: object, lines: list[str]) -> None:
+    """Docstrings are plain text with ``code``: a star in (*out, C) or a bar in |v| is no markup."""
+    for number, line in enumerate(lines):
+        parts = re.split(r"(``[^`]*``|`[^`]*`)", line)
+        parts[::2] = [re.sub(r"(?<!\\)([*|])", r"\\\1", part) for part in parts[::2]]
+        lines[number] = "".join(parts)
+
+
+def setup(app: Sphinx) -> None:
+    # Before napoleon, which writes markup of its own.
+    app.connect("autodoc-process-docstring", plain, priority=400)
