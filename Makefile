@@ -51,6 +51,7 @@ check: $(DEV) ## formatting, linting, types and the import contract
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/hadolint Dockerfile
 
 format: $(DEV) ## rewrite the sources in the project's format
 	@$(BIN)/ruff format .
