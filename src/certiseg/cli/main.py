@@ -20,6 +20,7 @@ from certiseg.cli.certify import certify
 from certiseg.cli.demo import demo
 from certiseg.cli.ending import INTERRUPTED, TRACEBACK, ended_by_signals, ending_of
 from certiseg.cli.evaluate import evaluate
+from certiseg.cli.examples import Exemplified
 from certiseg.cli.plan import plan
 from certiseg.cli.region import region
 from certiseg.cli.report import report
@@ -55,7 +56,6 @@ class Commands(TyperGroup):
 
 app = typer.Typer(
     cls=Commands,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -74,8 +74,8 @@ for command, words in (
     (plan, "Plan: what n draws can certify; nothing is drawn."),
     (bench, "Measure speed and memory on this machine."),
 ):
-    many = Sectioned if command in (certify, evaluate, attack, plan, selftest) else None
-    app.command(short_help=words, cls=many)(command)
+    many = command in (certify, evaluate, attack, plan, selftest)
+    app.command(short_help=words, cls=Sectioned if many else Exemplified)(command)
 app.add_typer(train, name="train", short_help="Train under noise: images, or a denoiser.")
 app.command(short_help="Train PointNet++ on point clouds.")(train_clouds)
 app.add_typer(reproduce, name="reproduce", short_help="Make the paper's tables.")

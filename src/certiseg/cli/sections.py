@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from typer.core import TyperCommand
-
+from certiseg.cli.examples import Exemplified
 from certiseg.runs.parameters import CLASSES, ENGINE, NOISE, PARAMETERS, STOPPING, TEST
 
 _OF_METHOD = {
@@ -34,7 +33,7 @@ SECTIONS = {
 """Parameters by section of the help; those that most calls need are first, under "Options"."""
 
 
-class Sectioned(TyperCommand):
+class Sectioned(Exemplified):
     """A command whose help groups options by SECTIONS."""
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
