@@ -37,7 +37,7 @@ sphinx_gallery_conf = {
     "download_all_examples": False,
     "show_signature": False,
     "remove_config_comments": True,
-    "min_reported_time": 60,
+    "write_computation_times": False,
 }
 
 html_theme = "furo"
