@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
@@ -18,18 +20,21 @@ CPU, GPU = torch.device("cpu"), torch.device("cuda")
 )
 def test_a_cpu_takes_more_draws_of_small_inputs(mib, size, monkeypatch):
     monkeypatch.setattr(batching, "free_memory", lambda device: 2**33)
-    assert fitting_batch(int(mib * 2**20), CPU) == size
+    needed = int(mib * 2**20)
+    assert fitting_batch(needed, CPU, components=2**16 - 1) == size
+    assert fitting_batch(needed, CPU, components=2**16) == min(size, 4)
     # Looks are filled up to whole batches, which would be wasted.
-    assert fitting_batch(int(mib * 2**20), CPU, padded=True) == min(size, 4)
+    assert fitting_batch(needed, CPU, components=1, padded=True) == min(size, 4)
 
 
 def test_memory_limits_every_batch(monkeypatch):
     monkeypatch.setattr(batching, "free_memory", lambda device: 2**24)
-    assert fitting_batch(2**21, CPU) == 4
-    assert fitting_batch(2**22, CPU) == 2
-    assert fitting_batch(2**18, GPU) == fitting_batch(2**18, GPU, padded=True) == 32
+    assert fitting_batch(2**21, CPU, components=1) == 4
+    assert fitting_batch(2**22, CPU, components=1) == 2
+    few, many = (partial(fitting_batch, 2**18, GPU, components=1, padded=p) for p in (True, False))
+    assert few() == many() == 32
     monkeypatch.setattr(batching, "free_memory", lambda device: 2**33)
-    assert (fitting_batch(2**18, GPU), fitting_batch(2**18, GPU, padded=True)) == (128, 32)
+    assert (few(), many()) == (32, 128)
 
 
 def test_votes_of_small_images_are_drawn_in_large_batches_and_looks_in_small_ones():

@@ -86,9 +86,10 @@ class Passes(Generic[Read]):
         if not measure:
             return self._batch_size or self.size
         # Activations, noise, noisy input and output.
-        x, size_of_output = self._sampler.x, output.num_classes * output.size.numel()
-        needed = activations() + 8 * x.nbytes + 16 * size_of_output
-        return fitting_batch(needed, x.device, padded=self._one_size is not None)
+        x, components = self._sampler.x, output.size.numel()
+        needed = activations() + 8 * x.nbytes + 16 * output.num_classes * components
+        padded = self._one_size is not None
+        return fitting_batch(needed, x.device, components=components, padded=padded)
 
     def _checked(self, output: Read) -> None:
         if self._check is not None:
