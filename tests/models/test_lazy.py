@@ -28,7 +28,7 @@ HEAVY = (
     *("torch._dynamo", "torch._inductor", "sympy"),
 )
 LIMIT = 900
-"""Modules beside those of PyTorch and certiseg; 767 with Python 3.11, SciPy 1.17, typer 0.26."""
+"""Modules beside those of PyTorch and certiseg; 767 with Python 3.11, SciPy 1.17, typer 0.29."""
 UNUSED = (
     *OTHERS,
     *HEAVY,
