@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from certiseg.models.hrnet import HRNetV2
 from certiseg.models.hrnet.published import MEAN, STD
 from certiseg.models.preprocess import Preprocess
+from certiseg.models.unet import SmallUNet
 
 
 def hrnet_w48() -> nn.Module:
@@ -40,3 +42,9 @@ class CoarseNet(nn.Module):
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
         return {"logits": self.layers(x)}
+
+
+def small_unet() -> nn.Module:
+    """A U-Net of 3 scales and 3 classes, with random weights, for small images."""
+    torch.manual_seed(0)
+    return SmallUNet(3, 3, widths=(16, 24, 32), blocks=(0, 1, 1)).eval()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -37,7 +37,7 @@ _BLOCK = 2**16
 ORIGINS = ("entropy", "record", "caller")
 """Origins of a seed, the most trustworthy first (theory T15)."""
 SEED_BITS = 128
-_MAY_DIFFER = ("draws", "seed_origin", "batch_sizes", "own_randomness")
+_MAY_DIFFER = ("draws", "seed_origin", "batch_sizes", "own_randomness", "left_out")
 """Fields in which parts of one experiment may differ."""
 
 
@@ -54,7 +54,9 @@ class Source:
     T1). own_randomness: the model draws random numbers itself, so that votes cannot be repeated.
     windows: for a model whose labels depend on windows of the input alone (theory T17), the sides
     of their cores and a margin, or for sliding windows their sides and steps. binary: how labels
-    follow from a binary output; None for the largest score, or labels.
+    follow from a binary output; None for the largest score, or labels. left_out: windows were left
+    out of later draws once they were settled, so that their components have fewer votes (theory
+    T7).
     """
 
     noise: Noise
@@ -74,6 +76,7 @@ class Source:
     own_randomness: bool = False
     windows: tuple[int, ...] | None = None
     binary: BinaryOutput | None = None
+    left_out: bool = False
 
     def __post_init__(self) -> None:
         self.noise.check_shape(self.input_shape)
@@ -93,6 +96,10 @@ class Source:
                     f"expected sides of windows for each axis of {self.input_shape} and a margin, "
                     f"or steps, got {self.windows}"
                 )
+        if self.left_out and self.windows is None:
+            raise InputError(
+                "expected windows with draws that leave some out, got none; the record is damaged"
+            )
         if self.value_range is not None:
             low, high = self.value_range
             if not -math.inf < low < high < math.inf:
@@ -136,6 +143,7 @@ class Source:
             seed_origin=max(self.seed_origin, other.seed_origin, key=ORIGINS.index),
             batch_sizes=tuple(sorted({*self.batch_sizes, *other.batch_sizes})),
             own_randomness=self.own_randomness or other.own_randomness,
+            left_out=self.left_out or other.left_out,
         )
 
     def record(self) -> dict[str, Any]:
@@ -143,19 +151,20 @@ class Source:
         plain: dict[str, Any] = json.loads(
             json.dumps({**asdict(self), "noise": noise_record(self.noise)})
         )
-        if self.binary is None:
-            del plain["binary"]
+        for name, absent in (("binary", None), ("left_out", False)):
+            if plain[name] == absent:
+                del plain[name]
         return plain
 
     @staticmethod
     def from_record(record: Mapping[str, Any]) -> Source:
         """Inverse of record. Raises InputError for what ``record`` cannot have written."""
-        extra = {"binary": RECORD} if "binary" in record else {}
+        extra = {name: kind for name, kind in _EXTRA.items() if name in record}
         values: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value
             for name, value in checked(record, {**_SOURCE, **extra}, "a source").items()
         }
-        if extra:
+        if "binary" in extra:
             values["binary"] = BinaryOutput.from_record(values["binary"])
         values["noise"] = noise_from_record(values["noise"])
         values["draws"] = tuple(map(tuple, values["draws"]))
@@ -181,7 +190,9 @@ _SOURCE: Fields = {
     "own_randomness": TRUTH,
     "windows": optional(list_of(whole(0, 2**63), 2, 16)),
 }
-"""Schema of a stored source, besides "binary"; each field of ``Source`` needs an entry."""
+_EXTRA: Fields = {"binary": RECORD, "left_out": TRUTH}
+"""Schema of a stored source, and of its fields that are stored only if they differ from the
+default; each field of ``Source`` needs an entry."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,7 +206,8 @@ class VoteCounts:
             a draw twice or mix experiments raises InputError.
 
     Raises:
-        InputError: unless the counts of each component sum to trials.
+        InputError: unless the counts of each component sum to trials, or to less where the source
+            says that windows were left out (``drawn``).
 
     Example:
         >>> votes = VoteCounts([[7, 3], [2, 8]], 10) + VoteCounts([[5, 5], [1, 9]], 10)
@@ -217,7 +229,8 @@ class VoteCounts:
                 "the last axis holds the classes"
             )
         trials = _checked_trials(self.trials)
-        if not _add_up(counts.reshape(-1, counts.shape[-1]), trials):
+        left_out = self.source is not None and self.source.left_out
+        if not _add_up(counts.reshape(-1, counts.shape[-1]), trials, left_out):
             raise InputError(
                 f"expected every component's counts to add up to {trials} trials, got others; "
                 "each draw gives each component exactly one label"
@@ -244,6 +257,13 @@ class VoteCounts:
     def num_components(self) -> int:
         """N, the number of hypotheses."""
         return int(np.prod(self.shape, dtype=np.int64))
+
+    @property
+    def drawn(self) -> NDArray[np.int64]:
+        """Number of draws of each component; an array without axes if it is the same for all."""
+        if self.source is None or not self.source.left_out:
+            return np.array(self.trials)
+        return np.asarray(self.counts.sum(axis=-1, dtype=np.int64))
 
     @property
     def eta(self) -> float:
@@ -325,6 +345,21 @@ class VoteSource(Protocol):
         """Votes of ``draws`` new draws only, independent of all earlier ones."""
 
 
+@runtime_checkable
+class WindowSource(Protocol):
+    """A ``VoteSource`` of which windows can be left out (theory T7)."""
+
+    def sizes(self) -> tuple[int, int]:
+        """See ``VoteSource.sizes``."""
+
+    def windows(self) -> NDArray[np.integer] | None:
+        """Number of the window that alone labels each component, 0, 1, ...; its shape ends the
+        shape of the components. None if no window can be left out."""
+
+    def more(self, draws: int, left_out: Collection[int] = ()) -> VoteCounts:
+        """See ``VoteSource.more``. Components of the windows left out have no votes."""
+
+
 def _blocks(counts: NDArray[np.integer]) -> Iterator[tuple[int, NDArray[np.integer]]]:
     """Yield index of the first component and counts (C, block), contiguous in each class.
 
@@ -335,14 +370,16 @@ def _blocks(counts: NDArray[np.integer]) -> Iterator[tuple[int, NDArray[np.integ
         yield start, rows if rows.strides[1] == rows.itemsize else np.ascontiguousarray(rows)
 
 
-def _add_up(counts: NDArray[np.integer], trials: int) -> bool:
-    """Return True if all counts (N, C) lie in [0, trials] and each component's sum to trials."""
+def _add_up(counts: NDArray[np.integer], trials: int, left_out: bool) -> bool:
+    """Return True if all counts (N, C) lie in [0, trials] and each component's sum to trials, or
+    with left_out to at most trials."""
+    agree = np.less_equal if left_out else np.equal
     # The range is checked first, so that the sum cannot overflow.
     wide = np.uint16 if trials * counts.shape[1] < 2**16 else np.int64
     return all(
         int(rows.min()) >= 0
         and int(rows.max()) <= trials
-        and bool(np.all(rows.sum(axis=0, dtype=wide) == trials))
+        and bool(np.all(agree(rows.sum(axis=0, dtype=wide), trials)))
         for _, rows in _blocks(counts)
     )
 

@@ -19,6 +19,7 @@ import certiseg as cs
 from certiseg.certificates.looks import Looks
 from certiseg.certifiers import replay
 from certiseg.certifiers import sequential as module
+from certiseg.certifiers.remaining import _cutoff, expected_new
 from certiseg.certifiers.replay import LookRule, recompute
 from certiseg.certifiers.sequential import Sequential, sequential
 from certiseg.stats import eprocess
@@ -383,9 +384,9 @@ def test_the_prediction_comes_true_on_average():
         modes, hits = cert.looks.modes[index], cert.looks.hits[index]
         standing, _ = standing.after(modes, hits, look.trials, look.alpha, rule)
         following = cert.looks.looks[index + 1]
-        predicted = module._prospect(
-            standing, hits, look.trials, (following.trials, following.alpha), rule
-        )
+        cutoff = _cutoff((following.trials, following.alpha), rule, ~standing.closed)
+        open_to = standing.open_histogram(hits, look.trials)
+        predicted = expected_new(open_to, look.trials, following.trials, cutoff) / 4000
         assert predicted == pytest.approx((following.certified - look.certified) / 4000, abs=0.05)
 
 

@@ -70,8 +70,8 @@ def test_checks_come_before_the_first_draw(pictures: list[Path], tmp_path: Path)
 def test_one_trial_pass_for_each_size(pictures: list[Path], tmp_path: Path) -> None:
     model = Counting()
     list(certify_images(pictures, loaded(model), SETTINGS, tmp_path / "out"))
-    # The probe's last pass is a batch of four; its first one is another copy's.
-    assert model.seen == 1 + 2 * (60 + 4)
+    # The probe's last pass is a batch of six; its first one is another copy's.
+    assert model.seen == 1 + 2 * (60 + 6)
 
 
 def test_an_interrupted_run_leaves_whole_files(pictures: list[Path], tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ from tiny_runs import Bands, opened, write_models
 TREE = Hierarchy("two of three", ("a", "b", "c"), ("b or c",), (-1, 3, 3, -1))
 
 BANDS = Bands(7)
-PLAIN = Settings(num_samples=60, seed=FreshSeed(3))
+PLAIN = Settings(num_samples=60, seed=FreshSeed(3), batch_size=4)
 
 
 @pytest.fixture
@@ -97,8 +97,10 @@ def test_another_split_of_other_draws_is_noticed(job):
         merger.add(first, worker.do(first, ignore))
 
 
-def numbers(job: SampleJob, workers: int, large: int = 10**6, total: int = 7) -> list[int]:
-    return [task.number for task in divided(range(total), whole, job, workers, large)]
+def numbers(
+    job: SampleJob, workers: int, large: int = 10**6, total: int = 7, small: int = 0
+) -> list[int]:
+    return [task.number for task in divided(range(total), whole, job, workers, large, small)]
 
 
 def test_the_last_samples_are_shared_out_where_they_do_not_go_round(job):
@@ -106,6 +108,8 @@ def test_the_last_samples_are_shared_out_where_they_do_not_go_round(job):
     assert numbers(job, 2) == [0, 1, 2, 3, 4, 5, 6, 6]
     assert numbers(job, 3) == [0, 1, 2, 3, 4, 5, 6, 6, 6]
     assert numbers(job, 4, total=2) == [0] * 4 + [1] * 4
+    # Batches of small samples depend on the number of draws.
+    assert numbers(job, 2, small=10**6) == list(range(7))
     # 8 x 14 components and more are called large here.
     assert numbers(job, 2, large=8 * 17) == [0, 1, 2, 3, 4, 5, 5, 6, 6]
 

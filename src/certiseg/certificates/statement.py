@@ -9,7 +9,7 @@ import numpy as np
 
 from certiseg.certificates.certificate import Certificate
 from certiseg.certificates.method import method_named
-from certiseg.certificates.windows import tiling_of
+from certiseg.certificates.windows import draws_by_window, tiling_of
 from certiseg.rounding import confidence, exact, percent_down, trimmed
 from certiseg.votes import Source
 
@@ -182,7 +182,20 @@ def _test(certificate: Certificate) -> str:
     else:
         theorem = method.theorem(certificate)
         stages = f"candidates and test from the same draws (pooled, {theorem})"
-    return f"{certificate.votes.trials} draws{method.tested_by(certificate)}, {stages}"
+    draws = f"{certificate.votes.trials} draws{_left_out(certificate)}"
+    return f"{draws}{method.tested_by(certificate)}, {stages}"
+
+
+def _left_out(certificate: Certificate) -> str:
+    """Phrase for windows that were left out of later draws."""
+    by_window = draws_by_window(certificate.votes)
+    if by_window is None:
+        return ""
+    fewer = int((by_window < certificate.votes.trials).sum())
+    return (
+        f" ({fewer} of {by_window.size} windows left out once settled, after {by_window.min()} "
+        "draws or more, each missing draw a vote against their labels)"
+    )
 
 
 def _assumptions(certificate: Certificate) -> str:

@@ -19,6 +19,7 @@ from certiseg.errors import InputError
 
 if TYPE_CHECKING:
     from certiseg.certificates.certificate import Certificate
+    from certiseg.votes import VoteCounts
 
 # Relative margin for the rounding of the sums in ``_program``.
 _OUTWARD = 1e-12
@@ -144,6 +145,44 @@ def tiling_of(certificate: Certificate) -> WindowLayout | None:
     return layout_of(source.windows, len(source.input_shape) - 1)
 
 
+def numbered(axes: Sequence[Sequence[Span]]) -> NDArray[np.int64]:
+    """Number of the window whose core holds each component, in the order of
+    ``WindowLayout.spans``. axes: spans along each axis."""
+    numbers = np.zeros((), dtype=np.int64)
+    for spans in axes:
+        along = np.repeat(np.arange(len(spans)), [s.core.stop - s.core.start for s in spans])
+        numbers = numbers[..., None] * len(spans) + along
+    return numbers
+
+
+def draws_by_window(votes: VoteCounts) -> NDArray[np.int64] | None:
+    """Draws (W,) of each window, if some were left out of later draws (theory T7); else None.
+
+    Raises InputError if the components of a window do not have one number of draws.
+    """
+    source = votes.source
+    if source is None or not source.left_out:
+        return None
+    assert source.windows is not None
+    size = source.input_shape[1:]
+    layout = layout_of(source.windows, len(size))
+    axes = [layout.axis(axis, length) for axis, length in enumerate(size)]
+    drawn = votes.drawn
+    if not isinstance(layout, Tiling) or drawn.shape[-len(size) :] != size:
+        raise InputError(
+            f"expected cores of {size} that tile the components, got {layout.described()} of "
+            f"{drawn.shape}; the record was changed"
+        )
+    window = np.broadcast_to(numbered(axes), drawn.shape)
+    found = np.zeros(math.prod(map(len, axes)), dtype=np.int64)
+    found[window] = drawn
+    if not np.array_equal(found[window], drawn):
+        raise InputError(
+            "expected one number of draws in each window, got several; the record was changed"
+        )
+    return found
+
+
 @dataclass(frozen=True, eq=False)
 class Groups:
     """Certified labels by window and radius: one variable each of the linear program (theory T17).
@@ -171,17 +210,10 @@ class Groups:
             axes = [layout.axis(axis, length) for axis, length in enumerate(shape)]
         radius = np.asarray(certificate.radius)
         radii = np.unique(radius[certified] if radius.ndim else radius)
-        places = np.zeros(shape, dtype=np.int64)
-        stride = len(radii)
-        for axis, spans in reversed(list(enumerate(axes))):
-            number = np.repeat(np.arange(len(spans)), [s.core.stop - s.core.start for s in spans])
-            along = [1] * len(shape)
-            along[axis] = -1
-            places += (number * stride).reshape(along)
-            stride *= len(spans)
+        places = np.asarray(numbered(axes) * len(radii))
         if radius.ndim:
             places += np.searchsorted(radii, radius)
-        places[~certified] = stride
+        places[~certified] = math.prod(map(len, axes)) * len(radii)
         return Groups(axes, radii, places, layout is not None)
 
     @cached_property

@@ -11,9 +11,15 @@ from certiseg.noise import Noise
 from certiseg.votes import VoteCounts
 
 
-def check_noise(votes: VoteCounts, noise: Noise) -> None:
-    """Raise InputError if the votes are known to be of another noise, or if n eta > 1/2 (theory
-    T12), which takes millions of draws of a huge input."""
+def check_noise(votes: VoteCounts, noise: Noise, *, left_out: bool = False) -> None:
+    """Raise InputError if the votes are known to be of another noise, if n eta > 1/2 (theory
+    T12), which takes millions of draws of a huge input, and unless allowed, if windows were left
+    out of some draws."""
+    if votes.source is not None and votes.source.left_out and not left_out:
+        raise InputError(
+            "expected votes of all draws for each component, got windows that were left out once "
+            "settled (early stopping); draw anew, for instance with Smoothed.vote"
+        )
     if votes.source is not None and votes.source.noise != noise:
         raise InputError(
             f"expected the noise that was drawn, {votes.source.noise}, got {noise}; "

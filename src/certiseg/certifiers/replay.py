@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from certiseg.certificates.looks import Looks
+from certiseg.certificates.windows import draws_by_window
 from certiseg.errors import InputError
 from certiseg.stats.eprocess import anytime_tables
 from certiseg.stats.multiple_testing import step_down_cutoff
@@ -137,11 +138,17 @@ def check_votes(looks: Looks, votes: VoteCounts) -> None:
         )
     for look, modes, hits in zip(looks.looks, looks.modes, looks.hits, strict=True):
         gained = votes.hits(modes) - hits
-        if gained.min() < 0 or gained.max() > votes.trials - look.trials:
+        if gained.min() < 0 or np.any(gained > np.maximum(votes.drawn - look.trials, 0)):
             raise InputError(
                 f"expected votes that contain those at {look.trials} draws, got others; "
                 "the record was changed"
             )
+    by_window = draws_by_window(votes)
+    if by_window is not None and not set(by_window) <= {look.trials for look in looks.looks}:
+        raise InputError(
+            f"expected windows that were left out after a look, got {sorted(set(by_window))} draws "
+            "of them; the record was changed"
+        )
     if not np.array_equal(looks.modes[-1], votes.mode()):
         raise InputError(
             "expected the last look at the most frequent labels of the votes, got others"

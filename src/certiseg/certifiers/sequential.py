@@ -20,13 +20,13 @@ from certiseg.certificates.looks import (
     Looks,
 )
 from certiseg.certifiers.checks import check_noise, tested_tau
+from certiseg.certifiers.remaining import Remaining
 from certiseg.certifiers.replay import LookRule, Standing, check_votes, recompute
 from certiseg.certifiers.segcertify import Budget, Correction, SegCertify, checked_budget
 from certiseg.errors import InputError
 from certiseg.noise import Noise
-from certiseg.stats.binomial import upper_tail
 from certiseg.stats.spending import ANYTIME, Spending, check_spending, plan_looks
-from certiseg.votes import Selection, VoteCounts, VoteSource, counts_dtype
+from certiseg.votes import Selection, VoteCounts, VoteSource, WindowSource, counts_dtype
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,18 +96,24 @@ class Sequential(SegCertify):
         # A copy, since the source may reuse its array.
         votes = drawn(source, plan[0][0], sizes, noise).copy()
         rule = self._rule(votes)
-        standing = Standing.start(votes.shape, classes)
+        standing, remaining = Standing.start(votes.shape, classes), Remaining(source, votes.shape)
         taken: list[Look] = []
         seen: list[tuple[NDArray[np.integer], NDArray[np.integer]]] = []
         stopped: str | None = None
         for trials, level in plan:
             if trials > votes.trials:
-                votes = votes + drawn(source, trials - votes.trials, sizes, noise)
+                new = trials - votes.trials
+                votes = votes + drawn(source, new, sizes, noise, remaining.left_out)
             modes, hits = evidence_of(votes)
             standing, cutoff = standing.after(modes, hits, trials, level, rule)
             taken.append(Look(trials, level, cutoff, int(np.count_nonzero(standing.closed))))
             seen.append((modes, hits))
-            stopped = self._reason(standing, hits, trials, plan[len(taken) :], rule)
+            later = plan[len(taken) :]
+            stopped = self._reason(standing, later)
+            if stopped is None and not remaining.after(
+                standing, hits, trials, later, rule, self.min_gain
+            ):
+                stopped = NOT_WORTH
             if stopped is not None:
                 break
         assert stopped is not None
@@ -128,32 +134,17 @@ class Sequential(SegCertify):
         by_evidence = self.spending == ANYTIME if anytime is None else anytime
         return LookRule(tested_tau(self.tau, votes), budget, votes.num_classes, by_evidence)
 
-    def _reason(
-        self,
-        standing: Standing,
-        hits: NDArray[np.integer],
-        trials: int,
-        left: tuple[tuple[int, float], ...],
-        rule: LookRule,
-    ) -> str | None:
-        """Reason to stop after this look, or None.
+    def _reason(self, standing: Standing, later: tuple[tuple[int, float], ...]) -> str | None:
+        """Reason to stop after this look whatever is still expected, or None.
 
         Any stopping rule is valid, since every look has its own share of alpha (T7).
         """
-        target, gain = self.target_coverage, self.min_gain
+        target = self.target_coverage
         if target is not None and np.mean(standing.labels >= 0) >= target:
             return TARGET_REACHED
         if standing.closed.all():
             return NONE_OPEN
-        if not left:
-            return USED
-        # All remaining looks are considered, since cutoffs are integers: the next look may certify
-        # nothing new and the one after it a lot.
-        if gain is not None and all(
-            _prospect(standing, hits, trials, later, rule) < gain for later in left
-        ):
-            return NOT_WORTH
-        return None
+        return None if later else USED
 
     @classmethod
     def of(cls, stored: Certificate) -> Self:
@@ -168,7 +159,7 @@ class Sequential(SegCertify):
         """Recompute from looks and votes. Raises InputError if they contradict each other."""
         looks, votes = stored.looks, stored.votes
         assert looks is not None
-        check_noise(votes, stored.noise)
+        check_noise(votes, stored.noise, left_out=True)
         check_votes(looks, votes)
         labels = recompute(looks, self._rule(votes, looks.anytime), self.alpha)[0]
         return self._made(labels, votes, stored.noise, looks=looks)
@@ -258,16 +249,27 @@ def stopping_of(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {**stopping, "spending": tuple(spending) if isinstance(spending, list) else spending}
 
 
-def drawn(source: VoteSource, draws: int, sizes: tuple[int, int], noise: Noise) -> VoteCounts:
-    """Get new draws from the source. Raises InputError unless their number and shape are right."""
-    votes = source.more(draws)
+def drawn(
+    source: VoteSource,
+    draws: int,
+    sizes: tuple[int, int],
+    noise: Noise,
+    left_out: tuple[int, ...] = (),
+) -> VoteCounts:
+    """Get new draws from the source. left_out: windows of a ``WindowSource`` without new votes.
+    Raises InputError unless their number and shape are right."""
+    if left_out:
+        assert isinstance(source, WindowSource)
+        votes = source.more(draws, left_out)
+    else:
+        votes = source.more(draws)
     if (votes.trials, votes.num_components, votes.num_classes) != (draws, *sizes):
         raise InputError(
             f"expected {draws} new draws of {sizes[0]} components and {sizes[1]} classes, got "
             f"{votes.trials} of {votes.num_components} and {votes.num_classes}; a source gives "
             "only the new draws"
         )
-    check_noise(votes, noise)
+    check_noise(votes, noise, left_out=True)
     return votes
 
 
@@ -276,36 +278,3 @@ def evidence_of(votes: VoteCounts) -> tuple[NDArray[np.integer], NDArray[np.inte
     modes, hits = votes.top()
     narrow = counts_dtype(votes.num_classes - 1)
     return modes.astype(narrow), hits.astype(counts_dtype(votes.trials), copy=False)
-
-
-def _prospect(
-    standing: Standing,
-    hits: NDArray[np.integer],
-    trials: int,
-    following: tuple[int, float],
-    rule: LookRule,
-) -> float:
-    """Expected share of components that a later look certifies in addition.
-
-    The cutoff is that of the later look for the present number of certified components, although it
-    may fall as more are certified.
-    """
-    histogram = standing.open_histogram(hits, trials)
-    following_trials, level = following
-    # All undecided components at count 0, so that none is rejected at this look.
-    waiting = np.zeros(following_trials + 1, dtype=np.int64)
-    waiting[0] = histogram.sum()
-    cutoff = rule.cutoff(waiting, following_trials, level, hits.size - int(waiting[0]))
-    return expected_new(histogram, trials, following_trials, cutoff) / hits.size
-
-
-def expected_new(open_to: NDArray[np.integer], trials: int, later: int, cutoff: int) -> float:
-    """Expected number of undecided components whose hits reach a cutoff after ``later`` draws.
-
-    open_to: their number by count of hits, (trials + 1,). A component with k of n hits is taken to
-    get further hits with probability (k + 1/2) / (n + 1).
-    """
-    count, new = np.flatnonzero(open_to), later - trials
-    needed = np.maximum(cutoff - count, 0)
-    reached = upper_tail(np.minimum(needed, new), new, (count + 0.5) / (trials + 1))
-    return float(open_to[count] @ np.where(needed <= new, reached, 0.0))

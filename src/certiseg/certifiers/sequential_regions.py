@@ -29,12 +29,12 @@ from certiseg.certifiers.regions import (
     Steps,
     check_alone,
 )
+from certiseg.certifiers.remaining import expected_new
 from certiseg.certifiers.replay import check_votes
 from certiseg.certifiers.sequential import (
     Sequential,
     drawn,
     evidence_of,
-    expected_new,
     stopping_of,
 )
 from certiseg.errors import InputError

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import copy
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from torch import Tensor, nn
@@ -46,6 +47,9 @@ class Windows(nn.Module):
     Reference:
         Theory T17; Schuchardt et al. 2021, Collective robustness certificates.
     """
+
+    # Set on the copies of ``leaving_out`` alone.
+    _left_out: Collection[int] = frozenset()
 
     def __init__(
         self,
@@ -95,7 +99,11 @@ class Windows(nn.Module):
             )
         whole: Tensor | None = None
         declared = None
-        every = self.tiling(x.ndim - 2).spans(x.shape[2:])
+        every = [
+            spans
+            for number, spans in enumerate(self.tiling(x.ndim - 2).spans(x.shape[2:]))
+            if number not in self._left_out
+        ]
         # A draw alone, as passed by the probe, gets its windows in the opposite order, which
         # detects a model that carries something over from window to window.
         for spans in every if len(x) > 1 else reversed(every):
@@ -116,7 +124,7 @@ class Windows(nn.Module):
                 )
             size = (*output.shape[: -len(spans)], *x.shape[2:])
             if whole is None:
-                whole = output.new_empty(size)
+                whole = output.new_zeros(size) if self._left_out else output.new_empty(size)
             if (whole.shape, whole.dtype) != (size, output.dtype):
                 raise InputError(
                     f"expected one kind of output for all windows, got {tuple(output.shape)} of "
@@ -164,6 +172,21 @@ def windows_of(model: object, shape: Sequence[int]) -> tuple[int, ...] | None:
     assert isinstance(model, Windows)
     tiling = model.tiling(len(shape) - 1)
     return (*tiling.size, tiling.margin)
+
+
+def leaving_out(model: nn.Module, numbers: Collection[int]) -> nn.Module:
+    """A model with windows, without the passes of some of them: their scores or labels are 0.
+
+    model: of which ``windows_of`` is a ``Tiling``; its other windows are passed as before.
+    """
+    twin = copy.copy(model)
+    if isinstance(twin, Binary):
+        assert isinstance(twin.model, nn.Module)
+        twin._modules = {**twin._modules, "model": leaving_out(twin.model, numbers)}
+    else:
+        assert isinstance(twin, Windows)
+        twin._left_out = frozenset(numbers)
+    return twin
 
 
 def _is_sliding(model: object) -> bool:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from certiseg.certificates.certificate import Certificate
 from certiseg.certificates.method import method_named
+from certiseg.certificates.windows import draws_by_window
 from certiseg.noise import noise_record
 from certiseg.votes import ABSTAIN
 
@@ -33,6 +34,7 @@ def certificate_record(
     """
     source = certificate.votes.source
     stages = certificate.selection_votes
+    by_window = draws_by_window(certificate.votes)
     labels: dict[str, Any]
     if maps is None:
         size, labels = certificate.labels.shape, _histogram(certificate.labels, classes)
@@ -61,6 +63,7 @@ def certificate_record(
         "stopped": None if certificate.looks is None else certificate.looks.stopped,
         "selection": certificate.selection,
         "windows": None if source is None or source.windows is None else list(source.windows),
+        "draws_by_window": None if by_window is None else by_window.tolist(),
         "seed": None if source is None else source.seed,
         "seed_origin": None if source is None else source.seed_origin,
         "model": model,

@@ -20,6 +20,7 @@ from certiseg.runs.experiment import Finished, Prediction, baseline_predictions
 from certiseg.runs.percentiles import DrawnScalars
 from certiseg.runs.settings import Settings
 from certiseg.runs.smoothing import ByCategory
+from certiseg.sampling.batching import SMALL
 from certiseg.votes import VoteCounts
 
 LARGE = 2**20
@@ -203,19 +204,22 @@ def divided(
     job: SampleJob,
     workers: int,
     large: int = LARGE,
+    small: int = SMALL,
 ) -> Iterator[SampleTask]:
     """Tasks for the samples of these numbers in order, one task per sample or several that share
     its draws.
 
     make: reads a sample as one task. Draws are divided for large samples, and for the last samples
-    if there are fewer than workers; only for certificates that need nothing but votes.
+    if there are fewer than workers, unless they are small; only for certificates that need nothing
+    but votes.
     """
     whole_task = job.percentile or job.attacks is not None
     divisible = job.settings.certifier.fixed_draws and not whole_task and workers > 1
     whole = len(numbers) - len(numbers) % workers
     for place, number in enumerate(numbers):
         task = make(number)
-        if divisible and (place >= whole or task.sample.labels.size >= large):
+        components = task.sample.labels.size
+        if divisible and (components >= large or (place >= whole and components >= small)):
             yield from shared(task, job.settings.num_samples, workers)
         else:
             yield task

@@ -19,10 +19,16 @@ from certiseg.sampling.draw import Draws
 from certiseg.sampling.keys import generator
 from certiseg.votes import Source
 
-# On a CPU, batches of more than a few images are not faster (certiseg bench overhead).
+# On a CPU, batches of more than a few images are not faster (certiseg bench overhead), unless the
+# images are small (benchmarks/throughput.py).
 _LARGEST = {"cpu": 4, "cuda": 128, "mps": 32}
+_LARGEST_OF_SMALL, _SMALL_ON_CPU = 32, 2**26
+SMALL = 2**16
+"""Number of components below which batches on a CPU may be larger. Their size then depends on the
+number of draws in a range, so that draws of such inputs are not divided among tasks."""
 _SHARE_OF_FREE_MEMORY = 0.5
 _MOST_ON_CPU = 2**30
+_MOST_PADDED = 32
 _UNKNOWN_MEMORY = 2 * 1024**3
 
 
@@ -36,13 +42,24 @@ def free_memory(device: torch.device) -> int:
         return _UNKNOWN_MEMORY
 
 
-def fitting_batch(bytes_per_draw: int, device: torch.device) -> int:
+def fitting_batch(
+    bytes_per_draw: int, device: torch.device, *, components: int, padded: bool = False
+) -> int:
     """Number of draws, at least 1, whose activations fit in half of the free memory (on a CPU in
-    at most 1 GiB)."""
+    at most 1 GiB), and with which passes are fast.
+
+    components: of the output. padded: each of several ranges of draws is filled up to whole
+    batches, which should be small.
+    """
     room = int(free_memory(device) * _SHARE_OF_FREE_MEMORY)
+    largest = _LARGEST.get(device.type, 8)
     if device.type == "cpu":
         room = min(room, _MOST_ON_CPU)
-    largest = _LARGEST.get(device.type, 8)
+        if components < SMALL and not padded:
+            small = min(_LARGEST_OF_SMALL, _SMALL_ON_CPU // max(bytes_per_draw, 1))
+            largest = max(largest, small)
+    elif padded:
+        largest = min(largest, _MOST_PADDED)
     return max(1, min(largest, room // max(bytes_per_draw, 1)))
 
 

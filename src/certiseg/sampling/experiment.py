@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
+from certiseg.certificates.windows import Tiling, layout_of, numbered
 from certiseg.errors import InputError
-from certiseg.models.windows import windows_of
+from certiseg.models.windows import leaving_out, windows_of
 from certiseg.noise import Noise
 from certiseg.outputs.decide import decide, posterior
 from certiseg.sampling.base_model import BaseModel, Read, Reader, forward
@@ -98,14 +99,17 @@ class Experiment:
         check: Callable[[int], None] | None = None,
         watch: LabelCallback | None = None,
         one_size: bool = False,
+        left_out: Collection[int] = (),
     ) -> VoteCounts:
         """Votes (*out, C) of draws start .. stop - 1, in memory independent of their number.
 
         check: called with the number of components after the first pass. one_size: use the same
-        batch size in all such calls.
+        batch size in all such calls. left_out: numbers of windows that are not passed and whose
+        components get no votes.
         """
         counts: Tensor | None = None
-        run = self._run(start, stop, decide, check, self._one_size if one_size else None)
+        size = self._one_size if one_size else None
+        run = self._run(start, stop, decide, check, size, left_out)
         narrow = getattr(torch, counts_dtype(stop - start).name)
         for decision in run:
             if counts is None:
@@ -120,7 +124,22 @@ class Experiment:
         if one_size:
             self._one_size = run.size
         # A view, with classes first in memory as they were counted.
-        return VoteCounts(counts.cpu().movedim(0, -1).numpy(), stop - start, source)
+        votes = counts.cpu().movedim(0, -1).numpy()
+        if left_out:
+            cores = self.cores()
+            assert cores is not None
+            votes[..., np.isin(cores, list(left_out)), :] = 0
+            source = replace(source, left_out=True)
+        return VoteCounts(votes, stop - start, source)
+
+    def cores(self) -> NDArray[np.int64] | None:
+        """Number of the window that labels each component of a map; None for a model without
+        ``Windows``."""
+        size, windows = self.record.input_shape[1:], self.record.windows
+        layout = None if windows is None else layout_of(windows, len(size))
+        if not isinstance(layout, Tiling):
+            return None
+        return numbered([layout.axis(axis, length) for axis, length in enumerate(size)])
 
     def equal(self, candidates: NDArray[np.int64], start: int, stop: int) -> VoteCounts:
         """Votes (2,): number of draws whose label map equals candidates, and of the others."""
@@ -160,6 +179,7 @@ class Experiment:
         read: Reader[Read],
         check: Callable[[int], None] | None = None,
         one_size: int | None = None,
+        left_out: Collection[int] = (),
     ) -> Passes[Read]:
         check_evaluation_mode(self.model.call)
         recorded = self.record.engine["precision"]
@@ -171,7 +191,11 @@ class Experiment:
                 "autocast and tf32 as they were when the source was made"
             )
         source = replace(self.record, draws=((start, stop),))
-        return Passes(self.model, self._sampler, source, read, self._batch_size, one_size, check)
+        model = self.model
+        if left_out:
+            assert isinstance(model.call, nn.Module)
+            model = replace(model, call=leaving_out(model.call, left_out))
+        return Passes(model, self._sampler, source, read, self._batch_size, one_size, check)
 
     def _done(self, run: Passes[Read]) -> Source:
         """Source of a finished run. Raises InputError if the model has changed since the first draw
@@ -187,7 +211,8 @@ class Experiment:
 
 
 class DrawSource:
-    """A ``VoteSource`` (theory T7) that makes draws 0, 1, 2, ..., each once.
+    """A ``VoteSource`` (theory T7) that makes draws 0, 1, 2, ..., each once; for a model with
+    ``Windows`` a ``WindowSource``.
 
     The input is a copy, and each call checks that the model has not changed. All batches of
     ``more`` have one size, as looks share draws (theory T1). watch: called with the labels (B,
@@ -209,10 +234,20 @@ class DrawSource:
         decision = forward(experiment.model, experiment.x[None].clone(), decide)
         return decision.size.numel(), decision.num_classes
 
-    def more(self, draws: int) -> VoteCounts:
-        """Votes (*out, C) of the next draws only."""
+    def windows(self) -> NDArray[np.int64] | None:
+        """Number of the window that labels each component, for ``more``; None for a model without
+        ``Windows``, for a compiled one, and if all labels are watched."""
+        # Each set of windows would be compiled anew.
+        if self._watch is not None or self._experiment.model.engine.compile:
+            return None
+        return self._experiment.cores()
+
+    def more(self, draws: int, left_out: Collection[int] = ()) -> VoteCounts:
+        """Votes (*out, C) of the next draws only, without those of the windows left out."""
         start, stop = self._advance(draws)
-        return self._experiment.votes(start, stop, watch=self._watch, one_size=True)
+        return self._experiment.votes(
+            start, stop, watch=self._watch, one_size=True, left_out=left_out
+        )
 
     def select(self, draws: int) -> tuple[VoteCounts, NDArray[np.float32]]:
         """Votes (*out, C) of the next draws, and their mean softmax (*out, C).

@@ -21,9 +21,6 @@ from certiseg.sampling.noise_samplers import NoiseSampler
 from certiseg.sampling.probe import Probe
 from certiseg.votes import Source
 
-# Largest batch size for looks, whose last batches are all padded to one size.
-_MOST_FOR_LOOKS = 32
-
 
 class Passes(Generic[Read]):
     """Iterate once over the model's outputs for all draws of source, batch by batch.
@@ -89,9 +86,10 @@ class Passes(Generic[Read]):
         if not measure:
             return self._batch_size or self.size
         # Activations, noise, noisy input and output.
-        x, size_of_output = self._sampler.x, output.num_classes * output.size.numel()
-        most = fitting_batch(activations() + 8 * x.nbytes + 16 * size_of_output, x.device)
-        return most if self._one_size is None else min(most, _MOST_FOR_LOOKS)
+        x, components = self._sampler.x, output.size.numel()
+        needed = activations() + 8 * x.nbytes + 16 * output.num_classes * components
+        padded = self._one_size is not None
+        return fitting_batch(needed, x.device, components=components, padded=padded)
 
     def _checked(self, output: Read) -> None:
         if self._check is not None:

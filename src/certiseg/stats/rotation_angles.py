@@ -6,7 +6,6 @@ import math
 from functools import lru_cache
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 from scipy.special import ndtri
 
 from certiseg.stats.rotations import RotationLaw
@@ -76,6 +75,9 @@ class AngleTable:
         return (self._law.overlap(angle, log_weight) - 0.5) * math.exp(-log_weight)
 
     def _best_weight(self, angle: float, top: float) -> float:
+        # Imported only for rotations around any axis: 250 modules that other noises do not need.
+        from scipy.optimize import minimize_scalar
+
         def loss(log_weight: float) -> float:
             return -math.log(max(self._spare(angle, log_weight), 1e-300))
 
