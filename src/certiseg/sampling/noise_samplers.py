@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
@@ -10,10 +11,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from certiseg.compiled import compiled
 from certiseg.errors import InputError
 from certiseg.noise import Gaussian, Noise, Rotation, law_of
 from certiseg.noise.rotation import AXES
 from certiseg.sampling.keys import Address
+from certiseg.sampling.noise_loop import rounded_sums
 from certiseg.sampling.normals import TILE, chords, host_cells, normals_into, normals_of
 from certiseg.sampling.philox import philox_words
 from certiseg.sampling.rounded import brackets, exact_steps, unsure
@@ -69,33 +72,61 @@ class GaussianSampler:
         return f"Philox 4x64, 64 bits a value, sums rounded to multiples of {steps}"
 
     def fill(self, out: Drawn, address: Address) -> None:
-        count = len(self._flat)
         out[len(out) - len(self._kept) :] = self._kept
-        flat, generator = out.reshape(-1)[:count], address.generator()
-        table, grid = chords(self._scale), flat.dtype.type(self._step)
-        sums, steps = np.empty((2, TILE), np.float32)
-        left: list[tuple[NDArray[np.intp], NDArray[np.int32]]] = []
-        # In tiles that fit the cache.
-        for start in range(0, count, TILE):
-            tile = slice(start, min(start + TILE, count))
-            size = tile.stop - start
-            near, step = sums[:size], steps[:size]
-            cells = host_cells(generator, size)
-            normals_into(near, cells, table)
-            near += self._residual[tile]
-            np.rint(near, out=step)
-            near -= step
-            np.abs(near, out=near)
-            # "not <=": NaN from the table is undecided too.
-            places = np.flatnonzero(~(near <= self._sure))
-            left.append((places + start, cells[places]))
-            np.add(step, self._whole[tile], out=flat[tile])
-            flat[tile] *= grid
-        places, cells = (np.concatenate(parts) for parts in zip(*left, strict=True))
+        flat = out.reshape(-1)[: len(self._flat)]
+        places, cells = self._filled(flat, address)
         settled = exact_steps(
             cells, self._exact(places), self._scale, lambda some: lower_words(address, places[some])
         )
         flat[places] = (settled + self._whole[places]) * self._step
+
+    def _filled(self, flat: Drawn, address: Address) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
+        """Fill flat, except for the values that float32 does not decide: their places and cells."""
+        known = flat.dtype in (np.float32, np.float64)
+        loop: Callable[..., int] | None = compiled(rounded_sums) if known else None
+        left: list[tuple[NDArray[np.intp], NDArray[np.int32]]] = []
+        # In tiles that fit the cache.
+        tiles = [slice(first, first + TILE) for first in range(0, len(flat), TILE)]
+        if loop is None:
+            generator = address.generator()
+            sums, steps = np.empty((2, TILE), np.float32)
+            for tile in tiles:
+                left.append(self._fill_tile(flat, tile, generator, sums, steps))
+        else:
+            places, cells = np.empty(TILE, np.intp), np.empty(TILE, np.int32)
+            key, draw = np.array(address.halves, np.uint64), np.uint64(address.draw)
+            grid = flat.dtype.type(self._step)
+            for tile in tiles:
+                found = loop(
+                    *(key, draw, tile.start, min(tile.stop, len(flat)), *chords(self._scale)),
+                    *(self._residual, self._whole, grid, self._sure, flat, places, cells),
+                )
+                left.append((places[:found].copy(), cells[:found].copy()))
+        all_places, all_cells = zip(*left, strict=True)
+        return np.concatenate(all_places), np.concatenate(all_cells)
+
+    def _fill_tile(
+        self,
+        flat: Drawn,
+        tile: slice,
+        generator: np.random.Generator,
+        sums: NDArray[np.float32],
+        steps: NDArray[np.float32],
+    ) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
+        """The next tile of ``_filled`` with NumPy."""
+        out = flat[tile]
+        near, step = sums[: len(out)], steps[: len(out)]
+        cells = host_cells(generator, len(out))
+        normals_into(near, cells, chords(self._scale))
+        near += self._residual[tile]
+        np.rint(near, out=step)
+        near -= step
+        np.abs(near, out=near)
+        # "not <=": NaN from the table is undecided too.
+        places = np.flatnonzero(~(near <= self._sure))
+        np.add(step, self._whole[tile], out=out)
+        out *= out.dtype.type(self._step)
+        return places + tile.start, cells[places]
 
     def on_device(self, key: tuple[int, int], draws: range) -> Tensor:
         """The same as ``fill`` for several draws, (len(draws), *x.shape), made on x's device."""
