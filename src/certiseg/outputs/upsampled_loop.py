@@ -48,20 +48,34 @@ def count_upsampled(
     top, bottom = max(begin - 1, 0), min(end + 1, height)
     # Labels of low-resolution pixels; -1 - label where the second highest logit is close.
     tops = np.empty((bottom - top, width), np.int32)
+    plane = np.empty((classes, width), np.float32)
     best, second = np.empty(width, np.float32), np.empty(width, np.float32)
     odd, label = np.empty(width, np.float32), np.empty(width, np.int32)
-    shared = np.empty(width + 1, np.int32)
+    pair, shared = np.empty(width, np.int32), np.empty(width + 1, np.int32)
+    # Output columns lie between the low-resolution columns x - 1 and x.
+    between = np.empty(counts.shape[2], np.uint32)
+    for column in range(len(between)):
+        between[column] = (column + across // 2) // across
+    line_of_labels = np.empty(counts.shape[2], np.uint16)
     found = np.empty((down * (end - begin), counts.shape[2]), np.uint16)
     rivals, corners = np.empty(classes, np.uint16), np.empty((classes, 4), np.float64)
     for draw in range(draws):
         large = False
         for y in range(top, bottom):
-            row = logits[draw, 0, y]
+            # One row of each class, contiguous.
+            if logits.strides[1] < logits.strides[3]:
+                for x in range(width):
+                    for c in range(classes):
+                        plane[c, x] = logits[draw, c, y, x]
+            else:
+                for c in range(classes):
+                    for x in range(width):
+                        plane[c, x] = logits[draw, c, y, x]
             for x in range(width):
-                best[x], second[x], label[x] = row[x], -np.inf, 0
-                odd[x] = row[x] * _BEYOND
+                best[x], second[x], label[x] = plane[0, x], -np.inf, 0
+                odd[x] = best[x] * _BEYOND
             for c in range(1, classes):
-                row = logits[draw, c, y]
+                row = plane[c]
                 for x in range(width):
                     value = row[x]
                     odd[x] += value * _BEYOND
@@ -85,18 +99,22 @@ def count_upsampled(
             first = max(y * down + down // 2, begin * down)
             last = min(y * down + down // 2 + down, end * down)
             one, other = tops[above - top], tops[below - top]
+            for x in range(width):
+                pair[x] = one[x] if one[x] == other[x] else -1
+            shared[0], shared[width] = pair[0], pair[width - 1]
+            inner, before = shared[1:width], pair[: width - 1]
+            after = pair[1:]
+            for x in range(width - 1):
+                inner[x] = before[x] if before[x] == after[x] else -1
+            for column in range(len(between)):
+                line_of_labels[column] = shared[between[column]]
+            for line in range(first - begin * down, last - begin * down):
+                found[line] = line_of_labels
             for x in range(width + 1):
-                left, right = max(x - 1, 0), min(x, width - 1)
-                same = one[left] == one[right] and other[left] == other[right]
-                shared[x] = one[left] if same and one[left] == other[left] else -1
-            for x in range(width + 1):
+                if shared[x] >= 0:
+                    continue
                 start = max(x * across - across // 2, 0)
                 stop = min(x * across - across // 2 + across, width * across)
-                if shared[x] >= 0:
-                    for line in range(first - begin * down, last - begin * down):
-                        for column in range(start, stop):
-                            found[line, column] = shared[x]
-                    continue
                 left, right = max(x - 1, 0), min(x, width - 1)
                 # Classes that may win: those not clearly below another one at all four corners.
                 floor, size = -np.inf, 0.0
