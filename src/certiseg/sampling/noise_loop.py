@@ -30,9 +30,8 @@ def rounded_sums(
     stop: int,
     offsets: NDArray[np.float32],
     slopes: NDArray[np.float32],
-    residual: NDArray[np.float32],
-    whole: NDArray[Any],
-    grid: Any,
+    given: NDArray[Any],
+    grid: float,
     sure: np.float32,
     out: NDArray[Any],
     places: NDArray[np.int64],
@@ -42,7 +41,7 @@ def rounded_sums(
     decide, and write their places and cells to the front of ``places`` and ``cells``.
 
     key: of Philox, (2,). start: a multiple of 8. offsets, slopes: ``normals.chords``. sure: largest
-    distance to an integer at which float32 decides. The other arrays are as long as ``out``.
+    distance to an integer at which float32 decides. given: the input, as long as out.
     """
     a, b = np.empty(_BLOCKS, np.uint64), np.empty(_BLOCKS, np.uint64)
     c, d = np.empty(_BLOCKS, np.uint64), np.empty(_BLOCKS, np.uint64)
@@ -52,12 +51,12 @@ def rounded_sums(
     names = np.empty(8 * _BLOCKS, np.uint32)
     open_ = np.empty(8 * _BLOCKS, np.bool_)
     open_by_eight = open_.view(np.uint64)
+    scale = 1.0 / grid
     left = 0
     for first in range(start, stop, 8 * _BLOCKS):
         size = min(8 * _BLOCKS, stop - first)
         # Slices, since indices with an offset would not be vectorised.
-        moved, around = residual[first : first + size], whole[first : first + size]
-        made = out[first : first + size]
+        values, made = given[first : first + size], out[first : first + size]
         for i in range(_BLOCKS):
             # NumPy increments the counter before each block.
             a[i], b[i] = np.uint64(first // 8 + i + 1), np.uint64(0)
@@ -93,9 +92,12 @@ def rounded_sums(
         for i in range(size):
             near[i] = offsets[names[i]] + slopes[names[i]] * x[i]
         for i in range(size):
-            number = near[i] + moved[i]
+            # Exact: grid is a power of two, and the sum is below 2^24 (or 2^53) steps.
+            steps = values[i] * scale
+            whole = np.rint(steps)
+            number = near[i] + np.float32(steps - whole)
             step = (number + _SHIFTER) - _SHIFTER
-            made[i] = (step + around[i]) * grid
+            made[i] = (whole + step) * grid
             # "not <=": NaN from the table is undecided too.
             open_[i] = not abs(number - step) <= sure
         for eight in range(-(-size // 8)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -59,12 +60,21 @@ class GaussianSampler:
         moved = given[: noise.channels]
         self._kept = given[len(moved) :]
         self._flat = moved.reshape(-1)
-        whole = np.rint(self._flat.astype(np.float64) / self._step)
-        _check_size(given.dtype, float(np.abs(whole).max()), noise)
-        # Adding 0.0 turns -0.0 into 0.0, so that a sum of 0 does not carry the sign of x.
-        self._whole = whole.astype(given.dtype) + given.dtype.type(0.0)
-        self._residual = (self._flat.astype(np.float64) / self._step - whole).astype(np.float32)
+        _check_size(given.dtype, float(np.abs(self._flat).max()) / self._step, noise)
         self._sure = np.float32(0.5 - unsure(self._scale))
+        known = given.dtype in (np.float32, np.float64)
+        self._loop: Callable[..., int] | None = compiled(rounded_sums) if known else None
+        if self._loop is None:
+            _ = self._split  # before threads need it
+
+    @cached_property
+    def _split(self) -> tuple[Drawn, NDArray[np.float32]]:
+        """Integer part and residual of x / h, in steps."""
+        steps = self._flat.astype(np.float64) / self._step
+        whole = np.rint(steps)
+        # Adding 0.0 turns -0.0 into 0.0, so that a sum of 0 does not carry the sign of x.
+        kind = self._flat.dtype.type
+        return whole.astype(kind) + kind(0.0), (steps - whole).astype(np.float32)
 
     @property
     def engine(self) -> str:
@@ -75,19 +85,18 @@ class GaussianSampler:
         out[len(out) - len(self._kept) :] = self._kept
         flat = out.reshape(-1)[: len(self._flat)]
         places, cells = self._filled(flat, address)
+        whole, residual = self._exact(places)
         settled = exact_steps(
-            cells, self._exact(places), self._scale, lambda some: lower_words(address, places[some])
+            cells, residual, self._scale, lambda some: lower_words(address, places[some])
         )
-        flat[places] = (settled + self._whole[places]) * self._step
+        flat[places] = (settled + whole) * self._step
 
     def _filled(self, flat: Drawn, address: Address) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
         """Fill flat, except for the values that float32 does not decide: their places and cells."""
-        known = flat.dtype in (np.float32, np.float64)
-        loop: Callable[..., int] | None = compiled(rounded_sums) if known else None
         left: list[tuple[NDArray[np.intp], NDArray[np.int32]]] = []
         # In tiles that fit the cache.
         tiles = [slice(first, first + TILE) for first in range(0, len(flat), TILE)]
-        if loop is None:
+        if self._loop is None:
             generator = address.generator()
             sums, steps = np.empty((2, TILE), np.float32)
             for tile in tiles:
@@ -95,11 +104,10 @@ class GaussianSampler:
         else:
             places, cells = np.empty(TILE, np.intp), np.empty(TILE, np.int32)
             key, draw = np.array(address.halves, np.uint64), np.uint64(address.draw)
-            grid = flat.dtype.type(self._step)
             for tile in tiles:
-                found = loop(
+                found = self._loop(
                     *(key, draw, tile.start, min(tile.stop, len(flat)), *chords(self._scale)),
-                    *(self._residual, self._whole, grid, self._sure, flat, places, cells),
+                    *(self._flat, self._step, self._sure, flat, places, cells),
                 )
                 left.append((places[:found].copy(), cells[:found].copy()))
         all_places, all_cells = zip(*left, strict=True)
@@ -118,13 +126,14 @@ class GaussianSampler:
         near, step = sums[: len(out)], steps[: len(out)]
         cells = host_cells(generator, len(out))
         normals_into(near, cells, chords(self._scale))
-        near += self._residual[tile]
+        whole, residual = self._split
+        near += residual[tile]
         np.rint(near, out=step)
         near -= step
         np.abs(near, out=near)
         # "not <=": NaN from the table is undecided too.
         places = np.flatnonzero(~(near <= self._sure))
-        np.add(step, self._whole[tile], out=out)
+        np.add(step, whole[tile], out=out)
         out *= out.dtype.type(self._step)
         return places + tile.start, cells[places]
 
@@ -132,7 +141,7 @@ class GaussianSampler:
         """The same as ``fill`` for several draws, (len(draws), *x.shape), made on x's device."""
         device, size = self.x.device, len(self._flat)
         table = tuple(torch.tensor(part, device=device) for part in chords(self._scale))
-        residual, whole = (torch.from_numpy(a).to(device) for a in (self._residual, self._whole))
+        whole, residual = (torch.from_numpy(part).to(device) for part in self._split)
         out = self.x.repeat(len(draws), *[1] * self.x.ndim).view(len(draws), -1)
         # A few draws at a time, to bound the memory for words.
         some = max(1, _WORDS_AT_ONCE // size)
@@ -153,7 +162,7 @@ class GaussianSampler:
     ) -> Tensor:
         """Steps, float64, of the values (rows, places) that float32 did not decide: by float64 on
         the device, and for the few that this does not decide, on the host."""
-        residual = torch.from_numpy(self._exact(places.numpy())).to(cells.device)
+        residual = torch.from_numpy(self._exact(places.numpy())[1]).to(cells.device)
         low: Tensor
         low, high = brackets(
             cells.double(), 2.0**-32, residual, self._scale, torch.special.ndtri, torch.floor
@@ -163,16 +172,17 @@ class GaussianSampler:
             place = places[index : index + 1].numpy()
             low[index] = exact_steps(
                 cells[index : index + 1].cpu().numpy(),
-                self._exact(place),
+                self._exact(place)[1],
                 self._scale,
                 lambda _, address=address, place=place: lower_words(address, place),  # type: ignore[misc]
             )[0]
         return low
 
-    def _exact(self, places: NDArray[np.intp]) -> NDArray[np.float64]:
-        """Residuals in float64, exact since x / h and its integer part are close."""
+    def _exact(self, places: NDArray[np.intp]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Integer parts and residuals in float64, exact since a residual is at most 1/2."""
         steps = self._flat[places].astype(np.float64) / self._step
-        return np.asarray(steps - self._whole[places])
+        whole = np.rint(steps)
+        return whole, steps - whole
 
 
 def _check_size(dtype: np.dtype[Any], largest: float, noise: Gaussian) -> None:
