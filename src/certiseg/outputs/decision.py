@@ -22,6 +22,7 @@ from certiseg.outputs.upsampled_loop import count_upsampled
 _TILE = {"cpu": 2**23, "cuda": 2**28}
 _STEPS = 8
 _ROWS = 32
+_MOST_CLASSES = 2**16
 _SINGLE_OR_DOUBLE = (torch.float32, torch.float64)
 
 
@@ -127,6 +128,7 @@ class Decision:
             or not scores.weights_are_exact
             or (scores.logits.device.type, scores.logits.dtype) != ("cpu", torch.float32)
             or torch.is_autocast_enabled("cpu")
+            or self.num_classes >= _MOST_CLASSES
             or (loop := compiled(count_upsampled)) is None
         ):
             return None
