@@ -21,8 +21,9 @@ loop = compiled(rounded_sums)
 if loop is not None:
     import numpy as np
     values = np.zeros(40, np.float32)
-    loop(np.zeros(2, np.uint64), np.uint64(0), 0, 40, *np.zeros((2, 2**18), np.float32), values, 0.5,
-         np.float32(0.4), np.empty_like(values), np.empty(40, np.intp), np.empty(40, np.int32))
+    table = np.zeros((2, 2**18), np.float32)
+    loop(np.zeros(2, np.uint64), np.uint64(0), 0, 40, *table, values, 0.5, np.float32(0.4),
+         np.empty_like(values), np.empty(40, np.intp), np.empty(40, np.int32))
 print(loop is not None)
 """
 

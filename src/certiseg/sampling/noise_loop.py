@@ -96,7 +96,7 @@ def rounded_sums(
             steps = values[i] * scale
             whole = np.rint(steps)
             number = near[i] + np.float32(steps - whole)
-            step = (number + _SHIFTER) - _SHIFTER
+            step = (number + _SHIFTER) - _SHIFTER  # never -0.0
             made[i] = (whole + step) * grid
             # "not <=": NaN from the table is undecided too.
             open_[i] = not abs(number - step) <= sure

@@ -181,7 +181,7 @@ class GaussianSampler:
     def _exact(self, places: NDArray[np.intp]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Integer parts and residuals in float64, exact since a residual is at most 1/2."""
         steps = self._flat[places].astype(np.float64) / self._step
-        whole = np.rint(steps)
+        whole = np.rint(steps) + 0.0  # no -0.0
         return whole, steps - whole
 
 
