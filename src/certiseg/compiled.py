@@ -5,6 +5,7 @@ Each loop has a plain form in NumPy or PyTorch that gives the same bits, used wh
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from functools import cache
@@ -32,11 +33,14 @@ def compiled(loop: Loop) -> Loop | None:
 
 @cache
 def _compiled(loop: Loop) -> Loop | None:
+    # Asked first, since the import takes time and memory.
+    if os.environ.get("NUMBA_DISABLE_JIT", "0") != "0":
+        return None
     try:
         from numba import config, njit
     except ImportError:  # absent, or not for this NumPy
         return None
-    if config.DISABLE_JIT:
+    if config.DISABLE_JIT:  # set elsewhere
         return None
     held, config.CACHE_LOCATOR_CLASSES = config.CACHE_LOCATOR_CLASSES, _LOCATORS
     try:
