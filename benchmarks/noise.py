@@ -1,4 +1,5 @@
-"""What does exactness cost? Rounded sums against float sums of the same quick numbers (theory T12).
+"""What does exactness cost? Rounded sums against float sums of the same quick numbers (theory T12),
+with NumPy; and the same bits from the compiled loop.
 
     python benchmarks/noise.py
 
@@ -12,6 +13,7 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -31,7 +33,9 @@ OUT = Path(__file__).parent / "results" / "noise.json"
 def main() -> None:
     torch.set_num_threads(1)
     x = torch.randint(0, 256, SHAPE, generator=torch.Generator().manual_seed(0)).float() / 255
-    law = GaussianSampler(Gaussian(SIGMA), x)
+    compiled = GaussianSampler(Gaussian(SIGMA), x)
+    with patch("certiseg.sampling.noise_samplers.compiled", return_value=None):
+        plain = GaussianSampler(Gaussian(SIGMA), x)
     given, out = x.numpy().reshape(-1), np.empty(SHAPE, np.float32)
     table = chords(SIGMA)
 
@@ -43,9 +47,16 @@ def main() -> None:
             piece += given[start : start + TILE]
 
     def exact(draw: int) -> None:
-        law.fill(out, Address.of(0, "noise", draw))
+        plain.fill(out, Address.of(0, "noise", draw))
 
-    sides: dict[str, Callable[[int], None]] = {"float sums": float_sums, "exact": exact}
+    def by_numba(draw: int) -> None:
+        compiled.fill(out, Address.of(0, "noise", draw))
+
+    sides: dict[str, Callable[[int], None]] = {
+        "float sums": float_sums,
+        "exact": exact,
+        "exact, compiled": by_numba,
+    }
     lowest = dict.fromkeys(sides, float("inf"))
     for turn in range(TURNS):
         for name, side in list(sides.items())[:: 1 if turn % 2 else -1]:

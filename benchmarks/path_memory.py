@@ -123,7 +123,13 @@ def peak(folder: Path, words: tuple[str, ...]) -> int:
     done = subprocess.run(
         [sys.executable, "-c", RUN, *words],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
+        # Numba, if installed, takes 160 MiB by itself.
+        env={
+            **os.environ,
+            "PYTHONPATH": path,
+            "OMP_NUM_THREADS": "1",
+            "NUMBA_DISABLE_JIT": "1",
+        },
         capture_output=True,
         text=True,
         check=False,

@@ -33,7 +33,8 @@ from certiseg.stats.pvalues import MOST_TRIALS
 ABSTAIN = -1
 Selection = Literal["pooled", "split"]
 """Candidate labels are chosen by the draws that test them (pooled) or by others (split)."""
-_BLOCK = 2**16
+_BLOCK, _BLOCK_OF_TOP = 2**16, 2**18
+"""Components at a time; the fastest for each task on 2 cores with 32 MiB of cache."""
 ORIGINS = ("entropy", "record", "caller")
 """Origins of a seed, the most trustworthy first (theory T15)."""
 SEED_BITS = 128
@@ -288,7 +289,7 @@ class VoteCounts:
         labels: NDArray[np.signedinteger] = np.empty(len(counts), narrow)
         hits = np.empty(len(counts), counts.dtype)
         small = np.dtype(np.uint8 if self.num_classes <= 2**8 else narrow)
-        for start, rows in _blocks(counts):
+        for start, rows in _blocks(counts, _BLOCK_OF_TOP):
             size = rows.shape[1]
             best, chosen = hits[start : start + size], np.zeros(size, small)
             better, changed = np.empty(size, np.bool_), np.empty(size, small)
@@ -360,14 +361,19 @@ class WindowSource(Protocol):
         """See ``VoteSource.more``. Components of the windows left out have no votes."""
 
 
-def _blocks(counts: NDArray[np.integer]) -> Iterator[tuple[int, NDArray[np.integer]]]:
+def _blocks(
+    counts: NDArray[np.integer], most: int = _BLOCK
+) -> Iterator[tuple[int, NDArray[np.integer]]]:
     """Yield index of the first component and counts (C, block), contiguous in each class.
 
-    counts: (N, C). Yields views if classes come first in memory, as in ``Smoothed.vote``.
+    counts: (N, C). most: components at a time. Yields views if classes come first in memory, as in
+    ``Smoothed.vote``, otherwise copies of small blocks.
     """
-    for start in range(0, len(counts), _BLOCK):
-        rows = counts[start : start + _BLOCK].T
-        yield start, rows if rows.strides[1] == rows.itemsize else np.ascontiguousarray(rows)
+    are_first = counts.strides[0] == counts.itemsize
+    block = most if are_first else _BLOCK
+    for start in range(0, len(counts), block):
+        rows = counts[start : start + block].T
+        yield start, rows if are_first else np.ascontiguousarray(rows)
 
 
 def _add_up(counts: NDArray[np.integer], trials: int, left_out: bool) -> bool:

@@ -65,7 +65,7 @@ def test_noise_that_is_off_is_found(monkeypatch, capsys):
     def bold(self, noise, x):
         made(self, noise, x)
         self._sure = np.float32(0.5)
-        self._residual += np.float32(2e-3)
+        self._flat = self._flat + np.float32(2e-3 * noise.grid)
 
     monkeypatch.setattr(GaussianSampler, "__init__", bold)
     assert _called(*FEW) == 1

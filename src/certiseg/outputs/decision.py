@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -12,12 +13,16 @@ import torch
 from torch import Tensor
 
 from certiseg.binary import BinaryOutput
+from certiseg.compiled import compiled
 from certiseg.errors import InputError
 from certiseg.outputs.low_resolution import LowResolutionLogits
+from certiseg.outputs.upsampled_loop import count_upsampled
 
 # Bytes of logits per tile: on a CPU about its caches, on a GPU enough to keep it busy.
 _TILE = {"cpu": 2**23, "cuda": 2**28}
 _STEPS = 8
+_ROWS = 32
+_MOST_CLASSES = 2**16
 _SINGLE_OR_DOUBLE = (torch.float32, torch.float64)
 
 
@@ -109,28 +114,61 @@ class Decision:
                 cells = labels.reshape(1, -1)
                 flat.scatter_(0, cells, flat.gather(0, cells).add_(1))
             return
-        for _, rows, won in self._won():
+        for _, rows, won in self._won(self._counted(counts)):
             place = counts[(slice(None), *rows)]
             # For one draw this is a single pass over memory.
             place.add_(won[0] if len(won) == 1 else won.sum(dim=0, dtype=counts.dtype))
 
-    def _won(self) -> Iterator[tuple[slice, tuple[slice, ...], Tensor]]:
+    def _counted(self, counts: Tensor) -> list[tuple[int, slice]] | None:
+        """Count in a compiled loop, by as many threads as PyTorch uses, and return the draws and
+        rows that it leaves open. None if it does not apply, and nothing was counted."""
+        scores = self.scores
+        if (
+            not isinstance(scores, LowResolutionLogits)
+            or not scores.weights_are_exact
+            or (scores.logits.device.type, scores.logits.dtype) != ("cpu", torch.float32)
+            or torch.is_autocast_enabled("cpu")
+            or self.num_classes >= _MOST_CLASSES
+            or (loop := compiled(count_upsampled)) is None
+        ):
+            return None
+        logits, step = scores.logits.detach().numpy(), scores.step or 1
+        left = np.zeros((self.draws, logits.shape[2]), np.bool_)
+        parts = [(first, first + _ROWS) for first in range(0, logits.shape[2], _ROWS)]
+        with ThreadPoolExecutor(torch.get_num_threads()) as threads:
+            list(threads.map(lambda rows: loop(logits, counts.numpy(), rows, left), parts))
+        edges = np.flatnonzero(np.diff(left, axis=1, prepend=False, append=False))
+        width = left.shape[1] + 1
+        return [
+            (first // width, slice(first % width * step, last % width * step))
+            for first, last in edges.reshape(-1, 2).tolist()
+        ]
+
+    def _won(
+        self, left: list[tuple[int, slice]] | None = None
+    ) -> Iterator[tuple[slice, tuple[slice, ...], Tensor]]:
         """Tiles that cover every draw: slice of draws, slice of rows (none for outputs without
-        rows), and bool (b, C, *tile), True at the winning label."""
+        rows), and bool (b, C, *tile), True at the winning label.
+
+        left: cover these rows alone, each of one draw.
+        """
         scores, (batch, *rest) = self.scores, self._shape
         assert scores is not None
         room = self.tile or _TILE.get(self._device.type, _TILE["cpu"])
         with torch.inference_mode(), self.context:
-            if (rows := self._rows(room)) is None:
+            rows = self._rows(room)
+            if left is None and rows is None:
                 count = max(1, room // (4 * math.prod(rest)))
                 for first in range(0, batch, count):
                     draws = slice(first, min(first + count, batch))
                     yield draws, (), winners(_full(scores[draws]))
                 return
-            for draw in range(batch):
+            if left is None:
+                left = [(draw, slice(0, rest[1])) for draw in range(batch)]
+            for draw, some in left:
                 one = slice(draw, draw + 1)
-                for start in range(0, rest[1], rows):
-                    band = slice(start, min(start + rows, rest[1]))
+                for start in range(some.start, some.stop, rows or rest[1]):
+                    band = slice(start, min(start + (rows or rest[1]), some.stop))
                     yield one, (band,), winners(_band(scores, one, band))
 
     def _rows(self, room: int) -> int | None:

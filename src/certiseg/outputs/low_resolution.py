@@ -17,6 +17,8 @@ from torch.nn.modules import module as hooks_of_all
 
 # PyTorch uses another kernel for outputs with height + width <= 128; its last bits may differ.
 _WIDEST_OF_SMALL = 128
+_MOST_EXACT = 2**20
+"""Positions between rows, or columns, are exact in float32 up to this number of them."""
 _METHOD = "low_resolution"
 
 
@@ -69,6 +71,14 @@ class LowResolutionLogits:
         factor, rest = divmod(self.size[0], self.logits.shape[2])
         exact = rest == 0 and math.frexp(factor)[0] == 0.5
         return factor if exact and self.size[1] >= _WIDEST_OF_SMALL else None
+
+    @property
+    def weights_are_exact(self) -> bool:
+        """Whether the interpolation weights of all pixels are exact floats: height and width grow
+        by powers of two."""
+        factor, rest = divmod(self.size[1], self.logits.shape[3])
+        exact = rest == 0 and math.frexp(factor)[0] == 0.5
+        return exact and self.step is not None and max(self.size) <= _MOST_EXACT
 
     def band(self, start: int, stop: int) -> Tensor:
         """Rows start .. stop - 1 (B, C, stop - start, W), bitwise equal to those of ``full()``.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -10,10 +12,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from certiseg.compiled import compiled
 from certiseg.errors import InputError
 from certiseg.noise import Gaussian, Noise, Rotation, law_of
 from certiseg.noise.rotation import AXES
 from certiseg.sampling.keys import Address
+from certiseg.sampling.noise_loop import rounded_sums
 from certiseg.sampling.normals import TILE, chords, host_cells, normals_into, normals_of
 from certiseg.sampling.philox import philox_words
 from certiseg.sampling.rounded import brackets, exact_steps, unsure
@@ -56,12 +60,21 @@ class GaussianSampler:
         moved = given[: noise.channels]
         self._kept = given[len(moved) :]
         self._flat = moved.reshape(-1)
-        whole = np.rint(self._flat.astype(np.float64) / self._step)
-        _check_size(given.dtype, float(np.abs(whole).max()), noise)
-        # Adding 0.0 turns -0.0 into 0.0, so that a sum of 0 does not carry the sign of x.
-        self._whole = whole.astype(given.dtype) + given.dtype.type(0.0)
-        self._residual = (self._flat.astype(np.float64) / self._step - whole).astype(np.float32)
+        _check_size(given.dtype, float(np.abs(self._flat).max()) / self._step, noise)
         self._sure = np.float32(0.5 - unsure(self._scale))
+        known = given.dtype in (np.float32, np.float64)
+        self._loop: Callable[..., int] | None = compiled(rounded_sums) if known else None
+        if self._loop is None:
+            _ = self._split  # before threads need it
+
+    @cached_property
+    def _split(self) -> tuple[Drawn, NDArray[np.float32]]:
+        """Integer part and residual of x / h, in steps."""
+        steps = self._flat.astype(np.float64) / self._step
+        whole = np.rint(steps)
+        # Adding 0.0 turns -0.0 into 0.0, so that a sum of 0 does not carry the sign of x.
+        kind = self._flat.dtype.type
+        return whole.astype(kind) + kind(0.0), (steps - whole).astype(np.float32)
 
     @property
     def engine(self) -> str:
@@ -69,39 +82,66 @@ class GaussianSampler:
         return f"Philox 4x64, 64 bits a value, sums rounded to multiples of {steps}"
 
     def fill(self, out: Drawn, address: Address) -> None:
-        count = len(self._flat)
         out[len(out) - len(self._kept) :] = self._kept
-        flat, generator = out.reshape(-1)[:count], address.generator()
-        table, grid = chords(self._scale), flat.dtype.type(self._step)
-        sums, steps = np.empty((2, TILE), np.float32)
+        flat = out.reshape(-1)[: len(self._flat)]
+        places, cells = self._filled(flat, address)
+        whole, residual = self._exact(places)
+        settled = exact_steps(
+            cells, residual, self._scale, lambda some: lower_words(address, places[some])
+        )
+        flat[places] = (settled + whole) * self._step
+
+    def _filled(self, flat: Drawn, address: Address) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
+        """Fill flat, except for the values that float32 does not decide: their places and cells."""
         left: list[tuple[NDArray[np.intp], NDArray[np.int32]]] = []
         # In tiles that fit the cache.
-        for start in range(0, count, TILE):
-            tile = slice(start, min(start + TILE, count))
-            size = tile.stop - start
-            near, step = sums[:size], steps[:size]
-            cells = host_cells(generator, size)
-            normals_into(near, cells, table)
-            near += self._residual[tile]
-            np.rint(near, out=step)
-            near -= step
-            np.abs(near, out=near)
-            # "not <=": NaN from the table is undecided too.
-            places = np.flatnonzero(~(near <= self._sure))
-            left.append((places + start, cells[places]))
-            np.add(step, self._whole[tile], out=flat[tile])
-            flat[tile] *= grid
-        places, cells = (np.concatenate(parts) for parts in zip(*left, strict=True))
-        settled = exact_steps(
-            cells, self._exact(places), self._scale, lambda some: lower_words(address, places[some])
-        )
-        flat[places] = (settled + self._whole[places]) * self._step
+        tiles = [slice(first, first + TILE) for first in range(0, len(flat), TILE)]
+        if self._loop is None:
+            generator = address.generator()
+            sums, steps = np.empty((2, TILE), np.float32)
+            for tile in tiles:
+                left.append(self._fill_tile(flat, tile, generator, sums, steps))
+        else:
+            places, cells = np.empty(TILE, np.intp), np.empty(TILE, np.int32)
+            key, draw = np.array(address.halves, np.uint64), np.uint64(address.draw)
+            for tile in tiles:
+                found = self._loop(
+                    *(key, draw, tile.start, min(tile.stop, len(flat)), *chords(self._scale)),
+                    *(self._flat, self._step, self._sure, flat, places, cells),
+                )
+                left.append((places[:found].copy(), cells[:found].copy()))
+        all_places, all_cells = zip(*left, strict=True)
+        return np.concatenate(all_places), np.concatenate(all_cells)
+
+    def _fill_tile(
+        self,
+        flat: Drawn,
+        tile: slice,
+        generator: np.random.Generator,
+        sums: NDArray[np.float32],
+        steps: NDArray[np.float32],
+    ) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
+        """The next tile of ``_filled`` with NumPy."""
+        out = flat[tile]
+        near, step = sums[: len(out)], steps[: len(out)]
+        cells = host_cells(generator, len(out))
+        normals_into(near, cells, chords(self._scale))
+        whole, residual = self._split
+        near += residual[tile]
+        np.rint(near, out=step)
+        near -= step
+        np.abs(near, out=near)
+        # "not <=": NaN from the table is undecided too.
+        places = np.flatnonzero(~(near <= self._sure))
+        np.add(step, whole[tile], out=out)
+        out *= out.dtype.type(self._step)
+        return places + tile.start, cells[places]
 
     def on_device(self, key: tuple[int, int], draws: range) -> Tensor:
         """The same as ``fill`` for several draws, (len(draws), *x.shape), made on x's device."""
         device, size = self.x.device, len(self._flat)
         table = tuple(torch.tensor(part, device=device) for part in chords(self._scale))
-        residual, whole = (torch.from_numpy(a).to(device) for a in (self._residual, self._whole))
+        whole, residual = (torch.from_numpy(part).to(device) for part in self._split)
         out = self.x.repeat(len(draws), *[1] * self.x.ndim).view(len(draws), -1)
         # A few draws at a time, to bound the memory for words.
         some = max(1, _WORDS_AT_ONCE // size)
@@ -122,7 +162,7 @@ class GaussianSampler:
     ) -> Tensor:
         """Steps, float64, of the values (rows, places) that float32 did not decide: by float64 on
         the device, and for the few that this does not decide, on the host."""
-        residual = torch.from_numpy(self._exact(places.numpy())).to(cells.device)
+        residual = torch.from_numpy(self._exact(places.numpy())[1]).to(cells.device)
         low: Tensor
         low, high = brackets(
             cells.double(), 2.0**-32, residual, self._scale, torch.special.ndtri, torch.floor
@@ -132,16 +172,17 @@ class GaussianSampler:
             place = places[index : index + 1].numpy()
             low[index] = exact_steps(
                 cells[index : index + 1].cpu().numpy(),
-                self._exact(place),
+                self._exact(place)[1],
                 self._scale,
                 lambda _, address=address, place=place: lower_words(address, place),  # type: ignore[misc]
             )[0]
         return low
 
-    def _exact(self, places: NDArray[np.intp]) -> NDArray[np.float64]:
-        """Residuals in float64, exact since x / h and its integer part are close."""
+    def _exact(self, places: NDArray[np.intp]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Integer parts and residuals in float64, exact since a residual is at most 1/2."""
         steps = self._flat[places].astype(np.float64) / self._step
-        return np.asarray(steps - self._whole[places])
+        whole = np.rint(steps) + 0.0  # no -0.0
+        return whole, steps - whole
 
 
 def _check_size(dtype: np.dtype[Any], largest: float, noise: Gaussian) -> None:

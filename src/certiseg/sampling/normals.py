@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 from torch import Tensor
 
-_SHIFT = 14
+SHIFT = 14
 """9 mantissa bits select the segment: 512 segments per octave of the probability."""
-_SEGMENTS = 2 ** (32 - _SHIFT)
+_SEGMENTS = 2 ** (32 - SHIFT)
 _CELLS = 2.0**32
 TILE = 2**15
 """Values per block on the host, to fit a core's cache. Even, since two values share a word."""
@@ -36,7 +36,7 @@ Table = tuple[NDArray[np.float32], NDArray[np.float32]]
 def chords(scale: float) -> Table:
     """Offsets and slopes, float32 (2^18,), of the chords, for standard deviation ``scale``."""
     names = np.arange(_SEGMENTS // 2, dtype=np.uint32)
-    start = (names << np.uint32(_SHIFT)).view(np.float32)
+    start = (names << np.uint32(SHIFT)).view(np.float32)
     # From 1/2, the smallest value of s + 1/2, to 2^31, where the quantile is 0.
     used = np.flatnonzero((start >= 0.5) & (start < _CELLS / 2))
     low = start[used].astype(np.float64)
@@ -61,7 +61,7 @@ def normals_into(out: NDArray[np.float32], cells: NDArray[np.int32], table: Tabl
     offsets, slopes = table
     x = cells.astype(np.float32)
     x += np.float32(0.5)
-    name = (x.view(np.uint32) >> np.uint32(_SHIFT)).astype(np.intp)
+    name = (x.view(np.uint32) >> np.uint32(SHIFT)).astype(np.intp)
     # mode="clip" avoids NumPy's buffering of out.
     np.take(offsets, name, out=out, mode="clip")
     scaled = np.take(slopes, name, mode="clip")
@@ -73,7 +73,7 @@ def normals_of(cells: Tensor, table: tuple[Tensor, Tensor]) -> Tensor:
     """The same on any device: float32 of the shape of cells (int32)."""
     offsets, slopes = table
     x = cells.to(torch.float32).add_(0.5)
-    names = (x.view(torch.int32) >> _SHIFT) & (_SEGMENTS - 1)
+    names = (x.view(torch.int32) >> SHIFT) & (_SEGMENTS - 1)
     return slopes[names].mul_(x).add_(offsets[names])
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-_ROUNDS = 10
-_MULTIPLIERS = (0xD2E7470EE14C6C93, 0xCA5A826395121157)
-_WEYL = (0x9E3779B97F4A7C15, 0xBB67AE8584CAA73B)
+ROUNDS = 10
+MULTIPLIERS = (0xD2E7470EE14C6C93, 0xCA5A826395121157)
+WEYL = (0x9E3779B97F4A7C15, 0xBB67AE8584CAA73B)
 _LOW = 0xFFFFFFFF
 _WORDS = 4
 
@@ -28,16 +28,16 @@ def philox_words(key: tuple[int, int], draws: range, count: int, device: torch.d
     zero = torch.zeros_like(block)
     state = (block, zero, draw, zero)
     keys = list(key)
-    for _ in range(_ROUNDS):
-        high_0, low_0 = _product(state[0], _MULTIPLIERS[0])
-        high_1, low_1 = _product(state[2], _MULTIPLIERS[1])
+    for _ in range(ROUNDS):
+        high_0, low_0 = _product(state[0], MULTIPLIERS[0])
+        high_1, low_1 = _product(state[2], MULTIPLIERS[1])
         state = (
             high_1 ^ state[1] ^ _signed(keys[0]),
             low_1,
             high_0 ^ state[3] ^ _signed(keys[1]),
             low_0,
         )
-        keys = [(k + step) % 2**64 for k, step in zip(keys, _WEYL, strict=True)]
+        keys = [(k + step) % 2**64 for k, step in zip(keys, WEYL, strict=True)]
     return torch.stack(state, dim=-1).flatten(1)[:, :count]
 
 
