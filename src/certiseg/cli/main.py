@@ -21,6 +21,7 @@ from certiseg.cli.demo import demo
 from certiseg.cli.ending import INTERRUPTED, TRACEBACK, ended_by_signals, ending_of
 from certiseg.cli.evaluate import evaluate
 from certiseg.cli.plan import plan
+from certiseg.cli.quantize import quantize
 from certiseg.cli.region import region
 from certiseg.cli.report import report
 from certiseg.cli.reproduce import app as reproduce
@@ -73,6 +74,7 @@ for command, words in (
     (sign, "Sign certificates, for verify --key."),
     (plan, "Plan: what n draws can certify; nothing is drawn."),
     (bench, "Measure speed and memory on this machine."),
+    (quantize, "Make the int8 form of a model, faster on a CPU."),
 ):
     many = Sectioned if command in (certify, evaluate, attack, plan, selftest) else None
     app.command(short_help=words, cls=many)(command)
