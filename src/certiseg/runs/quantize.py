@@ -225,21 +225,21 @@ def _float_file(spec: str) -> Any:
     return program
 
 
+class _Reader:
+    """Calibration inputs, as ONNX Runtime's CalibrationDataReader gives them."""
+
+    def __init__(self, name: str, noisy: list[NDArray[np.float32]]) -> None:
+        self.left = ({name: x} for x in noisy)
+
+    def get_next(self) -> dict[str, NDArray[np.float32]] | None:
+        return next(self.left, None)
+
+
 def _quantised(program: Any, noisy: list[NDArray[np.float32]], spec: str) -> Any:
     """The program with quantised weights and activations (QDQ)."""
     onnx = library("onnx", "onnx")
     tools = library("onnxruntime.quantization", "onnx")
     prepare = library("onnxruntime.quantization.shape_inference", "onnx").quant_pre_process
-    name = program.graph.input[0].name
-
-    class Reader(tools.CalibrationDataReader):  # type: ignore[misc]
-        def __init__(self) -> None:
-            self.left = iter(noisy)
-
-        def get_next(self) -> dict[str, NDArray[np.float32]] | None:
-            x = next(self.left, None)
-            return None if x is None else {name: x}
-
     with tempfile.TemporaryDirectory() as folder, _quiet():
         plain, ready, made = (str(Path(folder) / f"{step}.onnx") for step in range(3))
         try:
@@ -248,7 +248,7 @@ def _quantised(program: Any, noisy: list[NDArray[np.float32]], spec: str) -> Any
             tools.quantize_static(
                 ready,
                 made,
-                Reader(),
+                _Reader(program.graph.input[0].name, noisy),
                 quant_format=tools.QuantFormat.QDQ,
                 per_channel=True,
                 activation_type=tools.QuantType.QUInt8,
