@@ -23,8 +23,8 @@ from certiseg.sampling.sampler import Smoothed
 
 QUICK = Options(quick=True, turns=2, command="certiseg bench")
 MACHINE = {
-    "system", "processor", "cpus", "threads", "device", "vector instructions", "OMP_NUM_THREADS",
-    "numpy BLAS", "memory (GiB)", "load",
+    "system", "processor", "cpus", "threads", "device", "vector instructions", "low precision",
+    "OMP_NUM_THREADS", "numpy BLAS", "memory (GiB)", "load",
 }  # fmt: skip
 
 

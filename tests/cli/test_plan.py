@@ -57,6 +57,17 @@ def test_time_of_a_model(workplace: Path, call: Call) -> None:
     assert "time: " in done.out
 
 
+def test_advice_for_a_time_budget(workplace: Path, call: Call) -> None:
+    model = ("--model", "python:tiny_models:by_brightness")
+    done = call("plan", "--size", "20x30", *model, "--seconds", 2)
+    assert (done.code, done.err) == (0, "")
+    assert "within 2 seconds" in done.out
+    assert "advice: -n " in done.out
+    assert "advice: " in call("plan", "--size", "20x30", *model, "--seconds", 1e-6).out
+    record = json.loads(call("plan", "--size", "20x30", *model, "--seconds", 2, "--json").out)
+    assert record["offers"][0]["precision"] == "float32"
+
+
 def test_the_model_says_how_many_classes(call: Call) -> None:
     done = call("plan", "--size", "32x32", "--model", "certiseg:camvid", "--json")
     record = json.loads(done.out)

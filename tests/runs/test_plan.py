@@ -13,6 +13,7 @@ import torch
 from certiseg.errors import InputError
 from certiseg.models.loaded import LoadedModel
 from certiseg.noise import Gaussian
+from certiseg.runs import device
 from certiseg.runs import plan as room
 from certiseg.runs.plan import SHOWN, plan, seconds_per_pass
 from certiseg.studies.plan import Request
@@ -69,6 +70,37 @@ def test_time_is_the_median_after_a_pass_that_warms_up(monkeypatch) -> None:
     passes = [batch for batch in model.seen if batch.shape == (1, 1, 6, 8)]
     assert len(passes) == 4
     assert all(bool((batch == 0.5).all()) for batch in passes)
+
+
+def test_a_time_budget_buys_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock of a second for each of three timings of 6 draws: 60 draws within 10 seconds."""
+    small = replace(STREET, size=(6, 8), num_classes=2)
+    loaded = LoadedModel("counting", Counting(), 2, channels=1)
+    clock = iter([0.0, 1.0, 5.0, 6.0, 8.0, 9.0])
+    monkeypatch.setattr(room.time, "perf_counter", lambda: next(clock))
+    (offer,) = room.offers(small, loaded, 10.0)
+    assert (offer.precision, offer.seconds) == ("float32", 1 / 6)
+    expected = next(row for row in room.prospects(replace(small, passes=60)) if row.asked)
+    assert offer.prospect == expected
+
+
+def test_the_precision_that_certifies_more_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """bfloat16 in half the time, where the processor has it."""
+    small = replace(STREET, size=(6, 8), num_classes=2)
+    loaded = LoadedModel("net", torch.nn.Conv2d(1, 2, 1).eval(), 2, channels=1)
+    monkeypatch.setattr(device, "low_precision", lambda: ("avx512_bf16",))
+    clock = iter([0.0, 1.0] * 3 + [0.0, 0.5] * 3)
+    monkeypatch.setattr(room.time, "perf_counter", lambda: next(clock))
+    found = room.offers(small, loaded, 10.0)
+    assert [(o.precision, o.prospect.draws) for o in found] == [("bfloat16", 120), ("float32", 60)]
+
+
+def test_a_time_budget_needs_a_model() -> None:
+    with pytest.raises(InputError, match="--model with --seconds"):
+        plan(STREET, within=5.0)
+    for seconds in (0.0, -1.0, float("nan"), float("inf")):
+        with pytest.raises(InputError, match="--seconds above 0"):
+            plan(STREET, within=seconds)
 
 
 def test_seconds_are_those_of_all_passes() -> None:

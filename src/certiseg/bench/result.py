@@ -17,7 +17,7 @@ from rich.table import Table as RichTable
 from certiseg.bench.timing import Spread
 from certiseg.files.atomic import atomic_write
 from certiseg.rounding import exact, nearest, share_down, share_up
-from certiseg.runs.environment import environment
+from certiseg.runs.environment import environment, low_precision
 from certiseg.runs.output import write_text
 from certiseg.table import Column, Table
 
@@ -107,6 +107,7 @@ def timing_environment(command: str, device: torch.device) -> dict[str, Any]:
     record["machine"] |= {
         "device": str(device),
         "vector instructions": torch.backends.cpu.get_cpu_capability(),
+        "low precision": " ".join(low_precision()) or None,
         "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS"),
         "numpy BLAS": _numpy_blas(),
         "memory (GiB)": _memory(),

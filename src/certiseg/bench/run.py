@@ -12,11 +12,17 @@ from certiseg.bench.overhead import overhead
 from certiseg.bench.profile import profile
 from certiseg.bench.result import Result
 from certiseg.bench.subject import Options
+from certiseg.bench.time_to_certificate import time_to_certificate
 from certiseg.errors import InputError
 from certiseg.files.folders import locked
 
 Benchmark = Callable[[Options], Result]
-BENCHMARKS: dict[str, Benchmark] = {"overhead": overhead, "memory": memory, "profile": profile}
+BENCHMARKS: dict[str, Benchmark] = {
+    "overhead": overhead,
+    "memory": memory,
+    "profile": profile,
+    "time-to-certificate": time_to_certificate,
+}
 _QUICK = "--quick: sizes too small for meaningful figures; goals are left out."
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from certiseg.datasets.images import read_image
 from certiseg.errors import InputError
 from certiseg.noise import Gaussian
 from certiseg.runs.device import usable_device
@@ -30,6 +32,7 @@ class Options:
         seed: of images, weights and draws.
         models: as after --model; empty for the benchmark's default.
         size: (H, W) of the image; None for the benchmark's default.
+        image: file of an image, instead of a random one.
         num_samples: draws; None for the benchmark's default.
         num_classes: of a model that does not declare them.
         binary: the output of a model with one channel, as after --binary.
@@ -45,6 +48,7 @@ class Options:
     seed: int = 0
     models: tuple[str, ...] = ()
     size: tuple[int, int] | None = None
+    image: Path | None = None
     num_samples: int | None = None
     num_classes: int | None = None
     binary: str | None = None
@@ -62,6 +66,9 @@ class Options:
             raise InputError(f"expected -n 1 or more, got {self.num_samples}; 100 is usual")
         if self.seed < 0:
             raise InputError(f"expected --seed 0 or more, got {self.seed}; any number will do")
+
+        if self.image is not None and self.size is not None:
+            raise InputError("expected --image or --size, got both; leave --size out")
 
     def on(self) -> torch.device:
         """The device. Raises InputError if this machine does not have it."""
@@ -116,8 +123,12 @@ def subject(spec: str, options: Options) -> Subject:
         )
     if isinstance(loaded.model, nn.Module):
         loaded.model.to(device)
-    size = options.size or ((48, 64) if options.quick else CAMVID_SIZE)
-    x = synthetic_image(channels_of(loaded), size, options.seed, device)
+    channels = channels_of(loaded)
+    if options.image is not None:
+        x = torch.from_numpy(read_image(options.image, channels)).to(device)
+    else:
+        size = options.size or ((48, 64) if options.quick else CAMVID_SIZE)
+        x = synthetic_image(channels, size, options.seed, device)
     draws = options.num_samples or (12 if options.quick else 100)
     return Subject(spec, loaded.model, x, draws, loaded.num_classes, options.engine)
 

@@ -46,6 +46,10 @@ def plan(
         float,
         typer.Option("--probability", "-p", help="Label probability whose power is shown."),
     ] = 0.98,
+    seconds: Annotated[
+        float | None,
+        typer.Option(help="Time for one input here: advise -n and --precision; needs --model."),
+    ] = None,
     model: ModelOptions,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Folder for a table and a figure.")
@@ -56,7 +60,7 @@ def plan(
     """Tell n_min, cutoffs and certifiable probabilities for a size; nothing is sampled. With
     --commit FILE: takes the arguments of certify and writes what they fix beforehand."""
     from certiseg.noise import Gaussian
-    from certiseg.report.plan import curve_table, plan_table
+    from certiseg.report.plan import curve_table, offer_table, plan_table
     from certiseg.runs.plan import SHOWN
     from certiseg.runs.plan import plan as run
     from certiseg.studies.plan import Request, tau_for_radius
@@ -88,7 +92,12 @@ def plan(
         probability=probability,
     )
     made = run(
-        request, loaded, out, overwrite=overwrite, command=shlex.join(["certiseg", *sys.argv[1:]])
+        request,
+        loaded,
+        out,
+        within=seconds,
+        overwrite=overwrite,
+        command=shlex.join(["certiseg", *sys.argv[1:]]),
     )
     if json_record:
         print(json.dumps(made.record()))
@@ -101,5 +110,8 @@ def plan(
             f"time: {significant(made.seconds * request.passes, 3, nearest)} s per input here "
             f"({request.passes} passes of about {significant(made.seconds, 2, nearest)} s)"
         )
+    if seconds is not None:
+        offers = [(offer.precision, offer.seconds, offer.prospect) for offer in made.offers]
+        console.print(offer_table(offers, seconds))
     if out is not None:
         console.print(f"table and figure: {out}")

@@ -57,6 +57,39 @@ def plan_table(rows: Sequence[Prospect], request: Request) -> Table:
     return Table(columns, shown, "\n".join(plan_title(request)), (note,))
 
 
+def offer_table(offers: Sequence[tuple[str, float, Prospect]], within: float) -> Table:
+    """Table of what fits into `within` seconds: (precision, seconds of a draw, prospect), the best
+    first."""
+    columns = (
+        Column("precision", "--precision"),
+        Column("seconds", "s per draw"),
+        Column("draws", "-n"),
+        Column("likely", "p 9/10"),
+    )
+    rows = [
+        {
+            "precision": precision,
+            "seconds": significant(seconds, 2, nearest),
+            "draws": f"{row.draws}" if row.draws >= row.n_min else f"{row.draws}, too few",
+            "likely": up(row.likely),
+        }
+        for precision, seconds, row in offers
+    ]
+    precision, seconds, best = offers[0]
+    enough = best.draws >= best.n_min
+    note = (
+        f"advice: -n {best.draws} --precision {precision}."
+        if enough
+        else f"advice: {significant(best.n_min * seconds, 2, up)} seconds or more here, for the "
+        f"{best.n_min} draws without which nothing is certified."
+    )
+    more = (
+        "Each precision is a base model of its own. certiseg quantize writes the int8 form of a "
+        "model, a further --model to plan with."
+    )
+    return Table(columns, rows, f"within {exact(within)} seconds for one input here", (note, more))
+
+
 def curve_table(curves: Mapping[str, Sequence[float | None]], passes: Sequence[int]) -> Table:
     """Table of the label probability certified with probability 9/10, by number of passes."""
     columns = [Column("name", ""), *(Column(f"{count}", f"{count}", up) for count in passes)]

@@ -13,6 +13,7 @@ import torch
 from certiseg._version import __version__
 
 _PACKAGES = ("torch", "numpy", "scipy", "pillow", "safetensors")
+_LOW_PRECISION = ("avx512_vnni", "avx_vnni", "avx512_bf16", "amx_int8", "amx_bf16")
 
 
 def environment(command: str, device: str | None, moment: str = "finished") -> dict[str, Any]:
@@ -38,11 +39,23 @@ def environment(command: str, device: str | None, moment: str = "finished") -> d
 
 def processor() -> str:
     """The processor's name, as far as the system provides it."""
+    return _cpuinfo("model name") or platform.processor() or "unknown"
+
+
+def low_precision() -> tuple[str, ...]:
+    """The processor's instructions for int8 and bfloat16, as Linux names them; empty if unknown."""
+    known = _cpuinfo("flags").split()
+    return tuple(name for name in _LOW_PRECISION if name in known)
+
+
+def _cpuinfo(key: str) -> str:
+    """A line of Linux's description of the first processor; empty if there is none."""
     try:
         with open("/proc/cpuinfo") as lines:
             for line in lines:
-                if line.startswith("model name"):
-                    return line.split(":", 1)[1].strip()
+                name, _, value = line.partition(":")
+                if name.strip() == key:
+                    return value.strip()
     except OSError:
         pass
-    return platform.processor() or "unknown"
+    return ""

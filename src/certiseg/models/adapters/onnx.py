@@ -14,6 +14,7 @@ from certiseg.errors import InputError
 from certiseg.files.reading import MODEL, read_bounded
 from certiseg.models.adapters.file_model import FileModel
 from certiseg.models.adapters.onnx_file import (
+    UPSAMPLING,
     check_nodes,
     check_text,
     class_names,
@@ -22,6 +23,7 @@ from certiseg.models.adapters.onnx_file import (
 )
 from certiseg.models.libraries import library
 from certiseg.models.loaded import LoadedModel
+from certiseg.models.preprocess import Preprocess
 from certiseg.own_code import reason
 
 _TYPES = {
@@ -133,12 +135,13 @@ def load_onnx(
 
 
 def load_named(rest: str) -> LoadedModel:
-    """Load a file named FILE.onnx or FILE.onnx:OUTPUT on the command line."""
-    file, colon, output = rest, "", ""
-    if not Path(rest).is_file():
-        file, colon, output = rest.rpartition(":")
-    model = load_onnx(file if colon else rest, output if colon else None)
-    classes = class_names(model.session.get_modelmeta().custom_metadata_map)
+    """Load a file named FILE.onnx or FILE.onnx:OUTPUT on the command line.
+
+    Logits of a file whose metadata state an ``UPSAMPLING`` are enlarged to the size of the input.
+    """
+    model = load_onnx(*file_and_output(rest))
+    facts = model.session.get_modelmeta().custom_metadata_map
+    classes = class_names(facts)
     found = next(o for o in model.session.get_outputs() if o.name == model.output)
     axes = len(model.shape)
     logits = found.type in _TYPES and len(found.shape) == axes and isinstance(found.shape[1], int)
@@ -149,7 +152,20 @@ def load_named(rest: str) -> LoadedModel:
         classes = None
     if stated is None and classes is not None:
         stated = len(classes)
-    return replace(LoadedModel.of_model(rest, model), num_classes=stated, classes=classes)
+    loaded = replace(LoadedModel.of_model(rest, model), num_classes=stated, classes=classes)
+    way = facts.get(UPSAMPLING)
+    if way not in (None, "bilinear"):
+        raise InputError(
+            f"{rest}: expected bilinear as {UPSAMPLING} in its metadata, got {way!r:.40}; upsample "
+            "the logits inside the file"
+        )
+    return loaded if way is None else replace(loaded, model=Preprocess(model))
+
+
+def file_and_output(rest: str) -> tuple[str, str | None]:
+    """The parts of FILE.onnx or FILE.onnx:OUTPUT."""
+    file, colon, output = rest.rpartition(":")
+    return (file, output) if colon and not Path(rest).is_file() else (rest, None)
 
 
 def _check_input(session: Any, path: Path) -> None:

@@ -13,6 +13,8 @@ from typing import Any
 from certiseg.errors import InputError
 from certiseg.files.reading import MODEL, read_bounded
 
+UPSAMPLING = "certiseg.upsampling"
+"""Key of metadata: "bilinear" if the logits are smaller than the input, to be upsampled to it."""
 _RANDOM = (
     *("Bernoulli", "Multinomial"),
     *("RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"),
