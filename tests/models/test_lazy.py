@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -52,12 +53,13 @@ print(json.dumps([code, sorted(sys.modules)]))
 
 def loaded_by(command: str, before: str = "") -> tuple[list[str], int]:
     """Names in UNUSED of which a command has loaded a module, and how many modules it has loaded
-    in all besides those of PyTorch and certiseg."""
+    in all besides those of PyTorch and certiseg, without Numba, which is optional."""
     done = subprocess.run(
         [sys.executable, "-c", _LOOK, before, *command.split()],
         capture_output=True,
         text=True,
         check=True,
+        env={**os.environ, "NUMBA_DISABLE_JIT": "1"},
     )
     code, modules = json.loads(done.stdout.splitlines()[-1])
     assert code == 0, done.stderr
