@@ -140,9 +140,9 @@ def _own_roundings(source: str) -> list[str]:
     return found
 
 
-# Numbers that stay numbers: stored seconds and figures of a benchmark, means of a data set, seeds.
+# Numbers that stay numbers: stored seconds and figures of a benchmark, its axis, means of a data set, seeds.
 _STORED = {
-    "bench/result.py", "runs/record.py",
+    "bench/result.py", "bench/time_to_certificate.py", "runs/record.py",
     "runfolder/pooled.py", "runs/reproduction/cell.py", "training/loading.py",
 }  # fmt: skip
 # Helpers of error messages.
