@@ -140,7 +140,8 @@ def _own_roundings(source: str) -> list[str]:
     return found
 
 
-# Numbers that stay numbers: stored seconds and figures of a benchmark, its axis, means of a data set, seeds.
+# Numbers that stay numbers: stored seconds and figures of a benchmark, its axis, means of a data
+# set, seeds.
 _STORED = {
     "bench/result.py", "bench/time_to_certificate.py", "runs/record.py",
     "runfolder/pooled.py", "runs/reproduction/cell.py", "training/loading.py",
