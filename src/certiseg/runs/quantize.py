@@ -29,7 +29,7 @@ from certiseg.datasets.pairs import files_in
 from certiseg.errors import InputError
 from certiseg.files.atomic import atomic_write
 from certiseg.files.folders import locked
-from certiseg.models.adapters.onnx import file_and_output, load_named
+from certiseg.models.adapters.onnx import file_and_output, load_named, read_program
 from certiseg.models.adapters.onnx_file import UPSAMPLING
 from certiseg.models.libraries import library
 from certiseg.models.loaded import LoadedModel
@@ -211,7 +211,13 @@ def _program(spec: str, loaded: LoadedModel, x: NDArray[np.float32]) -> tuple[An
 
 def _float_file(spec: str) -> Any:
     onnx = library("onnx", "onnx")
-    program = onnx.load(file_and_output(spec.removeprefix("onnx:"))[0])
+    path = Path(file_and_output(spec.removeprefix("onnx:"))[0])
+    _, program, beside = read_program(path)
+    if beside:
+        raise InputError(
+            f"expected a file with its weights inside, got {path} with {', '.join(beside)[:80]} "
+            "beside it; save the model in one file"
+        )
     if any(node.op_type == "QuantizeLinear" for node in program.graph.node):
         raise InputError(
             f"expected a model in float32, got {spec}, which is quantised; certify it as it is"

@@ -91,21 +91,8 @@ def load_onnx(
             that are random or in training mode, and if ONNX Runtime is not installed.
     """
     path = Path(path)
-    onnx, onnxruntime = library("onnx", "onnx"), library("onnxruntime", "onnx")
-    try:
-        content = read_bounded(path, MODEL)
-        model = onnx.load_from_string(content)
-    except OSError as error:
-        raise InputError(
-            f"{path}: expected an ONNX file, got {error.strerror}; check the path"
-        ) from None
-    except Exception as error:  # protobuf's errors share no base class
-        raise InputError(
-            f"{path}: expected an ONNX file, got {reason(error)}; export the model again"
-        ) from None
-    check_text(model, path)
-    check_nodes(model, path)
-    beside = weights_beside(model, path)
+    onnxruntime = library("onnxruntime", "onnx")
+    content, model, beside = read_program(path)
     unknown = sorted(set(providers) - set(onnxruntime.get_available_providers()))
     if unknown or not providers:
         raise InputError(
@@ -132,6 +119,26 @@ def load_onnx(
         ) from None
     _check_input(session, path)
     return OnnxModel(session, _output(session, output, path), digest_of(content, beside))
+
+
+def read_program(path: Path) -> tuple[bytes, Any, dict[str, bytes]]:
+    """An ONNX file, read once and checked: its bytes, the model, and the weights in files beside
+    it. Raises InputError as ``load_onnx``."""
+    onnx = library("onnx", "onnx")
+    try:
+        content = read_bounded(path, MODEL)
+        model = onnx.load_from_string(content)
+    except OSError as error:
+        raise InputError(
+            f"{path}: expected an ONNX file, got {error.strerror}; check the path"
+        ) from None
+    except Exception as error:  # protobuf's errors share no base class
+        raise InputError(
+            f"{path}: expected an ONNX file, got {reason(error)}; export the model again"
+        ) from None
+    check_text(model, path)
+    check_nodes(model, path)
+    return content, model, weights_beside(model, path)
 
 
 def load_named(rest: str) -> LoadedModel:
