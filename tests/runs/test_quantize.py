@@ -153,6 +153,14 @@ def test_a_float_file_gives_the_same_labels_as_its_int8_form(place: Path, tmp_pa
     assert open_model(str(made.path)).model(x).shape == (2, 4, 32, 48)
     with pytest.raises(InputError, match="which is quantised"):
         quantize(str(made.path), images, tmp_path / "twice.onnx")
+    apart = tmp_path / "apart.onnx"
+    program = onnx.load(tmp_path / "float.onnx")
+    onnx.save(program, apart, save_as_external_data=True, location="apart.data", size_threshold=0)
+    with pytest.raises(
+        InputError, match=r"weights inside, got .*apart.onnx with apart.data beside"
+    ):
+        quantize(str(apart), images, tmp_path / "no.onnx")
+    assert not (tmp_path / "no.onnx").exists()
 
 
 def test_what_cannot_be_quantised_is_refused(place: Path, tmp_path: Path) -> None:
