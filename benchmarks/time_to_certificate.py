@@ -1,7 +1,8 @@
 """What share of a labelled image is certified and correct after how many seconds, by way?
 
 The published way (benchmarks/published.py; one point), ours on the float32 model, in bfloat16 where
-the processor has it, on cells of 4 x 4 pixels, and on the int8 form that `certiseg quantize` wrote.
+the processor has it, on cells of 4 x 4 pixels, window by window (which buys guarantees beyond the
+radius, theory T17, not speed), and on the int8 form that `certiseg quantize` wrote.
 One image of CamVid's validation frames, with which checkpoints were chosen. Seconds of CPU time by
 default, which depend less on what else the machine does; --wall takes wall time.
 
@@ -28,8 +29,10 @@ from certiseg.bench.subject import NOISE, Options, Subject
 from certiseg.bench.time_to_certificate import certified_after, chart, draws_shown, ways
 from certiseg.datasets.camvid import camvid
 from certiseg.datasets.card import IGNORE
+from certiseg.models.windows import Windows
 from certiseg.runs.malloc import keep_freed_memory
 from certiseg.runs.model import open_model
+from certiseg.sampling.sampler import Smoothed
 from end_to_end import replayed, the_published
 
 PUBLISHED, DRAWS = "published way", 100
@@ -47,12 +50,23 @@ def correct(labels: NDArray[np.integer], truth: NDArray[np.integer]) -> float:
     return float(((labels == truth) & known).sum() / known.sum())
 
 
+def pair(text: str) -> tuple[int, int]:
+    size, margin = map(int, text.split(":"))
+    return size, margin
+
+
+def short(rest: str, form: str) -> str:
+    """The name of a way on the chart: ', bfloat16' of a float32 model is 'bfloat16'."""
+    return "bfloat16" if rest == ", bfloat16" else form + rest
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--root", type=Path, required=True, help="folder of CamVid")
     parser.add_argument("--frame", type=int, default=50, help="number of the frame of val")
     parser.add_argument("--model", default="certiseg:camvid")
     parser.add_argument("--int8", help="what certiseg quantize wrote")
+    parser.add_argument("--windows", type=pair, help="cores and margin, as 120:32")
     parser.add_argument("-n", "--num-samples", type=int, default=220)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--wall", action="store_true", help="wall time instead of CPU time")
@@ -68,8 +82,14 @@ def main() -> None:
     for spec in filter(None, (given.model, given.int8)):
         loaded = open_model(spec)
         about = Subject(spec, loaded.model, x, DRAWS, loaded.num_classes)
+        form = "int8" if spec == given.int8 else "float32"
         for name, smooth in ways(about).items():
-            sides[name.replace(spec, "int8" if spec == given.int8 else "float32")] = smooth
+            sides[short(name.removeprefix(spec), form)] = smooth
+        if given.windows is not None and form == "float32":
+            size, margin = given.windows
+            windowed = Windows(loaded.model, size, margin)
+            name = f"windows of {size}, margin {margin}"
+            sides[name] = Smoothed(windowed, NOISE, loaded.num_classes)
     found = {}
     numbers = draws_shown(x[0].numel(), given.num_samples)
     for name, smooth in sides.items():

@@ -8,9 +8,11 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 TORCH_FREE = (
@@ -85,6 +87,13 @@ def test_import_certiseg_is_light() -> None:
     """`import certiseg` brings little beyond what the interpreter itself loads: no NumPy, SciPy,
     Pillow or rich. Counted rather than timed, since times depend on the machine."""
     assert loads_torch("certiseg")[1] < 150
+
+
+def test_every_extra_is_installed_by_a_job() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "extras.yml").read_text())["jobs"]
+    tried = jobs["extra"]["strategy"]["matrix"]["extra"]
+    assert sorted([*tried, "dev", "docs"]) == sorted(extras["optional-dependencies"])
 
 
 def imports_point_down(source: Path, config: Path) -> subprocess.CompletedProcess[str]:
