@@ -15,6 +15,7 @@ version = release = certiseg.__version__
 extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
     "sphinx.ext.napoleon",
     "sphinx_copybutton",
     "sphinx_design",
@@ -27,6 +28,8 @@ myst_heading_anchors = 4
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"
+autodoc_type_aliases = {"ArrayLike": "ArrayLike"}
+autosummary_generate = False
 napoleon_numpy_docstring = False
 
 sphinx_gallery_conf = {
@@ -43,6 +46,8 @@ sphinx_gallery_conf = {
 html_theme = "furo"
 html_title = "certiseg"
 html_show_sphinx = False
+html_static_path = ["static"]
+html_css_files = ["wider.css"]
 
 
 def plain(app: Sphinx, what: str, name: str, of: object, options: object, lines: list[str]) -> None:
@@ -53,6 +58,16 @@ def plain(app: Sphinx, what: str, name: str, of: object, options: object, lines:
         lines[number] = "".join(parts)
 
 
+def short_types(app: Sphinx, domain: str, objtype: str, node: object) -> None:
+    """Types of parameters as their authors wrote them, not as the interpreter prints them."""
+    for types in app.env.current_document.autodoc_annotations.values():
+        for name, text in types.items():
+            text = re.sub(r"TypeAliasForwardRef\('(\w+)'\)", r"\1", text)
+            types[name] = re.sub(r"~(collections\.abc|typing)\.", "", text)
+
+
 def setup(app: Sphinx) -> None:
+    # Before autodoc puts the types into the descriptions.
+    app.connect("object-description-transform", short_types, priority=400)
     # Before napoleon, which writes markup of its own.
     app.connect("autodoc-process-docstring", plain, priority=400)
