@@ -85,9 +85,9 @@ def test_the_file_says_how_it_was_made_and_nothing_of_this_machine(place: Path) 
     # Twelve images in nine equal steps.
     assert list(images) == [f"{n:02}.png" for n in (0, 1, 2, 4, 5, 6, 8, 9, 10)]
     assert record["calibration"]["noise"] == cs.Gaussian(0.1).describe()
-    weights = [tensor for tensor in model.graph.initializer if len(tensor.dims) == 4]
-    assert weights
-    assert all(tensor.data_type == onnx.TensorProto.INT8 for tensor in weights)
+    types = [tensor.data_type for tensor in model.graph.initializer if len(tensor.dims) == 4]
+    # All but the last layer's, and the mean and standard deviation of the inputs.
+    assert types.count(onnx.TensorProto.INT8) >= len(types) - 3 > 3
 
 
 def test_it_is_a_base_model_of_its_own(place: Path) -> None:
@@ -116,6 +116,17 @@ def test_equal_bits_in_any_batch_and_on_any_number_of_threads(place: Path) -> No
     finally:
         torch.set_num_threads(threads)
     assert all(torch.equal(found[0], other) for other in found)
+
+
+def test_logits_are_not_quantised_so_that_few_are_equal(place: Path) -> None:
+    """Equal logits are decided the slow way; logits of eight bits often are."""
+    graph = onnx.load(str(place / "small.onnx")).graph
+    (last,) = (node for node in graph.node if graph.output[0].name in node.output)
+    assert last.op_type == "Conv"
+    assert any(node.op_type == "QuantizeLinear" for node in graph.node)
+    x = torch.rand(1, 3, 32, 48, generator=torch.Generator().manual_seed(0))
+    first, second = open_model(str(place / "small.onnx")).model(x).topk(2, dim=1)[0].unbind(1)
+    assert float((first == second).float().mean()) < 0.001
 
 
 def test_the_same_call_writes_the_same_bytes(place: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import platform
 _TRIM_THRESHOLD = -1
 _MMAP_THRESHOLD = -3
 _NEVER = 2**31 - 1
-_LARGE = 2**28
+_SMALL, _LARGE = 2**16, 2**28
 """Larger blocks are returned to the system all the same: kept and split by small blocks, they could
 not hold the next pass's logits, and the process would grow to twice its size."""
 
@@ -21,6 +21,17 @@ def keep_freed_memory() -> bool:
     memory stays with the process until it ends, so this is for commands, never for imports. Without
     effect except on Linux with glibc.
     """
+    return _set(_LARGE, _NEVER)
+
+
+def return_freed_memory() -> bool:
+    """Make glibc's malloc return freed blocks of 64 KiB and more at once, so that the resident
+    memory of a process is what it uses. Slow: for measurements of memory. Returns True on
+    success."""
+    return _set(_SMALL, _SMALL)
+
+
+def _set(mapped_from: int, trimmed_from: int) -> bool:
     if platform.system() != "Linux" or platform.libc_ver()[0] != "glibc":
         return False
     try:
@@ -28,5 +39,5 @@ def keep_freed_memory() -> bool:
     except (AttributeError, OSError):
         return False
     # Both calls are needed; a short circuit would skip the second.
-    done = [mallopt(_MMAP_THRESHOLD, _LARGE), mallopt(_TRIM_THRESHOLD, _NEVER)]
+    done = [mallopt(_MMAP_THRESHOLD, mapped_from), mallopt(_TRIM_THRESHOLD, trimmed_from)]
     return all(done)

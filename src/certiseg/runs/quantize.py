@@ -9,6 +9,7 @@ import hashlib
 import json
 import logging
 import tempfile
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -45,6 +46,7 @@ IMAGES = 8
 """Number of calibration images by default."""
 PROVENANCE = "certiseg"
 """Key of the file's metadata that says how it was made, as JSON."""
+_LAYERS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 _PACKAGES = ("torch", "onnx", "onnxruntime")
 
 
@@ -260,6 +262,7 @@ def _quantised(program: Any, noisy: list[NDArray[np.float32]], spec: str) -> Any
                 activation_type=tools.QuantType.QUInt8,
                 weight_type=tools.QuantType.QInt8,
                 calibrate_method=tools.CalibrationMethod.MinMax,
+                nodes_to_exclude=_from_last_layer(onnx.load(ready)),
             )
         except Exception as error:  # its errors share no base class
             raise InputError(
@@ -275,6 +278,14 @@ def _quantised(program: Any, noisy: list[NDArray[np.float32]], spec: str) -> Any
     return result
 
 
+def _from_last_layer(program: Any) -> list[str]:
+    """Names of the nodes from the last layer with weights on, which stay in float32: logits of
+    eight bits are often equal, and equal logits are decided the slow way."""
+    nodes = program.graph.node
+    layers = [place for place, node in enumerate(nodes) if node.op_type in _LAYERS]
+    return [node.name for node in nodes[layers[-1] :]] if layers else []
+
+
 def _agreement(source: LoadedModel, made: LoadedModel, noisy: list[NDArray[np.float32]]) -> float:
     """Share of pixels on which the labels of both are equal."""
     equal = []
@@ -288,11 +299,12 @@ def _agreement(source: LoadedModel, made: LoadedModel, noisy: list[NDArray[np.fl
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the log messages of the exporter and of ONNX Runtime, which ask for other
-    options."""
+    """Without the messages of the exporter and of ONNX Runtime, which ask for other options."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     finally:
         logging.disable(before)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from types import CellType, FunctionType
 from typing import Any, Generic, NamedTuple
@@ -97,13 +97,17 @@ class Probe(Generic[Read]):
         if self.own_randomness:
             return
         draws = sorted(self._kept)[: max(1, size - 1)]
-        inputs: list[Tensor] = [self._input(draw) for draw in draws]
-        output = self._pass(self._model, torch.cat([_unlike(inputs[0]), *inputs][-size:]))
+        output = self._pass(self._model, self._beside(draws)[-size:])
         for draw, row in zip(draws, range(-len(draws), 0), strict=True):
             now = _scores(output, row)
             if _furthest(self._apart(now, self._kept[draw])) > self._tolerance:
                 self._judge(draw, now, size, again)
                 return
+
+    def _beside(self, draws: Sequence[int]) -> Tensor:
+        """The inputs of these draws in a batch, after one unlike any."""
+        inputs: list[Tensor] = [self._input(draw) for draw in draws]
+        return torch.cat([_unlike(inputs[0]), *inputs])
 
     def _judge(self, draw: int, now: Tensor, size: int, passed: Callable[[int], Read]) -> None:
         """Raise InputError unless rounding or independent randomness explains a changed output.
