@@ -164,6 +164,17 @@ def test_a_float_file_gives_the_same_labels_as_its_int8_form(place: Path, tmp_pa
     assert open_model(str(made.path)).model(x).shape == (2, 4, 32, 48)
     with pytest.raises(InputError, match="which is quantised"):
         quantize(str(made.path), images, tmp_path / "twice.onnx")
+    program = onnx.load(tmp_path / "float.onnx")
+    # One of two outputs: the other one is left out, and the names of the file are unambiguous.
+    inner = next(node.output[0] for node in program.graph.node if node.op_type == "Conv")
+    program.graph.output.append(onnx.helper.make_empty_tensor_value_info(inner))
+    onnx.save(program, tmp_path / "two.onnx")
+    named = f"onnx:{tmp_path / 'two.onnx'}:{program.graph.output[0].name}"
+    two = quantize(named, images, tmp_path / "one.onnx", sigma=0.1)
+    assert torch.equal(open_model(str(two.path)).model(x), open_model(str(made.path)).model(x))
+    with pytest.raises(InputError, match="expected the name of one output among"):
+        quantize(str(tmp_path / "two.onnx"), images, tmp_path / "no.onnx")
+    assert not (tmp_path / "no.onnx").exists()
     apart = tmp_path / "apart.onnx"
     program = onnx.load(tmp_path / "float.onnx")
     onnx.save(program, apart, save_as_external_data=True, location="apart.data", size_threshold=0)

@@ -213,7 +213,8 @@ def _program(spec: str, loaded: LoadedModel, x: NDArray[np.float32]) -> tuple[An
 
 def _float_file(spec: str) -> Any:
     onnx = library("onnx", "onnx")
-    path = Path(file_and_output(spec.removeprefix("onnx:"))[0])
+    name, output = file_and_output(spec.removeprefix("onnx:"))
+    path = Path(name)
     _, program, beside = read_program(path)
     if beside:
         raise InputError(
@@ -230,6 +231,8 @@ def _float_file(spec: str) -> Any:
             f"expected a file that takes float32 and any number of inputs, got {spec}, which takes "
             "another type or number; export it in float32 with a dynamic batch"
         )
+    for other in [entry for entry in program.graph.output if output not in (None, entry.name)]:
+        program.graph.output.remove(other)
     return program
 
 
