@@ -35,7 +35,14 @@ WEIGHTS_FILE = "model.safetensors"
 CARD_FILE = "card.json"
 KIND = "certiseg-model"
 _BUNDLED = Path(__file__).parent / "weights"
-APART = ("camvid-denoiser", "camvid-lite0", "camvid-lite2", "solids", "solids-gaussian")
+APART = (
+    "camvid-denoiser",
+    "camvid-lite0",
+    "camvid-lite2",
+    "camvid-undefended-denoiser",
+    "solids",
+    "solids-gaussian",
+)
 """Networks of the package certiseg-weights."""
 
 
