@@ -60,6 +60,7 @@ def test_nothing_is_compiled_where_numba_is_told_not_to() -> None:
     assert not _is_compiled(NUMBA_DISABLE_JIT="1")
 
 
+@pytest.mark.slow
 def test_nothing_is_compiled_without_a_numba_that_imports(tmp_path: Path) -> None:
     """As it does beside a NumPy that is too new for it."""
     (tmp_path / "numba.py").write_text('raise ImportError("Numba needs NumPy 2.5 or less")')

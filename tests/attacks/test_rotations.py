@@ -230,6 +230,7 @@ def test_none_moves_within_the_radius_and_one_does_outside(axis: Any) -> None:
     assert caught.moved == 2
 
 
+@pytest.mark.slow
 def test_the_shipped_model_withstands_rotations_within_the_radius() -> None:
     from certiseg.datasets.solids import solids
     from certiseg.models.serialization import load_bundled

@@ -53,6 +53,7 @@ def test_the_ways(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(ways(subject("certiseg:camvid", half))) == 2
 
 
+@pytest.mark.slow
 def test_an_image_of_the_user(tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (16, 24, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(tmp_path / "own.png")

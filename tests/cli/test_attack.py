@@ -121,6 +121,7 @@ def test_models_are_described_as_for_certify(call, workplace, options):
     assert json.loads(done.out)["changed"] > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channels", [3, 6])
 def test_a_cloud_is_attacked_on_its_coordinates(call, clouds, channels):
     model = "by_height" if channels == 3 else "by_normal"
@@ -164,6 +165,7 @@ def test_a_cloud_is_rotated(call, clouds):
     assert record["radius"] == pytest.approx(0.0675, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_a_part_vanishes_for_the_nearest_points(call, clouds):
     options = ("--model", "python:attack_clouds:by_height", "--steps", 20, "--vanish", 0, "--json")
     shares = [

@@ -160,7 +160,7 @@ def test_unknown_name() -> None:
                 importlib.util.find_spec("nilearn") is None, reason="nilearn not installed"
             ),
         ),
-        "nuclei",
+        pytest.param("nuclei", marks=pytest.mark.slow),
     ],
 )
 def test_card_figures_are_what_the_weights_do(name: str) -> None:

@@ -224,6 +224,7 @@ def test_a_larger_norm_is_never_better_for_a_model(run: Path) -> None:
         assert shares == sorted(shares, reverse=True)
 
 
+@pytest.mark.slow
 def test_point_clouds_are_attacked_on_their_coordinates(tmp_path: Path) -> None:
     loaded = cs.load_model("certiseg:solids-gaussian")
     samples = solids("test", points=256, normals=False, count=1)

@@ -23,6 +23,7 @@ from certiseg.sampling.fingerprint import model_fingerprint
 onnx = pytest.importorskip("onnx", reason="onnx is not installed")
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
 pytest.importorskip("onnxscript", reason="onnxscript is not installed")
+pytestmark = pytest.mark.slow
 
 MODELS = '''
 import torch
