@@ -186,6 +186,32 @@ def test_a_float_file_gives_the_same_labels_as_its_int8_form(place: Path, tmp_pa
     assert not (tmp_path / "no.onnx").exists()
 
 
+def test_nodes_need_no_names_and_one_layer_is_refused(place: Path, tmp_path: Path) -> None:
+    batch = {0: torch.export.Dim("batch")}
+
+    def written(name: str, *layers: torch.nn.Module) -> str:
+        model = torch.nn.Sequential(*layers).eval()
+        made = torch.onnx.export(
+            model, (torch.rand(2, 3, 32, 48),), dynamo=True, dynamic_shapes=(batch,), verbose=False
+        )
+        assert made is not None
+        program = made.model_proto
+        for node in program.graph.node:
+            node.name = ""
+        onnx.save(program, tmp_path / name)
+        return str(tmp_path / name)
+
+    first, last = torch.nn.Conv2d(3, 8, 3, padding=1), torch.nn.Conv2d(8, 4, 1)
+    made = quantize(
+        written("two.onnx", first, torch.nn.ReLU(), last), place / "images", tmp_path / "int8.onnx"
+    )
+    types = [node.op_type for node in onnx.load(str(made.path)).graph.node]
+    assert "QuantizeLinear" in types
+    with pytest.raises(InputError, match="at least two layers with weights"):
+        quantize(written("one.onnx", first), place / "images", tmp_path / "no.onnx")
+    assert not (tmp_path / "no.onnx").exists()
+
+
 def test_what_cannot_be_quantised_is_refused(place: Path, tmp_path: Path) -> None:
     images, out = place / "images", tmp_path / "out.onnx"
     for spec, options, words in (

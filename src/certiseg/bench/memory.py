@@ -87,7 +87,13 @@ def memory(options: Options) -> Result:
     ]
     first, last = voting[0], voting[-1]
     beyond = max(peak.at_end - alone.at_end - peak.counts - peak.batch for peak in voting)
-    goals = [Goal("MiB beyond passes, counts and one batch, at most", beyond / 2**20, 1.0)]
+    goals = [
+        Goal(
+            "MiB beyond the passes (with their batch), counts and one more batch, at most",
+            beyond / 2**20,
+            1.0,
+        )
+    ]
     if len(draws) > 1:
         # More draws need wider integers for the counts.
         growth = (last.at_end - last.counts) / (first.at_end - first.counts)

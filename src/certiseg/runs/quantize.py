@@ -256,6 +256,8 @@ def _quantised(program: Any, noisy: list[NDArray[np.float32]], spec: str) -> Any
         try:
             onnx.save(program, plain)
             prepare(plain, ready, skip_symbolic_shape=True)
+            named = _named(onnx.load(ready))
+            onnx.save(named, ready)
             tools.quantize_static(
                 ready,
                 made,
@@ -265,7 +267,7 @@ def _quantised(program: Any, noisy: list[NDArray[np.float32]], spec: str) -> Any
                 activation_type=tools.QuantType.QUInt8,
                 weight_type=tools.QuantType.QInt8,
                 calibrate_method=tools.CalibrationMethod.MinMax,
-                nodes_to_exclude=_from_last_layer(onnx.load(ready)),
+                nodes_to_exclude=_from_last_layer(named),
             )
         except Exception as error:  # its errors share no base class
             raise InputError(
@@ -273,12 +275,24 @@ def _quantised(program: Any, noisy: list[NDArray[np.float32]], spec: str) -> Any
                 f"{spec}; certify it as it is"
             ) from None
         result = onnx.load(made)
+    if not any(node.op_type == "QuantizeLinear" for node in result.graph.node):
+        raise InputError(
+            f"expected a model of at least two layers with weights, got {spec}, in which nothing "
+            "but its last layer could be quantised; certify it as it is"
+        )
     # The exporter writes stack traces with paths of this machine into nodes and values.
     for entry in (*result.graph.node, *result.graph.value_info, *result.graph.initializer):
         del entry.metadata_props[:]
     for entry in (*result.graph.input, *result.graph.output, result.graph, *result.functions):
         del entry.metadata_props[:]
     return result
+
+
+def _named(program: Any) -> Any:
+    """The program with a name for each node; files need not have any."""
+    for place, node in enumerate(program.graph.node):
+        node.name = f"{place}:{node.name}"
+    return program
 
 
 def _from_last_layer(program: Any) -> list[str]:
