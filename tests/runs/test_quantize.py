@@ -86,9 +86,13 @@ def test_the_file_says_how_it_was_made_and_nothing_of_this_machine(place: Path) 
     # Twelve images in nine equal steps.
     assert list(images) == [f"{n:02}.png" for n in (0, 1, 2, 4, 5, 6, 8, 9, 10)]
     assert record["calibration"]["noise"] == cs.Gaussian(0.1).describe()
-    types = [tensor.data_type for tensor in model.graph.initializer if len(tensor.dims) == 4]
-    # All but the last layer's, and the mean and standard deviation of the inputs.
-    assert types.count(onnx.TensorProto.INT8) >= len(types) - 3 > 3
+    layers = [node.input[1] for node in model.graph.node if node.op_type.startswith("Conv")]
+    stored = {tensor.name: tensor for tensor in model.graph.initializer}
+    dequantised = {node.output[0]: node.input[0] for node in model.graph.node}
+    weights = [stored[dequantised[name]] for name in layers[:-1]]
+    assert weights
+    assert all(tensor.data_type == onnx.TensorProto.INT8 for tensor in weights)
+    assert stored[layers[-1]].data_type == onnx.TensorProto.FLOAT
 
 
 def test_it_is_a_base_model_of_its_own(place: Path) -> None:

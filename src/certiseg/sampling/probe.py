@@ -90,24 +90,22 @@ class Probe(Generic[Read]):
         """Pass the first draws through the model again, beside another input if size > 1."""
 
         def again(draw: int) -> Read:
-            batch = self._input(draw)
-            beside = [_unlike(batch), batch] if size > 1 else [batch]
-            return self._pass(self._model, torch.cat(beside))
+            return self._pass(self._model, self._beside([draw], size))
 
         if self.own_randomness:
             return
         draws = sorted(self._kept)[: max(1, size - 1)]
-        output = self._pass(self._model, self._beside(draws)[-size:])
+        output = self._pass(self._model, self._beside(draws, size))
         for draw, row in zip(draws, range(-len(draws), 0), strict=True):
             now = _scores(output, row)
             if _furthest(self._apart(now, self._kept[draw])) > self._tolerance:
                 self._judge(draw, now, size, again)
                 return
 
-    def _beside(self, draws: Sequence[int]) -> Tensor:
-        """The inputs of these draws in a batch, after one unlike any."""
+    def _beside(self, draws: Sequence[int], size: int) -> Tensor:
+        """A batch of these draws' inputs, after one unlike any where that is within the size."""
         inputs: list[Tensor] = [self._input(draw) for draw in draws]
-        return torch.cat([_unlike(inputs[0]), *inputs])
+        return torch.cat([_unlike(inputs[0]), *inputs][-size:])
 
     def _judge(self, draw: int, now: Tensor, size: int, passed: Callable[[int], Read]) -> None:
         """Raise InputError unless rounding or independent randomness explains a changed output.
